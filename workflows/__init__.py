@@ -1,0 +1,23 @@
+"""Chatflow's engine: background workflows as durable jobs. It knows nothing of HTTP.
+
+This module is what workflow authors import: ``from workflows import Context, workflow``.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from workflows.exceptions import WorkflowError
+from workflows.registry import workflow
+
+if TYPE_CHECKING:
+    from workflows.context import Context
+
+__all__ = ["Context", "WorkflowError", "workflow"]
+
+
+def __getattr__(name: str) -> Any:
+    # Context reaches the models, which can't be imported while Django still loads its apps.
+    if name == "Context":
+        from workflows.context import Context
+
+        return Context
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,73 @@
+"""What a doorbell is."""
+
+import logging
+import os
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+# Called with the topic and the key that was rung, in the subscription's own thread; a key of None
+# means that any key may have been rung.
+OnRing = Callable[[str, int | None], None]
+
+TOPICS = ("events", "jobs", "cancel")
+
+
+class Subscription(threading.Thread):
+    """A supervised listener: its thread listens again, for ever, after whatever breaks."""
+
+    # Seconds before listening again.
+    BACK_OFF = 0.2
+
+    def __init__(self, topics: tuple[str, ...], on_ring: OnRing) -> None:
+        super().__init__(name="doorbell", daemon=True)
+        self.topics = topics
+        self.on_ring = on_ring
+        # The thread waits on the read end; writing wakes it up to leave.
+        self._leave, self._wake = os.pipe()
+        self.closing = False
+
+    def run(self) -> None:
+        while not self.closing:
+            try:
+                self.listen()
+            except Exception as error:
+                if not self.closing:
+                    logger.warning("The doorbell is out of order (%s); trying again.", error)
+                    threading.Event().wait(self.BACK_OFF)
+
+    def listen(self) -> None:
+        """Listen until told to leave; raise when listening breaks."""
+        raise NotImplementedError
+
+    def ring_all(self) -> None:
+        """Tell the listener to look at everything: rings may have been missed."""
+        for topic in self.topics:
+            self.on_ring(topic, None)
+
+    def close(self) -> None:
+        """End the thread and wait for it."""
+        self.closing = True
+        os.write(self._wake, b"x")
+        self.join()
+        os.close(self._leave)
+        os.close(self._wake)
+
+
+class Bell(ABC):
+    """One way to ring and to listen. Subclasses pass ``tests/bells/contract.py``."""
+
+    @abstractmethod
+    def ring(self, topic: str, key: int) -> None:
+        """Ring when the current transaction commits, and only then."""
+
+    @abstractmethod
+    def listen(self, topics: tuple[str, ...], on_ring: OnRing) -> Subscription:
+        """Start to listen, and return once every later ring will be heard.
+
+        Args:
+            topics: which topics.
+            on_ring: called in the subscription's thread; it must be quick and must not raise.
+        """

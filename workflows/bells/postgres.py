@@ -1,0 +1,54 @@
+"""PostgreSQL's own doorbell: NOTIFY at commit, LISTEN on a connection of its own."""
+
+import select
+import threading
+from typing import Any
+
+import psycopg
+from django.db import connection
+from psycopg import sql
+
+from workflows.bells.base import Bell, OnRing, Subscription
+
+
+def channel(topic: str) -> str:
+    """Return the NOTIFY channel of *topic*."""
+    return f"chatflow_{topic}"
+
+
+class PostgresSubscription(Subscription):
+    def __init__(self, topics: tuple[str, ...], on_ring: OnRing, params: dict[str, Any]) -> None:
+        super().__init__(topics, on_ring)
+        self._params = params
+        self.ready = threading.Event()
+
+    def listen(self) -> None:
+        topic_of = {channel(topic): topic for topic in self.topics}
+        with psycopg.connect(**self._params, autocommit=True) as listener:
+            for name in topic_of:
+                listener.execute(sql.SQL("LISTEN {}").format(sql.Identifier(name)))
+            if self.ready.is_set():
+                # This is a later connection: what was rung meanwhile went unheard.
+                self.ring_all()
+            self.ready.set()
+            while not self.closing:
+                select.select([listener, self._leave], [], [])
+                for notify in listener.notifies(timeout=0):
+                    self.on_ring(topic_of[notify.channel], int(notify.payload))
+
+
+class PostgresBell(Bell):
+    def ring(self, topic: str, key: int) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_notify(%s, %s)", [channel(topic), str(key)])
+
+    def listen(self, topics: tuple[str, ...], on_ring: OnRing) -> Subscription:
+        params = connection.get_connection_params()
+        wanted = {"dbname", "user", "password", "host", "port", "sslmode"}
+        options = connection.settings_dict.get("OPTIONS", {})
+        kept = {k: v for k, v in params.items() if k in wanted or k in options and k != "pool"}
+        subscription = PostgresSubscription(topics, on_ring, kept)
+        subscription.start()
+        # Without the database there is nothing to miss yet: the thread goes on trying.
+        subscription.ready.wait(timeout=5)
+        return subscription

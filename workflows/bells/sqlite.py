@@ -1,0 +1,117 @@
+"""SQLite's doorbell: a commit touches the write-ahead log, and changes ``PRAGMA data_version``."""
+
+import ctypes
+import os
+import select
+import sqlite3
+import struct
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from django.db import connection
+
+from workflows.bells.base import Bell, OnRing, Subscription
+
+# Seconds between looks where there is no inotify.
+POLL = 0.01
+# A commit writes the log first and publishes it in shared memory a moment later. After a touch of
+# the log, data_version is therefore looked at again and again, for so many seconds at most.
+SETTLE = 0.02
+
+IN_MODIFY = 0x2
+IN_CREATE = 0x100
+
+
+class SQLiteSubscription(Subscription):
+    def __init__(self, topics: tuple[str, ...], on_ring: OnRing, path: Path) -> None:
+        super().__init__(topics, on_ring)
+        self._path = path
+        self.ready = threading.Event()
+
+    def listen(self) -> None:
+        with closing_database(self._path) as database, log_touches(self._path) as touches:
+            version = data_version(database)
+            # What was committed before this first look went unheard.
+            self.ring_all()
+            self.ready.set()
+            while not self.closing:
+                if touches is None:
+                    select.select([self._leave], [], [], POLL)
+                    settled = time.monotonic()
+                else:
+                    readable, _, _ = select.select([touches, self._leave], [], [])
+                    if touches in readable and not touches_log(touches, self._path):
+                        continue
+                    settled = time.monotonic() + SETTLE
+                while (latest := data_version(database)) == version:
+                    if time.monotonic() >= settled:
+                        break
+                    time.sleep(0.0005)
+                if latest != version:
+                    version = latest
+                    self.ring_all()
+
+
+class SQLiteBell(Bell):
+    def ring(self, topic: str, key: int) -> None:
+        """Do nothing: the commit is the ring."""
+
+    def listen(self, topics: tuple[str, ...], on_ring: OnRing) -> Subscription:
+        subscription = SQLiteSubscription(topics, on_ring, Path(connection.settings_dict["NAME"]))
+        subscription.start()
+        subscription.ready.wait(timeout=5)
+        return subscription
+
+
+@contextmanager
+def closing_database(path: Path) -> Iterator[sqlite3.Connection]:
+    database = sqlite3.connect(path, isolation_level=None, timeout=5)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def data_version(database: sqlite3.Connection) -> int:
+    """Return a number that changes whenever another connection has committed."""
+    version: int = database.execute("PRAGMA data_version").fetchone()[0]
+    return version
+
+
+@contextmanager
+def log_touches(path: Path) -> Iterator[int | None]:
+    """Give an inotify descriptor for the database's folder, or None where there is no inotify."""
+    descriptor = -1
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
+        descriptor = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        if descriptor >= 0:
+            folder = os.fsencode(path.resolve().parent)
+            # The folder, not the log: the log is removed and made again.
+            if libc.inotify_add_watch(descriptor, folder, IN_MODIFY | IN_CREATE) < 0:
+                os.close(descriptor)
+                descriptor = -1
+    try:
+        yield descriptor if descriptor >= 0 else None
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def touches_log(descriptor: int, path: Path) -> bool:
+    """Read what inotify has, and say whether the database or its log was written."""
+    names = {os.fsencode(path.name), os.fsencode(path.name + "-wal")}
+    found = False
+    with suppress(BlockingIOError):
+        data = os.read(descriptor, 65536)
+        offset = 0
+        while offset < len(data):
+            _, _, _, length = struct.unpack_from("iIII", data, offset)
+            name = data[offset + 16 : offset + 16 + length].rstrip(b"\0")
+            found = found or name in names or not name
+            offset += 16 + length
+    return found

@@ -1,0 +1,26 @@
+"""Wrong configuration, said at the start and with a hint."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+
+QUEUE_CONNECTIONS = ("database", "sync")
+
+
+@register
+def check_queue_connection(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Refuse a QUEUE_CONNECTION that there is no queue for."""
+    if settings.QUEUE_CONNECTION in QUEUE_CONNECTIONS:
+        return []
+    return [
+        Error(
+            f"QUEUE_CONNECTION={settings.QUEUE_CONNECTION} is not supported.",
+            hint=f"Use one of: {', '.join(QUEUE_CONNECTIONS)}. Redis is not supported yet.",
+            id="workflows.E001",
+        )
+    ]

@@ -1,0 +1,174 @@
+"""Where a worker gets its work: straight from the database, one piece at a time."""
+
+import logging
+import os
+import select
+import signal
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import Error as DatabaseError
+from django.db import connections
+from django_q.brokers import get_broker
+from django_q.monitor import monitor
+from django_q.signing import BadSignature, SignedPackage
+
+from workflows import keeper, lifecycle, runner
+from workflows.bells import get_bell
+from workflows.models import Job
+
+logger = logging.getLogger(__name__)
+
+HOST = socket.gethostname()
+# Seconds between two looks without a ring.
+POLL = 1.0
+# Seconds to wait for a database that is away.
+BACK_OFF = 0.5
+STOP = "STOP"
+
+
+class Fetcher:
+    """What django-q2's worker loop takes for its task queue.
+
+    Args:
+        queues: names of queues, the most urgent first; none for all.
+    """
+
+    def __init__(self, queues: Sequence[str] = ()) -> None:
+        self.queues = tuple(queues)
+        self.stopping = False
+        self._listening = False
+        self.reopen()
+
+    def get(self) -> dict[str, Any] | str:
+        """Wait for work, and return it as a task package; "STOP" when told to stop."""
+        self.listen()
+        while not self.stopping:
+            try:
+                package = self.get_nowait()
+                if package is not None:
+                    return package
+                pause = lifecycle.seconds_to_next(self.queues)
+            except DatabaseError as error:
+                logger.warning("The database is out of reach (%s); trying again.", error)
+                connections.close_all()
+                pause = BACK_OFF
+            self.wait(POLL if pause is None else min(POLL, pause))
+        return STOP
+
+    def get_nowait(self) -> dict[str, Any] | None:
+        """Take a job, or else an ordinary task, if there is one."""
+        job = lifecycle.claim(self.queues, HOST, os.getpid())
+        return job_package(job) if job is not None else task_package()
+
+    def listen(self) -> None:
+        """Hear the doorbell from now on. Not before the fork: threads don't survive it."""
+        if not self._listening:
+            self._listening = True
+            get_bell().listen(("jobs",), self._on_ring)
+
+    def stop(self) -> None:
+        """Give no more work. May be called from a signal handler."""
+        self.stopping = True
+        self.wake()
+
+    def reopen(self) -> None:
+        """Open a pipe of this process's own, after a fork too."""
+        # The doorbell's thread and the signal handlers write here; get() waits for it. A
+        # threading.Event would deadlock when it is set by a handler in the thread that waits.
+        self.wait_fd, self._wake = os.pipe()
+        os.set_blocking(self.wait_fd, False)
+        os.set_blocking(self._wake, False)
+
+    def wait(self, seconds: float) -> None:
+        """Wait for a ring, a signal or the time to pass."""
+        select.select([self.wait_fd], [], [], seconds)
+        try:
+            while os.read(self.wait_fd, 4096):
+                pass
+        except BlockingIOError:
+            pass
+
+    def wake(self) -> None:
+        try:
+            os.write(self._wake, b"x")
+        except BlockingIOError:
+            # The pipe is full of rings already.
+            pass
+
+    def _on_ring(self, topic: str, key: int | None) -> None:
+        self.wake()
+
+
+class Results:
+    """What django-q2's worker loop takes for its result queue: there is no other process."""
+
+    def put(self, task: dict[str, Any]) -> None:
+        """Save an ordinary task's result. A job has saved its own."""
+        if task["func"] is not run_job:
+            monitor(_Once(task), get_broker())
+
+
+class _Once:
+    """A queue of one result, for django-q2's own monitor function to save and acknowledge."""
+
+    def __init__(self, task: dict[str, Any]) -> None:
+        self._items: list[Any] = [task, STOP]
+
+    def get(self) -> Any:
+        return self._items.pop(0)
+
+
+def job_package(job: Job) -> dict[str, Any]:
+    """Return the task package that makes a worker run *job*."""
+    return {
+        "id": job.public_id,
+        "name": job.public_id,
+        "func": run_job,
+        "args": (job,),
+        "kwargs": {},
+        # The keeper minds the deadline.
+        "timeout": -1,
+    }
+
+
+def run_job(job: Job) -> None:
+    """Run a claimed job in the main thread of a worker."""
+    runner.run(job, interruptible=True)
+
+
+def task_package() -> dict[str, Any] | None:
+    """Take an ordinary django-q2 task from its broker."""
+    broker = get_broker()
+    for key, payload in broker.dequeue():
+        try:
+            task: dict[str, Any] = SignedPackage.loads(payload)
+        except (TypeError, BadSignature):
+            # Left for its lock to run out: after a rotation the old key may yet be given back.
+            logger.exception("Task %s can't be read and is left in the queue.", key)
+            continue
+        task["cluster"] = broker.list_key
+        task["ack_id"] = key
+        return task
+    return None
+
+
+def obey_signals(fetcher: Fetcher) -> None:
+    """Let signals rule this worker.
+
+    SIGTERM: finish the running job, take no other. SIGUSR2: give the running job back, now.
+    SIGUSR1 is the keeper's. SIGINT is left to the supervisor, which gets it too.
+    """
+
+    def stop(signum: int, frame: object) -> None:
+        fetcher.stop()
+
+    def shut_down(signum: int, frame: object) -> None:
+        fetcher.stop()
+        keeper.shut_down()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGUSR2, shut_down)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keeper.install_signal_handler()

@@ -1,0 +1,29 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from workflows.cluster.supervisor import Supervisor
+
+
+class Command(BaseCommand):
+    help = "Starts a cluster of workers, which run the queued jobs."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--queue",
+            default="",
+            help="Comma-separated names of queues, the most urgent first. Default: all queues.",
+        )
+        parser.add_argument(
+            "--grace",
+            type=float,
+            default=30,
+            help="Seconds that running jobs get when the cluster is told to stop.",
+        )
+        parser.add_argument("--workers", type=int, help="How many. Default: QUEUE_WORKERS.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["workers"] is not None and options["workers"] < 1:
+            raise CommandError("--workers must be at least 1.")
+        queues = [name.strip() for name in options["queue"].split(",") if name.strip()]
+        Supervisor(queues=queues, grace=options["grace"], workers=options["workers"]).run()

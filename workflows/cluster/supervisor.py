@@ -1,0 +1,192 @@
+"""The cluster's one parent process: it spawns the workers, replaces dead ones, and drains them."""
+
+import ctypes
+import logging
+import multiprocessing.connection
+import os
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any
+
+from django.db import Error as DatabaseError
+from django.db import connections
+from django.db.models.functions import Now
+from django_q.cluster import Sentinel
+from django_q.conf import Conf
+from django_q.scheduler import scheduler
+from django_q.signals import post_spawn
+
+from workflows import lifecycle
+from workflows.cluster.fetch import HOST, Fetcher, Results, obey_signals
+from workflows.models import Cluster
+
+logger = logging.getLogger(__name__)
+
+# Seconds between two looks at leases that ran out, two signs of life, two runs of the scheduler.
+REAP = 1.0
+REGISTER = 2.0
+SCHEDULE = 30.0
+# Seconds that interrupted workers have to give their jobs back before they are killed.
+LAST_GRACE = 1.5
+# Seconds between two looks at the workers. A death is seen at once all the same.
+CYCLE = 0.2
+
+PR_SET_PDEATHSIG = 1
+
+
+class Supervisor(Sentinel):  # type: ignore[misc]
+    """django-q2's sentinel, in the main process and with nothing shared between its workers.
+
+    Args:
+        queues: names of queues, the most urgent first; none for all.
+        grace: seconds that running jobs get when the cluster is told to stop.
+        workers: how many; by default ``QUEUE_WORKERS``.
+    """
+
+    def __init__(
+        self, *, queues: Sequence[str] = (), grace: float = 30, workers: int | None = None
+    ) -> None:
+        # Not super().__init__(): it makes the queues and locks that this cluster does without.
+        self.pool: list[Any] = []
+        self.pool_size = workers or Conf.WORKERS
+        self.timeout = Conf.TIMEOUT
+        self.grace = grace
+        self.task_queue = Fetcher(queues)
+        self.result_queue = Results()
+        self.pid = os.getpid()
+        self.cluster_id = uuid.uuid4()
+        self.stops = 0
+        self._due = {"reap": 0.0, "register": 0.0, "schedule": time.monotonic() + SCHEDULE}
+
+    def run(self) -> None:
+        """Supervise until told to stop, then drain."""
+        signal.signal(signal.SIGTERM, self._on_stop)
+        signal.signal(signal.SIGINT, self._on_stop)
+        post_spawn.connect(self._on_spawn)
+        for _ in range(self.pool_size):
+            self.spawn_worker()
+        logger.info("The cluster works with %d workers (pid %d).", self.pool_size, self.pid)
+        while not self.stops:
+            self.mind_workers()
+            self.do_chores()
+            self.wait(CYCLE)
+        self.drain()
+        self._in_database(Cluster.objects.filter(pk=self.cluster_id).delete)
+        logger.info("The cluster has stopped.")
+
+    def spawn_worker(self) -> None:
+        # A connection that two processes use is broken for both.
+        connections.close_all()
+        super().spawn_worker()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until a worker dies, a signal comes or the time has passed."""
+        watched = [worker.sentinel for worker in self.pool]
+        multiprocessing.connection.wait([*watched, self.task_queue.wait_fd], timeout=seconds)
+        self.task_queue.wait(0)
+
+    def mind_workers(self) -> None:
+        """Replace the dead workers, and take their jobs back."""
+        for worker in list(self.pool):
+            # The bare value: the lock beside it may have died with the worker that held it.
+            timer = worker.timer.get_obj()
+            if timer.value > 0:
+                timer.value = max(0.0, timer.value - CYCLE)
+            if worker.is_alive() and timer.value == 0:
+                # An ordinary task swallowed its timeout.
+                worker.kill()
+                worker.join()
+            if not worker.is_alive():
+                self.pool.remove(worker)
+                self._bury(worker)
+                self.spawn_worker()
+
+    def _bury(self, worker: Any, *, count: bool = True) -> None:
+        worker.join()
+        if worker.exitcode != 0:
+            logger.error("Worker %d died (%s); replacing it.", worker.pid, worker.exitcode)
+        self._in_database(lifecycle.reap, host=HOST, pid=worker.pid, count=count)
+
+    def do_chores(self) -> None:
+        """Do what is due: find lost leases, show that this cluster lives, run the schedules."""
+        chores = {
+            "reap": (REAP, lifecycle.reap),
+            "register": (REGISTER, self.register),
+            "schedule": (SCHEDULE, scheduler),
+        }
+        for name, (interval, chore) in chores.items():
+            if time.monotonic() >= self._due[name]:
+                self._due[name] = time.monotonic() + interval
+                self._in_database(chore)
+
+    def register(self) -> None:
+        """Renew the row that says that this cluster lives."""
+        Cluster.objects.update_or_create(
+            pk=self.cluster_id,
+            defaults={"seen_at": Now()},
+            create_defaults={
+                "host": HOST,
+                "pid": self.pid,
+                "workers": self.pool_size,
+                "seen_at": Now(),
+            },
+        )
+
+    def drain(self) -> None:
+        """Let running jobs end within the grace; then have them given back; then kill."""
+        logger.info("The cluster is stopping; running jobs have %g seconds.", self.grace)
+        begun = time.monotonic()
+        while self.pool and self.stops < 2 and time.monotonic() < begun + self.grace:
+            self._signal_all(signal.SIGTERM)
+            self._wait_for_exits()
+        begun = time.monotonic()
+        while self.pool and time.monotonic() < begun + LAST_GRACE:
+            self._signal_all(signal.SIGUSR2)
+            self._wait_for_exits()
+        for worker in list(self.pool):
+            worker.kill()
+            self.pool.remove(worker)
+            self._bury(worker, count=False)
+
+    def _signal_all(self, signum: signal.Signals) -> None:
+        for worker in self.pool:
+            if worker.is_alive():
+                os.kill(worker.pid, signum)
+
+    def _wait_for_exits(self) -> None:
+        # Again and again: a worker that was spawned just now may not have its handlers yet.
+        self.wait(CYCLE)
+        for worker in list(self.pool):
+            if not worker.is_alive():
+                self.pool.remove(worker)
+                self._bury(worker)
+
+    def _in_database(self, action: Any, **kwargs: Any) -> None:
+        """Do it, unless the database is away: then it is done later, or by another cluster."""
+        try:
+            action(**kwargs)
+        except DatabaseError as error:
+            logger.warning("The database is out of reach (%s).", error)
+            connections.close_all()
+
+    def _on_stop(self, signum: int, frame: FrameType | None) -> None:
+        self.stops += 1
+        self.task_queue.wake()
+
+    def _on_spawn(self, **kwargs: Any) -> None:
+        """Prepare a worker process. Called inside of it, by django-q2."""
+        self.task_queue.reopen()
+        obey_signals(self.task_queue)
+        die_with_parent(self.pid)
+
+
+def die_with_parent(parent: int) -> None:
+    """End this process as soon as *parent* is gone: no orphan goes on with old code."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)

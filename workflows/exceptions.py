@@ -1,0 +1,149 @@
+"""What can go wrong, by name. A leaf module: it imports nothing of Chatflow.
+
+Errors carry a machine ``code`` and, as their text, one sentence that is safe to show to a client.
+"""
+
+from typing import Any
+
+
+class ChatflowError(Exception):
+    """Something went wrong."""
+
+    code = "error"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip().split("\n")[0])
+
+
+# What a client may be told when it starts, watches or cancels a job.
+
+
+class JobNotFound(ChatflowError):
+    """There is no such job."""
+
+    code = "not_found"
+
+
+class UnknownWorkflow(ChatflowError):
+    """There is no workflow of that name."""
+
+    code = "unknown_workflow"
+
+
+class SessionBusy(ChatflowError):
+    """This session is still working on an earlier message."""
+
+    code = "session_busy"
+
+
+class AlreadyQueued(ChatflowError):
+    """The same work is already queued or running."""
+
+    code = "already_queued"
+
+
+class IdempotencyConflict(ChatflowError):
+    """This Idempotency-Key was used with another request body."""
+
+    code = "idempotency_conflict"
+
+
+class InProgress(ChatflowError):
+    """The first request with this Idempotency-Key is still running."""
+
+    code = "in_progress"
+
+
+class NotRetryable(ChatflowError):
+    """Only a job that failed, timed out or was cancelled can be retried."""
+
+    code = "not_retryable"
+
+
+class CursorBeyondHead(ChatflowError):
+    """The cursor is beyond the last event of this job."""
+
+    code = "cursor_beyond_head"
+
+
+# What a workflow's author may raise or run into.
+
+
+class WorkflowError(ChatflowError):
+    """The workflow failed.
+
+    Raise it in a workflow to fail the job at once with a sentence of your own: unlike any other
+    exception's text, its message is shown to the client.
+
+    Args:
+        message: one sentence for the user.
+        code: the machine word that goes with it.
+    """
+
+    code = "workflow_failed"
+
+    def __init__(self, message: str | None = None, *, code: str | None = None) -> None:
+        super().__init__(message)
+        if code is not None:
+            self.code = code
+
+
+class WorkflowChanged(WorkflowError):
+    """The workflow was changed while this job was under way, and can't go on where it was."""
+
+    code = "workflow_changed"
+
+
+class StepResultError(ChatflowError):
+    """A step returned something that can't be recorded. For the log: it names types and steps."""
+
+    code = "step_result"
+
+
+class Fenced(Exception):
+    """This attempt no longer owns its job: another one claimed it, or the job has ended."""
+
+
+# How a running workflow is stopped. They pass through ``except Exception`` in a workflow's code.
+
+
+class Interrupt(BaseException):
+    """The workflow must stop now."""
+
+
+class TurnEnded(Interrupt):
+    """The workflow asked the user something: this job is done, the answer continues it.
+
+    Args:
+        prompt: the question, which becomes the job's response.
+        awaiting: the answer wanted, in the shape of ``awaiting`` in a status answer.
+    """
+
+    def __init__(self, prompt: str, awaiting: dict[str, Any]) -> None:
+        super().__init__(prompt)
+        self.prompt = prompt
+        self.awaiting = awaiting
+
+
+class Cancelled(Interrupt):
+    """Somebody cancelled the job.
+
+    Args:
+        code: ``cancelled``, or ``interrupted`` when a newer message took the job's place.
+    """
+
+    def __init__(self, code: str = "cancelled") -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class DeadlineExceeded(Interrupt):
+    """The job ran longer than its workflow's max_execution_time."""
+
+
+class AttemptLost(Interrupt):
+    """The lease was lost: somebody else owns the job now, so this attempt must not go on."""
+
+
+class ShuttingDown(Interrupt):
+    """The worker was told to stop: the job goes back to the queue."""

@@ -1,0 +1,236 @@
+"""The keeper: one thread in each process that runs jobs. It renews their leases, and stops them.
+
+A job that is cancelled, runs out of time or loses its lease is interrupted where it stands: in a
+worker's main thread by a signal, elsewhere at its next step, progress or AI call.
+"""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db import connection
+
+from workflows import lifecycle
+from workflows.bells import get_bell
+from workflows.exceptions import AttemptLost, Cancelled, DeadlineExceeded, Interrupt, ShuttingDown
+from workflows.models import Job, State
+
+logger = logging.getLogger(__name__)
+
+# Seconds that interrupted code has to leave before its whole process is ended.
+GRACE = 5.0
+
+
+class Attempt:
+    """One running attempt, as its keeper and its context see it.
+
+    Args:
+        job: as claimed.
+        limit: seconds that the job may run, over all its attempts.
+        interruptible: it runs in the main thread of a worker, where a signal can stop it.
+    """
+
+    def __init__(self, job: Job, limit: float, *, interruptible: bool) -> None:
+        self.job = job
+        self.limit = limit
+        self.deadline = time.monotonic() + max(0.0, limit - job.ran_for)
+        self.interruptible = interruptible
+        self.interrupt: Interrupt | None = None
+        self.interrupted_at = 0.0
+        self._shields = 0
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.job.pk, self.job.attempt
+
+    def stop(self, interrupt: Interrupt) -> None:
+        """Interrupt the attempt; only the first call counts."""
+        if self.interrupt is not None:
+            return
+        self.interrupted_at = time.monotonic()
+        self.interrupt = interrupt
+        if self.interruptible:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+
+    def check(self) -> None:
+        """Raise what the attempt was interrupted with, unless it is shielded."""
+        if self.interrupt is None and time.monotonic() >= self.deadline:
+            self.interrupt = DeadlineExceeded()
+        if self.interrupt is not None and not self._shields:
+            raise self.interrupt
+
+    @contextmanager
+    def shielded(self) -> Iterator[None]:
+        """Put interruptions off until the end: what is written inside is written whole."""
+        self._shields += 1
+        try:
+            yield
+        finally:
+            self._shields -= 1
+        if self.interrupt is not None:
+            self.check()
+
+    def close(self) -> None:
+        """Put interruptions off for ever: the workflow's code has been left."""
+        self._shields += 1
+
+
+_running: Attempt | None = None
+
+
+def install_signal_handler() -> None:
+    """Let SIGUSR1 interrupt the attempt that runs in this process's main thread."""
+
+    def interrupt(signum: int, frame: object) -> None:
+        if _running is not None and _running.interrupt is not None:
+            _running.check()
+
+    signal.signal(signal.SIGUSR1, interrupt)
+
+
+@contextmanager
+def running(attempt: Attempt) -> Iterator[None]:
+    """Run an attempt under the keeper of this process."""
+    global _running
+    keeper = get_keeper()
+    if attempt.interruptible:
+        _running = attempt
+    keeper.watch(attempt)
+    try:
+        yield
+    finally:
+        attempt.close()
+        keeper.unwatch(attempt)
+        if attempt.interruptible:
+            _running = None
+
+
+class Keeper(threading.Thread):
+    """See the module."""
+
+    def __init__(self, on_stuck: Callable[[Attempt], None] | None = None) -> None:
+        super().__init__(name="keeper", daemon=True)
+        self.pid = os.getpid()
+        self._attempts: dict[tuple[int, int], Attempt] = {}
+        # Reentrant, because shut_down() is called from a signal handler.
+        self._lock = threading.RLock()
+        self._look = threading.Event()
+        self._on_stuck = on_stuck or end_process
+
+    def watch(self, attempt: Attempt) -> None:
+        with self._lock:
+            self._attempts[attempt.key] = attempt
+            if not self.is_alive():
+                self.start()
+        self._look.set()
+
+    def unwatch(self, attempt: Attempt) -> None:
+        with self._lock:
+            self._attempts.pop(attempt.key, None)
+
+    def attempts(self) -> list[Attempt]:
+        with self._lock:
+            return list(self._attempts.values())
+
+    def run(self) -> None:
+        get_bell().listen(("cancel",), self._on_ring)
+        renewed_at = time.monotonic()
+        while True:
+            rung = self._look.wait(self._seconds_to_next(renewed_at))
+            self._look.clear()
+            self._check_clocks()
+            if rung or time.monotonic() - renewed_at >= self._renewal():
+                renewed_at = time.monotonic()
+                self._renew()
+
+    def _on_ring(self, topic: str, key: int | None) -> None:
+        if key is None or any(attempt.job.pk == key for attempt in self.attempts()):
+            self._look.set()
+
+    def _renewal(self) -> float:
+        lease: float = settings.WORKFLOW_LEASE_SECONDS
+        return lease / 3
+
+    def _seconds_to_next(self, renewed_at: float) -> float | None:
+        """Seconds until something is due; None, for ever, while nothing runs."""
+        attempts = self.attempts()
+        if not attempts:
+            return None
+        moments = [renewed_at + self._renewal()]
+        for attempt in attempts:
+            if attempt.interrupt is None:
+                moments.append(attempt.deadline)
+            else:
+                moments.append(attempt.interrupted_at + GRACE)
+        return max(0.0, min(moments) - time.monotonic())
+
+    def _check_clocks(self) -> None:
+        now = time.monotonic()
+        for attempt in self.attempts():
+            if attempt.interrupt is None and now >= attempt.deadline:
+                attempt.stop(DeadlineExceeded())
+            elif attempt.interrupt and attempt.interruptible:
+                if attempt.interrupted_at and now >= attempt.interrupted_at + GRACE:
+                    self._on_stuck(attempt)
+
+    def _renew(self) -> None:
+        attempts = self.attempts()
+        try:
+            held = lifecycle.renew(attempt.key for attempt in attempts)
+        except DatabaseError as error:
+            # The lease may run out meanwhile; then the fence keeps this attempt from writing.
+            logger.warning("The leases could not be renewed (%s); trying again.", error)
+            connection.close()
+            return
+        for attempt in attempts:
+            code = held.get(attempt.job.pk)
+            if code:
+                attempt.stop(Cancelled(code))
+            elif code is None and attempt in self.attempts():
+                attempt.stop(AttemptLost())
+
+
+def end_process(attempt: Attempt) -> None:
+    """End a job whose code ignores its interruption, and this process with it."""
+    logger.error("%s did not stop when it was told to; ending its worker.", attempt.job)
+    try:
+        lifecycle.end(attempt.job, outcome_of(attempt.interrupt, attempt.limit))
+    except Exception as error:
+        logger.error("%s could not be ended (%s); its lease will run out.", attempt.job, error)
+    finally:
+        os._exit(1)
+
+
+def outcome_of(interrupt: Interrupt | None, limit: float) -> lifecycle.Outcome:
+    """Return how a job ends that was interrupted."""
+    if isinstance(interrupt, Cancelled):
+        return lifecycle.cancelled(interrupt.code)
+    if isinstance(interrupt, DeadlineExceeded):
+        error = lifecycle.TIMED_OUT.format(limit=limit)
+        return lifecycle.Outcome(State.TIMEOUT, code="timeout", error=error)
+    raise interrupt or AttemptLost()
+
+
+def shut_down() -> None:
+    """Interrupt every attempt of this process, so that its job goes back to the queue."""
+    for attempt in get_keeper().attempts():
+        attempt.stop(ShuttingDown())
+
+
+_keeper: Keeper | None = None
+_keeper_lock = threading.RLock()
+
+
+def get_keeper() -> Keeper:
+    """Return the keeper of this process; a forked process gets one of its own."""
+    global _keeper
+    with _keeper_lock:
+        if _keeper is None or _keeper.pid != os.getpid():
+            _keeper = Keeper()
+        return _keeper

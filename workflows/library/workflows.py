@@ -1,0 +1,55 @@
+"""Chat, and a long run to look at."""
+
+import re
+import time
+
+from workflows import Context, workflow
+from workflows.registry import all_workflows
+
+MOST_STEPS = 50
+LONGEST_STEP = 60.0
+
+
+@workflow("chat", title="Chat", description="Answers a message that no other workflow is for.")
+def chat(ctx: Context) -> str:
+    """Answer in words, and say plainly that no language model is behind them."""
+    offers = [
+        f"- {offer.title}: say “{offer.triggers[0]}”" for offer in all_workflows() if offer.triggers
+    ]
+    answer = (
+        "I am Chatflow's offline model: no language model is connected, so I can't hold a free "
+        "conversation. What I can do is run workflows. Try one of these:\n" + "\n".join(offers)
+    )
+    for word in re.findall(r"\S+\s*", answer):
+        ctx.write(word)
+    return answer
+
+
+@workflow(
+    "demo_long",
+    title="A long demo",
+    description="Works for a while, step by step, to watch its progress.",
+    triggers=["long demo", "demo_long", "demo long"],
+    steps=4,
+    hint="long",
+)
+def demo_long(ctx: Context) -> str:
+    """Take four steps of a second and a half, or as many and as long as the message says.
+
+    "Run a long demo with 10 steps of 0.5 seconds" takes ten.
+    """
+    steps = _number(r"(\d+)\s*steps?", ctx.message, 4, MOST_STEPS)
+    seconds = _number(r"(\d+(?:\.\d+)?)\s*(?:s|sec|seconds?)\b", ctx.message, 1.5, LONGEST_STEP)
+    ctx.steps = int(steps)
+    for number in range(1, int(steps) + 1):
+        ctx.step(f"Part {number} of {int(steps)}", _work, seconds)
+    return f"Done: {int(steps)} steps of {seconds:g} seconds each."
+
+
+def _number(pattern: str, text: str, default: float, most: float) -> float:
+    found = re.search(pattern, text, re.IGNORECASE)
+    return min(most, float(found[1])) if found else default
+
+
+def _work(seconds: float) -> None:
+    time.sleep(seconds)

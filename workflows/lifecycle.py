@@ -1,0 +1,378 @@
+"""A job's life: claim, renew, give back, reap, finish. Nothing else changes a job's state.
+
+Each transition is one conditional UPDATE by the database's clock; who changed no row has lost the
+race and does nothing more. The attempt number fences: a write that names an old one finds no row.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, connection, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from workflows import events
+from workflows.bells import get_bell
+from workflows.clock import sql_now, sql_seconds_since
+from workflows.exceptions import Fenced
+from workflows.models import ACTIVE, Cluster, Job, Message, Session, State
+
+CANCELLED = "The request was cancelled."
+INTERRUPTED = "A newer message took the place of this one."
+TIMED_OUT = "The request ran longer than {limit:g} seconds and was stopped."
+WORKER_LOST = "The worker was lost too often while it worked on this request."
+WEB_PROCESS_LOST = "The server stopped while it worked on this request. Please try again."
+
+# A cluster that hasn't been seen for so long is taken for dead.
+CLUSTER_SEEN = timedelta(seconds=15)
+
+TAKE = """
+    UPDATE workflows_job
+    SET state = 'processing', attempt = attempt + 1, lease_until = {lease}, host = %(host)s,
+        pid = %(pid)s, claimed_at = {now}, started_at = coalesce(started_at, {now}),
+        updated_at = {now}
+"""
+# A session's jobs run one at a time and in order: a job that runs, or waits in front, bars the way.
+FREE = """
+    state = 'queued' AND available_at <= {now} AND NOT EXISTS (
+        SELECT 1 FROM workflows_job other
+        WHERE other.session_id = workflows_job.session_id
+          AND other.state IN ('queued', 'processing')
+          AND (other.state = 'processing' OR other.id < workflows_job.id)
+    )
+"""
+
+
+def _sql(text: str) -> str:
+    return text.format(
+        now=sql_now(),
+        lease=sql_now(settings.WORKFLOW_LEASE_SECONDS),
+        ran=sql_seconds_since("claimed_at"),
+        skip_locked=" FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else "",
+    )
+
+
+def _take(where: str, params: dict[str, Any]) -> Job | None:
+    try:
+        # Of its own, so that a lost race leaves the caller's transaction usable.
+        with transaction.atomic() if connection.in_atomic_block else nullcontext():
+            rows = list(Job.objects.raw(_sql(f"{TAKE} WHERE {where} RETURNING *"), params))
+    except IntegrityError:
+        # Somebody else began a job of the same session at this very moment.
+        return None
+    return rows[0] if rows else None
+
+
+def claim(queues: Sequence[str], host: str, pid: int) -> Job | None:
+    """Take the next job that may run: the first queue that has one, best priority, oldest.
+
+    Args:
+        queues: names of queues, the most urgent first; none for all queues alike.
+        host: this machine.
+        pid: the process that will run it; when it dies, the job is taken from it.
+
+    Returns:
+        The job, now processing under a new attempt, or None if there is none.
+    """
+    for queue in queues or (None,):
+        job = _take(
+            f"""id = (
+                SELECT id FROM workflows_job
+                WHERE {FREE} AND NOT inline {"AND queue = %(queue)s" if queue else ""}
+                ORDER BY priority DESC, id LIMIT 1{{skip_locked}}
+            )""",
+            {"queue": queue, "host": host, "pid": pid},
+        )
+        if job is not None:
+            return job
+    return None
+
+
+def claim_inline(job: Job, host: str, pid: int) -> Job | None:
+    """Take this one job, which a web process runs itself, if its turn has come. See claim()."""
+    return _take(
+        f"id = %(job)s AND inline AND {FREE}", {"job": job.pk, "host": host, "pid": pid}
+    )
+
+
+def seconds_to_next(queues: Sequence[str]) -> float | None:
+    """Return how many seconds from now the next delayed job becomes available; None without one."""
+    marks = ", ".join(["%s"] * len(queues))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT -({sql_seconds_since("min(available_at)")}) FROM workflows_job
+            WHERE state = 'queued' AND NOT inline AND available_at > {sql_now()}
+              {f"AND queue IN ({marks})" if queues else ""}
+            """,
+            list(queues),
+        )
+        row = cursor.fetchone()
+    return None if row is None or row[0] is None else max(0.0, float(row[0]))
+
+
+def renew(attempts: Iterable[tuple[int, int]]) -> dict[int, str]:
+    """Renew the leases of running attempts.
+
+    Args:
+        attempts: pairs of a job's primary key and the attempt that holds it.
+
+    Returns:
+        For each attempt that still holds its job, by the job's primary key, the code with which
+        it was cancelled, or an empty string.
+    """
+    pairs = list(attempts)
+    if not pairs:
+        return {}
+    ours = " OR ".join(["(id = %s AND attempt = %s)"] * len(pairs))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _sql("UPDATE workflows_job SET lease_until = {lease} WHERE state = 'processing' AND ")
+            + f"({ours}) RETURNING id, cancel_code",
+            [number for pair in pairs for number in pair],
+        )
+        return dict(cursor.fetchall())
+
+
+def hold(job: Job) -> None:
+    """Lock the row of a running job until the caller's transaction ends.
+
+    Raises:
+        Fenced: the attempt doesn't hold the job any more.
+    """
+    held = Job.objects.filter(pk=job.pk, attempt=job.attempt, state=State.PROCESSING)
+    if not held.update(updated_at=Now()):
+        raise Fenced
+
+
+GIVE_UP = """
+    UPDATE workflows_job
+    SET state = 'queued', inline = %(inline)s,
+        lease_until = CASE WHEN %(inline)s THEN {lease} ELSE NULL END, host = '', pid = NULL,
+        lost = lost + %(lost)s, failures = failures + %(failures)s, ran_for = ran_for + {ran},
+        claimed_at = NULL, available_at = {later}, updated_at = {now}
+    WHERE id = %(job)s AND attempt = %(attempt)s AND state = 'processing'
+"""
+
+
+def give_back(
+    job: Job, *, delay: float = 0, lost: int = 0, failures: int = 0, inline: bool = False
+) -> None:
+    """Put a running job back into the queue, for another attempt.
+
+    Args:
+        job: with the attempt that gives it back.
+        delay: seconds before it may be claimed again.
+        lost: 1 if the attempt's worker was lost.
+        failures: 1 if the attempt raised.
+        inline: the web process that ran it lives, and tries again itself.
+
+    Raises:
+        Fenced: the attempt doesn't hold the job any more.
+    """
+    params = {
+        "job": job.pk,
+        "attempt": job.attempt,
+        "lost": lost,
+        "failures": failures,
+        "inline": inline,
+    }
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_sql(GIVE_UP.replace("{later}", sql_now(delay))), params)
+        if cursor.rowcount != 1:
+            raise Fenced
+        get_bell().ring("jobs", job.pk)
+
+
+def reap(*, host: str = "", pid: int | None = None, count: bool = True) -> int:
+    """Take back the jobs whose worker is lost: leases that ran out, or all of one dead process.
+
+    Args:
+        host: with *pid*: the machine of the dead process.
+        pid: the dead process; without it, leases that ran out are looked for.
+        count: the loss counts; not where the process was ended on purpose.
+
+    Returns:
+        How many jobs were taken back.
+    """
+    lost = Job.objects.filter(state=State.PROCESSING)
+    if pid is not None:
+        lost = lost.filter(host=host, pid=pid)
+    else:
+        lost = lost.filter(lease_until__lt=Now())
+        _adopt_waiting_inline_jobs()
+    taken = 0
+    for job in lost:
+        try:
+            _take_back(job, lost=int(count))
+        except Fenced:
+            continue
+        taken += 1
+    return taken
+
+
+def reap_inline() -> int:
+    """Fail the sync jobs of lost web processes, unless a cluster lives that resumes them."""
+    if clusters_alive():
+        return 0
+    orphans = Job.objects.filter(inline=True, state__in=ACTIVE, lease_until__lt=Now())
+    failed = 0
+    for job in orphans:
+        try:
+            end(job, Outcome(State.FAILED, code="worker_lost", error=WEB_PROCESS_LOST))
+        except Fenced:
+            continue
+        failed += 1
+    return failed
+
+
+def clusters_alive() -> int:
+    """Return how many clusters have been seen lately."""
+    return Cluster.objects.filter(seen_at__gt=Now() - CLUSTER_SEEN).count()
+
+
+def _adopt_waiting_inline_jobs() -> None:
+    """Hand to the clusters what waited for its turn in a web process that is gone."""
+    orphans = Job.objects.filter(inline=True, state=State.QUEUED, lease_until__lt=Now())
+    for job in orphans:
+        with transaction.atomic():
+            orphan = Job.objects.filter(pk=job.pk, inline=True, state=State.QUEUED)
+            if orphan.update(inline=False, lease_until=None):
+                get_bell().ring("jobs", job.pk)
+
+
+def _take_back(job: Job, *, lost: int) -> None:
+    if job.cancel_code:
+        end(job, cancelled(job.cancel_code))
+    elif job.lost + lost >= settings.WORKFLOW_TRIES:
+        end(job, Outcome(State.FAILED, code="worker_lost", error=WORKER_LOST, lost=lost))
+    else:
+        give_back(job, lost=lost)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ends.
+
+    Args:
+        state: one of the terminal states.
+        response: the answer, or the question that the user is asked.
+        awaiting: what kind of answer the question wants.
+        code: why it failed, in one machine word.
+        error: why it failed, in one sentence for the client.
+        traceback: why it failed, for the admin.
+        lost: 1 if its worker was lost.
+    """
+
+    state: State
+    response: str = ""
+    actions: list[dict[str, Any]] = field(default_factory=list)
+    sources: list[dict[str, Any]] = field(default_factory=list)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    awaiting: dict[str, Any] | None = None
+    code: str = ""
+    error: str = ""
+    traceback: str = ""
+    lost: int = 0
+
+
+def cancelled(code: str) -> Outcome:
+    """Return the outcome of a job that was cancelled with *code*."""
+    error = INTERRUPTED if code == "interrupted" else CANCELLED
+    return Outcome(State.CANCELLED, code=code, error=error)
+
+
+def end(job: Job, outcome: Outcome) -> Job:
+    """End a job: its state, its terminal event and its answer commit together.
+
+    Args:
+        job: as claimed, or queued; its attempt is the fence.
+        outcome: how it ends.
+
+    Returns:
+        The job as it stands now.
+
+    Raises:
+        Fenced: another attempt holds the job, or it has ended already.
+    """
+    with transaction.atomic():
+        try:
+            # The row stays locked until the commit, so that no event can slip in behind the last.
+            current = Job.objects.select_for_update(of=("self",)).get(
+                pk=job.pk, attempt=job.attempt, state=job.state
+            )
+        except Job.DoesNotExist:
+            raise Fenced from None
+        _record(current, outcome)
+        if current.state == State.COMPLETED:
+            _answer(current)
+        _wake_next(current)
+    return current
+
+
+def _record(job: Job, outcome: Outcome) -> None:
+    now = timezone.now()
+    if job.claimed_at is not None:
+        job.ran_for += max(0.0, (now - job.claimed_at).total_seconds())
+    job.state = outcome.state
+    job.response = events.clean(outcome.response)
+    job.actions = events.clean(outcome.actions)
+    job.sources = events.clean(outcome.sources)
+    job.metadata = {"workflow": job.workflow} | events.clean(outcome.metadata)
+    job.awaiting = events.clean(outcome.awaiting)
+    job.code = outcome.code
+    job.error = events.clean(outcome.error)
+    job.traceback = events.clean(outcome.traceback)
+    job.lost += outcome.lost
+    job.finished_at = job.updated_at = now
+    job.lease_until = None
+    if outcome.state == State.COMPLETED:
+        job.progress = 100
+    message = job.error or ("Waiting for your answer" if job.awaiting else "Completed")
+    job.progress_message = message[: events.MESSAGE_LENGTH]
+    events.append_last(job, outcome.state, message=message, data=terminal_data(job))
+    job.save()
+
+
+def terminal_data(job: Job) -> dict[str, Any]:
+    """Return what the terminal frame says of a job that has ended, beside progress and message."""
+    if job.state != State.COMPLETED:
+        return {"error": job.error, "code": job.code}
+    data: dict[str, Any] = {
+        "response": job.response,
+        "actions": job.actions,
+        "sources": job.sources,
+        "metadata": job.metadata,
+    }
+    if job.awaiting:
+        data["awaiting"] = job.awaiting
+    if job.usage:
+        data["usage"] = job.usage
+    return data
+
+
+def _answer(job: Job) -> None:
+    """Add the answer to the conversation; a question stays open until the next message."""
+    if job.options.get("memory", True) or job.awaiting:
+        Message.objects.create(
+            session_id=job.session_id,
+            job=job,
+            role=Message.Role.ASSISTANT,
+            content=job.response,
+            actions=job.actions,
+            sources=job.sources,
+        )
+    session = Session.objects.filter(pk=job.session_id)
+    if job.awaiting:
+        session.update(open_job=job, updated_at=job.updated_at)
+    else:
+        session.update(updated_at=job.updated_at)
+
+
+def _wake_next(job: Job) -> None:
+    if Job.objects.filter(session_id=job.session_id, state=State.QUEUED).exists():
+        get_bell().ring("jobs", job.pk)

@@ -1,0 +1,335 @@
+"""The rows that are the truth: sessions, messages, jobs, their steps and their events.
+
+The guarantees stand here as constraints, so that no code path can break them: one running job in a
+session, gapless event numbers, one terminal event, one record of a step.
+"""
+
+import uuid
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+
+class Session(models.Model):
+    """A user's conversation. The client picks its key; two users may pick the same."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="chat_sessions"
+    )
+    key = models.CharField(max_length=255)
+    # The job whose question the session's next message answers.
+    open_job = models.ForeignKey("Job", models.SET_NULL, null=True, blank=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints: ClassVar = [
+            # Serves the look-up of send and history too.
+            models.UniqueConstraint(fields=["user", "key"], name="session_user_key"),
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class State(models.TextChoices):
+    QUEUED = "queued"  # Waits for a worker, or for an earlier job of its session.
+    PROCESSING = "processing"  # A worker holds its lease.
+    COMPLETED = "completed"  # It answered, perhaps with a question.
+    FAILED = "failed"  # It raised, or its worker was lost too often.
+    TIMEOUT = "timeout"  # It ran longer than its workflow may.
+    CANCELLED = "cancelled"  # Its user, or a newer message, stopped it.
+
+
+ACTIVE = (State.QUEUED, State.PROCESSING)
+TERMINAL = (State.COMPLETED, State.FAILED, State.TIMEOUT, State.CANCELLED)
+UNSUCCESSFUL = (State.FAILED, State.TIMEOUT)
+
+
+def make_public_id() -> str:
+    """Return a new public job id: ``workflow_`` and 32 random hex digits."""
+    return f"workflow_{uuid.uuid4().hex}"
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    def visible_to(self, user: Any) -> "JobQuerySet":
+        """The jobs that *user* may see: their own."""
+        return self.filter(user=user)
+
+    def active(self) -> "JobQuerySet":
+        return self.filter(state__in=ACTIVE)
+
+    def failures(self) -> "JobQuerySet":
+        """The list of failures: what failed or timed out and wasn't retried or forgotten."""
+        return self.filter(state__in=UNSUCCESSFUL, forgotten=False)
+
+
+class Job(models.Model):
+    """One execution of a workflow; one chat turn is one job. It is also the queue's message."""
+
+    public_id = models.CharField(max_length=41, unique=True, default=make_public_id)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="jobs")
+    session = models.ForeignKey(Session, models.CASCADE, related_name="jobs")
+
+    # What to do.
+    workflow = models.CharField(max_length=100)
+    # The client named the workflow, so routing must not choose another.
+    explicit = models.BooleanField(default=False)
+    text = models.TextField(help_text="The user's message in this turn.")
+    options = models.JSONField(default=dict, blank=True)
+    mode = models.CharField(max_length=5, choices=[("sync", "sync"), ("async", "async")])
+    # An earlier job of the session was under way, so that routing must look again.
+    waited = models.BooleanField(default=False)
+    # The job that began this conversation with the workflow; its steps serve all its turns.
+    # Null in that job itself.
+    root = models.ForeignKey("self", models.CASCADE, null=True, blank=True, related_name="turns")
+    retry_of = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="retries"
+    )
+
+    # When, where and by whom.
+    state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
+    queue = models.CharField(max_length=50, default="default")
+    priority = models.SmallIntegerField(default=0)
+    available_at = models.DateTimeField(default=timezone.now)
+    # A web process runs it; a cluster takes it over only if that process is lost.
+    inline = models.BooleanField(default=False)
+    # The fencing token: every claim raises it, every write of the running attempt names it.
+    attempt = models.PositiveIntegerField(default=0)
+    # How many workers were lost over it, and how many attempts raised.
+    lost = models.PositiveIntegerField(default=0)
+    failures = models.PositiveIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    host = models.CharField(max_length=255, blank=True)
+    pid = models.PositiveIntegerField(null=True, blank=True)
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    # Seconds that earlier attempts ran; the deadline counts them.
+    ran_for = models.FloatField(default=0)
+    # Set by cancel; the worker that holds the lease obeys it.
+    cancel_code = models.CharField(max_length=20, blank=True)
+    unique_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001
+    idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001
+    body_hash = models.CharField(max_length=64, blank=True)
+
+    # How far it is.
+    last_seq = models.PositiveIntegerField(default=0)
+    progress = models.PositiveSmallIntegerField(default=0)
+    progress_message = models.CharField(max_length=500, blank=True)
+    # Characters of streamed text that earlier turns of the same conversation have shown.
+    text_base = models.PositiveIntegerField(default=0)
+
+    # What came of it.
+    response = models.TextField(blank=True)
+    actions = models.JSONField(default=list, blank=True)
+    sources = models.JSONField(default=list, blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    usage = models.JSONField(default=dict, blank=True)
+    awaiting = models.JSONField(null=True, blank=True)
+    code = models.CharField(max_length=50, blank=True)
+    error = models.TextField(blank=True, help_text="The sentence that the client is shown.")
+    traceback = models.TextField(blank=True, help_text="For the admin only.")
+    forgotten = models.BooleanField(default=False, help_text="Off the list of failures.")
+
+    created_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["session"],
+                condition=Q(state=State.PROCESSING),
+                name="job_one_running_per_session",
+            ),
+            models.UniqueConstraint(
+                fields=["user", "idempotency_key"],
+                condition=Q(idempotency_key__isnull=False),
+                name="job_user_idempotency_key",
+            ),
+            models.UniqueConstraint(
+                fields=["workflow", "unique_key"],
+                condition=Q(state__in=ACTIVE, unique_key__isnull=False),
+                name="job_one_active_per_unique_key",
+            ),
+            models.CheckConstraint(condition=Q(progress__lte=100), name="job_progress_percent"),
+            models.CheckConstraint(
+                condition=Q(state__in=ACTIVE, finished_at__isnull=True)
+                | Q(state__in=TERMINAL, finished_at__isnull=False),
+                name="job_finished_at_its_end",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=State.PROCESSING) | Q(lease_until__isnull=False),
+                name="job_processing_has_lease",
+            ),
+        ]
+        indexes: ClassVar = [
+            # lifecycle.claim: the next queued job, best priority first, then oldest.
+            models.Index(
+                F("priority").desc(), "id", name="job_next", condition=Q(state=State.QUEUED)
+            ),
+            # lifecycle.seconds_to_next: when a delayed job becomes available.
+            models.Index(
+                fields=["available_at"], name="job_due", condition=Q(state=State.QUEUED)
+            ),
+            # lifecycle.reap: leases that ran out.
+            models.Index(
+                fields=["lease_until"],
+                name="job_lease",
+                condition=Q(state__in=ACTIVE, lease_until__isnull=False),
+            ),
+            # lifecycle.claim, services.start, history: what a session has under way, in order.
+            models.Index(
+                fields=["session", "id"], name="job_session_active", condition=Q(state__in=ACTIVE)
+            ),
+            # services.check_rate, the list of a user's jobs.
+            models.Index(fields=["user", "-created_at"], name="job_user_recent"),
+            # queue_failed: the latest failures.
+            models.Index(
+                fields=["-finished_at"],
+                name="job_failures",
+                condition=Q(state__in=UNSUCCESSFUL, forgotten=False),
+            ),
+            # queue_prune: what ended before a moment.
+            models.Index(
+                fields=["finished_at"],
+                name="job_finished",
+                condition=Q(finished_at__isnull=False),
+            ),
+            # services.takes_long: the latest runs of a workflow.
+            models.Index(
+                fields=["workflow", "-id"],
+                name="job_durations",
+                condition=Q(state=State.COMPLETED),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def is_finished(self) -> bool:
+        return self.state in TERMINAL
+
+    @property
+    def conversation_id(self) -> int:
+        """The primary key of the job that began this conversation with the workflow."""
+        return self.root_id or self.pk
+
+
+class Message(models.Model):
+    """One turn of a session."""
+
+    class Role(models.TextChoices):
+        USER = "user"
+        ASSISTANT = "assistant"
+
+    session = models.ForeignKey(Session, models.CASCADE, related_name="messages")
+    job = models.ForeignKey(
+        Job, models.SET_NULL, null=True, blank=True, related_name="chat_messages"
+    )
+    role = models.CharField(max_length=10, choices=Role.choices)
+    content = models.TextField()
+    actions = models.JSONField(default=list, blank=True)
+    sources = models.JSONField(default=list, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes: ClassVar = [
+            # history: the latest messages of a session.
+            models.Index(fields=["session", "id"], name="message_session"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.role}: {self.content[:50]}"
+
+
+class Step(models.Model):
+    """The record of a step: what it returned, so that it never runs again."""
+
+    # The first job of the conversation: a later turn finds what an earlier one recorded.
+    root = models.ForeignKey(Job, models.CASCADE, related_name="all_steps")
+    job = models.ForeignKey(Job, models.CASCADE, related_name="steps")
+    name = models.CharField(max_length=200)
+    # 1 for the first step of that name, 2 for the second.
+    occurrence = models.PositiveIntegerField()
+    # A question is recorded when it is asked, and finished when it is answered.
+    question = models.BooleanField(default=False)
+    finished = models.BooleanField(default=True)
+    result = models.JSONField(null=True)
+    # Characters of streamed text in front of a question, over the whole conversation.
+    text_length = models.PositiveIntegerField(default=0)
+    attempt = models.PositiveIntegerField()
+    duration_ms = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints: ClassVar = [
+            # Serves the runner's look-up of a conversation's steps too.
+            models.UniqueConstraint(fields=["root", "name", "occurrence"], name="step_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.occurrence})"
+
+
+class Event(models.Model):
+    """One thing that happened to a job. Rows are only ever added."""
+
+    class Type(models.TextChoices):
+        STARTED = "started"  # An attempt began.
+        PROGRESS = "progress"  # The workflow said how far it is.
+        STEP_STARTED = "step_started"
+        STEP_FINISHED = "step_finished"
+        DELTA = "delta"  # More words of the response.
+        RESTARTED = "restarted"  # Words are taken back: a half-streamed step starts over.
+        COMPLETED = "completed"
+        FAILED = "failed"
+        TIMEOUT = "timeout"
+        CANCELLED = "cancelled"
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="events")
+    seq = models.PositiveIntegerField()
+    type = models.CharField(max_length=20, choices=Type.choices)
+    progress = models.PositiveSmallIntegerField()
+    message = models.CharField(max_length=500, blank=True)
+    data = models.JSONField(default=dict)
+    attempt = models.PositiveIntegerField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints: ClassVar = [
+            # Serves follow() too: the events after a cursor, in order.
+            models.UniqueConstraint(fields=["job", "seq"], name="event_job_seq"),
+            models.UniqueConstraint(
+                fields=["job"],
+                condition=Q(type__in=TERMINAL),
+                name="event_one_terminal_per_job",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.seq} {self.type}"
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.type in TERMINAL
+
+
+class Cluster(models.Model):
+    """A running cluster, by its own word: its sentinel renews the row every few seconds."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    host = models.CharField(max_length=255)
+    pid = models.PositiveIntegerField()
+    workers = models.PositiveSmallIntegerField()
+    started_at = models.DateTimeField(default=timezone.now)
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid}"

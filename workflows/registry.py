@@ -1,0 +1,130 @@
+"""The workflows that there are, by name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import autodiscover_modules
+
+from workflows.exceptions import UnknownWorkflow
+
+Hint = Literal["short", "long"]
+WorkflowFunction = Callable[..., Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workflow:
+    """A registered function and how its jobs are to be run. See :func:`workflow`."""
+
+    name: str
+    function: WorkflowFunction
+    title: str
+    description: str
+    triggers: tuple[str, ...]
+    steps: int | None
+    max_execution_time: float
+    max_ai_calls: int
+    tries: int
+    backoff: tuple[float, ...]
+    queue: str
+    priority: int
+    unique_key: Callable[..., str] | None
+    hint: Hint | None
+
+
+_workflows: dict[str, Workflow] = {}
+
+
+def workflow(
+    name: str,
+    *,
+    title: str = "",
+    description: str = "",
+    triggers: list[str] | tuple[str, ...] = (),
+    steps: int | None = None,
+    max_execution_time: float | None = None,
+    max_ai_calls: int | None = None,
+    tries: int = 1,
+    backoff: float | list[float] | tuple[float, ...] = 0,
+    queue: str = "default",
+    priority: int = 0,
+    unique_key: Callable[..., str] | None = None,
+    hint: Hint | None = None,
+) -> Callable[[WorkflowFunction], WorkflowFunction]:
+    """Register the decorated function, sync or async, as a workflow.
+
+    Args:
+        name: what clients and jobs call it; unique.
+        title: what people call it; by default the name with spaces.
+        description: one sentence for people and for the model that routes messages.
+        triggers: words or phrases; a message that contains one of them starts this workflow.
+        steps: how many steps a run has; from it comes "Processing step 2 of 4..." and progress.
+        max_execution_time: seconds that a job may run, over all its attempts; by default
+            ``WORKFLOW_MAX_EXECUTION_TIME``.
+        max_ai_calls: calls of a model that a job may make; by default ``WORKFLOW_MAX_AI_CALLS``.
+        tries: how often a job may raise an exception before it fails.
+        backoff: seconds to wait before the next try; a list gives one for each.
+        queue: the queue that its jobs wait in.
+        priority: jobs of a higher one are taken first, within a queue.
+        unique_key: called with the user and the message; while a job of the same key is queued or
+            running, another one is refused.
+        hint: whether ``async: "auto"`` runs it at once (``short``) or in the background (``long``).
+
+    Returns:
+        The decorator, which gives the function back unchanged.
+
+    Raises:
+        ImproperlyConfigured: another function has that name.
+    """
+
+    def register(function: WorkflowFunction) -> WorkflowFunction:
+        known = _workflows.get(name)
+        if known is not None and known.function.__qualname__ != function.__qualname__:
+            raise ImproperlyConfigured(f"Two workflows are called {name!r}.")
+        _workflows[name] = Workflow(
+            name=name,
+            function=function,
+            title=title or name.replace("_", " ").capitalize(),
+            description=description or (function.__doc__ or "").strip().split("\n")[0],
+            triggers=tuple(trigger.lower() for trigger in triggers),
+            steps=steps,
+            max_execution_time=(
+                settings.WORKFLOW_MAX_EXECUTION_TIME
+                if max_execution_time is None
+                else max_execution_time
+            ),
+            max_ai_calls=settings.WORKFLOW_MAX_AI_CALLS if max_ai_calls is None else max_ai_calls,
+            tries=tries,
+            backoff=tuple(backoff) if isinstance(backoff, list | tuple) else (backoff,),
+            queue=queue,
+            priority=priority,
+            unique_key=unique_key,
+            hint=hint,
+        )
+        return function
+
+    return register
+
+
+def discover() -> None:
+    """Import the ``workflows`` module of every installed app that has one."""
+    autodiscover_modules("workflows")
+
+
+def get_workflow(name: str) -> Workflow:
+    """Return the workflow called *name*.
+
+    Raises:
+        UnknownWorkflow: there is none.
+    """
+    try:
+        return _workflows[name]
+    except KeyError:
+        raise UnknownWorkflow(f"There is no workflow called {name!r}.") from None
+
+
+def all_workflows() -> list[Workflow]:
+    """Return every workflow, by name."""
+    return sorted(_workflows.values(), key=lambda workflow: workflow.name)

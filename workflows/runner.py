@@ -1,0 +1,159 @@
+"""The only place where a workflow executes."""
+
+import asyncio
+import logging
+import traceback
+from typing import Any
+
+from asgiref.sync import ThreadSensitiveContext, iscoroutinefunction, sync_to_async
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+
+from workflows import keeper, lifecycle
+from workflows.context import Context, Reply
+from workflows.events import append
+from workflows.exceptions import (
+    AttemptLost,
+    Fenced,
+    Interrupt,
+    ShuttingDown,
+    TurnEnded,
+    UnknownWorkflow,
+    WorkflowError,
+)
+from workflows.keeper import Attempt
+from workflows.lifecycle import Outcome
+from workflows.models import Event, Job, State
+from workflows.registry import Workflow, get_workflow
+from workflows.routing import reroute
+
+logger = logging.getLogger(__name__)
+
+FAILED = "The workflow failed. The error has been logged."
+
+
+def run(job: Job, *, interruptible: bool) -> None:
+    """Run a claimed job to its end, or give it back to the queue.
+
+    Whatever the workflow does, this returns: an exception becomes the job's failure. Only a lost
+    database can keep the end from being recorded; then the lease runs out, and another attempt
+    resumes the job.
+
+    Args:
+        job: as claimed.
+        interruptible: this is the main thread of a worker, where a signal can stop the workflow.
+    """
+    try:
+        reroute(job)
+        workflow = get_workflow(job.workflow)
+    except UnknownWorkflow as error:
+        _end(job, Outcome(State.FAILED, code=error.code, error=str(error)))
+        return
+    attempt = Attempt(job, workflow.max_execution_time, interruptible=interruptible)
+    try:
+        outcome = _execute(job, workflow, attempt)
+    except (AttemptLost, Fenced):
+        logger.warning("%s: attempt %d lost its lease and stopped.", job, job.attempt)
+    except ShuttingDown:
+        _renew_connection()
+        _give_back(job)
+    except Exception as error:
+        _failed(job, workflow, error)
+    else:
+        _end(job, outcome)
+    finally:
+        keeper.get_keeper().unwatch(attempt)
+
+
+def _execute(job: Job, workflow: Workflow, attempt: Attempt) -> Outcome:
+    try:
+        with keeper.running(attempt):
+            message = "Starting..." if job.attempt == 1 else "Resuming..."
+            append(job.pk, job.attempt, Event.Type.STARTED, message=message)
+            context = Context(job, workflow, attempt)
+            answer = _call(workflow, context)
+            context.close()
+            return _completed(answer, context)
+    except TurnEnded as turn:
+        return Outcome(State.COMPLETED, response=turn.prompt, awaiting=turn.awaiting)
+    except (AttemptLost, ShuttingDown):
+        raise
+    except Interrupt as interrupt:
+        # It may have struck in the middle of a query, which leaves the connection unusable.
+        _renew_connection()
+        return keeper.outcome_of(interrupt, attempt.limit)
+    except (KeyboardInterrupt, SystemExit) as error:
+        raise RuntimeError(f"The workflow raised {type(error).__name__}.") from error
+
+
+def _call(workflow: Workflow, context: Context) -> Any:
+    if not iscoroutinefunction(workflow.function):
+        return workflow.function(context)
+
+    async def call() -> Any:
+        # A thread of its own for the run's sync parts: runs don't wait for each other's.
+        async with ThreadSensitiveContext():
+            try:
+                return await workflow.function(context)
+            finally:
+                await sync_to_async(connection.close)()
+
+    return asyncio.run(call())
+
+
+def _completed(answer: Any, context: Context) -> Outcome:
+    if answer is None:
+        answer = context.text_written
+    if isinstance(answer, str):
+        answer = Reply(answer)
+    if not isinstance(answer, Reply):
+        raise TypeError(f"A workflow returns ctx.reply(…) or a string, not {type(answer).__name__}")
+    # actions: false asks for an answer without next moves.
+    actions = answer.actions if context.options.get("actions", True) else []
+    return Outcome(
+        State.COMPLETED, response=answer.text, actions=actions, sources=answer.sources
+    )
+
+
+def _failed(job: Job, workflow: Workflow, error: Exception) -> None:
+    """Fail the job, or try again where the workflow wants that."""
+    details = "".join(traceback.format_exception(error))
+    if isinstance(error, OperationalError | InterfaceError):
+        logger.warning("%s: the database failed it (%s).", job, error)
+        _renew_connection()
+        if job.lost + 1 < settings.WORKFLOW_TRIES:
+            _give_back(job, lost=1, delay=1)
+            return
+    if isinstance(error, WorkflowError):
+        logger.info("%s failed: %s", job, error)
+        _end(job, Outcome(State.FAILED, code=error.code, error=str(error), traceback=details))
+        return
+    logger.error("%s: %s raised.", job, job.workflow, exc_info=error)
+    if job.failures + 1 < workflow.tries:
+        delay = workflow.backoff[min(job.failures, len(workflow.backoff) - 1)]
+        _give_back(job, failures=1, delay=delay)
+        return
+    code = getattr(error, "code", "workflow_failed")
+    code = code if isinstance(code, str) else "workflow_failed"
+    _end(job, Outcome(State.FAILED, code=code[:50], error=FAILED, traceback=details))
+
+
+def _end(job: Job, outcome: Outcome) -> None:
+    try:
+        lifecycle.end(job, outcome)
+    except Fenced:
+        logger.warning("%s: attempt %d ended too late; it is not its own any more.", job, job.attempt)
+
+
+def _give_back(job: Job, *, delay: float = 0, lost: int = 0, failures: int = 0) -> None:
+    try:
+        lifecycle.give_back(
+            job, delay=delay, lost=lost, failures=failures, inline=job.inline
+        )
+    except Fenced:
+        logger.warning("%s: attempt %d is not its own any more.", job, job.attempt)
+
+
+def _renew_connection() -> None:
+    """Let the next query open a new connection."""
+    connection.close()

@@ -1,0 +1,357 @@
+"""The verbs that outsiders call: start, run_inline, cancel, retry."""
+
+import os
+import socket
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Avg, F
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from workflows import answers, lifecycle, runner
+from workflows.bells import get_bell
+from workflows.exceptions import (
+    AlreadyQueued,
+    Fenced,
+    IdempotencyConflict,
+    JobNotFound,
+    NotRetryable,
+    SessionBusy,
+)
+from workflows.lifecycle import Outcome
+from workflows.models import ACTIVE, Job, Message, Session, State
+from workflows.registry import Workflow, get_workflow
+from workflows.routing import DEFAULT, continue_from, open_question, route
+
+Mode = Literal["sync", "async", "auto"]
+OnBusy = Literal["enqueue", "reject", "interrupt"]
+
+# What "auto" takes for long, in seconds, judged by so many of the latest runs.
+LONG = 5.0
+RECENT_RUNS = 20
+# How long an Idempotency-Key is remembered.
+IDEMPOTENCY_WINDOW = timedelta(hours=24)
+# Seconds between two looks of a sync job that waits for its turn.
+TURN_POLL = 0.05
+
+HOST = socket.gethostname()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started:
+    """What start() came to.
+
+    Args:
+        job: the job, new or replayed; its mode is the one that was asked for, or that "auto" came to.
+        replayed: an earlier request with the same Idempotency-Key made the job.
+    """
+
+    job: Job
+    replayed: bool = False
+
+
+def start(
+    user: Any,
+    text: str,
+    *,
+    session_key: str,
+    mode: Mode = "async",
+    workflow: str | None = None,
+    options: dict[str, Any] | None = None,
+    on_busy: OnBusy = "enqueue",
+    idempotency_key: str | None = None,
+    body_hash: str = "",
+) -> Started:
+    """Store the message and the job that answers it, in one transaction: both or neither.
+
+    Args:
+        user: whose message it is.
+        text: the message.
+        session_key: the user's own name for the conversation.
+        mode: ``sync`` jobs are then run by the caller with run_inline(); ``async`` ones by a
+            worker.
+        workflow: the name of the workflow; by default the message decides.
+        options: the flags of send: actions, memory, intelligent_rag.
+        on_busy: what to do while the session works on an earlier message.
+        idempotency_key: the same key and body give the same job, for 24 hours.
+        body_hash: tells whether it is the same body.
+
+    Returns:
+        The job, which may have ended already: a word that cancels is obeyed at once.
+
+    Raises:
+        UnknownWorkflow: there is no workflow of that name.
+        SessionBusy: the session is busy and *on_busy* is ``reject``.
+        AlreadyQueued: a job with the workflow's unique key is queued or running.
+        IdempotencyConflict: the key was used with another body.
+    """
+    if workflow is not None:
+        get_workflow(workflow)
+    if idempotency_key is not None:
+        replayed = _replay(user, idempotency_key, body_hash)
+        if replayed is not None:
+            return replayed
+    job = Job(
+        user=user,
+        text=text,
+        workflow=workflow or "",
+        explicit=workflow is not None,
+        options=dict(options or {}),
+        available_at=Now(),
+        idempotency_key=idempotency_key,
+        body_hash=body_hash,
+    )
+    try:
+        with transaction.atomic():
+            started = _store(job, session_key, mode, on_busy)
+    except IntegrityError:
+        # Two requests with one key, or one unique key, at the same moment: the other one was first.
+        replayed = _replay(user, idempotency_key, body_hash) if idempotency_key else None
+        if replayed is None:
+            if job.unique_key is None:
+                raise
+            raise AlreadyQueued from None
+        return replayed
+    if started.job.mode == "async" and started.job.inline:
+        return Started(job=run_inline(started.job))
+    return started
+
+
+def _store(job: Job, session_key: str, mode: Mode, on_busy: OnBusy) -> Started:
+    session = _locked_session(job.user, session_key)
+    job.session = session
+    active = list(session.jobs.active().order_by("id"))
+    if answers.is_cancel(job.text) and (active or session.open_job_id):
+        return _obey_cancel(job, session, active, mode)
+    if active and on_busy == "reject":
+        raise SessionBusy
+    if active and on_busy == "interrupt":
+        for earlier in active:
+            cancel(earlier, code="interrupted")
+    _route(job, session, waits=bool(active))
+    workflow = get_workflow(job.workflow)
+    job.queue, job.priority = workflow.queue, workflow.priority
+    if workflow.unique_key is not None:
+        job.unique_key = workflow.unique_key(job.user, job.text)[:255]
+    job.mode = _choose(mode, workflow)
+    job.inline = job.mode == "sync" or settings.QUEUE_CONNECTION == "sync"
+    if job.inline:
+        # Until it is claimed, this tells whether its web process still lives.
+        job.lease_until = Now() + timedelta(seconds=settings.WORKFLOW_LEASE_SECONDS)
+    job.save()
+    job.refresh_from_db(fields=["available_at", "lease_until"])
+    _remember(job)
+    Session.objects.filter(pk=session.pk).update(updated_at=timezone.now())
+    get_bell().ring("jobs", job.pk)
+    return Started(job=job)
+
+
+def _locked_session(user: Any, key: str) -> Session:
+    """Return the user's session, locked: two messages to one session are stored one by one."""
+    Session.objects.get_or_create(user=user, key=key)
+    return (
+        Session.objects.select_for_update(of=("self",))
+        .select_related("open_job__root")
+        .get(user=user, key=key)
+    )
+
+
+def _route(job: Job, session: Session, *, waits: bool) -> None:
+    question = open_question(session, job.options)
+    if job.explicit:
+        # Another workflow is wanted: the open question is dropped.
+        Session.objects.filter(pk=session.pk).update(open_job=None)
+    elif question is not None and not waits:
+        continue_from(job, question)
+        Session.objects.filter(pk=session.pk).update(open_job=None)
+    else:
+        job.workflow = route(job.text, job.options)
+        job.waited = waits
+
+
+def _choose(mode: Mode, workflow: Workflow) -> Literal["sync", "async"]:
+    if mode != "auto":
+        return mode
+    return "async" if takes_long(workflow) else "sync"
+
+
+def takes_long(workflow: Workflow) -> bool:
+    """Say whether the workflow's own hint, or else its latest runs, call for the background."""
+    if workflow.hint is not None:
+        return workflow.hint == "long"
+    latest = Job.objects.filter(workflow=workflow.name, state=State.COMPLETED).order_by("-id")
+    average = latest[:RECENT_RUNS].aggregate(seconds=Avg("ran_for"))["seconds"]
+    return average is not None and average > LONG
+
+
+def _remember(job: Job) -> None:
+    if job.options.get("memory", True) or job.root_id:
+        Message.objects.create(
+            session=job.session, job=job, role=Message.Role.USER, content=job.text
+        )
+
+
+def _obey_cancel(job: Job, session: Session, active: list[Job], mode: Mode) -> Started:
+    """Cancel what the session does, and answer the message that asked for it."""
+    for earlier in active:
+        cancel(earlier)
+    Session.objects.filter(pk=session.pk).update(open_job=None)
+    job.workflow = DEFAULT
+    job.mode = "async" if mode == "async" else "sync"
+    job.save()
+    job.refresh_from_db(fields=["available_at"])
+    _remember(job)
+    ended = lifecycle.end(job, Outcome(State.COMPLETED, response="Cancelled."))
+    return Started(job=ended)
+
+
+def _replay(user: Any, key: str, body_hash: str) -> Started | None:
+    """Return the job that this key made, if it did in the last 24 hours."""
+    job = Job.objects.filter(user=user, idempotency_key=key).first()
+    if job is None:
+        return None
+    if job.created_at < timezone.now() - IDEMPOTENCY_WINDOW:
+        Job.objects.filter(pk=job.pk).update(idempotency_key=None)
+        return None
+    if job.body_hash != body_hash:
+        raise IdempotencyConflict
+    return Started(job=job, replayed=True)
+
+
+def run_inline(job: Job, *, wait: float = 10) -> Job:
+    """Run a sync job in this thread, when its turn in the session has come.
+
+    Args:
+        job: as started.
+        wait: seconds that it may wait for its turn.
+
+    Returns:
+        The job, which has ended, unless this process lost it to another one.
+
+    Raises:
+        SessionBusy: its turn did not come; the job and its message are forgotten.
+    """
+    give_up_at = time.monotonic() + wait
+    while job.inline and not job.is_finished:
+        claimed = lifecycle.claim_inline(job, HOST, os.getpid())
+        if claimed is not None:
+            runner.run(claimed, interruptible=False)
+        elif job.attempt == 0 and time.monotonic() >= give_up_at:
+            _withdraw(job)
+            raise SessionBusy
+        else:
+            time.sleep(TURN_POLL)
+        job.refresh_from_db()
+    return job
+
+
+def _withdraw(job: Job) -> None:
+    """Forget a job that was never begun, and the message that it was to answer."""
+    with transaction.atomic():
+        waiting = Job.objects.filter(pk=job.pk, state=State.QUEUED, attempt=0)
+        if waiting.select_for_update().exists():
+            Message.objects.filter(job=job).delete()
+            waiting.delete()
+
+
+def get_job(user: Any, public_id: str) -> Job:
+    """Return the user's job of that public id.
+
+    Raises:
+        JobNotFound: there is none, or it is somebody else's.
+    """
+    try:
+        return Job.objects.visible_to(user).select_related("session").get(public_id=public_id)
+    except Job.DoesNotExist:
+        raise JobNotFound from None
+
+
+def cancel(job: Job, *, code: str = "cancelled") -> Job:
+    """Cancel a job: a waiting one ends at once, a running one is told to stop.
+
+    A job that has ended stays as it is; one that ended with a question has the question closed.
+
+    Args:
+        job: the job, in any state.
+        code: why; ``cancelled`` or ``interrupted``.
+
+    Returns:
+        The job as it stands then.
+    """
+    with transaction.atomic():
+        current = Job.objects.select_for_update(of=("self",)).get(pk=job.pk)
+        if current.state == State.QUEUED:
+            return lifecycle.end(current, lifecycle.cancelled(code))
+        if current.state == State.PROCESSING and not current.cancel_code:
+            current.cancel_code = code
+            current.save(update_fields=["cancel_code"])
+            get_bell().ring("cancel", current.pk)
+        elif current.awaiting:
+            Session.objects.filter(open_job=current).update(open_job=None)
+    return current
+
+
+def retry(job: Job) -> Job:
+    """Make a new job that does again what a failed one was to do.
+
+    It resumes where the old one failed: steps that were recorded don't run again. The old job's log
+    stays closed, and the old failure leaves the list of failures.
+
+    Args:
+        job: one that failed, timed out or was cancelled.
+
+    Returns:
+        The new job.
+
+    Raises:
+        NotRetryable: the job is in another state.
+        UnknownWorkflow: its workflow is gone.
+    """
+    with transaction.atomic():
+        old = Job.objects.select_for_update(of=("self",)).get(pk=job.pk)
+        if old.state not in (State.FAILED, State.TIMEOUT, State.CANCELLED):
+            raise NotRetryable
+        workflow = get_workflow(old.workflow)
+        new = Job.objects.create(
+            user_id=old.user_id,
+            session_id=old.session_id,
+            text=old.text,
+            mode="async",
+            workflow=old.workflow,
+            explicit=True,
+            options=old.options,
+            root_id=old.conversation_id,
+            text_base=old.text_base,
+            retry_of=old,
+            queue=workflow.queue,
+            priority=workflow.priority,
+            unique_key=old.unique_key,
+            available_at=Now(),
+        )
+        new.refresh_from_db(fields=["available_at"])
+        old.forgotten = True
+        old.save(update_fields=["forgotten"])
+        get_bell().ring("jobs", new.pk)
+    return new
+
+
+def queue_position(job: Job) -> int | None:
+    """Return how many jobs of its queue a waiting job is behind, plus one; None once it runs."""
+    if job.state != State.QUEUED or job.inline:
+        return None
+    ahead = Job.objects.filter(queue=job.queue, state=State.QUEUED, inline=False)
+    before = ahead.filter(priority__gt=job.priority) | ahead.filter(
+        priority=job.priority, pk__lt=job.pk
+    )
+    return before.count() + 1
+
+
+def recent_starts(user: Any, seconds: float) -> int:
+    """Return how many jobs the user started in the last *seconds*."""
+    since = timezone.now() - timedelta(seconds=seconds)
+    return Job.objects.filter(user=user, created_at__gt=since).count()
