@@ -7,7 +7,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
-QUEUE_CONNECTIONS = ("database", "sync")
+QUEUE_CONNECTIONS = ("database", "redis", "sync")
 
 
 @register
@@ -15,12 +15,20 @@ def check_queue_connection(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
     """Refuse a QUEUE_CONNECTION that there is no queue for."""
-    if settings.QUEUE_CONNECTION in QUEUE_CONNECTIONS:
-        return []
-    return [
-        Error(
-            f"QUEUE_CONNECTION={settings.QUEUE_CONNECTION} is not supported.",
-            hint=f"Use one of: {', '.join(QUEUE_CONNECTIONS)}. Redis is not supported yet.",
-            id="workflows.E001",
-        )
-    ]
+    if settings.QUEUE_CONNECTION not in QUEUE_CONNECTIONS:
+        return [
+            Error(
+                f"QUEUE_CONNECTION={settings.QUEUE_CONNECTION} is not supported.",
+                hint=f"Use one of: {', '.join(QUEUE_CONNECTIONS)}.",
+                id="workflows.E001",
+            )
+        ]
+    if settings.QUEUE_CONNECTION == "redis" and not settings.REDIS_URL:
+        return [
+            Error(
+                "QUEUE_CONNECTION=redis needs a REDIS_URL.",
+                hint="Set REDIS_URL, for example to redis://localhost:6379/0.",
+                id="workflows.E002",
+            )
+        ]
+    return []

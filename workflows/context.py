@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import Error as DatabaseError
+from django.db import connection, transaction
 
 from workflows import answers, events, lifecycle, results
 from workflows.exceptions import (
@@ -18,12 +19,15 @@ from workflows.exceptions import (
     WorkflowChanged,
 )
 from workflows.keeper import Attempt
-from workflows.models import Event, Job, Step
+from workflows.models import Event, Job, State, Step
+from workflows.outage import database_answers, is_outage
 from workflows.registry import Workflow
 
 T = TypeVar("T")
 Key = tuple[str, int]
 NAME_LENGTH = 200
+# Seconds between two tries to reach a database that is away.
+RECONNECT = 0.2
 
 
 @dataclass(frozen=True)
@@ -37,12 +41,14 @@ class Reply:
 
 @dataclass(frozen=True)
 class _Entered:
-    """A step that has begun: its key, its frame, the progress after it, the text before it."""
+    """A step that has begun: its key, its frame, the progress after it, and the text and
+    the head of the log before it."""
 
     key: Key
     step: dict[str, Any]
     progress: int
     position: int
+    head: int
     began: float
 
 
@@ -133,8 +139,11 @@ class Context:
                         shield.enter_context(self._writing())
                         return self._leave(entered, function, value)
             except Exception as error:
-                if retry == retries or isinstance(error, StepResultError | OperationalError | InterfaceError):
+                if retry == retries or isinstance(error, StepResultError) or is_outage(error):
                     raise
+                if atomic:
+                    # Its events were rolled back with it.
+                    self.job.last_seq = entered.head
                 self._start_over(entered)
         raise AssertionError("A step neither returned nor raised.")
 
@@ -355,13 +364,45 @@ class Context:
         message: str = "",
         data: dict[str, Any] | None = None,
     ) -> None:
-        with self._writing():
-            progress = min(99, max(0, progress))
-            events.append(
+        progress = min(99, max(0, progress))
+
+        def append() -> None:
+            self.job.last_seq = events.append(
                 self.job.pk, self.job.attempt, type, progress=progress, message=message, data=data
             )
-            self.job.progress = max(self.job.progress, progress)
-            self.job.progress_message = message or self.job.progress_message
+
+        with self._writing():
+            self._persist(append)
+        self.job.progress = max(self.job.progress, progress)
+        self.job.progress_message = message or self.job.progress_message
+
+    def _persist(self, write: Callable[[], None]) -> None:
+        """Write; and if the database goes away meanwhile, wait for it and write then.
+
+        Every write of a context appends an event, and nobody else appends to its job: so the head
+        of the log tells whether a write was committed whose confirmation got lost.
+        """
+        head = self.job.last_seq
+        while True:
+            try:
+                return write()
+            except DatabaseError as error:
+                if connection.in_atomic_block or not is_outage(error):
+                    raise
+            self._wait_for_database()
+            mine = Job.objects.filter(pk=self.job.pk, attempt=self.job.attempt)
+            job = mine.filter(state=State.PROCESSING).first()
+            if job is None:
+                raise AttemptLost
+            if job.last_seq > head:
+                self.job.last_seq = job.last_seq
+                return None
+
+    def _wait_for_database(self) -> None:
+        while not database_answers():
+            if self._attempt.interrupt is not None:
+                raise self._attempt.interrupt
+            time.sleep(RECONNECT)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -392,10 +433,8 @@ class Context:
         if total is not None:
             message = f"Processing step {number} of {step['total']}..."
             before, after = (100 * done // step["total"] for done in (number - 1, number))
-        self._append(
-            Event.Type.STEP_STARTED, progress=before, message=message, data={"step": step}
-        )
-        return _Entered(key, step, after, self._position, time.monotonic())
+        self._append(Event.Type.STEP_STARTED, progress=before, message=message, data={"step": step})
+        return _Entered(key, step, after, self._position, self.job.last_seq, time.monotonic())
 
     def _start_over(self, entered: _Entered) -> None:
         """Take back what a failed try of a step has streamed."""
@@ -411,22 +450,29 @@ class Context:
     def _leave(self, entered: _Entered, function: Callable[..., Any], value: Any) -> Any:
         """Record what a step returned, and give it back as a later run will find it."""
         encoded = results.dump(entered.key[0], function, value)
-        with transaction.atomic():
-            # The event comes first: it locks the job's row, and it is the fence.
-            self._append(
-                Event.Type.STEP_FINISHED, progress=entered.progress, data={"step": entered.step}
-            )
-            self._steps[entered.key] = Step.objects.create(
-                root_id=self.job.conversation_id,
-                job=self.job,
-                name=entered.key[0],
-                occurrence=entered.key[1],
-                result=events.clean(encoded),
-                text_length=max(0, self._position + self.job.text_base),
-                attempt=self.job.attempt,
-                duration_ms=int((time.monotonic() - entered.began) * 1000),
-            )
+
+        def record() -> None:
+            with transaction.atomic():
+                self._record(entered, encoded)
+
+        self._persist(record)
         return results.load(entered.key[0], function, encoded)
+
+    def _record(self, entered: _Entered, encoded: Any) -> None:
+        # The event comes first: it locks the job's row, and it is the fence.
+        self._append(
+            Event.Type.STEP_FINISHED, progress=entered.progress, data={"step": entered.step}
+        )
+        self._steps[entered.key] = Step.objects.create(
+            root_id=self.job.conversation_id,
+            job=self.job,
+            name=entered.key[0],
+            occurrence=entered.key[1],
+            result=events.clean(encoded),
+            text_length=max(0, self._position + self.job.text_base),
+            attempt=self.job.attempt,
+            duration_ms=int((time.monotonic() - entered.began) * 1000),
+        )
 
     def _take_back_text(self, length: int) -> None:
         """Say that only the first *length* characters of the streamed text stand."""

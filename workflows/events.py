@@ -6,7 +6,6 @@ from typing import Any
 from django.db import connection, transaction
 
 from workflows.bells import get_bell
-from workflows.bells.postgres import channel
 from workflows.clock import sql_now
 from workflows.exceptions import Fenced
 from workflows.models import Event, Job
@@ -81,6 +80,8 @@ def append(
 def _append_postgres(params: dict[str, Any]) -> int:
     """Number, insert, progress and NOTIFY in one round trip."""
     advance = ADVANCE.replace("greatest_of", "greatest").format(now=sql_now())
+    bell = get_bell()
+    ring = bell.sql("events", "%(job)s")
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -90,13 +91,15 @@ def _append_postgres(params: dict[str, Any]) -> int:
                        %(attempt)s, updated_at
                 FROM job RETURNING seq
             )
-            SELECT seq, pg_notify('{channel("events")}', %(job)s::text) FROM event
+            SELECT seq, {ring or "NULL"} FROM event
             """,
             params,
         )
         row = cursor.fetchone()
     if row is None:
         raise Fenced
+    if ring is None:
+        bell.ring("events", params["job"])
     return int(row[0])
 
 
@@ -121,6 +124,7 @@ def _append_sqlite(params: dict[str, Any]) -> int:
                 moment,
             ],
         )
+        get_bell().ring("events", job_id)
     return int(seq)
 
 

@@ -147,3 +147,8 @@ class AttemptLost(Interrupt):
 
 class ShuttingDown(Interrupt):
     """The worker was told to stop: the job goes back to the queue."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, for a log that keeps to one line."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -18,7 +18,14 @@ from django.db import connection
 
 from workflows import lifecycle
 from workflows.bells import get_bell
-from workflows.exceptions import AttemptLost, Cancelled, DeadlineExceeded, Interrupt, ShuttingDown
+from workflows.exceptions import (
+    AttemptLost,
+    Cancelled,
+    DeadlineExceeded,
+    Interrupt,
+    ShuttingDown,
+    first_line,
+)
 from workflows.models import Job, State
 
 logger = logging.getLogger(__name__)
@@ -185,7 +192,7 @@ class Keeper(threading.Thread):
             held = lifecycle.renew(attempt.key for attempt in attempts)
         except DatabaseError as error:
             # The lease may run out meanwhile; then the fence keeps this attempt from writing.
-            logger.warning("The leases could not be renewed (%s); trying again.", error)
+            logger.warning("The leases could not be renewed (%s); trying again.", first_line(error))
             connection.close()
             return
         for attempt in attempts:
@@ -202,7 +209,9 @@ def end_process(attempt: Attempt) -> None:
     try:
         lifecycle.end(attempt.job, outcome_of(attempt.interrupt, attempt.limit))
     except Exception as error:
-        logger.error("%s could not be ended (%s); its lease will run out.", attempt.job, error)
+        logger.error(
+            "%s could not be ended (%s); its lease will run out.", attempt.job, first_line(error)
+        )
     finally:
         os._exit(1)
 

@@ -94,9 +94,7 @@ def claim(queues: Sequence[str], host: str, pid: int) -> Job | None:
 
 def claim_inline(job: Job, host: str, pid: int) -> Job | None:
     """Take this one job, which a web process runs itself, if its turn has come. See claim()."""
-    return _take(
-        f"id = %(job)s AND inline AND {FREE}", {"job": job.pk, "host": host, "pid": pid}
-    )
+    return _take(f"id = %(job)s AND inline AND {FREE}", {"job": job.pk, "host": host, "pid": pid})
 
 
 def seconds_to_next(queues: Sequence[str]) -> float | None:

@@ -16,9 +16,7 @@ from django.utils import timezone
 class Session(models.Model):
     """A user's conversation. The client picks its key; two users may pick the same."""
 
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.CASCADE, related_name="chat_sessions"
-    )
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="chat_sessions")
     key = models.CharField(max_length=255)
     # The job whose question the session's next message answers.
     open_job = models.ForeignKey("Job", models.SET_NULL, null=True, blank=True, related_name="+")
@@ -174,9 +172,7 @@ class Job(models.Model):
                 F("priority").desc(), "id", name="job_next", condition=Q(state=State.QUEUED)
             ),
             # lifecycle.seconds_to_next: when a delayed job becomes available.
-            models.Index(
-                fields=["available_at"], name="job_due", condition=Q(state=State.QUEUED)
-            ),
+            models.Index(fields=["available_at"], name="job_due", condition=Q(state=State.QUEUED)),
             # lifecycle.reap: leases that ran out.
             models.Index(
                 fields=["lease_until"],

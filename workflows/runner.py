@@ -2,15 +2,18 @@
 
 import asyncio
 import logging
+import time
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext, iscoroutinefunction, sync_to_async
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import Error as DatabaseError
+from django.db import OperationalError, connection
 
 from workflows import keeper, lifecycle
-from workflows.context import Context, Reply
+from workflows.context import RECONNECT, Context, Reply
 from workflows.events import append
 from workflows.exceptions import (
     AttemptLost,
@@ -20,14 +23,19 @@ from workflows.exceptions import (
     TurnEnded,
     UnknownWorkflow,
     WorkflowError,
+    first_line,
 )
 from workflows.keeper import Attempt
 from workflows.lifecycle import Outcome
 from workflows.models import Event, Job, State
+from workflows.outage import is_outage
 from workflows.registry import Workflow, get_workflow
 from workflows.routing import reroute
 
 logger = logging.getLogger(__name__)
+
+# Seconds that a web process waits for a database that is away; its client waits too.
+INLINE_PATIENCE = 10.0
 
 FAILED = "The workflow failed. The error has been logged."
 
@@ -110,20 +118,22 @@ def _completed(answer: Any, context: Context) -> Outcome:
         raise TypeError(f"A workflow returns ctx.reply(…) or a string, not {type(answer).__name__}")
     # actions: false asks for an answer without next moves.
     actions = answer.actions if context.options.get("actions", True) else []
-    return Outcome(
-        State.COMPLETED, response=answer.text, actions=actions, sources=answer.sources
-    )
+    return Outcome(State.COMPLETED, response=answer.text, actions=actions, sources=answer.sources)
 
 
 def _failed(job: Job, workflow: Workflow, error: Exception) -> None:
     """Fail the job, or try again where the workflow wants that."""
     details = "".join(traceback.format_exception(error))
-    if isinstance(error, OperationalError | InterfaceError):
-        logger.warning("%s: the database failed it (%s).", job, error)
-        _renew_connection()
-        if job.lost + 1 < settings.WORKFLOW_TRIES:
-            _give_back(job, lost=1, delay=1)
-            return
+    if is_outage(error):
+        # The job takes no harm of it.
+        logger.warning("%s: the database went away (%s).", job, first_line(error))
+        _give_back(job)
+        return
+    if isinstance(error, OperationalError) and job.lost + 1 < settings.WORKFLOW_TRIES:
+        # The query was refused, as in a deadlock: trying again may help, but not for ever.
+        logger.warning("%s: the database refused it (%s).", job, first_line(error))
+        _give_back(job, lost=1, delay=RECONNECT)
+        return
     if isinstance(error, WorkflowError):
         logger.info("%s failed: %s", job, error)
         _end(job, Outcome(State.FAILED, code=error.code, error=str(error), traceback=details))
@@ -139,19 +149,38 @@ def _failed(job: Job, workflow: Workflow, error: Exception) -> None:
 
 
 def _end(job: Job, outcome: Outcome) -> None:
-    try:
-        lifecycle.end(job, outcome)
-    except Fenced:
-        logger.warning("%s: attempt %d ended too late; it is not its own any more.", job, job.attempt)
+    _persist(job, lambda: lifecycle.end(job, outcome))
 
 
 def _give_back(job: Job, *, delay: float = 0, lost: int = 0, failures: int = 0) -> None:
-    try:
-        lifecycle.give_back(
+    _persist(
+        job,
+        lambda: lifecycle.give_back(
             job, delay=delay, lost=lost, failures=failures, inline=job.inline
-        )
-    except Fenced:
-        logger.warning("%s: attempt %d is not its own any more.", job, job.attempt)
+        ),
+    )
+
+
+def _persist(job: Job, transition: Callable[[], object]) -> None:
+    """Record what became of an attempt; while the database is away, wait for it.
+
+    What was committed without a confirmation is found ended when it is tried again, and stays.
+    """
+    give_up_at = time.monotonic() + INLINE_PATIENCE
+    while True:
+        try:
+            transition()
+        except Fenced:
+            logger.warning("%s: attempt %d doesn't own it any more.", job, job.attempt)
+        except DatabaseError as error:
+            if not is_outage(error) and not isinstance(error, OperationalError):
+                raise
+            if job.inline and time.monotonic() >= give_up_at:
+                raise
+            _renew_connection()
+            time.sleep(RECONNECT)
+            continue
+        return
 
 
 def _renew_connection() -> None:

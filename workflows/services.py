@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Avg, F
+from django.db.models import Avg
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -17,14 +17,13 @@ from workflows import answers, lifecycle, runner
 from workflows.bells import get_bell
 from workflows.exceptions import (
     AlreadyQueued,
-    Fenced,
     IdempotencyConflict,
     JobNotFound,
     NotRetryable,
     SessionBusy,
 )
 from workflows.lifecycle import Outcome
-from workflows.models import ACTIVE, Job, Message, Session, State
+from workflows.models import Job, Message, Session, State
 from workflows.registry import Workflow, get_workflow
 from workflows.routing import DEFAULT, continue_from, open_question, route
 

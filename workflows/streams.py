@@ -23,6 +23,7 @@ from django_eventstream.views import Listener, ListenerManager
 
 from workflows import lifecycle
 from workflows.bells import Subscription, get_bell
+from workflows.exceptions import first_line
 from workflows.models import Event, Job
 
 logger = logging.getLogger(__name__)
@@ -166,7 +167,7 @@ class Listeners(ListenerManager):  # type: ignore[misc]
         try:
             await self.in_reader(lifecycle.reap_inline)
         except DatabaseError as error:
-            logger.warning("Orphaned jobs could not be looked for (%s).", error)
+            logger.warning("Orphaned jobs could not be looked for (%s).", first_line(error))
 
     async def _sweep(self) -> None:
         """Wake the listeners of the jobs that have moved on: one query for all of them."""
@@ -177,7 +178,7 @@ class Listeners(ListenerManager):  # type: ignore[misc]
         try:
             heads = await self.in_reader(_heads_of, followed)
         except DatabaseError as error:
-            logger.warning("The followed jobs could not be looked at (%s).", error)
+            logger.warning("The followed jobs could not be looked at (%s).", first_line(error))
             return
         for name, head in heads.items():
             if self._heads.get(name) != head:
@@ -240,7 +241,7 @@ async def _events_after(job_id: int, cursor: int) -> list[Event]:
     try:
         found = await in_reader(rows.get_events, channel(job_id), cursor)
     except DatabaseError as error:
-        logger.warning("The events of job %d could not be read (%s).", job_id, error)
+        logger.warning("The events of job %d could not be read (%s).", job_id, first_line(error))
         await asyncio.sleep(SWEEP)
         return []
     return [event.data for event in found]

@@ -5,6 +5,9 @@ time. Three topics are rung: ``events`` (a job has newer events; key: the job), 
 can be claimed; key: the job) and ``cancel`` (a job is to stop; key: the job).
 """
 
+import functools
+
+from django.conf import settings
 from django.db import connection
 
 from workflows.bells.base import Bell, OnRing, Subscription
@@ -13,8 +16,18 @@ __all__ = ["Bell", "OnRing", "Subscription", "get_bell"]
 
 
 def get_bell() -> Bell:
-    """Return the doorbell of the configured database."""
-    if connection.vendor == "postgresql":
+    """Return the doorbell: Redis where the queue is configured to use it, else the database's."""
+    redis_url = settings.REDIS_URL if settings.QUEUE_CONNECTION == "redis" else ""
+    return _make_bell(connection.vendor, redis_url)
+
+
+@functools.cache
+def _make_bell(vendor: str, redis_url: str) -> Bell:
+    if redis_url:
+        from workflows.bells.redis import RedisBell
+
+        return RedisBell(redis_url)
+    if vendor == "postgresql":
         from workflows.bells.postgres import PostgresBell
 
         return PostgresBell()

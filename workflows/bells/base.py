@@ -3,8 +3,11 @@
 import logging
 import os
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+
+from workflows.exceptions import first_line
 
 logger = logging.getLogger(__name__)
 
@@ -13,6 +16,9 @@ logger = logging.getLogger(__name__)
 OnRing = Callable[[str, int | None], None]
 
 TOPICS = ("events", "jobs", "cancel")
+
+# Seconds between two log lines about a doorbell that stays out of order.
+QUIET = 30.0
 
 
 class Subscription(threading.Thread):
@@ -28,15 +34,20 @@ class Subscription(threading.Thread):
         # The thread waits on the read end; writing wakes it up to leave.
         self._leave, self._wake = os.pipe()
         self.closing = False
+        self._quiet_until = 0.0
 
     def run(self) -> None:
         while not self.closing:
             try:
                 self.listen()
             except Exception as error:
-                if not self.closing:
-                    logger.warning("The doorbell is out of order (%s); trying again.", error)
-                    threading.Event().wait(self.BACK_OFF)
+                if not self.closing and time.monotonic() >= self._quiet_until:
+                    # Once for an outage, not five times a second.
+                    self._quiet_until = time.monotonic() + QUIET
+                    logger.warning(
+                        "The doorbell is out of order (%s); trying again.", first_line(error)
+                    )
+                time.sleep(self.BACK_OFF)
 
     def listen(self) -> None:
         """Listen until told to leave; raise when listening breaks."""
@@ -62,6 +73,15 @@ class Bell(ABC):
     @abstractmethod
     def ring(self, topic: str, key: int) -> None:
         """Ring when the current transaction commits, and only then."""
+
+    def sql(self, topic: str, key: str) -> str | None:
+        """Return an SQL expression that rings as part of a larger statement, where there is one.
+
+        Args:
+            topic: as in ring().
+            key: the SQL expression of the key.
+        """
+        return None
 
     @abstractmethod
     def listen(self, topics: tuple[str, ...], on_ring: OnRing) -> Subscription:

@@ -42,6 +42,9 @@ class PostgresBell(Bell):
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_notify(%s, %s)", [channel(topic), str(key)])
 
+    def sql(self, topic: str, key: str) -> str | None:
+        return f"pg_notify('{channel(topic)}', ({key})::text)"
+
     def listen(self, topics: tuple[str, ...], on_ring: OnRing) -> Subscription:
         params = connection.get_connection_params()
         wanted = {"dbname", "user", "password", "host", "port", "sslmode"}

@@ -1,10 +1,10 @@
 """django-q2's ORM broker, for tasks that are no workflows (``async_task()``, schedules)."""
 
 from django.db import transaction
+from django.utils import timezone
 from django_q.brokers.orm import ORM
 from django_q.conf import Conf
 from django_q.models import OrmQ
-from django.utils import timezone
 
 from workflows.bells import get_bell
 

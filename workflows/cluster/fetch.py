@@ -16,6 +16,7 @@ from django_q.signing import BadSignature, SignedPackage
 
 from workflows import keeper, lifecycle, runner
 from workflows.bells import get_bell
+from workflows.exceptions import first_line
 from workflows.models import Job
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,9 @@ class Fetcher:
                     return package
                 pause = lifecycle.seconds_to_next(self.queues)
             except DatabaseError as error:
-                logger.warning("The database is out of reach (%s); trying again.", error)
+                logger.warning(
+                    "The database is out of reach (%s); trying again.", first_line(error)
+                )
                 connections.close_all()
                 pause = BACK_OFF
             self.wait(POLL if pause is None else min(POLL, pause))

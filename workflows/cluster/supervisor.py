@@ -22,6 +22,7 @@ from django_q.signals import post_spawn
 
 from workflows import lifecycle
 from workflows.cluster.fetch import HOST, Fetcher, Results, obey_signals
+from workflows.exceptions import first_line
 from workflows.models import Cluster
 
 logger = logging.getLogger(__name__)
@@ -170,7 +171,7 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         try:
             action(**kwargs)
         except DatabaseError as error:
-            logger.warning("The database is out of reach (%s).", error)
+            logger.warning("The database is out of reach (%s).", first_line(error))
             connections.close_all()
 
     def _on_stop(self, signum: int, frame: FrameType | None) -> None:

@@ -1,0 +1,31 @@
+"""A database that went away, told from one that refused a query."""
+
+from django.db import Error as DatabaseError
+from django.db import connection
+
+# SQLSTATE classes and codes of PostgreSQL (its manual's appendix A): connection exceptions, the
+# operator's intervention (shutdown, crash, terminated backend), too many connections.
+OUTAGE_STATES = ("08", "57P", "53300")
+
+
+def is_outage(error: BaseException) -> bool:
+    """Say whether a query failed because the connection to the database broke.
+
+    PostgreSQL gives a state with all that it refuses, a deadlock for example; a connection that
+    broke has none. SQLite has no connection to break.
+    """
+    if connection.vendor != "postgresql" or not isinstance(error, DatabaseError):
+        return False
+    state = getattr(error.__cause__, "sqlstate", None)
+    return state is None or state.startswith(OUTAGE_STATES)
+
+
+def database_answers() -> bool:
+    """Say whether the database can be reached; a broken connection is replaced by a new one."""
+    try:
+        if connection.connection is not None and not connection.is_usable():
+            connection.close()
+        connection.ensure_connection()
+    except DatabaseError:
+        return False
+    return True
