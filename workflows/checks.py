@@ -6,6 +6,9 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
+from django.core.exceptions import ImproperlyConfigured
+
+from workflows.ai import get_model
 
 QUEUE_CONNECTIONS = ("database", "redis", "sync")
 
@@ -31,4 +34,14 @@ def check_queue_connection(
                 id="workflows.E002",
             )
         ]
+    return []
+
+
+@register
+def check_model(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Refuse an AI_MODEL that can't be had."""
+    try:
+        get_model()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), hint="Set AI_MODEL=offline.", id="workflows.E003")]
     return []

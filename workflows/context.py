@@ -1,8 +1,10 @@
 """What a workflow is handed: the verbs with which it works, asks and answers."""
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
@@ -11,8 +13,10 @@ from django.db import Error as DatabaseError
 from django.db import connection, transaction
 
 from workflows import answers, events, lifecycle, results
+from workflows.ai import get_model
 from workflows.exceptions import (
     AttemptLost,
+    BudgetExceeded,
     Fenced,
     StepResultError,
     TurnEnded,
@@ -26,8 +30,13 @@ from workflows.registry import Workflow
 T = TypeVar("T")
 Key = tuple[str, int]
 NAME_LENGTH = 200
+AI_STEP = "Asking the model"
 # Seconds between two tries to reach a database that is away.
 RECONNECT = 0.2
+
+
+# The path of the step that is being run, in this thread or asyncio task.
+_inside: ContextVar[str] = ContextVar("_inside", default="")
 
 
 @dataclass(frozen=True)
@@ -41,10 +50,11 @@ class Reply:
 
 @dataclass(frozen=True)
 class _Entered:
-    """A step that has begun: its key, its frame, the progress after it, and the text and
+    """A step that has begun: its key, what the keys of steps inside it begin with, its frame, the progress after it, and the text and
     the head of the log before it."""
 
     key: Key
+    path: str
     step: dict[str, Any]
     progress: int
     position: int
@@ -130,6 +140,7 @@ class Context:
             recorded: T = results.load(name, function, entered.result)
             return recorded
         for retry in range(retries + 1):
+            inside = _inside.set(entered.path)
             try:
                 # The shield outlasts the transaction, so that its commit isn't torn.
                 with ExitStack() as shield:
@@ -145,6 +156,8 @@ class Context:
                     # Its events were rolled back with it.
                     self.job.last_seq = entered.head
                 self._start_over(entered)
+            finally:
+                _inside.reset(inside)
         raise AssertionError("A step neither returned nor raised.")
 
     async def astep(
@@ -167,6 +180,7 @@ class Context:
         if isinstance(entered, Step):
             return results.load(name, function, entered.result)
         for retry in range(retries + 1):
+            inside = _inside.set(entered.path)
             try:
                 value = await function(*args, **kwargs)
                 break
@@ -174,7 +188,40 @@ class Context:
                 if retry == retries:
                     raise
                 await sync_to_async(self._start_over)(entered)
+            finally:
+                _inside.reset(inside)
         return await sync_to_async(self._aleave)(entered, function, value)
+
+    def ai(self, prompt: str) -> str:
+        """Ask the model that ``AI_MODEL`` names.
+
+        A call is a step: it is recorded when it returns, and never made twice. It counts against
+        the workflow's ``max_ai_calls``.
+
+        Args:
+            prompt: what to ask.
+
+        Returns:
+            The model's answer.
+
+        Raises:
+            BudgetExceeded: the job has made all the calls that it may.
+        """
+        entered = self._enter(AI_STEP, counted=False)
+        if isinstance(entered, Step):
+            return str(entered.result)
+        made = [s for s in self._steps.values() if s.job_id == self.job.pk and _is_ai(s)]
+        if len(made) >= self._workflow.max_ai_calls:
+            raise BudgetExceeded
+        model = get_model()
+        answer = model.answer(prompt)
+        self._attempt.check()
+        with self._writing():
+            return str(self._leave(entered, model.answer, answer))
+
+    async def aai(self, prompt: str) -> str:
+        """See ai()."""
+        return await sync_to_async(self.ai)(prompt)
 
     def progress(self, percent: int, message: str = "") -> None:
         """Say how far the workflow is.
@@ -344,15 +391,18 @@ class Context:
         return iscoroutinefunction(self._workflow.function)
 
     def _next_key(self, name: str) -> Key:
-        name = events.clean(name)[:NAME_LENGTH]
+        name = _fitting(_inside.get() + events.clean(name))
         occurrence = self._occurrences[name] = self._occurrences.get(name, 0) + 1
         return name, occurrence
 
     def _pass_by(self, key: Key) -> None:
         """Go past a recorded step; the recorded ones come in the order of their recording."""
-        if not self._is_async and self._ahead[0] != key:
+        outer = [ahead for ahead in self._ahead if not ahead[0].startswith(_path(key))]
+        if not self._is_async and outer[0] != key:
             raise WorkflowChanged
         self._ahead.remove(key)
+        # What was recorded inside of it is not come by.
+        self._ahead = [ahead for ahead in self._ahead if not ahead[0].startswith(_path(key))]
         # The words that it streamed stand, and are not streamed again.
         self._position = self._steps[key].text_length - self.job.text_base
 
@@ -413,16 +463,18 @@ class Context:
             except Fenced:
                 raise AttemptLost from None
 
-    def _enter(self, name: str) -> Step | _Entered:
+    def _enter(self, name: str, *, counted: bool = True) -> Step | _Entered:
         """Begin a step: return its record, or announce it."""
         self._attempt.check()
         key = self._next_key(name)
-        self._step_count += 1
+        if counted and not _inside.get():
+            self._step_count += 1
         recorded = self._steps.get(key)
         if recorded is not None:
             self._pass_by(key)
             return recorded
-        if self._ahead and not self._is_async:
+        path = _path(key)
+        if self._ahead and not self._is_async and not self._ahead[0][0].startswith(path):
             raise WorkflowChanged
         if len(self._shown) > max(0, self._position):
             # An earlier attempt died inside this step: its words don't stand.
@@ -430,14 +482,16 @@ class Context:
         number, total = self._step_count, self.steps
         step = {"name": name, "number": number, "total": max(total or 0, number)}
         message, before, after = f"{name}...", 0, 0
-        if total is not None:
+        if total is not None and counted and not _inside.get():
             message = f"Processing step {number} of {step['total']}..."
             before, after = (100 * done // step["total"] for done in (number - 1, number))
         self._append(Event.Type.STEP_STARTED, progress=before, message=message, data={"step": step})
-        return _Entered(key, step, after, self._position, self.job.last_seq, time.monotonic())
+        return _Entered(key, path, step, after, self._position, self.job.last_seq, time.monotonic())
 
     def _start_over(self, entered: _Entered) -> None:
-        """Take back what a failed try of a step has streamed."""
+        """Take back what a failed try of a step has streamed; its inner steps come again."""
+        for name in [name for name in self._occurrences if name.startswith(entered.path)]:
+            del self._occurrences[name]
         if self._position > entered.position:
             self._position = entered.position
             self._take_back_text(max(0, entered.position))
@@ -532,6 +586,23 @@ class Context:
             step.result, step.finished = events.clean(value), True
             step.job, step.attempt = self.job, self.job.attempt
             step.save()
+
+
+def _path(key: Key) -> str:
+    """Return what the names of the steps inside the step *key* begin with."""
+    return f"{key[0]}#{key[1]} > "
+
+
+def _fitting(name: str) -> str:
+    """Return *name*, or something as unique that fits into its column."""
+    if len(name) <= NAME_LENGTH:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return f"{name[: NAME_LENGTH - 17]}~{digest}"
+
+
+def _is_ai(step: Step) -> bool:
+    return step.name == AI_STEP or step.name.endswith(f"> {AI_STEP}")
 
 
 def _emitted(job: Job) -> tuple[str, set[tuple[int, str]]]:

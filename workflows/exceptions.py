@@ -94,6 +94,12 @@ class WorkflowChanged(WorkflowError):
     code = "workflow_changed"
 
 
+class BudgetExceeded(WorkflowError):
+    """The request needed more calls of the model than it may make."""
+
+    code = "ai_budget"
+
+
 class StepResultError(ChatflowError):
     """A step returned something that can't be recorded. For the log: it names types and steps."""
 

@@ -28,6 +28,7 @@ class Workflow:
     max_ai_calls: int
     tries: int
     backoff: tuple[float, ...]
+    retry_until: float | None
     queue: str
     priority: int
     unique_key: Callable[..., str] | None
@@ -48,6 +49,7 @@ def workflow(
     max_ai_calls: int | None = None,
     tries: int = 1,
     backoff: float | list[float] | tuple[float, ...] = 0,
+    retry_until: float | None = None,
     queue: str = "default",
     priority: int = 0,
     unique_key: Callable[..., str] | None = None,
@@ -66,6 +68,7 @@ def workflow(
         max_ai_calls: calls of a model that a job may make; by default ``WORKFLOW_MAX_AI_CALLS``.
         tries: how often a job may raise an exception before it fails.
         backoff: seconds to wait before the next try; a list gives one for each.
+        retry_until: instead of counting tries, try again for so many seconds after the job was sent.
         queue: the queue that its jobs wait in.
         priority: jobs of a higher one are taken first, within a queue.
         unique_key: called with the user and the message; while a job of the same key is queued or
@@ -98,6 +101,7 @@ def workflow(
             max_ai_calls=settings.WORKFLOW_MAX_AI_CALLS if max_ai_calls is None else max_ai_calls,
             tries=tries,
             backoff=tuple(backoff) if isinstance(backoff, list | tuple) else (backoff,),
+            retry_until=retry_until,
             queue=queue,
             priority=priority,
             unique_key=unique_key,

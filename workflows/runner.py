@@ -5,12 +5,14 @@ import logging
 import time
 import traceback
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext, iscoroutinefunction, sync_to_async
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import OperationalError, connection
+from django.utils import timezone
 
 from workflows import keeper, lifecycle
 from workflows.context import RECONNECT, Context, Reply
@@ -139,13 +141,20 @@ def _failed(job: Job, workflow: Workflow, error: Exception) -> None:
         _end(job, Outcome(State.FAILED, code=error.code, error=str(error), traceback=details))
         return
     logger.error("%s: %s raised.", job, job.workflow, exc_info=error)
-    if job.failures + 1 < workflow.tries:
-        delay = workflow.backoff[min(job.failures, len(workflow.backoff) - 1)]
+    delay = workflow.backoff[min(job.failures, len(workflow.backoff) - 1)]
+    if _may_try_again(job, workflow, delay):
         _give_back(job, failures=1, delay=delay)
         return
     code = getattr(error, "code", "workflow_failed")
     code = code if isinstance(code, str) else "workflow_failed"
     _end(job, Outcome(State.FAILED, code=code[:50], error=FAILED, traceback=details))
+
+
+def _may_try_again(job: Job, workflow: Workflow, delay: float) -> bool:
+    if workflow.retry_until is not None:
+        until = job.created_at + timedelta(seconds=workflow.retry_until)
+        return timezone.now() + timedelta(seconds=delay) < until
+    return job.failures + 1 < workflow.tries
 
 
 def _end(job: Job, outcome: Outcome) -> None:

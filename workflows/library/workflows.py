@@ -4,7 +4,6 @@ import re
 import time
 
 from workflows import Context, workflow
-from workflows.registry import all_workflows
 
 MOST_STEPS = 50
 LONGEST_STEP = 60.0
@@ -12,14 +11,8 @@ LONGEST_STEP = 60.0
 
 @workflow("chat", title="Chat", description="Answers a message that no other workflow is for.")
 def chat(ctx: Context) -> str:
-    """Answer in words, and say plainly that no language model is behind them."""
-    offers = [
-        f"- {offer.title}: say “{offer.triggers[0]}”" for offer in all_workflows() if offer.triggers
-    ]
-    answer = (
-        "I am Chatflow's offline model: no language model is connected, so I can't hold a free "
-        "conversation. What I can do is run workflows. Try one of these:\n" + "\n".join(offers)
-    )
+    """Answer with the model's words."""
+    answer = ctx.ai(ctx.message)
     for word in re.findall(r"\S+\s*", answer):
         ctx.write(word)
     return answer
