@@ -1,0 +1,55 @@
+"""What the queue's commands share: arguments that are checked, and tables."""
+
+import unicodedata
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Sequence
+
+GAP = "  "
+
+
+def whole_number(minimum: int) -> Callable[[str], int]:
+    """Return the ``type`` of an argument that is a whole number of at least *minimum*."""
+
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and minimum <= int(text) < 2**31):
+            raise ArgumentTypeError(
+                f"must be a whole number of at least {minimum}, not {text[:40]!r}."
+            )
+        return int(text)
+
+    return read
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return *rows* under their headers, in columns as wide as they need. Numbers stand right."""
+    cells = [[printable(str(cell)) for cell in row] for row in rows]
+    widths = [max(map(width, column)) for column in zip(headers, *cells, strict=True)]
+    right = [
+        bool(rows) and all(isinstance(cell, int | float) for cell in column)
+        for column in list(zip(*rows, strict=True)) or [()] * len(headers)
+    ]
+    lines = [list(headers), ["-" * size for size in widths], *cells]
+    return "\n".join(_line(line, widths, right) for line in lines)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    padded = []
+    for cell, size, aligned_right in zip(cells, widths, right, strict=True):
+        blank = " " * (size - width(cell))
+        padded.append(blank + cell if aligned_right else cell + blank)
+    return GAP.join(padded).rstrip()
+
+
+def printable(text: str, longest: int = 80) -> str:
+    """Return the first line of *text*, cut, and without what would steer the terminal."""
+    line = next(iter(text.strip().splitlines()), "")
+    line = "".join(letter if letter.isprintable() else " " for letter in line)
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def width(text: str) -> int:
+    """Return how many columns of a terminal *text* takes."""
+    return sum(
+        0 if unicodedata.combining(letter) else 1 + (unicodedata.east_asian_width(letter) in "WF")
+        for letter in text
+    )

@@ -1,0 +1,142 @@
+"""What an operator does with the queues: see how full they are, forget failures, prune."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from workflows.clock import sql_now, sql_seconds_since
+from workflows.lifecycle import CLUSTER_SEEN
+from workflows.models import Cluster, Job, JobQuerySet, Session
+from workflows.registry import all_workflows
+
+# Conversations that one transaction of prune() deletes.
+BATCH = 500
+# Seconds at most between two of them, for everybody else's writes: SQLite has one writer at a time.
+LONGEST_PAUSE = 1.0
+# A cluster that was killed can't take its row away.
+CLUSTER_KEPT = timedelta(days=1)
+
+# Literals, not parameters: only so does SQLite see that the partial index of active jobs serves.
+# Sync jobs are left out: their web process runs them, no cluster.
+SIZES = """
+    SELECT queue,
+           sum(CASE WHEN state = 'queued' AND available_at <= {now} THEN 1 ELSE 0 END),
+           sum(CASE WHEN state = 'queued' AND available_at > {now} THEN 1 ELSE 0 END),
+           sum(CASE WHEN state = 'processing' THEN 1 ELSE 0 END),
+           max(CASE WHEN state = 'queued' AND available_at <= {now} THEN {age} END)
+    FROM workflows_job
+    WHERE state IN ('queued', 'processing') AND NOT inline
+    GROUP BY queue ORDER BY queue
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueSize:
+    """How full a queue is.
+
+    Args:
+        waiting: jobs that a worker may take, or that wait for an earlier one of their session.
+        delayed: jobs that wait for their time.
+        running: jobs that a worker holds.
+        oldest_waiting: seconds that the oldest of the waiting jobs has waited; 0 without any.
+    """
+
+    queue: str
+    waiting: int = 0
+    delayed: int = 0
+    running: int = 0
+    oldest_waiting: float = 0.0
+
+
+def sizes() -> list[QueueSize]:
+    """Return how full each queue is that a workflow uses or a job waits in."""
+    with connection.cursor() as cursor:
+        age = sql_seconds_since("available_at")
+        cursor.execute(SIZES.format(now=sql_now(), age=age), [])
+        busy = {
+            queue: QueueSize(
+                queue=queue,
+                waiting=waiting,
+                delayed=delayed,
+                running=running,
+                oldest_waiting=round(max(0.0, float(oldest or 0)), 1),
+            )
+            for queue, waiting, delayed, running, oldest in cursor.fetchall()
+        }
+    idle = {workflow.queue: QueueSize(queue=workflow.queue) for workflow in all_workflows()}
+    return [size for _, size in sorted((idle | busy).items())]
+
+
+def unknown(queues: Iterable[str]) -> list[str]:
+    """Return those of *queues* that neither a workflow uses nor a job waits in."""
+    known = {size.queue for size in sizes()}
+    return [queue for queue in queues if queue not in known]
+
+
+def clusters() -> QuerySet[Cluster]:
+    """The clusters that live."""
+    return Cluster.objects.filter(seen_at__gt=Now() - CLUSTER_SEEN).order_by("started_at")
+
+
+def forget(jobs: JobQuerySet) -> int:
+    """Take those of *jobs* that are failures off the list of failures; return how many."""
+    return jobs.failures().update(forgotten=True)
+
+
+def flush(hours: int = 0) -> int:
+    """Forget the failures of more than *hours* hours ago; return how many."""
+    before = timezone.now() - timedelta(hours=hours)
+    return forget(Job.objects.filter(finished_at__lt=before))
+
+
+def prune(days: int) -> int:
+    """Delete the jobs that ended more than *days* days ago, with their steps and events.
+
+    A conversation with a workflow is deleted as a whole: not while one of its turns is newer or
+    under way, nor while its question is open. The messages of the session stay. Live jobs are not
+    waited for and don't wait, on SQLite for no longer than a batch takes.
+
+    Returns:
+        How many jobs were deleted.
+    """
+    before = timezone.now() - timedelta(days=days)
+    pruned, after = 0, None
+    while True:
+        began = time.monotonic()
+        count, after = _prune_batch(before, after)
+        pruned += count
+        if not count:
+            break
+        time.sleep(min(LONGEST_PAUSE, time.monotonic() - began))
+    Cluster.objects.filter(seen_at__lt=timezone.now() - CLUSTER_KEPT).delete()
+    return pruned
+
+
+def _prune_batch(before: datetime, after: datetime | None) -> tuple[int, datetime | None]:
+    with transaction.atomic():
+        found = _over(before).select_for_update(of=("self",), skip_locked=True)
+        if after is not None:
+            # What earlier batches have left is not looked at again.
+            found = found.filter(finished_at__gte=after)
+        roots = dict(found.values_list("pk", "finished_at")[:BATCH])
+        # Now that they are locked nobody can add a turn, as one may have done just before.
+        over = list(_over(before).filter(pk__in=roots).values_list("pk", flat=True))
+        _, deleted = Job.objects.filter(pk__in=over).delete()
+    return deleted.get("workflows.Job", 0), max(roots.values(), default=after)
+
+
+def _over(before: datetime) -> JobQuerySet:
+    """The first jobs of the conversations that ended before a moment, the oldest first."""
+    turns = Job.objects.filter(root=OuterRef("pk"))
+    newer = turns.filter(Q(finished_at__isnull=True) | Q(finished_at__gte=before))
+    asked = Session.objects.filter(pk=OuterRef("session"), open_job__isnull=False).filter(
+        Q(open_job=OuterRef("pk")) | Q(open_job__root=OuterRef("pk"))
+    )
+    ended = Job.objects.filter(root__isnull=True, finished_at__lt=before)
+    return ended.filter(~Exists(newer), ~Exists(asked)).order_by("finished_at")
