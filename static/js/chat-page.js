@@ -1,0 +1,171 @@
+import { AsyncChatClient } from './async-chat.js';
+import {
+  displayError,
+  displayMessage,
+  hideLoadingIndicator,
+  retireReplies,
+  updateLoadingIndicator,
+} from './chat-ui.js';
+import { Composer } from './composer.js';
+import { labelOf } from './replies.js';
+import { SessionStore } from './session-store.js';
+import { Sidebar } from './sidebar.js';
+import { Turn } from './turn.js';
+
+const byId = (id) => document.getElementById(id);
+
+/** The demo page: a conversation, restored from the server whenever the page is opened. */
+class ChatPage {
+  #root = byId('chat');
+  #store = new SessionStore(this.#root.dataset.user);
+  #client = this.#newClient();
+  // The unfinished ones, in the order in which the server works on them.
+  #turns = [];
+  #composer = new Composer((message) => this.#send(message));
+  #sidebar = new Sidebar({
+    onStart: (title, workflow) => this.#send(title, { workflow }),
+    onOpen: (sessionId) => this.#open(sessionId),
+  });
+  #onReply = (answer, label) => this.#send(answer, { label });
+
+  start() {
+    for (const chip of document.querySelectorAll('#suggestions [data-message]')) {
+      chip.addEventListener('click', () => this.#send(chip.dataset.message));
+    }
+    byId('new-conversation').addEventListener('click', () => this.#open(null));
+    byId('cancel').addEventListener('click', () => this.#cancel());
+    byId('sign-out')?.addEventListener('submit', () => this.#store.forget());
+    this.#open(this.#store.load());
+  }
+
+  /** Show another session, or with null a new one; what runs in the old one goes on without the page. */
+  async #open(sessionId) {
+    for (const { client } of this.#turns) client.disconnect();
+    this.#turns = [];
+    this.#client = this.#newClient(sessionId);
+    byId('conversation').replaceChildren(byId('welcome'));
+    byId('welcome').hidden = Boolean(sessionId);
+    this.#root.dataset.session = this.#client.sessionId;
+    this.#sidebar.close();
+    this.#draw();
+    if (sessionId) await this.#restore();
+    else this.#store.forget();
+    this.#composer.focus();
+    this.#listRecent();
+  }
+
+  async #restore() {
+    const client = this.#client;
+    try {
+      const past = await client.history();
+      if (client !== this.#client) return;
+      this.#store.save(client.sessionId);
+      this.#showPast(past);
+      if (past.active_job) this.#resume(past.active_job);
+    } catch (error) {
+      if (client !== this.#client) return;
+      if (error.status === 404) return this.#open(null);
+      displayError(error, { label: 'Try again', onClick: () => this.#open(client.sessionId) });
+    }
+  }
+
+  #showPast({ messages, active_job: activeJob, awaiting }) {
+    byId('welcome').hidden = messages.length > 0 || Boolean(activeJob);
+    const open = activeJob ? null : awaiting;
+    messages.forEach(({ role, content, actions, sources }, index) => {
+      const isLast = index === messages.length - 1;
+      const text = role === 'user' ? labelOf(messages[index - 1]?.awaiting, content) : content;
+      const onReply = isLast ? this.#onReply : undefined;
+      displayMessage(text, { role, actions, sources, awaiting: isLast ? open : null, onReply });
+    });
+  }
+
+  async #resume(job) {
+    await this.#run((client) => client.resume(job));
+    // A message that waited behind this one has become the active job.
+    const client = this.#client;
+    const { active_job: next } = await client.history().catch(() => ({}));
+    const isIdle = client === this.#client && !this.#turns.length;
+    if (isIdle && next && next.job_id !== job.job_id) this.#open(client.sessionId);
+  }
+
+  #send(message, { label = message, workflow } = {}) {
+    byId('welcome').hidden = true;
+    retireReplies();
+    displayMessage(label, { role: 'user' });
+    this.#store.save(this.#client.sessionId);
+    this.#dispatch(message, { workflow, idempotencyKey: crypto.randomUUID?.() });
+    this.#composer.focus();
+  }
+
+  /** Send, or send again: with the same key, the server does at most once what it may have begun. */
+  #dispatch(message, options) {
+    const { mode } = this.#composer;
+    const begin = (client) =>
+      mode === 'auto'
+        ? client.sendSmart(message, options)
+        : client.sendMessage(message, { ...options, async: mode === 'background' });
+    return this.#run(begin, (error) => {
+      const idempotencyKey = error.jobId ? crypto.randomUUID?.() : options.idempotencyKey;
+      return this.#dispatch(message, { ...options, idempotencyKey });
+    });
+  }
+
+  async #run(begin, again) {
+    const turn = new Turn(this.#newClient(this.#client.sessionId), () => this.#draw());
+    const remedy = (error) => this.#remedy(error, turn, again);
+    this.#turns.push(turn);
+    this.#draw();
+    await turn.settle(begin(turn.client), { onReply: this.#onReply, remedy });
+    this.#turns = this.#turns.filter((other) => other !== turn);
+    // The next message is on its way already: what this turn asks or offers isn't open any more.
+    if (this.#turns.length) retireReplies();
+    this.#draw();
+    this.#listRecent();
+  }
+
+  #remedy(error, turn, again) {
+    if (error.status === 401) return { label: 'Sign in again', onClick: () => location.reload() };
+    if (error.code === 'connection_failed') {
+      return { label: 'Reconnect', onClick: () => this.#resume({ job_id: turn.jobId }) };
+    }
+    return again && { label: 'Try again', onClick: () => again(error) };
+  }
+
+  async #cancel() {
+    const [turn] = this.#turns;
+    byId('cancel').disabled = true;
+    updateLoadingIndicator('Cancelling…');
+    try {
+      // A direct send doesn't tell its job before it has ended.
+      const jobId = turn.jobId ?? (await turn.client.history()).active_job?.job_id;
+      if (jobId) await turn.client.cancel(jobId);
+    } catch (error) {
+      displayError(error);
+    }
+    byId('cancel').disabled = false;
+  }
+
+  #draw() {
+    const [turn] = this.#turns;
+    byId('composer').dataset.running = String(Boolean(turn));
+    if (!turn) return hideLoadingIndicator();
+    const { message, percent, step } = turn.progress;
+    const others = this.#turns.length - 1;
+    updateLoadingIndicator(others ? `${message || 'Working…'} · ${others} more waiting` : message, percent, step);
+  }
+
+  async #listRecent() {
+    const answer = await this.#client.jobs().catch(() => null);
+    if (answer) this.#sidebar.showRecent(answer.jobs ?? answer.data ?? [], this.#client.sessionId);
+  }
+
+  #newClient(sessionId) {
+    const { sendUrl: send, historyUrl: history, jobsUrl: jobs, cancelUrl: cancel } = this.#root.dataset;
+    const client = new AsyncChatClient('', null, { urls: { send, history, jobs, cancel } });
+    if (sessionId) client.sessionId = sessionId;
+    return client;
+  }
+}
+
+new ChatPage().start();

@@ -1,0 +1,93 @@
+import { button, element } from './dom.js';
+import { formatText } from './format.js';
+import { actionBar, questionBar, sourceList } from './replies.js';
+
+const byId = (id) => document.getElementById(id);
+
+/** Show what the running job is doing: `#progress` and its parts; no number means "some time". */
+export function updateLoadingIndicator(message, progress, step = '') {
+  const isKnown = Number.isFinite(progress);
+  const bar = byId('progress-bar');
+  show(byId('progress'));
+  setText('progress-message', message || 'Working…');
+  setText('progress-step', step);
+  setText('progress-percent', isKnown ? `${Math.round(progress)} %` : '');
+  if (isKnown) bar.value = progress;
+  else bar.removeAttribute('value');
+}
+
+export function hideLoadingIndicator() {
+  byId('progress').hidden = true;
+}
+
+/**
+ * Add a message to `#conversation`; returns its article, for fillMessage() to change.
+ *
+ * @param {string} text
+ * @param {object} [options] `role` ("assistant", "user" or "note"), and what fillMessage() takes
+ */
+export function displayMessage(text, { role = 'assistant', ...rest } = {}) {
+  const article = element('article', { className: `message message--${role}` });
+  byId('conversation').append(article);
+  fillMessage(article, { text, ...rest });
+  scrollToEnd({ force: role === 'user' });
+  return article;
+}
+
+/** Say what went wrong, with a button where something can be done about it. */
+export function displayError(error, { label, onClick } = {}) {
+  const article = displayMessage(typeof error === 'string' ? error : error.message, { role: 'error' });
+  article.setAttribute('role', 'alert');
+  if (onClick) {
+    const again = () => {
+      article.remove();
+      onClick();
+    };
+    article.append(element('div', { className: 'message__actions' }, button(label, again)));
+    scrollToEnd();
+  }
+  return article;
+}
+
+/**
+ * Set what a message shows.
+ *
+ * @param {HTMLElement} article
+ * @param {object} content `text`, `actions`, `sources`, `awaiting`; `onReply(text, label)` is called
+ *   when the user picks an answer; `busy` while words are still coming
+ */
+export function fillMessage(article, { text = '', actions, sources, awaiting, onReply, busy = false }) {
+  const parts = [
+    element('div', { className: 'message__text' }, formatText(text)),
+    sourceList(sources),
+    questionBar(awaiting, onReply),
+    actionBar(actions, onReply),
+  ];
+  article.hidden = !text && !busy && parts.slice(1).every((part) => !part);
+  article.setAttribute('aria-busy', String(busy));
+  article.replaceChildren(...parts.filter(Boolean));
+}
+
+/** Take back what answers an earlier message: once the talk went on, it would answer another one. */
+export function retireReplies() {
+  for (const control of document.querySelectorAll('#conversation .question, #conversation .reply')) control.remove();
+}
+
+/** Keep the newest message in sight, unless the reader has scrolled away from it. */
+export function scrollToEnd({ force = false } = {}) {
+  const log = byId('conversation');
+  const distance = log.scrollHeight - log.scrollTop - log.clientHeight;
+  if (force || distance < 240) log.scrollTop = log.scrollHeight;
+}
+
+/** What appears below the conversation takes room from it. */
+function show(panel) {
+  if (!panel.hidden) return;
+  panel.hidden = false;
+  scrollToEnd();
+}
+
+function setText(id, text) {
+  const node = byId(id);
+  if (node.textContent !== text) node.textContent = text;
+}

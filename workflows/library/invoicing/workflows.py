@@ -1,0 +1,45 @@
+"""The bundled workflow "create_invoice"."""
+
+from django.urls import reverse
+
+from workflows import Context, workflow
+from workflows.library.invoicing.amounts import format_money
+from workflows.library.invoicing.drafts import Draft
+from workflows.library.invoicing.invoices import Saved, save_invoice
+from workflows.library.invoicing.parsing import read_request
+from workflows.library.invoicing.resolving import resolve_customer, resolve_lines
+from workflows.library.invoicing.reviewing import review
+
+ANOTHER = {"type": "quick_reply", "label": "Create another", "message": "create invoice"}
+
+
+@workflow(
+    "create_invoice",
+    title="Create an invoice",
+    description="Makes an invoice for a customer from what you say, and asks for the rest.",
+    triggers=["invoice", "bill"],
+    # Reading, looking up the customer and the products, saving; changes may add more look-ups.
+    steps=4,
+    hint="short",
+)
+def create_invoice(ctx: Context) -> object:
+    """Make an invoice in a conversation. Nothing is written before the user's last yes."""
+    request = ctx.step("Reading your request", read_request, ctx.message)
+    customer = resolve_customer(ctx, request)
+    draft = Draft(customer=customer, lines=resolve_lines(ctx, request.items))
+    if not review(ctx, draft):
+        return ctx.reply("Nothing was created.", actions=[ANOTHER])
+    saved = ctx.step("Saving the invoice", save_invoice, ctx.user.pk, draft, atomic=True)
+    if saved.problem:
+        return ctx.reply(f"{saved.problem} Nothing was created.", actions=[ANOTHER])
+    return ctx.reply(_ready(draft, saved), actions=[_open(saved), ANOTHER])
+
+
+def _ready(draft: Draft, saved: Saved) -> str:
+    name, total = draft.customer.name, format_money(draft.total)
+    return f"Invoice {saved.number} for {name} over {total} is ready."
+
+
+def _open(saved: Saved) -> dict[str, str]:
+    url = reverse("invoicing:invoice", args=[saved.id])
+    return {"type": "link", "label": "Open invoice", "url": url}
