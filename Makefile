@@ -1,0 +1,97 @@
+# Every target brings what it needs; nothing has to be installed first but Python 3.11 and make.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PYTHON ?= $(shell for python in python3.11 python3 python; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo "$$python" && break; done)
+PIP := $(PY) -m pip --disable-pip-version-check --quiet
+SOURCES := $(wildcard chatflow workflows tests bench) manage.py bin/demo
+
+# More arguments for pytest: make test-sqlite ARGS='-k stream'
+ARGS ?=
+UNIT := $(PY) -m pytest --ignore=tests/acceptance $(ARGS)
+
+# A developer's .env never reaches the checks, and Django loads without one.
+CHECKS := lint check test-js test-sqlite test-postgres test-acceptance
+$(CHECKS): export ENV_FILE := /dev/null
+$(CHECKS): export SECRET_KEY := only-for-the-checks
+
+.PHONY: help install install-dev install-system demo test $(CHECKS) format constraints clean
+
+help:  ## Show the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 18
+
+install: $(VENV)/.installed  ## Create .venv with the packages that Chatflow runs on
+
+install-dev: $(VENV)/.installed-dev
+
+install-system:
+	@bin/install-system
+
+# A virtual environment whose Python is gone, or that was left half-made, is made anew.
+$(VENV)/.installed: requirements.txt constraints.txt
+	@if ! $(PIP) --version >/dev/null 2>&1; then \
+		test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed." >&2; exit 1; }; \
+		echo "Creating $(VENV)"; \
+		$(PYTHON) -m venv --clear $(VENV) >/dev/null \
+		|| { bin/install-system python3-venv && $(PYTHON) -m venv --clear $(VENV); }; \
+	fi
+	@echo "Installing packages"
+	@$(PIP) install -r requirements.txt -c constraints.txt
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
+	@echo "Installing packages for the tests"
+	@$(PIP) install -r requirements-dev.txt -c constraints.txt
+	@touch $@
+
+demo: install  ## Run everything: database, demo data, web server, cluster; HOST and PORT are honoured
+	@exec $(PY) bin/demo
+
+test: install-dev install-system $(CHECKS)  ## Run the whole suite, on SQLite and PostgreSQL
+
+lint: install-dev  ## ruff and mypy
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy $(SOURCES)
+
+check: install-dev  ## Django's checks, and models without a migration
+	$(PY) manage.py check
+	$(PY) manage.py makemigrations --check --dry-run
+
+test-js: install-system  ## The JavaScript tests
+	@files=$$(find tests/js -name '*test*.*js' -not -path '*/node_modules/*'); \
+	test -n "$$files" || { echo "No test stands in tests/js." >&2; exit 1; }; \
+	node --test $$files
+
+test-sqlite: install-dev  ## The Python tests on SQLite
+	$(UNIT)
+
+test-postgres: install-dev install-system  ## The same on PostgreSQL
+	$(PY) -m tests.servers postgres -- $(UNIT)
+
+test-acceptance: install-dev install-system  ## Real processes; chooses its databases itself
+	$(PY) -m pytest tests/acceptance $(ARGS)
+
+format: install-dev  ## Let ruff put the code into shape
+	$(PY) -m ruff check --fix
+	$(PY) -m ruff format
+
+# After a change of requirements*.txt: resolves from nothing, so that nothing stale stays pinned.
+constraints:  ## Write constraints.txt anew
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	$(PYTHON) -m venv "$$folder"; \
+	"$$folder/bin/python" -m pip --disable-pip-version-check --quiet install -r requirements-dev.txt; \
+	{ echo "# Every package of requirements-dev.txt, by \`make constraints\`."; \
+	  "$$folder/bin/python" -m pip freeze; } >"$$folder/constraints.txt"; \
+	cp "$$folder/constraints.txt" constraints.txt
+
+clean:  ## Remove what the tools leave behind; .venv, .env and the database stay
+	rm -rf .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

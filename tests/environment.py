@@ -1,0 +1,37 @@
+"""A pytest plugin: the environment of every test run, set before Django reads its settings."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(tempfile.mkdtemp(prefix="chatflow-tests-"))
+
+# A developer's .env stays out. DATABASE_URL is the one thing that a caller chooses.
+os.environ["ENV_FILE"] = os.devnull
+os.environ["SECRET_KEY"] = "only-for-the-tests"
+os.environ.setdefault("DATABASE_URL", f"sqlite:///{FOLDER / 'db.sqlite3'}")
+
+
+def pytest_configure() -> None:
+    from django.conf import settings
+
+    # A file of this run alone: other processes can open it, and runs side by side do not meet.
+    database = settings.DATABASES["default"]
+    if database["ENGINE"] == "django.db.backends.sqlite3":
+        database.setdefault("TEST", {})["NAME"] = str(FOLDER / "test.sqlite3")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    from django.db import connection
+
+    for item in items:
+        for vendor in ("sqlite", "postgresql"):
+            if vendor != connection.vendor and item.get_closest_marker(vendor):
+                item.add_marker(pytest.mark.skip(f"only on {vendor}"))
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(FOLDER, ignore_errors=True)

@@ -1,0 +1,361 @@
+"""The scripts, pins and servers that everything else stands on."""
+
+import ast
+import os
+import re
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.servers import HOST, Nginx, Postgres, Redis, ServerError, find_program, free_port
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Nothing here touches the site's own database: once is enough.
+pytestmark = pytest.mark.sqlite
+
+READ_BY_DEMO = {"HOST", "PORT"}
+READ_BY_SDKS = {"OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "OLLAMA_BASE_URL"}
+
+
+# .env.example
+
+
+def documented() -> dict[str, str]:
+    lines = re.findall(r"^# ([A-Z][A-Z0-9_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.M)
+    return dict(lines)
+
+
+def read_by_settings() -> dict[str, object]:
+    """Return each name that settings.py reads, with its default where that is a plain value."""
+    found: dict[str, object] = {}
+    for node in ast.walk(ast.parse((ROOT / "chatflow/settings.py").read_text())):
+        if not (isinstance(node, ast.Call) and ast.unparse(node.func).startswith("env")):
+            continue
+        match node.args:
+            case [ast.Constant(value=str(name)), *rest]:
+                given = rest[:1] + [word.value for word in node.keywords if word.arg == "default"]
+                try:
+                    found[name] = ast.literal_eval(given[0])
+                except (IndexError, ValueError):
+                    found[name] = None
+    return found
+
+
+def test_every_setting_is_documented_and_nothing_else() -> None:
+    settings = read_by_settings()
+    assert {"SECRET_KEY", "DATABASE_URL", "WORKFLOW_TRIES"} <= set(settings)
+    assert set(documented()) - READ_BY_DEMO - READ_BY_SDKS == set(settings)
+
+
+def test_documented_defaults_are_the_real_ones() -> None:
+    for name, default in read_by_settings().items():
+        match default:
+            case None:
+                continue
+            case bool():
+                text = str(default).lower()
+            case list():
+                text = ",".join(map(str, default))
+            case _:
+                text = str(default)
+        assert documented()[name] == text, name
+
+
+# Packages
+
+
+def pins(name: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for line in (ROOT / name).read_text().splitlines():
+        requirement = line.partition("#")[0].strip()
+        if requirement and not requirement.startswith("-r "):
+            match = re.fullmatch(r"([A-Za-z0-9_.-]+)(?:\[[a-z,]+\])?==([^\s;]+)", requirement)
+            assert match, f"{name}: {line!r} is not pinned"
+            found[re.sub(r"[-_.]+", "-", match[1]).lower()] = match[2]
+    return found
+
+
+def test_every_requirement_is_pinned_as_in_the_constraints() -> None:
+    wanted = pins("requirements.txt") | pins("requirements-dev.txt")
+    assert wanted.items() <= pins("constraints.txt").items()
+
+
+def test_every_runtime_requirement_says_what_it_is_for() -> None:
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    assert [line for line in lines[2:] if " # " not in line] == []
+
+
+# Scripts
+
+
+@pytest.mark.parametrize("script", [".ci/run", "manage.py", "bin/demo", "bin/install-system"])
+def test_scripts_are_executable(script: str) -> None:
+    assert os.access(ROOT / script, os.X_OK)
+
+
+@pytest.mark.parametrize(("ci", "status"), [("true", 1), ("", 0)])
+def test_a_missing_system_package_fails_in_ci_only(ci: str, status: int, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [shutil.which("bash") or "bash", "bin/install-system", "no-such-package"],
+        cwd=ROOT,
+        env={"PATH": str(tmp_path), "CI": ci},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == status
+    assert "Missing: no-such-package" in done.stderr
+
+
+# bin/demo, in a project whose Django is a stub
+
+STUB_MANAGE = """
+import os, subprocess, sys, time
+if sys.argv[1] == "create_token":
+    print("Some words first.")
+    print("the-token")
+elif sys.argv[1] == "qcluster":
+    child = subprocess.Popen(["sleep", "300"])
+    open("cluster.pids", "w").write(f"{os.getpid()} {child.pid}")
+    time.sleep(300)
+"""
+
+STUB_ASGI = """
+import os
+open("web.pids", "w").write(str(os.getpid()))
+async def application(scope, receive, send):
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"ok"})
+"""
+
+
+class Demo:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+
+    def start(self, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "bin/demo"],
+            cwd=self.folder,
+            env={"PATH": os.environ["PATH"], "PORT": str(self.port)} | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def pids(self) -> list[int]:
+        files = [self.folder / "web.pids", self.folder / "cluster.pids"]
+        return [int(pid) for file in files if file.exists() for pid in file.read_text().split()]
+
+    def is_gone(self) -> bool:
+        return not any(runs(pid) for pid in self.pids())
+
+
+def runs(pid: int) -> bool:
+    try:
+        # The state follows the command's name, which stands in brackets.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def ready_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("Chatflow is ready:"):
+            return line
+    raise AssertionError("the demo ended before it was ready")
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Demo]:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "chatflow").mkdir()
+    shutil.copy(ROOT / "bin/demo", tmp_path / "bin/demo")
+    (tmp_path / "manage.py").write_text(STUB_MANAGE)
+    (tmp_path / "chatflow/asgi.py").write_text(STUB_ASGI)
+    demo = Demo(tmp_path)
+    yield demo
+    for pid in demo.pids():
+        if runs(pid):
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_demo_runs_until_it_is_told_to_stop(demo: Demo, number: signal.Signals) -> None:
+    with demo.start() as process:
+        line = ready_line(process)
+        assert f"http://127.0.0.1:{demo.port}/ai-demo/chat/" in line
+        assert line.endswith("the-token\n")
+        assert len(demo.pids()) == 3
+        assert all(map(runs, demo.pids()))
+        process.send_signal(number)
+        assert process.wait(20) == 0
+    assert demo.is_gone()
+
+
+def test_demo_writes_a_secret_key_for_its_owner_alone(demo: Demo) -> None:
+    env_file = demo.folder / ".env"
+    env_file.write_text("DEBUG=true\nSECRET_KEY=\n\n# last")
+    texts = []
+    for _ in range(2):
+        with demo.start() as process:
+            ready_line(process)
+            process.terminate()  # and nobody reads what it says from here on
+        assert process.returncode == 0
+        assert demo.is_gone()
+        texts.append(env_file.read_text())
+    assert texts[0] == texts[1]
+    assert re.fullmatch(r"DEBUG=true\nSECRET_KEY=[\w-]{50,}\n\n# last", texts[0])
+    assert stat.S_IMODE(env_file.stat().st_mode) == 0o600
+
+
+def test_demo_refuses_a_port_in_use(demo: Demo) -> None:
+    with socket.create_server((HOST, demo.port)), demo.start() as process:
+        output, _ = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert f"port {demo.port} on 127.0.0.1 is in use" in output
+    assert not (demo.folder / ".env").exists()
+
+
+@pytest.mark.parametrize("port", ["http", "0", "70000"])
+def test_demo_refuses_what_is_no_port(demo: Demo, port: str) -> None:
+    with demo.start(PORT=port) as process:
+        output, _ = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "PORT must be a number from 1 to 65535" in output
+
+
+@pytest.mark.parametrize(("file", "name"), [("web", "web server"), ("cluster", "cluster")])
+def test_demo_stops_when_one_of_its_servers_dies(demo: Demo, file: str, name: str) -> None:
+    with demo.start() as process:
+        ready_line(process)
+        os.kill(int((demo.folder / f"{file}.pids").read_text().split()[0]), signal.SIGKILL)
+        output, _ = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert f"the {name} ended by itself" in output
+    assert demo.is_gone()
+
+
+def test_a_killed_demo_leaves_no_server(demo: Demo) -> None:
+    with demo.start() as process:
+        ready_line(process)
+        leaders = [int(file.read_text().split()[0]) for file in demo.folder.glob("*.pids")]
+        process.kill()
+    wait_until(lambda: not any(map(runs, leaders)))
+
+
+# tests/servers.py
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    with Postgres() as server:
+        yield server
+
+
+def test_postgres_keeps_its_rows_over_a_crash(postgres: Postgres) -> None:
+    url = postgres.create_database("crash")
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 7 AS n")
+    postgres.restart("immediate")
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT n FROM kept").fetchone() == (7,)
+
+
+def test_postgres_cuts_every_connection(postgres: Postgres) -> None:
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        assert postgres.terminate_backends() == 1
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT 1")
+
+
+@pytest.mark.parametrize("mode", ["smart", "fast", "immediate"])
+def test_postgres_stops_and_starts(postgres: Postgres, mode: str) -> None:
+    postgres.stop(mode)
+    assert not postgres.answers()
+    postgres.start()
+    assert postgres.answers()
+
+
+def test_redis_comes_back_on_the_same_port() -> None:
+    with Redis() as server:
+        for _ in range(2):
+            with socket.create_connection((HOST, server.port)) as connection:
+                connection.sendall(b"PING\r\n")
+                assert connection.recv(7) == b"+PONG\r\n"
+            server.restart()
+    assert not server.answers()
+    assert not server.folder.exists()
+
+
+def test_nginx_serves_what_it_is_given() -> None:
+    port = free_port()
+    with Nginx(f"server {{ listen {HOST}:{port}; return 200 hello; }}", port=port) as server:
+        with urllib.request.urlopen(server.url) as response:
+            assert response.read() == b"hello"
+
+
+def test_a_wrong_configuration_shows_what_the_server_said() -> None:
+    with pytest.raises(ServerError, match="unknown directive"), Nginx("nonsense;", port=1):
+        pass
+
+
+def test_a_missing_server_names_its_package() -> None:
+    with pytest.raises(ServerError, match="install the Debian package nginx-light"):
+        find_program("no-such-program", package="nginx-light")
+
+
+def start_server_runner() -> subprocess.Popen[str]:
+    command = "echo $DATABASE_URL; exec sleep 300"
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.servers", "postgres", "--", "sh", "-c", command],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_no_server_outlives_its_test_run(number: signal.Signals) -> None:
+    with start_server_runner() as process:
+        assert process.stdout is not None
+        match = re.search(r":(\d+)/chatflow", process.stdout.readline())
+        assert match
+        process.send_signal(number)
+        process.wait(20)
+
+    def refuses() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex((HOST, int(match[1]))) != 0
+
+    wait_until(refuses)
+
+
+def test_the_command_line_returns_the_commands_exit_status() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.servers", "redis", "--", "sh", "-c", "exit 7"],
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == 7
