@@ -9,6 +9,9 @@ SKIP = {"skip", "skip it", "skip this", "none", "no thanks", "n/a", "pass", "-",
 YES = {"yes", "y", "yep", "yeah", "yup", "ok", "okay", "sure", "confirm", "confirmed", "correct",
        "right", "true", "absolutely", "definitely", "agreed", "approve", "approved"}  # fmt: skip
 NO = {"no", "n", "nope", "nah", "don't", "dont", "not", "never", "false", "wrong", "reject"}
+# Whole messages that say yes without a word that does.
+ASSENT = {"go ahead", "do it", "looks good", "looks good to me", "sounds good", "that's fine",
+          "that is fine", "all good"}  # fmt: skip
 # Words that may stand beside a yes or a no without changing it.
 POLITE = {"please", "thanks", "thank", "you", "that's", "thats", "is", "it", "do", "go", "ahead",
           "all", "looks", "good", "fine", "create", "the", "and", "i", "sir", "now", "so",
@@ -37,9 +40,11 @@ def yes_or_no(text: str) -> bool | None:
     "change the notebook quantity to 3" holds the letters of "ok" and "no", and is neither.
     """
     words = re.findall(r"[\w'/]+", normalise(text))
+    if normalise(text) in ASSENT:
+        return True
     if any(word not in YES | NO | POLITE for word in words):
         return None
-    said_yes = any(word in YES for word in words) or normalise(text) in {"go ahead", "do it"}
+    said_yes = any(word in YES for word in words)
     said_no = any(word in NO for word in words)
     if said_yes == said_no:
         return None

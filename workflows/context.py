@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeVar
 from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.db import Error as DatabaseError
 from django.db import connection, transaction
+from django.db.models import Q
 
 from workflows import answers, events, lifecycle, results
 from workflows.ai import get_model
@@ -50,14 +51,15 @@ class Reply:
 
 @dataclass(frozen=True)
 class _Entered:
-    """A step that has begun: its key, what the keys of steps inside it begin with, its frame, the progress after it, and the text and
-    the head of the log before it."""
+    """A step that has begun: its key, what the keys of steps inside it begin with, its frame, the
+    progress after it; and how it stood before: the place in the text, the text, the log's head."""
 
     key: Key
     path: str
     step: dict[str, Any]
     progress: int
     position: int
+    shown: str
     head: int
     began: float
 
@@ -99,9 +101,12 @@ class Context:
         # that this very job opened, before its worker was lost, is not answered by it.
         self._answer: str | None = None
         for step in self._steps.values():
-            if not step.finished and step.job_id not in (job.pk, job.retry_of_id):
+            if not step.finished and step.job_id not in _lineage(job):
                 self._answer = job.text
-        self._shown, self._said = _emitted(job)
+        self._shown, self._said = _emitted(job) if job.attempt > 1 else ("", set())
+        # What recorded steps streamed, to be streamed again where it was taken back, and in the
+        # log of a retry.
+        self._known = _emitted(job.retry_of)[0] if job.retry_of else ""
         # Where in the streamed text the workflow is; below 0 in words that earlier turns showed.
         self._position = -job.text_base
 
@@ -150,11 +155,14 @@ class Context:
                         shield.enter_context(self._writing())
                         return self._leave(entered, function, value)
             except Exception as error:
+                if atomic:
+                    # Its events were rolled back with it, and the steps inside it.
+                    self.job.last_seq = entered.head
+                    self._position, self._shown = entered.position, entered.shown
+                    for key in [key for key in self._steps if key[0].startswith(entered.path)]:
+                        del self._steps[key]
                 if retry == retries or isinstance(error, StepResultError) or is_outage(error):
                     raise
-                if atomic:
-                    # Its events were rolled back with it.
-                    self.job.last_seq = entered.head
                 self._start_over(entered)
             finally:
                 _inside.reset(inside)
@@ -233,7 +241,7 @@ class Context:
         self._attempt.check()
         percent = min(99, max(0, int(percent)))
         message = events.clean(message)[: events.MESSAGE_LENGTH]
-        if self._ahead or (percent, message) in self._said:
+        if self._replays or (percent, message) in self._said:
             # It was said in an earlier run.
             return
         # The row has what the user sees; what was said is needed to know it again.
@@ -380,7 +388,7 @@ class Context:
         Raises:
             WorkflowChanged: it did not.
         """
-        if self._ahead or self._answer is not None:
+        if self._replays:
             raise WorkflowChanged
 
     # Inside.
@@ -390,6 +398,11 @@ class Context:
         # Concurrent steps may be recorded in any order.
         return iscoroutinefunction(self._workflow.function)
 
+    @property
+    def _replays(self) -> bool:
+        # What an earlier run recorded, or asked, is still to come.
+        return bool(self._ahead) or self._answer is not None
+
     def _next_key(self, name: str) -> Key:
         name = _fitting(_inside.get() + events.clean(name))
         occurrence = self._occurrences[name] = self._occurrences.get(name, 0) + 1
@@ -397,14 +410,23 @@ class Context:
 
     def _pass_by(self, key: Key) -> None:
         """Go past a recorded step; the recorded ones come in the order of their recording."""
-        outer = [ahead for ahead in self._ahead if not ahead[0].startswith(_path(key))]
-        if not self._is_async and outer[0] != key:
-            raise WorkflowChanged
-        self._ahead.remove(key)
+        step = self._steps[key]
         # What was recorded inside of it is not come by.
         self._ahead = [ahead for ahead in self._ahead if not ahead[0].startswith(_path(key))]
+        # A step that this run itself recorded comes again when the one around it is tried again.
+        if key in self._ahead:
+            first = self._steps[self._ahead[0]]
+            # One that failed at first is recorded, by a later run, behind those that follow it.
+            same_run = (step.job_id, step.attempt) == (first.job_id, first.attempt)
+            if not self._is_async and step is not first and same_run:
+                raise WorkflowChanged
+            self._ahead.remove(key)
         # The words that it streamed stand, and are not streamed again.
-        self._position = self._steps[key].text_length - self.job.text_base
+        self._position = step.text_length - self.job.text_base
+        missing = self._known[len(self._shown) : max(0, self._position)]
+        if missing:
+            self._append(Event.Type.DELTA, data={"delta": missing})
+            self._shown += missing
 
     def _append(
         self,
@@ -474,19 +496,38 @@ class Context:
             self._pass_by(key)
             return recorded
         path = _path(key)
-        if self._ahead and not self._is_async and not self._ahead[0][0].startswith(path):
-            raise WorkflowChanged
-        if len(self._shown) > max(0, self._position):
+        if self._replays:
+            inner = bool(self._ahead) and self._ahead[0][0].startswith(path)
+            if not (inner or self._is_async or self._failed_before(name)):
+                raise WorkflowChanged
+        elif len(self._shown) > max(0, self._position):
             # An earlier attempt died inside this step: its words don't stand.
             self._take_back_text(max(0, self._position))
-        number, total = self._step_count, self.steps
-        step = {"name": name, "number": number, "total": max(total or 0, number)}
+        step: dict[str, Any] = {"name": name}
         message, before, after = f"{name}...", 0, 0
-        if total is not None and counted and not _inside.get():
-            message = f"Processing step {number} of {step['total']}..."
-            before, after = (100 * done // step["total"] for done in (number - 1, number))
+        if counted and not _inside.get():
+            number, total = self._step_count, max(self.steps or 0, self._step_count)
+            step |= {"number": number, "total": total}
+            if self.steps is not None:
+                message = f"Processing step {number} of {total}..."
+                before, after = (100 * done // total for done in (number - 1, number))
         self._append(Event.Type.STEP_STARTED, progress=before, message=message, data={"step": step})
-        return _Entered(key, path, step, after, self._position, self.job.last_seq, time.monotonic())
+        return _Entered(
+            key,
+            path,
+            step,
+            after,
+            self._position,
+            self._shown,
+            self.job.last_seq,
+            time.monotonic(),
+        )
+
+    def _failed_before(self, name: str) -> bool:
+        """Say whether the workflow has caught the failure of an unrecorded step, and gone on."""
+        conversation = Q(job=self.job.conversation_id) | Q(job__root=self.job.conversation_id)
+        began = Event.objects.filter(conversation, type=Event.Type.STEP_STARTED)
+        return began.filter(data__step__name=events.clean(name)).exists()
 
     def _start_over(self, entered: _Entered) -> None:
         """Take back what a failed try of a step has streamed; its inner steps come again."""
@@ -503,7 +544,7 @@ class Context:
 
     def _leave(self, entered: _Entered, function: Callable[..., Any], value: Any) -> Any:
         """Record what a step returned, and give it back as a later run will find it."""
-        encoded = results.dump(entered.key[0], function, value)
+        encoded = events.clean(results.dump(entered.key[0], function, value))
 
         def record() -> None:
             with transaction.atomic():
@@ -522,7 +563,7 @@ class Context:
             job=self.job,
             name=entered.key[0],
             occurrence=entered.key[1],
-            result=events.clean(encoded),
+            result=encoded,
             text_length=max(0, self._position + self.job.text_base),
             attempt=self.job.attempt,
             duration_ms=int((time.monotonic() - entered.began) * 1000),
@@ -534,6 +575,7 @@ class Context:
             Event.Type.RESTARTED,
             data={"attempt": self.job.attempt, "text_length": length},
         )
+        self._known = self._shown + self._known[len(self._shown) :]
         self._shown = self._shown[:length]
 
     def _question(
@@ -551,7 +593,7 @@ class Context:
             return recorded.result
         awaiting = {"kind": awaiting["kind"], "prompt": prompt} | awaiting
         if recorded is None:
-            if self._ahead or self._answer is not None:
+            if self._replays:
                 # The answer belongs to a question that the present code doesn't ask here.
                 raise WorkflowChanged
             self._open_question(key, prompt, awaiting)
@@ -605,22 +647,30 @@ def _is_ai(step: Step) -> bool:
     return step.name == AI_STEP or step.name.endswith(f"> {AI_STEP}")
 
 
+def _lineage(job: Job) -> set[int]:
+    """Return the primary keys of the job and of those that it retries."""
+    keys, older = {job.pk}, job.retry_of
+    while older is not None:
+        keys.add(older.pk)
+        older = older.retry_of
+    return keys
+
+
 def _emitted(job: Job) -> tuple[str, set[tuple[int, str]]]:
-    """Return what earlier attempts of this job have emitted.
+    """Return what a job has emitted so far.
 
     Returns:
-        The words that they streamed and that still stand, and the progress that they reported,
-        as pairs of percent and message.
+        The words that it streamed and that still stand, and the progress that it reported, as
+        pairs of percent and message.
     """
     shown, said = "", set()
-    if job.attempt > 1:
-        types = (Event.Type.DELTA, Event.Type.RESTARTED, Event.Type.PROGRESS)
-        for event in Event.objects.filter(job=job, type__in=types).order_by("seq"):
-            if event.type == Event.Type.DELTA:
-                shown += event.data["delta"]
-            elif event.type == Event.Type.RESTARTED:
-                shown = shown[: event.data["text_length"]]
-            else:
-                percent, message = event.data["said"]
-                said.add((percent, message))
+    types = (Event.Type.DELTA, Event.Type.RESTARTED, Event.Type.PROGRESS)
+    for event in Event.objects.filter(job=job, type__in=types).order_by("seq"):
+        if event.type == Event.Type.DELTA:
+            shown += event.data["delta"]
+        elif event.type == Event.Type.RESTARTED:
+            shown = shown[: event.data["text_length"]]
+        else:
+            percent, message = event.data["said"]
+            said.add((percent, message))
     return shown, said

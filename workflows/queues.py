@@ -124,11 +124,12 @@ def _prune_batch(before: datetime, after: datetime | None) -> tuple[int, datetim
         if after is not None:
             # What earlier batches have left is not looked at again.
             found = found.filter(finished_at__gte=after)
-        roots = dict(found.values_list("pk", "finished_at")[:BATCH])
+        roots = {root.pk: root.finished_at for root in found.only("finished_at")[:BATCH]}
         # Now that they are locked nobody can add a turn, as one may have done just before.
         over = list(_over(before).filter(pk__in=roots).values_list("pk", flat=True))
         _, deleted = Job.objects.filter(pk__in=over).delete()
-    return deleted.get("workflows.Job", 0), max(roots.values(), default=after)
+    # The oldest came first.
+    return deleted.get("workflows.Job", 0), list(roots.values())[-1] if roots else after
 
 
 def _over(before: datetime) -> JobQuerySet:

@@ -79,7 +79,8 @@ def _execute(job: Job, workflow: Workflow, attempt: Attempt) -> Outcome:
     try:
         with keeper.running(attempt):
             message = "Starting..." if job.attempt == 1 else "Resuming..."
-            append(job.pk, job.attempt, Event.Type.STARTED, message=message)
+            # The context goes by the head of the log.
+            job.last_seq = append(job.pk, job.attempt, Event.Type.STARTED, message=message)
             context = Context(job, workflow, attempt)
             answer = _call(workflow, context)
             context.close()
@@ -92,7 +93,10 @@ def _execute(job: Job, workflow: Workflow, attempt: Attempt) -> Outcome:
         # It may have struck in the middle of a query, which leaves the connection unusable.
         _renew_connection()
         return keeper.outcome_of(interrupt, attempt.limit)
-    except (KeyboardInterrupt, SystemExit) as error:
+    except Exception:
+        raise
+    except BaseException as error:
+        # SystemExit, CancelledError and their like would take the worker with them.
         raise RuntimeError(f"The workflow raised {type(error).__name__}.") from error
 
 
@@ -106,7 +110,8 @@ def _call(workflow: Workflow, context: Context) -> Any:
             try:
                 return await workflow.function(context)
             finally:
-                await sync_to_async(connection.close)()
+                # Not connection.close itself: that would be this thread's connection.
+                await sync_to_async(_renew_connection)()
 
     return asyncio.run(call())
 

@@ -310,13 +310,24 @@ def retry(job: Job) -> Job:
     Raises:
         NotRetryable: the job is in another state.
         UnknownWorkflow: its workflow is gone.
+        AlreadyQueued: a job with the workflow's unique key is queued or running.
     """
+    try:
+        new = _store_again(job)
+    except IntegrityError:
+        if job.unique_key is None:
+            raise
+        raise AlreadyQueued from None
+    return run_inline(new) if new.inline else new
+
+
+def _store_again(job: Job) -> Job:
     with transaction.atomic():
         old = Job.objects.select_for_update(of=("self",)).get(pk=job.pk)
         if old.state not in (State.FAILED, State.TIMEOUT, State.CANCELLED):
             raise NotRetryable
         workflow = get_workflow(old.workflow)
-        new = Job.objects.create(
+        new = Job(
             user_id=old.user_id,
             session_id=old.session_id,
             text=old.text,
@@ -331,8 +342,12 @@ def retry(job: Job) -> Job:
             priority=workflow.priority,
             unique_key=old.unique_key,
             available_at=Now(),
+            inline=settings.QUEUE_CONNECTION == "sync",
         )
-        new.refresh_from_db(fields=["available_at"])
+        if new.inline:
+            new.lease_until = Now() + timedelta(seconds=settings.WORKFLOW_LEASE_SECONDS)
+        new.save()
+        new.refresh_from_db(fields=["available_at", "lease_until"])
         old.forgotten = True
         old.save(update_fields=["forgotten"])
         get_bell().ring("jobs", new.pk)

@@ -20,7 +20,8 @@ ANOTHER = {"type": "quick_reply", "label": "Create another", "message": "create 
     triggers=["invoice", "bill"],
     # Reading, looking up the customer and the products, saving; changes may add more look-ups.
     steps=4,
-    hint="short",
+    # With a model behind it, reading and looking up take a while: it is worth watching.
+    hint="long",
 )
 def create_invoice(ctx: Context) -> object:
     """Make an invoice in a conversation. Nothing is written before the user's last yes."""
