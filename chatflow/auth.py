@@ -1,0 +1,245 @@
+"""Who is asking, and may they see this job: Bearer token, session cookie, or signed link."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.sessions.models import Session
+from django.core.signing import BadSignature, Signer, b62_decode, b62_encode
+from django.db.models import CharField, Value
+from django.db.models.functions import Cast
+from django.http import HttpRequest
+from django.utils import timezone
+from knox.auth import TokenAuthentication
+from knox.models import AuthToken
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
+from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
+from rest_framework.request import Request
+
+from workflows import services
+from workflows.exceptions import JobNotFound
+from workflows.models import Job
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+BAD_LINK = "This link is not valid, or not any more."
+
+
+class BearerAuthentication(TokenAuthentication):  # type: ignore[misc]
+    """``Authorization: Bearer <token>``; the database has the token's hash only."""
+
+    def authenticate_credentials(self, token: bytes) -> Any:
+        # Real tokens are hexadecimal; other bytes must not reach the database.
+        if not token.isalnum():
+            raise AuthenticationFailed("Invalid token.")
+        return super().authenticate_credentials(token)
+
+    def _cleanup_token(self, auth_token: AuthToken) -> bool:
+        """Say whether the token has expired. Unlike Knox's, looking deletes nothing."""
+        return auth_token.expiry is not None and auth_token.expiry < timezone.now()
+
+
+class CookieAuthentication(SessionAuthentication):
+    """The session cookie; what changes something must come from a page of this site.
+
+    The browser's own word for it is enough, so that a plain ``fetch()`` without any header works;
+    without that word Django's CSRF token must be there.
+    """
+
+    def enforce_csrf(self, request: Request) -> None:
+        if not from_this_site(request):
+            super().enforce_csrf(request)
+
+
+def from_this_site(request: HttpRequest | Request) -> bool:
+    """Whether the browser says that a page of this site, or of a trusted one, sent the request."""
+    if request.META.get("HTTP_SEC_FETCH_SITE") == "same-origin":
+        return True
+    origin = request.META.get("HTTP_ORIGIN")
+    own = f"{request.scheme}://{request.get_host()}"
+    return origin is not None and (origin == own or origin in settings.CSRF_TRUSTED_ORIGINS)
+
+
+# Signed links. A link is for one job. It says when it was issued and is signed together with the
+# user's password hash, so that it dies with the password as a password reset link does.
+
+
+def sign_link(job: Job, issued: datetime | None = None) -> str:
+    """Return the token of a link to *job*.
+
+    Args:
+        job: the job.
+        issued: since when the link is valid; by default since the job was sent, so that the same
+            job gives the same link again.
+    """
+    stamp = b62_encode(((issued or job.created_at) - EPOCH) // MICROSECOND)
+    return f"{stamp}.{_signer().signature(_signed(job, stamp))}"
+
+
+def job_from_link(token: str, public_id: str) -> Job:
+    """Return the job that the link's *token* opens.
+
+    Raises:
+        AuthenticationFailed: the token is for another job, tampered, expired or revoked.
+    """
+    return _open_link(token, public_id).job
+
+
+def _signer() -> Signer:
+    return Signer(salt="chatflow.link", sep=".")
+
+
+def _signed(job: Job, stamp: str) -> str:
+    return f"{job.public_id}:{job.user_id}:{job.user.password}:{stamp}"
+
+
+def _link_age_limit() -> timedelta:
+    return timedelta(seconds=settings.STREAM_LINK_TTL)
+
+
+# Grants: by what right a job is being looked at. An open stream keeps its own.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant:
+    """A job, and the credential that opened it."""
+
+    job: Job
+    user: Any
+    kind: Literal["token", "session", "link"]
+    # The token's digest, or the session's key.
+    key: str = ""
+    # The password hash that it depends on, and when it was issued and runs out.
+    password: str = ""
+    issued: datetime | None = None
+    expires: datetime | None = None
+
+
+def authorize(request: HttpRequest, public_id: str) -> Grant:
+    """Say which job the request is about, and by what right it may see it.
+
+    A Bearer token decides where there is one. A link is next: it was made for this very job, while
+    the cookie is whoever happens to be signed in.
+
+    Raises:
+        NotAuthenticated, AuthenticationFailed: there is no good credential.
+        JobNotFound: there is no such job, or it is somebody else's.
+    """
+    found = BearerAuthentication().authenticate(request)
+    if found is not None:
+        user, token = found
+        job = find_job(user, public_id)
+        return Grant(job=job, user=user, kind="token", key=token.digest, expires=token.expiry)
+    refused: NotAuthenticated | AuthenticationFailed = NotAuthenticated()
+    if "token" in request.GET:
+        try:
+            return _open_link(request.GET["token"], public_id)
+        except AuthenticationFailed as error:
+            refused = error
+    user = request.user
+    if not user.is_authenticated:
+        raise refused
+    return Grant(
+        job=find_job(user, public_id),
+        user=user,
+        kind="session",
+        key=request.session.session_key or "",
+        password=user.password,
+    )
+
+
+class JobAuthentication(BaseAuthentication):
+    """Whatever opens the one job that a view is about; its grant is ``request.auth``."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Grant]:
+        grant = authorize(request._request, request.parser_context["kwargs"]["job_id"])
+        return grant.user, grant
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+def find_job(user: Any, public_id: str) -> Job:
+    """Return the user's own job.
+
+    Raises:
+        JobNotFound: there is no such job, or it is somebody else's.
+    """
+    # PostgreSQL refuses to even look for a NUL.
+    if "\0" in public_id:
+        raise JobNotFound
+    return services.get_job(user, public_id)
+
+
+def _open_link(token: str, public_id: str) -> Grant:
+    stamp, _, signature = token.partition(".")
+    jobs = Job.objects.select_related("user__access", "session")
+    job = jobs.filter(public_id=public_id.replace("\0", "")).first()
+    if job is None:
+        raise AuthenticationFailed(BAD_LINK)
+    try:
+        _signer().unsign(f"{_signed(job, stamp)}.{signature}")
+    except BadSignature:
+        raise AuthenticationFailed(BAD_LINK) from None
+    issued = EPOCH + b62_decode(stamp) * MICROSECOND
+    grant = Grant(
+        job=job,
+        user=job.user,
+        kind="link",
+        password=job.user.password,
+        issued=issued,
+        expires=issued + _link_age_limit(),
+    )
+    access = getattr(job.user, "access", None)
+    valid_from = access.links_valid_from if access is not None else None
+    if not job.user.is_active or not _in_time(grant, valid_from):
+        raise AuthenticationFailed(BAD_LINK)
+    return grant
+
+
+def _in_time(grant: Grant, links_valid_from: datetime | None) -> bool:
+    if grant.expires is not None and grant.expires < timezone.now():
+        return False
+    return grant.issued is None or links_valid_from is None or grant.issued >= links_valid_from
+
+
+def revoked(grants: Collection[Grant]) -> list[Grant]:
+    """Return those of *grants* that don't hold any more; one query for all of them."""
+    users = (
+        get_user_model()
+        .objects.filter(pk__in={grant.user.pk for grant in grants}, is_active=True)
+        .values_list(
+            Value("user", CharField()),
+            Cast("pk", CharField()),
+            "password",
+            "access__links_valid_from",
+        )
+    )
+    tokens = AuthToken.objects.filter(digest__in=_keys(grants, "token")).values_list(
+        Value("token", CharField()), "digest", Value("", CharField()), "expiry"
+    )
+    sessions = Session.objects.filter(
+        session_key__in=_keys(grants, "session"), expire_date__gt=timezone.now()
+    ).values_list(
+        Value("session", CharField()), "session_key", Value("", CharField()), "expire_date"
+    )
+    rows = {(kind, key): rest for kind, key, *rest in users.union(tokens, sessions, all=True)}
+    return [grant for grant in grants if not _holds(grant, rows)]
+
+
+def _keys(grants: Collection[Grant], kind: str) -> set[str]:
+    # A set without any member would take the branch out of the union; this one matches no row.
+    return {grant.key for grant in grants if grant.kind == kind} or {""}
+
+
+def _holds(grant: Grant, rows: dict[tuple[str, str], list[Any]]) -> bool:
+    user = rows.get(("user", str(grant.user.pk)))
+    if user is None:
+        return False
+    password, links_valid_from = user
+    if grant.password not in ("", password) or not _in_time(grant, links_valid_from):
+        return False
+    return grant.kind == "link" or (grant.kind, grant.key) in rows

@@ -1,0 +1,199 @@
+"""Every error in one envelope: ``{"success": false, "error": …, "code": …[, "errors": …]}``."""
+
+import json
+import logging
+import math
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http.request import UnreadablePostError
+from django.views import defaults
+from django.views.decorators.csrf import csrf_exempt
+from rest_framework import exceptions as rest
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from workflows import exceptions as engine
+
+logger = logging.getLogger(__name__)
+
+# The paths whose answers are JSON, whatever happens.
+API_PREFIX = "/ai-demo/"
+# What Django raises when the database can't be reached, or is locked for too long.
+DATABASE_OUT = (OperationalError, InterfaceError)
+RETRY_AFTER = 5
+
+CONFLICTS = (
+    engine.SessionBusy,
+    engine.InProgress,
+    engine.IdempotencyConflict,
+    engine.AlreadyQueued,
+    engine.NotRetryable,
+    engine.CursorBeyondHead,
+)
+# The machine words for what Django REST framework raises, by status.
+CODES = {
+    400: "invalid",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "unsupported_media_type",
+    429: "rate_limited",
+    503: "unavailable",
+}
+
+
+class Unavailable(rest.APIException):
+    """The service can't do this now; the client should try again soon."""
+
+    status_code = 503
+    default_detail = "The service is too busy. Please try again."
+    wait = RETRY_AFTER
+
+
+class SessionNotFound(rest.NotFound):
+    """The user has no such session."""
+
+    default_detail = "There is no such session."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """An error as the client will see it."""
+
+    status: int
+    code: str
+    error: str
+    errors: dict[str, list[str]] | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def body(self) -> dict[str, Any]:
+        body: dict[str, Any] = {"success": False, "error": self.error, "code": self.code}
+        if self.errors:
+            body["errors"] = self.errors
+        return body
+
+    @property
+    def content(self) -> bytes:
+        return json.dumps(self.body).encode()
+
+
+# What Django itself answers under API_PREFIX, by status.
+SENTENCES = {
+    400: "The request can't be read.",
+    403: "The request does not come from a page of this site.",
+    404: "There is nothing here.",
+    405: "This method is not allowed here.",
+}
+NOT_FOUND = Problem(status=404, code="not_found", error="There is nothing here.")
+INTERNAL = Problem(status=500, code="internal_error", error="Something went wrong on our side.")
+UNAVAILABLE = Problem(
+    status=503,
+    code="unavailable",
+    error="The database can't be reached just now. Please try again.",
+    headers={"Retry-After": str(RETRY_AFTER)},
+)
+
+
+def too_large(limit: int) -> Problem:
+    return Problem(
+        status=413, code="too_large", error=f"The request body is larger than {limit} bytes."
+    )
+
+
+def problem(error: BaseException) -> Problem:
+    """Say what *error* is to the client; an unexpected one is a 500 that gives nothing away."""
+    if isinstance(error, rest.APIException):
+        return rest_problem(error)
+    if isinstance(error, engine.JobNotFound):
+        return Problem(status=404, code=error.code, error=str(error))
+    if isinstance(error, engine.UnknownWorkflow):
+        return Problem(
+            status=400, code=error.code, error=str(error), errors={"workflow": [str(error)]}
+        )
+    if isinstance(error, CONFLICTS):
+        return Problem(status=409, code=error.code, error=str(error))
+    if isinstance(error, DATABASE_OUT):
+        return UNAVAILABLE
+    if isinstance(error, Http404):
+        return NOT_FOUND
+    if isinstance(error, PermissionDenied):
+        return Problem(status=403, code="forbidden", error="You may not do this.")
+    if isinstance(error, RequestDataTooBig):
+        return Problem(status=413, code="too_large", error="The request body is too large.")
+    if isinstance(error, SuspiciousOperation | UnreadablePostError):
+        return Problem(status=400, code="invalid", error="The request can't be read.")
+    return INTERNAL
+
+
+def rest_problem(error: rest.APIException) -> Problem:
+    if isinstance(error, rest.ValidationError):
+        return invalid(error)
+    status = error.status_code
+    headers = {}
+    if isinstance(error, rest.NotAuthenticated | rest.AuthenticationFailed):
+        # The framework turns it into 403 where a view has no authenticators of its own.
+        status = 401
+        headers["WWW-Authenticate"] = "Bearer"
+    wait = getattr(error, "wait", None)
+    if wait is not None:
+        headers["Retry-After"] = str(math.ceil(wait))
+    return Problem(
+        status=status,
+        code=CODES.get(status, "error"),
+        error=str(error.detail),
+        headers=headers,
+    )
+
+
+def invalid(error: rest.ValidationError) -> Problem:
+    """Name every wrong field, and the first one in the sentence too."""
+    detail = error.detail
+    if not isinstance(detail, dict):
+        return Problem(status=400, code="invalid", error=str(detail[0]))
+    errors = {name: [str(text) for text in texts] for name, texts in detail.items()}
+    name, texts = next(iter(errors.items()))
+    return Problem(status=400, code="invalid", error=f"{name}: {texts[0]}", errors=errors)
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
+    """Answer for whatever a view of the API raised; REST_FRAMEWORK names this function."""
+    set_rollback()
+    found = problem(error)
+    if found.status >= 500 and not isinstance(error, rest.APIException):
+        request = context["request"]
+        logger.error("%s %s failed", request.method, request.path, exc_info=error)
+    return Response(found.body, status=found.status, headers=found.headers)
+
+
+def as_response(found: Problem) -> JsonResponse:
+    return JsonResponse(found.body, status=found.status, headers=found.headers)
+
+
+def of_status(status: int) -> Problem:
+    """Say what Django's own error page of *status* would."""
+    sentence = SENTENCES.get(status, "The request was refused.")
+    return Problem(status=status, code=CODES.get(status, "error"), error=sentence)
+
+
+# What Django calls outside the API's views: urls.py names them.
+
+
+@csrf_exempt
+def not_found(request: HttpRequest, exception: Any = None) -> HttpResponse:
+    if request.path.startswith(API_PREFIX):
+        return as_response(NOT_FOUND)
+    return defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    if request.path.startswith(API_PREFIX):
+        return as_response(problem(sys.exc_info()[1] or Exception()))
+    return defaults.server_error(request)

@@ -1,0 +1,59 @@
+"""How much a user, and all users together, may ask of a web process."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from threading import BoundedSemaphore
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+from rest_framework.exceptions import Throttled
+
+from chatflow.errors import Unavailable
+from workflows import services
+from workflows.models import Job
+from workflows.services import Mode
+
+# Half of the pool, so that the other half always answers status and async sends.
+_slots = BoundedSemaphore(max(1, settings.WEB_THREADS // 2))
+
+
+@contextmanager
+def slot(mode: Mode) -> Iterator[Mode]:
+    """Hold a slot while a send may run its workflow here; give the mode that there is room for.
+
+    Raises:
+        Unavailable: the send has to run here, and all slots are taken.
+    """
+    runs_here = settings.QUEUE_CONNECTION == "sync"
+    if mode == "async" and not runs_here:
+        yield mode
+    elif _slots.acquire(blocking=False):
+        try:
+            yield mode
+        finally:
+            _slots.release()
+    elif mode == "auto" and not runs_here:
+        yield "async"
+    else:
+        raise Unavailable("Too many requests are being answered at once. Please try again.")
+
+
+def check_rate(user: Any, idempotency_key: str | None = None) -> None:
+    """Refuse a send beyond RATE_LIMIT_SEND. Sends at the same moment may exceed it by a few.
+
+    Raises:
+        Throttled: with the seconds until there is room for one more.
+    """
+    limit, seconds = settings.RATE_LIMIT_SEND
+    if services.recent_starts(user, seconds) < limit:
+        return
+    jobs = Job.objects.visible_to(user)
+    # A replay starts nothing.
+    if idempotency_key and jobs.filter(idempotency_key=idempotency_key).exists():
+        return
+    moments = jobs.order_by("-created_at").values_list("created_at", flat=True)
+    room_at = (moments[limit - 1] if limit else timezone.now()) + timedelta(seconds=seconds)
+    wait = (room_at - timezone.now()).total_seconds()
+    raise Throttled(wait=max(1.0, wait), detail="Too many messages.")

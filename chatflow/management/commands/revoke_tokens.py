@@ -1,0 +1,24 @@
+from argparse import ArgumentParser
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+from knox.models import AuthToken
+
+from chatflow.models import Access
+
+
+class Command(BaseCommand):
+    help = "Take back a user's Bearer tokens and signed links; open streams end within seconds."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("username")
+
+    def handle(self, *args: Any, username: str, **options: Any) -> str:
+        user = get_user_model().objects.filter(username=username).first()
+        if user is None:
+            raise CommandError(f"There is no user {username!r}.")
+        Access.objects.update_or_create(user=user, defaults={"links_valid_from": timezone.now()})
+        count, _ = AuthToken.objects.filter(user=user).delete()
+        return f"Revoked {count} token{'' if count == 1 else 's'} and every link of {username}."

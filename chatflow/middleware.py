@@ -1,0 +1,73 @@
+"""What every answer passes through."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.core.signals import got_request_exception
+from django.dispatch import receiver
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from chatflow.errors import API_PREFIX, DATABASE_OUT, UNAVAILABLE, as_response, of_status
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+POLICY = (
+    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+
+
+@receiver(got_request_exception)
+def note_database_out(sender: Any, request: Any = None, **kwargs: Any) -> None:
+    """Remember on the request that what went wrong in it was the database."""
+    if request is not None and isinstance(sys.exc_info()[1], DATABASE_OUT):
+        request.database_out = True
+
+
+def service_unavailable(get_response: GetResponse) -> GetResponse:
+    """Answer 503 when the database is out, whether a view or an inner middleware met it.
+
+    Django turns an exception of either into a 500 before an outer middleware can catch it, hence
+    the signal.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        if response.status_code == 500 and getattr(request, "database_out", False):
+            return as_response(UNAVAILABLE)
+        return response
+
+    return middleware
+
+
+def envelope(get_response: GetResponse) -> GetResponse:
+    """Put whatever Django itself refuses under the API's path into the API's envelope."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        status = response.status_code
+        if status < 400 or not request.path.startswith(API_PREFIX):
+            return response
+        is_json = response.headers.get("Content-Type") == "application/json"
+        # With DEBUG, Django's own page of a bug says more.
+        if is_json or (settings.DEBUG and status == 500):
+            return response
+        return as_response(of_status(status))
+
+    return middleware
+
+
+def content_security_policy(get_response: GetResponse) -> GetResponse:
+    """Allow the pages to load nothing from another host."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        # Django's debug pages are styled and scripted in line.
+        if not (settings.DEBUG and response.status_code >= 400):
+            response.headers.setdefault("Content-Security-Policy", POLICY)
+        return response
+
+    return middleware

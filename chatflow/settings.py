@@ -1,0 +1,271 @@
+"""Every knob, read from the environment or from `.env`; `.env.example` explains each one."""
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+env.read_env(os.environ.get("ENV_FILE", BASE_DIR / ".env"))
+
+
+def env_number(name: str, default: float, *, minimum: float = 0) -> float:
+    """Read a number from the environment; a wrong one stops the start with a clear sentence."""
+    raw = env.str(name, default="") or str(default)
+    try:
+        value = float(raw)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a number, not {raw!r}.") from None
+    if not value >= minimum:
+        raise ImproperlyConfigured(f"{name} must be at least {minimum:g}, not {raw!r}.")
+    return value
+
+
+def env_integer(name: str, default: int, *, minimum: int = 0) -> int:
+    value = env_number(name, default, minimum=minimum)
+    if value != int(value):
+        raise ImproperlyConfigured(f"{name} must be a whole number, not {value}.")
+    return int(value)
+
+
+def env_rate(name: str, default: str) -> tuple[int, float]:
+    """Read a rate such as ``60/min`` as (how many, in how many seconds)."""
+    raw = env.str(name, default="") or default
+    match = re.fullmatch(r"(\d+)/(s|sec|min|h|hour|d|day)", raw)
+    if match is None:
+        raise ImproperlyConfigured(f"{name} must look like 60/min, not {raw!r}.")
+    seconds = {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2][0]]
+    return int(match[1]), float(seconds)
+
+
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = env.str("SECRET_KEY", default="")
+if not SECRET_KEY:
+    if not DEBUG:
+        raise ImproperlyConfigured(
+            "SECRET_KEY is not set. Put SECRET_KEY=<a long random string> into the environment or "
+            "into .env (`make demo` does it for you), or set DEBUG=true while developing."
+        )
+    SECRET_KEY = "insecure-and-only-for-debugging"
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+# Behind a proxy that sets X-Forwarded-Proto and X-Forwarded-Host itself.
+TRUST_PROXY = env.bool("TRUST_PROXY", default=False)
+if TRUST_PROXY:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    USE_X_FORWARDED_HOST = True
+
+INSTALLED_APPS = [
+    # Above staticfiles, so that `manage.py runserver` starts the one that streams.
+    "chatflow",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "corsheaders",
+    "knox",
+    # Above django_q, so that `manage.py qcluster` starts the safe cluster.
+    "workflows.cluster",
+    "django_q",
+    "workflows",
+    "workflows.library",
+    "workflows.library.invoicing",
+    *env.list("EXTRA_APPS", default=[]),
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "chatflow.middleware.content_security_policy",
+    "chatflow.middleware.envelope",
+    "chatflow.middleware.service_unavailable",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "chatflow.urls"
+WSGI_APPLICATION = "chatflow.wsgi.application"
+ASGI_APPLICATION = "chatflow.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# The database.
+
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.db("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")
+}
+_database = DATABASES["default"]
+if _database["ENGINE"] == "django.db.backends.sqlite3":
+    # One writer at a time: IMMEDIATE makes the others wait for it instead of failing half-way.
+    _database.setdefault("OPTIONS", {}).update(
+        {
+            "timeout": 20,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        }
+    )
+    # The default test database lives in memory, where no second process can see it.
+    _database["TEST"] = {"NAME": str(BASE_DIR / ".test.sqlite3")}
+else:
+    _database["CONN_HEALTH_CHECKS"] = True
+_database["CONN_MAX_AGE"] = 60
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Users.
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "/ai-demo/chat/"
+LOGOUT_REDIRECT_URL = "/accounts/login/"
+
+# HTTP.
+
+# Threads that answer everything but streams; sync runs take half of them at most.
+WEB_THREADS = env_integer("WEB_THREADS", 16, minimum=2)
+MAX_BODY_BYTES = env_integer("MAX_BODY_BYTES", 1_048_576, minimum=1)
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+STREAM_LINK_TTL = env_number("STREAM_LINK_TTL", 3600, minimum=1)
+STREAMS_PER_USER = env_integer("STREAMS_PER_USER", 20, minimum=1)
+RATE_LIMIT_SEND = env_rate("RATE_LIMIT_SEND", "60/min")
+
+CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CORS_ALLOW_HEADERS = [
+    "accept",
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "last-event-id",
+    "x-csrftoken",
+]
+CORS_EXPOSE_HEADERS = ["Retry-After", "Idempotency-Replayed"]
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "chatflow.auth.BearerAuthentication",
+        "chatflow.auth.CookieAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["chatflow.parsers.JSONParser", "chatflow.parsers.TextJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "chatflow.parsers.AlwaysJSON",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "chatflow.errors.exception_handler",
+}
+REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer"}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Chatflow",
+    "DESCRIPTION": "Background AI workflows with live progress for chat applications.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    # Nothing is loaded from another host.
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
+}
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+# Only where another server is to serve them, after collectstatic.
+STATIC_ROOT = env.str("STATIC_ROOT", default="") or None
+# Served straight from the apps' folders, also without DEBUG: no collectstatic before a first run.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-us"
+
+# Workflows.
+
+QUEUE_CONNECTION = env.str("QUEUE_CONNECTION", default="database")
+REDIS_URL = env.str("REDIS_URL", default="")
+QUEUE_WORKERS = env_integer("QUEUE_WORKERS", 2, minimum=1)
+WORKFLOW_MAX_EXECUTION_TIME = env_number("WORKFLOW_MAX_EXECUTION_TIME", 120, minimum=0.001)
+WORKFLOW_MAX_AI_CALLS = env_integer("WORKFLOW_MAX_AI_CALLS", 10)
+WORKFLOW_LEASE_SECONDS = env_number("WORKFLOW_LEASE_SECONDS", 15, minimum=0.1)
+WORKFLOW_TRIES = env_integer("WORKFLOW_TRIES", 3, minimum=1)
+AI_MODEL = env.str("AI_MODEL", default="offline")
+
+Q_CLUSTER = {
+    "name": "chatflow",
+    "orm": "default",
+    "workers": QUEUE_WORKERS,
+    "broker_class": "workflows.cluster.broker.JobBroker",
+    # Workers fetch for themselves: nothing is prefetched, so nothing prefetched can be lost.
+    "queue_limit": 1,
+    "bulk": 1,
+    "poll": 1.0,
+    "guard_cycle": 0.2,
+    # These two bind ordinary django-q2 tasks only. A workflow's job has a lease that is renewed
+    # and a deadline of its own.
+    "timeout": 3600,
+    "retry": 3660,
+    "max_attempts": 1,
+    "ack_failures": True,
+    "save_limit": -1,
+    "catch_up": False,
+    "recycle": 500,
+}
+
+# The stream serves the engine's event rows through django-eventstream's own interfaces.
+EVENTSTREAM_STORAGE_CLASS = "workflows.streams.EventRows"
+EVENTSTREAM_CHANNELMANAGER_CLASS = "workflows.streams.JobChannels"
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+    },
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "plain", "stream": sys.stderr},
+    },
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {
+        "chatflow": {"level": "INFO"},
+        "workflows": {"level": "INFO"},
+        # One line for each task would say again what the job's rows say.
+        "django-q": {"level": "WARNING"},
+    },
+}

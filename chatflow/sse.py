@@ -1,0 +1,26 @@
+"""Frames of Server-Sent Events; pure functions. LF only, one line of data each."""
+
+import json
+from typing import Any
+
+KEEP_ALIVE = b": keep-alive\n\n"
+# Lines end here for some clients, though not by the specification.
+LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+
+
+def frame(data: dict[str, Any], *, event_id: int | None = None, retry: int | None = None) -> bytes:
+    """Return the frame of *data*, which a client finds again as JSON in ``event.data``.
+
+    Args:
+        data: JSON.
+        event_id: what the client sends back as ``Last-Event-ID`` when it reconnects.
+        retry: milliseconds to wait before it does.
+    """
+    lines = []
+    if event_id is not None:
+        lines.append(f"id: {event_id}")
+    if retry is not None:
+        lines.append(f"retry: {retry}")
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    lines.append(f"data: {text.translate(LINE_ENDS)}")
+    return "\n".join([*lines, "", ""]).encode("utf-8", "replace")

@@ -1,0 +1,44 @@
+"""Where everything is. The API's base path is the seed's."""
+
+from django.apps import apps
+from django.contrib import admin
+from django.contrib.auth import views as auth_views
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from chatflow import errors, health, views
+
+api = [
+    path("chat/send", views.send, name="send"),
+    path("chat/history/<path:session_id>", views.history, name="history"),
+    path("workflow/status/<str:job_id>", views.status, name="status"),
+    path("workflow/stream/<str:job_id>", views.stream, name="stream"),
+    path("workflow/cancel/<str:job_id>", views.cancel, name="cancel"),
+    path("workflow/retry/<str:job_id>", views.retry, name="retry"),
+    path("workflow/jobs", views.jobs, name="jobs"),
+    path("chat/", views.chat, name="chat"),
+    path("chat/example/", views.example, name="example"),
+    path("chat", RedirectView.as_view(pattern_name="chat")),
+    # In the envelope also with DEBUG, where Django shows a page of its own.
+    re_path("", errors.not_found),
+]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", RedirectView.as_view(pattern_name="chat"), name="home"),
+    path("ai-demo/", include(api)),
+    path("accounts/login/", auth_views.LoginView.as_view(), name="login"),
+    path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),
+    path("admin/", admin.site.urls),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", health.metrics, name="metrics"),
+]
+
+if apps.is_installed("workflows.library.invoicing"):
+    urlpatterns.append(path("invoices/", include("workflows.library.invoicing.urls")))
+
+handler404 = errors.not_found
+handler500 = errors.server_error

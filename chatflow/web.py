@@ -1,0 +1,164 @@
+"""One ASGI application: streams on the event loop, everything else in a bounded thread pool."""
+
+import asyncio
+import re
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, cast
+
+from a2wsgi import WSGIMiddleware
+from django.conf import settings
+
+from chatflow import stream
+from chatflow.asgi_types import Message, Receive, Scope, Send
+from chatflow.errors import Problem, too_large
+from chatflow.wsgi import application as wsgi
+from workflows import streams
+
+STREAM_PATH = re.compile(r"/ai-demo/workflow/stream/([^/]+)")
+# `token` as a parameter's name, however its letters are escaped.
+TOKEN = re.compile(
+    rb"(^|[&;])((?:t|%74)(?:o|%6f)(?:k|%6b)(?:e|%65)(?:n|%6e))=[^&;]*", re.IGNORECASE
+)
+# A request's body must have arrived within so many seconds.
+BODY_TIMEOUT = 60.0
+
+# The queue of what is sent has no bound, so that a client that reads slowly holds no thread.
+pool: Any = WSGIMiddleware(cast(Any, wsgi), workers=settings.WEB_THREADS, send_queue_size=0)
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "lifespan":
+        await lifespan(receive, send)
+    elif scope["type"] == "http":
+        await http(scope, receive, send)
+    else:
+        await receive()
+        await send({"type": "websocket.close", "code": 1000})
+
+
+async def http(scope: Scope, receive: Receive, send: Send) -> None:
+    inner = hide_token(scope)
+    path = STREAM_PATH.fullmatch(scope["path"])
+    # A preflight is answered by the middleware that answers all of them.
+    if path is not None and scope["method"] != "OPTIONS":
+        await stream.serve(inner, receive, send, path[1])
+        return
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT):
+            body = await read_body(inner, receive)
+    except TooLargeError:
+        await refuse(send, too_large(settings.MAX_BODY_BYTES))
+    except TimeoutError:
+        await refuse(send, Problem(status=408, code="timeout", error="The request took too long."))
+    except DisconnectedError:
+        return
+    else:
+        await pool(with_body(inner, body), replay(body), send)
+
+
+def hide_token(scope: Scope) -> Scope:
+    """Take the token out of *scope*, whose query the server logs; return a copy that has it.
+
+    The copy's query is ASCII, as the WSGI side needs it.
+    """
+    query: bytes = scope.get("query_string", b"")
+    ascii_query = re.sub(rb"[^\x21-\x7e]", lambda match: b"%%%02X" % match[0][0], query)
+    inner = {**scope, "query_string": ascii_query}
+    scope["query_string"] = TOKEN.sub(rb"\1\2=redacted", ascii_query)
+    return inner
+
+
+class TooLargeError(Exception):
+    """The body is larger than MAX_BODY_BYTES."""
+
+
+class DisconnectedError(Exception):
+    """The client left before its request was whole."""
+
+
+async def read_body(scope: Scope, receive: Receive) -> bytes:
+    """Return the whole body, so that a client that sends slowly holds no thread.
+
+    Raises:
+        TooLargeError, DisconnectedError.
+    """
+    length = dict(scope["headers"]).get(b"content-length", b"0")
+    if length.isdigit() and int(length) > settings.MAX_BODY_BYTES:
+        raise TooLargeError
+    body = bytearray()
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise DisconnectedError
+        body += message.get("body", b"")
+        if len(body) > settings.MAX_BODY_BYTES:
+            raise TooLargeError
+        more = message.get("more_body", False)
+    return bytes(body)
+
+
+def with_body(scope: Scope, body: bytes) -> Scope:
+    """Return the scope with headers that are true of the body that has been read.
+
+    Names with an underscore go: in WSGI's environment they can't be told from those with a dash,
+    and could pass for what a proxy has set.
+    """
+    dropped = {b"content-length", b"transfer-encoding"}
+    headers = [(k, v) for k, v in scope["headers"] if k not in dropped and b"_" not in k]
+    if body:
+        headers.append((b"content-length", str(len(body)).encode()))
+    return {**scope, "headers": headers}
+
+
+def replay(body: bytes) -> Receive:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
+async def refuse(send: Send, found: Problem) -> None:
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(found.content)).encode()),
+    ]
+    await send({"type": "http.response.start", "status": found.status, "headers": headers})
+    await send({"type": "http.response.body", "body": found.content})
+
+
+async def lifespan(receive: Receive, send: Send) -> None:
+    await receive()
+    stream.open_streams.open()
+    await streams.open_streams()
+    cut_streams_on_signals()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    stream.open_streams.close()
+    await streams.close_streams()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+def cut_streams_on_signals() -> None:
+    """Cut the streams as soon as the server is told to stop.
+
+    It would wait for them to end before it tells the application so.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    loop = asyncio.get_running_loop()
+
+    def wrap(previous: Callable[[int, FrameType | None], Any]) -> Any:
+        def stop(number: int, frame: FrameType | None) -> None:
+            loop.call_soon_threadsafe(stream.open_streams.close)
+            previous(number, frame)
+
+        return stop
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        previous = signal.getsignal(number)
+        if callable(previous):
+            signal.signal(number, wrap(previous))

@@ -1,0 +1,77 @@
+"""Workflows and jobs for the tests of the HTTP edge."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from workflows import Context, WorkflowError, registry, workflow
+from workflows import services as engine
+from workflows.models import Job
+
+MakeJob = Callable[..., Job]
+
+
+def echo(ctx: Context) -> Any:
+    """Say again what was said."""
+    ctx.step("Listening", str, ctx.message)
+    return ctx.reply(
+        f"You said: {ctx.message}",
+        actions=[{"label": "Again"}],
+        sources=[{"title": "You"}],
+    )
+
+
+def fail(ctx: Context) -> str:
+    raise WorkflowError("The printer is on fire.", code="fire")
+
+
+def crash(ctx: Context) -> str:
+    raise RuntimeError("secret detail")
+
+
+def ask(ctx: Context) -> str:
+    name = ctx.ask("What is your name?")
+    return f"Hello {name}."
+
+
+@pytest.fixture(autouse=True)
+def flows() -> Iterator[None]:
+    """Register the workflows above, for one test."""
+    before = dict(registry._workflows)
+    for function in (echo, fail, crash, ask):
+        workflow(function.__name__)(function)
+    yield
+    registry._workflows.clear()
+    registry._workflows.update(before)
+
+
+@pytest.fixture
+def inline(settings: Any) -> None:
+    """Run async jobs at once."""
+    settings.QUEUE_CONNECTION = "sync"
+
+
+@pytest.fixture
+def make_job() -> MakeJob:
+    """Return what starts an async job; nobody works on it until the test does."""
+
+    def make(user: User, text: str = "hello", *, session: str = "s", **options: Any) -> Job:
+        options.setdefault("workflow", "echo")
+        return engine.start(user, text, session_key=session, mode="async", **options).job
+
+    return make
+
+
+@pytest.fixture
+def run() -> Callable[[Job], Job]:
+    """Return what works on a queued job until it ends."""
+
+    def run(job: Job) -> Job:
+        Job.objects.filter(pk=job.pk).update(inline=True)
+        job.refresh_from_db()
+        engine.run_inline(job)
+        return Job.objects.select_related("user", "session").get(pk=job.pk)
+
+    return run

@@ -1,0 +1,80 @@
+"""The site's management commands."""
+
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command, get_commands
+from django.test import Client
+from django.utils import timezone
+from knox.models import AuthToken
+
+pytestmark = pytest.mark.django_db
+
+
+def output(*args: Any, **options: Any) -> str:
+    out = StringIO()
+    call_command(*args, stdout=out, **options)
+    return out.getvalue()
+
+
+def test_create_token(alice: User) -> None:
+    lines = output("create_token", "alice").splitlines()
+    client = Client(headers={"Authorization": f"Bearer {lines[-1]}"})
+    assert client.get("/ai-demo/workflow/jobs").status_code == 200
+
+
+def test_a_token_lives_for_so_many_days(alice: User) -> None:
+    output("create_token", "alice", "--days", "2")
+    left = AuthToken.objects.get().expiry - timezone.now()
+    assert timedelta(days=1.9) < left <= timedelta(days=2)
+
+
+def test_create_token_clears_away_expired_ones(alice: User) -> None:
+    output("create_token", "alice")
+    AuthToken.objects.update(expiry=timezone.now() - timedelta(days=1))
+    output("create_token", "alice")
+    assert AuthToken.objects.count() == 1
+
+
+def test_create_token_makes_a_user_if_told_to() -> None:
+    with pytest.raises(CommandError, match="--create"):
+        output("create_token", "zoe")
+    output("create_token", "zoe", "--create")
+    assert not User.objects.get(username="zoe").has_usable_password()
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "x"])
+def test_create_token_with_wrong_days(alice: User, days: str) -> None:
+    with pytest.raises(CommandError):
+        output("create_token", "alice", f"--days={days}")
+
+
+def test_revoke_tokens(alice: User, bob: User) -> None:
+    token = output("create_token", "alice").strip()
+    output("create_token", "bob")
+    assert output("revoke_tokens", "alice") == "Revoked 1 token and every link of alice.\n"
+    assert output("revoke_tokens", "alice").startswith("Revoked 0 tokens")
+    client = Client(headers={"Authorization": f"Bearer {token}"})
+    assert client.get("/ai-demo/workflow/jobs").status_code == 401
+    assert AuthToken.objects.get().user == bob
+
+
+def test_revoke_tokens_of_nobody() -> None:
+    with pytest.raises(CommandError):
+        output("revoke_tokens", "nobody")
+
+
+def test_seed_demo_can_be_repeated() -> None:
+    for _ in range(2):
+        assert output("seed_demo") == ""
+    assert Client().login(username="demo", password="demo")
+    demo, admin = User.objects.order_by("-username")
+    assert (demo.username, demo.is_staff) == ("demo", False)
+    assert (admin.username, admin.is_superuser) == ("admin", True)
+
+
+def test_runserver_is_the_one_that_streams() -> None:
+    assert get_commands()["runserver"] == "chatflow"

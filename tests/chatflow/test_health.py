@@ -1,0 +1,86 @@
+"""/healthz, /readyz, /metrics."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import OperationalError
+from django.test import Client
+from django.utils import timezone
+
+from tests.chatflow.conftest import MakeJob
+from workflows.models import Cluster
+
+
+def cluster(seconds_ago: float) -> Cluster:
+    seen = timezone.now() - timedelta(seconds=seconds_ago)
+    return Cluster.objects.create(host="h", pid=1, workers=2, seen_at=seen)
+
+
+def test_alive(anonymous: Client) -> None:
+    # Without the db fixture: a query would raise.
+    answer = anonymous.get("/healthz")
+    assert answer.status_code == 200
+    assert answer.json() == {"success": True}
+
+
+@pytest.mark.django_db
+def test_ready(anonymous: Client) -> None:
+    cluster(5)
+    answer = anonymous.get("/readyz")
+    assert answer.status_code == 200
+    checks = {"database": "ok", "migrations": "ok", "workers": "ok"}
+    assert answer.json() == {"success": True, "checks": checks}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("last_seen", [None, 60])
+def test_no_worker(anonymous: Client, last_seen: float | None) -> None:
+    if last_seen is not None:
+        cluster(last_seen)
+    answer = anonymous.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["success"] is False
+    assert answer.json()["checks"]["workers"] == answer.json()["error"] == "No worker alive"
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("inline")
+def test_without_a_queue_no_worker_is_needed(anonymous: Client) -> None:
+    assert anonymous.get("/readyz").status_code == 200
+
+
+def test_no_database(anonymous: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> bool:
+        raise OperationalError
+
+    monkeypatch.setattr("chatflow.health.migrated", refuse)
+    answer = anonymous.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["database"] == "Not reachable"
+    assert answer.json()["code"] == "not_ready"
+
+
+def test_migrations_missing(anonymous: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chatflow.health.migrated", lambda: False)
+    assert anonymous.get("/readyz").json()["error"] == "Run manage.py migrate"
+
+
+def test_metrics(anonymous: Client, alice: User, make_job: MakeJob, run: Any) -> None:
+    run(make_job(alice, session="a"))
+    run(make_job(alice, session="b", workflow="fail"))
+    make_job(alice, session="c")
+    answer = anonymous.get("/metrics")
+    assert answer["Content-Type"] == "text/plain; version=0.0.4"
+    lines = answer.content.decode().splitlines()
+    for line in (
+        'chatflow_jobs{state="queued"} 1',
+        'chatflow_jobs{state="processing"} 0',
+        'chatflow_jobs_finished_1h{state="completed"} 1',
+        'chatflow_jobs_finished_1h{state="failed"} 1',
+        "chatflow_open_streams 0",
+        "# TYPE chatflow_queue_oldest_seconds gauge",
+    ):
+        assert line in lines
+    assert "alice" not in answer.content.decode()

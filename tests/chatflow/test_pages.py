@@ -1,0 +1,67 @@
+"""The pages, and what the browser may load."""
+
+import re
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+
+@pytest.fixture
+def signed_in(alice: User) -> Client:
+    client = Client()
+    client.force_login(alice)
+    return client
+
+
+def test_the_chat_page(signed_in: Client) -> None:
+    page = signed_in.get("/ai-demo/chat/")
+    assert page.status_code == 200
+    text = page.content.decode()
+    assert "/ai-demo/chat/send" in text
+    assert "Echo" in text
+
+
+def test_the_example_page(signed_in: Client) -> None:
+    assert signed_in.get("/ai-demo/chat/example/").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/ai-demo/chat/", "/ai-demo/chat/example/"])
+def test_pages_ask_to_sign_in(anonymous: Client, path: str) -> None:
+    answer = anonymous.get(path)
+    assert answer.status_code == 302
+    assert answer["Location"] == f"/accounts/login/?next={path}"
+
+
+def test_sign_in_and_out(db: None) -> None:
+    User.objects.create_user("dora", password="a long password")
+    client = Client()
+    assert client.get("/accounts/login/").status_code == 200
+    form = {"username": "dora", "password": "a long password"}
+    assert client.post("/accounts/login/", form)["Location"] == "/ai-demo/chat/"
+    assert client.get("/ai-demo/chat/").status_code == 200
+    assert client.post("/accounts/logout/")["Location"] == "/accounts/login/"
+    assert client.get("/ai-demo/chat/").status_code == 302
+
+
+@pytest.mark.parametrize("path", ["/", "/ai-demo/chat"])
+def test_short_ways_to_the_chat(anonymous: Client, path: str) -> None:
+    assert anonymous.get(path)["Location"] == "/ai-demo/chat/"
+
+
+@pytest.mark.parametrize("path", ["/accounts/login/", "/api/docs/", "/admin/login/"])
+def test_nothing_comes_from_another_host(anonymous: Client, db: None, path: str) -> None:
+    page = anonymous.get(path)
+    assert page.status_code == 200
+    assert page["Content-Security-Policy"].startswith("default-src 'self'")
+    assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", page.content.decode())
+    # The policy forbids scripts in the page.
+    assert not re.search(r"<script(?![^>]*\bsrc=)[^>]*>\s*\S", page.content.decode())
+
+
+def test_the_schema_names_every_path(anonymous: Client) -> None:
+    schema = anonymous.get("/api/schema/").content.decode()
+    for path in ("chat/send", "chat/history/", "workflow/status/", "workflow/stream/"):
+        assert f"/ai-demo/{path}" in schema
+    for way in ("bearer", "cookie"):
+        assert way in schema

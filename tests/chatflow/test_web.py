@@ -1,0 +1,320 @@
+"""The ASGI application around Django: bodies, tokens, and a real uvicorn."""
+
+import asyncio
+import json
+import logging
+import signal
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import httpx
+import pytest
+import pytest_asyncio
+import uvicorn
+from a2wsgi import WSGIMiddleware
+from asgiref.sync import sync_to_async
+from django.contrib.auth.models import User
+from django.db import connection, connections
+
+from chatflow import stream, web
+from chatflow.asgi import application
+from chatflow.auth import sign_link
+from tests.chatflow.conftest import MakeJob
+from tests.chatflow.exchange import Exchange
+from tests.conftest import Bearer
+from workflows import streams
+from workflows.models import Job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+THREADS = 4
+SEND = "/ai-demo/chat/send"
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def pool(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WSGIMiddleware]:
+    """Give the application a pool of its own, whose database connections end with the test."""
+    stream.open_streams.open()
+    pool = WSGIMiddleware(web.wsgi, workers=THREADS, send_queue_size=0)
+    monkeypatch.setattr(web, "pool", pool)
+    yield pool
+    for _ in range(4 * THREADS):
+        pool.executor.submit(connections.close_all)
+    await asyncio.to_thread(pool.executor.shutdown)
+    await asyncio.gather(*(streams.in_reader(lambda: connection.close()) for _ in range(8)))
+    await streams.close_streams()
+
+
+def message(size: int = 0) -> bytes:
+    return json.dumps({"message": "hello", "workflow": "echo", "padding": "x" * size}).encode()
+
+
+async def post(body: bytes | list[bytes], **headers: str) -> tuple[int, Any]:
+    exchange = Exchange(application, SEND, method="POST", headers={**JSON, **headers}, body=body)
+    async with exchange:
+        return await exchange.start(), await exchange.json()
+
+
+@pytest_asyncio.fixture
+async def token(alice: User, bearer: Bearer) -> str:
+    return (await sync_to_async(bearer)(alice))["Authorization"]
+
+
+async def test_it_works(token: str) -> None:
+    status, body = await post(message(), Authorization=token)
+    assert (status, body["response"]) == (200, "You said: hello")
+
+
+async def test_a_body_without_a_length(token: str) -> None:
+    body = message()
+    status, answer = await post([body[:5], b"", body[5:]], Authorization=token)
+    assert (status, answer["response"]) == (200, "You said: hello")
+
+
+async def test_a_wrong_length_is_mended(token: str) -> None:
+    status, _ = await post([message()], Authorization=token, **{"Content-Length": "3"})
+    assert status == 200
+
+
+async def test_a_large_body_is_refused(token: str, settings: Any) -> None:
+    most = settings.MAX_BODY_BYTES
+    for headers in ({}, {"Content-Length": str(most + 1)}):
+        chunks = [b"x" * 65536] * (most // 65536 + 1)
+        status, body = await post(chunks, Authorization=token, **headers)
+        assert status == 413
+        assert body["code"] == "too_large"
+        assert body["success"] is False
+
+
+async def test_the_largest_body_is_not(token: str, settings: Any) -> None:
+    fits = message(settings.MAX_BODY_BYTES - len(message()))
+    assert len(fits) == settings.MAX_BODY_BYTES
+    assert (await post(fits, Authorization=token))[0] == 200
+
+
+async def test_a_client_that_sends_slowly_holds_no_thread(
+    monkeypatch: pytest.MonkeyPatch, pool: WSGIMiddleware
+) -> None:
+    monkeypatch.setattr(web, "BODY_TIMEOUT", 0.5)
+    slow = [Exchange(application, SEND, method="POST", headers=JSON) for _ in range(3 * THREADS)]
+    for exchange in slow:
+        exchange._requests.get_nowait()
+        exchange._requests.put_nowait({"type": "http.request", "body": b"{", "more_body": True})
+        await exchange.__aenter__()
+    async with Exchange(application, "/healthz") as quick:
+        assert await asyncio.wait_for(quick.start(), 0.4) == 200
+    for exchange in slow:
+        assert await exchange.start() == 408
+        assert (await exchange.json())["code"] == "timeout"
+        await exchange.__aexit__()
+
+
+async def test_a_client_that_reads_slowly_holds_no_thread() -> None:
+    async def stuck(message: Any) -> None:
+        await asyncio.sleep(60)
+
+    slow = [Exchange(application, "/accounts/login/") for _ in range(3 * THREADS)]
+    for exchange in slow:
+        exchange.on_send = stuck
+        await exchange.__aenter__()
+    async with Exchange(application, "/healthz") as quick:
+        assert await quick.start() == 200
+    for exchange in slow:
+        exchange.task.cancel()
+
+
+async def test_a_client_that_leaves_early(token: str) -> None:
+    exchange = Exchange(application, SEND, method="POST", headers=JSON)
+    exchange._requests.get_nowait()
+    async with exchange:
+        exchange.hang_up()
+        await asyncio.wait_for(exchange.task, 1)
+    assert exchange.status == 0
+
+
+async def test_headers_that_only_pass_for_a_proxys(token: str) -> None:
+    headers = {"Authorization": token, "X_Forwarded_Host": "evil", "Host_": "evil"}
+    status, _ = await post(message(), **headers)
+    assert status == 200
+    scope = web.with_body({"headers": [(b"x_forwarded_proto", b"https"), (b"x-a", b"1")]}, b"")
+    assert scope["headers"] == [(b"x-a", b"1")]
+
+
+async def test_websockets_are_refused() -> None:
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await application({"type": "websocket", "path": "/"}, receive, send)
+    assert [each["type"] for each in sent] == ["websocket.close"]
+
+
+@pytest.mark.parametrize(
+    ("query", "logged"),
+    [
+        (b"", b""),
+        (b"a=1", b"a=1"),
+        (b"token=secret", b"token=redacted"),
+        (b"a=1&token=secret&b=2", b"a=1&token=redacted&b=2"),
+        (b"token=secret&token=secret", b"token=redacted&token=redacted"),
+        (b"%74oke%6E=secret", b"%74oke%6E=redacted"),
+        (b"token=sec%26ret=", b"token=redacted"),
+        (b"mytoken=public", b"mytoken=public"),
+        (b"a=\xff\xfe", b"a=%FF%FE"),
+        (b"a=\xc3\xa4&token=\xc3\xa4", b"a=%C3%A4&token=redacted"),
+    ],
+)
+def test_the_server_never_sees_a_token(query: bytes, logged: bytes) -> None:
+    scope: dict[str, Any] = {"query_string": query, "path": "/"}
+    inner = web.hide_token(scope)
+    assert scope["query_string"] == logged
+    assert unquote_to_bytes(inner["query_string"]) == unquote_to_bytes(query)
+
+
+async def test_a_query_that_is_not_ascii() -> None:
+    async with Exchange(application, "/healthz?a=\xff") as exchange:
+        assert await exchange.start() == 200
+
+
+@pytest.mark.parametrize("path", ["/ai-demo/workflow/stream/x", SEND, "/ai-demo/chat/history/s"])
+async def test_preflights(path: str, settings: Any) -> None:
+    settings.CORS_ALLOWED_ORIGINS = ["https://app.example"]
+    headers = {
+        "Origin": "https://app.example",
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "authorization",
+    }
+    async with Exchange(application, path, method="OPTIONS", headers=headers) as exchange:
+        assert await exchange.start() == 200
+    assert exchange.headers["access-control-allow-origin"] == "https://app.example"
+    assert "authorization" in exchange.headers["access-control-allow-headers"]
+    assert "idempotency-key" in exchange.headers["access-control-allow-headers"]
+
+
+# Under a real server.
+
+
+@pytest_asyncio.fixture
+async def server() -> AsyncIterator[uvicorn.Server]:
+    config = uvicorn.Config("chatflow.asgi:application", port=0, log_config=None)
+    server = uvicorn.Server(config)
+    task = asyncio.ensure_future(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    yield server
+    # It would raise them anew for the process around it.
+    server._captured_signals.clear()
+    server.should_exit = True
+    await asyncio.wait_for(task, 5)
+
+
+def address(server: uvicorn.Server) -> str:
+    host, port = server.servers[0].sockets[0].getsockname()
+    return f"http://{host}:{port}"
+
+
+@pytest_asyncio.fixture
+async def http(server: uvicorn.Server) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=address(server)) as client:
+        yield client
+
+
+async def test_the_seeds_curl_commands(http: httpx.AsyncClient, token: str) -> None:
+    content = """{
+    "message": "create invoice",
+    "session_id": "test-123",
+    "async": true,
+    "actions": true
+  }"""
+    headers = {"Authorization": token, "Content-Type": "application/json"}
+    started = await http.post(SEND, content=content, headers=headers)
+    assert started.status_code == 202
+    job = started.json()
+    assert job["stream_url"].startswith(str(http.base_url))
+    await sync_to_async(cancel)(job["job_id"])
+    url = f"/ai-demo/workflow/stream/{job['job_id']}"
+    answer = await http.get(url, headers={"Authorization": token})
+    assert answer.headers["content-type"] == "text/event-stream"
+    assert "connection" not in answer.headers
+    first, *_, last = [
+        json.loads(line.removeprefix("data: "))
+        for line in answer.text.split("\n")
+        if line.startswith("data: ")
+    ]
+    assert (first["status"], last["status"]) == ("connected", "failed")
+
+
+def cancel(public_id: str) -> None:
+    from workflows import services
+
+    services.cancel(Job.objects.get(public_id=public_id))
+
+
+async def test_no_token_is_logged(
+    http: httpx.AsyncClient,
+    alice: User,
+    make_job: MakeJob,
+    run: Any,
+    token: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    job = await sync_to_async(lambda: run(make_job(alice)))()
+    link = sign_link(job)
+    for query in (f"token={link}", f"a=1&%74oken={link}", f"token={link}x"):
+        for name in ("stream", "status"):
+            await http.get(f"/ai-demo/workflow/{name}/{job.public_id}?{query}")
+    await http.get("/ai-demo/workflow/jobs", headers={"Authorization": token})
+    access = [record for record in caplog.records if record.name == "uvicorn.access"]
+    assert len(access) == 7
+    lines = [
+        record.getMessage() for record in caplog.records if not record.name.startswith("httpx")
+    ]
+    signature = link.split(".")[1]
+    for line in lines:
+        if not line.startswith(
+            ("receive_", "send_", "HTTP Request", "connect_", "close", "response")
+        ):
+            assert signature not in line
+            assert token.split()[1] not in line
+    assert sum("token=redacted" in line for line in lines) >= 4
+
+
+async def test_a_signal_cuts_the_streams_at_once(
+    server: uvicorn.Server, http: httpx.AsyncClient, alice: User, make_job: MakeJob
+) -> None:
+    job = await sync_to_async(make_job)(alice)
+    url = f"/ai-demo/workflow/stream/{job.public_id}?token={sign_link(job)}"
+    async with http.stream("GET", url) as answer:
+        lines = answer.aiter_lines()
+        await anext(lines)
+        signal.getsignal(signal.SIGTERM)(signal.SIGTERM, None)  # type: ignore[operator, misc]
+        server._captured_signals.clear()
+        with pytest.raises(httpx.TransportError):
+            async with asyncio.timeout(2):
+                async for _ in lines:
+                    pass
+    assert server.should_exit
+
+
+async def test_a_revoked_stream_ends_uncleanly(
+    http: httpx.AsyncClient, alice: User, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "LOOK_AGAIN", 0.05)
+    job = await sync_to_async(make_job)(alice)
+    url = f"/ai-demo/workflow/stream/{job.public_id}?token={sign_link(job)}"
+    async with http.stream("GET", url) as answer:
+        lines = answer.aiter_lines()
+        await anext(lines)
+        await sync_to_async(User.objects.update)(is_active=False)
+        with pytest.raises(httpx.TransportError):
+            async with asyncio.timeout(2):
+                async for _ in lines:
+                    pass
+    assert (await http.get(url)).status_code == 401
