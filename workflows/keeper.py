@@ -108,7 +108,9 @@ def running(attempt: Attempt) -> Iterator[None]:
     keeper = get_keeper()
     if attempt.interruptible:
         _running = attempt
-    keeper.watch(attempt)
+    if not connection.in_atomic_block:
+        # Else nobody but this thread sees the claim yet: the keeper would take it for lost.
+        keeper.watch(attempt)
     try:
         yield
     finally:

@@ -180,9 +180,16 @@ def give_back(
         "inline": inline,
     }
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_sql(GIVE_UP.replace("{later}", sql_now(delay))), params)
+        # A web process that waits out the delay renews no lease meanwhile.
+        lease = sql_now(delay + settings.WORKFLOW_LEASE_SECONDS)
+        give_up = GIVE_UP.replace("{later}", sql_now(delay)).replace("{lease}", lease)
+        cursor.execute(_sql(give_up), params)
         if cursor.rowcount != 1:
             raise Fenced
+        waiting = Job.objects.get(pk=job.pk)
+        if waiting.cancel_code:
+            # There is no other attempt to obey it.
+            end(waiting, cancelled(waiting.cancel_code))
         get_bell().ring("jobs", job.pk)
 
 
@@ -244,9 +251,7 @@ def _adopt_waiting_inline_jobs() -> None:
 
 
 def _take_back(job: Job, *, lost: int) -> None:
-    if job.cancel_code:
-        end(job, cancelled(job.cancel_code))
-    elif job.lost + lost >= settings.WORKFLOW_TRIES:
+    if not job.cancel_code and job.lost + lost >= settings.WORKFLOW_TRIES:
         end(job, Outcome(State.FAILED, code="worker_lost", error=WORKER_LOST, lost=lost))
     else:
         give_back(job, lost=lost)
@@ -305,6 +310,9 @@ def end(job: Job, outcome: Outcome) -> Job:
             )
         except Job.DoesNotExist:
             raise Fenced from None
+        if outcome.awaiting and current.cancel_code:
+            # Nobody waits for the question any more.
+            outcome = cancelled(current.cancel_code)
         _record(current, outcome)
         if current.state == State.COMPLETED:
             _answer(current)

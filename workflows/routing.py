@@ -2,6 +2,8 @@
 
 import re
 
+from django.db import transaction
+
 from workflows.models import Job, Session, Step
 from workflows.registry import all_workflows
 
@@ -43,11 +45,14 @@ def reroute(job: Job) -> None:
 
     Only now it is known whether the earlier job ended with a question, which this one answers.
     """
-    if job.explicit or job.root_id or job.attempt > 1 or not job.waited:
+    # One that has an event has begun as what it is.
+    if job.explicit or job.root_id or job.last_seq or not job.waited:
         return
     session = Session.objects.select_related("open_job__root").get(pk=job.session_id)
     question = open_question(session, job.options)
     if question is not None and question.pk < job.pk:
         continue_from(job, question)
-        job.save(update_fields=["root", "workflow", "text_base"])
-        Session.objects.filter(pk=session.pk, open_job=question).update(open_job=None)
+        # Both or neither: a worker lost in between would leave the question open for a second answer.
+        with transaction.atomic():
+            job.save(update_fields=["root", "workflow", "text_base"])
+            Session.objects.filter(pk=session.pk, open_job=question).update(open_job=None)

@@ -108,11 +108,11 @@ def start(
     try:
         with transaction.atomic():
             started = _store(job, session_key, mode, on_busy)
-    except IntegrityError:
+    except (IntegrityError, SessionBusy) as error:
         # Two requests with one key, or one unique key, at the same moment: the other one was first.
         replayed = _replay(user, idempotency_key, body_hash) if idempotency_key else None
         if replayed is None:
-            if job.unique_key is None:
+            if isinstance(error, SessionBusy) or job.unique_key is None:
                 raise
             raise AlreadyQueued from None
         return replayed

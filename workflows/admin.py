@@ -1,0 +1,354 @@
+"""Jobs, sessions and clusters to look at. Rows are read-only; cancel, retry and forget are actions.
+
+The lists are made for millions of rows: nothing counts, sorts or scans a whole table.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.contrib.auth import get_user_model
+from django.core.paginator import Paginator
+from django.db.models import BooleanField, ExpressionWrapper, Model, Q, QuerySet
+from django.db.models.functions import Now
+from django.forms.models import BaseInlineFormSet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from workflows import queues, services
+from workflows.exceptions import ChatflowError
+from workflows.lifecycle import CLUSTER_SEEN
+from workflows.models import Cluster, Event, Job, JobQuerySet, Message, Session, State, Step
+from workflows.registry import all_workflows
+
+# Rows that a list pages through; a search or a filter finds what is further down.
+COUNTED = 10_000
+# Jobs whose text a search looks into: the latest.
+SEARCHED = 100_000
+# Sessions of one key, each another user's, that a search takes.
+SESSIONS = 500
+# Rows of an inline.
+LATEST = 200
+# Jobs that one action takes; more would outlast the request.
+MOST_SELECTED = 1000
+
+# django-stubs makes these classes generic; at run time they are not.
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+    Inline = admin.TabularInline[Any, Any]
+    InlineFormSet = BaseInlineFormSet[Any, Any, Any]
+    PaginatorBase = Paginator[Any]
+else:
+    ModelAdmin, Inline = admin.ModelAdmin, admin.TabularInline
+    InlineFormSet, PaginatorBase = BaseInlineFormSet, Paginator
+
+
+class CappedPaginator(PaginatorBase):
+    """Counts no further than it has to, for a count of a big table takes seconds."""
+
+    @cached_property
+    def count(self) -> int:
+        found = self.object_list
+        assert isinstance(found, QuerySet)
+        return found.order_by("-pk").values("pk")[:COUNTED].count()
+
+
+class LatestFormSet(InlineFormSet):
+    """An inline's latest rows, in their order."""
+
+    def get_queryset(self) -> Any:
+        if not hasattr(self, "_latest"):
+            newest_first = self.queryset.order_by("-pk")[:LATEST]  # type: ignore[union-attr]
+            self._latest = list(reversed(newest_first))
+        return self._latest
+
+
+class ReadOnly:
+    """A row can be looked at, not added, changed or deleted."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class BigTableAdmin(ReadOnly, ModelAdmin):
+    paginator = CappedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+    ordering = ("-pk",)
+    sortable_by = ()
+
+
+class LatestInline(ReadOnly, Inline):
+    formset = LatestFormSet
+    extra = 0
+    # A foreign key's select would load the whole other table.
+    show_change_link = False
+
+
+class StepInline(LatestInline):
+    model = Step
+    fk_name = "job"
+    verbose_name_plural = f"steps (the latest {LATEST})"
+    fields = ("name", "occurrence", "question", "finished", "result", "attempt", "duration_ms")
+
+
+class EventInline(LatestInline):
+    model = Event
+    verbose_name_plural = f"events (the latest {LATEST})"
+    fields = ("seq", "type", "progress", "message", "data", "attempt", "created_at")
+
+
+class MessageInline(LatestInline):
+    model = Message
+    verbose_name_plural = f"messages (the latest {LATEST})"
+    fields = ("role", "content", "job", "created_at")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).select_related("job")
+
+
+class ByRegistry(admin.SimpleListFilter):
+    """A filter with the choices that the registered workflows offer; none is asked of the table."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        names = {str(getattr(workflow, self.attribute)) for workflow in all_workflows()}
+        return [(name, name) for name in sorted(names)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() is None:
+            return queryset
+        return queryset.filter(**{str(self.parameter_name): self.value()})
+
+    attribute = ""
+
+
+class WorkflowFilter(ByRegistry):
+    title = "workflow"
+    parameter_name = "workflow"
+    attribute = "name"
+
+
+class QueueFilter(ByRegistry):
+    title = "queue"
+    parameter_name = "queue"
+    attribute = "queue"
+
+
+class FailureFilter(admin.SimpleListFilter):
+    title = "list of failures"
+    parameter_name = "failures"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("1", "On it")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() is None:
+            return queryset
+        assert isinstance(queryset, JobQuerySet)
+        return queryset.failures()
+
+
+@admin.register(Job)
+class JobAdmin(BigTableAdmin):
+    list_display = (
+        "public_id",
+        "user",
+        "workflow",
+        "state",
+        "percent",
+        "attempt",
+        "created_at",
+        "duration",
+    )
+    list_select_related = ("user",)
+    list_filter = (FailureFilter, "state", WorkflowFilter, QueueFilter)
+    # Makes the search box appear; get_search_results() does the searching.
+    search_fields = ("public_id",)
+    search_help_text = (
+        "A job's id or its beginning; a user's name or a session's key; or else words of a message "
+        f"(of the latest {SEARCHED:,} jobs)."
+    )
+    actions = ("cancel", "retry", "forget")
+    inlines = (StepInline, EventInline)
+    readonly_fields = ("percent", "duration", "folded_traceback", "retried_as")
+    fieldsets = (
+        (None, {"fields": ("public_id", "user", "session", "workflow", "text")}),
+        ("Progress", {"fields": ("state", "percent", "progress_message", "duration", "last_seq")}),
+        ("Answer", {"fields": ("response", "awaiting", "actions", "sources", "usage")}),
+        ("Failure", {"fields": ("code", "error", "folded_traceback", "forgotten", "retried_as")}),
+        ("Origin", {"fields": ("root", "retry_of", "mode", "explicit", "options")}),
+        (
+            "Queue",
+            {"fields": ("queue", "priority", "available_at", "inline", "unique_key")},
+        ),
+        (
+            "Attempts",
+            {"fields": ("attempt", "lost", "failures", "host", "pid", "lease_until", "claimed_at")},
+        ),
+        ("Times", {"fields": ("created_at", "started_at", "finished_at", "updated_at")}),
+    )
+
+    @admin.display(description="progress")
+    def percent(self, job: Job) -> str:
+        return f"{job.progress} %"
+
+    @admin.display(description="duration")
+    def duration(self, job: Job) -> str:
+        if job.started_at is None:
+            return "-"
+        seconds = job.ran_for
+        if job.claimed_at is not None and not job.is_finished:
+            seconds += max(0.0, (timezone.now() - job.claimed_at).total_seconds())
+        return f"{seconds:.1f} s"
+
+    @admin.display(description="traceback")
+    def folded_traceback(self, job: Job) -> str:
+        if not job.traceback:
+            return "-"
+        last = job.traceback.strip().splitlines()[-1]
+        return format_html(
+            "<details><summary>{}</summary><pre>{}</pre></details>", last, job.traceback
+        )
+
+    @admin.display(description="retried as")
+    def retried_as(self, job: Job) -> str:
+        return links(list(job.retries.order_by("pk")[:LATEST])) or "-"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        words = search_term.strip()
+        if not words:
+            return queryset, False
+        if words.startswith("workflow_"):
+            return queryset.filter(public_id__startswith=words), False
+        users = get_user_model()
+        by_name = users.objects.filter(**{users.USERNAME_FIELD: words}).values_list("pk", flat=True)
+        by_key = Session.objects.filter(key=words).values_list("pk", flat=True)
+        # Looked up first: joined to the jobs in one query, they would cost a scan of all three.
+        named = Q(user__in=list(by_name)) | Q(session__in=list(by_key[:SESSIONS]))
+        if (found := queryset.filter(named)).exists():
+            return found, False
+        return queryset.filter(pk__gt=_latest_pk() - SEARCHED, text__icontains=words), False
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Say whether the user may use the actions; nobody may change a row by hand."""
+        return request.user.has_perm("workflows.change_job")
+
+    @admin.action(description="Cancel the selected jobs", permissions=["operate"])
+    def cancel(self, request: HttpRequest, selected: QuerySet[Job]) -> None:
+        outcomes: Counter[str] = Counter()
+        for job in self.few(request, selected):
+            outcomes[cancel(job)] += 1
+            self.log_change(request, job, "Cancelled.")
+        self.tell(request, outcomes)
+
+    @admin.action(description="Retry the selected jobs", permissions=["operate"])
+    def retry(self, request: HttpRequest, selected: QuerySet[Job]) -> None:
+        refused: Counter[str] = Counter()
+        new = []
+        for job in self.few(request, selected):
+            try:
+                new.append(services.retry(job))
+            except ChatflowError as error:
+                refused[str(error)] += 1
+            else:
+                self.log_change(request, job, f"Retried as {new[-1]}.")
+        if new:
+            text = format_html("{} queued again: {}", jobs(len(new)), links(new[:20]))
+            self.message_user(request, text, messages.SUCCESS)
+        self.tell(request, refused, messages.WARNING)
+
+    @admin.action(description="Forget the selected failures", permissions=["operate"])
+    def forget(self, request: HttpRequest, selected: QuerySet[Job]) -> None:
+        chosen = [job.pk for job in self.few(request, selected)]
+        count = queues.forget(Job.objects.filter(pk__in=chosen))
+        outcomes = {
+            "Taken off the list of failures.": count,
+            "Not on the list of failures.": len(chosen) - count,
+        }
+        self.tell(request, outcomes)
+
+    def few(self, request: HttpRequest, selected: QuerySet[Job]) -> list[Job]:
+        """Return the selected jobs, or none of them if they are too many for one request."""
+        found = list(selected.order_by("pk")[: MOST_SELECTED + 1])
+        if len(found) <= MOST_SELECTED:
+            return found
+        text = f"Select at most {MOST_SELECTED} jobs, or use manage.py queue_retry and the like."
+        self.message_user(request, text, messages.ERROR)
+        return []
+
+    def tell(
+        self, request: HttpRequest, outcomes: dict[str, int], level: int = messages.INFO
+    ) -> None:
+        """Say what became of the selected jobs: one message for each outcome."""
+        for outcome, count in outcomes.items():
+            if count:
+                self.message_user(request, f"{jobs(count)}: {outcome}", level)
+
+
+@admin.register(Session)
+class SessionAdmin(BigTableAdmin):
+    list_display = ("key", "user", "open_job", "created_at", "updated_at")
+    list_select_related = ("user", "open_job")
+    search_fields = ("key__startswith", f"user__{get_user_model().USERNAME_FIELD}__exact")
+    search_help_text = "A key or its beginning, or a user's name."
+    fields = ("key", "user", "open_job", "created_at", "updated_at")
+    inlines = (MessageInline,)
+
+
+@admin.register(Cluster)
+class ClusterAdmin(ReadOnly, ModelAdmin):
+    list_display = ("host", "pid", "workers", "alive", "started_at", "seen_at")
+    ordering = ("-seen_at",)
+    fields = list_display
+    readonly_fields = ("alive",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        seen = ExpressionWrapper(Q(seen_at__gt=Now() - CLUSTER_SEEN), output_field=BooleanField())
+        found: QuerySet[Any] = super().get_queryset(request).annotate(seen_lately=seen)
+        return found
+
+    @admin.display(boolean=True, description="alive")
+    def alive(self, cluster: Any) -> bool:
+        return bool(cluster.seen_lately)
+
+
+def cancel(job: Job) -> str:
+    """Cancel a job and return what came of it, in words."""
+    asked = job.awaiting is not None
+    current = services.cancel(job)
+    if current.state == State.CANCELLED and not job.is_finished:
+        return "Cancelled."
+    if current.state == State.PROCESSING:
+        return "Told to stop."
+    return "Had ended already; an open question is closed." if asked else "Had ended already."
+
+
+def links(found: Sequence[Model]) -> SafeString:
+    """Return links to the admin pages of jobs."""
+    return format_html_join(
+        ", ",
+        '<a href="{}">{}</a>',
+        ((reverse("admin:workflows_job_change", args=(job.pk,)), job) for job in found),
+    )
+
+
+def jobs(count: int) -> str:
+    return f"{count} job{'' if count == 1 else 's'}"
+
+
+def _latest_pk() -> int:
+    latest = Job.objects.order_by("-pk").values_list("pk", flat=True)
+    return latest.first() or 0

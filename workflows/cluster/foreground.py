@@ -1,0 +1,168 @@
+"""Work in one process, in the foreground: what ``manage.py queue_work`` runs.
+
+It is a worker of the cluster without the cluster: the same loop of django-q2's takes the same jobs
+and ordinary tasks, and only the fetcher knows when it has had enough.
+"""
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from django.db import Error as DatabaseError
+from django.db import connection
+from django.db.models.functions import Now
+from django_q.utils import get_func_repr
+from django_q.worker import worker
+
+from workflows import keeper, lifecycle
+from workflows.cluster.fetch import HOST, STOP, Fetcher, Results, obey_signals, run_job
+from workflows.cluster.supervisor import REGISTER
+from workflows.models import Cluster, Job, State
+
+logger = logging.getLogger(__name__)
+
+# Called with what ran, in words, the seconds that it took, and what came of it.
+Report = Callable[[str, float, str], None]
+
+DONE, FAIL = "DONE", "FAIL"
+RESULTS = {
+    State.COMPLETED: DONE,
+    State.FAILED: FAIL,
+    State.TIMEOUT: FAIL,
+    State.CANCELLED: "CANCELLED",
+    # It goes on later, by its workflow's tries or because this process was told to stop.
+    State.QUEUED: "RELEASED",
+    # Its lease was lost, and another worker has it.
+    State.PROCESSING: "LOST",
+}
+
+
+class Shift(Fetcher):
+    """A fetcher that stops after so many pieces of work, or when there is none.
+
+    Args:
+        queues: names of queues, the most urgent first; none for all.
+        pieces: how many pieces of work; None for no limit.
+        patient: wait for work where there is none.
+    """
+
+    def __init__(
+        self, queues: Sequence[str] = (), *, pieces: int | None = None, patient: bool = True
+    ) -> None:
+        super().__init__(queues)
+        self.pieces = pieces
+        self.patient = patient
+        self.taken = 0
+        self.began = 0.0
+
+    def get(self) -> dict[str, Any] | str:
+        package: dict[str, Any] | str | None = None
+        if not self.stopping and self.taken != self.pieces:
+            package = super().get() if self.patient else self.get_nowait()
+        if package is None or package == STOP:
+            self.stopping = True
+            return STOP
+        self.taken += 1
+        self.began = time.monotonic()
+        return package
+
+
+class ReportedResults(Results):
+    def __init__(self, shift: Shift, report: Report) -> None:
+        self.shift = shift
+        self.report = report
+
+    def put(self, task: dict[str, Any]) -> None:
+        """Save an ordinary task's result, and report every one."""
+        super().put(task)
+        seconds = time.monotonic() - self.shift.began
+        if task["func"] is not run_job:
+            words = f"{task['name']} {get_func_repr(task['func'])}"
+            self.report(words, seconds, DONE if task["success"] else FAIL)
+            return
+        job: Job = task["args"][0]
+        # Routing may have chosen another workflow by the time that the job began.
+        job.refresh_from_db(fields=["state", "workflow"])
+        self.report(f"{job} {job.workflow}", seconds, RESULTS[State(job.state)])
+
+
+class Presence(threading.Thread):
+    """Shows that this process lives, as a cluster of one worker does, and finds lost leases."""
+
+    def __init__(self) -> None:
+        super().__init__(name="presence", daemon=True)
+        self.cluster_id = uuid.uuid4()
+        self._leave = threading.Event()
+
+    def run(self) -> None:
+        try:
+            while not self._leave.is_set():
+                self._in_database(self.register)
+                self._in_database(lifecycle.reap)
+                self._leave.wait(REGISTER)
+            self._in_database(Cluster.objects.filter(pk=self.cluster_id).delete)
+        finally:
+            connection.close()
+
+    def register(self) -> None:
+        row = {"host": HOST, "pid": os.getpid(), "workers": 1, "seen_at": Now()}
+        Cluster.objects.update_or_create(pk=self.cluster_id, defaults=row)
+
+    def close(self) -> None:
+        self._leave.set()
+        self.join()
+
+    def _in_database(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except DatabaseError as error:
+            logger.warning("The database is out of reach (%s).", error)
+            connection.close()
+
+
+def work(shift: Shift, report: Report) -> None:
+    """Take what the shift gives, one after the other, until it stops.
+
+    SIGTERM and Ctrl-C let the running job end; a second one gives it back to the queue.
+    """
+    lifecycle.reap()
+    presence = Presence() if shift.patient else None
+    if presence is not None:
+        presence.start()
+    try:
+        with _signals_obeyed(shift):
+            # django-q2's loop also ends when it wants its process recycled.
+            while not shift.stopping:
+                worker(shift, ReportedResults(shift, report), multiprocessing.Value("f", -1))
+    finally:
+        if presence is not None:
+            presence.close()
+
+
+@contextmanager
+def _signals_obeyed(shift: Shift) -> Iterator[None]:
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def leave(signum: int, frame: FrameType | None) -> None:
+        if shift.stopping:
+            keeper.shut_down()
+        shift.stop()
+
+    obey_signals(shift)
+    signal.signal(signal.SIGTERM, leave)
+    # There is no supervisor here that a Ctrl-C could be left to.
+    signal.signal(signal.SIGINT, leave)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
