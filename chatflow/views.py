@@ -1,7 +1,7 @@
 """The API and the pages: parse, call one verb, answer. The stream is in stream.py."""
 
 import hashlib
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from chatflow import answers, serializers
-from chatflow.auth import JobAuthentication, find_job
+from chatflow.auth import Grant, JobAuthentication, find_job
 from chatflow.errors import SessionNotFound, Unavailable
 from chatflow.limits import check_rate, slot
 from chatflow.parsers import canonical
@@ -101,7 +101,8 @@ def idempotency_key(request: Request) -> str | None:
 @api_view(["GET"])
 @authentication_classes([JobAuthentication])
 def status(request: Request, job_id: str) -> Response:
-    return Response(answers.status(request.auth.job))
+    grant = cast(Grant, request.auth)
+    return Response(answers.status(grant.job))
 
 
 @extend_schema(

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(tempfile.mkdtemp(prefix="chatflow-tests-"))
+# Named as tests.servers does it, which removes what a killed run leaves.
+FOLDER = Path(tempfile.mkdtemp(prefix=f"chatflow-{os.getpid()}-tests-"))
 
 # A developer's .env stays out. DATABASE_URL is the one thing that a caller chooses.
 os.environ["ENV_FILE"] = os.devnull

@@ -153,7 +153,8 @@ class Context:
                         value = function(*args, **kwargs)
                         self._attempt.check()
                         shield.enter_context(self._writing())
-                        return self._leave(entered, function, value)
+                        result: T = self._leave(entered, function, value)
+                return result
             except Exception as error:
                 if atomic:
                     # Its events were rolled back with it, and the steps inside it.

@@ -68,7 +68,7 @@ def workflow(
         max_ai_calls: calls of a model that a job may make; by default ``WORKFLOW_MAX_AI_CALLS``.
         tries: how often a job may raise an exception before it fails.
         backoff: seconds to wait before the next try; a list gives one for each.
-        retry_until: instead of counting tries, try again for so many seconds after the job was sent.
+        retry_until: instead of counting tries, try again for so many seconds since the send.
         queue: the queue that its jobs wait in.
         priority: jobs of a higher one are taken first, within a queue.
         unique_key: called with the user and the message; while a job of the same key is queued or

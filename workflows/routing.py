@@ -52,7 +52,7 @@ def reroute(job: Job) -> None:
     question = open_question(session, job.options)
     if question is not None and question.pk < job.pk:
         continue_from(job, question)
-        # Both or neither: a worker lost in between would leave the question open for a second answer.
+        # Both or neither: else a worker lost in between leaves the question open for a second.
         with transaction.atomic():
             job.save(update_fields=["root", "workflow", "text_base"])
             Session.objects.filter(pk=session.pk, open_job=question).update(open_job=None)

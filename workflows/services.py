@@ -46,7 +46,7 @@ class Started:
     """What start() came to.
 
     Args:
-        job: the job, new or replayed; its mode is the one that was asked for, or that "auto" came to.
+        job: the job, new or replayed; its mode is what was asked for, or what "auto" came to.
         replayed: an earlier request with the same Idempotency-Key made the job.
     """
 

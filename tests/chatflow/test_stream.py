@@ -12,7 +12,6 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
-from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -23,6 +22,7 @@ from chatflow.web import application
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.test_auth import grant_of
+from tests.chatflow.threads import close_streams
 from tests.conftest import Bearer
 from workflows import services, streams
 from workflows.events import append
@@ -39,9 +39,7 @@ async def listening() -> AsyncIterator[None]:
     """Stop what the streams of this test's event loop have started."""
     stream.open_streams.open()
     yield
-    # Both readers, so that no connection outlives its test.
-    await asyncio.gather(*(streams.in_reader(lambda: connection.close()) for _ in range(8)))
-    await streams.close_streams()
+    await close_streams()
 
 
 def path(job: Job, query: str = "") -> str:

@@ -2,10 +2,11 @@
 
 import logging
 import os
+import select
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from workflows.exceptions import first_line
 
@@ -19,6 +20,21 @@ TOPICS = ("events", "jobs", "cancel")
 
 # Seconds between two log lines about a doorbell that stays out of order.
 QUIET = 30.0
+
+
+def readable(descriptors: Sequence[int], seconds: float | None = None) -> set[int]:
+    """Wait until something can be read, and return from which descriptors it can.
+
+    Args:
+        descriptors: of files, pipes or sockets. Not by select(), which knows the first 1,024 only:
+            a web process with thousands of streams opens higher ones.
+        seconds: how long to wait; None for ever.
+    """
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    found = poll.poll(None if seconds is None else max(0, seconds) * 1000)
+    return {descriptor for descriptor, _ in found}
 
 
 class Subscription(threading.Thread):

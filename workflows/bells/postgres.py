@@ -1,6 +1,5 @@
 """PostgreSQL's own doorbell: NOTIFY at commit, LISTEN on a connection of its own."""
 
-import select
 import threading
 from typing import Any
 
@@ -8,7 +7,7 @@ import psycopg
 from django.db import connection
 from psycopg import sql
 
-from workflows.bells.base import Bell, OnRing, Subscription
+from workflows.bells.base import Bell, OnRing, Subscription, readable
 
 
 def channel(topic: str) -> str:
@@ -32,7 +31,7 @@ class PostgresSubscription(Subscription):
                 self.ring_all()
             self.ready.set()
             while not self.closing:
-                select.select([listener, self._leave], [], [])
+                readable([listener.fileno(), self._leave])
                 for notify in listener.notifies(timeout=0):
                     self.on_ring(topic_of[notify.channel], int(notify.payload))
 
@@ -47,10 +46,10 @@ class PostgresBell(Bell):
 
     def listen(self, topics: tuple[str, ...], on_ring: OnRing) -> Subscription:
         params = connection.get_connection_params()
-        wanted = {"dbname", "user", "password", "host", "port", "sslmode"}
-        options = connection.settings_dict.get("OPTIONS", {})
-        kept = {k: v for k, v in params.items() if k in wanted or k in options and k != "pool"}
-        subscription = PostgresSubscription(topics, on_ring, kept)
+        # What Django adds for its own cursors and pool is none of a bare connection's.
+        for own in ("cursor_factory", "context", "prepare_threshold", "pool"):
+            params.pop(own, None)
+        subscription = PostgresSubscription(topics, on_ring, params)
         subscription.start()
         # Without the database there is nothing to miss yet: the thread goes on trying.
         subscription.ready.wait(timeout=5)

@@ -38,7 +38,7 @@ class RedisSubscription(Subscription):
     def listen(self) -> None:
         topic_of = {channel(topic): topic for topic in self.topics}
         client = redis.Redis.from_url(self._url, socket_connect_timeout=TIMEOUT)
-        with client, client.pubsub() as pubsub:
+        with client, client.pubsub() as pubsub:  # type: ignore[no-untyped-call]
             pubsub.subscribe(*topic_of)
             subscribed = 0
             while not self.closing:

@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import select
 import sqlite3
 import struct
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from django.db import connection
 
-from workflows.bells.base import Bell, OnRing, Subscription
+from workflows.bells.base import Bell, OnRing, Subscription, readable
 
 # Seconds between looks where there is no inotify.
 POLL = 0.01
@@ -40,11 +39,11 @@ class SQLiteSubscription(Subscription):
             self.ready.set()
             while not self.closing:
                 if touches is None:
-                    select.select([self._leave], [], [], POLL)
+                    readable([self._leave], POLL)
                     settled = time.monotonic()
                 else:
-                    readable, _, _ = select.select([touches, self._leave], [], [])
-                    if touches in readable and not touches_log(touches, self._path):
+                    ready = readable([touches, self._leave])
+                    if touches in ready and not touches_log(touches, self._path):
                         continue
                     settled = time.monotonic() + SETTLE
                 while (latest := data_version(database)) == version:

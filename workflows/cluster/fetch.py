@@ -2,7 +2,6 @@
 
 import logging
 import os
-import select
 import signal
 import socket
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from django_q.signing import BadSignature, SignedPackage
 
 from workflows import keeper, lifecycle, runner
 from workflows.bells import get_bell
+from workflows.bells.base import readable
 from workflows.exceptions import first_line
 from workflows.models import Job
 
@@ -86,7 +86,7 @@ class Fetcher:
 
     def wait(self, seconds: float) -> None:
         """Wait for a ring, a signal or the time to pass."""
-        select.select([self.wait_fd], [], [], seconds)
+        readable([self.wait_fd], seconds)
         try:
             while os.read(self.wait_fd, 4096):
                 pass
