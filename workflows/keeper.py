@@ -32,6 +32,9 @@ logger = logging.getLogger(__name__)
 
 # Seconds that interrupted code has to leave before its whole process is ended.
 GRACE = 5.0
+# Seconds before leases are renewed again that could not be: the database may be back any moment,
+# and other clusters will soon look for leases that ran out meanwhile.
+RETRY = 0.2
 
 
 class Attempt:
@@ -60,6 +63,7 @@ class Attempt:
         """Interrupt the attempt; only the first call counts."""
         if self.interrupt is not None:
             return
+        # In this order: who sees the interruption knows since when.
         self.interrupted_at = time.monotonic()
         self.interrupt = interrupt
         if self.interruptible:
@@ -68,6 +72,7 @@ class Attempt:
     def check(self) -> None:
         """Raise what the attempt was interrupted with, unless it is shielded."""
         if self.interrupt is None and time.monotonic() >= self.deadline:
+            self.interrupted_at = time.monotonic()
             self.interrupt = DeadlineExceeded()
         if self.interrupt is not None and not self._shields:
             raise self.interrupt
@@ -149,14 +154,14 @@ class Keeper(threading.Thread):
 
     def run(self) -> None:
         get_bell().listen(("cancel",), self._on_ring)
-        renewed_at = time.monotonic()
+        renew_at = time.monotonic() + self._renewal()
         while True:
-            rung = self._look.wait(self._seconds_to_next(renewed_at))
+            rung = self._look.wait(self._seconds_to_next(renew_at))
             self._look.clear()
             self._check_clocks()
-            if rung or time.monotonic() - renewed_at >= self._renewal():
-                renewed_at = time.monotonic()
-                self._renew()
+            if rung or time.monotonic() >= renew_at:
+                renewed = self._renew()
+                renew_at = time.monotonic() + (self._renewal() if renewed else RETRY)
 
     def _on_ring(self, topic: str, key: int | None) -> None:
         if key is None or any(attempt.job.pk == key for attempt in self.attempts()):
@@ -166,16 +171,16 @@ class Keeper(threading.Thread):
         lease: float = settings.WORKFLOW_LEASE_SECONDS
         return lease / 3
 
-    def _seconds_to_next(self, renewed_at: float) -> float | None:
+    def _seconds_to_next(self, renew_at: float) -> float | None:
         """Seconds until something is due; None, for ever, while nothing runs."""
         attempts = self.attempts()
         if not attempts:
             return None
-        moments = [renewed_at + self._renewal()]
+        moments = [renew_at]
         for attempt in attempts:
             if attempt.interrupt is None:
                 moments.append(attempt.deadline)
-            else:
+            elif attempt.interruptible:
                 moments.append(attempt.interrupted_at + GRACE)
         return max(0.0, min(moments) - time.monotonic())
 
@@ -185,10 +190,11 @@ class Keeper(threading.Thread):
             if attempt.interrupt is None and now >= attempt.deadline:
                 attempt.stop(DeadlineExceeded())
             elif attempt.interrupt and attempt.interruptible:
-                if attempt.interrupted_at and now >= attempt.interrupted_at + GRACE:
+                if now >= attempt.interrupted_at + GRACE:
                     self._on_stuck(attempt)
 
-    def _renew(self) -> None:
+    def _renew(self) -> bool:
+        """Renew the leases, and say whether the database could be asked."""
         attempts = self.attempts()
         try:
             held = lifecycle.renew(attempt.key for attempt in attempts)
@@ -196,13 +202,14 @@ class Keeper(threading.Thread):
             # The lease may run out meanwhile; then the fence keeps this attempt from writing.
             logger.warning("The leases could not be renewed (%s); trying again.", first_line(error))
             connection.close()
-            return
+            return False
         for attempt in attempts:
             code = held.get(attempt.job.pk)
             if code:
                 attempt.stop(Cancelled(code))
             elif code is None and attempt in self.attempts():
                 attempt.stop(AttemptLost())
+        return True
 
 
 def end_process(attempt: Attempt) -> None:

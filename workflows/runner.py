@@ -11,7 +11,7 @@ from typing import Any
 from asgiref.sync import ThreadSensitiveContext, iscoroutinefunction, sync_to_async
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, connections
 from django.utils import timezone
 
 from workflows import keeper, lifecycle
@@ -82,7 +82,16 @@ def _execute(job: Job, workflow: Workflow, attempt: Attempt) -> Outcome:
             # The context goes by the head of the log.
             job.last_seq = append(job.pk, job.attempt, Event.Type.STARTED, message=message)
             context = Context(job, workflow, attempt)
-            answer = _call(workflow, context)
+            try:
+                answer = _call(workflow, context)
+            except Interrupt:
+                raise
+            except BaseException:
+                # Code may have turned its interruption into an error of its own,
+                attempt.check()
+                raise
+            # or have swallowed it.
+            attempt.check()
             context.close()
             return _completed(answer, context)
     except TurnEnded as turn:
@@ -200,3 +209,6 @@ def _persist(job: Job, transition: Callable[[], object]) -> None:
 def _renew_connection() -> None:
     """Let the next query open a new connection."""
     connection.close()
+    if connection.in_atomic_block:
+        # It struck while a transaction was being entered, which nothing will ever leave.
+        del connections[connection.alias]

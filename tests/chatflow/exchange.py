@@ -61,7 +61,7 @@ class Exchange:
 
     async def __aenter__(self) -> "Exchange":
         self.task = asyncio.ensure_future(
-            self._application(self.scope, self._requests.get, self._send)  # type: ignore[arg-type]
+            self._application(self.scope, self._requests.get, self._send)
         )
         return self
 

@@ -270,7 +270,10 @@ def test_wrong_fields(as_alice: Client, field: str, value: Any) -> None:
     assert not Job.objects.exists()
 
 
-@pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/html", "application/xml", "image/png"])  # fmt: skip
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/html"],
+)
 def test_other_content_types(as_alice: Client, content_type: str) -> None:
     answer = as_alice.post(URL, b'{"message": "hello"}', content_type=content_type)
     assert answer.status_code == 415

@@ -141,7 +141,9 @@ async def test_a_cursor_skips_what_was_seen(
     assert ids == list(range(3, job.last_seq + 1))
 
 
-@pytest.mark.parametrize("cursor", ["x", "-1", "1.5", "1e3", "٣", "2147483648", "9" * 40, " ", "1,2"])  # fmt: skip
+@pytest.mark.parametrize(
+    "cursor", ["x", "-1", "1.5", "1e3", "٣", "2147483648", "9" * 40, " ", "1,2"]
+)
 async def test_bad_cursors(alice: User, make_job: MakeJob, cursor: str) -> None:
     job = await sync_to_async(make_job)(alice)
     url = f"{link(job)}&last_event_id={quote(cursor)}"

@@ -207,6 +207,7 @@ async def server() -> AsyncIterator[uvicorn.Server]:
     while not server.started:
         await asyncio.sleep(0.01)
     yield server
+    await close_streams()
     # It would raise them anew for the process around it.
     server._captured_signals.clear()
     server.should_exit = True

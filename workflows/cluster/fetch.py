@@ -7,11 +7,14 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
+from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connections
 from django_q.brokers import get_broker
+from django_q.conf import Conf
+from django_q.core_signing import loads
 from django_q.monitor import monitor
-from django_q.signing import BadSignature, SignedPackage
+from django_q.signing import BadSignature, PickleSerializer
 
 from workflows import keeper, lifecycle, runner
 from workflows.bells import get_bell
@@ -40,6 +43,7 @@ class Fetcher:
         self.queues = tuple(queues)
         self.stopping = False
         self._listening = False
+        self._unsure = False
         self.reopen()
 
     def get(self) -> dict[str, Any] | str:
@@ -47,6 +51,9 @@ class Fetcher:
         self.listen()
         while not self.stopping:
             try:
+                if self._unsure:
+                    lifecycle.reap(host=HOST, pid=os.getpid(), count=False)
+                    self._unsure = False
                 package = self.get_nowait()
                 if package is not None:
                     return package
@@ -56,6 +63,8 @@ class Fetcher:
                     "The database is out of reach (%s); trying again.", first_line(error)
                 )
                 connections.close_all()
+                # A job may have been claimed without word of it: nobody would ever run it here.
+                self._unsure = True
                 pause = BACK_OFF
             self.wait(POLL if pause is None else min(POLL, pause))
         return STOP
@@ -146,15 +155,35 @@ def task_package() -> dict[str, Any] | None:
     broker = get_broker()
     for key, payload in broker.dequeue():
         try:
-            task: dict[str, Any] = SignedPackage.loads(payload)
-        except (TypeError, BadSignature):
-            # Left for its lock to run out: after a rotation the old key may yet be given back.
+            task = unpack(payload)
+        except Exception:
+            # Left for its lock to run out: the old key, or the code that it was pickled with, may
+            # yet come back.
             logger.exception("Task %s can't be read and is left in the queue.", key)
             continue
         task["cluster"] = broker.list_key
         task["ack_id"] = key
         return task
     return None
+
+
+def unpack(payload: str) -> dict[str, Any]:
+    """Return the task in a message that was signed with the secret key or one of its fallbacks.
+
+    django-q2's own SignedPackage knows no fallbacks: with it a rotation costs all queued tasks.
+
+    Raises:
+        Exception: it can't be read; pickles fail in many ways.
+    """
+    for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
+        try:
+            task = loads(payload, key=key, salt=Conf.PREFIX, serializer=PickleSerializer)
+        except BadSignature:
+            continue
+        if not isinstance(task, dict):
+            raise TypeError(f"A task is a dictionary, not {type(task).__name__}.")
+        return task
+    raise BadSignature("It was signed with none of the secret keys.")
 
 
 def obey_signals(fetcher: Fetcher) -> None:
