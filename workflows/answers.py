@@ -40,7 +40,10 @@ def yes_or_no(text: str) -> bool | None:
     "change the notebook quantity to 3" holds the letters of "ok" and "no", and is neither.
     """
     words = re.findall(r"[\w'/]+", normalise(text))
-    if normalise(text) in ASSENT:
+    if "?" in text:
+        # "Is that correct?" wants an answer itself.
+        return None
+    if " ".join(word for word in words if word != "please") in ASSENT:
         return True
     if any(word not in YES | NO | POLITE for word in words):
         return None
@@ -74,5 +77,7 @@ def chosen(text: str, choices: Sequence[dict[str, Any]]) -> dict[str, Any] | Non
     number = re.fullmatch(r"#?(?:option |number |no\. )?(\d{1,4})", said)
     if number and 1 <= int(number[1]) <= len(choices):
         return choices[int(number[1]) - 1]
-    part = [choice for choice in choices if said and said in normalise(choice["label"])]
+    # By whole words: a "no" is not a notebook.
+    words = re.compile(rf"(?<!\w){re.escape(said)}(?!\w)")
+    part = [choice for choice in choices if said and words.search(normalise(choice["label"]))]
     return part[0] if len(part) == 1 else None

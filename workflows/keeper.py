@@ -136,6 +136,7 @@ class Keeper(threading.Thread):
         self._lock = threading.RLock()
         self._look = threading.Event()
         self._on_stuck = on_stuck or end_process
+        self._reached = True
 
     def watch(self, attempt: Attempt) -> None:
         with self._lock:
@@ -200,9 +201,12 @@ class Keeper(threading.Thread):
             held = lifecycle.renew(attempt.key for attempt in attempts)
         except DatabaseError as error:
             # The lease may run out meanwhile; then the fence keeps this attempt from writing.
-            logger.warning("The leases could not be renewed (%s); trying again.", first_line(error))
+            if self._reached:
+                logger.warning("No lease could be renewed (%s); trying again.", first_line(error))
+            self._reached = False
             connection.close()
             return False
+        self._reached = True
         for attempt in attempts:
             code = held.get(attempt.job.pk)
             if code:

@@ -330,7 +330,7 @@ def _record(job: Job, outcome: Outcome) -> None:
     job.sources = events.clean(outcome.sources)
     job.metadata = {"workflow": job.workflow} | events.clean(outcome.metadata)
     job.awaiting = events.clean(outcome.awaiting)
-    job.code = outcome.code
+    job.code = str(outcome.code)[:50]
     job.error = events.clean(outcome.error)
     job.traceback = events.clean(outcome.traceback)
     job.lost += outcome.lost

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -15,9 +15,10 @@ from workflows.lifecycle import CLUSTER_SEEN
 from workflows.models import Cluster, Job, JobQuerySet, Session
 from workflows.registry import all_workflows
 
-# Conversations that one transaction of prune() deletes.
-BATCH = 500
-# Seconds at most between two of them, for everybody else's writes: SQLite has one writer at a time.
+# Conversations that one transaction of prune() deletes: a fraction of a second's work, for on SQLite
+# everybody else's writes wait for it.
+BATCH = 100
+# Seconds at most between two of them, in which the others have their turn.
 LONGEST_PAUSE = 1.0
 # A cluster that was killed can't take its row away.
 CLUSTER_KEPT = timedelta(days=1)
@@ -84,6 +85,15 @@ def clusters() -> QuerySet[Cluster]:
     return Cluster.objects.filter(seen_at__gt=Now() - CLUSTER_SEEN).order_by("started_at")
 
 
+def failures() -> JobQuerySet:
+    """The list of failures, the latest first."""
+    # Said once more as a literal, for SQLite to see that the partial index of failures serves.
+    listed: JobQuerySet = Job.objects.failures().extra(  # type: ignore[assignment]
+        where=["workflows_job.state IN ('failed', 'timeout')"]
+    )
+    return listed.order_by("-finished_at")
+
+
 def forget(jobs: JobQuerySet) -> int:
     """Take those of *jobs* that are failures off the list of failures; return how many."""
     return jobs.failures().update(forgotten=True)
@@ -106,38 +116,50 @@ def prune(days: int) -> int:
         How many jobs were deleted.
     """
     before = timezone.now() - timedelta(days=days)
-    pruned, after = 0, None
+    pruned, last = 0, None
     while True:
         began = time.monotonic()
-        count, after = _prune_batch(before, after)
-        pruned += count
-        if not count:
+        with transaction.atomic():
+            ended = _lock_ended(before, last)
+            pruned += _delete(_without_live(ended, before))
+        if len(ended) < BATCH:
             break
+        last = ended[-1]
         time.sleep(min(LONGEST_PAUSE, time.monotonic() - began))
     Cluster.objects.filter(seen_at__lt=timezone.now() - CLUSTER_KEPT).delete()
     return pruned
 
 
-def _prune_batch(before: datetime, after: datetime | None) -> tuple[int, datetime | None]:
-    with transaction.atomic():
-        found = _over(before).select_for_update(of=("self",), skip_locked=True)
-        if after is not None:
-            # What earlier batches have left is not looked at again.
-            found = found.filter(finished_at__gte=after)
-        roots = {root.pk: root.finished_at for root in found.only("finished_at")[:BATCH]}
-        # Now that they are locked nobody can add a turn, as one may have done just before.
-        over = list(_over(before).filter(pk__in=roots).values_list("pk", flat=True))
-        _, deleted = Job.objects.filter(pk__in=over).delete()
-    # The oldest came first.
-    return deleted.get("workflows.Job", 0), list(roots.values())[-1] if roots else after
+def _lock_ended(before: datetime, last: Job | None) -> list[Job]:
+    """Return the next jobs that began a conversation and ended before a moment, oldest first.
 
-
-def _over(before: datetime) -> JobQuerySet:
-    """The first jobs of the conversations that ended before a moment, the oldest first."""
-    turns = Job.objects.filter(root=OuterRef("pk"))
-    newer = turns.filter(Q(finished_at__isnull=True) | Q(finished_at__gte=before))
-    asked = Session.objects.filter(pk=OuterRef("session"), open_job__isnull=False).filter(
-        Q(open_job=OuterRef("pk")) | Q(open_job__root=OuterRef("pk"))
-    )
+    They are locked, so that nobody can add a turn to what will be deleted; those that somebody else
+    has locked are left for another day.
+    """
     ended = Job.objects.filter(root__isnull=True, finished_at__lt=before)
-    return ended.filter(~Exists(newer), ~Exists(asked)).order_by("finished_at")
+    if last is not None:
+        # What an earlier batch has kept isn't looked at again.
+        ended = ended.filter(finished_at__gte=last.finished_at)
+        ended = ended.exclude(finished_at=last.finished_at, pk__lte=last.pk)
+    ended = ended.order_by("finished_at", "pk").only("finished_at")[:BATCH]
+    return list(ended.select_for_update(of=("self",), skip_locked=True))
+
+
+def _without_live(ended: list[Job], before: datetime) -> list[int]:
+    """Return the keys of those jobs whose whole conversation ended before a moment."""
+    roots = {job.pk: job.pk for job in ended}
+    kept = set()
+    turns = Job.objects.filter(root__in=list(roots)).values_list("pk", "root_id", "finished_at")
+    for pk, root, finished_at in turns:
+        roots[pk] = root
+        if finished_at is None or finished_at >= before:
+            kept.add(root)
+    asked = Session.objects.filter(open_job__in=list(roots)).values_list("open_job", flat=True)
+    kept.update(roots[pk] for pk in asked)
+    return [job.pk for job in ended if job.pk not in kept]
+
+
+def _delete(roots: list[int]) -> int:
+    """Delete conversations; return how many jobs they had."""
+    _, deleted = Job.objects.filter(pk__in=roots).delete()
+    return deleted.get("workflows.Job", 0)

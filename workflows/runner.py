@@ -61,16 +61,18 @@ def run(job: Job, *, interruptible: bool) -> None:
         return
     attempt = Attempt(job, workflow.max_execution_time, interruptible=interruptible)
     try:
-        outcome = _execute(job, workflow, attempt)
+        # What can't be stored is the workflow's failure as well.
+        _end(job, _execute(job, workflow, attempt))
     except (AttemptLost, Fenced):
+        if interruptible:
+            _renew_connection()
         logger.warning("%s: attempt %d lost its lease and stopped.", job, job.attempt)
     except ShuttingDown:
-        _renew_connection()
+        if interruptible:
+            _renew_connection()
         _give_back(job)
     except Exception as error:
         _failed(job, workflow, error)
-    else:
-        _end(job, outcome)
     finally:
         keeper.get_keeper().unwatch(attempt)
 
@@ -99,8 +101,9 @@ def _execute(job: Job, workflow: Workflow, attempt: Attempt) -> Outcome:
     except (AttemptLost, ShuttingDown):
         raise
     except Interrupt as interrupt:
-        # It may have struck in the middle of a query, which leaves the connection unusable.
-        _renew_connection()
+        if attempt.interruptible:
+            # It may have struck in the middle of a query, which leaves the connection unusable.
+            _renew_connection()
         return keeper.outcome_of(interrupt, attempt.limit)
     except Exception:
         raise
@@ -132,6 +135,8 @@ def _completed(answer: Any, context: Context) -> Outcome:
         answer = Reply(answer)
     if not isinstance(answer, Reply):
         raise TypeError(f"A workflow returns ctx.reply(…) or a string, not {type(answer).__name__}")
+    if not isinstance(answer.text, str):
+        raise TypeError(f"The text of a reply is a string, not {type(answer.text).__name__}")
     # actions: false asks for an answer without next moves.
     actions = answer.actions if context.options.get("actions", True) else []
     return Outcome(State.COMPLETED, response=answer.text, actions=actions, sources=answer.sources)
@@ -161,7 +166,7 @@ def _failed(job: Job, workflow: Workflow, error: Exception) -> None:
         return
     code = getattr(error, "code", "workflow_failed")
     code = code if isinstance(code, str) else "workflow_failed"
-    _end(job, Outcome(State.FAILED, code=code[:50], error=FAILED, traceback=details))
+    _end(job, Outcome(State.FAILED, code=code, error=FAILED, traceback=details))
 
 
 def _may_try_again(job: Job, workflow: Workflow, delay: float) -> bool:
@@ -196,6 +201,9 @@ def _persist(job: Job, transition: Callable[[], object]) -> None:
         except Fenced:
             logger.warning("%s: attempt %d doesn't own it any more.", job, job.attempt)
         except DatabaseError as error:
+            if connection.in_atomic_block:
+                # The caller's transaction is lost with the connection.
+                raise
             if not is_outage(error) and not isinstance(error, OperationalError):
                 raise
             if job.inline and time.monotonic() >= give_up_at:

@@ -69,7 +69,7 @@ class JobChannels(ChannelManagerBase):  # type: ignore[misc]
     """Who may listen to a job's channel: its owner."""
 
     def can_read_channel(self, user: Any, channel: str) -> bool:
-        if user is None:
+        if user is None or not user.is_authenticated:
             return False
         return Job.objects.visible_to(user).filter(pk=_job_id(channel)).exists()
 
@@ -137,6 +137,10 @@ class Listeners(ListenerManager):  # type: ignore[misc]
         with self.lock:
             for listener in self.listeners_by_channel.get(channel, ()):
                 listener.aevent.set()
+
+    def forget(self, channel: str) -> None:
+        """Let the next sweep wake the channel's listeners, though it was swept already."""
+        self._heads.pop(channel, None)
 
     def wake_all(self) -> None:
         for name in list(self.listeners_by_channel):
@@ -242,7 +246,7 @@ async def _events_after(job_id: int, cursor: int) -> list[Event]:
         found = await in_reader(rows.get_events, channel(job_id), cursor)
     except DatabaseError as error:
         logger.warning("The events of job %d could not be read (%s).", job_id, first_line(error))
-        await asyncio.sleep(SWEEP)
+        listeners.forget(channel(job_id))
         return []
     return [event.data for event in found]
 

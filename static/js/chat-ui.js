@@ -28,9 +28,11 @@ export function hideLoadingIndicator() {
  */
 export function displayMessage(text, { role = 'assistant', ...rest } = {}) {
   const article = element('article', { className: `message message--${role}` });
-  byId('conversation').append(article);
-  fillMessage(article, { text, ...rest });
-  scrollToEnd({ force: role === 'user' });
+  const add = () => {
+    byId('conversation').append(article);
+    fillMessage(article, { text, ...rest });
+  };
+  keepEndInSight(add, { force: role === 'user' });
   return article;
 }
 
@@ -43,8 +45,7 @@ export function displayError(error, { label, onClick } = {}) {
       article.remove();
       onClick();
     };
-    article.append(element('div', { className: 'message__actions' }, button(label, again)));
-    scrollToEnd();
+    keepEndInSight(() => article.append(element('div', { className: 'message__actions' }, button(label, again))));
   }
   return article;
 }
@@ -73,18 +74,20 @@ export function retireReplies() {
   for (const control of document.querySelectorAll('#conversation .question, #conversation .reply')) control.remove();
 }
 
-/** Keep the newest message in sight, unless the reader has scrolled away from it. */
-export function scrollToEnd({ force = false } = {}) {
+/** Change the page; the newest message stays in sight, unless the reader has scrolled away from it. */
+export function keepEndInSight(change, { force = false } = {}) {
   const log = byId('conversation');
   const distance = log.scrollHeight - log.scrollTop - log.clientHeight;
+  change();
   if (force || distance < 240) log.scrollTop = log.scrollHeight;
 }
 
 /** What appears below the conversation takes room from it. */
 function show(panel) {
   if (!panel.hidden) return;
-  panel.hidden = false;
-  scrollToEnd();
+  keepEndInSight(() => {
+    panel.hidden = false;
+  });
 }
 
 function setText(id, text) {

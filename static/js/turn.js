@@ -1,4 +1,4 @@
-import { displayError, displayMessage, fillMessage, scrollToEnd } from './chat-ui.js';
+import { displayError, displayMessage, fillMessage, keepEndInSight } from './chat-ui.js';
 
 /** One message of the user and what becomes of it, on the page. */
 export class Turn {
@@ -37,8 +37,8 @@ export class Turn {
       const { response, actions, sources, awaiting, job_id } = await promise;
       this.#text = null;
       this.#article.dataset.jobId = job_id;
-      fillMessage(this.#article, { text: response ?? '', actions, sources, awaiting, onReply });
-      scrollToEnd();
+      const content = { text: response ?? '', actions, sources, awaiting, onReply };
+      keepEndInSight(() => fillMessage(this.#article, content));
     } catch (error) {
       this.#text = null;
       this.#fail(error, remedy);
@@ -78,8 +78,7 @@ export class Turn {
     requestAnimationFrame(() => {
       this.#isDrawing = false;
       if (this.#text === null) return;
-      fillMessage(this.#article, { text: this.#text, busy: true });
-      scrollToEnd();
+      keepEndInSight(() => fillMessage(this.#article, { text: this.#text, busy: true }));
     });
   }
 }

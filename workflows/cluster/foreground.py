@@ -24,7 +24,7 @@ from django_q.worker import worker
 
 from workflows import keeper, lifecycle
 from workflows.cluster.fetch import HOST, STOP, Fetcher, Results, obey_signals, run_job
-from workflows.cluster.supervisor import REGISTER
+from workflows.cluster.supervisor import AFTERMATH, REGISTER
 from workflows.models import Cluster, Job, State
 
 logger = logging.getLogger(__name__)
@@ -101,12 +101,14 @@ class Presence(threading.Thread):
         super().__init__(name="presence", daemon=True)
         self.cluster_id = uuid.uuid4()
         self._leave = threading.Event()
+        self._away_at = -AFTERMATH
 
     def run(self) -> None:
         try:
             while not self._leave.is_set():
                 self._in_database(self.register)
-                self._in_database(lifecycle.reap)
+                if time.monotonic() - self._away_at > AFTERMATH:
+                    self._in_database(lifecycle.reap)
                 self._leave.wait(REGISTER)
             self._in_database(Cluster.objects.filter(pk=self.cluster_id).delete)
         finally:
@@ -125,6 +127,7 @@ class Presence(threading.Thread):
             action()
         except DatabaseError as error:
             logger.warning("The database is out of reach (%s).", error)
+            self._away_at = time.monotonic()
             connection.close()
 
 

@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 REAP = 1.0
 REGISTER = 2.0
 SCHEDULE = 30.0
+# Seconds after an outage of the database without a look at leases that ran out: many did meanwhile,
+# and workers that live shall renew theirs first.
+AFTERMATH = 5.0
 # Seconds that interrupted workers have to give their jobs back before they are killed.
 LAST_GRACE = 1.5
 # Seconds between two looks at the workers. A death is seen at once all the same.
@@ -61,6 +64,7 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         self.pid = os.getpid()
         self.cluster_id = uuid.uuid4()
         self.stops = 0
+        self._away_at = -AFTERMATH
         self._due = {"reap": 0.0, "register": 0.0, "schedule": time.monotonic() + SCHEDULE}
 
     def run(self) -> None:
@@ -115,7 +119,7 @@ class Supervisor(Sentinel):  # type: ignore[misc]
     def do_chores(self) -> None:
         """Do what is due: find lost leases, show that this cluster lives, run the schedules."""
         chores = {
-            "reap": (REAP, lifecycle.reap),
+            "reap": (REAP, self.reap),
             "register": (REGISTER, self.register),
             "schedule": (SCHEDULE, scheduler),
         }
@@ -123,6 +127,11 @@ class Supervisor(Sentinel):  # type: ignore[misc]
             if time.monotonic() >= self._due[name]:
                 self._due[name] = time.monotonic() + interval
                 self._in_database(chore)
+
+    def reap(self) -> None:
+        """Take back the jobs whose leases ran out."""
+        if time.monotonic() - self._away_at > AFTERMATH:
+            lifecycle.reap()
 
     def register(self) -> None:
         """Renew the row that says that this cluster lives."""
@@ -172,6 +181,7 @@ class Supervisor(Sentinel):  # type: ignore[misc]
             action(**kwargs)
         except DatabaseError as error:
             logger.warning("The database is out of reach (%s).", first_line(error))
+            self._away_at = time.monotonic()
             connections.close_all()
 
     def _on_stop(self, signum: int, frame: FrameType | None) -> None:

@@ -3,6 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from workflows import queues
 from workflows.console import table, whole_number
 from workflows.models import Job
 from workflows.runner import FAILED
@@ -19,8 +20,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         limit = options["limit"]
-        latest = Job.objects.failures().select_related("user").order_by("-finished_at")
-        jobs = list(latest[: limit + 1])
+        jobs = list(queues.failures().select_related("user")[: limit + 1])
         if options["json"]:
             failures = [dict(zip(KEYS, row(job), strict=True)) for job in jobs[:limit]]
             self.stdout.write(json.dumps(failures, indent=2))

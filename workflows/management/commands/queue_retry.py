@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from workflows import services
+from workflows import queues, services
 from workflows.exceptions import ChatflowError, JobNotFound
 from workflows.models import Job
 
@@ -30,8 +30,7 @@ class Command(BaseCommand):
 
 
 def failures() -> list[str]:
-    ids = Job.objects.failures().order_by("finished_at").values_list("public_id", flat=True)
-    return list(ids)
+    return list(queues.failures().reverse().values_list("public_id", flat=True))
 
 
 def find(public_id: str) -> Job:
