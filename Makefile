@@ -22,7 +22,7 @@ CHECKS := lint check test-js test-sqlite test-postgres test-acceptance
 $(CHECKS): export ENV_FILE := /dev/null
 $(CHECKS): export SECRET_KEY := only-for-the-checks
 
-.PHONY: help install install-dev install-system demo test $(CHECKS) format constraints clean
+.PHONY: help install install-dev install-system demo test $(CHECKS) bench format constraints clean
 
 help:  ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 18
@@ -78,6 +78,10 @@ test-postgres: install-dev install-system  ## The same on PostgreSQL
 
 test-acceptance: install-dev install-system  ## Real processes; chooses its databases itself
 	$(PY) -m pytest tests/acceptance $(ARGS)
+
+# A few minutes; ARGS='pickup listeners --listeners 10000' measures these alone.
+bench: install-dev install-system  ## Measure Chatflow beside its peers; fail where it misses a bar
+	$(PY) -m bench $(ARGS)
 
 format: install-dev  ## Let ruff put the code into shape
 	$(PY) -m ruff check --fix

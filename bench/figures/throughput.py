@@ -1,0 +1,79 @@
+"""No-op durable jobs a second: a full queue, drained by two workers."""
+
+import time
+from collections.abc import Callable
+
+import psycopg
+
+from bench.processes import Program
+from bench.site import python
+from bench.stage import ROUNDS, Stage
+from bench.table import Line, line, p50
+
+JOBS = 800
+PEER_TASKS = 300
+LARAVEL = 290.0
+
+WAITING_JOBS = "SELECT count(*) FROM workflows_job WHERE state IN ('queued', 'processing')"
+WAITING_TASKS = "SELECT count(*) FROM django_q_ormq"
+
+
+def measure(stage: Stage) -> list[Line]:
+    stock = {
+        "DATABASE_URL": stage.postgres.create_database("stock_q2"),
+        "DJANGO_SETTINGS_MODULE": "bench.peers.stock_q2.settings",
+        "PYTHONWARNINGS": "ignore",
+    }
+    python("-m", "django", "migrate", "--verbosity=0", environment=stock)
+    rates, stock_rates, sends = [], [], []
+    for _ in range(ROUNDS):
+        sends.append(JOBS / stage.on_postgres.inside("enqueue", JOBS))
+        rates.append(drain_chatflow(stage))
+        python("-m", "bench.peers.stock_q2.tasks", str(PEER_TASKS), environment=stock)
+        stock_rates.append(drain_stock(stock))
+    rate, stock_rate = p50(rates), p50(stock_rates)
+    figure = "no-op jobs, 2 workers, PostgreSQL"
+    return [
+        line(figure, rate, "/s", peer=stock_rate, peer_name="stock django-q2",
+             bar="≥ 4× peer", held=rate >= 4 * stock_rate),
+        line(figure, rate, "/s", peer=LARAVEL, peer_name="Laravel (not rerun)",
+             bar="≥ 290/s", held=rate >= LARAVEL),
+        line("jobs started by one process, PostgreSQL", p50(sends), "/s"),
+    ]  # fmt: skip
+
+
+def drain_chatflow(stage: Stage) -> float:
+    with stage.on_postgres.cluster() as cluster:
+        rate = drained_each_second(stage.on_postgres.database_url, WAITING_JOBS)
+        cluster.stop()
+    return rate
+
+
+def drain_stock(environment: dict[str, str]) -> float:
+    with Program("-m", "django", "qcluster", environment=environment, ready=lambda: True):
+        return drained_each_second(environment["DATABASE_URL"], WAITING_TASKS)
+
+
+def drained_each_second(database_url: str, waiting: str) -> float:
+    """Watch a queue until it's empty; return the rate from the first look at which it shrinks."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+
+        def look() -> int:
+            row = connection.execute(waiting.encode()).fetchone()
+            assert row is not None
+            return int(row[0])
+
+        full = look()
+        left, began = until(look, lambda count: count < full)
+        _, ended = until(look, lambda count: count == 0)
+    return left / (ended - began)
+
+
+def until(look: Callable[[], int], enough: Callable[[int], bool]) -> tuple[int, float]:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        count = look()
+        if enough(count):
+            return count, time.monotonic()
+        time.sleep(0.02)
+    raise TimeoutError("The queue wasn't drained.")

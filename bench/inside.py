@@ -1,0 +1,103 @@
+"""What runs with Django set up on the measured database: ``python -m bench.inside VERB …``."""
+
+import json
+import random
+import sys
+import time
+from typing import Any
+
+import django
+
+django.setup()
+
+from django.contrib.auth.models import User  # noqa: E402
+from django.db import connection, transaction  # noqa: E402
+from django.test import Client  # noqa: E402
+from django.test.utils import CaptureQueriesContext  # noqa: E402
+from knox.models import AuthToken  # noqa: E402
+
+from chatflow.auth import sign_link  # noqa: E402
+from workflows import services  # noqa: E402
+from workflows.models import Cluster, Job, Session  # noqa: E402
+
+
+def pickup(count: str) -> list[float]:
+    """Return the milliseconds from a send's commit to its workflow's first line, *count* times.
+
+    The clock starts just before COMMIT is sent. The cluster is idle each time.
+    """
+    user = User.objects.get()
+    delays = []
+    for number in range(int(count)):
+        time.sleep(random.uniform(0.02, 0.06))
+        with transaction.atomic():
+            key = f"pickup-{number % 10}"
+            job = services.start(user, "Now", session_key=key, workflow="bench_now").job
+            committing = time.monotonic_ns()
+        while not job.is_finished:
+            time.sleep(0.02)
+            job.refresh_from_db()
+        delays.append((int(job.response) - committing) / 1e6)
+    return delays
+
+
+def enqueue(count: str) -> float:
+    """Start *count* no-op jobs, each in a session of its own; return the seconds that it took."""
+    user = User.objects.get()
+    began = time.monotonic()
+    for _ in range(int(count)):
+        key = f"job-{random.getrandbits(64)}"
+        services.start(user, "Nothing", session_key=key, workflow="bench_noop")
+    return time.monotonic() - began
+
+
+def waiting_links(count: str) -> list[str]:
+    """Make *count* jobs that nobody runs; return the paths of their streams."""
+    user = User.objects.get()
+    names = [f"idle-{number}" for number in range(int(count))]
+    sessions = Session.objects.bulk_create(Session(user=user, key=name) for name in names)
+    jobs = Job.objects.bulk_create(
+        Job(user=user, session=session, workflow="bench_noop", text="", mode="async")
+        for session in sessions
+    )
+    return [f"/ai-demo/workflow/stream/{job.public_id}?token={sign_link(job)}" for job in jobs]
+
+
+def sync_send_queries() -> list[str]:
+    """Return what a sync send asks of the database: the first words of its queries, in order."""
+    _, token = AuthToken.objects.create(User.objects.get())
+    client = Client(headers={"Authorization": f"Bearer {token}", "Host": "localhost"})
+    body = {"message": "Hello", "session_id": "shape", "workflow": "bench_noop"}
+    for _ in range(2):
+        # The first one makes the session.
+        with CaptureQueriesContext(connection) as captured:
+            response = client.post("/ai-demo/chat/send", body, content_type="application/json")
+    assert response.status_code == 200, response.content
+    return [query["sql"].split()[0].strip(";").upper() for query in captured]
+
+
+def clusters() -> int:
+    return Cluster.objects.count()
+
+
+def forget_clusters() -> None:
+    Cluster.objects.all().delete()
+
+
+def main(verb: str, *arguments: str) -> None:
+    verbs: dict[str, Any] = {
+        function.__name__: function
+        for function in (
+            pickup,
+            enqueue,
+            waiting_links,
+            sync_send_queries,
+            clusters,
+            forget_clusters,
+        )
+    }
+    print(json.dumps(verbs[verb](*arguments)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,1 @@
+"""A Django project with django-q2 as it comes, but for the number of workers."""

@@ -1,0 +1,44 @@
+"""What all figures share: a PostgreSQL server, and Chatflow on it and on SQLite."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.site import Site
+from tests.servers import Postgres
+
+# Rounds of a measurement, taken in turns with its peers'.
+ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where the figures are measured.
+
+    Args:
+        postgres: the server.
+        on_postgres: Chatflow on it.
+        on_sqlite: Chatflow on SQLite.
+        peers_url: a database of that server, for the peers that need no more than tables.
+        listeners: how many idle listeners there are to be.
+    """
+
+    postgres: Postgres
+    on_postgres: Site
+    on_sqlite: Site
+    peers_url: str
+    listeners: int
+
+
+@contextmanager
+def stage(*, listeners: int) -> Iterator[Stage]:
+    with Postgres() as postgres, TemporaryDirectory(prefix="chatflow-bench-") as folder:
+        yield Stage(
+            postgres=postgres,
+            on_postgres=Site(postgres.create_database("chatflow")),
+            on_sqlite=Site(f"sqlite:///{Path(folder) / 'db.sqlite3'}"),
+            peers_url=postgres.create_database("peers"),
+            listeners=listeners,
+        )

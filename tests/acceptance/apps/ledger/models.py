@@ -1,0 +1,13 @@
+from django.db import models
+
+
+class Entry(models.Model):
+    """Says that a step of a job ran. Nothing is unique on purpose: what ran twice is here twice."""
+
+    job = models.CharField(max_length=41)
+    step = models.CharField(max_length=50)
+    attempt = models.PositiveIntegerField()
+    pid = models.PositiveIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.job} {self.step}"

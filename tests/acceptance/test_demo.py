@@ -1,0 +1,123 @@
+"""``make demo`` in a copy of the project."""
+
+import os
+import signal
+import socket
+import stat
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.acceptance.checkout import Checkout, Demo
+from tests.acceptance.processes import eventually, is_alive
+from tests.servers import HOST, free_port
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    return Checkout(tmp_path_factory.mktemp("checkout"))
+
+
+@pytest.fixture
+def demos() -> Iterator[list[Demo]]:
+    """Return a list; the demos in it are ended."""
+    started: list[Demo] = []
+    yield started
+    for demo in started:
+        for pid in demo.family():
+            if is_alive(pid):
+                demo.end()
+
+
+def test_it_works_from_nothing_until_ctrl_c(checkout: Checkout, demos: list[Demo]) -> None:
+    port = free_port()
+    demo = checkout.demo(PORT=str(port))
+    demos.append(demo)
+    ready = demo.wait_until_ready()
+    assert ready["url"] == f"http://127.0.0.1:{port}/ai-demo/chat/"
+    secret = checkout.folder / ".env"
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    with demo.client() as client:
+        # The token is good, and there is a cluster that works.
+        sent = client.post("/ai-demo/chat/send", json={"message": "Run a long demo with 1 step of 0 s", "async": True})
+        assert sent.status_code == 202
+        with client.stream("GET", sent.json()["stream_url"]) as stream:
+            assert '"status":"completed"' in [*stream.iter_lines()][-2]
+        assert client.get("/readyz").status_code == 200
+    with httpx.Client(base_url=demo.url, trust_env=False) as client:
+        page = client.get("/accounts/login/")
+        form = {"username": ready["user"], "password": ready["password"], "next": "/ai-demo/chat/"}
+        form["csrfmiddlewaretoken"] = client.cookies["csrftoken"]
+        answer = client.post("/accounts/login/", data=form)
+        assert page.status_code == 200
+        assert (answer.status_code, answer.headers["Location"]) == (302, "/ai-demo/chat/")
+        assert client.get("/ai-demo/chat/").status_code == 200
+        assert client.get("/static/js/chat-page.js").status_code == 200
+    # make, bin/demo, the web server, the cluster and its workers.
+    assert len(demo.family()) >= 6
+    assert demo.stop() == []
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(demo.url, trust_env=False)
+    # A second start keeps the key, and says nothing of a new one.
+    key = secret.read_text()
+    again = checkout.demo(PORT=str(port))
+    demos.append(again)
+    again.wait_until_ready()
+    assert secret.read_text() == key
+    assert "Wrote a new SECRET_KEY" not in again.log()
+    assert again.stop() == []
+
+
+def test_host_and_port_come_from_env_too(checkout: Checkout, demos: list[Demo]) -> None:
+    port = free_port()
+    (checkout.folder / "other.env").write_text(
+        f"HOST=localhost  # this machine\nPORT={port}  # a free one\n"
+    )
+    demo = checkout.demo(ENV_FILE=str(checkout.folder / "other.env"))
+    demos.append(demo)
+    ready = demo.wait_until_ready()
+    assert ready["url"] == f"http://localhost:{port}/ai-demo/chat/"
+    with demo.client() as client:
+        assert client.get("/ai-demo/workflow/jobs").status_code == 200
+    assert demo.stop() == []
+
+
+def test_a_taken_port_is_refused(checkout: Checkout, demos: list[Demo]) -> None:
+    with closing(socket.create_server((HOST, 0))) as server:
+        port = server.getsockname()[1]
+        demo = checkout.demo(PORT=str(port))
+        demos.append(demo)
+        assert demo.wait() != 0
+    assert f"bin/demo: port {port} on {HOST} is in use; choose another one" in demo.log()
+    assert "Traceback" not in demo.log()
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http", "80 81"])
+def test_a_wrong_port_is_refused(checkout: Checkout, demos: list[Demo], port: str) -> None:
+    demo = checkout.demo(PORT=port)
+    demos.append(demo)
+    assert demo.wait() != 0
+    assert "PORT must be a number" in demo.log()
+
+
+def test_nothing_is_left_when_a_part_dies(checkout: Checkout, demos: list[Demo]) -> None:
+    demo = checkout.demo(PORT=str(free_port()))
+    demos.append(demo)
+    demo.wait_until_ready()
+    family = demo.family()
+    [cluster] = [pid for pid in family if b"qcluster" in cmdline(pid) and pid_is_leader(pid)]
+    os.kill(cluster, signal.SIGKILL)
+    assert demo.wait() != 0
+    assert "the cluster ended by itself" in demo.log()
+    eventually(lambda: not any(map(is_alive, family)))
+
+
+def cmdline(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def pid_is_leader(pid: int) -> bool:
+    return os.getpgid(pid) == pid

@@ -1,0 +1,365 @@
+"""The pages in a real browser, at phone and desktop width."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.acceptance.browser import DESKTOP, PHONE, Watch, new_context, sign_in
+from tests.acceptance.processes import Site, eventually
+from tests.acceptance.talk import talk, up_to_the_last_question
+
+expect.set_options(timeout=30_000)
+
+# What makes a phone a phone to the page.
+SCREENS = {
+    "desktop": {"viewport": DESKTOP},
+    "phone": {"viewport": PHONE, "is_mobile": True, "has_touch": True, "device_scale_factor": 2},
+}
+
+
+class Chat:
+    """The chat page, as a person uses it."""
+
+    def __init__(self, page: Page, watch: Watch, pictures: Any) -> None:
+        self.page = page
+        self.watch = watch
+        self._pictures = pictures
+
+    def say(self, text: str) -> None:
+        self.page.get_by_label("Message").fill(text)
+        self.page.get_by_role("button", name="Send").click()
+
+    def pick(self, label: str) -> None:
+        self.page.locator(".question").get_by_role("button", name=label, exact=True).click()
+
+    def expect_last(self, text: str | re.Pattern[str]) -> None:
+        expect(self.page.locator("#conversation .message:visible").last).to_contain_text(text)
+
+    def expect_idle(self) -> None:
+        expect(self.page.locator("#composer")).to_have_attribute("data-running", "false")
+        expect(self.page.locator("#progress")).to_be_hidden()
+
+    def turn(self, act: Callable[[], None]) -> None:
+        """Do what starts a turn, and wait for the turn's end."""
+        count = len(self.messages()) + 2
+        act()
+        eventually(lambda: len(self.messages()) >= count)
+        self.expect_idle()
+
+    def messages(self) -> list[str]:
+        return self.page.locator("#conversation .message:visible .message__text").all_inner_texts()
+
+    def picture(self, name: str) -> None:
+        self.page.screenshot(path=self._pictures / f"{name}.png")
+
+    def shows_the_end(self) -> bool:
+        """Whether the newest message, with its buttons, is in sight."""
+        last = self.page.locator("#conversation .message:visible").last
+        bottom: bool = last.evaluate(
+            """(message) => message.getBoundingClientRect().bottom
+                <= document.getElementById('conversation').getBoundingClientRect().bottom"""
+        )
+        return bottom
+
+    def fits(self) -> bool:
+        """Whether nothing reaches out of the screen sideways."""
+        width: bool = self.page.evaluate(
+            "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+        )
+        return width
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return tmp_path_factory.mktemp("pictures")
+
+
+@pytest.fixture(params=list(SCREENS))
+def screen(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def chat(browser: Browser, site: Site, pictures: Any, kind: str) -> Iterator[Chat]:
+    yield from open_chat(browser, site, pictures, kind, "desktop")
+
+
+@pytest.fixture
+def chat_on(browser: Browser, site: Site, pictures: Any, kind: str, screen: str) -> Iterator[Chat]:
+    """Return the chat page on each screen."""
+    yield from open_chat(browser, site, pictures, kind, screen)
+
+
+def open_chat(
+    browser: Browser, site: Site, pictures: Any, kind: str, screen: str
+) -> Iterator[Chat]:
+    folder = pictures / f"{screen}-{kind}"
+    folder.mkdir(exist_ok=True)
+    with new_context(browser, **SCREENS[screen]) as context:
+        watch = Watch(context)
+        page = context.new_page()
+        page.goto(f"{site.url}/ai-demo/chat/")
+        page.screenshot(path=folder / "0-sign-in.png")
+        sign_in(page, site, "alice")
+        chat = Chat(page, watch, folder)
+        yield chat
+        assert watch.complaints == []
+        assert watch.hosts() == {site.url.removeprefix("http://")}
+
+
+def test_an_invoice_is_made_in_a_conversation(chat_on: Chat, site: Site, screen: str) -> None:
+    chat, page = chat_on, chat_on.page
+    customer = f"Page {screen}"
+    expect(page.locator("#welcome")).to_be_visible()
+    chat.picture("1-welcome")
+    assert chat.fits()
+    page.get_by_role("button", name="create invoice", exact=True).click()
+    chat.expect_last("Which customer is the invoice for?")
+    chat.expect_idle()
+    chat.say(customer)
+    chat.expect_last(f"I don't know a customer called “{customer}”")
+    chat.picture("2-question")
+    chat.pick("Yes")
+    chat.expect_last("What is the email address")
+    chat.say("not an address")
+    chat.expect_last("is not a valid email address")
+    chat.say("page@example.com")
+    chat.expect_last("phone number")
+    chat.pick("Skip")
+    chat.expect_last("billing address")
+    chat.pick("Skip")
+    chat.expect_last("What should be on the invoice?")
+    # The desktop's customer and laptops are known on the phone.
+    chat.turn(lambda: chat.say("3 laptops at 1200"))
+    while "Shall I create this invoice?" not in chat.messages()[-1]:
+        chat.turn(lambda: chat.pick("Yes"))
+    chat.say("change the quantity to 2")
+    chat.expect_last("2,400")
+    chat.expect_idle()
+    assert chat.shows_the_end()
+    chat.picture("3-summary")
+    assert chat.fits()
+    # The worker stands in the middle of the last step.
+    site.close_gate("invoice")
+    visits = site.visits("invoice")
+    chat.pick("Yes")
+    site.wait_at_gate("invoice", visits + 1)
+    expect(page.locator("#progress")).to_be_visible()
+    site.open_gate("invoice")
+    chat.expect_last(re.compile(r"Invoice \S+ for Page \w+ over .*2,400.* is ready\."))
+    chat.expect_idle()
+    chat.picture("4-ready")
+    link = page.get_by_role("link", name="Open invoice")
+    url = str(page.evaluate("(a) => a.href", link.element_handle()))
+    page.goto(url)
+    expect(page.get_by_text(customer).first).to_be_visible()
+    expect(page.get_by_text("2,400").first).to_be_visible()
+    chat.picture("5-invoice")
+    assert chat.fits()
+    assert page.locator(".invoice__table").evaluate("(box) => box.scrollWidth <= box.clientWidth")
+    page.goto(f"{site.url}/invoices/")
+    expect(page.get_by_text(customer).first).to_be_visible()
+    chat.picture("6-invoices")
+    assert chat.fits()
+
+
+def test_bob_cannot_open_the_invoice_of_alice(browser: Browser, site: Site) -> None:
+    up_to_the_last_question(site, "alice", "Secret Ltd")
+    ready = talk(site, "alice", "Secret Ltd", "yes")
+    url = site.url + next(a["url"] for a in ready["actions"] if a["type"] == "link")
+    with new_context(browser) as context:
+        page = context.new_page()
+        answer = page.goto(url)
+        assert answer is not None
+        assert "/accounts/login/" in page.url
+        sign_in(page, site, "bob")
+        answer = page.goto(url)
+        assert answer is not None
+        assert answer.status == 404
+        assert "Secret" not in page.content()
+        page.goto(f"{site.url}/invoices/")
+        assert "Secret" not in page.content()
+
+
+def test_the_progress_is_shown_and_a_reload_resumes(chat_on: Chat, site: Site) -> None:
+    chat, page = chat_on, chat_on.page
+    chat.say("hello")
+    chat.expect_last("offline")
+    chat.expect_idle()
+    gate = f"reload{site.value('SELECT count(*) FROM workflows_job')}"
+    site.close_gate(f"{gate}-3")
+    page.get_by_label("Run").select_option("background")
+    chat.say(f"gated {gate}")
+    bar = page.locator("#progress-bar")
+    expect(page.locator("#progress-message")).to_have_text("Processing step 3 of 4...")
+    expect(page.locator("#progress-step")).to_have_text("Step 3")
+    expect(page.locator("#progress-percent")).to_have_text("50 %")
+    assert bar.get_attribute("value") == "50"
+    chat.expect_last("1 2")
+    before = chat.messages()
+    chat.picture("7-progress")
+    assert chat.fits()
+    for _ in range(2):
+        page.reload()
+        expect(page.locator("#progress-message")).to_have_text("Processing step 3 of 4...")
+        chat.expect_last("1 2")
+        assert chat.messages() == before
+    site.open_gate(f"{gate}-3")
+    chat.expect_last("All four.")
+    chat.expect_idle()
+    after = [*before[:-1], "All four."]
+    assert chat.messages() == after
+    page.reload()
+    expect(page.locator("#conversation .message:visible")).to_have_count(len(after))
+    assert chat.messages() == after
+
+
+def test_words_appear_as_they_are_written(chat: Chat, site: Site) -> None:
+    site.close_gate("words")
+    chat.page.get_by_label("Run").select_option("background")
+    chat.say("speaker words")
+    chat.expect_last(re.compile(r"^before\s*$"))
+    site.open_gate("words")
+    chat.expect_last("before after")
+
+
+def test_cancel_stops_the_work(chat_on: Chat, site: Site, screen: str) -> None:
+    chat, page = chat_on, chat_on.page
+    chat.say("Run a long demo with 50 steps of 1 second")
+    expect(page.locator("#progress-message")).to_contain_text("of 50")
+    page.get_by_role("button", name="Cancel").click()
+    chat.expect_last("cancelled")
+    chat.expect_idle()
+    chat.picture("8-cancelled")
+    [(state,)] = site.query("SELECT state FROM workflows_job ORDER BY id DESC LIMIT 1")
+    assert state == "cancelled"
+    # The conversation goes on.
+    chat.say("gated after")
+    chat.expect_last("All four.")
+    page.reload()
+    chat.expect_last("All four.")
+
+
+def test_a_failure_is_shown(chat_on: Chat) -> None:
+    chat_on.say("failing")
+    expect(chat_on.page.get_by_role("alert")).to_contain_text("The workflow failed.")
+    chat_on.expect_idle()
+    chat_on.picture("9-failed")
+    # The server's answers are what they should be; to the console a 500 is an error all the same.
+    chat_on.watch.complaints.clear()
+
+
+def test_a_conversation_outlives_the_web_server(
+    browser: Browser, own_site: Site, kind: str
+) -> None:
+    site = own_site
+    web = site.start_web()
+    site.start_cluster()
+    with new_context(browser) as context:
+        page = context.new_page()
+        sign_in(page, site, "alice")
+        site.close_gate("outlive-2")
+        page.get_by_label("Run").select_option("background")
+        page.get_by_label("Message").fill("gated outlive")
+        page.get_by_role("button", name="Send").click()
+        expect(page.locator("#progress-message")).to_have_text("Processing step 2 of 4...")
+        web.kill()
+        site.open_gate("outlive-2")
+        eventually(lambda: site.value("SELECT state FROM workflows_job") == "completed")
+        site.start_web(port=int(web.url.rpartition(":")[2]))
+        # The page comes back by itself, or offers to if the server was away for long.
+        last = page.locator("#conversation .message:visible").last
+        reconnect = page.get_by_role("button", name="Reconnect")
+        expect(last.filter(has_text="All four.").or_(reconnect)).to_be_visible()
+        if reconnect.is_visible():
+            reconnect.click()
+        expect(last).to_have_text("All four.")
+
+
+def test_the_sidebar_starts_and_opens(chat_on: Chat, site: Site, screen: str) -> None:
+    chat, page = chat_on, chat_on.page
+    if screen == "phone":
+        page.get_by_role("button", name="Menu").tap()
+        expect(page.locator("#sidebar")).to_be_visible()
+        chat.picture("10-menu")
+    page.locator("[data-workflow=gated]").click()
+    chat.expect_last("All four.")
+    session = page.locator("#chat").get_attribute("data-session")
+    if screen == "phone":
+        page.get_by_role("button", name="Menu").tap()
+    page.get_by_role("button", name="New conversation").click()
+    expect(page.locator("#welcome")).to_be_visible()
+    if screen == "phone":
+        page.get_by_role("button", name="Menu").tap()
+    page.locator("#recent button").first.click()
+    expect(page.locator("#chat")).to_have_attribute("data-session", session or "")
+    chat.expect_last("All four.")
+    chat.picture("11-recent")
+
+
+def test_the_example_page_works(chat_on: Chat, site: Site) -> None:
+    chat, page = chat_on, chat_on.page
+    page.goto(f"{site.url}/ai-demo/chat/example/")
+    chat.picture("12-example")
+    assert chat.fits()
+    log = page.locator("#conversation")
+    message = page.get_by_label("Message")
+
+    def press(name: str) -> None:
+        page.get_by_role("button", name=name, exact=True).click()
+
+    def expect_count(text: str, count: int) -> None:
+        expect(log.get_by_text(text, exact=True)).to_have_count(count)
+
+    message.fill("gated example")
+    press("Send in the background")
+    expect_count("All four.", 1)
+    press("Send directly")
+    expect_count("All four.", 2)
+    press("Send smart")
+    expect_count("The server decides.", 1)
+    expect_count("All four.", 3)
+    jobs = site.value("SELECT count(*) FROM workflows_job")
+    press("Send twice, once only")
+    expect_count("All four.", 5)
+    assert site.value("SELECT count(*) FROM workflows_job") == jobs + 1
+    gate = f"example{jobs}"
+    site.close_gate(f"{gate}-2")
+    message.fill(f"gated {gate}")
+    press("Send in the background")
+    expect(page.locator("#progress-message")).to_have_text("Processing step 2 of 4...")
+    press("Disconnect")
+    expect(log.get_by_text("Disconnected")).to_be_visible()
+    press("Resume")
+    expect(page.locator("#progress-message")).to_have_text("Processing step 2 of 4...")
+    press("Cancel")
+    expect(log.get_by_role("alert").last).to_have_text("The request was cancelled. (cancelled)")
+    press("History")
+    expect_count("gated example", 4)
+    chat.picture("13-example")
+    # With a token instead of the session.
+    page.context.clear_cookies()
+    page.get_by_label("Bearer token").fill(site.token("bob"))
+    message.fill("gated token")
+    press("Send in the background")
+    expect_count("All four.", 10)
+
+
+def test_the_invoice_pages_of_a_signed_out_reader(chat: Chat, site: Site) -> None:
+    chat.page.get_by_role("button", name="Sign out").click()
+    chat.page.wait_for_url(f"{site.url}/accounts/login/**")
+    chat.page.goto(f"{site.url}/ai-demo/chat/")
+    expect(chat.page.get_by_label("Password")).to_be_visible()
+
+
+def test_a_wrong_password_is_refused(browser: Browser, site: Site) -> None:
+    with new_context(browser) as context:
+        page = context.new_page()
+        page.goto(f"{site.url}/accounts/login/")
+        page.get_by_label("Username").fill("alice")
+        page.get_by_label("Password").fill("bob")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("alert")).to_be_visible()

@@ -1,0 +1,30 @@
+"""Database connections of other threads, which must not outlive the test that made them."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+from django.db import connections
+
+from workflows import streams
+
+
+def close_connections(executor: ThreadPoolExecutor, threads: int) -> None:
+    """Close the connections of all *threads* of the executor."""
+    # At the barrier each thread waits for the others, so that none does the work of two.
+    barrier = Barrier(threads)
+    for done in [executor.submit(_close, barrier) for _ in range(threads)]:
+        done.result(10)
+
+
+def _close(barrier: Barrier) -> None:
+    connections.close_all()
+    barrier.wait(10)
+
+
+async def close_streams() -> None:
+    """Stop what the streams of a test's event loop have started."""
+    readers = streams.listeners._readers
+    if streams.listeners.loop is not None and readers is not None:
+        await asyncio.to_thread(close_connections, readers, streams.READERS)
+    await streams.close_streams()

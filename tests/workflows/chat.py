@@ -1,0 +1,146 @@
+"""A conversation whose jobs run in the test's own thread, as a worker would run them."""
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import connection
+
+from workflows import lifecycle, runner, services
+from workflows.context import Context
+from workflows.exceptions import AttemptLost
+from workflows.models import Event, Job, State
+from workflows.registry import workflow
+
+HOST, PID = "here", os.getpid()
+# Seconds after which a test that waits has failed. A net, not a measure.
+NET = 30.0
+
+
+class Chat:
+    """What one user says in one session, and what comes of it."""
+
+    def __init__(self, user: User, key: str = "s") -> None:
+        self.user = user
+        self.key = key
+
+    def send(self, text: str = "go", **options: Any) -> Job:
+        """Store a message; nobody works on it yet."""
+        return services.start(self.user, text, session_key=self.key, **options).job
+
+    def say(self, text: str = "go", **options: Any) -> Job:
+        """Send a message and run its job, and whatever else waits."""
+        job = self.send(text, **options)
+        run_waiting()
+        job.refresh_from_db()
+        return job
+
+    def begin(self, function: Callable[[Context], Any], text: str = "go", **options: Any) -> Job:
+        """Register *function* as the workflow ``w``, and say *text* to it."""
+        workflow("w", **options)(function)
+        return self.say(text, workflow="w")
+
+
+def claim() -> Job | None:
+    return lifecycle.claim((), HOST, PID)
+
+
+def claimed() -> Job:
+    """Claim the next job; there must be one."""
+    job = claim()
+    assert job is not None
+    return job
+
+
+def run_waiting() -> None:
+    """Run what can be run now, one attempt of each job after the other."""
+    while (job := claim()) is not None:
+        runner.run(job, interruptible=False)
+
+
+def lose_worker() -> None:
+    """Take back what this process had claimed, as if it had died."""
+    lifecycle.reap(host=HOST, pid=PID)
+
+
+def resume(job: Job) -> Job:
+    """Let a job's worker die where it stands, and have it run again."""
+    assert Job.objects.get(pk=job.pk).state == State.PROCESSING
+    lose_worker()
+    run_waiting()
+    job.refresh_from_db()
+    return job
+
+
+class Crashes:
+    """A worker that dies once at each place where it is told to.
+
+    A lost lease is as near to a kill as a test comes: the attempt writes nothing more.
+    """
+
+    def __init__(self, *places: str) -> None:
+        self.places = list(places)
+
+    def at(self, place: str) -> None:
+        if place in self.places:
+            self.places.remove(place)
+            raise AttemptLost
+
+
+def events(job: Job) -> list[Event]:
+    return list(job.events.order_by("seq"))
+
+
+def types(job: Job) -> list[str]:
+    return [event.type for event in events(job)]
+
+
+def streamed(job: Job) -> str:
+    """Return the words that a client of the job's stream sees in the end."""
+    text = ""
+    for event in events(job):
+        if event.type == Event.Type.DELTA:
+            text += event.data["delta"]
+        elif event.type == Event.Type.RESTARTED:
+            text = text[: event.data["text_length"]]
+    return text
+
+
+def assert_log_is_sound(job: Job) -> None:
+    """Check what holds for every log: gapless, never backwards, one end, and nothing after it."""
+    log = events(job)
+    job.refresh_from_db()
+    assert [event.seq for event in log] == list(range(1, len(log) + 1))
+    assert job.last_seq == len(log)
+    assert [event.progress for event in log] == sorted(event.progress for event in log)
+    assert [event.seq for event in log if event.is_terminal] == (
+        [len(log)] if job.is_finished else []
+    )
+
+
+def at_once(count: int, function: Callable[[int], Any]) -> list[Any]:
+    """Return what *function*, called in so many threads at once, returned or raised in each.
+
+    Each thread has a database connection of its own, and closes it.
+    """
+    start = threading.Barrier(count)
+    results: list[Any] = [None] * count
+
+    def run(number: int) -> None:
+        try:
+            start.wait(NET)
+            results[number] = function(number)
+        except BaseException as error:
+            results[number] = error
+        finally:
+            connection.close()
+
+    started = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in started:
+        thread.start()
+    for thread in started:
+        thread.join(NET)
+        assert not thread.is_alive(), "A thread hangs."
+    return results

@@ -1,0 +1,346 @@
+"""What an operator sees and may do in the admin."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.contrib.messages import get_messages
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from tests.workflows.chat import Chat, claimed
+from workflows import Context, WorkflowError, admin, services, workflow
+from workflows.models import Cluster, Event, Job, State
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
+
+JOBS = "/admin/workflows/job/"
+READ_ONLY = ["job", "session", "cluster"]
+
+
+@pytest.fixture(autouse=True)
+def _workflows() -> None:
+    @workflow("echo")
+    def echo(ctx: Context) -> str:
+        return ctx.step("Listening", str, ctx.message)
+
+    @workflow("fail")
+    def fail(ctx: Context) -> str:
+        raise WorkflowError("The printer is on fire.", code="fire")
+
+    @workflow("crash")
+    def crash(ctx: Context) -> str:
+        raise RuntimeError("<script>alert(1)</script>")
+
+    @workflow("ask")
+    def ask(ctx: Context) -> str:
+        return f"Hello {ctx.ask('What is your name?')}."
+
+
+@pytest.fixture
+def staff(db: None) -> Callable[..., Client]:
+    """Return what signs in a member of staff with permissions such as ``view_job``."""
+
+    def sign_in(*codenames: str) -> Client:
+        user = User.objects.create(username=f"staff-{uuid4().hex[:8]}", is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def boss(db: None) -> Client:
+    client = Client()
+    client.force_login(User.objects.create(username="boss", is_staff=True, is_superuser=True))
+    return client
+
+
+def page(client: Client, url: str, **query: str) -> str:
+    response = client.get(url, query)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def act(client: Client, action: str, *jobs: Job, **more: str) -> list[str]:
+    """Run an action on *jobs*; return what the operator is told."""
+    data = {"action": action, "_selected_action": [str(job.pk) for job in jobs], **more}
+    response = client.post(JOBS, data)
+    assert response.status_code in (200, 302)
+    return [str(message) for message in get_messages(response.wsgi_request)]
+
+
+def url_of(job: Job) -> str:
+    return reverse("admin:workflows_job_change", args=(job.pk,))
+
+
+def shown(client: Client, **query: str) -> list[str]:
+    """Return the public ids that the list of jobs shows."""
+    response = client.get(JOBS, query)
+    assert response.status_code == 200
+    return [job.public_id for job in response.context["cl"].result_list]
+
+
+def test_it_works(boss: Client, chat: Chat) -> None:
+    job = chat.say(workflow="echo")
+    text = page(boss, JOBS)
+    assert job.public_id in text
+    for word in ("alice", "echo", "Completed", "100 %"):
+        assert word in text
+
+
+def test_nothing_is_counted_or_sorted_in_whole(
+    boss: Client, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin, "COUNTED", 2)
+    for _ in range(3):
+        chat.say(workflow="echo")
+    monkeypatch.setattr(admin.JobAdmin, "list_per_page", 1)
+    with CaptureQueriesContext(connection) as queries:
+        response = boss.get(JOBS)
+    assert response.context["cl"].result_count == 2
+    asked = [query["sql"] for query in queries if "workflows_job" in query["sql"]]
+    assert all("LIMIT" in sql for sql in asked)
+    assert not any("DISTINCT" in sql for sql in asked)
+
+
+def test_more_rows_take_no_more_queries(boss: Client, chat: Chat, bob: User) -> None:
+    job = chat.say(workflow="echo")
+    session = reverse("admin:workflows_session_change", args=(job.session_id,))
+    urls = (JOBS, "/admin/workflows/session/", url_of(job), session)
+
+    def count() -> list[int]:
+        counts = []
+        for url in urls:
+            # The first time some of Django's own caches are filled.
+            page(boss, url)
+            with CaptureQueriesContext(connection) as queries:
+                page(boss, url)
+            counts.append(len(queries))
+        return counts
+
+    first = count()
+    for number in range(20):
+        Event.objects.create(job=job, seq=100 + number, type="delta", progress=1, attempt=1)
+        chat.say(workflow="echo")
+        Chat(bob, f"s{number}").say(workflow="ask")
+    assert count() == first
+
+
+def test_filters(boss: Client, chat: Chat) -> None:
+    done, failed = chat.say(workflow="echo"), chat.say(workflow="fail")
+    forgotten = chat.say(workflow="fail")
+    Job.objects.filter(pk=forgotten.pk).update(forgotten=True)
+    assert shown(boss, state__exact="completed") == [done.public_id]
+    assert shown(boss, workflow="fail") == [forgotten.public_id, failed.public_id]
+    assert shown(boss, queue="default", workflow="echo") == [done.public_id]
+    assert shown(boss, queue="other") == []
+    assert shown(boss, failures="1") == [failed.public_id]
+
+
+def test_search(boss: Client, chat: Chat, bob: User) -> None:
+    mine = chat.say("buy milk", workflow="echo")
+    other = Chat(bob, "the-session").say("sell 100% of it", workflow="echo")
+    assert shown(boss, q=mine.public_id) == [mine.public_id]
+    assert shown(boss, q=mine.public_id[:30]) == [mine.public_id]
+    assert shown(boss, q="bob") == [other.public_id]
+    assert shown(boss, q="the-session") == [other.public_id]
+    assert shown(boss, q=" Milk ") == [mine.public_id]
+    assert shown(boss, q="100%") == [other.public_id]
+    assert shown(boss, q="nothing") == []
+    assert len(shown(boss, q=" ")) == 2
+
+
+def test_search_looks_into_the_text_of_the_latest_jobs_only(
+    boss: Client, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin, "SEARCHED", 1)
+    old, new = chat.say("buy milk", workflow="echo"), chat.say("more milk", workflow="echo")
+    assert shown(boss, q="milk") == [new.public_id]
+    assert shown(boss, q=old.public_id) == [old.public_id]
+
+
+def test_a_job_s_page_shows_its_steps_and_events_in_order(boss: Client, chat: Chat) -> None:
+    job = chat.say("hello there", workflow="echo")
+    response = boss.get(url_of(job))
+    steps, events = (inline.formset for inline in response.context["inline_admin_formsets"])
+    assert [form.instance.name for form in steps] == ["Listening"]
+    assert [form.instance.seq for form in events] == list(range(1, job.last_seq + 1))
+    text = response.content.decode()
+    assert "hello there" in text
+    assert 'name="_save"' not in text
+    assert "<textarea" not in text
+
+
+def test_a_long_log_is_cut_to_its_latest_events(
+    boss: Client, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin, "LATEST", 2)
+    job = chat.say(workflow="echo")
+    _, events = (
+        inline.formset for inline in boss.get(url_of(job)).context["inline_admin_formsets"]
+    )
+    assert [form.instance.seq for form in events] == [job.last_seq - 1, job.last_seq]
+
+
+def test_a_traceback_is_folded_and_escaped(boss: Client, chat: Chat) -> None:
+    text = page(boss, url_of(chat.say(workflow="crash")))
+    summary = "<details><summary>RuntimeError: &lt;script&gt;alert(1)&lt;/script&gt;</summary><pre>"
+    assert summary in text
+    assert "<script>alert(1)" not in text
+
+
+def test_a_job_s_page_links_to_its_relations(boss: Client, chat: Chat) -> None:
+    failed = chat.say(workflow="fail")
+    new = services.retry(failed)
+    assert f'href="{url_of(failed)}"' in page(boss, url_of(new))
+    assert f'href="{url_of(new)}"' in page(boss, url_of(failed))
+
+
+def test_a_session_s_page_shows_its_messages(boss: Client, chat: Chat) -> None:
+    chat.say("my words", workflow="ask")
+    job = chat.say("Ann")
+    text = page(boss, reverse("admin:workflows_session_change", args=(job.session_id,)))
+    for words in ("my words", "What is your name?", "Ann", "Hello Ann."):
+        assert words in text
+
+
+def test_sessions_are_found_by_key_and_by_user(boss: Client, chat: Chat, bob: User) -> None:
+    chat.send(workflow="echo")
+    Chat(bob, "the-session").send(workflow="echo")
+    for words in ("the-sess", "bob"):
+        response = boss.get("/admin/workflows/session/", {"q": words})
+        assert [session.key for session in response.context["cl"].result_list] == ["the-session"]
+
+
+def test_a_cluster_is_alive_or_not(boss: Client) -> None:
+    for pid, seen_at in ((1, timezone.now()), (2, timezone.now() - timedelta(minutes=1))):
+        Cluster.objects.create(host="here", pid=pid, workers=2, seen_at=seen_at)
+    text = page(boss, "/admin/workflows/cluster/")
+    assert text.count("icon-yes") == text.count("icon-no") == 1
+
+
+@pytest.mark.parametrize("model", READ_ONLY)
+def test_nobody_adds_changes_or_deletes(boss: Client, chat: Chat, model: str) -> None:
+    job = chat.say(workflow="echo")
+    cluster = Cluster.objects.create(seen_at=timezone.now(), host="here", pid=1, workers=1)
+    pk = {"job": job.pk, "session": job.session_id, "cluster": cluster.pk}[model]
+    row = f"/admin/workflows/{model}/{pk}"
+    assert page(boss, f"{row}/change/")
+    assert boss.get(f"/admin/workflows/{model}/add/").status_code == 403
+    assert boss.post(f"{row}/change/", {"host": "x", "key": "x", "text": "x"}).status_code == 403
+    assert boss.post(f"{row}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_the_view_permission_is_honoured(staff: Callable[..., Client], chat: Chat) -> None:
+    job = chat.say(workflow="echo")
+    assert staff().get(JOBS).status_code == 403
+    assert staff().get(url_of(job)).status_code == 403
+    viewer = staff("view_job")
+    assert job.public_id in page(viewer, JOBS)
+    assert viewer.get("/admin/workflows/session/").status_code == 403
+    # Steps and events have permissions of their own.
+    assert not viewer.get(url_of(job)).context["inline_admin_formsets"]
+
+
+def test_cancel(boss: Client, chat: Chat, bob: User) -> None:
+    asked = Chat(bob, "asked").say(workflow="ask")
+    done = Chat(bob, "done").say(workflow="echo")
+    running = chat.send(workflow="echo")
+    claimed()
+    waiting = chat.send(workflow="echo")
+    assert act(boss, "cancel", running, waiting, asked, done) == [
+        "1 job: Had ended already; an open question is closed.",
+        "1 job: Had ended already.",
+        "1 job: Told to stop.",
+        "1 job: Cancelled.",
+    ]
+    waiting.refresh_from_db()
+    running.refresh_from_db()
+    assert waiting.state == State.CANCELLED
+    assert running.cancel_code == "cancelled"
+    asked.session.refresh_from_db()
+    assert asked.session.open_job is None
+
+
+def test_retry(boss: Client, chat: Chat) -> None:
+    failed, done = chat.say(workflow="fail"), chat.say(workflow="echo")
+    told = act(boss, "retry", failed, done)
+    new = Job.objects.get(retry_of=failed)
+    assert told == [
+        f'1 job queued again: <a href="{url_of(new)}">{new}</a>',
+        "1 job: Only a job that failed, timed out or was cancelled can be retried.",
+    ]
+    assert f"Retried as {new}." in page(boss, url_of(failed).replace("change", "history"))
+
+
+def test_retry_of_a_unique_job_that_is_queued_already(boss: Client, chat: Chat) -> None:
+    @workflow("unique", unique_key=lambda user, text: "key")
+    def unique(ctx: Context) -> str:
+        raise WorkflowError
+
+    failed = chat.say(workflow="unique")
+    chat.send(workflow="unique")
+    assert act(boss, "retry", failed) == ["1 job: The same work is already queued or running."]
+
+
+def test_forget(boss: Client, chat: Chat) -> None:
+    failed, done = chat.say(workflow="fail"), chat.say(workflow="echo")
+    assert act(boss, "forget", failed, done) == [
+        "1 job: Taken off the list of failures.",
+        "1 job: Not on the list of failures.",
+    ]
+    assert not Job.objects.failures().exists()
+
+
+def test_too_many_jobs_for_one_request(
+    boss: Client, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin, "MOST_SELECTED", 1)
+    jobs = [chat.send(workflow="echo") for _ in range(2)]
+    (told,) = act(boss, "cancel", *jobs)
+    assert told.startswith("Select at most 1 jobs")
+    assert Job.objects.active().count() == 2
+
+
+@pytest.mark.parametrize("action", ["cancel", "retry", "forget", "delete_selected"])
+def test_actions_want_the_change_permission(
+    staff: Callable[..., Client], chat: Chat, action: str
+) -> None:
+    failed, waiting = chat.say(workflow="fail"), chat.send(workflow="echo")
+    viewer = staff("view_job", "delete_job")
+    assert 'name="action"' not in page(viewer, JOBS)
+    act(viewer, action, failed, waiting)
+    failed.refresh_from_db()
+    waiting.refresh_from_db()
+    assert (failed.forgotten, waiting.state) == (False, State.QUEUED)
+    assert not failed.retries.exists()
+
+
+def test_the_change_permission_is_enough_for_actions(
+    staff: Callable[..., Client], chat: Chat
+) -> None:
+    failed = chat.say(workflow="fail")
+    assert len(act(staff("change_job"), "retry", failed)) == 1
+    assert failed.retries.count() == 1
+
+
+def test_only_superusers_schedule_and_resubmit_code(
+    boss: Client, staff: Callable[..., Client]
+) -> None:
+    url = "/admin/django_q/schedule/add/"
+    clerk = staff("view_schedule", "add_schedule", "change_schedule", "view_failure")
+    assert clerk.get(url).status_code == 403
+    assert clerk.get("/admin/django_q/schedule/").status_code == 200
+    assert boss.get(url).status_code == 200
+    failures: Any = clerk.get("/admin/django_q/failure/")
+    assert failures.status_code == 200
+    assert failures.context["action_form"] is None

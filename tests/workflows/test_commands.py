@@ -1,0 +1,554 @@
+"""The queue's commands, by what they print and what they leave in the database."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.utils import timezone
+from django_q.models import OrmQ
+from django_q.tasks import async_task
+
+from tests.workflows.chat import NET, Chat, claimed
+from workflows import Context, WorkflowError, console, queues, services, workflow
+from workflows.models import Cluster, Event, Job, Message, Session, State, Step
+
+ROOT = Path(__file__).resolve().parents[2]
+ID = r"workflow_[0-9a-f]{32}"
+
+
+@pytest.fixture(autouse=True)
+def _workflows() -> None:
+    @workflow("echo")
+    def echo(ctx: Context) -> str:
+        return ctx.step("Listening", str, ctx.message)
+
+    @workflow("fail")
+    def fail(ctx: Context) -> str:
+        raise WorkflowError("The printer is on fire.\nReally.", code="fire")
+
+    @workflow("crash")
+    def crash(ctx: Context) -> str:
+        raise RuntimeError("secret detail")
+
+    @workflow("ask")
+    def ask(ctx: Context) -> str:
+        return f"Hello {ctx.ask('What is your name?')}."
+
+    @workflow("urgent", queue="urgent")
+    def urgent(ctx: Context) -> str:
+        return "Now."
+
+
+@pytest.fixture
+def manage(db: None, unkept: None, capsys: pytest.CaptureFixture[str]) -> Callable[..., list[str]]:
+    """Return what runs a command in this process and returns the lines that it printed."""
+
+    def run(*arguments: str) -> list[str]:
+        capsys.readouterr()
+        call_command(*arguments)
+        return capsys.readouterr().out.splitlines()
+
+    return run
+
+
+def age(job: Job, days: float) -> None:
+    """Let a job have ended so many days ago."""
+    Job.objects.filter(pk=job.pk).update(finished_at=timezone.now() - timedelta(days=days))
+
+
+@pytest.mark.django_db(transaction=True)
+class TestQueueWork:
+    def test_it_works(self, manage: Callable[..., list[str]], chat: Chat) -> None:
+        first, second = chat.send(workflow="echo"), chat.send(workflow="echo")
+        (line,) = manage("queue_work", "--once")
+        day, _, public_id, name, dots, seconds, result = line.split()
+        assert (public_id, name, result) == (first.public_id, "echo", "DONE")
+        assert len(dots) >= 3
+        assert float(seconds.removesuffix("s")) < NET
+        assert day.count("-") == 2
+        states = [Job.objects.get(pk=job.pk).state for job in (first, second)]
+        assert states == [State.COMPLETED, State.QUEUED]
+
+    def test_once_with_an_empty_queue(self, manage: Callable[..., list[str]]) -> None:
+        assert manage("queue_work", "--once") == ["No job is waiting."]
+
+    def test_a_failure_is_no_error_of_the_command(
+        self, manage: Callable[..., list[str]], chat: Chat
+    ) -> None:
+        job = chat.send(workflow="crash")
+        (line,) = manage("queue_work", "--once")
+        assert line.endswith("s FAIL")
+        job.refresh_from_db()
+        assert job.state == State.FAILED
+
+    def test_a_job_that_is_to_be_tried_again(
+        self, manage: Callable[..., list[str]], chat: Chat
+    ) -> None:
+        @workflow("flaky", tries=2, backoff=60)
+        def flaky(ctx: Context) -> str:
+            raise RuntimeError
+
+        chat.send(workflow="flaky")
+        (line,) = manage("queue_work", "--stop-when-empty")
+        assert line.endswith("s RELEASED")
+
+    def test_stop_when_empty(self, manage: Callable[..., list[str]], chat: Chat) -> None:
+        for name in ("echo", "fail", "echo"):
+            chat.send(workflow=name)
+        lines = manage("queue_work", "--stop-when-empty")
+        assert [line.split()[-1] for line in lines] == ["DONE", "FAIL", "DONE"]
+        assert manage("queue_work", "--stop-when-empty") == []
+
+    def test_max_jobs(self, manage: Callable[..., list[str]], chat: Chat) -> None:
+        for _ in range(3):
+            chat.send(workflow="echo")
+        assert len(manage("queue_work", "--stop-when-empty", "--max-jobs", "2")) == 2
+        assert Job.objects.active().count() == 1
+
+    def test_queues(self, manage: Callable[..., list[str]], chat: Chat, bob: User) -> None:
+        chat.send(workflow="echo")
+        Chat(bob).send(workflow="urgent")
+        (line,) = manage("queue_work", "--stop-when-empty", "--queue", "urgent")
+        assert "urgent" in line
+        with pytest.raises(CommandError, match="There is no queue 'urgnt'"):
+            manage("queue_work", "--once", "--queue", "default,urgnt")
+
+    def test_it_takes_back_lost_jobs_first(
+        self, manage: Callable[..., list[str]], chat: Chat
+    ) -> None:
+        chat.send(workflow="echo")
+        lost = claimed()
+        Job.objects.filter(pk=lost.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+        (line,) = manage("queue_work", "--once")
+        assert line.split()[2] == lost.public_id
+
+    def test_an_ordinary_task_comes_after_the_jobs(
+        self, manage: Callable[..., list[str]], chat: Chat
+    ) -> None:
+        async_task("math.sqrt", 4, task_name="root")
+        async_task("math.sqrt", -4, task_name="bad-root")
+        chat.send(workflow="echo")
+        lines = manage("queue_work", "--stop-when-empty")
+        assert [line.split()[-1] for line in lines] == ["DONE", "DONE", "FAIL"]
+        assert "root math.sqrt" in lines[1]
+        assert not OrmQ.objects.exists()
+
+    def test_signal_handlers_are_put_back(self, manage: Callable[..., list[str]]) -> None:
+        before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+        manage("queue_work", "--once")
+        assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+    def test_nothing_to_work_on(self, manage: Callable[..., list[str]], settings: Any) -> None:
+        settings.QUEUE_CONNECTION = "sync"
+        (line,) = manage("queue_work")
+        assert line.startswith("Nothing to work on")
+
+    @pytest.mark.parametrize("wrong", ["0", "-1", "two", "1.5", "\u00b2", "9" * 20])
+    def test_a_wrong_number(self, manage: Callable[..., list[str]], wrong: str) -> None:
+        with pytest.raises(CommandError, match="--max-jobs: must be a whole number of at least 1"):
+            manage("queue_work", f"--max-jobs={wrong}")
+
+    def test_once_and_stop_when_empty_exclude_each_other(
+        self, manage: Callable[..., list[str]]
+    ) -> None:
+        with pytest.raises(CommandError, match="not allowed with"):
+            manage("queue_work", "--once", "--stop-when-empty")
+
+
+@pytest.fixture
+def worker(transactional_db: None) -> Iterator[Callable[[], "subprocess.Popen[str]"]]:
+    """Return what starts ``manage.py queue_work``, a process of its own on the test's database."""
+    started = []
+    others = sessions()
+
+    def start() -> "subprocess.Popen[str]":
+        name, port = connection.settings_dict["NAME"], connection.settings_dict["PORT"]
+        host, user = connection.settings_dict["HOST"], connection.settings_dict["USER"]
+        url = f"sqlite:///{name}"
+        if connection.vendor == "postgresql":
+            url = f"postgres://{user}@{host}:{port}/{name}"
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "queue_work"],
+            cwd=ROOT,
+            env={**os.environ, "DATABASE_URL": url},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+    # The test's database can't be dropped before the server has noticed.
+    wait_for(lambda: sessions() <= others)
+
+
+def sessions() -> int:
+    """Return how many clients the test's database has; on SQLite it doesn't matter."""
+    if connection.vendor != "postgresql":
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+        return int(cursor.fetchone()[0])
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + NET
+    while not condition():
+        assert time.monotonic() < deadline, "It did not come true in time."
+        time.sleep(0.02)
+
+
+def next_line(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    assert select.select([process.stdout], [], [], NET)[0], "Nothing was printed in time."
+    return process.stdout.readline()
+
+
+def runs(job: Job) -> bool:
+    return job.events.filter(type=Event.Type.STEP_STARTED).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+class TestQueueWorkProcess:
+    """What needs signals and a second process."""
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_it_waits_for_jobs_and_finishes_the_running_one(
+        self, worker: Callable[[], "subprocess.Popen[str]"], chat: Chat, number: signal.Signals
+    ) -> None:
+        process = worker()
+        wait_for(Cluster.objects.filter(workers=1).exists)
+        first = chat.send("A long demo with 1 step of 0.01 s", workflow="demo_long")
+        assert f"{first} demo_long ..." in next_line(process)
+        running = chat.send("A long demo with 1 step of 1 s", workflow="demo_long")
+        waiting = chat.send("A long demo", workflow="demo_long")
+        wait_for(lambda: runs(running))
+        process.send_signal(number)
+        assert next_line(process).endswith("s DONE\n")
+        assert process.wait(NET) == 0
+        waiting.refresh_from_db()
+        assert waiting.state == State.QUEUED
+        assert not Cluster.objects.exists()
+
+    def test_a_second_signal_gives_the_job_back(
+        self, worker: Callable[[], "subprocess.Popen[str]"], chat: Chat
+    ) -> None:
+        process = worker()
+        running = chat.send("A long demo with 1 step of 60 s", workflow="demo_long")
+        wait_for(lambda: runs(running))
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert next_line(process).endswith("s RELEASED\n")
+        assert process.wait(NET) == 0
+        running.refresh_from_db()
+        assert (running.state, running.lost) == (State.QUEUED, 0)
+
+    def test_a_job_is_cancelled_where_it_stands(
+        self, worker: Callable[[], "subprocess.Popen[str]"], chat: Chat
+    ) -> None:
+        process = worker()
+        running = chat.send("A long demo with 1 step of 60 s", workflow="demo_long")
+        wait_for(lambda: runs(running))
+        services.cancel(running)
+        assert next_line(process).endswith("s CANCELLED\n")
+
+
+class TestQueueFailed:
+    def test_it_works(self, manage: Callable[..., list[str]], chat: Chat) -> None:
+        older, newer = chat.say(workflow="fail"), chat.say(workflow="crash")
+        chat.say(workflow="echo")
+        _, rule, *lines = manage("queue_failed")
+        assert set(rule) == {"-", " "}
+        assert [line.split()[:4] for line in lines] == [
+            [newer.public_id, "crash", "alice", "workflow_failed"],
+            [older.public_id, "fail", "alice", "fire"],
+        ]
+        assert "RuntimeError: secret detail" in lines[0]
+        assert "The printer is on fire." in lines[1]
+        assert "Really" not in lines[1]
+
+    def test_json(self, manage: Callable[..., list[str]], chat: Chat) -> None:
+        job = chat.say(workflow="fail")
+        assert json.loads("".join(manage("queue_failed", "--json"))) == [
+            {
+                "id": job.public_id,
+                "workflow": "fail",
+                "user": "alice",
+                "code": "fire",
+                "error": "The printer is on fire.\nReally.",
+                "failed_at": f"{job.finished_at:%Y-%m-%dT%H:%M:%SZ}",
+            }
+        ]
+
+    def test_none(self, manage: Callable[..., list[str]]) -> None:
+        assert manage("queue_failed") == ["No job has failed."]
+        assert manage("queue_failed", "--json") == ["[]"]
+
+    def test_limit(self, manage: Callable[..., list[str]], chat: Chat) -> None:
+        _, newer = chat.say(workflow="fail"), chat.say(workflow="fail")
+        *_, line, more = manage("queue_failed", "--limit=1")
+        assert line.startswith(newer.public_id)
+        assert more == "There are more; --limit 2 shows them."
+        assert len(json.loads("".join(manage("queue_failed", "--limit=1", "--json")))) == 1
+
+    def test_a_wrong_limit(self, manage: Callable[..., list[str]]) -> None:
+        with pytest.raises(CommandError, match="--limit: must be a whole number"):
+            manage("queue_failed", "--limit=0")
+
+
+class TestQueueRetry:
+    def test_it_works(self, manage: Callable[..., list[str]], chat: Chat) -> None:
+        job, other = chat.say(workflow="fail"), chat.say(workflow="fail")
+        (line,) = manage("queue_retry", job.public_id)
+        new = Job.objects.get(retry_of=job)
+        assert line == f"{job} -> {new}"
+        assert list(Job.objects.failures()) == [other]
+
+    def test_all(self, manage: Callable[..., list[str]], chat: Chat) -> None:
+        old = [chat.say(workflow="fail").public_id for _ in range(2)]
+        chat.say(workflow="echo")
+        lines = manage("queue_retry", "--all")
+        assert [line.split(" -> ")[0] for line in lines] == old
+        assert manage("queue_retry", "--all") == []
+
+    def test_the_others_are_retried_where_one_can_t_be(
+        self, manage: Callable[..., list[str]], chat: Chat, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        job, done = chat.say(workflow="fail"), chat.say(workflow="echo")
+        with pytest.raises(CommandError, match="2 of the jobs could not be retried") as raised:
+            manage("queue_retry", "workflow_unknown", done.public_id, job.public_id)
+        assert raised.value.returncode == 1
+        assert job.retries.count() == 1
+        assert capsys.readouterr().err.splitlines() == [
+            "workflow_unknown: There is no such job.",
+            f"{done}: Only a job that failed, timed out or was cancelled can be retried.",
+        ]
+
+    @pytest.mark.parametrize("arguments", [(), ("--all", "workflow_x")])
+    def test_ids_or_all(self, manage: Callable[..., list[str]], arguments: tuple[str, ...]) -> None:
+        with pytest.raises(CommandError, match="--all"):
+            manage("queue_retry", *arguments)
+
+
+class TestRetryOfServices:
+    def test_without_a_worker_it_runs_at_once(
+        self, manage: Callable[..., list[str]], chat: Chat, settings: Any
+    ) -> None:
+        settings.QUEUE_CONNECTION = "sync"
+        job = chat.say(workflow="fail")
+        manage("queue_retry", job.public_id)
+        assert Job.objects.get(retry_of=job).state == State.FAILED
+
+
+class TestQueueForget:
+    def test_it_works(self, manage: Callable[..., list[str]], chat: Chat) -> None:
+        job = chat.say(workflow="fail")
+        assert manage("queue_forget", job.public_id) == [f"Forgot {job}."]
+        assert not Job.objects.failures().exists()
+        assert services.get_job(chat.user, job.public_id).state == State.FAILED
+
+    def test_unknown(self, manage: Callable[..., list[str]]) -> None:
+        with pytest.raises(CommandError, match="There is no job 'workflow_x'"):
+            manage("queue_forget", "workflow_x")
+
+    def test_no_failure(self, manage: Callable[..., list[str]], chat: Chat) -> None:
+        with pytest.raises(CommandError, match="is not on the list of failures"):
+            manage("queue_forget", chat.say(workflow="echo").public_id)
+
+
+class TestQueueFlush:
+    def test_it_works(self, manage: Callable[..., list[str]], chat: Chat) -> None:
+        for _ in range(2):
+            chat.say(workflow="fail")
+        assert manage("queue_flush") == ["Forgot 2 failed jobs."]
+        assert manage("queue_flush") == ["Forgot 0 failed jobs."]
+
+    def test_hours(self, manage: Callable[..., list[str]], chat: Chat) -> None:
+        old, new = chat.say(workflow="fail"), chat.say(workflow="fail")
+        age(old, days=0.2)
+        assert manage("queue_flush", "--hours=4") == ["Forgot 1 failed job."]
+        assert list(Job.objects.failures()) == [new]
+
+    def test_wrong_hours(self, manage: Callable[..., list[str]]) -> None:
+        with pytest.raises(CommandError, match="--hours: must be a whole number of at least 0"):
+            manage("queue_flush", "--hours=soon")
+
+
+class TestQueueMonitor:
+    def test_it_works(self, manage: Callable[..., list[str]], chat: Chat, bob: User) -> None:
+        chat.send(workflow="echo")
+        claimed()
+        waiting, delayed = chat.send(workflow="echo"), Chat(bob).send(workflow="echo")
+        now = timezone.now()
+        Job.objects.filter(pk=waiting.pk).update(available_at=now - timedelta(minutes=5))
+        Job.objects.filter(pk=delayed.pk).update(available_at=now + timedelta(minutes=5))
+        Cluster.objects.create(host="here", pid=1, workers=4, seen_at=now)
+        Cluster.objects.create(host="gone", pid=1, workers=4, seen_at=now - timedelta(minutes=1))
+        _, _, default, urgent, _, clusters = manage("queue_monitor")
+        *numbers, oldest = default.split()
+        assert numbers == ["default", "1", "1", "1"]
+        assert 300 <= float(oldest) < 300 + NET
+        assert urgent.split() == ["urgent", "0", "0", "0", "0.0"]
+        assert clusters == "Clusters alive: 1, with 4 workers."
+
+    def test_json(self, manage: Callable[..., list[str]]) -> None:
+        Cluster.objects.create(host="here", pid=1, workers=4, seen_at=timezone.now())
+        printed = json.loads("".join(manage("queue_monitor", "--json")))
+        assert printed["clusters"] == [{"host": "here", "pid": 1, "workers": 4}]
+        assert printed["queues"][0] == {
+            "queue": "default",
+            "waiting": 0,
+            "delayed": 0,
+            "running": 0,
+            "oldest_waiting": 0.0,
+        }
+
+    def test_a_sync_job_is_no_queue_s(self, manage: Callable[..., list[str]], chat: Chat) -> None:
+        chat.send(workflow="echo", mode="sync")
+        assert manage("queue_monitor")[2].split()[1] == "0"
+
+    def test_max(self, manage: Callable[..., list[str]], chat: Chat) -> None:
+        chat.send(workflow="echo")
+        manage("queue_monitor", "--max=1")
+        with pytest.raises(CommandError, match="More than 0 jobs wait in: default") as raised:
+            manage("queue_monitor", "--max=0", "--json")
+        assert raised.value.returncode == 1
+
+
+class TestQueuePrune:
+    def test_it_works(self, manage: Callable[..., list[str]], chat: Chat) -> None:
+        old, new = chat.say(workflow="echo"), chat.say(workflow="echo")
+        age(old, days=31)
+        age(new, days=29)
+        assert manage("queue_prune") == ["Pruned 1 job."]
+        assert list(Job.objects.all()) == [new]
+        for rows in (Event.objects.all(), Step.objects.all()):
+            assert {row.job_id for row in rows} == {new.pk}
+
+    def test_the_conversation_stays(self, manage: Callable[..., list[str]], chat: Chat) -> None:
+        age(chat.say("my words", workflow="echo"), days=31)
+        manage("queue_prune")
+        said = Message.objects.order_by("pk").values_list("content", flat=True)
+        assert list(said) == ["my words"] * 2
+        assert not Message.objects.filter(job__isnull=False).exists()
+        assert Session.objects.count() == 1
+
+    def test_days(self, manage: Callable[..., list[str]], chat: Chat) -> None:
+        chat.say(workflow="fail")
+        chat.send(workflow="echo")
+        assert manage("queue_prune", "--days=1") == ["Pruned 0 jobs."]
+        assert manage("queue_prune", "--days=0") == ["Pruned 1 job."]
+        assert Job.objects.get().state == State.QUEUED
+        with pytest.raises(CommandError, match="--days: must be a whole number"):
+            manage("queue_prune", "--days=-1")
+
+    def test_an_open_question_is_kept(self, manage: Callable[..., list[str]], chat: Chat) -> None:
+        job = chat.say(workflow="ask")
+        age(job, days=400)
+        assert manage("queue_prune") == ["Pruned 0 jobs."]
+        assert chat.say("Ann").response == "Hello Ann."
+
+    def test_a_conversation_goes_as_a_whole(
+        self, manage: Callable[..., list[str]], chat: Chat
+    ) -> None:
+        first, last = chat.say(workflow="ask"), chat.say("Ann")
+        assert last.root == first
+        age(first, days=31)
+        assert manage("queue_prune") == ["Pruned 0 jobs."]
+        age(last, days=31)
+        assert manage("queue_prune") == ["Pruned 2 jobs."]
+
+    def test_a_failure_that_is_being_retried_is_kept(
+        self, manage: Callable[..., list[str]], chat: Chat
+    ) -> None:
+        job = chat.say(workflow="fail")
+        age(job, days=31)
+        services.retry(job)
+        assert manage("queue_prune") == ["Pruned 0 jobs."]
+
+    def test_batches(
+        self, manage: Callable[..., list[str]], chat: Chat, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(queues, "BATCH", 2)
+        kept = chat.say(workflow="ask")
+        age(kept, days=99)
+        for number in range(5):
+            age(Chat(chat.user, f"s{number}").say(workflow="echo"), days=40 + number)
+        assert manage("queue_prune") == ["Pruned 5 jobs."]
+        assert list(Job.objects.all()) == [kept]
+
+    def test_a_batch_that_is_kept_does_not_end_it(
+        self, manage: Callable[..., list[str]], chat: Chat, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(queues, "BATCH", 2)
+        moment = timezone.now() - timedelta(days=40)
+        for number in range(4):
+            asked = Chat(chat.user, f"s{number}").say(workflow="ask")
+            Job.objects.filter(pk=asked.pk).update(finished_at=moment)
+        last = chat.say(workflow="echo")
+        Job.objects.filter(pk=last.pk).update(finished_at=moment)
+        assert manage("queue_prune") == ["Pruned 1 job."]
+
+    def test_the_rows_of_clusters_that_were_killed(self, manage: Callable[..., list[str]]) -> None:
+        now = timezone.now()
+        for hours in (1, 25):
+            seen_at = now - timedelta(hours=hours)
+            Cluster.objects.create(host="here", pid=hours, workers=1, seen_at=seen_at)
+        manage("queue_prune")
+        assert Cluster.objects.get().pid == 1
+
+    @pytest.mark.postgresql
+    @pytest.mark.usefixtures("unkept")
+    @pytest.mark.django_db(transaction=True)
+    def test_what_somebody_else_holds_is_skipped(self, chat: Chat) -> None:
+        """A retry that is not committed yet keeps the prune from its job, and does not stop it."""
+        first, second = chat.say(workflow="fail"), chat.say(workflow="fail")
+        age(first, days=31)
+        age(second, days=31)
+        other = connection.copy()
+        try:
+            other.set_autocommit(False)
+            with other.cursor() as cursor:
+                cursor.execute(
+                    "SELECT 1 FROM workflows_job WHERE id = %s FOR KEY SHARE", [first.pk]
+                )
+            assert queues.prune(30) == 1
+        finally:
+            other.close()
+        assert Job.objects.get() == first
+
+
+class TestTable:
+    def test_it_works(self) -> None:
+        assert console.table(["name", "n"], [("a", 1), ("bb", 10)]).splitlines() == [
+            "name   n",
+            "----  --",
+            "a      1",
+            "bb    10",
+        ]
+
+    def test_nothing_steers_the_terminal(self) -> None:
+        assert console.printable("a\x1b[31m\tb\x07\nsecond line") == "a [31m b "
+        assert console.printable("  \n") == ""
+        assert console.printable("x" * 90) == "x" * 79 + "…"
+
+    def test_wide_letters(self) -> None:
+        assert console.width("表e\u0301") == 3
