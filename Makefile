@@ -22,7 +22,7 @@ CHECKS := lint check test-js test-sqlite test-postgres test-acceptance
 $(CHECKS): export ENV_FILE := /dev/null
 $(CHECKS): export SECRET_KEY := only-for-the-checks
 
-.PHONY: help install install-dev install-system demo test $(CHECKS) bench format constraints clean
+.PHONY: help install install-dev install-system demo test $(CHECKS) bench chaos format constraints clean
 
 help:  ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 18
@@ -82,6 +82,12 @@ test-acceptance: install-dev install-system  ## Real processes; chooses its data
 # A few minutes; ARGS='pickup listeners --listeners 10000' measures these alone.
 bench: install-dev install-system  ## Measure Chatflow beside its peers; fail where it misses a bar
 	$(PY) -m bench $(ARGS)
+
+# Seconds that `make chaos` takes.
+DURATION ?= 600
+
+chaos: install-dev install-system  ## Ten minutes of kills, cuts and outages, then an audit: DURATION=60
+	@$(PY) -m tests.acceptance.chaos --seconds=$(DURATION) $(ARGS)
 
 format: install-dev  ## Let ruff put the code into shape
 	$(PY) -m ruff check --fix

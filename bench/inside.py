@@ -21,17 +21,18 @@ from workflows import services  # noqa: E402
 from workflows.models import Cluster, Job, Session  # noqa: E402
 
 
-def pickup(count: str) -> list[float]:
-    """Return the milliseconds from a send's commit to its workflow's first line, *count* times.
+def pickup(seconds: str) -> list[float]:
+    """For so many seconds: return the milliseconds from a send's commit to its workflow's entry.
 
     The clock starts just before COMMIT is sent. The cluster is idle each time.
     """
     user = User.objects.get()
-    delays = []
-    for number in range(int(count)):
+    delays: list[float] = []
+    end = time.monotonic() + float(seconds)
+    while time.monotonic() < end:
         time.sleep(random.uniform(0.02, 0.06))
         with transaction.atomic():
-            key = f"pickup-{number % 10}"
+            key = f"pickup-{len(delays) % 10}"
             job = services.start(user, "Now", session_key=key, workflow="bench_now").job
             committing = time.monotonic_ns()
         while not job.is_finished:
@@ -41,14 +42,15 @@ def pickup(count: str) -> list[float]:
     return delays
 
 
-def enqueue(count: str) -> float:
-    """Start *count* no-op jobs, each in a session of its own; return the seconds that it took."""
+def enqueue(seconds: str) -> float:
+    """For so many seconds start no-op jobs, each in a session of its own; return the rate."""
     user = User.objects.get()
-    began = time.monotonic()
-    for _ in range(int(count)):
+    began, count = time.monotonic(), 0
+    while time.monotonic() < began + float(seconds):
         key = f"job-{random.getrandbits(64)}"
         services.start(user, "Nothing", session_key=key, workflow="bench_noop")
-    return time.monotonic() - began
+        count += 1
+    return count / (time.monotonic() - began)
 
 
 def waiting_links(count: str) -> list[str]:

@@ -174,15 +174,20 @@ def find_job(user: Any, public_id: str) -> Job:
     return services.get_job(user, public_id)
 
 
+def _any_job(public_id: str) -> Job:
+    jobs = Job.objects.select_related("user__access", "session")
+    job = None if "\0" in public_id else jobs.filter(public_id=public_id).first()
+    if job is None:
+        raise JobNotFound
+    return job
+
+
 def _open_link(token: str, public_id: str) -> Grant:
     stamp, _, signature = token.partition(".")
-    jobs = Job.objects.select_related("user__access", "session")
-    job = jobs.filter(public_id=public_id.replace("\0", "")).first()
-    if job is None:
-        raise AuthenticationFailed(BAD_LINK)
     try:
+        job = _any_job(public_id)
         _signer().unsign(f"{_signed(job, stamp)}.{signature}")
-    except BadSignature:
+    except (JobNotFound, BadSignature):
         raise AuthenticationFailed(BAD_LINK) from None
     issued = EPOCH + b62_decode(stamp) * MICROSECOND
     grant = Grant(

@@ -23,7 +23,7 @@ from chatflow import auth, sse
 from chatflow.asgi_types import Receive, Scope, Send
 from chatflow.auth import Grant
 from chatflow.dialects import seed
-from chatflow.errors import DATABASE_OUT, Unavailable, as_response, problem
+from chatflow.errors import Unavailable, as_response, problem
 from workflows import streams
 from workflows.exceptions import CursorBeyondHead
 from workflows.models import Job
@@ -148,7 +148,7 @@ class OpenStreams:
 
     def add(self, stream: OpenStream) -> None:
         self._by_user.setdefault(stream.grant.user.pk, set()).add(stream)
-        if self._guard is None or self._guard.done():
+        if self._guard is None:
             self._guard = asyncio.create_task(self._look_again())
 
     def remove(self, stream: OpenStream) -> None:
@@ -156,6 +156,9 @@ class OpenStreams:
         own.remove(stream)
         if not own:
             del self._by_user[stream.grant.user.pk]
+        if not self._by_user and self._guard is not None:
+            self._guard.cancel()
+            self._guard = None
 
     def open(self) -> None:
         self._closing = False
@@ -168,13 +171,13 @@ class OpenStreams:
 
     async def _look_again(self) -> None:
         """Cut the streams whose credential is revoked; one query for all, while any is open."""
-        while self._by_user:
+        while True:
             await asyncio.sleep(LOOK_AGAIN)
             grants = [stream.grant for stream in self.all()]
             try:
                 revoked = {id(g) for g in await streams.in_reader(auth.revoked, grants)}
-            except DATABASE_OUT as error:
-                logger.warning("The open streams could not be looked at (%s).", error)
+            except Exception as error:
+                logger.warning("The open streams could not be looked at.", exc_info=error)
                 continue
             for stream in self.all():
                 if id(stream.grant) in revoked:
@@ -193,14 +196,15 @@ async def serve(scope: Scope, receive: Receive, send: Send, public_id: str) -> N
             raise MethodNotAllowed(scope["method"])
         grant = await streams.in_reader(look, request, public_id)
         cursor = read_cursor(request)
-        head = HttpResponse(status=204 if has_all(grant.job, cursor) else 200, headers=HEADERS)
+        finished = has_all(grant.job, cursor)
         open_streams.check_room(grant.user.pk)
     except Exception as error:
         await answer(send, request, refusal(error))
         return
-    if head.status_code == 204:
+    if finished:
         await answer(send, request, HttpResponse(status=204))
         return
+    head = HttpResponse(headers=HEADERS)
     _cors.add_response_headers(request, head)
     stream = OpenStream(grant, cursor, receive, send)
     open_streams.add(stream)

@@ -1,6 +1,7 @@
 """One ASGI application: streams on the event loop, everything else in a bounded thread pool."""
 
 import asyncio
+import io
 import re
 import signal
 import threading
@@ -10,10 +11,11 @@ from typing import Any, cast
 
 from a2wsgi import WSGIMiddleware
 from django.conf import settings
+from django.core.handlers.asgi import ASGIRequest
 
 from chatflow import stream
 from chatflow.asgi_types import Message, Receive, Scope, Send
-from chatflow.errors import Problem, too_large
+from chatflow.errors import Problem, as_response, too_large
 from chatflow.wsgi import application as wsgi
 from workflows import streams
 
@@ -24,6 +26,7 @@ TOKEN = re.compile(
 )
 # A request's body must have arrived within so many seconds.
 BODY_TIMEOUT = 60.0
+SLOW = Problem(status=408, code="timeout", error="The request took too long to arrive.")
 
 # The queue of what is sent has no bound, so that a client that reads slowly holds no thread.
 pool: Any = WSGIMiddleware(cast(Any, wsgi), workers=settings.WEB_THREADS, send_queue_size=0)
@@ -50,9 +53,9 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
         async with asyncio.timeout(BODY_TIMEOUT):
             body = await read_body(inner, receive)
     except TooLargeError:
-        await refuse(send, too_large(settings.MAX_BODY_BYTES))
+        await refuse(inner, send, too_large(settings.MAX_BODY_BYTES))
     except TimeoutError:
-        await refuse(send, Problem(status=408, code="timeout", error="The request took too long."))
+        await refuse(inner, send, SLOW)
     except DisconnectedError:
         return
     else:
@@ -121,13 +124,8 @@ def replay(body: bytes) -> Receive:
     return receive
 
 
-async def refuse(send: Send, found: Problem) -> None:
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(found.content)).encode()),
-    ]
-    await send({"type": "http.response.start", "status": found.status, "headers": headers})
-    await send({"type": "http.response.body", "body": found.content})
+async def refuse(scope: Scope, send: Send, found: Problem) -> None:
+    await stream.answer(send, ASGIRequest(scope, io.BytesIO()), as_response(found))
 
 
 async def lifespan(receive: Receive, send: Send) -> None:

@@ -32,6 +32,10 @@ logger = logging.getLogger(__name__)
 
 # Seconds that interrupted code has to leave before its whole process is ended.
 GRACE = 5.0
+# Seconds between two signals to code that doesn't notice: one that comes just before a blocking
+# call is seen only when that call returns, or at the next signal. Not too often: psycopg, which
+# waits in pieces of 0.1 s, would begin the same piece anew at each of them, and never look up.
+NUDGE = 0.25
 # Seconds before leases are renewed again that could not be: the database may be back any moment,
 # and other clusters will soon look for leases that ran out meanwhile.
 RETRY = 0.2
@@ -53,6 +57,10 @@ class Attempt:
         self.interruptible = interruptible
         self.interrupt: Interrupt | None = None
         self.interrupted_at = 0.0
+        # The interruption was raised in the workflow's code; raised again it would disturb the
+        # cleaning up.
+        self.noticed = False
+        self.nudged_at = 0.0
         self._shields = 0
 
     @property
@@ -66,6 +74,11 @@ class Attempt:
         # In this order: who sees the interruption knows since when.
         self.interrupted_at = time.monotonic()
         self.interrupt = interrupt
+        self.nudge()
+
+    def nudge(self) -> None:
+        """Signal the worker's main thread, where the attempt runs in one."""
+        self.nudged_at = time.monotonic()
         if self.interruptible:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
 
@@ -75,6 +88,7 @@ class Attempt:
             self.interrupted_at = time.monotonic()
             self.interrupt = DeadlineExceeded()
         if self.interrupt is not None and not self._shields:
+            self.noticed = True
             raise self.interrupt
 
     @contextmanager
@@ -100,7 +114,7 @@ def install_signal_handler() -> None:
     """Let SIGUSR1 interrupt the attempt that runs in this process's main thread."""
 
     def interrupt(signum: int, frame: object) -> None:
-        if _running is not None and _running.interrupt is not None:
+        if _running is not None and _running.interrupt is not None and not _running.noticed:
             _running.check()
 
     signal.signal(signal.SIGUSR1, interrupt)
@@ -183,6 +197,8 @@ class Keeper(threading.Thread):
                 moments.append(attempt.deadline)
             elif attempt.interruptible:
                 moments.append(attempt.interrupted_at + GRACE)
+                if not attempt.noticed:
+                    moments.append(attempt.nudged_at + NUDGE)
         return max(0.0, min(moments) - time.monotonic())
 
     def _check_clocks(self) -> None:
@@ -193,6 +209,8 @@ class Keeper(threading.Thread):
             elif attempt.interrupt and attempt.interruptible:
                 if now >= attempt.interrupted_at + GRACE:
                     self._on_stuck(attempt)
+                elif not attempt.noticed and now >= attempt.nudged_at + NUDGE:
+                    attempt.nudge()
 
     def _renew(self) -> bool:
         """Renew the leases, and say whether the database could be asked."""

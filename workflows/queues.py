@@ -15,9 +15,8 @@ from workflows.lifecycle import CLUSTER_SEEN
 from workflows.models import Cluster, Job, JobQuerySet, Session
 from workflows.registry import all_workflows
 
-# Conversations that one transaction of prune() deletes: a fraction of a second's work, for on SQLite
-# everybody else's writes wait for it.
-BATCH = 100
+# Jobs that one transaction of prune() looks at. SQLite lets everybody else's writes wait for it.
+BATCH = 500
 # Seconds at most between two of them, in which the others have their turn.
 LONGEST_PAUSE = 1.0
 # A cluster that was killed can't take its row away.
@@ -131,23 +130,24 @@ def prune(days: int) -> int:
 
 
 def _lock_ended(before: datetime, last: Job | None) -> list[Job]:
-    """Return the next jobs that began a conversation and ended before a moment, oldest first.
+    """Return the next jobs that ended before a moment, the oldest first.
 
     They are locked, so that nobody can add a turn to what will be deleted; those that somebody else
     has locked are left for another day.
     """
-    ended = Job.objects.filter(root__isnull=True, finished_at__lt=before)
+    ended = Job.objects.filter(finished_at__lt=before)
     if last is not None:
         # What an earlier batch has kept isn't looked at again.
         ended = ended.filter(finished_at__gte=last.finished_at)
         ended = ended.exclude(finished_at=last.finished_at, pk__lte=last.pk)
-    ended = ended.order_by("finished_at", "pk").only("finished_at")[:BATCH]
+    ended = ended.order_by("finished_at", "pk").only("finished_at", "root_id")[:BATCH]
     return list(ended.select_for_update(of=("self",), skip_locked=True))
 
 
 def _without_live(ended: list[Job], before: datetime) -> list[int]:
-    """Return the keys of those jobs whose whole conversation ended before a moment."""
-    roots = {job.pk: job.pk for job in ended}
+    """Return the keys of those that began a conversation which as a whole ended before a moment."""
+    # Not in SQL: SQLite would look for the absent root in that column's index, and read it all.
+    roots = {job.pk: job.pk for job in ended if job.root_id is None}
     kept = set()
     turns = Job.objects.filter(root__in=list(roots)).values_list("pk", "root_id", "finished_at")
     for pk, root, finished_at in turns:
@@ -156,7 +156,7 @@ def _without_live(ended: list[Job], before: datetime) -> list[int]:
             kept.add(root)
     asked = Session.objects.filter(open_job__in=list(roots)).values_list("open_job", flat=True)
     kept.update(roots[pk] for pk in asked)
-    return [job.pk for job in ended if job.pk not in kept]
+    return [pk for pk in set(roots.values()) if pk not in kept]
 
 
 def _delete(roots: list[int]) -> int:

@@ -8,7 +8,7 @@ from bench.processes import Program, family, processor_seconds
 from bench.stage import ROUNDS, Stage
 from bench.table import Line, line, over_rounds
 
-JOBS = 80
+SECONDS = 4.0
 IDLE_SECONDS = 3.0
 
 
@@ -23,9 +23,9 @@ def measure(stage: Stage) -> list[Line]:
         for _ in range(2):
             stack.enter_context(peer(stage.peers_url))
         for _ in range(ROUNDS):
-            bare.append(bare_worker.pickup(stage.peers_url, JOBS))
-            on_postgres.append(stage.on_postgres.inside("pickup", JOBS))
-            on_sqlite.append(stage.on_sqlite.inside("pickup", JOBS))
+            bare.append(bare_worker.pickup(stage.peers_url, SECONDS))
+            on_postgres.append(stage.on_postgres.inside("pickup", SECONDS))
+            on_sqlite.append(stage.on_sqlite.inside("pickup", SECONDS))
     middle, late = over_rounds(on_postgres)
     peer_middle, peer_late = over_rounds(bare)
     sqlite_middle, _ = over_rounds(on_sqlite)

@@ -10,8 +10,12 @@ from bench.site import python
 from bench.stage import ROUNDS, Stage
 from bench.table import Line, line, p50
 
-JOBS = 800
-PEER_TASKS = 300
+# Seconds at most that the queue is filled, and drained.
+FILL = 4.0
+PEER_FILL = 1.5
+DRAIN = 4.0
+# And for a cluster to start.
+START = 60.0
 LARAVEL = 290.0
 
 WAITING_JOBS = "SELECT count(*) FROM workflows_job WHERE state IN ('queued', 'processing')"
@@ -27,9 +31,9 @@ def measure(stage: Stage) -> list[Line]:
     python("-m", "django", "migrate", "--verbosity=0", environment=stock)
     rates, stock_rates, sends = [], [], []
     for _ in range(ROUNDS):
-        sends.append(JOBS / stage.on_postgres.inside("enqueue", JOBS))
+        sends.append(stage.on_postgres.inside("enqueue", FILL))
         rates.append(drain_chatflow(stage))
-        python("-m", "bench.peers.stock_q2.tasks", str(PEER_TASKS), environment=stock)
+        python("-m", "bench.peers.stock_q2.tasks", str(PEER_FILL), environment=stock)
         stock_rates.append(drain_stock(stock))
     rate, stock_rate = p50(rates), p50(stock_rates)
     figure = "no-op jobs, 2 workers, PostgreSQL"
@@ -55,7 +59,7 @@ def drain_stock(environment: dict[str, str]) -> float:
 
 
 def drained_each_second(database_url: str, waiting: str) -> float:
-    """Watch a queue until it's empty; return the rate from the first look at which it shrinks."""
+    """Watch a queue that is drained; return the rate from the first look at which it shrinks."""
     with psycopg.connect(database_url, autocommit=True) as connection:
 
         def look() -> int:
@@ -64,16 +68,17 @@ def drained_each_second(database_url: str, waiting: str) -> float:
             return int(row[0])
 
         full = look()
-        left, began = until(look, lambda count: count < full)
-        _, ended = until(look, lambda count: count == 0)
-    return left / (ended - began)
+        count, began = watch(look, lambda count: count < full, START)
+        left, ended = watch(look, lambda count: count == 0, DRAIN)
+    assert left < count, "Nothing was drained"
+    return (count - left) / (ended - began)
 
 
-def until(look: Callable[[], int], enough: Callable[[int], bool]) -> tuple[int, float]:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        count = look()
-        if enough(count):
-            return count, time.monotonic()
+def watch(
+    look: Callable[[], int], enough: Callable[[int], bool], seconds: float
+) -> tuple[int, float]:
+    """Look until it's enough or the time has passed; return the last count and its moment."""
+    deadline = time.monotonic() + seconds
+    while not enough(count := look()) and time.monotonic() < deadline:
         time.sleep(0.02)
-    raise TimeoutError("The queue wasn't drained.")
+    return count, time.monotonic()

@@ -10,8 +10,7 @@ from bench.site import Site
 from bench.stage import ROUNDS, Stage
 from bench.table import Line, line, p50
 
-TURNS = 25
-NAIVE_TURNS = 3
+SECONDS = 3.0
 
 # Milliseconds to the first and to the last frame, of many turns.
 Turns = list[tuple[float, float]]
@@ -34,9 +33,9 @@ def measure(stage: Stage) -> list[Line]:
     ):
         for _ in range(ROUNDS):
             # Anew each time: uvicorn closes a connection that is idle for five seconds.
-            turns += take_turns(client(stage.on_postgres, web), TURNS)
-            sqlite_turns += take_turns(client(stage.on_sqlite, sqlite_web), TURNS)
-            naive_turns += take_turns(Client(naive_web.port, {}, path="/"), NAIVE_TURNS)
+            turns += take_turns(client(stage.on_postgres, web), SECONDS)
+            sqlite_turns += take_turns(client(stage.on_sqlite, sqlite_web), SECONDS)
+            naive_turns += take_turns(Client(naive_web.port, {}, path="/"), SECONDS)
     lines = []
     for index, (event, bar) in enumerate((("first progress frame", 30), ("completed frame", 60))):
         value = p50([turn[index] for turn in turns])
@@ -51,12 +50,16 @@ def measure(stage: Stage) -> list[Line]:
 
 def client(site: Site, web: Web) -> Client:
     warm = Client(web.port, site.headers)
-    take_turns(warm, 2)
+    take_turns(warm, 0.5)
     return warm
 
 
-def take_turns(client: Client, count: int) -> Turns:
-    return [take_turn(client) for _ in range(count)]
+def take_turns(client: Client, seconds: float) -> Turns:
+    end = time.monotonic() + seconds
+    turns = []
+    while time.monotonic() < end:
+        turns.append(take_turn(client))
+    return turns
 
 
 def take_turn(client: Client) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """The bare chain: commit and NOTIFY in one process, LISTEN and a bare ASGI application in another.
 
-``uvicorn bench.peers.bare_chain:application`` listens; ``python -m bench.peers.bare_chain N PAUSE``
-commits N events, with so many seconds between them.
+``uvicorn bench.peers.bare_chain:application`` listens; ``python -m bench.peers.bare_chain 2 0.005``
+commits events for 2 seconds, every 5 ms.
 """
 
 import asyncio
@@ -22,13 +22,16 @@ COMMIT = """
 queues: set[asyncio.Queue[str]] = set()
 
 
-def write(count: int, pause: float) -> None:
+def write(seconds: float, pause: float) -> None:
+    end, count = time.monotonic() + seconds, 0
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
-        for _ in range(count):
+        while time.monotonic() < end:
             time.sleep(pause)
             data = {"type": "progress", "message": str(time.monotonic_ns())}
             connection.execute(COMMIT, {"data": json.dumps(data)})
-        connection.execute(COMMIT, {"data": json.dumps({"type": "completed"})})
+            count += 1
+        data = {"type": "completed", "response": str(count)}
+        connection.execute(COMMIT, {"data": json.dumps(data)})
 
 
 async def listen() -> None:
@@ -75,4 +78,4 @@ async def stream(send: Any) -> None:
 
 
 if __name__ == "__main__":
-    write(int(sys.argv[1]), float(sys.argv[2]))
+    write(float(sys.argv[1]), float(sys.argv[2]))

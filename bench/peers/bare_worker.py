@@ -35,11 +35,12 @@ def prepare(database_url: str) -> None:
         connection.execute(TABLE)
 
 
-def pickup(database_url: str, count: int) -> list[float]:
+def pickup(database_url: str, seconds: float) -> list[float]:
     """Measure what bench.inside.pickup() measures, in the same way."""
     delays = []
+    end = time.monotonic() + seconds
     with psycopg.connect(database_url, autocommit=True) as connection:
-        for _ in range(count):
+        while time.monotonic() < end:
             time.sleep(random.uniform(0.02, 0.06))
             with connection.transaction():
                 row = connection.execute("INSERT INTO bare_job DEFAULT VALUES RETURNING id")

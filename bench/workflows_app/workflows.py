@@ -29,9 +29,14 @@ def nothing() -> None:
 
 @workflow("bench_beat")
 def beat(ctx: Context) -> str:
-    """Report progress, for "300 0.005" 300 times, every 5 ms; each says when it was about to."""
-    count, pause = ctx.message.split()
-    for _ in range(int(count)):
+    """Report progress, for "2 0.005" for 2 seconds every 5 ms; each time say when that was.
+
+    The answer is how often.
+    """
+    seconds, pause = ctx.message.split()
+    end, count = time.monotonic() + float(seconds), 0
+    while time.monotonic() < end:
         time.sleep(float(pause))
         ctx.progress(1, str(time.monotonic_ns()))
-    return "Done."
+        count += 1
+    return str(count)

@@ -39,6 +39,10 @@ AT_ONCE = 60
 PATIENCE = 300.0
 TERMINAL = ("completed", "failed", "timeout", "cancelled")
 
+# The kinds of blows, and how often each comes; SQLite has no connections to cut.
+KILLS: dict[str, int] = {"kill a worker": 6, "kill a supervisor": 2}
+BLOWS: dict[str, int] = {**KILLS, "cut a connection": 3, "cancel a job": 1}
+
 Say = Callable[[str], None]
 
 
@@ -62,16 +66,11 @@ class Plan:
     jobs: int | None = None
     seconds: float = 0.0
     sessions: int = 40
-    pause: float = 0.2
+    pause: float = 0.15
     inside: float = 0.1
     blow_every: float = 1.0
     weights: dict[str, int] = field(default_factory=lambda: dict(BLOWS))
     outages: tuple[float, ...] = ()
-
-
-# Without a server there is no connection to cut.
-KILLS = {"kill a worker": 6, "kill a supervisor": 2}
-BLOWS = {**KILLS, "cut a connection": 3, "cancel a job": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -282,7 +281,8 @@ class Chaos:
         back_at = time.monotonic() + seconds
         while time.monotonic() < back_at:
             self.restart_the_dead()
-            time.sleep(0.1)
+            self.done["kill a worker in an outage"] += self.kill_a_worker()
+            time.sleep(min(self.plan.blow_every, max(0.0, back_at - time.monotonic())))
         self.postgres.start()
 
     def summary(self, sender: Sender) -> list[str]:

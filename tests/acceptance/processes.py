@@ -157,7 +157,7 @@ class Site:
         *,
         tokens: Mapping[str, str] | None = None,
         extra_apps: tuple[str, ...] = (),
-        **settings: str,
+        **settings: Any,
     ) -> None:
         remove_left_folders()
         self.folder = Path(tempfile.mkdtemp(prefix=f"chatflow-{os.getpid()}-site-"))
@@ -194,19 +194,19 @@ class Site:
 
     # Processes.
 
-    def start(self, name: str, command: list[str], **env: str) -> Process:
+    def start(self, name: str, command: list[str], **env: Any) -> Process:
         log = self.folder / f"{name}-{len(self.processes) + 1}.log"
         process = Process(command, env=self.env | env, log=log)
         self.processes.append(process)
         return process
 
-    def start_web(self, *options: str, port: int | None = None, **env: str) -> Process:
+    def start_web(self, *options: str, port: int | None = None, **env: Any) -> Process:
         """Start uvicorn, and return when it answers."""
         port = port or free_port()
         command = [sys.executable, "-m", "uvicorn", "chatflow.asgi:application"]
         return self.serve("web", [*command, f"--host={HOST}", f"--port={port}", *options], port)
 
-    def serve(self, name: str, command: list[str], port: int, **env: str) -> Process:
+    def serve(self, name: str, command: list[str], port: int, **env: Any) -> Process:
         """Start a web server that is told to listen on *port*; return when it answers."""
         process = self.start(name, command, **env)
         process.url = f"http://{HOST}:{port}"
@@ -214,7 +214,7 @@ class Site:
         process.wait_for(lambda: answers(process.url))
         return process
 
-    def start_cluster(self, *options: str, **env: str) -> Process:
+    def start_cluster(self, *options: str, **env: Any) -> Process:
         """Start ``manage.py qcluster``, and return when it works."""
         process = self.start("cluster", self.manage_command("qcluster", *options), **env)
         process.wait_for(lambda: "The cluster works" in process.log())
@@ -224,7 +224,7 @@ class Site:
         return [sys.executable, "manage.py", *arguments]
 
     def manage(
-        self, *arguments: str, check: bool = True, **env: str
+        self, *arguments: str, check: bool = True, **env: Any
     ) -> subprocess.CompletedProcess[str]:
         """Run a management command to its end; with *check* a failing one fails the test."""
         done = subprocess.run(

@@ -5,8 +5,6 @@ from typing import Any
 from tests.acceptance.processes import Site
 
 REQUEST = "Create invoice for {customer} with 3 laptops at 1200"
-# For a new customer and a new product; each answer belongs to a question.
-ANSWERS = ("yes", "billing@acme.test", "skip", "skip")
 
 
 def talk(site: Site, user: str, session_id: str, *messages: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,10 @@ def assert_ended(site: Site, job: str, state: str, code: str = "") -> None:
     assert audit_logs(site) == []
 
 
+def all_gone(pids: list[int]) -> bool:
+    return not any(is_alive(pid) for pid in pids)
+
+
 def cluster_of(site: Site) -> Process:
     [cluster] = [p for p in site.processes if "qcluster" in p.command and p.running]
     return cluster
@@ -141,10 +146,11 @@ def test_a_busy_workers_job_goes_on_in_another_one(ledger: Site) -> None:
 def test_an_idle_workers_death_stops_nothing(ledger: Site) -> None:
     cluster = cluster_of(ledger)
     for _ in range(4):
-        before = eventually(lambda: len(pids := cluster.children()) == 3 and pids)
-        for worker in before:
+        eventually(lambda: len(cluster.children()) == 3)
+        workers = cluster.children()
+        for worker in workers:
             os.kill(worker, signal.SIGKILL)
-        eventually(lambda gone=before: not set(gone) & set(cluster.children()))
+        eventually(partial(all_gone, workers))
     killed = time.monotonic()
     assert run(ledger, "ordinary")["state"] == "completed"
     say("kill -9 of every idle worker, four times, then a job", killed)
@@ -169,7 +175,7 @@ def test_a_supervisors_death_leaves_no_orphans(make_ledger: MakeLedger) -> None:
 
     killed = time.monotonic()
     cluster.kill()
-    eventually(lambda: not any(is_alive(pid) for pid in workers))
+    eventually(partial(all_gone, workers))
     say("kill -9 of the supervisor, its workers gone", killed)
     assert column(site, job, "state") == "processing"
 
@@ -540,7 +546,7 @@ def test_a_rotated_key_loses_no_queued_work(make_ledger: MakeLedger) -> None:
     site.start_cluster("--workers=1", SECRET_KEY="a-new-key", SECRET_KEY_FALLBACKS=f"older,{old}")
     assert_ended(site, job, "completed")
     wait_for_entry(site, "signed with the old key")
-    call_task(site, "note", "signed with the new key", SECRET_KEY="a-new-key")
+    call_task(site, "note", "signed with the new key", key="a-new-key")
     wait_for_entry(site, "signed with the new key")
 
 
@@ -633,20 +639,16 @@ def test_a_changed_workflow_goes_on_or_fails_clearly(
 # Ordinary tasks of django-q2.
 
 
-def call_task(site: Site, function: str, step: str, options: str = "", **env: str) -> None:
+def call_task(site: Site, function: str, step: str, *, key: str = "") -> None:
     """Enqueue a task as any Django code would."""
-    site.manage(
-        "shell",
-        "--command",
-        "from django_q.tasks import async_task\n"
-        f"async_task('{LEDGER}.tasks.{function}', {step!r}, {options})",
-        **env,
+    code = (
+        f"from django_q.tasks import async_task\nasync_task('{LEDGER}.tasks.{function}', {step!r})"
     )
+    site.manage("shell", "--command", code, SECRET_KEY=key or site.env["SECRET_KEY"])
 
 
 def test_ordinary_tasks_and_schedules_run_too(make_ledger: MakeLedger) -> None:
     site = make_ledger()
-    site.start_cluster("--workers=2")
     site.manage(
         "shell",
         "--command",
@@ -658,6 +660,7 @@ def test_ordinary_tasks_and_schedules_run_too(make_ledger: MakeLedger) -> None:
         f"async_task('{LEDGER}.tasks.hang', 'hangs', task_name='hangs', timeout=1)\n"
         f"async_task('{LEDGER}.tasks.nowhere', task_name='nowhere')",
     )
+    site.start_cluster("--workers=2")
     results = "SELECT name, success FROM django_q_task ORDER BY name"
     eventually(lambda: len(site.query(results)) == 4)
     assert [(name, bool(success)) for name, success in site.query(results)] == [
@@ -668,10 +671,9 @@ def test_ordinary_tasks_and_schedules_run_too(make_ledger: MakeLedger) -> None:
     ]
     for step in ("plain", "fails", "hangs"):
         assert count(site, step) == 1
-    assert site.value("SELECT count(*) FROM django_q_ormq") == 0
-    # The schedules are looked at twice a minute.
     wait_for_entry(site, "scheduled")
     assert count(site, "scheduled") == 1
+    eventually(lambda: site.value("SELECT count(*) FROM django_q_ormq") == 0)
 
 
 def test_a_poisoned_task_cannot_stop_the_cluster(make_ledger: MakeLedger) -> None:

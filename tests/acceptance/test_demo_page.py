@@ -14,7 +14,7 @@ from tests.acceptance.talk import talk, up_to_the_last_question
 expect.set_options(timeout=30_000)
 
 # What makes a phone a phone to the page.
-SCREENS = {
+SCREENS: dict[str, dict[str, Any]] = {
     "desktop": {"viewport": DESKTOP},
     "phone": {"viewport": PHONE, "is_mobile": True, "has_touch": True, "device_scale_factor": 2},
 }
@@ -53,7 +53,7 @@ class Chat:
         return self.page.locator("#conversation .message:visible .message__text").all_inner_texts()
 
     def picture(self, name: str) -> None:
-        self.page.screenshot(path=self._pictures / f"{name}.png")
+        self.page.screenshot(path=self._pictures / f"{name}.png", animations="disabled")
 
     def shows_the_end(self) -> bool:
         """Whether the newest message, with its buttons, is in sight."""

@@ -113,12 +113,12 @@ def test_curl_sends_and_reads_the_stream(site: Site) -> None:
 
 def test_enable_async_mode(site: Site, anonymous_page: Page) -> None:
     code = with_host(snippet("1. Enable Async Mode", "javascript"), site)
-    answer = anonymous_page.evaluate(
-        f"async () => {{ {code}; return {{ status: response.status, data: await response.json() }} }}"
+    status, data = anonymous_page.evaluate(
+        f"async () => {{ {code}; return [response.status, await response.json()] }}"
     )
-    assert answer["status"] == 202
-    assert answer["data"].keys() == SEVEN | {"session_id"}
-    assert site.finished("alice", answer["data"]["job_id"])["status"] == "completed"
+    assert status == 202
+    assert data.keys() == SEVEN | {"session_id"}
+    assert site.finished("alice", data["job_id"])["status"] == "completed"
 
 
 def event_source(page: Page, data: dict[str, Any]) -> list[Any]:
@@ -167,28 +167,36 @@ def test_polling(site: Site, anonymous_page: Page, message: str, last: list[str]
     assert calls == [last]
 
 
-def test_the_line_in_env_works(make_site: MakeSite, kind: str) -> None:
-    site = make_site(kind)
+def test_the_line_in_env_works(make_site: MakeSite) -> None:
+    site = make_site("sqlite")
     line = snippet("Queue Configuration", "bash", 0)
     assert line == "QUEUE_CONNECTION=database  # or redis, sync\n"
-    (site.folder / ".env").write_text(f"DEBUG=true\n{line}DATABASE_URL={site.database_url}\n")
+    key = "a#b and more"
+    (site.folder / ".env").write_text(
+        f"# Commented\nSECRET_KEY='{key}'  # it's signed\n{line}"
+        f"DATABASE_URL={site.database_url}\nDEBUG=  # none\nRATE_LIMIT_SEND=7/s # a lot\n"
+    )
     site.env["ENV_FILE"] = str(site.folder / ".env")
-    del site.env["DATABASE_URL"]
+    for name in ("SECRET_KEY", "DATABASE_URL", "RATE_LIMIT_SEND"):
+        del site.env[name]
+    code = "from django.conf import settings as s; print(s.SECRET_KEY, s.DEBUG, s.RATE_LIMIT_SEND)"
+    assert f"{key} False (7, 1.0)" in site.manage("shell", "--command", code).stdout
     site.start_web()
     site.start_cluster()
     assert site.run("alice", "gated env")["state"] == "completed"
 
 
-def test_workflow_timeouts(own_site: Site) -> None:
+def test_workflow_timeouts(make_site: MakeSite) -> None:
     """The two settings, by the names that they have in the environment."""
     wanted = dict(re.findall(r"'(\w+)' => (\d+)", snippet("Workflow Timeouts", "php")))
     assert wanted == {"max_execution_time": "120", "max_ai_calls": "10"}
-    code = "from django.conf import settings; print({})"
-    for name, value in wanted.items():
-        setting = f"settings.WORKFLOW_{name.upper()}"
-        for env, number in [({}, value), ({f"WORKFLOW_{name.upper()}": "7"}, "7")]:
-            done = own_site.manage("shell", "--command", code.format(setting), **env)
-            assert float(done.stdout.split()[-1]) == float(number)
+    names = [f"WORKFLOW_{name.upper()}" for name in wanted]
+    site = make_site("sqlite")
+    code = f"from django.conf import settings; print([getattr(settings, n) for n in {names}])"
+    command = ("shell", "--verbosity=0", "--command", code)
+    assert json.loads(site.manage(*command).stdout) == [120, 10]
+    site.env |= dict.fromkeys(names, "7")
+    assert json.loads(site.manage(*command).stdout) == [7, 7]
 
 
 def test_the_queue_verbs(own_site: Site) -> None:
@@ -255,9 +263,9 @@ def error_handling(page: Page, workflow: str) -> list[Any]:
         f"""async (workflow) => {{ {STUBS}
             const {{ AsyncChatClient }} = await import('/static/js/async-chat.js');
             const client = new AsyncChatClient();
-            const chat = {{
-                sendMessage: (text, options) => client.sendMessage(text, {{ ...options, workflow }}),
-            }};
+            const sendMessage = (text, options) =>
+                client.sendMessage(text, {{ ...options, workflow }});
+            const chat = {{ sendMessage }};
             {code}
             return calls;
         }}""",
@@ -310,7 +318,8 @@ def test_old_code_from_another_site_is_refused(
         outcome = page.evaluate(
             """(url) => fetch(url, {
                 method: 'POST', mode: 'no-cors', credentials: 'include',
-                headers: { 'Content-Type': 'text/plain' }, body: JSON.stringify({ message: 'hello' }),
+                headers: { 'Content-Type': 'text/plain' },
+                body: JSON.stringify({ message: 'hello' }),
             }).then((response) => response.type)""",
             f"{site.url}/ai-demo/chat/send",
         )

@@ -47,6 +47,12 @@ def flows() -> Iterator[None]:
     registry._workflows.update(before)
 
 
+@pytest.fixture(autouse=True)
+def no_keeper(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the keeper's thread out: it would outlive the test, and hold its database."""
+    monkeypatch.setattr("workflows.keeper.Keeper.watch", lambda self, attempt: None)
+
+
 @pytest.fixture
 def inline(settings: Any) -> None:
     """Run async jobs at once."""

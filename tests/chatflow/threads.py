@@ -4,6 +4,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
+from asgiref.sync import sync_to_async
 from django.db import connections
 
 from workflows import streams
@@ -23,7 +24,8 @@ def _close(barrier: Barrier) -> None:
 
 
 async def close_streams() -> None:
-    """Stop what the streams of a test's event loop have started."""
+    """Stop what the streams of a test have started, and close its own queries' connection."""
+    await sync_to_async(connections.close_all)()
     readers = streams.listeners._readers
     if streams.listeners.loop is not None and readers is not None:
         await asyncio.to_thread(close_connections, readers, streams.READERS)

@@ -2,13 +2,35 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 
 from tests.workflows.chat import Chat
 from workflows import keeper, registry
 from workflows.keeper import Attempt
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _let_go_of_the_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Cut the connections of the keeper's threads, which live as long as the process.
+
+    PostgreSQL doesn't drop a database that is in use.
+    """
+    yield
+    if connection.vendor == "postgresql":
+        name = connection.settings_dict["NAME"]
+        with django_db_blocker.unblock(), connection._nodb_cursor() as cursor:
+            # The doorbell would be back at once.
+            quoted = connection.ops.quote_name(name)
+            cursor.execute(f"ALTER DATABASE {quoted} ALLOW_CONNECTIONS false")
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+                [name],
+            )
+            connection.close()
 
 
 @pytest.fixture(autouse=True)

@@ -93,7 +93,7 @@ def test_it_works(boss: Client, chat: Chat) -> None:
     job = chat.say(workflow="echo")
     text = page(boss, JOBS)
     assert job.public_id in text
-    for word in ("alice", "echo", "Completed", "100 %"):
+    for word in ("alice", "echo", "Completed", "100 %", f"{job.created_at:%Y-%m-%d %H:%M:%S}"):
         assert word in text
 
 
@@ -110,6 +110,7 @@ def test_nothing_is_counted_or_sorted_in_whole(
     asked = [query["sql"] for query in queries if "workflows_job" in query["sql"]]
     assert all("LIMIT" in sql for sql in asked)
     assert not any("DISTINCT" in sql for sql in asked)
+    assert "_facets" not in response.content.decode()
 
 
 def test_more_rows_take_no_more_queries(boss: Client, chat: Chat, bob: User) -> None:

@@ -407,7 +407,7 @@ class TestQueueMonitor:
         assert numbers == ["default", "1", "1", "1"]
         assert 300 <= float(oldest) < 300 + NET
         assert urgent.split() == ["urgent", "0", "0", "0", "0.0"]
-        assert clusters == "Clusters alive: 1, with 4 workers."
+        assert clusters == "Clusters alive: 1; workers: 4."
 
     def test_json(self, manage: Callable[..., list[str]]) -> None:
         Cluster.objects.create(host="here", pid=1, workers=4, seen_at=timezone.now())

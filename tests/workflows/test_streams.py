@@ -39,7 +39,8 @@ async def _closed() -> AsyncIterator[None]:
     """Stop what the streams of this test's event loop have started."""
     streams.listeners.closing = False
     yield
-    if (sweeper := streams.listeners._sweeper) is not None:
+    sweeper = streams.listeners._sweeper
+    if sweeper is not None and streams.listeners.loop is not None:
         # Before its readers' connections are closed, lest it opens them again.
         sweeper.cancel()
         await asyncio.wait([sweeper])

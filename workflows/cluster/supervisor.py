@@ -65,7 +65,7 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         self.cluster_id = uuid.uuid4()
         self.stops = 0
         self._away_at = -AFTERMATH
-        self._due = {"reap": 0.0, "register": 0.0, "schedule": time.monotonic() + SCHEDULE}
+        self._due = {"reap": 0.0, "register": 0.0, "schedule": 0.0}
 
     def run(self) -> None:
         """Supervise until told to stop, then drain."""

@@ -30,7 +30,7 @@ class Command(BaseCommand):
         else:
             self.stdout.write(table(HEADERS, [tuple(size.values()) for size in sizes]))
             workers = sum(cluster["workers"] for cluster in clusters)
-            self.stdout.write(f"\nClusters alive: {len(clusters)}, with {workers} workers.")
+            self.stdout.write(f"\nClusters alive: {len(clusters)}; workers: {workers}.")
         most = options["max"]
         if most is not None:
             full = [size["queue"] for size in sizes if size["waiting"] > most]

@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 from django.db import models
 
 
@@ -8,6 +10,8 @@ class Entry(models.Model):
     step = models.CharField(max_length=50)
     attempt = models.PositiveIntegerField()
     pid = models.PositiveIntegerField()
+
+    objects: ClassVar[models.Manager["Entry"]] = models.Manager()
 
     def __str__(self) -> str:
         return f"{self.job} {self.step}"

@@ -1,0 +1,186 @@
+"""What README.md and docs/write-a-workflow.md tell a newcomer to do, done word for word."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.acceptance.checkout import Checkout, Demo
+from tests.acceptance.conftest import MakeSite
+from tests.acceptance.markdown import block, blocks
+from tests.acceptance.processes import ROOT, SECONDS, Site, eventually, is_alive
+from tests.acceptance.streams import Stream
+from tests.servers import free_port
+
+README = ROOT / "README.md"
+GUIDE = ROOT / "docs" / "write-a-workflow.md"
+WALK = "Your first workflow"
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    return Checkout(tmp_path_factory.mktemp("checkout"))
+
+
+@pytest.fixture
+def demos() -> Iterator[list[Demo]]:
+    started: list[Demo] = []
+    yield started
+    for demo in started:
+        if demo.running:
+            demo.end()
+
+
+def finished(client: httpx.Client, job_id: str) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
+        data: dict[str, Any] = client.get(f"/ai-demo/workflow/status/{job_id}").json()["data"]
+        return data if data["state"] not in ("queued", "processing") else None
+
+    return eventually(look) or {}
+
+
+def send(client: httpx.Client, message: str) -> dict[str, Any]:
+    body = {"message": message, "session_id": "walk", "async": True}
+    answer = client.post("/ai-demo/chat/send", json=body)
+    assert answer.status_code == 202, answer.text
+    return dict(answer.json())
+
+
+def test_the_first_two_commands_are_targets_of_make() -> None:
+    commands = [line.partition("#")[0].split() for line in blocks(README)[0].code.splitlines()]
+    assert commands == [["make", "demo"], ["make", "test"]]
+
+
+def test_the_first_workflow(checkout: Checkout, demos: list[Demo]) -> None:
+    python, (prepare, start) = block(README, WALK, "python"), commands_of_the_walk()
+    checkout.shell(prepare)
+    (checkout.folder / "team" / "workflows.py").write_text(python)
+    install, demo_command = start.strip().splitlines()
+    assert demo_command == "make demo"
+    checkout.shell(install)
+    # A lost worker's job goes on after so many seconds; the default would make this test slow.
+    settings = {"PORT": str(free_port()), "WORKFLOW_LEASE_SECONDS": "1"}
+
+    def make_demo() -> httpx.Client:
+        demos.append(checkout.demo(**settings))
+        demos[-1].wait_until_ready()
+        return demos[-1].client()
+
+    with make_demo() as client:
+        asked = finished(client, send(client, "weekly report")["job_id"])
+        assert asked["response"] == "Which team is the report for?"
+        assert asked["awaiting"]["kind"] == "text"
+        sent = send(client, "Support")
+        with Stream(sent["stream_url"]) as stream:
+            step = stream.until(type="step_started")
+            assert step["message"] == "Processing step 1 of 2..."
+        # In the middle of the two seconds: "takes the whole cluster down".
+        family = demos[-1].family()
+        for pid in family:
+            if is_alive(pid) and b"qcluster" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, 9)
+        assert demos[-1].wait() != 0
+        eventually(lambda: not any(map(is_alive, family)))
+    with make_demo() as client:
+        data = finished(client, sent["job_id"])
+        assert data["attempt"] == 2
+        assert data["response"] == "Support closed 49 tickets. Publish the report?"
+        assert data["awaiting"]["kind"] == "confirm"
+        done = finished(client, send(client, "yes")["job_id"])
+        assert done["response"] == "Report 1049 for Support is published."
+        # The examples for curl and the page, too.
+        assert finished(client, send(client, "weekly report")["job_id"])["awaiting"]
+        finished(client, send(client, "cancel")["job_id"])
+    curl = block(README, "Try it", "bash")
+    curl = curl.replace("http://127.0.0.1:8000", demos[-1].url)
+    answer = checkout.shell(curl.replace("YOUR_TOKEN", demos[-1].token))
+    assert re.search(r'"stream_url": ?"http', answer)
+    assert demos[-1].stop() == []
+
+
+def commands_of_the_walk() -> list[str]:
+    return [each.code for each in blocks(README, "bash") if each.heading == WALK]
+
+
+def test_every_link_of_the_readme_leads_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", README.read_text())
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+# The guide: each block is an app of its own.
+
+
+@pytest.fixture(scope="module")
+def apps(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """Return a folder with the guide's workflows, and the names of the apps in it."""
+    folder, names = tmp_path_factory.mktemp("guide"), []
+    for number, each in enumerate(blocks(GUIDE, "python")):
+        if "@workflow(" in each.code:
+            name = f"guide{number}"
+            (folder / name).mkdir()
+            (folder / name / "__init__.py").touch()
+            (folder / name / "workflows.py").write_text(each.code)
+            names.append(name)
+    return folder, names
+
+
+@pytest.fixture
+def guide(make_site: MakeSite, apps: tuple[Path, list[str]], kind: str) -> Site:
+    folder, names = apps
+    site = make_site(kind, extra_apps=tuple(names), PYTHONPATH=str(folder))
+    site.start_web()
+    site.start_cluster()
+    return site
+
+
+def test_the_guides_workflows(guide: Site, apps: tuple[Path, list[str]]) -> None:
+    # Message, then what it is answered with; the second element of each pair is the response.
+    talks = {
+        "hello": [("hello there", "Hello alice.")],
+        "convert": [("convert", "One euro is 1.08 USD.")],
+        "book_room": [
+            ("book a room", "Which room?"),
+            ("2", "What is the meeting called?"),
+            ("skip", "Book the room l for a meeting?"),
+            ("make it small", "I can't change that yet: make it small"),
+        ],
+        "shortcuts": [("shortcuts", "What next?")],
+        "gather": [("gather numbers", "Together 11.")],
+    }
+    code = "".join(each.code for each in blocks(GUIDE, "python"))
+    assert set(re.findall(r'@workflow\(\s*"(\w+)"', code)) == set(talks)
+    for name, turns in talks.items():
+        for message, response in turns:
+            data = guide.run("alice", message, session_id=name)
+            assert (data["workflow"], data["response"]) == (name, response)
+    actions = guide.run("alice", "shortcuts")["actions"]
+    assert [action["label"] for action in actions] == ["All invoices", "New invoice"]
+    by_name = guide.run("alice", "Anything", workflow="hello")
+    assert by_name["response"] == "Hello alice."
+
+
+def test_the_guides_test(apps: tuple[Path, list[str]], tmp_path: Path) -> None:
+    folder, names = apps
+    (tmp_path / "test_hello.py").write_text(block(GUIDE, "Test it", "python"))
+    options = ["-c", str(ROOT / "pyproject.toml"), f"--rootdir={ROOT}", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, str(tmp_path / "test_hello.py")],
+        cwd=ROOT,
+        env={
+            "PATH": os.environ["PATH"],
+            "EXTRA_APPS": ",".join(names),
+            "PYTHONPATH": str(folder),
+        },
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout

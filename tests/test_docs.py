@@ -1,0 +1,73 @@
+"""What the pages of the documentation point at is there."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
+CODE = re.compile(r"`([^`\n]+)`")
+# In a shell block or an .env, or alone in backticks, as `DEBUG` or `DEBUG=true`.
+ASSIGNED = re.compile(r"^(?:export |echo )?([A-Z][A-Z0-9_]+)=", re.M)
+NAMED = re.compile(r"([A-Z][A-Z0-9_]+)(?:=.*)?")
+
+# Names in capitals that are no settings of Chatflow's.
+OTHERS = {
+    # Where a reader puts his own.
+    "YOUR_TOKEN", "YOUR_USER", "YOUR_REPOSITORY", "JOB_ID", "PASSWORD",
+    # SQL, HTTP, signals, make and its variables.
+    "LISTEN", "NOTIFY", "COMMIT", "POST", "GET", "SIGTERM", "SIGKILL", "SIGINT", "ARGS", "CLOSED",
+    "UPDATE", "INSERT", "SELECT", "JSON", "ID", "WAL", "IMMEDIATE",
+}  # fmt: skip
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives to the page's headings."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text()), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def links() -> Iterator[tuple[Path, str]]:
+    for page in PAGES:
+        for target in LINK.findall(FENCE.sub("", page.read_text())):
+            if not re.match(r"[a-z]+:", target):
+                yield page, target
+
+
+@pytest.mark.parametrize(
+    ("page", "target"), [pytest.param(*link, id=f"{name(link[0])}→{link[1]}") for link in links()]
+)
+def test_a_link_leads_somewhere(page: Path, target: str) -> None:
+    path, _, anchor = target.partition("#")
+    found = (page.parent / path).resolve() if path else page
+    assert found.exists(), f"{target} is not there"
+    if anchor:
+        assert anchor in anchors(found), f"{target}: no such heading"
+
+
+def named_settings(page: Path) -> set[str]:
+    """Return what the page calls a setting, or seems to."""
+    text = page.read_text()
+    shell = [code for language, code in FENCE.findall(text) if language in ("bash", "ini", "env")]
+    matches = map(NAMED.fullmatch, CODE.findall(FENCE.sub("", text)))
+    return {*ASSIGNED.findall("\n".join(shell)), *(match[1] for match in matches if match)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_a_setting_exists(page: Path) -> None:
+    known = set(re.findall(r"^# ([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.M))
+    assert named_settings(page) - known - OTHERS == set()
+
+
+def test_every_page_is_linked_to() -> None:
+    linked = {(page.parent / target.partition("#")[0]).resolve() for page, target in links()}
+    assert set(PAGES) - linked == {ROOT / "README.md"}

@@ -1,0 +1,227 @@
+"""The house: imports go down only, and the two libraries are named where they belong.
+
+The plan stands in docs/architecture.md. Whoever adds a module puts it on a floor here.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# From the roof down. A module may import what stands further down, and what has the same name here.
+FLOORS = (
+    "chatflow",
+    "workflows.apps",
+    "workflows.cluster.apps",
+    "workflows.cluster.admin",
+    "workflows.cluster.management",
+    "workflows.management",
+    "workflows.admin",
+    "workflows.checks",
+    "workflows.cluster",
+    "workflows.services",
+    "workflows.streams",
+    "workflows.runner",
+    "workflows.context",
+    "workflows.routing",
+    "workflows.keeper",
+    "workflows.queues",
+    "workflows.lifecycle",
+    "workflows.events",
+    "workflows.bells",
+    "workflows.outage",
+    "workflows.clock",
+    "workflows.models",
+    "workflows.ai",
+    "workflows.registry",
+    "workflows.results",
+    "workflows.answers",
+    "workflows.console",
+    "workflows.exceptions",
+)
+# What a library is named in; nobody else may name it.
+LIBRARIES = {
+    "django_q": ("workflows.cluster", "chatflow.settings"),
+    "django_eventstream": ("workflows.bells", "workflows.streams", "chatflow.settings"),
+    "rest_framework": ("chatflow",),
+    "drf_spectacular": ("chatflow",),
+    "knox": ("chatflow",),
+    "psycopg": ("workflows.bells",),
+    "redis": ("workflows.bells", "chatflow.settings"),
+}
+# Django's HTTP. The engine knows nothing of it; its admin and the library's pages do.
+HTTP = ("django.http", "django.urls", "django.shortcuts", "django.views", "django.middleware")
+MAY_SPEAK_HTTP = ("chatflow", "workflows.admin", "workflows.cluster.admin", "workflows.library")
+
+
+def modules() -> dict[str, Path]:
+    """Return every module of the project, by its name."""
+    found = {}
+    for package in ("chatflow", "workflows"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            if "migrations" in path.parts:
+                continue
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = modules()
+PACKAGES = {name for name, path in MODULES.items() if path.name == "__init__.py"}
+
+
+def imported(name: str) -> Iterator[tuple[str, int]]:
+    """Yield all that a module imports, wherever in it, with the line."""
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                own = name.split(".") if name in PACKAGES else name.split(".")[:-1]
+                base = ".".join([*own[: len(own) - node.level + 1], *filter(None, [node.module])])
+            for alias in node.names:
+                # "from package import module" imports the module.
+                submodule = f"{base}.{alias.name}"
+                yield submodule if submodule in MODULES else base, node.lineno
+
+
+def inside(name: str, packages: tuple[str, ...]) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def floor(name: str) -> str | None:
+    """Return where a module stands: the longest of the names above that it begins with."""
+    return max((place for place in FLOORS if inside(name, (place,))), key=len, default=None)
+
+
+def graph() -> dict[str, set[str]]:
+    return {
+        name: {target for target, _ in imported(name) if target in MODULES and target != name}
+        for name in MODULES
+    }
+
+
+def test_it_works() -> None:
+    """The walk finds what there is: an upward import would be seen."""
+    assert "workflows.bells.postgres" in MODULES
+    assert ("workflows.models", 0) in {(target, 0) for target, _ in imported("workflows.events")}
+    assert "workflows.lifecycle" in graph()["workflows.context"]
+    assert floor("workflows.cluster.management.commands.qcluster") == "workflows.cluster.management"
+    assert floor("workflows.bells.redis") == "workflows.bells"
+
+
+def test_every_module_stands_on_a_floor() -> None:
+    lost = {
+        name
+        for name in MODULES
+        if floor(name) is None and name != "workflows" and not inside(name, ("workflows.library",))
+    }
+
+    assert not lost, f"Put them into FLOORS: {sorted(lost)}"
+    assert not [place for place in FLOORS if place not in MODULES], "FLOORS names what is gone."
+
+
+def test_imports_go_down_only() -> None:
+    upward = []
+    for name in MODULES:
+        here = floor(name)
+        if here is None:
+            continue
+        for target, line in imported(name):
+            there = floor(target)
+            if inside(target, ("workflows.library",)) and here != "chatflow":
+                upward.append(f"{name}:{line} imports {target}, which is built on the engine")
+            elif there and there != here and FLOORS.index(there) < FLOORS.index(here):
+                upward.append(f"{name}:{line} imports {target}, which stands above it")
+
+    assert not upward, "\n".join(upward)
+
+
+def test_the_library_knows_the_public_api_only() -> None:
+    """What is bundled is written as everybody's own workflows are."""
+    private = [
+        f"{name}:{line} imports {target}"
+        for name in MODULES
+        if inside(name, ("workflows.library",))
+        for target, line in imported(name)
+        if inside(target, ("workflows", "chatflow"))
+        and target != "workflows"
+        and not inside(target, ("workflows.library",))
+    ]
+
+    assert not private, "\n".join(private)
+
+
+def test_the_public_api_is_light() -> None:
+    """It is imported while Django still loads its apps: no models, but for the deferred Context."""
+    assert {target for target, _ in imported("workflows") if target in MODULES} == {
+        "workflows.exceptions",
+        "workflows.registry",
+        "workflows.context",
+    }
+
+
+def test_no_circles() -> None:
+    """Not even through imports inside of functions."""
+    edges = graph()
+    # The one deferred import: see above.
+    edges["workflows"].discard("workflows.context")
+    try:
+        TopologicalSorter(edges).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_library_is_named_where_it_belongs(library: str) -> None:
+    homes = LIBRARIES[library]
+    word = re.compile(rf"(?<![\w-]){library}(?!\w)")
+    strays = []
+    for name, path in MODULES.items():
+        if inside(name, homes):
+            continue
+        strays += [
+            f"{name}:{line} imports {target}"
+            for target, line in imported(name)
+            if target.split(".")[0] == library
+        ]
+        for node in ast.walk(ast.parse(path.read_text())):
+            # A dotted path in a string is an import too.
+            if (
+                isinstance(node, ast.Constant)
+                and isinstance(node.value, str)
+                and word.fullmatch(node.value.split(".")[0])
+                and "." in node.value
+                and " " not in node.value
+            ):
+                strays.append(f"{name}:{node.lineno} names {node.value!r}")
+
+    assert not strays, "\n".join(strays)
+
+
+def test_the_engine_knows_nothing_of_http() -> None:
+    strays = [
+        f"{name}:{line} imports {target}"
+        for name in MODULES
+        if inside(name, ("workflows",)) and not inside(name, MAY_SPEAK_HTTP)
+        for target, line in imported(name)
+        if inside(target, HTTP)
+    ]
+
+    assert not strays, "\n".join(strays)
+
+
+def test_only_one_module_listens() -> None:
+    """LISTEN belongs to the doorbell."""
+    listeners = [
+        name for name, path in MODULES.items() if re.search(r"[\"']LISTEN\b", path.read_text())
+    ]
+
+    assert listeners == ["workflows.bells.postgres"]
