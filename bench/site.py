@@ -40,14 +40,18 @@ class Site:
     def web(self, application: str = "chatflow.asgi:application") -> Web:
         return uvicorn(application, self.environment)
 
-    def cluster(self) -> Program:
-        """A cluster of two workers. Started anew, it is ready when its row is there."""
+    def cluster(self, *, wait: bool = True) -> Program:
+        """A cluster of two workers.
+
+        Args:
+            wait: it counts as started when its row is there; without, at once.
+        """
         self.inside("forget_clusters")
         return Program(
             str(ROOT / "manage.py"),
             "qcluster",
             environment=self.environment,
-            ready=lambda: self.inside("clusters") > 0,
+            ready=lambda: not wait or self.inside("clusters") > 0,
         )
 
     def inside(self, verb: str, *arguments: object) -> Any:

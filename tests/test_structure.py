@@ -1,6 +1,6 @@
 """The house: imports go down only, and the two libraries are named where they belong.
 
-The plan stands in docs/architecture.md. Whoever adds a module puts it on a floor here.
+Whoever adds a module puts it on a floor here.
 """
 
 import ast

@@ -47,19 +47,17 @@ def measure(stage: Stage) -> list[Line]:
 
 
 def drain_chatflow(stage: Stage) -> float:
-    with stage.on_postgres.cluster() as cluster:
-        rate = drained_each_second(stage.on_postgres.database_url, WAITING_JOBS)
-        cluster.stop()
-    return rate
+    cluster = stage.on_postgres.cluster(wait=False)
+    return drained_each_second(stage.on_postgres.database_url, WAITING_JOBS, cluster)
 
 
 def drain_stock(environment: dict[str, str]) -> float:
-    with Program("-m", "django", "qcluster", environment=environment, ready=lambda: True):
-        return drained_each_second(environment["DATABASE_URL"], WAITING_TASKS)
+    cluster = Program("-m", "django", "qcluster", environment=environment, ready=lambda: True)
+    return drained_each_second(environment["DATABASE_URL"], WAITING_TASKS, cluster)
 
 
-def drained_each_second(database_url: str, waiting: str) -> float:
-    """Watch a queue that is drained; return the rate from the first look at which it shrinks."""
+def drained_each_second(database_url: str, waiting: str, cluster: Program) -> float:
+    """Let a cluster drain a queue; return its rate from the first look at which it shrinks."""
     with psycopg.connect(database_url, autocommit=True) as connection:
 
         def look() -> int:
@@ -68,8 +66,9 @@ def drained_each_second(database_url: str, waiting: str) -> float:
             return int(row[0])
 
         full = look()
-        count, began = watch(look, lambda count: count < full, START)
-        left, ended = watch(look, lambda count: count == 0, DRAIN)
+        with cluster:
+            count, began = watch(look, lambda count: count < full, START)
+            left, ended = watch(look, lambda count: count == 0, DRAIN)
     assert left < count, "Nothing was drained"
     return (count - left) / (ended - began)
 

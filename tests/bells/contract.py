@@ -1,4 +1,4 @@
-"""What every doorbell must do. A bell's own tests inherit this and say how it is made and broken."""
+"""What every doorbell must do. A bell's own tests inherit it, and say how the bell is made."""
 
 import queue
 import threading
@@ -136,13 +136,13 @@ class BellContract:
         if not self.keyed:
             pytest.skip("the commit is the ring")
         heard = listen()
-        with pytest.raises(ZeroDivisionError), transaction.atomic():
-            bell.ring("events", 1)
-            raise ZeroDivisionError
         with transaction.atomic():
-            with pytest.raises(ZeroDivisionError), transaction.atomic():
+            bell.ring("events", 1)
+            transaction.set_rollback(True)
+        with transaction.atomic():
+            with transaction.atomic():
                 bell.ring("events", 2)
-                raise ZeroDivisionError
+                transaction.set_rollback(True)
             bell.ring("events", 3)
 
         rung = heard.until("events", 3)

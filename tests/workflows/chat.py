@@ -2,11 +2,12 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, transaction
 
 from workflows import lifecycle, runner, services
 from workflows.context import Context
@@ -118,6 +119,14 @@ def assert_log_is_sound(job: Job) -> None:
     assert [event.seq for event in log if event.is_terminal] == (
         [len(log)] if job.is_finished else []
     )
+
+
+@contextmanager
+def rolled_back() -> Iterator[None]:
+    """Open a transaction that is rolled back in the end."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
 
 
 def at_once(count: int, function: Callable[[int], Any]) -> list[Any]:

@@ -1,5 +1,6 @@
 """What a user's words mean."""
 
+import re
 from typing import Any
 
 import pytest
@@ -25,28 +26,30 @@ def test_normalise(text: str, plain: str) -> None:
 
 
 YES = """
-    yes | Yes | YES! | y | yep | yeah | yup | ok | ok! | OK. | okay | sure | sure! | confirm | confirmed
-    correct | right | true | absolutely | definitely | approve | Yes, please. | yes please | ok thanks
-    yes, thank you | yes, that's right | that is correct | ok, go ahead | go ahead | Go ahead! | do it
-    please go ahead | yes yes | of course, yes | all right | looks good | Looks good to me. | sounds good
-    yes, create it | yes I want to | ok, do it now | that's fine | "yes" | (yes) | yes\N{HORIZONTAL ELLIPSIS}
-""".replace("\n", "|").split("|")
+    yes | Yes | YES! | y | yep | yeah | yup | ok | ok! | OK. | okay | sure | sure! | confirm
+    confirmed | correct | right | true | absolutely | definitely | approve | Yes, please.
+    yes please | ok thanks | yes, thank you | yes, that's right | that is correct | ok, go ahead
+    go ahead | Go ahead! | do it | please go ahead | yes yes | of course, yes | all right
+    looks good | Looks good to me. | sounds good | yes, create it | yes I want to | ok, do it now
+    that's fine | "yes" | (yes) | yes\N{HORIZONTAL ELLIPSIS}
+"""
 NO = """
-    no | No. | NO! | n | nope | nah | don't | dont | don\N{RIGHT SINGLE QUOTATION MARK}t | false | wrong
-    no thanks | No, thank you. | no, please | that's wrong | that is not right and no | do not create it
-    no no no | reject | never | no sir
-""".replace("\n", "|").split("|")
+    no | No. | NO! | n | nope | nah | don't | dont | don\N{RIGHT SINGLE QUOTATION MARK}t | false
+    wrong | no thanks | No, thank you. | no, please | that's wrong | do not create it | no no no
+    reject | never | no sir
+"""
 NEITHER = """
     change the notebook quantity to 3 | change the quantity to 3 | yes and no | no, yes | not sure
-    yes but change the price | no, change it to 4 | ok, but 3 of them | yes 3 | okra | know | nothing
-    november | yesterday | none | maybe | hm | 3 | ... | ! | what does it cost? | why not? | y/n
-    is that correct? | right? | ok? | no idea | no problem | the notebook | please | it is | I want to
-    no longer the laptop | never mind | \N{THUMBS UP SIGN} | oui | create | don't know
-""".replace("\n", "|").split("|")
+    yes but change the price | no, change it to 4 | ok, but 3 of them | yes 3 | okra | know
+    nothing | november | yesterday | none | maybe | hm | 3 | ... | ! | what does it cost?
+    why not? | y/n | is that correct? | right? | ok? | no idea | no problem | the notebook | please
+    it is | I want to | no longer the laptop | never mind | \N{THUMBS UP SIGN} | oui | create
+    don't know | that is not right and no
+"""
 
 
-def cases(table: list[str]) -> list[str]:
-    return [text.strip() for text in table if text.strip()]
+def cases(table: str) -> list[str]:
+    return [text.strip() for text in re.split(r"[|\n]", table) if text.strip()]
 
 
 @pytest.mark.parametrize("text", cases(YES))
@@ -56,8 +59,7 @@ def test_yes(text: str) -> None:
 
 @pytest.mark.parametrize("text", cases(NO))
 def test_no(text: str) -> None:
-    # Words that say both are unclear; what matters is that none of them is taken for a yes.
-    assert yes_or_no(text) is (None if text == "that is not right and no" else False)
+    assert yes_or_no(text) is False
 
 
 @pytest.mark.parametrize("text", [*cases(NEITHER), "", "   ", "\n"])
@@ -83,18 +85,24 @@ def test_words_that_do_not_cancel(text: str) -> None:
     assert not is_cancel(text)
 
 
-@pytest.mark.parametrize("text", ["skip", "Skip.", "skip it", "none", "N/A", "-", " - ", "no thanks"])
+@pytest.mark.parametrize(
+    "text", ["skip", "Skip.", "skip it", "none", "N/A", "-", " - ", "no thanks"]
+)
 def test_words_that_skip(text: str) -> None:
     assert is_skip(text)
 
 
-@pytest.mark.parametrize("text", ["", "no", "skipper", "skip the first", "--", "nobody@example.com"])
+@pytest.mark.parametrize(
+    "text", ["", "no", "skipper", "skip the first", "--", "nobody@example.com"]
+)
 def test_words_that_do_not_skip(text: str) -> None:
     assert not is_skip(text)
 
 
 def test_as_choices() -> None:
-    assert as_choices(["a", 2, (3, "Three"), ["4", 4], {"value": None, "label": "None", "x": 1}]) == [
+    assert as_choices(
+        ["a", 2, (3, "Three"), ["4", 4], {"value": None, "label": "None", "x": 1}]
+    ) == [
         {"value": "a", "label": "a"},
         {"value": 2, "label": "2"},
         {"value": 3, "label": "Three"},

@@ -131,9 +131,9 @@ def test_a_circle() -> None:
 
 
 def test_the_sentence_says_what_to_do() -> None:
-    with pytest.raises(StepResultError, match="returned a Line .* Annotate the step's function"):
+    with pytest.raises(StepResultError, match=r"returned a Line .* Annotate the step's function"):
         dump("Step", lambda: LINE, LINE)
-    with pytest.raises(StepResultError, match="returned a dict .* annotated to return Line"):
+    with pytest.raises(StepResultError, match=r"returned a dict .* annotated to return Line"):
         dump("Step", returning(Line), {"price": "x"})
     with pytest.raises(StepResultError, match="The record of step 'Step' is not a Line any more"):
         load("Step", returning(Line), {"cost": 1})

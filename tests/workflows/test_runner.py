@@ -57,7 +57,11 @@ def test_answers(chat: Chat, answer: Any, response: str) -> None:
 
 
 def test_a_string_answers_even_where_words_were_streamed(chat: Chat) -> None:
-    job = chat.begin(lambda ctx: ctx.write("Thinking") or "The answer")
+    def work(ctx: Context) -> str:
+        ctx.write("Thinking")
+        return "The answer"
+
+    job = chat.begin(work)
 
     assert (job.response, streamed(job)) == ("The answer", "Thinking")
 

@@ -1,0 +1,314 @@
+"""Where a worker gets its work."""
+
+import os
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from django.utils import timezone
+from django_q.brokers import get_broker
+from django_q.models import Failure, OrmQ, Success
+from django_q.tasks import async_task
+from django_q.worker import worker
+
+from tests.workflows.chat import NET, Chat
+from workflows import lifecycle, runner, workflow
+from workflows.bells import Subscription, get_bell
+from workflows.cluster import fetch
+from workflows.cluster.fetch import HOST, STOP, Fetcher, Results, job_package, run_job
+from workflows.models import Job, State
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("unkept")]
+
+ran: list[Any] = []
+
+
+def task(value: Any) -> None:
+    """An ordinary task of django-q2's."""
+    ran.append(value)
+
+
+def broken_task() -> None:
+    raise ValueError("broken")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_ran() -> None:
+    ran.clear()
+
+
+@pytest.fixture
+def fetcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fetcher]:
+    made: list[Subscription] = []
+    bell = get_bell()
+
+    class Recorded:
+        def listen(self, *args: Any) -> Subscription:
+            made.append(bell.listen(*args))
+            return made[-1]
+
+    monkeypatch.setattr(fetch, "get_bell", Recorded)
+    fetcher = Fetcher()
+    yield fetcher
+    for subscription in made:
+        subscription.close()
+    os.close(fetcher.wait_fd)
+    os.close(fetcher._wake)
+
+
+class Timer:
+    """What the worker's loop does with its multiprocessing.Value."""
+
+    value = -1.0
+
+    def get_lock(self) -> Any:
+        return threading.Lock()
+
+
+def work(fetcher: Fetcher) -> None:
+    """Run django-q2's own loop on what there is."""
+
+    class UntilEmpty:
+        def get(self) -> Any:
+            return fetcher.get_nowait() or STOP
+
+    worker(UntilEmpty(), Results(), Timer())
+
+
+# Jobs.
+
+
+def test_it_works(fetcher: Fetcher, chat: Chat) -> None:
+    job = chat.send("hello")
+    package = fetcher.get()
+    assert isinstance(package, dict)
+    job.refresh_from_db()
+
+    assert (job.state, job.host, job.pid) == (State.PROCESSING, HOST, os.getpid())
+    assert package["func"] is run_job
+    assert package["args"] == (job,)
+    assert package["name"] == job.public_id
+
+
+def test_the_loop_of_django_q2_runs_jobs(
+    fetcher: Fetcher, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(ctx: Any) -> str:
+        raise ValueError("broken")
+
+    workflow("broken")(broken)
+    first, second, third = chat.send("hello"), chat.send(workflow="broken"), chat.send("hello")
+    work(fetcher)
+
+    assert [Job.objects.get(pk=job.pk).state for job in (first, second, third)] == [
+        "completed",
+        "failed",
+        "completed",
+    ]
+    # Nothing of it is in django-q2's own tables.
+    assert not Success.objects.exists()
+    assert not Failure.objects.exists()
+
+
+def test_what_a_job_lets_through_does_not_end_the_worker(
+    fetcher: Fetcher, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that is gone for good, for example."""
+    calls = iter([OperationalError("gone")])
+
+    def run(job: Job, *, interruptible: bool) -> None:
+        for error in calls:
+            raise error
+        ran.append(job.pk)
+
+    monkeypatch.setattr(runner, "run", run)
+    chat.send()
+    second = Chat(chat.user, "other").send()
+    work(fetcher)
+
+    assert ran == [second.pk]
+
+
+def test_queues(chat: Chat) -> None:
+    workflow("elsewhere", queue="other")(lambda ctx: "done")
+    chat.send(workflow="elsewhere")
+    assert Fetcher(["default", "more"]).get_nowait() is None
+
+    assert Fetcher(["other"]).get_nowait() is not None
+
+
+def test_it_wakes_up_for_a_job(fetcher: Fetcher, chat: Chat, monkeypatch: Any) -> None:
+    """By the doorbell: between two looks it would wait for the net."""
+    monkeypatch.setattr(fetch, "POLL", NET)
+    looked = threading.Event()
+    claim = lifecycle.claim
+
+    def look(*args: Any) -> Job | None:
+        job = claim(*args)
+        if job is None:
+            looked.set()
+        return job
+
+    monkeypatch.setattr(lifecycle, "claim", look)
+
+    def send() -> None:
+        assert looked.wait(NET)
+        chat.send("hello")
+        connection.close()
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    package = fetcher.get()
+    thread.join(NET)
+
+    assert isinstance(package, dict)
+
+
+def test_it_wakes_up_for_a_delayed_job(fetcher: Fetcher, chat: Chat, monkeypatch: Any) -> None:
+    monkeypatch.setattr(fetch, "POLL", NET)
+    job = chat.send("hello")
+    lifecycle.give_back(lifecycle.claim((), HOST, 1) or job, delay=0.1)
+
+    assert isinstance(fetcher.get(), dict)
+
+
+@pytest.mark.parametrize("when", ["before", "while it waits"])
+def test_stop(fetcher: Fetcher, when: str, monkeypatch: Any) -> None:
+    monkeypatch.setattr(fetch, "POLL", NET)
+    if when == "before":
+        fetcher.stop()
+    else:
+        threading.Timer(0.05, fetcher.stop).start()
+
+    assert fetcher.get() == STOP
+
+
+def test_a_stop_takes_no_further_job(fetcher: Fetcher, chat: Chat) -> None:
+    job = chat.send()
+    fetcher.stop()
+    assert fetcher.get() == STOP
+    job.refresh_from_db()
+
+    assert job.state == State.QUEUED
+
+
+def test_a_database_that_is_away(fetcher: Fetcher, chat: Chat, monkeypatch: Any) -> None:
+    """It waits for it; and a job that was claimed without word of it is taken back."""
+    monkeypatch.setattr(fetch, "BACK_OFF", 0.01)
+    chat.send("hello")
+    claim, failures = lifecycle.claim, iter([True, False])
+
+    def flaky(*args: Any) -> Job | None:
+        for committed in failures:
+            if committed:
+                claim(*args)
+            raise OperationalError("server closed the connection unexpectedly")
+        return claim(*args)
+
+    monkeypatch.setattr(lifecycle, "claim", flaky)
+    package = fetcher.get()
+
+    assert isinstance(package, dict)
+    job = Job.objects.get()
+    assert (job.state, job.attempt, job.lost) == (State.PROCESSING, 2, 0)
+
+
+def test_a_full_pipe_is_no_trouble(fetcher: Fetcher) -> None:
+    for _ in range(70_000):
+        fetcher.wake()
+    fetcher.wait(NET)
+    fetcher.wake()
+    fetcher.wait(NET)
+
+
+def test_a_package_has_what_the_loop_takes(chat: Chat) -> None:
+    assert set(job_package(chat.send())) == {"id", "name", "func", "args", "kwargs", "timeout"}
+
+
+# Ordinary tasks of django-q2's.
+
+
+def test_an_ordinary_task(fetcher: Fetcher) -> None:
+    for number in range(3):
+        async_task("tests.workflows.cluster.test_fetch.task", number, save=True)
+    work(fetcher)
+
+    # In order, and acknowledged.
+    assert ran == [0, 1, 2]
+    assert not OrmQ.objects.exists()
+    assert Success.objects.count() == 3
+
+
+def test_an_ordinary_task_that_fails(fetcher: Fetcher) -> None:
+    async_task("tests.workflows.cluster.test_fetch.broken_task")
+    async_task("tests.workflows.cluster.test_fetch.nowhere")
+    work(fetcher)
+
+    assert Failure.objects.count() == 2
+    assert not OrmQ.objects.exists()
+
+
+def test_jobs_come_first(fetcher: Fetcher, chat: Chat) -> None:
+    async_task("tests.workflows.cluster.test_fetch.task", 1)
+    job = chat.send()
+    package = fetcher.get_nowait()
+
+    assert package is not None
+    assert package["args"] == (job,)
+
+
+def test_a_task_is_taken_once() -> None:
+    async_task("tests.workflows.cluster.test_fetch.task", 1)
+    assert len(get_broker().dequeue()) == 1
+
+    assert get_broker().dequeue() == []
+    assert OrmQ.objects.get().lock > timezone.now()
+
+
+def test_a_task_rings(fetcher: Fetcher, monkeypatch: Any) -> None:
+    monkeypatch.setattr(fetch, "POLL", NET)
+    fetcher.listen()
+
+    def send() -> None:
+        async_task("tests.workflows.cluster.test_fetch.task", 1)
+        connection.close()
+
+    timer = threading.Timer(0.05, send)
+    timer.start()
+    package = fetcher.get()
+    timer.join(NET)
+
+    assert isinstance(package, dict)
+    assert package["args"] == (1,)
+
+
+def test_a_task_that_cannot_be_read_is_left(fetcher: Fetcher, caplog: Any) -> None:
+    async_task("tests.workflows.cluster.test_fetch.task", 1)
+    OrmQ.objects.update(payload="garbage")
+    async_task("tests.workflows.cluster.test_fetch.task", 2)
+    for _ in range(2):
+        work(fetcher)
+
+    assert ran == [2]
+    assert OrmQ.objects.count() == 1
+    assert "can't be read and is left in the queue" in caplog.text
+
+
+def test_a_rotated_key(fetcher: Fetcher, settings: Any) -> None:
+    async_task("tests.workflows.cluster.test_fetch.task", 1)
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "a new one"
+    work(fetcher)
+
+    assert ran == [1]
+
+
+def test_a_key_that_is_gone(fetcher: Fetcher, settings: Any) -> None:
+    async_task("tests.workflows.cluster.test_fetch.task", 1)
+    settings.SECRET_KEY = "a new one"
+    work(fetcher)
+
+    assert ran == []
+    assert OrmQ.objects.exists()
