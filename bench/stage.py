@@ -9,14 +9,6 @@ from tempfile import TemporaryDirectory
 from bench.site import Site
 from tests.servers import Postgres
 
-
-class DurablePostgres(Postgres):
-    """As an operator runs it: what is committed is on the disk. The tests do without."""
-
-    def command(self) -> list[str]:
-        return [*super().command(), "--fsync=on"]
-
-
 # Rounds of a measurement, taken in turns with its peers'.
 ROUNDS = 3
 
@@ -42,7 +34,7 @@ class Stage:
 
 @contextmanager
 def stage(*, listeners: int) -> Iterator[Stage]:
-    with DurablePostgres() as postgres, TemporaryDirectory(prefix="chatflow-bench-") as folder:
+    with Postgres() as postgres, TemporaryDirectory(prefix="chatflow-bench-") as folder:
         yield Stage(
             postgres=postgres,
             on_postgres=Site(postgres.create_database("chatflow")),

@@ -22,7 +22,7 @@ from tests.servers import HOST, Postgres, bound, free_port, remove_left_folders
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # Generous: it only ends a wait for what never comes.
-SECONDS = 60.0
+SECONDS = 120.0
 # What every site has installed: workflows that stop where a test wants them to.
 GATES = "tests.acceptance.apps.gates"
 # A site's environment is its own; these alone come from the developer's.

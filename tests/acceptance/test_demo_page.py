@@ -11,7 +11,7 @@ from tests.acceptance.browser import DESKTOP, PHONE, Watch, new_context, sign_in
 from tests.acceptance.processes import Site, eventually
 from tests.acceptance.talk import talk, up_to_the_last_question
 
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=60_000)
 
 # What makes a phone a phone to the page.
 SCREENS: dict[str, dict[str, Any]] = {

@@ -1,4 +1,4 @@
-"""The examples of docs/frontend.md, word for word, in a shell and on a page of the site."""
+"""The examples of docs/frontend.md and docs/http-api.md, in a shell and on a page of the site."""
 
 import json
 import re
@@ -12,6 +12,7 @@ from tests.acceptance.markdown import block, blocks
 from tests.acceptance.processes import ROOT, SECONDS, Site
 
 FRONTEND = ROOT / "docs" / "frontend.md"
+API = ROOT / "docs" / "http-api.md"
 
 
 def run_on(page: Page, code: str) -> list[list[Any]]:
@@ -65,20 +66,73 @@ def test_a_page_of_another_site_works(site: Site, browser: Browser) -> None:
         assert "offline" in response
 
 
+def shell(code: str, site: Site, user: str = "alice", job_id: str = "") -> str:
+    """Run commands with the site's address, the user's token and the job in their places."""
+    code = code.replace("http://127.0.0.1:8000", site.url).replace("JOB_ID", job_id)
+    code = code.replace("YOUR_TOKEN", site.token(user))
+    done = subprocess.run(
+        ["bash", "-euc", code], capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_the_commands_work(site: Site) -> None:
     send, look = (each.code for each in blocks(FRONTEND, "bash") if each.heading == "curl")
-
-    def shell(code: str, job_id: str = "") -> str:
-        code = code.replace("http://127.0.0.1:8000", site.url).replace("JOB_ID", job_id)
-        code = code.replace("YOUR_TOKEN", site.token("alice"))
-        done = subprocess.run(
-            ["bash", "-euc", code], capture_output=True, text=True, timeout=SECONDS, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    job_id = json.loads(shell(send))["job_id"]
-    printed = shell(look, job_id)
+    printed = shell(look, site, job_id=json.loads(shell(send, site))["job_id"])
     # The stream to its end, the status, and a cancel that comes too late.
     assert '"status":"completed"' in printed
     assert printed.count('"state":"completed"') == 2
+
+
+def test_the_api_answers_as_it_is_described(site: Site) -> None:
+    # Bob's keys are not yet taken.
+    commands = [each.code for each in blocks(API, "bash")]
+    examples = [json.loads(each.code) for each in blocks(API, "json")]
+    chat, invoice, long, twice, status, stream, cancel, retry, jobs, history, health = commands
+    in_short, started, looked_at, talked, refused = examples
+
+    def answer(command: str, job_id: str = "") -> dict[str, Any]:
+        return dict(json.loads(shell(command, site, "bob", job_id)))
+
+    answered = answer(chat)
+    assert answered.keys() == in_short.keys()
+    assert answered["response"].startswith(in_short["response"].removesuffix(" …"))
+    assert answer(invoice).keys() == in_short.keys() | {"awaiting"}
+
+    # Long enough to be looked at while it runs.
+    long = long.replace("0.5 seconds", "2 seconds")
+    sent = answer(long)
+    assert sent.keys() == started.keys()
+    job = sent["job_id"]
+    seen = answer(status, job)
+    assert seen["data"].keys() - {"queue_position"} == looked_at["data"].keys()
+    talk = answer(history)
+    assert talk.keys() == talked.keys()
+    assert talk["active_job"].keys() == talked["active_job"].keys()
+    assert talk["messages"][0].keys() == talked["messages"][0].keys()
+    frames = shell(stream, site, "bob", job)
+    assert frames.startswith("retry: 1000\ndata: ")
+    # As many events as the example has.
+    [last] = re.findall(r"^id: (\d+)$", block(API, "Follow a job", "text"), re.M)[-1:]
+    assert f"\nid: {last}\n" in frames
+    assert f"\nid: {int(last) + 1}\n" not in frames
+    assert answer(cancel, job)["data"]["state"] == "completed"
+    assert answer(retry, job)["code"] == "not_retryable"
+    job = answer(long)["job_id"]
+    answer(cancel, job)
+    site.finished("bob", job)
+    again = answer(retry, job)
+    assert again.keys() == started.keys()
+    answer(cancel, again["job_id"])
+
+    first, second = re.split(r"(?=HTTP/1\.1 202 )", shell(twice, site, "bob"))[1:]
+    assert "idempotency-replayed" not in first.lower()
+    assert "idempotency-replayed: true" in second.lower()
+    assert first.splitlines()[-1] == second.splitlines()[-1]
+    page = answer(jobs)
+    assert page.keys() == {"success", "jobs", "next"}
+    assert len(page["jobs"]) == 2
+    no_message = chat.replace('"message": "hello", ', "")
+    assert answer(no_message) == refused
+    assert "chatflow_open_streams" in shell(health, site)

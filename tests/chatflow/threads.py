@@ -26,7 +26,12 @@ def _close(barrier: Barrier) -> None:
 async def close_streams() -> None:
     """Stop what the streams of a test have started, and close its own queries' connection."""
     await sync_to_async(connections.close_all)()
+    await close_readers()
+    await streams.close_streams()
+
+
+async def close_readers() -> None:
+    """Close the connections of the threads that read for the streams."""
     readers = streams.listeners._readers
     if streams.listeners.loop is not None and readers is not None:
         await asyncio.to_thread(close_connections, readers, streams.READERS)
-    await streams.close_streams()
