@@ -83,7 +83,7 @@ class OpenStream:
         await start(self._send, head)
         await self._put(sse.frame(seed.connected(job), retry=RETRY))
         events = streams.follow(job.pk, self._cursor, idle=KEEP_ALIVE)
-        async with aclosing(events) as batches:  # type: ignore[type-var, unused-ignore]
+        async with aclosing(events) as batches:
             async for batch in batches:
                 frames = [sse.frame(seed.frame(job.public_id, e), event_id=e.seq) for e in batch]
                 await self._put(b"".join(frames) or sse.KEEP_ALIVE)

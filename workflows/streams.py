@@ -10,7 +10,7 @@ storage, which holds a thread and a database connection for every listener.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -109,15 +109,15 @@ class Listeners(ListenerManager):  # type: ignore[misc]
     async def close(self) -> None:
         """Cut all streams, and stop listening."""
         self.cut_all()
-        if self.loop is None:
-            return
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-        if self._subscription is not None:
-            await asyncio.to_thread(self._subscription.close)
-        if self._readers is not None:
-            self._readers.shutdown(wait=False)
-        self.loop = None
+        # Taken out first: a second call, while this one waits, finds nothing to close.
+        sweeper, subscription, readers = self._sweeper, self._subscription, self._readers
+        self.loop = self._sweeper = self._subscription = self._readers = None
+        if sweeper is not None:
+            sweeper.cancel()
+        if subscription is not None:
+            await asyncio.to_thread(subscription.close)
+        if readers is not None:
+            readers.shutdown(wait=False)
 
     def cut_all(self) -> None:
         """Let every follow() of this process raise StreamCut. To be called on the loop's thread."""
@@ -208,7 +208,9 @@ listeners = Listeners()
 rows = EventRows()
 
 
-async def follow(job_id: int, cursor: int, *, idle: float = 15.0) -> AsyncIterator[list[Event]]:
+async def follow(
+    job_id: int, cursor: int, *, idle: float = 15.0
+) -> AsyncGenerator[list[Event], None]:
     """Yield the job's events after *cursor*, in batches, and return after the terminal one.
 
     Args:
