@@ -162,7 +162,9 @@ class ChatPage {
 
   #newClient(sessionId) {
     const { sendUrl: send, historyUrl: history, jobsUrl: jobs, cancelUrl: cancel } = this.#root.dataset;
-    const client = new AsyncChatClient('', null, { urls: { send, history, jobs, cancel } });
+    // The page waits for a server that is being restarted: for about a minute.
+    const urls = { send, history, jobs, cancel };
+    const client = new AsyncChatClient('', null, { urls, maxFailures: 20 });
     if (sessionId) client.sessionId = sessionId;
     return client;
   }

@@ -48,14 +48,15 @@ def ledger(databases: Databases, kind: str) -> Iterator[Site]:
 def make_ledger(make_site: MakeSite, kind: str) -> MakeLedger:
     """Return what makes such a site of the test's own, with a web server and no cluster."""
 
-    def make(*apps: str, **settings: str) -> Site:
-        settings = {"WORKFLOW_LEASE_SECONDS": str(LEASE)} | settings
-        site = make_site(kind, extra_apps=(LEDGER, *apps), **settings)
-        site.manage("migrate", "ledger", "--verbosity=0")
-        site.start_web()
-        return site
+    return partial(start_site, make_site, kind)
 
-    return make
+
+def start_site(make_site: MakeSite, kind: str, *apps: str, **settings: str) -> Site:
+    settings = {"WORKFLOW_LEASE_SECONDS": str(LEASE)} | settings
+    site = make_site(kind, extra_apps=(LEDGER, *apps), **settings)
+    site.manage("migrate", "ledger", "--verbosity=0")
+    site.start_web()
+    return site
 
 
 def say(what: str, since: float) -> None:
@@ -211,8 +212,9 @@ def test_another_hosts_job_goes_on_when_its_lease_runs_out(
     assert_written_once(site, job)
 
 
-def test_a_stopped_worker_that_wakes_up_too_late_writes_nothing(make_ledger: MakeLedger) -> None:
-    site = make_ledger()
+def test_a_stopped_worker_that_wakes_up_too_late_writes_nothing(make_site: MakeSite) -> None:
+    # Not on SQLite: a process that is stopped with the write lock in its hands stops everybody.
+    site = start_site(make_site, "postgres")
     site.start_cluster("--workers=1")
     job = start_ledger(site, "frozen")
     frozen = site.busy_worker(job)
@@ -467,11 +469,11 @@ def test_a_delayed_job_waits_for_its_time(make_ledger: MakeLedger) -> None:
     if site.is_sqlite:
         later = "strftime('%Y-%m-%d %H:%M:%f', 'now', '+0.7 seconds')"
     # No cluster takes it meanwhile: this one serves another queue.
-    site.query(f"UPDATE workflows_job SET available_at = {later}, queue = 'express'")
     delayed = time.monotonic()
+    site.query(f"UPDATE workflows_job SET available_at = {later}, queue = 'express'")
     assert_ended(site, job, "completed")
     say("delay of 0.7 s, ended", delayed)
-    assert time.monotonic() - delayed >= 0.6
+    assert time.monotonic() - delayed >= 0.7
 
 
 def test_work_of_one_key_is_queued_once(ledger: Site) -> None:

@@ -165,7 +165,7 @@ def raises_always(ctx: Context) -> str:
     raise RuntimeError("as it was asked to")
 
 
-@workflow("raises_until", retry_until=1.5, backoff=0.3)
+@workflow("raises_until", retry_until=4, backoff=1)
 def raises_until(ctx: Context) -> str:
     note(ctx, "try")
     raise RuntimeError("as it was asked to")
