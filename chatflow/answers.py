@@ -12,6 +12,8 @@ from chatflow.dialects import seed
 from workflows import services
 from workflows.models import Job, Message, Session, State
 
+# Characters of a message that stand in the list of jobs.
+TEXT_LENGTH = 200
 CANCELLED = "The job was cancelled."
 # The HTTP status of a sync send, by what became of its job.
 SYNC_STATUS = {State.COMPLETED: 200, State.FAILED: 500, State.TIMEOUT: 504, State.CANCELLED: 409}
@@ -73,8 +75,13 @@ def summary(job: Job) -> dict[str, Any]:
         "created_at": seed.iso(job.created_at),
         "attempt": job.attempt,
         "last_event_id": job.last_seq,
-        **(failure(job) if job.is_finished and job.state != State.COMPLETED else {}),
+        **(failure(job) if job.is_unsuccessful else {}),
     }
+
+
+def listed(job: Job) -> dict[str, Any]:
+    """Return where a job stands, and the words that began its conversation with the workflow."""
+    return {**summary(job), "text": (job.root or job).text[:TEXT_LENGTH]}
 
 
 def status(job: Job) -> dict[str, Any]:
@@ -92,12 +99,15 @@ def status(job: Job) -> dict[str, Any]:
 def message(row: Message) -> dict[str, Any]:
     job = row.job
     asked = job.awaiting if job is not None and row.role == Message.Role.ASSISTANT else None
+    # What failed has no answer: its question says so.
+    failed = job is not None and row.role == Message.Role.USER and job.is_unsuccessful
     return {
         "role": row.role,
         "content": row.content,
         "actions": row.actions,
         "sources": row.sources,
         **({"awaiting": asked} if asked else {}),
+        **(failure(job) if job is not None and failed else {}),
         "job_id": job.public_id if job is not None else None,
         "created_at": seed.iso(row.created_at),
     }

@@ -208,6 +208,7 @@ class StatusDataSerializer(serializers.Serializer[Any]):
     awaiting = AwaitingSerializer(required=False)
     error = serializers.CharField(required=False)
     code = serializers.CharField(required=False)
+    text = serializers.CharField(required=False, help_text="In the list of jobs only.")
     usage = serializers.DictField(required=False)
 
 
@@ -228,6 +229,8 @@ class MessageSerializer(serializers.Serializer[Any]):
     actions = serializers.ListField(child=serializers.DictField())
     sources = serializers.ListField(child=serializers.DictField())
     awaiting = AwaitingSerializer(required=False)
+    error = serializers.CharField(required=False)
+    code = serializers.CharField(required=False)
     job_id = serializers.CharField(allow_null=True)
     created_at = serializers.DateTimeField()
 

@@ -4,6 +4,7 @@ import io
 import os
 import re
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,21 @@ def env_rate(name: str, default: str) -> tuple[int, float]:
     return int(match[1]), float(seconds)
 
 
+def env_apps(name: str) -> list[str]:
+    """Read names of Django apps; one that isn't there stops the start with a clear sentence."""
+    apps = [app.strip() for app in env.list(name, default=[]) if app.strip()]
+    for app in apps:
+        try:
+            found = find_spec(app.partition(".apps.")[0])
+        except ModuleNotFoundError:
+            found = None
+        if found is None:
+            raise ImproperlyConfigured(
+                f"{name} names {app!r}, but there is no such Python package."
+            )
+    return apps
+
+
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="")
 if not SECRET_KEY:
@@ -97,7 +113,7 @@ INSTALLED_APPS = [
     "workflows",
     "workflows.library",
     "workflows.library.invoicing",
-    *env.list("EXTRA_APPS", default=[]),
+    *env_apps("EXTRA_APPS"),
 ]
 
 MIDDLEWARE = [

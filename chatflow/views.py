@@ -166,7 +166,7 @@ def jobs(request: Request) -> Response:
     page = serializers.PageSerializer(data=request.query_params)
     page.is_valid(raise_exception=True)
     limit = page.validated_data["limit"]
-    found = Job.objects.visible_to(request.user).select_related("session")
+    found = Job.objects.visible_to(request.user).select_related("session", "root")
     if "before" in page.validated_data:
         # By the moment first, as the index of this list is.
         mark = find_job(request.user, page.validated_data["before"])
@@ -175,7 +175,7 @@ def jobs(request: Request) -> Response:
         )
     rows = list(found.order_by("-created_at", "-pk")[: limit + 1])
     more = rows[limit - 1].public_id if len(rows) > limit else None
-    listed = [answers.summary(job) for job in rows[:limit]]
+    listed = [answers.listed(job) for job in rows[:limit]]
     return Response({"success": True, "jobs": listed, "next": more})
 
 

@@ -60,6 +60,12 @@ class NotRetryable(ChatflowError):
     code = "not_retryable"
 
 
+class AlreadyRetried(NotRetryable):
+    """This job was retried already; retry the newer job instead."""
+
+    code = "already_retried"
+
+
 class CursorBeyondHead(ChatflowError):
     """The cursor is beyond the last event of this job."""
 

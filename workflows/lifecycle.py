@@ -37,12 +37,16 @@ TAKE = """
         updated_at = {now}
 """
 # A session's jobs run one at a time and in order: a job that runs, or waits in front, bars the way.
+# PostgreSQL's statistics are mostly of an empty queue. After a burst it would go by them, compare
+# every waiting job with every other one, and sort them all: seconds for each claim. OFFSET keeps it
+# from joining, IS TRUE from the index of available_at: it takes the first of job_next that is free.
 FREE = """
-    state = 'queued' AND available_at <= {now} AND NOT EXISTS (
+    state = 'queued' AND (available_at <= {now}) IS TRUE AND NOT EXISTS (
         SELECT 1 FROM workflows_job other
         WHERE other.session_id = workflows_job.session_id
           AND other.state IN ('queued', 'processing')
           AND (other.state = 'processing' OR other.id < workflows_job.id)
+        LIMIT 1 OFFSET 0
     )
 """
 

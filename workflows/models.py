@@ -213,6 +213,11 @@ class Job(models.Model):
         return self.state in TERMINAL
 
     @property
+    def is_unsuccessful(self) -> bool:
+        """It has ended without an answer."""
+        return self.is_finished and self.state != State.COMPLETED
+
+    @property
     def conversation_id(self) -> int:
         """The primary key of the job that began this conversation with the workflow."""
         return self.root_id or self.pk

@@ -17,6 +17,7 @@ from workflows import answers, lifecycle, runner
 from workflows.bells import get_bell
 from workflows.exceptions import (
     AlreadyQueued,
+    AlreadyRetried,
     IdempotencyConflict,
     JobNotFound,
     NotRetryable,
@@ -308,7 +309,7 @@ def retry(job: Job) -> Job:
         The new job.
 
     Raises:
-        NotRetryable: the job is in another state.
+        NotRetryable: the job is in another state, or was retried already.
         UnknownWorkflow: its workflow is gone.
         AlreadyQueued: a job with the workflow's unique key is queued or running.
     """
@@ -326,6 +327,8 @@ def _store_again(job: Job) -> Job:
         old = Job.objects.select_for_update(of=("self",)).get(pk=job.pk)
         if old.state not in (State.FAILED, State.TIMEOUT, State.CANCELLED):
             raise NotRetryable
+        if old.retries.exists():
+            raise AlreadyRetried
         workflow = get_workflow(old.workflow)
         new = Job(
             user_id=old.user_id,

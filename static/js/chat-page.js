@@ -15,6 +15,9 @@ import { Turn } from './turn.js';
 const byId = (id) => document.getElementById(id);
 
 /** The demo page: a conversation, restored from the server whenever the page is opened. */
+// What the user stopped is no error.
+const STOPPED = new Set(['cancelled', 'interrupted']);
+
 class ChatPage {
   #root = byId('chat');
   #store = new SessionStore(this.#root.dataset.user);
@@ -72,11 +75,13 @@ class ChatPage {
   #showPast({ messages, active_job: activeJob, awaiting }) {
     byId('welcome').hidden = messages.length > 0 || Boolean(activeJob);
     const open = activeJob ? null : awaiting;
-    messages.forEach(({ role, content, actions, sources }, index) => {
+    messages.forEach(({ role, content, actions, sources, error, code }, index) => {
       const isLast = index === messages.length - 1;
       const text = role === 'user' ? labelOf(messages[index - 1]?.awaiting, content) : content;
       const onReply = isLast ? this.#onReply : undefined;
       displayMessage(text, { role, actions, sources, awaiting: isLast ? open : null, onReply });
+      if (error && STOPPED.has(code)) displayMessage(error, { role: 'note' });
+      else if (error) displayError(error);
     });
   }
 

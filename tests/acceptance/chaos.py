@@ -201,6 +201,8 @@ class Chaos:
                 next_line += 30
                 self.say(f"{self.age:5.0f} s  {len(sender.sent)} sent, {sender.finished} ended")
             if outages and self.progress(sender) >= 1 - len(outages) / (len(self.plan.outages) + 1):
+                # One more is sent meanwhile, again and again.
+                sender.finished += 1
                 self.take_the_database_down(outages.pop(0))
             if self.age >= next_blow:
                 next_blow = self.age + self.plan.blow_every

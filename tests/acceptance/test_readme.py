@@ -80,7 +80,7 @@ def test_the_first_workflow(checkout: Checkout, demos: list[Demo]) -> None:
         with Stream(sent["stream_url"]) as stream:
             step = stream.until(type="step_started")
             assert step["message"] == "Processing step 1 of 2..."
-        # In the middle of the two seconds: "takes the whole cluster down".
+        # In the middle of the ten seconds.
         family = demos[-1].family()
         for pid in family:
             if is_alive(pid) and b"qcluster" in Path(f"/proc/{pid}/cmdline").read_bytes():

@@ -1,7 +1,7 @@
 """follow(): every event once and in order, the old ones and the new."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -81,17 +81,45 @@ async def read_all(batches: AsyncIterator[list[Event]]) -> list[int]:
         return [event.seq async for batch in batches for event in batch]
 
 
+Live = Callable[..., Awaitable[list[int]]]
+
+
+@pytest.fixture
+def read_live(monkeypatch: pytest.MonkeyPatch) -> Live:
+    """Return what does something once a stream waits, and reads what comes of it."""
+    waits = asyncio.Event()
+    events_after = streams._events_after
+
+    async def look(job_id: int, cursor: int) -> list[Event]:
+        found = await events_after(job_id, cursor)
+        if not found:
+            # Nothing but a ring, or the sweep, makes it look again.
+            waits.set()
+        return found
+
+    async def read_live(
+        batches: AsyncIterator[list[Event]], function: Callable[..., object], *args: Any
+    ) -> list[int]:
+        waits.clear()
+        reading = asyncio.ensure_future(read(batches))
+        async with asyncio.timeout(NET):
+            await waits.wait()
+        await elsewhere(function, *args)
+        return await reading
+
+    monkeypatch.setattr(streams, "_events_after", look)
+    return read_live
+
+
 async def close(batches: Any) -> None:
     await batches.aclose()
 
 
-async def test_it_works(job: Job) -> None:
+async def test_it_works(job: Job, read_live: Live) -> None:
     batches = follow(job.pk, 0)
     assert await read(batches) == [1, 2]
-    await elsewhere(say, job)
-    assert await read(batches) == [3]
-    await elsewhere(finish, job)
-    assert await read(batches) == [4]
+    assert await read_live(batches, say, job) == [3]
+    assert await read_live(batches, finish, job) == [4]
     with pytest.raises(StopAsyncIteration):
         await anext(batches)
 
@@ -255,17 +283,23 @@ class DeafBell:
         return subscription
 
 
-async def test_a_lost_ring(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_ring_wakes_it(job: Job, read_live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not the sweep that brings new events."""
+    monkeypatch.setattr(streams, "SWEEP", 10 * NET)
+    batches = follow(job.pk, 0, idle=10 * NET)
+    assert await read(batches) == [1, 2]
+    assert await read_live(batches, say, job) == [3]
+    assert await read_live(batches, finish, job) == [4]
+
+
+async def test_a_lost_ring(job: Job, read_live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     """All followed jobs are looked at from time to time."""
     monkeypatch.setattr(streams, "get_bell", DeafBell)
     assert streams.SWEEP <= 1.0
-    batches = follow(job.pk, 0, idle=NET)
+    batches = follow(job.pk, 0, idle=10 * NET)
     assert await read(batches) == [1, 2]
-    await elsewhere(say, job)
-    assert await read(batches) == [3]
-    await elsewhere(finish, job)
-
-    assert await read(batches) == [4]
+    assert await read_live(batches, say, job) == [3]
+    assert await read_live(batches, finish, job) == [4]
 
 
 async def test_the_sweep_is_one_query_for_all(
@@ -332,7 +366,7 @@ def own_backend(job: Job) -> int:
 
 
 @pytest.mark.postgresql
-async def test_connections_that_are_terminated(job: Job, own_backend: int) -> None:
+async def test_connections_that_are_terminated(job: Job, own_backend: int, read_live: Live) -> None:
     def terminate() -> None:
         with connection.cursor() as cursor:
             cursor.execute(
@@ -345,8 +379,7 @@ async def test_connections_that_are_terminated(job: Job, own_backend: int) -> No
     assert await read(batches) == [1, 2]
     for number in (3, 4, 5):
         await elsewhere(terminate)
-        await elsewhere(say, job)
-        assert await read(batches) == [number]
+        assert await read_live(batches, say, job) == [number]
     await close(batches)
 
 
