@@ -23,6 +23,8 @@ OTHERS = {
     # SQL, HTTP, signals, make and its variables.
     "LISTEN", "NOTIFY", "COMMIT", "POST", "GET", "SIGTERM", "SIGKILL", "SIGINT", "ARGS", "CLOSED",
     "UPDATE", "INSERT", "SELECT", "JSON", "ID", "WAL", "IMMEDIATE",
+    # The last words of queue_work's lines.
+    "DONE", "FAIL", "CANCELLED", "RELEASED", "LOST",
 }  # fmt: skip
 
 

@@ -189,6 +189,23 @@ def test_history(as_alice: Client, alice: User, make_job: MakeJob, run: Any) -> 
     assert answered["actions"] == [{"label": "Again"}]
 
 
+def test_history_says_what_failed(
+    as_alice: Client, alice: User, make_job: MakeJob, run: Any
+) -> None:
+    job = run(make_job(alice, workflow="crash"))
+    (said,) = as_alice.get(HISTORY + "s").json()["messages"]
+    assert (said["role"], said["error"], said["code"]) == ("user", job.error, job.code)
+
+
+def test_the_list_of_jobs_says_what_began_each(
+    as_alice: Client, alice: User, make_job: MakeJob, run: Any
+) -> None:
+    run(make_job(alice, "order pizza", workflow="ask"))
+    run(make_job(alice, "the answer", workflow=None))
+    jobs = as_alice.get("/ai-demo/workflow/jobs").json()["jobs"]
+    assert [job["text"] for job in jobs] == ["order pizza", "order pizza"]
+
+
 def test_history_has_the_job_under_way(
     as_alice: Client, anonymous: Client, alice: User, make_job: MakeJob, settings: Any
 ) -> None:

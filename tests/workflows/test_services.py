@@ -24,6 +24,7 @@ from tests.workflows.chat import (
 from workflows import Context, WorkflowError, lifecycle, runner, services, workflow
 from workflows.exceptions import (
     AlreadyQueued,
+    AlreadyRetried,
     IdempotencyConflict,
     JobNotFound,
     NotRetryable,
@@ -762,6 +763,14 @@ def test_what_was_stopped_can_be_retried(failed: Job, state: str) -> None:
     Job.objects.filter(pk=failed.pk).update(state=state)
 
     assert services.retry(failed).retry_of == failed
+
+
+def test_a_job_is_retried_once(failed: Job) -> None:
+    new = services.retry(failed)
+    with pytest.raises(AlreadyRetried):
+        services.retry(failed)
+
+    assert list(failed.retries.all()) == [new]
 
 
 def test_retry_when_the_workflow_is_gone(failed: Job) -> None:
