@@ -87,11 +87,12 @@ def listed(job: Job) -> dict[str, Any]:
 def status(job: Job) -> dict[str, Any]:
     """Return all that a poller wants to know of a job."""
     data = summary(job)
-    if job.state == State.QUEUED:
-        data["queue_position"] = services.queue_position(job)
+    position = services.queue_position(job)
+    if position is not None:
+        data["queue_position"] = position
     if job.state == State.COMPLETED:
         data.update(outcome(job))
-    if job.is_finished:
+    if job.usage:
         data["usage"] = job.usage
     return {"success": True, "data": data}
 

@@ -1,9 +1,10 @@
 """How much a user, and all users together, may ask of a web process."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from threading import BoundedSemaphore
+from threading import Lock
 from typing import Any
 
 from django.conf import settings
@@ -16,11 +17,15 @@ from workflows.models import Job
 from workflows.services import Mode
 
 # Half of the pool, so that the other half always answers status and async sends.
-_slots = BoundedSemaphore(max(1, settings.WEB_THREADS // 2))
+SLOTS = max(1, settings.WEB_THREADS // 2)
+# Half of them for one user, so that nobody keeps all others waiting.
+PER_USER = max(1, SLOTS // 2)
+_taken: Counter[int] = Counter()
+_lock = Lock()
 
 
 @contextmanager
-def slot(mode: Mode) -> Iterator[Mode]:
+def slot(mode: Mode, user: Any) -> Iterator[Mode]:
     """Hold a slot while a send may run its workflow here; give the mode that there is room for.
 
     Raises:
@@ -29,15 +34,30 @@ def slot(mode: Mode) -> Iterator[Mode]:
     runs_here = settings.QUEUE_CONNECTION == "sync"
     if mode == "async" and not runs_here:
         yield mode
-    elif _slots.acquire(blocking=False):
+    elif _take(user.pk):
         try:
             yield mode
         finally:
-            _slots.release()
+            _release(user.pk)
     elif mode == "auto" and not runs_here:
         yield "async"
     else:
         raise Unavailable("Too many requests are being answered at once. Please try again.")
+
+
+def _take(user_id: int) -> bool:
+    with _lock:
+        if _taken[user_id] >= PER_USER or _taken.total() >= SLOTS:
+            return False
+        _taken[user_id] += 1
+        return True
+
+
+def _release(user_id: int) -> None:
+    with _lock:
+        _taken[user_id] -= 1
+        if not _taken[user_id]:
+            del _taken[user_id]
 
 
 def check_rate(user: Any, idempotency_key: str | None = None) -> None:

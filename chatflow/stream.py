@@ -197,7 +197,8 @@ async def serve(scope: Scope, receive: Receive, send: Send, public_id: str) -> N
         grant = await streams.in_reader(look, request, public_id)
         cursor = read_cursor(request)
         finished = has_all(grant.job, cursor)
-        open_streams.check_room(grant.user.pk)
+        if not finished:
+            open_streams.check_room(grant.user.pk)
     except Exception as error:
         await answer(send, request, refusal(error))
         return

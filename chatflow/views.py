@@ -55,7 +55,7 @@ def send(request: Request) -> Response:
     sent = serializers.validated_send(request.data)
     key = idempotency_key(request)
     check_rate(request.user, key)
-    with slot(sent["mode"]) as mode:
+    with slot(sent["mode"], request.user) as mode:
         started = services.start(
             request.user,
             sent["message"],
@@ -152,7 +152,7 @@ def cancel(request: Request, job_id: str) -> Response:
 def retry(request: Request, job_id: str) -> Response:
     job = find_job(request.user, job_id)
     check_rate(request.user)
-    with slot("async"):
+    with slot("async", request.user):
         return sent_answer(request, services.retry(job))
 
 

@@ -22,6 +22,7 @@ from workflows.exceptions import (
     AttemptLost,
     Cancelled,
     DeadlineExceeded,
+    Fenced,
     Interrupt,
     ShuttingDown,
     first_line,
@@ -174,9 +175,12 @@ class Keeper(threading.Thread):
             rung = self._look.wait(self._seconds_to_next(renew_at))
             self._look.clear()
             self._check_clocks()
-            if rung or time.monotonic() >= renew_at:
-                renewed = self._renew()
+            if time.monotonic() >= renew_at:
+                renewed = self._ask(lifecycle.renew)
                 renew_at = time.monotonic() + (self._renewal() if renewed else RETRY)
+            elif rung:
+                # On SQLite every write rings: a ring answered by a write would ring for ever.
+                self._ask(lifecycle.held)
 
     def _on_ring(self, topic: str, key: int | None) -> None:
         if key is None or any(attempt.job.pk == key for attempt in self.attempts()):
@@ -195,9 +199,9 @@ class Keeper(threading.Thread):
         for attempt in attempts:
             if attempt.interrupt is None:
                 moments.append(attempt.deadline)
-            elif attempt.interruptible:
+            else:
                 moments.append(attempt.interrupted_at + GRACE)
-                if not attempt.noticed:
+                if attempt.interruptible and not attempt.noticed:
                     moments.append(attempt.nudged_at + NUDGE)
         return max(0.0, min(moments) - time.monotonic())
 
@@ -206,17 +210,22 @@ class Keeper(threading.Thread):
         for attempt in self.attempts():
             if attempt.interrupt is None and now >= attempt.deadline:
                 attempt.stop(DeadlineExceeded())
-            elif attempt.interrupt and attempt.interruptible:
+            elif attempt.interrupt is not None:
                 if now >= attempt.interrupted_at + GRACE:
-                    self._on_stuck(attempt)
-                elif not attempt.noticed and now >= attempt.nudged_at + NUDGE:
+                    self.unwatch(attempt)
+                    self._on_stuck(attempt) if attempt.interruptible else end_without(attempt)
+                elif (
+                    attempt.interruptible
+                    and not attempt.noticed
+                    and now >= attempt.nudged_at + NUDGE
+                ):
                     attempt.nudge()
 
-    def _renew(self) -> bool:
-        """Renew the leases, and say whether the database could be asked."""
+    def _ask(self, which_are_held: Callable[[list[tuple[int, int]]], dict[int, str]]) -> bool:
+        """Stop what was cancelled or lost, and say whether the database could be asked."""
         attempts = self.attempts()
         try:
-            held = lifecycle.renew(attempt.key for attempt in attempts)
+            held = which_are_held([attempt.key for attempt in attempts])
         except DatabaseError as error:
             # The lease may run out meanwhile; then the fence keeps this attempt from writing.
             if self._reached:
@@ -232,6 +241,18 @@ class Keeper(threading.Thread):
             elif code is None and attempt in self.attempts():
                 attempt.stop(AttemptLost())
         return True
+
+
+def end_without(attempt: Attempt) -> None:
+    """End a job whose code is blocked in a web process; the fence stops it when it goes on."""
+    try:
+        lifecycle.end(attempt.job, outcome_of(attempt.interrupt, attempt.limit))
+    except (Fenced, Interrupt):
+        # It has just ended, or it is somebody else's by now.
+        pass
+    except DatabaseError as error:
+        logger.error("%s could not be ended (%s).", attempt.job, first_line(error))
+        connection.close()
 
 
 def end_process(attempt: Attempt) -> None:

@@ -128,16 +128,36 @@ def renew(attempts: Iterable[tuple[int, int]]) -> dict[int, str]:
         it was cancelled, or an empty string.
     """
     pairs = list(attempts)
+    answer = held(pairs)
+    if not answer:
+        return answer
+    ours, numbers = _theirs(pairs)
+    with connection.cursor() as cursor:
+        # An atomic step that has said something holds its job's row until it commits. It isn't
+        # waited for, and reap() leaves its job alone as well.
+        renew = _sql(
+            "UPDATE workflows_job SET lease_until = {lease} WHERE id IN "
+            f"(SELECT id FROM ({ours}{{skip_locked}}) held)"
+        )
+        cursor.execute(renew, numbers)
+    return answer
+
+
+def held(attempts: Iterable[tuple[int, int]]) -> dict[int, str]:
+    """Return what renew() does, without renewing."""
+    pairs = list(attempts)
     if not pairs:
         return {}
-    ours = " OR ".join(["(id = %s AND attempt = %s)"] * len(pairs))
     with connection.cursor() as cursor:
-        cursor.execute(
-            _sql("UPDATE workflows_job SET lease_until = {lease} WHERE state = 'processing' AND ")
-            + f"({ours}) RETURNING id, cancel_code",
-            [number for pair in pairs for number in pair],
-        )
+        cursor.execute(*_theirs(pairs))
         return dict(cursor.fetchall())
+
+
+def _theirs(pairs: list[tuple[int, int]]) -> tuple[str, list[int]]:
+    """Return the query for the jobs that these attempts hold, with its parameters."""
+    marks = " OR ".join(["(id = %s AND attempt = %s)"] * len(pairs))
+    ours = f"SELECT id, cancel_code FROM workflows_job WHERE state = 'processing' AND ({marks})"
+    return ours, [number for pair in pairs for number in pair]
 
 
 def hold(job: Job) -> None:
@@ -184,6 +204,7 @@ def give_back(
         "inline": inline,
     }
     with transaction.atomic(), connection.cursor() as cursor:
+        lock_session(job)
         # A web process that waits out the delay renews no lease meanwhile.
         lease = sql_now(delay + settings.WORKFLOW_LEASE_SECONDS)
         give_up = GIVE_UP.replace("{later}", sql_now(delay)).replace("{lease}", lease)
@@ -214,14 +235,15 @@ def reap(*, host: str = "", pid: int | None = None, count: bool = True) -> int:
     else:
         lost = lost.filter(lease_until__lt=Now())
         _adopt_waiting_inline_jobs()
-    taken = 0
-    for job in lost:
-        try:
-            _take_back(job, lost=int(count))
-        except Fenced:
-            continue
-        taken += 1
-    return taken
+    return sum(_take_back(job, lost=int(count)) for job in lost)
+
+
+def stuck_pids(host: str) -> set[int]:
+    """Return the processes of this machine that hold a job whose lease ran out."""
+    expired = Job.objects.filter(state=State.PROCESSING, lease_until__lt=Now(), host=host)
+    with transaction.atomic():
+        locked = expired.select_for_update(of=("self",), skip_locked=True)
+        return {job.pid for job in locked.only("pid") if job.pid is not None}
 
 
 def reap_inline() -> int:
@@ -254,11 +276,31 @@ def _adopt_waiting_inline_jobs() -> None:
                 get_bell().ring("jobs", job.pk)
 
 
-def _take_back(job: Job, *, lost: int) -> None:
-    if not job.cancel_code and job.lost + lost >= settings.WORKFLOW_TRIES:
-        end(job, Outcome(State.FAILED, code="worker_lost", error=WORKER_LOST, lost=lost))
-    else:
-        give_back(job, lost=lost)
+def _take_back(job: Job, *, lost: int) -> bool:
+    """Take a job from its worker; not while the worker is in the middle of an atomic step."""
+    with transaction.atomic():
+        lock_session(job)
+        row = Job.objects.filter(pk=job.pk).select_for_update(of=("self",), skip_locked=True)
+        if not row.exists():
+            return False
+        try:
+            if not job.cancel_code and job.lost + lost >= settings.WORKFLOW_TRIES:
+                failed = Outcome(State.FAILED, code="worker_lost", error=WORKER_LOST, lost=lost)
+                end(job, failed)
+            else:
+                give_back(job, lost=lost)
+        except Fenced:
+            return False
+    return True
+
+
+def lock_session(job: Job) -> None:
+    """Lock the session of *job* until the caller's transaction ends.
+
+    Whoever locks a session and a job of it locks the session first; the other way round two of them
+    would wait for each other.
+    """
+    Session.objects.select_for_update().filter(pk=job.session_id).first()
 
 
 @dataclass(frozen=True)
@@ -307,6 +349,7 @@ def end(job: Job, outcome: Outcome) -> Job:
         Fenced: another attempt holds the job, or it has ended already.
     """
     with transaction.atomic():
+        lock_session(job)
         try:
             # The row stays locked until the commit, so that no event can slip in behind the last.
             current = Job.objects.select_for_update(of=("self",)).get(

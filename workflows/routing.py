@@ -54,5 +54,5 @@ def reroute(job: Job) -> None:
         continue_from(job, question)
         # Both or neither: else a worker lost in between leaves the question open for a second.
         with transaction.atomic():
-            job.save(update_fields=["root", "workflow", "text_base"])
             Session.objects.filter(pk=session.pk, open_job=question).update(open_job=None)
+            job.save(update_fields=["root", "workflow", "text_base"])

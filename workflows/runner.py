@@ -59,6 +59,10 @@ def run(job: Job, *, interruptible: bool) -> None:
     except UnknownWorkflow as error:
         _end(job, Outcome(State.FAILED, code=error.code, error=str(error)))
         return
+    except DatabaseError as error:
+        logger.warning("%s could not be routed (%s).", job, first_line(error))
+        _give_back(job, lost=int(not is_outage(error)), delay=RECONNECT)
+        return
     attempt = Attempt(job, workflow.max_execution_time, interruptible=interruptible)
     try:
         # What can't be stored is the workflow's failure as well.

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Avg
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -284,6 +284,8 @@ def cancel(job: Job, *, code: str = "cancelled") -> Job:
         The job as it stands then.
     """
     with transaction.atomic():
+        _wait_briefly_for_locks()
+        lifecycle.lock_session(job)
         current = Job.objects.select_for_update(of=("self",)).get(pk=job.pk)
         if current.state == State.QUEUED:
             return lifecycle.end(current, lifecycle.cancelled(code))
@@ -294,6 +296,13 @@ def cancel(job: Job, *, code: str = "cancelled") -> Job:
         elif current.awaiting:
             Session.objects.filter(open_job=current).update(open_job=None)
     return current
+
+
+def _wait_briefly_for_locks() -> None:
+    """Give up after two seconds, in this transaction, rather than wait for an atomic step's end."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '2s'")
 
 
 def retry(job: Job) -> Job:

@@ -41,7 +41,8 @@ ORPHANS = 5.0
 
 
 class StreamCut(Exception):
-    """The process is shutting down: the stream must break off, so that its client comes back."""
+    """The stream must break off, so that its client comes back: the process is shutting down, or
+    the job was deleted, which the client is told then."""
 
 
 def channel(job_id: int) -> str:
@@ -138,6 +139,13 @@ class Listeners(ListenerManager):  # type: ignore[misc]
             for listener in self.listeners_by_channel.get(channel, ()):
                 listener.aevent.set()
 
+    def cut(self, channel: str) -> None:
+        """Let the channel's follow() raise StreamCut: its job was deleted."""
+        with self.lock:
+            for listener in self.listeners_by_channel.get(channel, ()):
+                listener.error = "gone"
+                listener.aevent.set()
+
     def forget(self, channel: str) -> None:
         """Let the next sweep wake the channel's listeners, though it was swept already."""
         self._heads.pop(channel, None)
@@ -184,8 +192,10 @@ class Listeners(ListenerManager):  # type: ignore[misc]
         except DatabaseError as error:
             logger.warning("The followed jobs could not be looked at (%s).", first_line(error))
             return
-        for name, head in heads.items():
-            if self._heads.get(name) != head:
+        for name in followed:
+            if name not in heads:
+                self.cut(name)
+            elif self._heads.get(name) != heads[name]:
                 self.wake(name)
         self._heads = heads
 
@@ -219,7 +229,7 @@ async def follow(
         idle: after so many seconds without an event an empty batch is yielded (a keep-alive).
 
     Raises:
-        StreamCut: the process is shutting down.
+        StreamCut: the process is shutting down, or the job was deleted.
     """
     listener = Listener()
     listener.channels = {channel(job_id)}
@@ -228,7 +238,7 @@ async def follow(
     try:
         while True:
             listener.aevent.clear()
-            if listeners.closing:
+            if listeners.closing or listener.error:
                 raise StreamCut
             batch = await _events_after(job_id, cursor)
             if batch:

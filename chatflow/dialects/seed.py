@@ -29,7 +29,8 @@ def status(state: str) -> str:
 def frame(job_public_id: str, event: Event) -> dict[str, Any]:
     """Return the frame of *event*."""
     return {
-        **event.data,
+        # `said` is the engine's own note of what a progress event was asked to say.
+        **{key: value for key, value in event.data.items() if key != "said"},
         "status": status(event.type),
         "progress": event.progress,
         "message": event.message,

@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from chatflow import limits
+from chatflow.errors import Unavailable
 from tests.conftest import Bearer
 from workflows import workflow
 from workflows.models import Job, Message, Session
@@ -78,14 +80,14 @@ def test_auto_goes_by_the_hint(as_alice: Client, hint: Any, status: int) -> None
 def test_auto_is_async_when_there_is_no_room(
     as_alice: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "_slots", Full())
+    monkeypatch.setattr(limits, "SLOTS", 0)
     assert send(as_alice, **{"async": "auto"}).status_code == 202
 
 
 def test_a_sync_send_without_room_stores_nothing(
     as_alice: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "_slots", Full())
+    monkeypatch.setattr(limits, "SLOTS", 0)
     answer = send(as_alice)
     assert answer.status_code == 503
     assert answer["Retry-After"]
@@ -94,9 +96,14 @@ def test_a_sync_send_without_room_stores_nothing(
     assert not Session.objects.exists()
 
 
-class Full:
-    def acquire(self, *, blocking: bool) -> bool:
-        return False
+def test_one_user_leaves_room_for_others(alice: User, bob: User) -> None:
+    with ExitStack() as taken:
+        for _ in range(limits.PER_USER):
+            taken.enter_context(limits.slot("sync", alice))
+        with pytest.raises(Unavailable), limits.slot("sync", alice):
+            pass
+        with limits.slot("sync", bob) as mode:
+            assert mode == "sync"
 
 
 def test_slots_are_given_back(as_alice: Client, settings: Any) -> None:

@@ -58,8 +58,7 @@ def test_status_of_a_completed_job(
     assert found["sources"] == [{"title": "You"}]
     assert found["last_event_id"] == job.last_seq
     assert found["attempt"] == 1
-    assert "usage" in found
-    assert not {"error", "code", "awaiting", "queue_position"} & set(found)
+    assert not {"error", "code", "awaiting", "queue_position", "usage"} & set(found)
 
 
 def test_status_of_a_question(as_alice: Client, alice: User, make_job: MakeJob, run: Any) -> None:

@@ -130,8 +130,16 @@ class Supervisor(Sentinel):  # type: ignore[misc]
 
     def reap(self) -> None:
         """Take back the jobs whose leases ran out."""
-        if time.monotonic() - self._away_at > AFTERMATH:
-            lifecycle.reap()
+        if time.monotonic() - self._away_at <= AFTERMATH:
+            return
+        stuck = lifecycle.stuck_pids(HOST)
+        for worker in self.pool:
+            if worker.pid in stuck:
+                # Its keeper couldn't renew: code that doesn't let go of Python's lock stops all
+                # threads of its process.
+                logger.error("Worker %d has lost its lease; killing it.", worker.pid)
+                worker.kill()
+        lifecycle.reap()
 
     def register(self) -> None:
         """Renew the row that says that this cluster lives."""

@@ -3,6 +3,8 @@
 from decimal import Decimal
 
 MAX_NAME = 200
+# Characters of a message that are read; what the patterns cost grows faster than their number.
+MAX_TEXT = 1000
 MAX_PHONE = 50
 MAX_ADDRESS = 500
 MAX_LINES = 50

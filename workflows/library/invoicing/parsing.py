@@ -17,7 +17,7 @@ from workflows.library.invoicing.amounts import (
     shorten,
 )
 from workflows.library.invoicing.drafts import Item, Request
-from workflows.library.invoicing.limits import MAX_LINES, MAX_NAME, Refused
+from workflows.library.invoicing.limits import MAX_LINES, MAX_NAME, MAX_TEXT, Refused
 
 I = re.IGNORECASE  # noqa: E741
 
@@ -98,7 +98,12 @@ def clean(text: str) -> str:
     """Drop what can't be seen or stored: NUL and other control characters. Lines stay lines."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")
     kept = (c for c in text if c == "\n" or unicodedata.category(c) not in {"Cc", "Cs", "Cn", "Co"})
-    return "".join(kept).strip()
+    text = "".join(kept).strip()
+    # Long runs of what separates would cost the patterns below hours of trying.
+    text = re.sub(r"[^\S\n]+", " ", text)
+    text = re.sub(r"\s*\n\s*", "\n", text)
+    text = re.sub(r"([^\w\s])(?:\s*\1)+", r"\1", text)
+    return text[:MAX_TEXT]
 
 
 def clean_name(text: str) -> str:
