@@ -213,7 +213,10 @@ class Keeper(threading.Thread):
             elif attempt.interrupt is not None:
                 if now >= attempt.interrupted_at + GRACE:
                     self.unwatch(attempt)
-                    self._on_stuck(attempt) if attempt.interruptible else end_without(attempt)
+                    if attempt.interruptible:
+                        self._on_stuck(attempt)
+                    else:
+                        end_without(attempt)
                 elif (
                     attempt.interruptible
                     and not attempt.noticed

@@ -1,7 +1,8 @@
 """A job's life: claim, renew, give back, reap, finish. Nothing else changes a job's state.
 
-Each transition is one conditional UPDATE by the database's clock; who changed no row has lost the
-race and does nothing more. The attempt number fences: a write that names an old one finds no row.
+Each transition names the state and the attempt that it starts from, in the UPDATE itself or in the
+lock before it: who finds no row has lost the race and does nothing more. Leases and delays go by
+the database's clock.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,8 @@
 """follow(): a job's events, the old ones and then the new ones as they are committed.
 
 django-eventstream's own parts are used where they hold: its listener manager knows who listens to
-which channel, its storage interface reads the event rows, its channel manager says who may. Its
+which channel, and its storage interface reads the event rows. Its channel manager answers for the
+library's own functions; the streams' permission is the edge's, which knows links and tokens. Its
 ``stream()`` is bypassed, because it repeats and loses events when they are committed while it
 reads (its issues are listed in docs/guarantees.md), and because it never ends; so is its default
 storage, which holds a thread and a database connection for every listener.

@@ -1,0 +1,100 @@
+"""Who waits for whose locks: nobody for an atomic step, nobody for each other."""
+
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import OperationalError, connection, transaction
+from django.utils import timezone
+
+from tests.workflows.chat import NET, Chat, at_once, claimed
+from workflows import Context, events, keeper, lifecycle, services, workflow
+from workflows.exceptions import Fenced
+from workflows.lifecycle import Outcome
+from workflows.models import Event, Job, State
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.mark.postgresql  # SQLite has one writer: everybody waits for a transaction there.
+def test_an_atomic_step_holds_nobody_up(chat: Chat) -> None:
+    chat.send()
+    job = claimed()
+    Job.objects.update(lease_until=timezone.now() - timedelta(seconds=60))
+    seen: dict[str, object] = {}
+
+    def others(number: int) -> None:
+        seen["held"] = lifecycle.renew([(job.pk, job.attempt)])
+        seen["stuck"] = lifecycle.stuck_pids(job.host)
+        seen["reaped"] = lifecycle.reap()
+        try:
+            services.cancel(job)
+        except OperationalError as error:
+            seen["cancel"] = error
+
+    with transaction.atomic():
+        # As from inside of an atomic step: the row stays locked until the commit.
+        events.append(job.pk, job.attempt, Event.Type.PROGRESS, progress=10)
+        assert at_once(1, others) == [None]
+
+    assert (seen["held"], seen["stuck"], seen["reaped"]) == ({job.pk: ""}, set(), 0)
+    assert isinstance(seen["cancel"], OperationalError)
+    # Once it has committed, it is like any other.
+    assert lifecycle.stuck_pids(job.host) == {job.pid}
+    assert lifecycle.reap() == 1
+
+
+def test_an_end_and_a_newer_message_at_once(chat: Chat, alice: User) -> None:
+    for number in range(10):
+        key = f"s{number}"
+        services.start(alice, "hello", session_key=key)
+        job = claimed()
+
+        def both(which: int, job: Job = job, key: str = key) -> None:
+            if which:
+                services.start(alice, "newer", session_key=key, on_busy="interrupt")
+                return
+            try:
+                lifecycle.end(job, Outcome(State.COMPLETED, response="done"))
+            except Fenced:
+                raise AssertionError("Nobody else may end a running job.") from None
+
+        assert at_once(2, both) == [None, None]
+        job.refresh_from_db()
+        assert job.state == State.COMPLETED
+        newer = Job.objects.get(session=job.session, text="newer")
+        lifecycle.end(newer, lifecycle.cancelled("cancelled"))
+
+
+def test_a_sync_job_that_is_blocked_ends_all_the_same(
+    chat: Chat, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "GRACE", 0.1)
+    go_on = threading.Event()
+
+    def blocked(ctx: Context) -> str:
+        assert go_on.wait(NET)
+        return "too late"
+
+    workflow("blocked", max_execution_time=0.1)(blocked)
+    job = services.start(alice, "x", session_key="s", mode="sync", workflow="blocked").job
+
+    def run() -> None:
+        services.run_inline(job)
+        connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        give_up_at = time.monotonic() + NET
+        while not Job.objects.get(pk=job.pk).is_finished:
+            assert time.monotonic() < give_up_at
+            time.sleep(0.02)
+    finally:
+        go_on.set()
+        thread.join(NET)
+    ended = Job.objects.get(pk=job.pk)
+    assert (ended.state, ended.response) == (State.TIMEOUT, "")
+    assert ended.events.filter(type__in=["completed", "timeout"]).count() == 1
