@@ -444,9 +444,13 @@ keeper.install_signal_handler()
 
 @workflow("stubborn")
 def stubborn(ctx):
-    services.cancel(ctx.job)
+    told = False
     while True:
         try:
+            # Inside: the interruption may come before the cancel has returned.
+            if not told:
+                told = True
+                services.cancel(ctx.job)
             time.sleep(60)
         except BaseException:
             print("swallowed", flush=True)
