@@ -5,6 +5,7 @@ lock before it: who finds no row has lost the race and does nothing more. Leases
 the database's clock.
 """
 
+import socket
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -28,6 +30,8 @@ TIMED_OUT = "The request ran longer than {limit:g} seconds and was stopped."
 WORKER_LOST = "The worker was lost too often while it worked on this request."
 WEB_PROCESS_LOST = "The server stopped while it worked on this request. Please try again."
 
+# This machine, as the jobs name it that it works on.
+HOST = socket.gethostname()
 # A cluster that hasn't been seen for so long is taken for dead.
 CLUSTER_SEEN = timedelta(seconds=15)
 
@@ -264,7 +268,12 @@ def reap_inline() -> int:
 
 def clusters_alive() -> int:
     """Return how many clusters have been seen lately."""
-    return Cluster.objects.filter(seen_at__gt=Now() - CLUSTER_SEEN).count()
+    return clusters().count()
+
+
+def clusters() -> QuerySet[Cluster]:
+    """The clusters that live."""
+    return Cluster.objects.filter(seen_at__gt=Now() - CLUSTER_SEEN).order_by("started_at")
 
 
 def _adopt_waiting_inline_jobs() -> None:

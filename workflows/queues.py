@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from workflows.clock import sql_now, sql_seconds_since
-from workflows.lifecycle import CLUSTER_SEEN
 from workflows.models import Cluster, Job, JobQuerySet, Session
 from workflows.registry import all_workflows
 
@@ -77,11 +74,6 @@ def unknown(queues: Iterable[str]) -> list[str]:
     """Return those of *queues* that neither a workflow uses nor a job waits in."""
     known = {size.queue for size in sizes()}
     return [queue for queue in queues if queue not in known]
-
-
-def clusters() -> QuerySet[Cluster]:
-    """The clusters that live."""
-    return Cluster.objects.filter(seen_at__gt=Now() - CLUSTER_SEEN).order_by("started_at")
 
 
 def failures() -> JobQuerySet:

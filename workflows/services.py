@@ -1,7 +1,6 @@
 """The verbs that outsiders call: start, run_inline, cancel, retry."""
 
 import os
-import socket
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -38,8 +37,6 @@ RECENT_RUNS = 20
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
 # Seconds between two looks of a sync job that waits for its turn.
 TURN_POLL = 0.05
-
-HOST = socket.gethostname()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,15 +137,20 @@ def _store(job: Job, session_key: str, mode: Mode, on_busy: OnBusy) -> Started:
         job.unique_key = workflow.unique_key(job.user, job.text)[:255]
     job.mode = _choose(mode, workflow)
     job.inline = job.mode == "sync" or settings.QUEUE_CONNECTION == "sync"
+    _insert(job)
+    _remember(job)
+    Session.objects.filter(pk=session.pk).update(updated_at=timezone.now())
+    get_bell().ring("jobs", job.pk)
+    return Started(job=job)
+
+
+def _insert(job: Job) -> None:
+    """Store a job that is to be queued, with the times that the database gives it."""
     if job.inline:
         # Until it is claimed, this tells whether its web process still lives.
         job.lease_until = Now() + timedelta(seconds=settings.WORKFLOW_LEASE_SECONDS)
     job.save()
     job.refresh_from_db(fields=["available_at", "lease_until"])
-    _remember(job)
-    Session.objects.filter(pk=session.pk).update(updated_at=timezone.now())
-    get_bell().ring("jobs", job.pk)
-    return Started(job=job)
 
 
 def _locked_session(user: Any, key: str) -> Session:
@@ -238,7 +240,7 @@ def run_inline(job: Job, *, wait: float = 10) -> Job:
     """
     give_up_at = time.monotonic() + wait
     while job.inline and not job.is_finished:
-        claimed = lifecycle.claim_inline(job, HOST, os.getpid())
+        claimed = lifecycle.claim_inline(job, lifecycle.HOST, os.getpid())
         if claimed is not None:
             runner.run(claimed, interruptible=False)
         elif job.attempt == 0 and time.monotonic() >= give_up_at:
@@ -356,10 +358,7 @@ def _store_again(job: Job) -> Job:
             available_at=Now(),
             inline=settings.QUEUE_CONNECTION == "sync",
         )
-        if new.inline:
-            new.lease_until = Now() + timedelta(seconds=settings.WORKFLOW_LEASE_SECONDS)
-        new.save()
-        new.refresh_from_db(fields=["available_at", "lease_until"])
+        _insert(new)
         old.forgotten = True
         old.save(update_fields=["forgotten"])
         get_bell().ring("jobs", new.pk)

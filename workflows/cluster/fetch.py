@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import socket
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,11 +19,11 @@ from workflows import keeper, lifecycle, runner
 from workflows.bells import get_bell
 from workflows.bells.base import readable
 from workflows.exceptions import first_line
+from workflows.lifecycle import HOST
 from workflows.models import Job
 
 logger = logging.getLogger(__name__)
 
-HOST = socket.gethostname()
 # Seconds between two looks without a ring.
 POLL = 1.0
 # Seconds to wait for a database that is away.

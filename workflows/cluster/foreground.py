@@ -23,8 +23,10 @@ from django_q.utils import get_func_repr
 from django_q.worker import worker
 
 from workflows import keeper, lifecycle
-from workflows.cluster.fetch import HOST, STOP, Fetcher, Results, obey_signals, run_job
+from workflows.cluster.fetch import STOP, Fetcher, Results, obey_signals, run_job
 from workflows.cluster.supervisor import AFTERMATH, REGISTER
+from workflows.exceptions import first_line
+from workflows.lifecycle import HOST
 from workflows.models import Cluster, Job, State
 
 logger = logging.getLogger(__name__)
@@ -126,7 +128,7 @@ class Presence(threading.Thread):
         try:
             action()
         except DatabaseError as error:
-            logger.warning("The database is out of reach (%s).", error)
+            logger.warning("The database is out of reach (%s).", first_line(error))
             self._away_at = time.monotonic()
             connection.close()
 

@@ -21,8 +21,9 @@ from django_q.scheduler import scheduler
 from django_q.signals import post_spawn
 
 from workflows import lifecycle
-from workflows.cluster.fetch import HOST, Fetcher, Results, obey_signals
+from workflows.cluster.fetch import Fetcher, Results, obey_signals
 from workflows.exceptions import first_line
+from workflows.lifecycle import HOST
 from workflows.models import Cluster
 
 logger = logging.getLogger(__name__)

@@ -17,7 +17,8 @@ from tests.workflows.chat import NET, Chat
 from workflows import lifecycle, runner, workflow
 from workflows.bells import Subscription, get_bell
 from workflows.cluster import fetch
-from workflows.cluster.fetch import HOST, STOP, Fetcher, Results, job_package, run_job
+from workflows.cluster.fetch import STOP, Fetcher, Results, job_package, run_job
+from workflows.lifecycle import HOST
 from workflows.models import Job, State
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("unkept")]

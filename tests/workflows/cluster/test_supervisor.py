@@ -18,8 +18,8 @@ from tests.workflows.chat import NET, Chat, claimed
 from tests.workflows.test_keeper import database_url
 from workflows import lifecycle
 from workflows.cluster import supervisor as module
-from workflows.cluster.fetch import HOST
 from workflows.cluster.supervisor import Supervisor
+from workflows.lifecycle import HOST
 from workflows.models import Cluster, Job, State
 
 pytestmark = pytest.mark.django_db(transaction=True)

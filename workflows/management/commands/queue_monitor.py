@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from workflows import queues
+from workflows import lifecycle, queues
 from workflows.console import table, whole_number
 
 HEADERS = ("queue", "waiting", "delayed", "running", "oldest (s)")
@@ -24,7 +24,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         sizes = [asdict(size) for size in queues.sizes()]
-        clusters = list(queues.clusters().values("host", "pid", "workers"))
+        clusters = list(lifecycle.clusters().values("host", "pid", "workers"))
         if options["json"]:
             self.stdout.write(json.dumps({"queues": sizes, "clusters": clusters}, indent=2))
         else:
