@@ -15,7 +15,7 @@ from django.db import OperationalError, connection, connections
 from django.utils import timezone
 
 from workflows import keeper, lifecycle
-from workflows.context import RECONNECT, Context, Reply
+from workflows.context import Context, Reply
 from workflows.events import append
 from workflows.exceptions import (
     AttemptLost,
@@ -31,6 +31,7 @@ from workflows.keeper import Attempt
 from workflows.lifecycle import Outcome
 from workflows.models import Event, Job, State
 from workflows.outage import is_outage
+from workflows.recording import RECONNECT
 from workflows.registry import Workflow, get_workflow
 from workflows.routing import reroute
 
