@@ -76,8 +76,9 @@ test-sqlite: install-dev  ## The Python tests on SQLite
 test-postgres: install-dev install-system  ## The same on PostgreSQL
 	$(PY) -m tests.servers postgres -- $(UNIT)
 
-test-acceptance: install-dev install-system  ## Real processes; chooses its databases itself
-	$(PY) -m pytest tests/acceptance $(ARGS)
+# They mostly wait for processes: two files at a time. Each file has servers of its own.
+test-acceptance: install-dev install-system  ## Real processes; they choose their databases themselves
+	$(PY) -m pytest tests/acceptance -n 2 --dist loadfile $(ARGS)
 
 # A few minutes; ARGS='pickup listeners --listeners 10000' measures these alone.
 bench: install-dev install-system  ## Measure Chatflow beside its peers; fail where it misses a bar
