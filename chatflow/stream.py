@@ -1,13 +1,16 @@
 """GET workflow/stream/{job_id}: a job's events as Server-Sent Events, in a small ASGI app.
 
-An idle stream costs two small tasks, no thread and no database connection.
+An idle stream costs what the server itself holds for a connection, and two small objects: no task
+of its own, no thread and no database connection.
 """
 
 import asyncio
 import io
 import logging
 import re
-from contextlib import aclosing, suppress
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
 from importlib import import_module
 
 from corsheaders.middleware import CorsMiddleware
@@ -26,16 +29,22 @@ from chatflow.dialects import seed
 from chatflow.errors import Unavailable, as_response, problem
 from workflows import streams
 from workflows.exceptions import CursorBeyondHead
-from workflows.models import Job
+from workflows.models import Event, Job
+from workflows.streams import Follower, StreamCut
 
 logger = logging.getLogger(__name__)
 
-# Seconds between two signs of life.
+# Seconds between two signs of life, which a few streams at a time show.
 KEEP_ALIVE = 15.0
+TURNS = 60
 # A client that takes nothing for so many seconds is dropped.
 SEND_TIMEOUT = 30.0
-# Seconds between two looks at whether the open streams may still be watched.
+# Bytes that are sent at once, and a frame more.
+PIECE = 65536
+# Seconds between two looks at whether the open streams may still be watched, and how many of them
+# one query is about.
 LOOK_AGAIN = 2.0
+LOOKS = 5000
 # Milliseconds after which a client comes back when its stream broke off.
 RETRY = 1000
 LARGEST_CURSOR = 2**31 - 1
@@ -48,65 +57,65 @@ HEADERS = {
 }
 
 
-class OpenStream:
-    """A client that watches a job."""
+class OpenStream(Follower):
+    """A client that watches a job. Nothing but the bare minimum is kept: there may be thousands."""
 
-    def __init__(self, grant: Grant, cursor: int, receive: Receive, send: Send) -> None:
-        self.grant = grant
-        self._cursor = cursor
-        self._receive = receive
+    __slots__ = ("_error", "_lifetime", "_send", "public_id", "right", "turn")
+
+    def __init__(self, grant: Grant, cursor: int, send: Send) -> None:
+        super().__init__(grant.job.pk, cursor)
+        self.public_id = grant.job.public_id
+        self.right = grant.right
+        # When it shows its signs of life.
+        self.turn = 0
         self._send = send
-        self._writer: asyncio.Task[None] | None = None
+        self._lifetime = asyncio.timeout(None)
+        self._error: BaseException | None = None
 
-    async def run(self, head: HttpResponse) -> None:
+    async def run(self, receive: Receive) -> None:
         """Write until the job has ended, the client is gone, or the stream is cut."""
-        self._writer = asyncio.create_task(self._write(head))
-        watcher = asyncio.create_task(self._watch())
-        tasks = {self._writer, watcher}
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            gone = watcher.done()
+            async with self._lifetime:
+                self.start()
+                await gone(receive)
+        except TimeoutError:
+            if self._error is not None:
+                await self._break_off(receive)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        if not gone and not self._ended_well():
-            await self._break_off()
+            self.stop()
+            open_streams.remove(self)
 
-    def cut(self) -> None:
-        """Break the stream off now."""
-        if self._writer is not None:
-            self._writer.cancel()
-
-    async def _write(self, head: HttpResponse) -> None:
-        job = self.grant.job
+    async def greet(self, head: HttpResponse, frame: bytes) -> None:
         await start(self._send, head)
-        await self._put(sse.frame(seed.connected(job), retry=RETRY))
-        events = streams.follow(job.pk, self._cursor, idle=KEEP_ALIVE)
-        async with aclosing(events) as batches:
-            async for batch in batches:
-                frames = [sse.frame(seed.frame(job.public_id, e), event_id=e.seq) for e in batch]
-                await self._put(b"".join(frames) or sse.KEEP_ALIVE)
-        await self._put(b"", more=False)
+        await self._put(frame)
+
+    def keep_alive(self) -> None:
+        """Show a sign of life, unless something is being sent anyway."""
+        if self.is_idle:
+            self.begin(self._put(sse.KEEP_ALIVE))
+
+    async def hand_on(self, events: list[Event]) -> None:
+        body = b""
+        for event in events:
+            # Piece by piece, so that of a client that reads slowly no more than that is held.
+            if len(body) >= PIECE:
+                await self._put(body)
+                body = b""
+            body += sse.frame(seed.frame(self.public_id, event), event_id=event.seq)
+        await self._put(body, more=not events[-1].is_terminal)
+
+    def over(self, error: BaseException | None) -> None:
+        """Let run() return."""
+        self._error = error
+        if error is not None and not isinstance(error, StreamCut | TimeoutError):
+            logger.error("The stream of %s broke", self.public_id, exc_info=error)
+        self._lifetime.reschedule(0)
 
     async def _put(self, body: bytes, *, more: bool = True) -> None:
         async with asyncio.timeout(SEND_TIMEOUT):
             await self._send({"type": "http.response.body", "body": body, "more_body": more})
 
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-
-    def _ended_well(self) -> bool:
-        assert self._writer is not None
-        if self._writer.cancelled():
-            return False
-        error = self._writer.exception()
-        if error is not None and not isinstance(error, streams.StreamCut | TimeoutError):
-            logger.error("The stream of %s broke", self.grant.job.public_id, exc_info=error)
-        return error is None
-
-    async def _break_off(self) -> None:
+    async def _break_off(self, receive: Receive) -> None:
         """Leave the response incomplete: a client must not take this for the job's end.
 
         uvicorn would first wait until the client has read what was sent, for ever if it reads
@@ -117,22 +126,29 @@ class OpenStream:
             transport.abort()
             with suppress(TimeoutError):
                 async with asyncio.timeout(1):
-                    await self._watch()
+                    await gone(receive)
+
+
+async def gone(receive: Receive) -> None:
+    """Wait until the client has left, or has the whole response."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 class OpenStreams:
-    """The open streams of this process, by user."""
+    """The open streams of this process."""
 
     def __init__(self) -> None:
-        self._by_user: dict[int, set[OpenStream]] = {}
-        self._guard: asyncio.Task[None] | None = None
-        self._closing = False
+        self._turns: list[set[OpenStream]] = [set() for _ in range(TURNS)]
+        self._opened = 0
+        self._by_user: Counter[int] = Counter()
+        self._guards: list[asyncio.Task[None]] = []
 
     def __len__(self) -> int:
-        return sum(len(streams) for streams in list(self._by_user.values()))
+        return self._by_user.total()
 
-    def all(self) -> list[OpenStream]:
-        return [stream for streams in self._by_user.values() for stream in streams]
+    def __iter__(self) -> Iterator[OpenStream]:
+        return iter([stream for turn in self._turns for stream in turn])
 
     def check_room(self, user_id: int) -> None:
         """Refuse a stream that may not be opened.
@@ -141,55 +157,67 @@ class OpenStreams:
             Throttled: the user has too many of them.
             Unavailable: the process is shutting down.
         """
-        if self._closing:
+        if streams.listeners.closing:
             raise Unavailable("The server is about to restart. Please try again.")
-        if len(self._by_user.get(user_id, ())) >= settings.STREAMS_PER_USER:
+        if self._by_user[user_id] >= settings.STREAMS_PER_USER:
             raise Throttled(wait=1, detail="Too many open streams.")
 
     def add(self, stream: OpenStream) -> None:
-        self._by_user.setdefault(stream.grant.user.pk, set()).add(stream)
-        if self._guard is None:
-            self._guard = asyncio.create_task(self._look_again())
+        self._opened += 1
+        stream.turn = self._opened % TURNS
+        self._turns[stream.turn].add(stream)
+        self._by_user[stream.right.user_id] += 1
+        if not self._guards:
+            guards = (self._keep_alive(), self._look_again())
+            self._guards = [asyncio.create_task(guard) for guard in guards]
 
     def remove(self, stream: OpenStream) -> None:
-        own = self._by_user[stream.grant.user.pk]
-        own.remove(stream)
-        if not own:
-            del self._by_user[stream.grant.user.pk]
-        if not self._by_user and self._guard is not None:
-            self._guard.cancel()
-            self._guard = None
+        self._turns[stream.turn].remove(stream)
+        self._by_user[stream.right.user_id] -= 1
+        if not self._by_user[stream.right.user_id]:
+            del self._by_user[stream.right.user_id]
+        if not self._by_user:
+            for guard in self._guards:
+                guard.cancel()
+            self._guards = []
 
-    def open(self) -> None:
-        self._closing = False
-
-    def close(self) -> None:
-        """Cut all streams and let no new one begin."""
-        self._closing = True
-        for stream in self.all():
-            stream.cut()
+    async def _keep_alive(self) -> None:
+        """Let the streams show signs of life, one turn after the other, so that none stalls all."""
+        while True:
+            for turn in self._turns:
+                await asyncio.sleep(KEEP_ALIVE / TURNS)
+                for stream in turn:
+                    stream.keep_alive()
 
     async def _look_again(self) -> None:
-        """Cut the streams whose credential is revoked; one query for all, while any is open."""
+        """Cut the streams whose credential is revoked; few queries for all, while any is open."""
         while True:
             await asyncio.sleep(LOOK_AGAIN)
-            grants = [stream.grant for stream in self.all()]
-            try:
-                revoked = {id(g) for g in await streams.in_reader(auth.revoked, grants)}
-            except Exception as error:
-                logger.warning("The open streams could not be looked at.", exc_info=error)
-                continue
-            for stream in self.all():
-                if id(stream.grant) in revoked:
-                    stream.cut()
+            watching = list(self)
+            for start in range(0, len(watching), LOOKS):
+                await self._cut_revoked(watching[start : start + LOOKS])
+
+    async def _cut_revoked(self, watching: list[OpenStream]) -> None:
+        try:
+            revoked = await streams.in_reader(auth.revoked, [each.right for each in watching])
+        except Exception as error:
+            logger.warning("The open streams could not be looked at.", exc_info=error)
+            return
+        for stream in watching if revoked else ():
+            if stream.right in revoked:
+                stream.cut()
 
 
 open_streams = OpenStreams()
 _cors = CorsMiddleware(lambda request: HttpResponse())
 
 
-async def serve(scope: Scope, receive: Receive, send: Send, public_id: str) -> None:
-    """Answer one request for a job's stream."""
+async def opened(scope: Scope, send: Send, public_id: str) -> OpenStream | None:
+    """Answer one request for a job's stream.
+
+    Returns:
+        The open stream, to be run at once; None where the whole answer was given.
+    """
     request = ASGIRequest(scope, io.BytesIO())
     try:
         if scope["method"] != "GET":
@@ -201,18 +229,16 @@ async def serve(scope: Scope, receive: Receive, send: Send, public_id: str) -> N
             open_streams.check_room(grant.user.pk)
     except Exception as error:
         await answer(send, request, refusal(error))
-        return
+        return None
     if finished:
         await answer(send, request, HttpResponse(status=204))
-        return
+        return None
     head = HttpResponse(headers=HEADERS)
     _cors.add_response_headers(request, head)
-    stream = OpenStream(grant, cursor, receive, send)
+    stream = OpenStream(grant, cursor, send)
     open_streams.add(stream)
-    try:
-        await stream.run(head)
-    finally:
-        open_streams.remove(stream)
+    stream.begin(stream.greet(head, sse.frame(seed.connected(grant.job), retry=RETRY)))
+    return stream
 
 
 def look(request: ASGIRequest, public_id: str) -> Grant:

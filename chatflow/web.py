@@ -43,12 +43,14 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def http(scope: Scope, receive: Receive, send: Send) -> None:
-    inner = hide_token(scope)
     path = STREAM_PATH.fullmatch(scope["path"])
     # A preflight is answered by the middleware that answers all of them.
     if path is not None and scope["method"] != "OPTIONS":
-        await stream.serve(inner, receive, send, path[1])
+        opened = await stream.opened(hide_token(scope), send, path[1])
+        if opened is not None:
+            await opened.run(receive)
         return
+    inner = hide_token(scope)
     try:
         async with asyncio.timeout(BODY_TIMEOUT):
             body = await read_body(inner, receive)
@@ -130,12 +132,10 @@ async def refuse(scope: Scope, send: Send, found: Problem) -> None:
 
 async def lifespan(receive: Receive, send: Send) -> None:
     await receive()
-    stream.open_streams.open()
     await streams.open_streams()
     cut_streams_on_signals()
     await send({"type": "lifespan.startup.complete"})
     await receive()
-    stream.open_streams.close()
     await streams.close_streams()
     await send({"type": "lifespan.shutdown.complete"})
 
@@ -151,7 +151,7 @@ def cut_streams_on_signals() -> None:
 
     def wrap(previous: Callable[[int, FrameType | None], Any]) -> Any:
         def stop(number: int, frame: FrameType | None) -> None:
-            loop.call_soon_threadsafe(stream.open_streams.close)
+            loop.call_soon_threadsafe(streams.cut_streams)
             previous(number, frame)
 
         return stop

@@ -1,40 +1,36 @@
-"""follow(): a job's events, the old ones and then the new ones as they are committed.
+"""Followers: a job's events, the old ones and then the new ones as they are committed.
 
 django-eventstream's own parts are used where they hold: its listener manager knows who listens to
 which channel, and its storage interface reads the event rows. Its channel manager answers for the
 library's own functions; the streams' permission is the edge's, which knows links and tokens. Its
 ``stream()`` is bypassed, because it repeats and loses events when they are committed while it
 reads (its issues are listed in docs/guarantees.md), and because it never ends; so is its default
-storage, which holds a thread and a database connection for every listener.
+storage, which holds a thread and a database connection for every listener; and so is its
+``Listener``, because an event, a queue and a set for each of them cost more than the rest.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from django.db import Error as DatabaseError
-from django.db import connection
 from django_eventstream.channelmanager import ChannelManagerBase
 from django_eventstream.event import Event as StreamEvent
 from django_eventstream.storage import StorageBase
-from django_eventstream.views import Listener, ListenerManager
+from django_eventstream.views import ListenerManager
 
-from workflows import lifecycle
+from workflows import lifecycle, reading
 from workflows.bells import Subscription, get_bell
 from workflows.exceptions import first_line
 from workflows.models import Event, Job
+from workflows.reading import Readers
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# Events that one look at the database brings.
-BATCH = 500
-# Threads, each with its connection, that read the database for all streams of a process.
-READERS = 2
 # Seconds between two looks at all followed jobs: what a lost ring costs at the most.
 SWEEP = 1.0
 # Seconds between two looks for sync jobs whose web process is gone.
@@ -42,13 +38,17 @@ ORPHANS = 5.0
 
 
 class StreamCut(Exception):
-    """The stream must break off, so that its client comes back: the process is shutting down, or
-    the job was deleted, which the client is told then."""
+    """The stream must break off, so that its client comes back: the process is shutting down, the
+    job was deleted, or its events may not be read any more, which the client is told then."""
 
 
 def channel(job_id: int) -> str:
     """Return the channel on which a job's listeners listen."""
     return f"job-{job_id}"
+
+
+def _job_id(channel: str) -> int:
+    return int(channel.removeprefix("job-"))
 
 
 class EventRows(StorageBase):  # type: ignore[misc]
@@ -57,9 +57,12 @@ class EventRows(StorageBase):  # type: ignore[misc]
     def append_event(self, channel: str, event_type: str, data: Any) -> StreamEvent:
         raise NotImplementedError("Only workflows.events appends events.")
 
-    def get_events(self, channel: str, last_id: int, limit: int = BATCH) -> list[StreamEvent]:
+    def get_events(
+        self, channel: str, last_id: int, limit: int = reading.BATCH
+    ) -> list[StreamEvent]:
         """Return the events after *last_id*; their data is the row itself."""
-        rows = Event.objects.filter(job_id=_job_id(channel), seq__gt=last_id).order_by("seq")
+        place = (_job_id(channel), last_id)
+        rows = reading.events_after([place]).get(place, [])
         return [StreamEvent(channel, row.type, row, id=row.seq) for row in rows[:limit]]
 
     def get_current_id(self, channel: str) -> int:
@@ -79,8 +82,107 @@ class JobChannels(ChannelManagerBase):  # type: ignore[misc]
         return True
 
 
-def _job_id(channel: str) -> int:
-    return int(channel.removeprefix("job-"))
+class Follower:
+    """Follows a job: hands on each event after its cursor, once and in order, to the terminal one.
+
+    A subclass says what becomes of them. All of it happens on the loop's thread. While there is
+    nothing new, a follower is this object and its place among the listeners: no coroutine waits.
+
+    Args:
+        job_id: the job's primary key.
+        cursor: the last ``seq`` that the client has; 0 for all.
+    """
+
+    __slots__ = ("_following", "_rung", "_work", "channels", "cursor", "job_id")
+
+    def __init__(self, job_id: int, cursor: int) -> None:
+        self.job_id = job_id
+        self.cursor = cursor
+        # As the listener manager asks for it.
+        self.channels = (channel(job_id),)
+        self._following = False
+        self._rung = False
+        self._work: asyncio.Task[None] | None = None
+
+    async def hand_on(self, events: list[Event]) -> None:
+        """Take the next events. What it raises ends the following."""
+        raise NotImplementedError
+
+    def over(self, error: BaseException | None) -> None:
+        """Hear, once, that no more is handed on.
+
+        Args:
+            error: StreamCut, or what hand_on() raised; None after the job's terminal event.
+        """
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Begin to follow. Listening begins before the first look, so that nothing is missed."""
+        self._following = True
+        listeners.add_listener(self)
+        if listeners.closing:
+            self.cut()
+        else:
+            self.ring()
+
+    def stop(self) -> None:
+        """Follow no longer: there is nobody to hand anything to."""
+        if self._following:
+            self._following = False
+            listeners.remove_listener(self)
+        if self._work is not None:
+            self._work.cancel()
+
+    def cut(self) -> None:
+        """Break off now, with StreamCut."""
+        if self._following:
+            self.stop()
+            self.over(StreamCut())
+
+    def ring(self) -> None:
+        """Look whether there are newer events."""
+        self._rung = True
+        if self._following and self._work is None:
+            self.begin(self._catch_up())
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is being looked for or handed on."""
+        return self._work is None
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do *work*, which nothing is handed on meanwhile; only where is_idle."""
+        self._work = asyncio.get_running_loop().create_task(work)
+        self._work.add_done_callback(self._done)
+
+    def _done(self, work: asyncio.Task[None]) -> None:
+        self._work = None
+        if work.cancelled():
+            return
+        error = work.exception()
+        if error is not None:
+            self._end(error)
+        elif self._rung:
+            self.ring()
+
+    async def _catch_up(self) -> None:
+        while self._rung and self._following:
+            self._rung = False
+            events = await listeners.readers.events_after((self.job_id, self.cursor))
+            if not events:
+                continue
+            self.cursor = events[-1].seq
+            await self.hand_on(events)
+            if events[-1].is_terminal:
+                self._end(None)
+            elif len(events) == reading.BATCH:
+                self._rung = True
+
+    def _end(self, error: BaseException | None) -> None:
+        if self._following:
+            self._following = False
+            listeners.remove_listener(self)
+            self.over(error)
 
 
 class Listeners(ListenerManager):  # type: ignore[misc]
@@ -93,9 +195,12 @@ class Listeners(ListenerManager):  # type: ignore[misc]
         self._sweep_now = asyncio.Event()
         self._subscription: Subscription | None = None
         self._sweeper: asyncio.Task[None] | None = None
-        self._readers: ThreadPoolExecutor | None = None
-        # How far each followed job was when it was last swept, by channel.
-        self._heads: dict[str, int] = {}
+        self._readers: Readers | None = None
+
+    @property
+    def readers(self) -> Readers:
+        assert self._readers is not None
+        return self._readers
 
     async def open(self) -> None:
         """Begin to listen to the doorbell; the running event loop is the streams' own."""
@@ -104,9 +209,10 @@ class Listeners(ListenerManager):  # type: ignore[misc]
         self.loop = asyncio.get_running_loop()
         self.closing = False
         self._sweep_now = asyncio.Event()
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="stream-reader")
+        self._readers = Readers()
         self._sweeper = self.loop.create_task(self._sweep_for_ever())
-        self._subscription = await self.in_reader(get_bell().listen, ("events",), self._on_ring)
+        listen = get_bell().listen
+        self._subscription = await self._readers.call(listen, ("events",), self._on_ring)
 
     async def close(self) -> None:
         """Cut all streams, and stop listening."""
@@ -119,41 +225,22 @@ class Listeners(ListenerManager):  # type: ignore[misc]
         if subscription is not None:
             await asyncio.to_thread(subscription.close)
         if readers is not None:
-            readers.shutdown(wait=False)
+            readers.close()
 
     def cut_all(self) -> None:
-        """Let every follow() of this process raise StreamCut. To be called on the loop's thread."""
+        """Cut every stream of this process, also those to come. On the loop's thread."""
         self.closing = True
-        self.wake_all()
-
-    def count(self) -> int:
-        """Return how many streams are open."""
-        return sum(len(listeners) for listeners in list(self.listeners_by_channel.values()))
-
-    async def in_reader(self, function: Callable[..., T], *args: Any) -> T:
-        """See in_reader() below."""
-        assert self.loop is not None
-        return await self.loop.run_in_executor(self._readers, _read, function, *args)
-
-    def wake(self, channel: str) -> None:
-        with self.lock:
-            for listener in self.listeners_by_channel.get(channel, ()):
-                listener.aevent.set()
-
-    def cut(self, channel: str) -> None:
-        """Let the channel's follow() raise StreamCut: its job was deleted."""
-        with self.lock:
-            for listener in self.listeners_by_channel.get(channel, ()):
-                listener.error = "gone"
-                listener.aevent.set()
-
-    def forget(self, channel: str) -> None:
-        """Let the next sweep wake the channel's listeners, though it was swept already."""
-        self._heads.pop(channel, None)
-
-    def wake_all(self) -> None:
         for name in list(self.listeners_by_channel):
-            self.wake(name)
+            for follower in self._followers(name):
+                follower.cut()
+
+    def ring(self, channel: str) -> None:
+        for follower in self._followers(channel):
+            follower.ring()
+
+    def _followers(self, channel: str) -> list[Follower]:
+        with self.lock:
+            return list(self.listeners_by_channel.get(channel, ()))
 
     def _on_ring(self, topic: str, key: int | None) -> None:
         """Pass a ring on to the loop. In the doorbell's thread; an unfollowed job costs nothing."""
@@ -163,7 +250,7 @@ class Listeners(ListenerManager):  # type: ignore[misc]
         if key is None:
             loop.call_soon_threadsafe(self._sweep_now.set)
         elif channel(key) in self.listeners_by_channel:
-            loop.call_soon_threadsafe(self.wake, channel(key))
+            loop.call_soon_threadsafe(self.ring, channel(key))
 
     async def _sweep_for_ever(self) -> None:
         """Sweep at every ring that names no job, and every second without one."""
@@ -178,106 +265,48 @@ class Listeners(ListenerManager):  # type: ignore[misc]
 
     async def _fail_orphans(self) -> None:
         try:
-            await self.in_reader(lifecycle.reap_inline)
+            await self.readers.call(lifecycle.reap_inline)
         except DatabaseError as error:
             logger.warning("Orphaned jobs could not be looked for (%s).", first_line(error))
 
     async def _sweep(self) -> None:
-        """Wake the listeners of the jobs that have moved on: one query for all of them."""
-        followed = list(self.listeners_by_channel)
-        if not followed:
-            self._heads.clear()
+        """Ring for the jobs that have moved on: one query for all of them."""
+        places = {
+            (follower.job_id, follower.cursor)
+            for followers in self.listeners_by_channel.values()
+            for follower in followers
+        }
+        if not places:
             return
         try:
-            heads = await self.in_reader(_heads_of, followed)
+            moved = await self.readers.call(reading.moved, list(places))
         except DatabaseError as error:
             logger.warning("The followed jobs could not be looked at (%s).", first_line(error))
             return
-        for name in followed:
-            if name not in heads:
-                self.cut(name)
-            elif self._heads.get(name) != heads[name]:
-                self.wake(name)
-        self._heads = heads
-
-
-def _heads_of(channels: list[str]) -> dict[str, int]:
-    jobs = Job.objects.filter(pk__in=[_job_id(name) for name in channels])
-    return {channel(pk): seq for pk, seq in jobs.values_list("pk", "last_seq")}
-
-
-def _read(function: Callable[..., T], *args: Any) -> T:
-    try:
-        return function(*args)
-    except DatabaseError:
-        # The next reader shall not meet the broken connection.
-        connection.close()
-        raise
+        for job_id, head in moved.items():
+            for follower in self._followers(channel(job_id)):
+                if head is None:
+                    follower.cut()
+                elif follower.cursor < head:
+                    follower.ring()
 
 
 listeners = Listeners()
-rows = EventRows()
 
 
-async def follow(
-    job_id: int, cursor: int, *, idle: float = 15.0
-) -> AsyncGenerator[list[Event], None]:
-    """Yield the job's events after *cursor*, in batches, and return after the terminal one.
-
-    Args:
-        job_id: the job's primary key.
-        cursor: the last ``seq`` that the client has; 0 for all.
-        idle: after so many seconds without an event an empty batch is yielded (a keep-alive).
-
-    Raises:
-        StreamCut: the process is shutting down, or the job was deleted.
-    """
-    listener = Listener()
-    listener.channels = {channel(job_id)}
-    # Listening begins before the first look, so that nothing is committed unseen in between.
-    listeners.add_listener(listener)
-    try:
-        while True:
-            listener.aevent.clear()
-            if listeners.closing or listener.error:
-                raise StreamCut
-            batch = await _events_after(job_id, cursor)
-            if batch:
-                cursor = batch[-1].seq
-                yield batch
-                if batch[-1].is_terminal:
-                    return
-            elif not await _within(idle, listener.aevent):
-                yield []
-    finally:
-        listeners.remove_listener(listener)
-
-
-async def _events_after(job_id: int, cursor: int) -> list[Event]:
-    """Read events; while the database is away, answer with none: the sweep looks again."""
-    try:
-        found = await in_reader(rows.get_events, channel(job_id), cursor)
-    except DatabaseError as error:
-        logger.warning("The events of job %d could not be read (%s).", job_id, first_line(error))
-        listeners.forget(channel(job_id))
-        return []
-    return [event.data for event in found]
-
-
-async def _within(seconds: float, event: asyncio.Event) -> bool:
-    """Wait for *event*; say whether it came in time."""
+async def _within(seconds: float, event: asyncio.Event) -> None:
+    """Wait for *event*, but not longer."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()
     except TimeoutError:
-        return False
-    return True
+        pass
 
 
 async def in_reader(function: Callable[..., T], *args: Any) -> T:
     """Call *function* in one of the few threads that read the database for all streams."""
     await listeners.open()
-    return await listeners.in_reader(function, *args)
+    return await listeners.readers.call(function, *args)
 
 
 async def open_streams() -> None:
@@ -285,6 +314,11 @@ async def open_streams() -> None:
     await listeners.open()
 
 
+def cut_streams() -> None:
+    """Cut every stream of this process, also those to come. On the loop's thread."""
+    listeners.cut_all()
+
+
 async def close_streams() -> None:
-    """End all streams of this process with StreamCut."""
+    """Cut every stream of this process, and stop listening."""
     await listeners.close()

@@ -74,12 +74,14 @@ async def listen(web: Web, database_url: str, paths: list[str]) -> tuple[Cost, C
     one = await cost(web, database_url)
     streams += await asyncio.gather(*(open_stream(web.port, path, gate) for path in paths[1:]))
     many = await cost(web, database_url)
-    for writer in streams:
+    for _, writer in streams:
         writer.transport.abort()
     return one, many
 
 
-async def open_stream(port: int, path: str, gate: asyncio.Semaphore) -> asyncio.StreamWriter:
+async def open_stream(
+    port: int, path: str, gate: asyncio.Semaphore
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Return the connection, once the stream's first frame has come."""
     async with gate:
         reader, writer = await asyncio.open_connection(HOST, port)
@@ -87,7 +89,7 @@ async def open_stream(port: int, path: str, gate: asyncio.Semaphore) -> asyncio.
         head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200"), head
         await reader.readuntil(b"\n\n")
-        return writer
+        return reader, writer
 
 
 async def cost(web: Web, database_url: str) -> Cost:

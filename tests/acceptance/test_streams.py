@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -103,6 +104,21 @@ def test_frames_come_live_through_each_of_two_web_processes(
         frames = [list(one), list(two)]
     assert frames[0] == frames[1]
     assert frames[0][-1]["status"] == "completed"
+
+
+def test_a_web_server_of_several_processes_streams_live(site: Site) -> None:
+    web = site.start_web("--workers=2")
+    site.close_gate("workers")
+    sent = site.send("alice", "speaker workers")
+    with ExitStack() as stack:
+        opened = [stack.enter_context(Stream(at(web, sent["stream_url"]))) for _ in range(6)]
+        for stream in opened:
+            stream.until(type="delta")
+        site.open_gate("workers")
+        first, *others = [list(stream) for stream in opened]
+    assert first[-1]["status"] == "completed"
+    assert all(frames == first for frames in others)
+    web.end()
 
 
 def test_runserver_streams_live(site: Site) -> None:

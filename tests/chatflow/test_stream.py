@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import ANY
 from urllib.parse import quote
 
 import pytest
@@ -18,9 +19,9 @@ from django.utils import timezone
 
 from chatflow import stream
 from chatflow.asgi_types import Message
-from chatflow.auth import revoked, sign_link
+from chatflow.auth import Right, revoked, sign_link
 from chatflow.web import application
-from tests.chatflow.conftest import MakeJob
+from tests.chatflow.conftest import AGAIN, MakeJob
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.test_auth import grant_of
 from tests.chatflow.threads import close_streams
@@ -40,7 +41,7 @@ SOON = 10.0
 @pytest_asyncio.fixture(autouse=True)
 async def listening() -> AsyncIterator[None]:
     """Stop what the streams of this test's event loop have started."""
-    stream.open_streams.open()
+    streams.listeners.closing = False
     yield
     await close_streams()
 
@@ -91,7 +92,7 @@ async def test_it_works(alice: User, bearer: Bearer, make_job: MakeJob, run: Run
     assert last["status"] == "completed"
     assert last["progress"] == 100
     assert last["response"] == "You said: hello"
-    assert last["actions"] == [{"label": "Again"}]
+    assert last["actions"] == [{**AGAIN, "id": ANY}]
     assert last["sources"] == [{"title": "You"}]
     assert "metadata" in last
 
@@ -316,7 +317,7 @@ async def test_a_client_that_leaves_is_noticed(alice: User, make_job: MakeJob) -
         exchange.hang_up()
         await asyncio.wait_for(exchange.task, SOON)
     assert len(stream.open_streams) == 0
-    assert streams.listeners.count() == 0
+    assert streams.listeners.listeners_by_channel == {}
 
 
 async def test_a_client_that_takes_nothing_is_dropped(
@@ -340,7 +341,7 @@ async def test_shutting_down_breaks_streams_off(alice: User, make_job: MakeJob) 
     job = await sync_to_async(make_job)(alice)
     async with Exchange(application, link(job)) as exchange:
         await take(exchange.frames(), 1)
-        stream.open_streams.close()
+        streams.cut_streams()
         await asyncio.wait_for(exchange.task, SOON)
     assert not exchange.complete
     async with Exchange(application, link(job)) as late:
@@ -429,16 +430,16 @@ async def test_a_link_that_runs_out_ends_its_stream(
 async def test_one_query_looks_at_all_streams(
     alice: User, bob: User, bearer: Bearer, make_job: MakeJob, django_assert_num_queries: Any
 ) -> None:
-    def grants() -> list[Any]:
+    def lost() -> set[Right]:
         found = [
-            grant_of(make_job(alice), link=True),
-            grant_of(make_job(alice), headers=bearer(alice)),
-            grant_of(make_job(bob), headers={"Cookie": signed_in(bob)}),
+            grant_of(make_job(alice), link=True).right,
+            grant_of(make_job(alice), headers=bearer(alice)).right,
+            grant_of(make_job(bob), headers={"Cookie": signed_in(bob)}).right,
         ]
         with django_assert_num_queries(1):
             return revoked(found)
 
-    assert await sync_to_async(grants)() == []
+    assert await sync_to_async(lost)() == set()
 
 
 async def test_events_are_all_there_for_many_clients(

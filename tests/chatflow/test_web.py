@@ -4,7 +4,9 @@ import asyncio
 import json
 import logging
 import signal
+import socket
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
@@ -15,6 +17,7 @@ import uvicorn
 from a2wsgi import WSGIMiddleware
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
+from django.utils import timezone
 
 from chatflow import stream, web
 from chatflow.asgi import application
@@ -24,7 +27,8 @@ from tests.chatflow.conftest import MakeJob
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.threads import close_connections, close_readers, close_streams
 from tests.conftest import Bearer
-from workflows import services
+from workflows import services, streams
+from workflows.events import append
 from workflows.models import Job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -39,7 +43,7 @@ JSON = {"Content-Type": "application/json"}
 @pytest_asyncio.fixture(autouse=True)
 async def pool(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WSGIMiddleware]:
     """Give the application a pool of its own, whose database connections end with the test."""
-    stream.open_streams.open()
+    streams.listeners.closing = False
     pool = WSGIMiddleware(cast(Any, wsgi), workers=THREADS, send_queue_size=0)
     monkeypatch.setattr(web, "pool", pool)
     yield pool
@@ -316,3 +320,36 @@ async def test_a_revoked_stream_ends_uncleanly(
         with pytest.raises(httpx.TransportError):
             await asyncio.wait_for(rest(lines), SOON)
     assert (await http.get(url)).status_code == 401
+
+
+async def test_a_client_that_reads_nothing_is_bounded_and_dropped(
+    server: uvicorn.Server, alice: User, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "SEND_TIMEOUT", 0.5)
+    words, times = "x" * 100_000, 200
+    job = await sync_to_async(make_job)(alice)
+
+    def speak() -> None:
+        Job.objects.filter(pk=job.pk).update(
+            state="processing", attempt=1, lease_until=timezone.now() + timedelta(minutes=1)
+        )
+        for _ in range(times):
+            append(job.pk, 1, "delta", data={"delta": words})
+
+    await sync_to_async(speak)()
+    host, port = server.servers[0].sockets[0].getsockname()
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect((host, port))
+        path = f"/ai-demo/workflow/stream/{job.public_id}?token={sign_link(job)}"
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        held = 0
+        async with asyncio.timeout(SOON):
+            while not server.server_state.connections:
+                await asyncio.sleep(0.01)
+            while server.server_state.connections:
+                for protocol in server.server_state.connections:
+                    held = max(held, protocol.transport.get_write_buffer_size())
+                await asyncio.sleep(0.01)
+    assert 0 < held < 4 * len(words)
+    assert len(stream.open_streams) == 0

@@ -8,6 +8,7 @@ from asgiref.sync import sync_to_async
 from django.db import connections
 
 from workflows import streams
+from workflows.reading import READERS
 
 
 def close_connections(executor: ThreadPoolExecutor, threads: int) -> None:
@@ -26,12 +27,17 @@ def _close(barrier: Barrier) -> None:
 async def close_streams() -> None:
     """Stop what the streams of a test have started, and close its own queries' connection."""
     await sync_to_async(connections.close_all)()
+    streams.cut_streams()
     await close_readers()
     await streams.close_streams()
 
 
 async def close_readers() -> None:
     """Close the connections of the threads that read for the streams."""
-    readers = streams.listeners._readers
-    if streams.listeners.loop is not None and readers is not None:
-        await asyncio.to_thread(close_connections, readers, streams.READERS)
+    listeners = streams.listeners
+    if listeners.loop is None or listeners._sweeper is None or listeners._readers is None:
+        return
+    # It would open them again.
+    listeners._sweeper.cancel()
+    await asyncio.wait([listeners._sweeper])
+    await asyncio.to_thread(close_connections, listeners._readers.threads, READERS)

@@ -1,7 +1,7 @@
-"""follow(): every event once and in order, the old ones and the new."""
+"""Followers: every event once and in order, the old ones and the new."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -13,12 +13,13 @@ from django.utils import timezone
 
 from tests.chatflow.threads import close_streams
 from tests.workflows.chat import NET, Chat, claimed
-from workflows import lifecycle, streams
+from workflows import lifecycle, reading, streams
 from workflows.bells import OnRing, Subscription
 from workflows.events import append
 from workflows.lifecycle import Outcome
 from workflows.models import Event, Job, State
-from workflows.streams import EventRows, JobChannels, StreamCut, channel, follow
+from workflows.reading import Place
+from workflows.streams import EventRows, Follower, JobChannels, StreamCut, channel
 
 T = TypeVar("T")
 
@@ -39,11 +40,6 @@ async def _closed() -> AsyncIterator[None]:
     """Stop what the streams of this test's event loop have started."""
     streams.listeners.closing = False
     yield
-    sweeper = streams.listeners._sweeper
-    if sweeper is not None and streams.listeners.loop is not None:
-        # Before its readers' connections are closed, lest it opens them again.
-        sweeper.cancel()
-        await asyncio.wait([sweeper])
     await close_streams()
 
 
@@ -68,12 +64,38 @@ async def elsewhere(function: Callable[..., T], *args: Any) -> T:
     return await asyncio.to_thread(call)
 
 
+class Collector(Follower):
+    """Keeps what it is handed, and at last what it hears of the end."""
+
+    def __init__(self, job_id: int, cursor: int) -> None:
+        super().__init__(job_id, cursor)
+        self.handed: asyncio.Queue[list[Event] | BaseException | None] = asyncio.Queue()
+
+    async def hand_on(self, events: list[Event]) -> None:
+        self.handed.put_nowait(events)
+
+    def over(self, error: BaseException | None) -> None:
+        self.handed.put_nowait(error)
+
+
+async def follow(job_id: int, cursor: int) -> AsyncGenerator[list[Event], None]:
+    """Yield what a follower is handed, to the end or to what ends it."""
+    await streams.open_streams()
+    follower = Collector(job_id, cursor)
+    follower.start()
+    try:
+        while batch := await follower.handed.get():
+            if isinstance(batch, BaseException):
+                raise batch
+            yield batch
+    finally:
+        follower.stop()
+
+
 async def read(batches: AsyncIterator[list[Event]]) -> list[int]:
-    """Return the numbers in the next batch that isn't empty."""
+    """Return the numbers in the next batch."""
     async with asyncio.timeout(NET):
-        while True:
-            if batch := await anext(batches):
-                return [event.seq for event in batch]
+        return [event.seq for event in await anext(batches)]
 
 
 async def read_all(batches: AsyncIterator[list[Event]]) -> list[int]:
@@ -81,41 +103,33 @@ async def read_all(batches: AsyncIterator[list[Event]]) -> list[int]:
         return [event.seq async for batch in batches for event in batch]
 
 
-Live = Callable[..., Awaitable[list[int]]]
+async def quiet() -> None:
+    """Wait until every follower has read all that there is: nothing but a ring wakes it."""
+    async with asyncio.timeout(NET):
+        while not all(
+            follower.is_idle
+            for followers in streams.listeners.listeners_by_channel.values()
+            for follower in followers
+        ):
+            await asyncio.sleep(0.001)
 
 
-@pytest.fixture
-def read_live(monkeypatch: pytest.MonkeyPatch) -> Live:
-    """Return what does something once a stream waits, and reads what comes of it."""
-    waits = asyncio.Event()
-    events_after = streams._events_after
-
-    async def look(job_id: int, cursor: int) -> list[Event]:
-        found = await events_after(job_id, cursor)
-        if not found:
-            # Nothing but a ring, or the sweep, makes it look again.
-            waits.set()
-        return found
-
-    async def read_live(
-        batches: AsyncIterator[list[Event]], function: Callable[..., object], *args: Any
-    ) -> list[int]:
-        waits.clear()
-        reading = asyncio.ensure_future(read(batches))
-        async with asyncio.timeout(NET):
-            await waits.wait()
-        await elsewhere(function, *args)
-        return await reading
-
-    monkeypatch.setattr(streams, "_events_after", look)
-    return read_live
+async def read_live(
+    batches: AsyncIterator[list[Event]], function: Callable[..., object], *args: Any
+) -> list[int]:
+    """Do something once the streams wait, and read what comes of it."""
+    live = asyncio.ensure_future(read(batches))
+    await asyncio.sleep(0)
+    await quiet()
+    await elsewhere(function, *args)
+    return await live
 
 
 async def close(batches: Any) -> None:
     await batches.aclose()
 
 
-async def test_it_works(job: Job, read_live: Live) -> None:
+async def test_it_works(job: Job) -> None:
     batches = follow(job.pk, 0)
     assert await read(batches) == [1, 2]
     assert await read_live(batches, say, job) == [3]
@@ -143,12 +157,12 @@ async def test_what_a_batch_holds(job: Job) -> None:
 async def test_more_than_a_batch(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     def write() -> None:
         with transaction.atomic():
-            say(job, streams.BATCH)
+            say(job, reading.BATCH)
         finish(job)
 
     await elsewhere(write)
 
-    assert await read_all(follow(job.pk, 0)) == list(range(1, streams.BATCH + 4))
+    assert await read_all(follow(job.pk, 0)) == list(range(1, reading.BATCH + 4))
 
 
 async def test_a_job_that_waits_has_no_events_yet(chat: Chat, job: Job) -> None:
@@ -182,36 +196,32 @@ async def test_jobs_are_followed_apart(chat: Chat, job: Job) -> None:
     await close(its)
 
 
-async def test_idle(job: Job) -> None:
-    """Now and then an empty batch, for a keep-alive; and the next event all the same."""
-    batches = follow(job.pk, 2, idle=0.01)
-    assert await anext(batches) == []
-    assert await anext(batches) == []
-    await elsewhere(say, job)
+async def test_an_idle_stream_costs_no_look(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a sweep nor a ring for another job makes it look."""
+    monkeypatch.setattr(streams, "SWEEP", 0.01)
+    looks: list[Sequence[Place]] = []
+    sweeps = asyncio.Semaphore(0)
+    events_after, moved = reading.events_after, reading.moved
+    loop = asyncio.get_running_loop()
 
-    assert await read(batches) == [3]
-    await close(batches)
+    def look(places: Sequence[Place]) -> dict[Place, list[Event]]:
+        looks.append(places)
+        return events_after(places)
 
+    def sweep(places: Sequence[Place]) -> dict[int, int | None]:
+        loop.call_soon_threadsafe(sweeps.release)
+        return moved(places)
 
-async def test_an_idle_stream_costs_no_query(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    looks: list[str] = []
-    get_events = EventRows.get_events
+    monkeypatch.setattr(reading, "events_after", look)
+    monkeypatch.setattr(reading, "moved", sweep)
+    batches = follow(job.pk, 0)
+    assert await read(batches) == [1, 2]
+    await quiet()
+    looks.clear()
+    for _ in range(3):
+        await sweeps.acquire()
 
-    def counted(self: EventRows, *args: Any) -> Any:
-        looks.append(args[0])
-        return get_events(self, *args)
-
-    monkeypatch.setattr(EventRows, "get_events", counted)
-    monkeypatch.setattr(streams, "SWEEP", NET)
-    batches = follow(job.pk, 2, idle=0.01)
-    await anext(batches)
-    # A ring that comes with the opening may still be on its way.
-    await anext(batches)
-    before = len(looks)
-    for _ in range(20):
-        assert await anext(batches) == []
-
-    assert len(looks) <= before + 20
+    assert looks == []
     await close(batches)
 
 
@@ -227,14 +237,13 @@ async def test_a_rolled_back_event_is_never_seen(job: Job) -> None:
         except Rollback:
             pass
 
-    batches = follow(job.pk, 0, idle=0.2)
+    batches = follow(job.pk, 0)
     assert await read(batches) == [1, 2]
     await elsewhere(phantom)
-    assert await anext(batches) == []
+    streams.listeners.ring(channel(job.pk))
+    await quiet()
     await elsewhere(append, job.pk, job.attempt, Event.Type.DELTA)
-    async with asyncio.timeout(NET):
-        while not (batch := await anext(batches)):
-            pass
+    batch = await anext(batches)
 
     assert [(event.seq, event.type) for event in batch] == [(3, "delta")]
     await close(batches)
@@ -283,20 +292,20 @@ class DeafBell:
         return subscription
 
 
-async def test_a_ring_wakes_it(job: Job, read_live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_ring_wakes_it(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not the sweep that brings new events."""
     monkeypatch.setattr(streams, "SWEEP", 10 * NET)
-    batches = follow(job.pk, 0, idle=10 * NET)
+    batches = follow(job.pk, 0)
     assert await read(batches) == [1, 2]
     assert await read_live(batches, say, job) == [3]
     assert await read_live(batches, finish, job) == [4]
 
 
-async def test_a_lost_ring(job: Job, read_live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_lost_ring(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     """All followed jobs are looked at from time to time."""
     monkeypatch.setattr(streams, "get_bell", DeafBell)
     assert streams.SWEEP <= 1.0
-    batches = follow(job.pk, 0, idle=10 * NET)
+    batches = follow(job.pk, 0)
     assert await read(batches) == [1, 2]
     assert await read_live(batches, say, job) == [3]
     assert await read_live(batches, finish, job) == [4]
@@ -306,55 +315,79 @@ async def test_the_sweep_is_one_query_for_all(
     chat: Chat, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "get_bell", DeafBell)
-    swept: list[list[str]] = []
+    monkeypatch.setattr(streams, "SWEEP", 0.01)
+    swept: list[Sequence[Place]] = []
     both = asyncio.Event()
-    heads_of = streams._heads_of
+    moved = reading.moved
     loop = asyncio.get_running_loop()
 
-    def counted(channels: list[str]) -> dict[str, int]:
-        swept.append(sorted(channels))
-        if len(channels) == 2:
+    def counted(places: Sequence[Place]) -> dict[int, int | None]:
+        swept.append(sorted(places))
+        if len(places) == 2:
             loop.call_soon_threadsafe(both.set)
-        return heads_of(channels)
+        return moved(places)
 
-    monkeypatch.setattr(streams, "_heads_of", counted)
+    monkeypatch.setattr(reading, "moved", counted)
     other = await elsewhere(chat.send)
-    mine, its = follow(job.pk, 2, idle=0.01), follow(other.pk, 0, idle=0.01)
-    await anext(mine)
-    await anext(its)
+    mine, its = follow(job.pk, 0), follow(other.pk, 0)
+    assert await read(mine) == [1, 2]
+    waiting = asyncio.ensure_future(read(its))
     async with asyncio.timeout(NET):
         await both.wait()
 
-    assert swept[-1] == sorted([channel(job.pk), channel(other.pk)])
+    assert swept[-1] == sorted([(job.pk, 2), (other.pk, 0)])
+    waiting.cancel()
     await close(mine)
-    await close(its)
+
+
+async def test_a_deleted_job(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its streams break off: whoever comes back is told."""
+    monkeypatch.setattr(streams, "SWEEP", 0.01)
+    batches = follow(job.pk, 0)
+    assert await read(batches) == [1, 2]
+    await elsewhere(job.delete)
+
+    with pytest.raises(StreamCut):
+        await read(batches)
 
 
 async def test_a_database_that_is_away(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     """The stream stays, and catches up by itself."""
     monkeypatch.setattr(streams, "SWEEP", 0.01)
-    get_events, heads_of = EventRows.get_events, streams._heads_of
     failures = iter(range(6))
 
-    def away() -> None:
-        for _ in failures:
-            raise OperationalError("server closed the connection unexpectedly")
+    def at_first_away(function: Callable[[Any], T]) -> Callable[[Any], T]:
+        def call(places: Any) -> T:
+            for _ in failures:
+                raise OperationalError("server closed the connection unexpectedly")
+            return function(places)
 
-    def events(self: EventRows, *args: Any) -> Any:
-        away()
-        return get_events(self, *args)
+        return call
 
-    def heads(channels: list[str]) -> dict[str, int]:
-        away()
-        return heads_of(channels)
-
-    monkeypatch.setattr(EventRows, "get_events", events)
-    monkeypatch.setattr(streams, "_heads_of", heads)
+    monkeypatch.setattr(reading, "events_after", at_first_away(reading.events_after))
+    monkeypatch.setattr(reading, "moved", at_first_away(reading.moved))
     batches = follow(job.pk, 0)
     assert await read(batches) == [1, 2]
     await elsewhere(finish, job)
 
     assert await read_all(batches) == [3]
+
+
+async def test_what_cannot_be_handed_on(job: Job) -> None:
+    """The follower hears of it, and is handed nothing more."""
+
+    class Broken(Collector):
+        async def hand_on(self, events: list[Event]) -> None:
+            raise ConnectionError
+
+    await streams.open_streams()
+    follower = Broken(job.pk, 0)
+    follower.start()
+    async with asyncio.timeout(NET):
+        assert isinstance(await follower.handed.get(), ConnectionError)
+
+    assert streams.listeners.listeners_by_channel == {}
+    follower.stop()
 
 
 @pytest.fixture
@@ -366,7 +399,7 @@ def own_backend(job: Job) -> int:
 
 
 @pytest.mark.postgresql
-async def test_connections_that_are_terminated(job: Job, own_backend: int, read_live: Live) -> None:
+async def test_connections_that_are_terminated(job: Job, own_backend: int) -> None:
     def terminate() -> None:
         with connection.cursor() as cursor:
             cursor.execute(
@@ -389,20 +422,20 @@ async def test_connections_that_are_terminated(job: Job, own_backend: int, read_
 async def test_streams_are_cut(job: Job) -> None:
     batches = follow(job.pk, 0)
     await read(batches)
-    waiting = asyncio.ensure_future(anext(batches))
+    waiting = asyncio.ensure_future(read(batches))
     await asyncio.sleep(0)
     await close_streams()
 
     with pytest.raises(StreamCut):
         async with asyncio.timeout(NET):
             await waiting
-    assert streams.listeners.count() == 0
+    assert streams.listeners.listeners_by_channel == {}
 
 
 async def test_streams_are_cut_between_two_batches(job: Job) -> None:
     batches = follow(job.pk, 0)
     await read(batches)
-    streams.listeners.cut_all()
+    streams.cut_streams()
 
     with pytest.raises(StreamCut):
         await anext(batches)
@@ -410,9 +443,10 @@ async def test_streams_are_cut_between_two_batches(job: Job) -> None:
 
 async def test_streams_open_again(job: Job) -> None:
     await streams.open_streams()
-    await close_streams()
+    streams.cut_streams()
     with pytest.raises(StreamCut):
         await anext(follow(job.pk, 0))
+    await close_streams()
     await streams.open_streams()
     await elsewhere(finish, job)
 
@@ -433,20 +467,19 @@ async def test_listeners_leave_nothing(job: Job) -> None:
     first, second, third = (follow(job.pk, 0) for _ in range(3))
     for batches in (first, second, third):
         await read(batches)
-    assert listeners.count() == 3
+    assert len(listeners.listeners_by_channel[channel(job.pk)]) == 3
     await close(first)
     waiting = asyncio.ensure_future(anext(second))
     await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert listeners.count() == 1
+    assert len(listeners.listeners_by_channel[channel(job.pk)]) == 1
     await elsewhere(finish, job)
     assert await read(third) == [3]
     with pytest.raises(StopAsyncIteration):
         await anext(third)
 
-    assert listeners.count() == 0
     assert listeners.listeners_by_channel == {}
 
 
