@@ -1,44 +1,56 @@
 """``python -m bench [FIGURE…]``: measure, print the table; exit with 1 if a bar was missed."""
 
 import argparse
+import pkgutil
 import sys
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
 
-from bench.figures import listeners, live, pickup, sync_sends, throughput, turns
+from bench import figures
 from bench.stage import Stage, stage
-from bench.table import Line, render
+from bench.table import Line, broken, render
 
-FIGURES: dict[str, Callable[[Stage], list[Line]]] = {
-    "live": live.measure,
-    "pickup": pickup.measure,
-    "throughput": throughput.measure,
-    "turns": turns.measure,
-    "sync_sends": sync_sends.measure,
-    "listeners": listeners.measure,
-}
+# Each module is a figure, under its own name.
+FIGURES = sorted(module.name for module in pkgutil.iter_modules(figures.__path__))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("figures", nargs="*", help=f"all, or some of: {', '.join(FIGURES)}")
+    parser.add_argument("--listeners", type=int, default=10_000, help="idle listeners (10,000)")
     parser.add_argument(
-        "--listeners", type=int, default=2000, help="idle listeners (2,000); 10,000 take minutes"
+        "--jobs",
+        type=int,
+        default=1_000_000,
+        help="finished jobs, ten events each, for growth and prune (1,000,000)",
     )
     options = parser.parse_args()
-    names = options.figures or list(FIGURES)
-    if unknown := set(names) - set(FIGURES):
-        parser.error(f"no such figure: {', '.join(unknown)}")
+    if unknown := set(options.figures) - set(FIGURES):
+        parser.error(f"no such figure: {', '.join(sorted(unknown))}")
     began = time.monotonic()
-    lines: list[Line] = []
-    with stage(listeners=options.listeners) as prepared:
-        for name in names:
-            print(f"Measuring {name} …", file=sys.stderr, flush=True)
-            lines += FIGURES[name](prepared)
+    with stage(listeners=options.listeners, jobs=options.jobs) as prepared:
+        lines = measure(prepared, options.figures or FIGURES)
     print(render(lines))
     missed = sum(line.missed for line in lines)
     print(f"\n{missed or 'No'} bars missed; {time.monotonic() - began:.0f} seconds.")
     return 1 if missed else 0
+
+
+def measure(prepared: Stage, names: Sequence[str]) -> list[Line]:
+    """Measure the figures, one after the other. One that breaks has missed its bars."""
+    lines: list[Line] = []
+    for name in names:
+        print(f"Measuring {name} …", file=sys.stderr, flush=True)
+        began = time.monotonic()
+        try:
+            lines += import_module(f"{figures.__name__}.{name}").measure(prepared)
+        except Exception as error:
+            traceback.print_exc()
+            lines.append(broken(name, error))
+        print(f"… {time.monotonic() - began:.0f} seconds.", file=sys.stderr, flush=True)
+    return lines
 
 
 if __name__ == "__main__":

@@ -23,8 +23,13 @@ class Client:
         self._connection = http.client.HTTPConnection(HOST, port, timeout=TIMEOUT)
 
     def send(self, message: str, **fields: Any) -> dict[str, Any]:
-        body = json.dumps({"message": message, **fields})
-        self._connection.request("POST", self.path, body, self.headers)
+        return self._ask("POST", self.path, json.dumps({"message": message, **fields}))
+
+    def get(self, path: str) -> dict[str, Any]:
+        return self._ask("GET", path)
+
+    def _ask(self, method: str, path: str, body: str | None = None) -> dict[str, Any]:
+        self._connection.request(method, path, body, self.headers)
         response = self._connection.getresponse()
         answer: dict[str, Any] = json.loads(response.read())
         assert response.status < 300, answer

@@ -1,6 +1,7 @@
 """What runs with Django set up on the measured database: ``python -m bench.inside VERB …``."""
 
 import json
+import logging
 import random
 import sys
 import time
@@ -12,10 +13,12 @@ django.setup()
 
 from django.contrib.auth.models import User  # noqa: E402
 from django.db import connection, transaction  # noqa: E402
+from django.db.models import Max  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
 from knox.models import AuthToken  # noqa: E402
 
+from bench.workflows_app.workflows import FAILS  # noqa: E402
 from chatflow.auth import sign_link  # noqa: E402
 from workflows import services  # noqa: E402
 from workflows.models import Cluster, Job, Session  # noqa: E402
@@ -26,7 +29,7 @@ def pickup(seconds: str) -> list[float]:
 
     The clock starts just before COMMIT is sent. The cluster is idle each time.
     """
-    user = User.objects.get()
+    user = User.objects.get(username="bench")
     delays: list[float] = []
     end = time.monotonic() + float(seconds)
     while time.monotonic() < end:
@@ -42,20 +45,23 @@ def pickup(seconds: str) -> list[float]:
     return delays
 
 
-def enqueue(seconds: str) -> float:
-    """For so many seconds start no-op jobs, each in a session of its own; return the rate."""
-    user = User.objects.get()
-    began, count = time.monotonic(), 0
-    while time.monotonic() < began + float(seconds):
+def enqueue(count: str) -> float:
+    """Start no-op jobs, each in a session of its own; return the moment at which that began."""
+    user = User.objects.get(username="bench")
+    began = time.monotonic()
+    for _ in range(int(count)):
         key = f"job-{random.getrandbits(64)}"
         services.start(user, "Nothing", session_key=key, workflow="bench_noop")
-        count += 1
-    return count / (time.monotonic() - began)
+    return began
+
+
+def last_job() -> int:
+    return Job.objects.aggregate(last=Max("pk"))["last"] or 0
 
 
 def waiting_links(count: str) -> list[str]:
     """Make *count* jobs that nobody runs; return the paths of their streams."""
-    user = User.objects.get()
+    user = User.objects.get(username="bench")
     names = [f"idle-{number}" for number in range(int(count))]
     sessions = Session.objects.bulk_create(Session(user=user, key=name) for name in names)
     jobs = Job.objects.bulk_create(
@@ -65,9 +71,29 @@ def waiting_links(count: str) -> list[str]:
     return [f"/ai-demo/workflow/stream/{job.public_id}?token={sign_link(job)}" for job in jobs]
 
 
+def examples() -> dict[str, int]:
+    """Run a turn that completes and one that fails; return their keys, and whose they are."""
+    user = User.objects.get(username="bench")
+    # Of the one that is to fail there would be a traceback.
+    logging.disable()
+    completed, failed = (
+        services.start(user, text, session_key="examples", mode="sync", workflow="bench_turn").job
+        for text in ("What does the fox do?", FAILS)
+    )
+    for job in (completed, failed):
+        services.run_inline(job)
+        assert job.last_seq == 10, job.error
+    return {
+        "completed": completed.pk,
+        "failed": failed.pk,
+        "session": completed.session_id,
+        "user": user.pk,
+    }
+
+
 def sync_send_queries() -> list[str]:
     """Return what a sync send asks of the database: the first words of its queries, in order."""
-    _, token = AuthToken.objects.create(User.objects.get())
+    _, token = AuthToken.objects.create(User.objects.get(username="bench"))
     client = Client(headers={"Authorization": f"Bearer {token}", "Host": "localhost"})
     body = {"message": "Hello", "session_id": "shape", "workflow": "bench_noop"}
     for _ in range(2):
@@ -92,7 +118,9 @@ def main(verb: str, *arguments: str) -> None:
         for function in (
             pickup,
             enqueue,
+            last_job,
             waiting_links,
+            examples,
             sync_send_queries,
             clusters,
             forget_clusters,

@@ -16,6 +16,7 @@ class Program(Server):
         arguments: what stands behind ``python``.
         environment: added to this process's.
         ready: says whether it has started; by default whether it answers on its port.
+        program: another Python than this one.
     """
 
     def __init__(
@@ -23,15 +24,17 @@ class Program(Server):
         *arguments: str,
         environment: dict[str, str],
         ready: Callable[[], bool] | None = None,
+        program: str = sys.executable,
     ) -> None:
         super().__init__()
         self.arguments = arguments
         self.environment = {"PYTHONPATH": str(ROOT)} | environment
         self.ready = ready
+        self.program = program
 
     def command(self) -> list[str]:
         settings = [f"{name}={value}" for name, value in self.environment.items()]
-        return ["/usr/bin/env", *settings, sys.executable, *self.arguments]
+        return ["/usr/bin/env", *settings, self.program, *self.arguments]
 
     def answers(self) -> bool:
         return super().answers() if self.ready is None else self.ready()

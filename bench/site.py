@@ -11,6 +11,8 @@ from bench.processes import ROOT, Program, Web, uvicorn
 UNLIMITED = {
     "RATE_LIMIT_SEND": "100000000/s",
     "STREAMS_PER_USER": "100000",
+    # A user may have a quarter of these run sync sends at once; the load has eight connections.
+    "WEB_THREADS": "32",
     # A run of a measurement is one job.
     "WORKFLOW_MAX_EXECUTION_TIME": "600",
 }
@@ -62,10 +64,10 @@ class Site:
         return python(*arguments, environment=self.environment)
 
 
-def python(*arguments: str, environment: dict[str, str]) -> str:
+def python(*arguments: str, environment: dict[str, str], program: str = sys.executable) -> str:
     """Run a Python program to its end and return what it printed."""
     done = subprocess.run(
-        [sys.executable, *arguments],
+        [program, *arguments],
         cwd=ROOT,
         env=os.environ | environment,
         stdout=subprocess.PIPE,

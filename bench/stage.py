@@ -1,11 +1,14 @@
 """What all figures share: a PostgreSQL server, and Chatflow on it and on SQLite."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bench import grown
 from bench.site import Site
 from tests.servers import Postgres
 
@@ -23,6 +26,7 @@ class Stage:
         on_sqlite: Chatflow on SQLite.
         peers_url: a database of that server, for the peers that need no more than tables.
         listeners: how many idle listeners there are to be.
+        jobs: how many finished jobs a database has that was long in use.
     """
 
     postgres: Postgres
@@ -30,10 +34,19 @@ class Stage:
     on_sqlite: Site
     peers_url: str
     listeners: int
+    jobs: int
+
+    @cached_property
+    def long_used(self) -> Site:
+        """Chatflow on a PostgreSQL database that has been in use for long; made when asked for."""
+        site = Site(self.postgres.create_database("long_used"))
+        print(f"Making {self.jobs:,} finished jobs …", file=sys.stderr, flush=True)
+        grown.fill(site, self.jobs)
+        return site
 
 
 @contextmanager
-def stage(*, listeners: int) -> Iterator[Stage]:
+def stage(*, listeners: int, jobs: int) -> Iterator[Stage]:
     with Postgres() as postgres, TemporaryDirectory(prefix="chatflow-bench-") as folder:
         yield Stage(
             postgres=postgres,
@@ -41,4 +54,5 @@ def stage(*, listeners: int) -> Iterator[Stage]:
             on_sqlite=Site(f"sqlite:///{Path(folder) / 'db.sqlite3'}"),
             peers_url=postgres.create_database("peers"),
             listeners=listeners,
+            jobs=jobs,
         )

@@ -54,6 +54,11 @@ def line(
     )
 
 
+def broken(figure: str, error: Exception) -> Line:
+    """Return the line of a figure that could not be measured."""
+    return Line(figure, f"{type(error).__name__}, see above", "–", "–", "–", "MISS")
+
+
 def number(value: float) -> str:
     """Return three digits of *value*; more where they stand before the point."""
     if abs(value) >= 100:

@@ -4,6 +4,8 @@ import time
 
 from workflows import Context, workflow
 
+FAILS = "Fail, please."
+
 
 @workflow("bench_noop")
 def noop(ctx: Context) -> str:
@@ -40,3 +42,17 @@ def beat(ctx: Context) -> str:
         ctx.progress(1, str(time.monotonic_ns()))
         count += 1
     return str(count)
+
+
+@workflow("bench_turn", steps=4)
+def turn(ctx: Context) -> str:
+    """What a turn of a conversation leaves behind: ten events, four steps, an answer of a page."""
+    for number in range(4):
+        ctx.step(f"Step {number}", page, 200)
+    if ctx.message == FAILS:
+        raise RuntimeError("This turn is to fail.")
+    return page(1200)
+
+
+def page(length: int) -> str:
+    return ("The quick brown fox jumps over the lazy dog. " * 40)[:length]

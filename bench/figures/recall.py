@@ -1,0 +1,79 @@
+"""Recall@5: how often a search finds what answers a question about the project's documentation.
+
+The questions are labelled by hand, in bench/questions.py. A question counts as answered if a chunk
+of a section that answers it is among the first five.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from bench.questions import FOREIGN, QUESTIONS, UNSEEN
+from bench.site import ROOT, Site, python
+from bench.stage import Stage
+from bench.table import Line, line
+
+FOUND = 5
+BAR = 0.9
+
+
+def measure(stage: Stage) -> list[Line]:
+    lines = []
+    for name, site in (("PostgreSQL", stage.on_postgres), ("SQLite", stage.on_sqlite)):
+        found = asked(site)
+        total = len(QUESTIONS) + len(UNSEEN)
+        recall = (found["seen"] + found["unseen"]) / total
+        lines += [
+            line(f"recall@{FOUND} of {total} questions, {name}", recall, "", bar=f"≥ {BAR}",
+                 held=recall >= BAR),
+            line(f"– {len(UNSEEN)} unseen ones alone, {name}", found["unseen"] / len(UNSEEN), ""),
+            line(f"foreign questions of {len(FOREIGN)} answered offline, {name}",
+                 found["foreign"], "", bar="0", held=not found["foreign"]),
+        ]  # fmt: skip
+    return lines
+
+
+def asked(site: Site) -> dict[str, int]:
+    """Return how many questions find an answer, and how many foreign ones get one."""
+    found: dict[str, int] = json.loads(
+        python("-m", "bench.figures.recall", environment=site.environment)
+    )
+    return found
+
+
+def main() -> None:
+    """Ask everything of the configured database, which gets to hold the documentation."""
+    import django
+
+    django.setup()
+    from django.contrib.auth.models import User
+    from django.core.management import call_command
+
+    from workflows.knowledge.prompting import relevant
+    from workflows.knowledge.search import search
+
+    call_command("ingest", ROOT / "README.md", ROOT / "docs", stdout=sys.stderr)
+    user, _ = User.objects.get_or_create(username="reader")
+
+    def answered(questions: dict[str, set[str]]) -> int:
+        return sum(
+            bool({section(each.id) for each in search(question, user=user, limit=FOUND)} & labels)
+            for question, labels in questions.items()
+        )
+
+    foreign = sum(bool(relevant(search(question, user=user))) for question in FOREIGN)
+    print(json.dumps({"seen": answered(QUESTIONS), "unseen": answered(UNSEEN), "foreign": foreign}))
+
+
+def section(source: str) -> str:
+    """Return where a source stands, as the labels have it: its page and its own heading."""
+    from workflows.knowledge.models import Chunk
+
+    document, _, position = source.rpartition("-")
+    chunk = Chunk.objects.select_related("document").get(document=document, position=position)
+    own = chunk.heading.rpartition(" > ")[2] or chunk.title
+    return f"{Path(chunk.document.path).name}#{own}"
+
+
+if __name__ == "__main__":
+    main()
