@@ -1,0 +1,93 @@
+"""Daily budgets of users."""
+
+from datetime import timedelta
+
+import pytest
+from django.conf import LazySettings
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from tests.openai_server import INPUT_TOKENS, OUTPUT_TOKENS, OpenAIServer, error, text
+from tests.workflows.ai.test_recorded import hello
+from tests.workflows.chat import Chat, at_once
+from workflows import queues
+from workflows.ai import budget
+from workflows.exceptions import DailyBudgetExceeded
+from workflows.models import DailyUsage
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
+
+
+def test_it_works(chat: Chat, server: OpenAIServer, settings: LazySettings, bob: User) -> None:
+    settings.AI_DAILY_REQUESTS = 1
+    server.script = [text("One."), text("Bob's.")]
+
+    assert chat.begin(hello).response == "One."
+    refused = chat.say(workflow="w")
+
+    assert (refused.code, len(server.requests)) == ("ai_budget", 1)
+    assert refused.error == (
+        "Your budget for the AI model is used up for today. Please try again tomorrow."
+    )
+    assert Chat(bob).say(workflow="w").response == "Bob's."
+
+
+def test_tokens_are_settled(chat: Chat, server: OpenAIServer, settings: LazySettings) -> None:
+    settings.AI_DAILY_TOKENS = 1500
+    server.script = [text("One."), text("Two.")]
+
+    chat.begin(hello)
+    assert DailyUsage.objects.get().tokens == INPUT_TOKENS + OUTPUT_TOKENS
+
+    # What an answer may take is set aside: a thousand tokens must be left.
+    chat.say(workflow="w")
+    DailyUsage.objects.update(tokens=501)
+    assert chat.say(workflow="w").code == "ai_budget"
+
+
+def test_a_failed_request_takes_no_tokens(
+    chat: Chat, server: OpenAIServer, settings: LazySettings
+) -> None:
+    settings.AI_DAILY_TOKENS = 1500
+    server.script = [error(400)]
+
+    assert chat.begin(hello).code == "ai_rejected"
+    assert DailyUsage.objects.get().tokens == 0
+
+
+def test_no_limit_keeps_no_account(chat: Chat, server: OpenAIServer) -> None:
+    server.script = [text("One.")]
+    chat.begin(hello)
+
+    assert not DailyUsage.objects.exists()
+
+
+def test_the_offline_model_costs_nothing(chat: Chat, settings: LazySettings) -> None:
+    settings.AI_DAILY_TOKENS = 1500
+    settings.AI_DAILY_REQUESTS = 1
+
+    assert [chat.begin(hello).code for _ in range(3)] == ["", "", ""]
+
+
+def test_pruning_forgets_old_days(alice: User) -> None:
+    today = timezone.now().date()
+    for days in (0, 10):
+        DailyUsage.objects.create(user=alice, day=today - timedelta(days=days))
+
+    queues.prune(days=7)
+
+    assert [row.day for row in DailyUsage.objects.all()] == [today]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_at_once_get_no_more_than_there_is(alice: User, settings: LazySettings) -> None:
+    settings.AI_DAILY_REQUESTS = 3
+
+    def reserve(number: int) -> budget.Reservation | None:
+        return budget.reserve(alice.pk, 10)
+
+    results = at_once(6, reserve)
+
+    assert sum(isinstance(each, budget.Reservation) for each in results) == 3
+    assert sum(isinstance(each, DailyBudgetExceeded) for each in results) == 3
+    assert DailyUsage.objects.get().requests == 3

@@ -1,0 +1,413 @@
+"""ctx.ai over real HTTP: what is asked and recorded, and what a provider's failures come to."""
+
+import threading
+from dataclasses import dataclass
+
+import pytest
+from django.conf import LazySettings
+
+from tests.openai_server import (
+    INPUT_TOKENS,
+    OUTPUT_TOKENS,
+    Answer,
+    OpenAIServer,
+    call,
+    error,
+    garbage,
+    output,
+    text,
+)
+from tests.workflows.chat import Chat, Crashes, events, resume, streamed
+from workflows import Context, ToolError
+from workflows.models import Job, State, Step
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
+
+
+def hello(ctx: Context) -> str:
+    return ctx.ai("Hello")
+
+
+def shown(ctx: Context) -> str:
+    return ctx.ai("Hello", show=True)
+
+
+@pytest.mark.parametrize("model", ["openai-chat:gpt-4o-mini", "openai:gpt-4o-mini"])
+def test_it_works(chat: Chat, server: OpenAIServer, settings: LazySettings, model: str) -> None:
+    settings.AI_MODEL = model
+    server.script = [text("Hello to you too.")]
+
+    job = chat.begin(hello)
+
+    assert job.response == "Hello to you too."
+    assert len(server.requests) == 1
+    assert job.usage == {
+        "requests": 1,
+        "input_tokens": INPUT_TOKENS,
+        "output_tokens": OUTPUT_TOKENS,
+        "models": ["gpt-4o-mini"],
+        # 0.15 and 0.60 dollars for a million tokens.
+        "cost_usd": pytest.approx(100 * 0.15e-6 + 20 * 0.6e-6),
+    }
+    assert events(job)[-1].data["usage"] == job.usage
+
+
+@pytest.mark.parametrize("model", ["openai-chat:gpt-4o-mini", "openai:gpt-4o-mini"])
+def test_words_stream(chat: Chat, server: OpenAIServer, settings: LazySettings, model: str) -> None:
+    settings.AI_MODEL = model
+    server.script = [text("These words come in pieces.")]
+
+    job = chat.begin(shown)
+
+    assert job.response == streamed(job) == "These words come in pieces."
+    assert job.usage["output_tokens"] == OUTPUT_TOKENS
+    assert server.requests[0]["stream"] is True
+
+
+def test_a_conversation_and_instructions(chat: Chat, server: OpenAIServer) -> None:
+    server.script = [text("Bob.")]
+
+    def work(ctx: Context) -> str:
+        return ctx.ai(
+            [
+                {"role": "user", "content": "I am Bob."},
+                {"role": "assistant", "content": "Hello Bob."},
+                {"role": "user", "content": "Who am I?"},
+            ],
+            instructions="Be short.",
+        )
+
+    assert chat.begin(work).response == "Bob."
+    assert [(each["role"], each["content"]) for each in server.requests[0]["messages"]] == [
+        ("system", "Be short."),
+        ("user", "I am Bob."),
+        ("assistant", "Hello Bob."),
+        ("user", "Who am I?"),
+    ]
+
+
+@dataclass
+class Order:
+    product: str
+    count: int
+
+
+def order(ctx: Context) -> str:
+    return f"{ctx.ai('3 lamps', output_type=Order)!r}"
+
+
+def test_a_type_is_filled(chat: Chat, server: OpenAIServer) -> None:
+    server.script = [output(product="lamp", count="many"), output(product="lamp", count=3)]
+
+    job = chat.begin(order)
+
+    # The model was told what was wrong with its first answer.
+    assert job.response == "Order(product='lamp', count=3)"
+    assert "valid integer" in str(server.requests[1]["messages"])
+    assert job.usage["requests"] == 2
+
+
+def test_a_type_that_is_never_filled(chat: Chat, server: OpenAIServer) -> None:
+    server.script = [output(product="lamp")] * 3
+
+    job = chat.begin(order)
+
+    assert (job.state, job.code) == (State.FAILED, "ai_unavailable")
+    assert job.usage["requests"] == 3
+
+
+def test_tools(chat: Chat, server: OpenAIServer) -> None:
+    server.script = [
+        call("price", product="lamp"),
+        call("price", product="moon"),
+        text("A lamp is 49.90, the moon isn't for sale."),
+    ]
+    asked = []
+
+    def price(product: str) -> float:
+        """Look up what a product costs."""
+        asked.append(product)
+        if product != "lamp":
+            raise ToolError(f"There is no {product}.")
+        return 49.90
+
+    job = chat.begin(lambda ctx: ctx.ai("What is a lamp?", tools=[price]))
+
+    assert job.response == "A lamp is 49.90, the moon isn't for sale."
+    assert asked == ["lamp", "moon"]
+    function = server.requests[0]["tools"][0]["function"]
+    assert (function["name"], function["description"]) == (
+        "price",
+        "Look up what a product costs.",
+    )
+    assert function["parameters"]["properties"] == {"product": {"type": "string"}}
+    assert server.requests[1]["messages"][-1]["content"] == "49.9"
+    assert "There is no moon." in str(server.requests[2]["messages"])
+
+
+def test_the_words_of_two_answers_stand_apart(
+    chat: Chat, server: OpenAIServer, settings: LazySettings
+) -> None:
+    crashes = Crashes("in the tool")
+    server.script = [
+        Answer(text="Let me look.", calls=[("look", {})]),
+        Answer(text="It is cut off.", cut=3),
+        text("I see a lamp."),
+    ]
+
+    def look() -> str:
+        """Look."""
+        crashes.at("in the tool")
+        return "a lamp"
+
+    job = resume(chat.begin(lambda ctx: ctx.ai("What is there?", tools=[look], show=True)))
+
+    assert job.response == "I see a lamp."
+    assert streamed(job) == "Let me look.\n\nI see a lamp."
+
+
+def test_a_crash_repeats_nothing(chat: Chat, server: OpenAIServer, settings: LazySettings) -> None:
+    settings.WORKFLOW_TRIES = 9
+    crashes = Crashes("in the tool", "after the tool", "at the end")
+    used = []
+    server.script = [call("look"), call("look"), text("Done.")]
+
+    def look() -> str:
+        """Look."""
+        crashes.at("in the tool")
+        used.append("look")
+        if len(used) == 2:
+            crashes.at("after the tool")
+        return "I see."
+
+    def work(ctx: Context) -> str:
+        answer = ctx.ai("Look twice", tools=[look])
+        crashes.at("at the end")
+        return answer
+
+    job = resume(resume(resume(chat.begin(work))))
+
+    assert job.response == "Done."
+    assert len(server.requests) == 3
+    # A tool is a plain step: the call whose worker died before its record was made again.
+    assert used == ["look", "look", "look"]
+    assert (job.usage["requests"], job.attempt) == (3, 4)
+
+
+def test_half_streamed_words_start_over(
+    chat: Chat, server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crashes = Crashes("here")
+    server.script = [text("First half, second half."), text("Now all of it.")]
+    write = Context.write
+
+    def work(ctx: Context) -> str:
+        ctx.write("Well. ")
+        return ctx.ai("Hello", show=True)
+
+    def breaking(ctx: Context, words: str) -> None:
+        write(ctx, words)
+        if "alf" in words:
+            crashes.at("here")
+
+    monkeypatch.setattr(Context, "write", breaking)
+    job = resume(chat.begin(work))
+
+    assert (job.response, streamed(job)) == ("Now all of it.", "Well. Now all of it.")
+    assert len(server.requests) == 2
+    restarted = [event for event in events(job) if event.type == "restarted"]
+    assert [event.data["text_length"] for event in restarted] == [len("Well. ")]
+
+
+def test_a_replayed_answer_is_streamed_once(chat: Chat, server: OpenAIServer) -> None:
+    crashes = Crashes("after")
+    server.script = [text("Only once.")]
+
+    def work(ctx: Context) -> str:
+        answer = ctx.ai("Hello", show=True)
+        crashes.at("after")
+        return answer
+
+    job = resume(chat.begin(work))
+
+    assert job.response == streamed(job) == "Only once."
+    assert len(server.requests) == 1
+
+
+def test_a_later_turn_replays_the_requests(chat: Chat, server: OpenAIServer) -> None:
+    server.script = [text("Red or blue?"), text("Blue it is.")]
+
+    def work(ctx: Context) -> str:
+        colour = ctx.ask(ctx.ai("Ask for a colour"))
+        return ctx.ai(f"It is {colour}")
+
+    first = chat.begin(work)
+    second = chat.say("blue")
+
+    assert (first.response, second.response) == ("Red or blue?", "Blue it is.")
+    assert len(server.requests) == 2
+    # Each turn has its own.
+    assert (first.usage["requests"], second.usage["requests"]) == (1, 1)
+
+
+def test_calls_are_counted(chat: Chat, server: OpenAIServer) -> None:
+    server.script = [call("again")] * 5
+
+    def again() -> str:
+        """Go on."""
+        return "again"
+
+    job = chat.begin(lambda ctx: ctx.ai("Go", tools=[again]), max_ai_calls=2)
+
+    assert (job.state, job.code, len(server.requests)) == (State.FAILED, "ai_budget", 2)
+    assert job.usage["requests"] == 2
+
+
+@pytest.mark.parametrize("work", [hello, shown])
+@pytest.mark.parametrize(
+    ("failing", "code", "asked"),
+    [
+        (error(500), "ai_unavailable", 3),
+        (error(503), "ai_unavailable", 3),
+        (error(429), "ai_rate_limited", 3),
+        (error(400), "ai_rejected", 1),
+        (error(401), "ai_rejected", 1),
+        (error(403), "ai_rejected", 1),
+        (garbage(), "ai_unavailable", 3),
+        (garbage(b'{"wrong": "shape"}'), "ai_unavailable", 3),
+        (garbage(b""), "ai_unavailable", 3),
+        (Answer(text="It is cut.", cut=2), "ai_unavailable", 3),
+    ],
+    ids=lambda value: str(getattr(value, "status", "")) if isinstance(value, Answer) else None,
+)
+def test_failures(
+    chat: Chat, server: OpenAIServer, work: object, failing: Answer, code: str, asked: int
+) -> None:
+    server.script = [failing] * 3
+
+    job = chat.begin(work)  # type: ignore[arg-type]
+
+    assert (job.state, job.code) == (State.FAILED, code)
+    assert len(server.requests) == asked
+    assert "provider's own text" not in job.error
+    assert streamed(job) == ""
+
+
+@pytest.mark.parametrize("failing", [error(500), error(429, Retry_After="0"), garbage()])
+def test_another_try_helps(chat: Chat, server: OpenAIServer, failing: Answer) -> None:
+    server.script = [failing, text("Hello.")]
+
+    assert chat.begin(hello).response == "Hello."
+    assert len(server.requests) == 2
+
+
+def test_a_cut_stream_starts_over(chat: Chat, server: OpenAIServer) -> None:
+    server.script = [Answer(text="It is cut off.", cut=3), text("It is whole.")]
+
+    job = chat.begin(shown)
+
+    assert job.response == streamed(job) == "It is whole."
+    assert [event.data["delta"] for event in events(job) if event.type == "delta"] != []
+
+
+def test_retry_after_is_honoured(
+    chat: Chat, server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr("workflows.ai.recorded.asyncio.sleep", sleep)
+    server.script = [error(429, Retry_After="7"), error(500), text("Hello.")]
+    assert chat.begin(hello).response == "Hello."
+    assert waits == [7.0, 0.0]
+
+    # Nobody waits for an hour.
+    server.script = [error(429, Retry_After="3600"), text("Never said.")]
+    assert chat.begin(hello).code == "ai_rate_limited"
+
+
+def test_the_fallback_answers(chat: Chat, server: OpenAIServer, settings: LazySettings) -> None:
+    settings.AI_FALLBACK_MODELS = ["openai-chat:gpt-4o", "offline"]
+    server.script = [error(401), text("I am the other one.")]
+
+    job = chat.begin(hello)
+
+    assert job.response == "I am the other one."
+    assert [request["model"] for request in server.requests] == ["gpt-4o-mini", "gpt-4o"]
+    assert job.usage["models"] == ["gpt-4o"]
+
+
+def test_the_offline_model_may_be_the_last(
+    chat: Chat, server: OpenAIServer, settings: LazySettings
+) -> None:
+    settings.AI_FALLBACK_MODELS = ["offline"]
+    server.script = [error(401)]
+
+    assert "I am Chatflow's offline model" in chat.begin(hello).response
+
+
+def test_a_stalled_model_is_given_up(
+    chat: Chat, server: OpenAIServer, settings: LazySettings
+) -> None:
+    settings.AI_TIMEOUT = 0.3
+    settings.AI_FALLBACK_MODELS = ["openai-chat:gpt-4o"]
+    never = threading.Event()
+    server.script = [Answer(text="Too late.", stall=never), text("In time.")]
+
+    assert chat.begin(hello).response == "In time."
+    never.set()
+
+
+def test_the_deadline_binds_a_request(chat: Chat, server: OpenAIServer) -> None:
+    never = threading.Event()
+    server.script = [Answer(text="Too late.", stall=never)]
+
+    job = chat.begin(hello, max_execution_time=0.5)
+
+    assert (job.state, len(server.requests)) == (State.TIMEOUT, 1)
+    never.set()
+
+
+def test_the_provider_can_not_be_reached(chat: Chat, server: OpenAIServer) -> None:
+    server.__exit__()
+
+    assert chat.begin(hello).code == "ai_unavailable"
+
+
+def test_no_key_is_logged(
+    chat: Chat, server: OpenAIServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = server.environment["OPENAI_API_KEY"]
+    server.script = [error(401, f"Incorrect API key provided: {key}.")]
+
+    job = chat.begin(hello)
+
+    assert "Incorrect API key provided: ***." in job.traceback
+    assert "Incorrect API key provided: ***." in caplog.text
+    assert key not in job.traceback + caplog.text
+    assert job.error == "The AI model refused the request."
+
+
+def test_the_request_may_choose_the_model(chat: Chat, server: OpenAIServer) -> None:
+    server.script = [text("Hello.")]
+
+    chat.begin(hello, "go")
+    job = chat.send(workflow="w", options={"model": "openai-chat:gpt-4o"})
+    assert Job.objects.get(pk=job.pk).options["model"] == "openai-chat:gpt-4o"
+
+
+def test_a_model_without_its_key(
+    chat: Chat, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    settings.AI_MODEL = "anthropic:claude-haiku-4-5"
+
+    job = chat.begin(hello)
+
+    assert (job.state, job.code) == (State.FAILED, "ai_unavailable")
+    assert not Step.objects.exists()
+
+    settings.AI_FALLBACK_MODELS = ["offline"]
+    assert "I am Chatflow's offline model" in chat.begin(hello).response

@@ -1,0 +1,133 @@
+"""Coroutines that call plain code in between.
+
+A model is asked in coroutines; a workflow, its records and its tools are plain code, which belongs
+to the thread and the database connection of the workflow. Such code is called as an *aside*.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from asgiref.sync import sync_to_async
+
+from workflows.exceptions import Interrupt
+
+T = TypeVar("T")
+
+
+class Aside(Protocol):
+    """Call plain code from a coroutine and give back what it returns or raises."""
+
+    def __call__(self, function: Callable[[], T], *, surely: bool = False) -> Awaitable[T]:
+        """Call *function*; *surely* also when the workflow has just been interrupted."""
+
+
+class Pausing:
+    """Runs a coroutine in this thread; while plain code is called, its event loop stands still.
+
+    So the code runs where the workflow itself does, may use the database, and what interrupts it
+    never passes through the coroutine: that is dropped.
+
+    Args:
+        shielded: within it nothing interrupts this thread; leaving it may raise.
+    """
+
+    def __init__(self, shielded: Callable[[], AbstractContextManager[None]]) -> None:
+        self._shielded = shielded
+        self._calls: deque[tuple[asyncio.Future[Any], Callable[[], Any], bool]] = deque()
+        self._closing = False
+
+    async def aside(self, function: Callable[[], Any], *, surely: bool = False) -> Any:
+        """See Aside."""
+        if self._closing:
+            # Nobody would call it any more.
+            raise asyncio.CancelledError
+        loop = asyncio.get_running_loop()
+        answer = loop.create_future()
+        self._calls.append((answer, function, surely))
+        loop.stop()
+        return await answer
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run *coroutine* and return what it returns."""
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(coroutine)
+        stop = partial(_stop, loop)
+        task.add_done_callback(stop)
+        try:
+            while not task.done():
+                self._go_on(loop)
+                if self._calls:
+                    self._call(*self._calls.popleft())
+            return task.result()
+        finally:
+            self._closing = True
+            task.remove_done_callback(stop)
+            with self._shielded():
+                _close(loop)
+
+    def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            with self._shielded():
+                if not self._calls:
+                    loop.run_forever()
+        except Interrupt:
+            for _, function, surely in self._calls:
+                if surely:
+                    function()
+            raise
+
+    def _call(
+        self, answer: "asyncio.Future[Any]", function: Callable[[], Any], surely: bool
+    ) -> None:
+        if answer.done():
+            # Whoever asked was cancelled meanwhile.
+            return
+        try:
+            value = function()
+        except Exception as error:
+            answer.set_exception(error)
+        else:
+            answer.set_result(value)
+
+
+def _stop(loop: asyncio.AbstractEventLoop, task: object) -> None:
+    loop.stop()
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.wait(tasks))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+
+
+class Threaded:
+    """The same for a workflow that is a coroutine itself: plain code runs in its sync thread."""
+
+    def __init__(self) -> None:
+        self._interrupt: Interrupt | None = None
+
+    async def aside(self, function: Callable[[], Any], *, surely: bool = False) -> Any:
+        """See Aside."""
+        try:
+            return await sync_to_async(function)()
+        except Interrupt as interrupt:
+            self._interrupt = interrupt
+            raise
+
+    async def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Await *coroutine*; an interruption leaves it as it came."""
+        try:
+            return await coroutine
+        except BaseException:
+            if self._interrupt is not None:
+                # Libraries may have put it into a group.
+                raise self._interrupt from None
+            raise

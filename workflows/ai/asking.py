@@ -1,0 +1,118 @@
+"""One call of ``ctx.ai``: pydantic-ai's agent, over the recorded model."""
+
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+from pydantic_ai import Agent, ModelRetry, Tool
+from pydantic_ai.exceptions import AgentRunError
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    SystemPromptPart,
+    TextPart,
+    UserPromptPart,
+)
+
+from workflows.ai.asides import Aside
+from workflows.ai.errors import ProviderError, failure
+from workflows.ai.messages import Message
+from workflows.ai.recorded import Journal, RecordedModel, models
+from workflows.exceptions import ToolError
+
+# How often the model may correct a wrong answer, or a wrong call of a tool.
+CORRECTIONS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """What ``ctx.ai`` was asked for. See there."""
+
+    messages: Sequence[Message]
+    output_type: Any
+    tools: Sequence[Callable[..., Any]]
+    instructions: str | None
+    model: str
+    offline: Callable[[str], Any] | None
+    show: bool
+
+
+async def ask(
+    call: Call,
+    journal: Journal,
+    aside: Aside,
+    use: Callable[[Callable[..., Any], dict[str, Any]], Coroutine[Any, Any, Any]],
+) -> Any:
+    """Let a model answer *call*.
+
+    Args:
+        call: what is asked.
+        journal: where each answer is recorded.
+        aside: calls plain code.
+        use: calls a tool, with its arguments.
+
+    Returns:
+        The answer, of the type that was asked for.
+    """
+    candidates = models(call.model, _rule(call.offline, aside))
+    model = RecordedModel(candidates, journal, aside, show=call.show)
+    agent = Agent(
+        model,
+        output_type=call.output_type,
+        instructions=call.instructions,
+        tools=[Tool(_recorded(function, use)) for function in call.tools],
+        retries=CORRECTIONS,
+    )
+    *history, (last, *_) = [(message,) for message in call.messages]
+    async with AsyncExitStack() as clients:
+        for candidate in candidates:
+            await clients.enter_async_context(candidate)
+        try:
+            result = await agent.run(
+                last["content"],
+                message_history=[_model_message(message) for (message,) in history],
+                infer_name=False,
+            )
+        except AgentRunError as error:
+            # The answers came, but they were of no use.
+            problem = failure(error)
+            raise problem.error from ProviderError(problem.details)
+    return result.output
+
+
+def _rule(rule: Callable[[str], Any] | None, aside: Aside) -> Any:
+    if rule is None:
+        return None
+
+    async def call(words: str) -> Any:
+        return await aside(lambda: rule(words))
+
+    return call
+
+
+def _recorded(
+    function: Callable[..., Any],
+    use: Callable[[Callable[..., Any], dict[str, Any]], Coroutine[Any, Any, Any]],
+) -> Callable[..., Any]:
+    """Return a tool with the signature of *function*, each call of which is recorded."""
+
+    @wraps(function)
+    async def call(**arguments: Any) -> Any:
+        try:
+            return await use(function, arguments)
+        except ToolError as error:
+            raise ModelRetry(str(error)) from error
+
+    return call
+
+
+def _model_message(message: Message) -> ModelMessage:
+    role, text = message["role"], message["content"]
+    if role == "assistant":
+        return ModelResponse(parts=[TextPart(text)])
+    if role == "system":
+        return ModelRequest(parts=[SystemPromptPart(text)])
+    return ModelRequest(parts=[UserPromptPart(text)])

@@ -1,0 +1,63 @@
+"""What a user may ask of models in a day: reserved before a request, settled after it."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from django.conf import settings
+from django.db.models import F
+from django.utils import timezone
+
+from workflows.exceptions import DailyBudgetExceeded
+from workflows.models import DailyUsage
+
+# Tokens that an answer is taken for until its true length is known.
+ANSWER = 1000
+CHARACTERS_PER_TOKEN = 4
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """Tokens that are set aside for one request of a user."""
+
+    user_id: int
+    day: date
+    tokens: int
+
+
+def reserve(user_id: int, characters: int) -> Reservation | None:
+    """Set aside what a request may take; the UPDATE itself refuses what is too much.
+
+    A request whose worker is lost keeps its reservation until the day is over: its provider may
+    well have counted it.
+
+    Args:
+        user_id: who asks.
+        characters: the length of what is sent.
+
+    Returns:
+        The reservation, for settle(); None where no budget is set.
+
+    Raises:
+        DailyBudgetExceeded: the budget of the day doesn't allow it.
+    """
+    requests, tokens = settings.AI_DAILY_REQUESTS, settings.AI_DAILY_TOKENS
+    if not requests and not tokens:
+        return None
+    day = timezone.now().date()
+    expected = characters // CHARACTERS_PER_TOKEN + ANSWER
+    DailyUsage.objects.get_or_create(user_id=user_id, day=day)
+    free = DailyUsage.objects.filter(user_id=user_id, day=day)
+    if requests:
+        free = free.filter(requests__lt=requests)
+    if tokens:
+        free = free.filter(tokens__lte=tokens - expected)
+    if not free.update(requests=F("requests") + 1, tokens=F("tokens") + expected):
+        raise DailyBudgetExceeded
+    return Reservation(user_id, day, expected)
+
+
+def settle(reservation: Reservation | None, tokens: int) -> None:
+    """Put what a request really took, in tokens, in the place of what was set aside for it."""
+    if reservation is not None:
+        row = DailyUsage.objects.filter(user_id=reservation.user_id, day=reservation.day)
+        row.update(tokens=F("tokens") + tokens - reservation.tokens)

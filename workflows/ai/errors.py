@@ -1,0 +1,73 @@
+"""What providers do wrong, in the few words that matter: whether to try again, and what to say."""
+
+import os
+import re
+from dataclasses import dataclass
+
+from pydantic_ai.exceptions import (
+    AgentRunError,
+    ContentFilterError,
+    ModelAPIError,
+    ModelConnectionError,
+    ModelHTTPError,
+    ModelQuotaExceededError,
+    ModelRateLimitError,
+    ModelRequestRejectedError,
+    ModelRequestTimeout,
+    ModelTimeoutError,
+)
+
+from workflows.exceptions import AIRateLimited, AIRejected, AIUnavailable, WorkflowError
+
+SECRET = re.compile(r"(API_?KEY|TOKEN|SECRET|PASSWORD)", re.IGNORECASE)
+
+
+class ProviderError(Exception):
+    """What a provider answered, for the log and the admin; its text holds no key."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A request that failed.
+
+    Args:
+        error: what the job fails with, unless another try or another model answers.
+        details: what the provider said.
+        again: the same request may well succeed a little later.
+        wait: seconds that the provider asks for before that; None if it doesn't say.
+    """
+
+    error: WorkflowError
+    details: str
+    again: bool = False
+    wait: float | None = None
+
+
+def failure(error: Exception) -> Failure:
+    """Return what it means that a request of a model raised *error*."""
+    details = without_keys(f"{type(error).__name__}: {error}")
+    wait = error.retry_after if isinstance(error, ModelAPIError) else None
+    status = error.status_code if isinstance(error, ModelHTTPError) else 0
+    if isinstance(error, ModelQuotaExceededError):
+        return Failure(AIRateLimited(), details)
+    if isinstance(error, ModelRateLimitError) or status == 429:
+        return Failure(AIRateLimited(), details, again=True, wait=wait)
+    if isinstance(error, ModelRequestRejectedError | ContentFilterError):
+        return Failure(AIRejected(), details)
+    if isinstance(error, ModelTimeoutError | ModelRequestTimeout):
+        # It has waited long enough.
+        return Failure(AIUnavailable(), details)
+    if isinstance(error, ModelConnectionError) or status >= 500 or status == 408:
+        return Failure(AIUnavailable(), details, again=True, wait=wait)
+    if 400 <= status < 500:
+        return Failure(AIRejected(), details)
+    # Garbage, a stream that was cut short: the next answer may be whole.
+    return Failure(AIUnavailable(), details, again=isinstance(error, AgentRunError))
+
+
+def without_keys(text: str) -> str:
+    """Return *text* without the secrets of this process's environment, should it quote one."""
+    for name, value in os.environ.items():
+        if SECRET.search(name) and len(value) >= 8:
+            text = text.replace(value, "***")
+    return text

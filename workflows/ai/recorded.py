@@ -1,0 +1,229 @@
+"""The model that workflows ask: real ones in order, each answer recorded before it is used."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+from functools import partial
+from typing import Any, Protocol, TypeVar, cast
+
+from django.conf import settings
+from pydantic import TypeAdapter
+from pydantic_ai.exceptions import AgentRunError, UserError
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelMessagesTypeAdapter,
+    ModelResponse,
+    ModelResponseStreamEvent,
+    PartDeltaEvent,
+    PartStartEvent,
+    TextPart,
+    TextPartDelta,
+)
+from pydantic_ai.models import Model, ModelRequestParameters, infer_model
+from pydantic_ai.models.fallback import FallbackModel
+from pydantic_ai.settings import ModelSettings
+
+from workflows.ai import names, usage
+from workflows.ai.asides import Aside
+from workflows.ai.errors import Failure, ProviderError, failure
+from workflows.ai.offline import OfflineModel, Rule
+from workflows.exceptions import AIUnavailable
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# How often one model is asked the same, and the seconds before the second and the third time.
+TRIES = 3
+BACKOFF = (0.5, 2.0)
+# Longer than this a provider's Retry-After isn't waited out: the next model, if any, is asked.
+LONGEST_WAIT = 20.0
+# Seconds between two looks whether the job was stopped meanwhile.
+LOOK = 0.1
+
+RESPONSE = TypeAdapter(ModelResponse)
+
+
+class Journal(Protocol):
+    """The workflow's side of a request; plain code, so that each call is an aside."""
+
+    def begin(self) -> dict[str, Any] | None:
+        """Begin the next request, or return the answer that it was given in an earlier run."""
+
+    def reserve(self, characters: int) -> None:
+        """Reserve what a request of that length may take, once, of the user's daily budget."""
+
+    def release(self) -> None:
+        """Give back what was reserved for a request that nobody has answered."""
+
+    def record(self, response: dict[str, Any], usage: dict[str, Any]) -> None:
+        """Record the answer."""
+
+    def show(self, text: str) -> None:
+        """Show the next words of the answer."""
+
+    def start_over(self) -> None:
+        """Take back the words of an answer that broke off."""
+
+    def look(self) -> None:
+        """Raise what the job was interrupted with, if it was."""
+
+    def seconds_left(self) -> float:
+        """Return how long the job may still run."""
+
+
+class RecordedModel(FallbackModel):
+    """Asks the first of several models that answers; what was answered once is not asked again.
+
+    It is a FallbackModel so that pydantic-ai leaves it to each model how it likes to be asked.
+
+    Args:
+        models: in the order of asking.
+        journal: where the answers are.
+        aside: calls it.
+        show: stream the words to the user.
+    """
+
+    def __init__(
+        self, models: Sequence[Model], journal: Journal, aside: Aside, *, show: bool
+    ) -> None:
+        super().__init__(*models)
+        self._journal = journal
+        self._aside = aside
+        self._show = show
+
+    async def request(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        recorded = await self._aside(self._journal.begin)
+        if recorded is not None:
+            return RESPONSE.validate_python(recorded)
+        try:
+            response = await self._ask_in_order(messages, model_settings, model_request_parameters)
+        except Exception:
+            await self._aside(self._journal.release)
+            raise
+        record = partial(
+            self._journal.record, RESPONSE.dump_python(response, mode="json"), usage.of(response)
+        )
+        await self._aside(record, surely=True)
+        return response
+
+    async def _ask_in_order(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        last: Failure | None = None
+        for model in self.models:
+            if model.system != names.OFFLINE:
+                characters = len(ModelMessagesTypeAdapter.dump_json(messages))
+                await self._aside(partial(self._journal.reserve, characters))
+            for number in range(TRIES):
+                ask = self._ask(model, messages, model_settings, parameters)
+                outcome = await self._while_running(ask)
+                if isinstance(outcome, ModelResponse):
+                    return outcome
+                last = outcome
+                logger.warning("%s: %s", model.model_id, last.details.splitlines()[0])
+                if not await self._worth_another_try(last, number):
+                    break
+        if last is None:
+            raise AIUnavailable
+        raise last.error from ProviderError(last.details)
+
+    async def _ask(
+        self,
+        model: Model,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        parameters: ModelRequestParameters,
+    ) -> ModelResponse | Failure:
+        # An aside's exception passes: it is no fault of the provider.
+        limits = ModelSettings(
+            # The tries are counted here.
+            max_retries=0,
+            timeout=max(0.1, min(settings.AI_TIMEOUT, self._journal.seconds_left())),
+        )
+        model_settings = cast(ModelSettings, {**(model_settings or {}), **limits})
+        messages = model.prepare_messages(messages, parameters)
+        try:
+            if self._show:
+                response = await self._ask_streaming(model, messages, model_settings, parameters)
+            else:
+                response = await model.request(messages, model_settings, parameters)
+        except (AgentRunError, UserError) as error:
+            problem = failure(error)
+        else:
+            if response.state == "complete":
+                return response
+            problem = Failure(AIUnavailable(), f"The answer is {response.state}.", again=True)
+        await self._aside(self._journal.start_over)
+        return problem
+
+    async def _ask_streaming(
+        self,
+        model: Model,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings,
+        parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        async with model.request_stream(messages, model_settings, parameters) as stream:
+            async for event in stream:
+                if text := _words(event):
+                    await self._aside(partial(self._journal.show, text))
+        return stream.get()
+
+    async def _worth_another_try(self, problem: Failure, number: int) -> bool:
+        """Say whether the same model is to be asked again, after the wait that it takes."""
+        if not problem.again or number + 1 >= TRIES:
+            return False
+        wait = BACKOFF[number] if problem.wait is None else problem.wait
+        if wait > min(LONGEST_WAIT, self._journal.seconds_left()):
+            return False
+        await self._while_running(asyncio.sleep(wait))
+        return True
+
+    async def _while_running(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Await *coroutine*, but no longer than the job runs."""
+        work = asyncio.ensure_future(coroutine)
+        try:
+            while not (await asyncio.wait({work}, timeout=LOOK))[0]:
+                await self._aside(self._journal.look)
+            return await work
+        finally:
+            work.cancel()
+
+
+def _words(event: ModelResponseStreamEvent) -> str:
+    """Return the words of the answer that *event* brings."""
+    if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
+        return event.part.content
+    if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
+        return event.delta.content_delta
+    return ""
+
+
+def models(name: str, rule: Rule | None) -> list[Model]:
+    """Return the models to ask, in order.
+
+    Args:
+        name: the one to ask first; empty for ``AI_MODEL``.
+        rule: what the offline model goes by.
+
+    Raises:
+        AIUnavailable: none of them is configured; the log says what is missing.
+    """
+    found: list[Model] = []
+    for each in names.to_try(name):
+        try:
+            found.append(OfflineModel(rule) if each == names.OFFLINE else infer_model(each))
+        except (UserError, ImportError, ValueError) as error:
+            logger.error("The model %s can't be asked: %s", each, error)
+    if not found:
+        raise AIUnavailable
+    return found

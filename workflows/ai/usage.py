@@ -1,0 +1,47 @@
+"""What requests to models took, in tokens and money."""
+
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from workflows.ai.names import OFFLINE
+
+if TYPE_CHECKING:
+    from pydantic_ai.messages import ModelResponse
+
+logger = logging.getLogger(__name__)
+
+Usage = dict[str, Any]
+
+
+def of(response: "ModelResponse") -> Usage:
+    """Return what one response took: the model, tokens, and US dollars if the price is known."""
+    usage: Usage = {
+        "model": response.model_name or "",
+        "input_tokens": response.usage.input_tokens,
+        "output_tokens": response.usage.output_tokens,
+    }
+    if response.model_name == OFFLINE:
+        return usage
+    try:
+        usage["cost_usd"] = round(float(response.cost().total_price), 8)
+    except (LookupError, ValueError, AssertionError) as error:
+        # A model of one's own, or one that is newer than the price list.
+        logger.info("The price of %s is not known (%s).", response.model_name, error)
+    return usage
+
+
+def total(usages: Iterable[Usage]) -> Usage:
+    """Return the sum, as a job's ``usage``; empty where no model was asked."""
+    parts = list(usages)
+    if not parts:
+        return {}
+    usage: Usage = {
+        "requests": len(parts),
+        "input_tokens": sum(part["input_tokens"] for part in parts),
+        "output_tokens": sum(part["output_tokens"] for part in parts),
+        "models": list(dict.fromkeys(part["model"] for part in parts)),
+    }
+    if any("cost_usd" in part for part in parts):
+        usage["cost_usd"] = round(sum(part.get("cost_usd", 0.0) for part in parts), 8)
+    return usage
