@@ -1,6 +1,6 @@
 """What the API answers: pure functions from rows to JSON."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -9,8 +9,9 @@ from rest_framework.request import Request
 
 from chatflow.auth import sign_link
 from chatflow.dialects import seed
-from workflows import services
-from workflows.models import Job, Message, Session, State
+from workflows import offers, services
+from workflows.actions import has_expired
+from workflows.models import ApprovalRequest, Job, Message, Session, State
 
 # Characters of a message that stand in the list of jobs.
 TEXT_LENGTH = 200
@@ -97,7 +98,8 @@ def status(job: Job) -> dict[str, Any]:
     return {"success": True, "data": data}
 
 
-def message(row: Message) -> dict[str, Any]:
+def message(row: Message, used: Collection[str] = ()) -> dict[str, Any]:
+    """Return a message; *used* are the ids of the actions that can't be used any more."""
     job = row.job
     asked = job.awaiting if job is not None and row.role == Message.Role.ASSISTANT else None
     # What failed has no answer: its question says so.
@@ -105,7 +107,7 @@ def message(row: Message) -> dict[str, Any]:
     return {
         "role": row.role,
         "content": row.content,
-        "actions": row.actions,
+        "actions": [{**action, "state": state(action, used)} for action in row.actions],
         "sources": row.sources,
         **({"awaiting": asked} if asked else {}),
         **(failure(job) if job is not None and failed else {}),
@@ -114,15 +116,38 @@ def message(row: Message) -> dict[str, Any]:
     }
 
 
+def state(action: dict[str, Any], used: Collection[str]) -> str:
+    if action.get("id") in used:
+        return "used"
+    return "expired" if has_expired(action) else "offered"
+
+
+def approval(row: ApprovalRequest) -> dict[str, Any]:
+    """Return what is to be approved."""
+    return {
+        "approval_id": row.public_id,
+        "prompt": row.prompt,
+        "details": row.details,
+        **({"schema": row.schema} if row.schema else {}),
+        "workflow": row.workflow,
+        "session_id": row.session.key,
+        "job_id": row.job.public_id if row.job else None,
+        "created_at": seed.iso(row.created_at),
+        "expires_at": seed.iso(row.expires_at),
+    }
+
+
 def history(
     session: Session,
     messages: Iterable[Message],
     active_job: dict[str, Any] | None,
 ) -> dict[str, Any]:
+    rows = list(messages)
+    used = offers.used(row.job for row in rows if row.job is not None)
     return {
         "success": True,
         "session_id": session.key,
-        "messages": [message(row) for row in messages],
+        "messages": [message(row, used) for row in rows],
         "active_job": active_job,
         "awaiting": session.open_job.awaiting if session.open_job else None,
     }

@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from workflows import exceptions as engine
+from workflows.models import Job, Session
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,13 @@ CONFLICTS = (
     engine.AlreadyQueued,
     engine.NotRetryable,
     engine.CursorBeyondHead,
+    engine.ActionUsed,
+    engine.ActionExpired,
+    engine.ApprovalDecided,
+    engine.ApprovalExpired,
+    engine.QuestionClosed,
 )
+UNKNOWN = (engine.JobNotFound, engine.ActionNotFound, engine.ApprovalNotFound)
 # The machine words for what Django REST framework raises, by status.
 CODES = {
     400: "invalid",
@@ -93,6 +100,7 @@ SENTENCES = {
     405: "This method is not allowed here.",
 }
 NOT_FOUND = Problem(status=404, code="not_found", error="There is nothing here.")
+DELETED = Problem(status=404, code="not_found", error="This was deleted meanwhile.")
 INTERNAL = Problem(status=500, code="internal_error", error="Something went wrong on our side.")
 UNAVAILABLE = Problem(
     status=503,
@@ -112,8 +120,13 @@ def problem(error: BaseException) -> Problem:
     """Say what *error* is to the client; an unexpected one is a 500 that gives nothing away."""
     if isinstance(error, rest.APIException):
         return rest_problem(error)
-    if isinstance(error, engine.JobNotFound):
+    if isinstance(error, Job.DoesNotExist | Session.DoesNotExist):
+        # It was there a moment ago.
+        return DELETED
+    if isinstance(error, UNKNOWN):
         return Problem(status=404, code=error.code, error=str(error))
+    if isinstance(error, engine.InvalidForm):
+        return Problem(status=400, code=error.code, error=str(error), errors=error.errors)
     if isinstance(error, engine.UnknownWorkflow):
         return Problem(
             status=400, code=error.code, error=str(error), errors={"workflow": [str(error)]}

@@ -8,11 +8,13 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from workflows.ai import names
 from workflows.services import Mode, OnBusy
 
 MESSAGE_LENGTH = 4000
 SESSION_ID_LENGTH = 255
 WORKFLOW_LENGTH = 100
+REASON_LENGTH = 1000
 
 no_control = RegexValidator(
     r"[\x00-\x1f\x7f-\x9f]", "Control characters are not allowed.", inverse_match=True
@@ -74,6 +76,7 @@ class Sent(TypedDict):
     memory: bool
     intelligent_rag: bool
     workflow: str | None
+    model: str | None
     on_busy: OnBusy
 
 
@@ -93,13 +96,16 @@ class SendSerializer(serializers.Serializer[Sent]):
         help_text="The conversation; made and returned when absent.",
     )
     actions = StrictBooleanField(default=True, help_text="False is plain chat.")
-    memory = StrictBooleanField(default=True, help_text="Remember the conversation.")
+    memory = StrictBooleanField(default=True, help_text="False: neither read nor kept.")
     intelligent_rag = StrictBooleanField(default=True, help_text="Search documents if it helps.")
     workflow = StrictCharField(
         required=False,
         max_length=WORKFLOW_LENGTH,
         validators=[no_control],
         help_text="The workflow to run; by default the message decides.",
+    )
+    model = StrictCharField(
+        required=False, help_text="The model to ask, one of the allowed; by default the site's."
     )
     on_busy = serializers.ChoiceField(
         choices=get_args(OnBusy),
@@ -112,8 +118,41 @@ class SendSerializer(serializers.Serializer[Sent]):
         mode = ModeField(default="sync", source="mode", help_text=ModeField.__doc__)
         return {**super().get_fields(), "async": mode}
 
+    def validate_model(self, value: str) -> str:
+        if value not in names.allowed():
+            raise serializers.ValidationError("There is no such model to choose.")
+        return value
+
     def validate(self, attrs: Any) -> Any:
-        return {"session_id": make_session_id(), "workflow": None, **attrs}
+        return {"session_id": make_session_id(), "workflow": None, "model": None, **attrs}
+
+
+class ActSerializer(serializers.Serializer[Any]):
+    session_id = StrictCharField(
+        max_length=SESSION_ID_LENGTH,
+        trim_whitespace=False,
+        validators=[no_control],
+        help_text="The conversation that the action was offered in.",
+    )
+    action_id = StrictCharField(max_length=SESSION_ID_LENGTH, validators=[no_control])
+    data = serializers.DictField(  # type: ignore[assignment]
+        required=False, help_text="What was filled in, for a form."
+    )
+    on_busy = serializers.ChoiceField(
+        choices=get_args(OnBusy),
+        default="enqueue",
+        help_text="What to do while the session works on an earlier message.",
+    )
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        mode = ModeField(default="sync", source="mode", help_text=ModeField.__doc__)
+        return {**super().get_fields(), "async": mode}
+
+
+class DecisionSerializer(serializers.Serializer[Any]):
+    approved = StrictBooleanField()
+    reason = StrictCharField(required=False, default="", allow_blank=True, max_length=REASON_LENGTH)
+    answer = serializers.DictField(required=False, help_text="What was filled in.")
 
 
 class PageSerializer(serializers.Serializer[Any]):
@@ -125,6 +164,12 @@ class PageSerializer(serializers.Serializer[Any]):
         validators=[ProhibitNullCharactersValidator()],
         help_text="The `next` of the page before.",
     )
+
+
+def options(sent: Sent) -> dict[str, Any]:
+    """Return the flags of a send that its workflow goes by."""
+    flags = ("actions", "memory", "intelligent_rag", "model")
+    return {name: value for name, value in sent.items() if name in flags and value is not None}
 
 
 def validated_send(data: Any) -> Sent:
@@ -157,6 +202,9 @@ class AwaitingSerializer(serializers.Serializer[Any]):
     prompt = serializers.CharField()
     choices = serializers.ListField(child=serializers.DictField(), required=False)
     optional = serializers.BooleanField()
+    schema = serializers.DictField(required=False, help_text="JSON schema of what is filled in.")
+    approval_id = serializers.CharField(required=False)
+    details = serializers.DictField(required=False)
     expires_at = serializers.DateTimeField(required=False)
 
 
@@ -248,6 +296,62 @@ class HistorySerializer(serializers.Serializer[Any]):
     messages = MessageSerializer(many=True)
     active_job = ActiveJobSerializer(allow_null=True)
     awaiting = AwaitingSerializer(allow_null=True)
+
+
+class ApprovalSerializer(serializers.Serializer[Any]):
+    """What is to be approved."""
+
+    approval_id = serializers.CharField()
+    prompt = serializers.CharField()
+    details = serializers.DictField()
+    schema = serializers.DictField(required=False, help_text="JSON schema of the answer.")
+    workflow = serializers.CharField()
+    session_id = serializers.CharField()
+    job_id = serializers.CharField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+
+
+class ApprovalsSerializer(serializers.Serializer[Any]):
+    success = serializers.BooleanField()
+    approvals = ApprovalSerializer(many=True)
+
+
+class DeletedSerializer(serializers.Serializer[Any]):
+    success = serializers.BooleanField()
+    session_id = serializers.CharField()
+    jobs = serializers.IntegerField(help_text="How many jobs went with it.")
+
+
+class ExportedStepSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    duration_ms = serializers.IntegerField()
+    finished_at = serializers.DateTimeField()
+
+
+class ExportedJobSerializer(StatusDataSerializer):
+    options = serializers.DictField()
+    steps = ExportedStepSerializer(many=True)
+
+
+class ExportedApprovalSerializer(ApprovalSerializer):
+    approved = serializers.BooleanField(allow_null=True)
+    reason = serializers.CharField()
+    answer = serializers.DictField(allow_null=True)
+    by = serializers.CharField()
+    via = serializers.CharField()
+    decided_at = serializers.DateTimeField(allow_null=True)
+
+
+class ExportSerializer(serializers.Serializer[Any]):
+    success = serializers.BooleanField()
+    session_id = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+    summary = serializers.CharField(help_text="What the model is told of the older messages.")
+    messages = MessageSerializer(many=True)
+    jobs = ExportedJobSerializer(many=True)
+    approvals = ExportedApprovalSerializer(many=True)
 
 
 EVENT_STREAM = {(200, "text/event-stream"): OpenApiTypes.STR}

@@ -59,9 +59,14 @@ def env_rate(name: str, default: str) -> tuple[int, float]:
     return int(match[1]), float(seconds)
 
 
+def env_names(name: str) -> list[str]:
+    """Read names that are separated by commas."""
+    return [each.strip() for each in env.list(name, default=[]) if each.strip()]
+
+
 def env_apps(name: str) -> list[str]:
     """Read names of Django apps; one that isn't there stops the start with a clear sentence."""
-    apps = [app.strip() for app in env.list(name, default=[]) if app.strip()]
+    apps = env_names(name)
     for app in apps:
         try:
             found = find_spec(app.partition(".apps.")[0])
@@ -111,6 +116,7 @@ INSTALLED_APPS = [
     "workflows.cluster",
     "django_q",
     "workflows",
+    "workflows.knowledge",
     "workflows.library",
     "workflows.library.invoicing",
     *env_apps("EXTRA_APPS"),
@@ -255,7 +261,23 @@ WORKFLOW_MAX_EXECUTION_TIME = env_number("WORKFLOW_MAX_EXECUTION_TIME", 120, min
 WORKFLOW_MAX_AI_CALLS = env_integer("WORKFLOW_MAX_AI_CALLS", 10)
 WORKFLOW_LEASE_SECONDS = env_number("WORKFLOW_LEASE_SECONDS", 15, minimum=0.1)
 WORKFLOW_TRIES = env_integer("WORKFLOW_TRIES", 3, minimum=1)
+
+# Models.
+
 AI_MODEL = env.str("AI_MODEL", default="offline")
+AI_FALLBACK_MODELS = env_names("AI_FALLBACK_MODELS")
+AI_ALLOWED_MODELS = env_names("AI_ALLOWED_MODELS")
+AI_TIMEOUT = env_number("AI_TIMEOUT", 60, minimum=0.1)
+AI_MEMORY_TOKENS = env_integer("AI_MEMORY_TOKENS", 4000, minimum=100)
+# Of one user on one day; 0 is no limit.
+AI_DAILY_REQUESTS = env_integer("AI_DAILY_REQUESTS", 0)
+AI_DAILY_TOKENS = env_integer("AI_DAILY_TOKENS", 0)
+
+# Knowledge.
+
+AI_EMBEDDING_MODEL = env.str("AI_EMBEDDING_MODEL", default="")
+# Where this site shows a document; the engine itself knows no addresses.
+KNOWLEDGE_PAGE = "/ai-demo/knowledge/pages/{id}"
 
 Q_CLUSTER = {
     "name": "chatflow",

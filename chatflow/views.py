@@ -62,14 +62,17 @@ def send(request: Request) -> Response:
             session_key=sent["session_id"],
             mode=mode,
             workflow=sent["workflow"],
-            options={flag: sent[flag] for flag in ("actions", "memory", "intelligent_rag")},
+            options=serializers.options(sent),
             on_busy=sent["on_busy"],
             idempotency_key=key,
             body_hash=hashlib.sha256(canonical(request.data)).hexdigest(),
         )
         job = started.job
         if job.mode == "sync" and not started.replayed:
+            session = job.session
             job = services.run_inline(job)
+            # The job was read anew; its session need not be.
+            job.session = session
     return sent_answer(request, job, replayed=started.replayed)
 
 
@@ -232,6 +235,8 @@ def chat(request: HttpRequest) -> HttpResponse:
         "history": reverse("history", args=["{session_id}"]),
         "jobs": reverse("jobs"),
         "cancel": reverse("cancel", args=["{job_id}"]),
+        "action": reverse("action"),
+        "approval": reverse("approval", args=["{approval_id}"]),
     }
     context = {"model_name": settings.AI_MODEL, "workflows": workflows, "urls": urls}
     return render(request, "chat.html", context)

@@ -22,7 +22,7 @@ OTHERS = {
     "YOUR_TOKEN", "YOUR_USER", "YOUR_REPOSITORY", "JOB_ID", "PASSWORD",
     # SQL, HTTP, signals, make and its variables.
     "LISTEN", "NOTIFY", "COMMIT", "POST", "GET", "SIGTERM", "SIGKILL", "SIGINT", "ARGS", "CLOSED",
-    "UPDATE", "INSERT", "SELECT", "JSON", "ID", "WAL", "IMMEDIATE",
+    "DELETE", "UPDATE", "INSERT", "SELECT", "JSON", "ID", "WAL", "IMMEDIATE",
     # The last words of queue_work's lines.
     "DONE", "FAIL", "CANCELLED", "RELEASED", "LOST",
 }  # fmt: skip

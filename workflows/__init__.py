@@ -5,13 +5,14 @@ This module is what workflow authors import: ``from workflows import Context, wo
 
 from typing import TYPE_CHECKING, Any
 
-from workflows.exceptions import WorkflowError
+from workflows.ai.tools import tool
+from workflows.exceptions import ToolError, WorkflowError
 from workflows.registry import workflow
 
 if TYPE_CHECKING:
     from workflows.context import Context
 
-__all__ = ["Context", "WorkflowError", "workflow"]
+__all__ = ["Context", "ToolError", "WorkflowError", "tool", "workflow"]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,10 +10,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
 from django.contrib.auth import get_user_model
 from django.core.paginator import Paginator
 from django.db.models import BooleanField, ExpressionWrapper, Model, Q, QuerySet
 from django.db.models.functions import Now
+from django.forms import CharField
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -21,10 +23,22 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from workflows import queues, services
+from workflows import decisions, queues, services
 from workflows.exceptions import ChatflowError
 from workflows.lifecycle import CLUSTER_SEEN
-from workflows.models import Cluster, Event, Job, JobQuerySet, Message, Session, State, Step
+from workflows.models import (
+    ApprovalRequest,
+    Cluster,
+    DailyUsage,
+    Event,
+    Job,
+    JobQuerySet,
+    Message,
+    Session,
+    State,
+    Step,
+)
+from workflows.questions import as_json
 from workflows.registry import all_workflows
 
 # Rows that a list pages through; a search or a filter finds what is further down.
@@ -118,7 +132,16 @@ class StepInline(LatestInline):
     model = Step
     fk_name = "job"
     verbose_name_plural = f"steps (the latest {LATEST})"
-    fields = ("name", "occurrence", "question", "finished", "result", "attempt", "duration_ms")
+    fields = (
+        "name",
+        "occurrence",
+        "question",
+        "finished",
+        "result",
+        "attempt",
+        "duration_ms",
+        "usage",
+    )
 
 
 class EventInline(LatestInline):
@@ -321,8 +344,88 @@ class SessionAdmin(BigTableAdmin):
     list_select_related = ("user", "open_job")
     search_fields = ("key__startswith", f"user__{get_user_model().USERNAME_FIELD}__exact")
     search_help_text = "A key or its beginning, or a user's name."
-    fields = ("key", "user", "open_job", "created_at", "updated_at")
+    fields = ("key", "user", "open_job", "summary", "created_at", "updated_at")
     inlines = (MessageInline,)
+
+
+@admin.register(DailyUsage)
+class DailyUsageAdmin(BigTableAdmin):
+    list_display = ("user", "day", "requests", "tokens")
+    list_select_related = ("user",)
+    search_fields = (f"user__{get_user_model().USERNAME_FIELD}__exact",)
+    search_help_text = "A user's name."
+
+
+class DecisionForm(ActionForm):
+    """What goes with a decision about the selected requests."""
+
+    reason = CharField(required=False)
+    answer = CharField(required=False, label="Answer (JSON)")
+
+
+@admin.register(ApprovalRequest)
+class ApprovalRequestAdmin(BigTableAdmin):
+    list_display = ("prompt", "user", "workflow", "status", "by", "via", "reason", created_at)
+    list_select_related = ("user", "session")
+    list_filter = ("via", WorkflowFilter)
+    search_fields = ("public_id__startswith", f"user__{get_user_model().USERNAME_FIELD}__exact")
+    search_help_text = "An approval's id or its beginning, or a user's name."
+    actions = ("approve", "reject")
+    action_form = DecisionForm
+    readonly_fields = ("status", created_at, moment("expires_at"), moment("decided_at"))
+    fieldsets = (
+        (None, {"fields": ("public_id", "user", "session", "job", "workflow")}),
+        ("Question", {"fields": ("prompt", "details", "schema", created_at)}),
+        ("Decision", {"fields": ("status", "by", "via", "reason", "answer")}),
+    )
+
+    @admin.display(description="status")
+    def status(self, row: ApprovalRequest) -> str:
+        if row.via == ApprovalRequest.Via.EXPIRY:
+            return "expired"
+        if row.approved is not None:
+            return "approved" if row.approved else "rejected"
+        if row.job_id is None or row.session.open_job_id != row.job_id:
+            return "closed"
+        return "expired" if row.expires_at <= timezone.now() else "open"
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Say whether the user may decide for others."""
+        return request.user.has_perm("workflows.change_approvalrequest")
+
+    @admin.action(description="Approve the selected requests", permissions=["operate"])
+    def approve(self, request: HttpRequest, selected: QuerySet[ApprovalRequest]) -> None:
+        self.decide(request, selected, approved=True)
+
+    @admin.action(description="Reject the selected requests", permissions=["operate"])
+    def reject(self, request: HttpRequest, selected: QuerySet[ApprovalRequest]) -> None:
+        self.decide(request, selected, approved=False)
+
+    def decide(
+        self, request: HttpRequest, selected: QuerySet[ApprovalRequest], *, approved: bool
+    ) -> None:
+        reason, text = (request.POST.get(name, "").strip() for name in ("reason", "answer"))
+        answer = as_json(text)
+        if text and answer is None:
+            self.message_user(request, "The answer is not JSON.", messages.ERROR)
+            return
+        for row in selected.select_related("job", "session", "user").order_by("pk"):
+            try:
+                job = decisions.decide(
+                    row,
+                    by=request.user,
+                    via=ApprovalRequest.Via.ADMIN,
+                    approved=approved,
+                    reason=reason,
+                    answer=answer if approved else None,
+                )
+            except ChatflowError as error:
+                self.message_user(request, f"{row.prompt}: {error}", messages.WARNING)
+                continue
+            verdict = "Approved" if approved else "Rejected"
+            self.log_change(request, row, f"{verdict}: {reason}")
+            text = format_html("{}: {}; it goes on as {}.", row.prompt, verdict, links([job]))
+            self.message_user(request, text, messages.SUCCESS)
 
 
 @admin.register(Cluster)

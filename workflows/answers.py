@@ -17,6 +17,14 @@ POLITE = {"please", "thanks", "thank", "you", "that's", "thats", "is", "it", "do
           "all", "looks", "good", "fine", "create", "the", "and", "i", "sir", "now", "so",
           "want", "to", "this", "that", "well", "very", "of", "course"}  # fmt: skip
 
+# A verdict and the reason for it, said to be one, or after a comma and the like.
+REASON = re.compile(
+    r"(?P<verdict>.{1,60}?)[\s,;:.-]*(?:\bbecause\b|\bsince\b|\breason:|:)\s*(?P<reason>.+)",
+    re.IGNORECASE | re.DOTALL,
+)
+ASIDE = re.compile(r"(?P<verdict>[^,;.\n-]{1,60})[,;.\n-]+\s*(?P<reason>.+)", re.DOTALL)
+HEDGE = re.compile(r"\b(?:but|unless|except|only|if|however|not)\b|\?", re.IGNORECASE)
+
 
 def normalise(text: str) -> str:
     """Return *text* in lower case, without the punctuation around it and with single spaces."""
@@ -52,6 +60,26 @@ def yes_or_no(text: str) -> bool | None:
     if said_yes == said_no:
         return None
     return said_yes
+
+
+def consent(text: str) -> tuple[bool, str] | None:
+    """Read a message as a yes or a no that may give its reason; None if it is unclear.
+
+    "yes because we moved" and "no, too expensive" give one. "yes, but only the first" is no yes.
+    """
+    verdict = yes_or_no(text)
+    if verdict is not None:
+        return verdict, ""
+    found = REASON.fullmatch(text.strip()) or ASIDE.fullmatch(text.strip())
+    if found is None:
+        return None
+    verdict, reason = yes_or_no(found["verdict"]), found["reason"].strip()
+    if verdict is None:
+        return None
+    if verdict and (found.re is ASIDE or HEDGE.search(reason)):
+        # What only looks like a yes must not count as one.
+        return None
+    return verdict, reason
 
 
 def as_choices(choices: Sequence[Any]) -> list[dict[str, Any]]:

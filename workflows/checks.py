@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
-from workflows.ai import get_model
+from workflows.ai import names
 
 QUEUE_CONNECTIONS = ("database", "redis", "sync")
 
@@ -38,10 +38,11 @@ def check_queue_connection(
 
 
 @register
-def check_model(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Refuse an AI_MODEL that can't be had."""
+def check_models(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Refuse the name of a model that can't be had."""
     try:
-        get_model()
+        names.check([*names.to_try(), *names.allowed()])
     except ImproperlyConfigured as error:
-        return [Error(str(error), hint="Set AI_MODEL=offline.", id="workflows.E003")]
+        hint = "Name it provider:model, such as openai:gpt-5-mini, or set AI_MODEL=offline."
+        return [Error(str(error), hint=hint, id="workflows.E003")]
     return []

@@ -9,12 +9,15 @@ from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.db import transaction
 
 from workflows import events, results
+from workflows.actions import Offered, offer
+from workflows.approvals import Approvals
+from workflows.choosing import Choosing
 from workflows.exceptions import StepResultError
 from workflows.models import Event, Step
 from workflows.outage import is_outage
-from workflows.questions import Questions
 from workflows.recording import inside
-from workflows.thinking import Thinking
+from workflows.remembering import Remembering
+from workflows.searching import Searching
 
 T = TypeVar("T")
 
@@ -24,11 +27,11 @@ class Reply:
     """What a workflow answers with. See Context.reply()."""
 
     text: str
-    actions: list[dict[str, Any]] = field(default_factory=list)
+    actions: list[Offered] = field(default_factory=list)
     sources: list[dict[str, Any]] = field(default_factory=list)
 
 
-class Context(Questions, Thinking):
+class Context(Approvals, Choosing, Remembering, Searching):
     """The workflow's side of its job.
 
     Everything that a workflow does with it is recorded: when the function runs again, after a crash
@@ -181,6 +184,11 @@ class Context(Questions, Thinking):
 
     # The answer.
 
+    @property
+    def input(self) -> dict[str, Any]:
+        """What the action that started the workflow is to work on; empty for a message."""
+        return (self.job.root or self.job).input or {}
+
     def reply(
         self,
         text: str,
@@ -195,8 +203,11 @@ class Context(Questions, Thinking):
                 ``{"type": "link", "label": "Open", "url": "/invoices/1/"}`` or
                 ``{"type": "quick_reply", "label": "Another", "message": "create invoice"}``.
             sources: what the answer rests on, such as ``{"title": …, "url": …}``.
+
+        Raises:
+            InvalidAction: which action is wrong, and why.
         """
-        return Reply(text, list(actions), list(sources))
+        return Reply(text, offer(actions), list(sources))
 
     async def areply(
         self,

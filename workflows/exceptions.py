@@ -66,6 +66,63 @@ class AlreadyRetried(NotRetryable):
     code = "already_retried"
 
 
+class ActionNotFound(ChatflowError):
+    """There is no such action."""
+
+    code = "not_found"
+
+
+class ActionUsed(ChatflowError):
+    """This action was used already."""
+
+    code = "action_used"
+
+
+class ActionExpired(ChatflowError):
+    """This action has expired."""
+
+    code = "action_expired"
+
+
+class ApprovalNotFound(ChatflowError):
+    """There is no such approval."""
+
+    code = "not_found"
+
+
+class ApprovalDecided(ChatflowError):
+    """This was decided already."""
+
+    code = "approval_decided"
+
+
+class ApprovalExpired(ChatflowError):
+    """The time to decide this is over."""
+
+    code = "approval_expired"
+
+
+class QuestionClosed(ChatflowError):
+    """This question is not open any more."""
+
+    code = "question_closed"
+
+
+class InvalidForm(ChatflowError):
+    """What was filled in is not what the form asks for.
+
+    Args:
+        errors: what is wrong, by field.
+    """
+
+    code = "invalid"
+
+    def __init__(self, errors: dict[str, list[str]]) -> None:
+        name, texts = next(iter(errors.items()))
+        super().__init__(f"{name}: {texts[0]}")
+        self.errors = errors
+
+
 class CursorBeyondHead(ChatflowError):
     """The cursor is beyond the last event of this job."""
 
@@ -106,10 +163,54 @@ class BudgetExceeded(WorkflowError):
     code = "ai_budget"
 
 
+class DailyBudgetExceeded(BudgetExceeded):
+    """Your budget for the AI model is used up for today. Please try again tomorrow."""
+
+
+class AIUnavailable(WorkflowError):
+    """The AI model could not be reached. Please try again later."""
+
+    code = "ai_unavailable"
+
+
+class AIRejected(WorkflowError):
+    """The AI model refused the request."""
+
+    code = "ai_rejected"
+
+
+class AIRateLimited(WorkflowError):
+    """The AI model is too busy right now. Please try again in a while."""
+
+    code = "ai_rate_limited"
+
+
+class AIOffline(WorkflowError):
+    """This needs a language model, and none is connected."""
+
+    code = "ai_offline"
+
+
+class ToolError(ChatflowError):
+    """The tool could not do that.
+
+    Raise it in a tool to tell the model why, in one sentence; it may call the tool otherwise, a few
+    times. Any other exception in a tool is the workflow's.
+    """
+
+    code = "tool"
+
+
 class StepResultError(ChatflowError):
     """A step returned something that can't be recorded. For the log: it names types and steps."""
 
     code = "step_result"
+
+
+class InvalidAction(ChatflowError):
+    """A workflow offered an action that is none. For the log: it names the action."""
+
+    code = "invalid_action"
 
 
 class Fenced(Exception):
@@ -135,6 +236,18 @@ class TurnEnded(Interrupt):
         super().__init__(prompt)
         self.prompt = prompt
         self.awaiting = awaiting
+
+
+class HandedOver(Interrupt):
+    """The message is for another workflow: the same job begins anew as that one.
+
+    Args:
+        workflow: its name.
+    """
+
+    def __init__(self, workflow: str) -> None:
+        super().__init__(workflow)
+        self.workflow = workflow
 
 
 class Cancelled(Interrupt):

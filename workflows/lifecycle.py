@@ -330,6 +330,8 @@ class Outcome:
     state: State
     response: str = ""
     actions: list[dict[str, Any]] = field(default_factory=list)
+    # The actions in full, by id. See actions.Offered.
+    offers: dict[str, Any] = field(default_factory=dict)
     sources: list[dict[str, Any]] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
     awaiting: dict[str, Any] | None = None
@@ -384,6 +386,7 @@ def _record(job: Job, outcome: Outcome) -> None:
     job.state = outcome.state
     job.response = events.clean(outcome.response)
     job.actions = events.clean(outcome.actions)
+    job.offers = events.clean(outcome.offers) or None
     job.sources = events.clean(outcome.sources)
     job.metadata = {"workflow": job.workflow} | events.clean(outcome.metadata)
     job.awaiting = events.clean(outcome.awaiting)
@@ -403,8 +406,10 @@ def _record(job: Job, outcome: Outcome) -> None:
 
 def terminal_data(job: Job) -> dict[str, Any]:
     """Return what the terminal frame says of a job that has ended, beside progress and message."""
+    # What a failed job took is paid for as well.
+    usage = {"usage": job.usage} if job.usage else {}
     if job.state != State.COMPLETED:
-        return {"error": job.error, "code": job.code}
+        return {"error": job.error, "code": job.code} | usage
     data: dict[str, Any] = {
         "response": job.response,
         "actions": job.actions,
@@ -413,14 +418,13 @@ def terminal_data(job: Job) -> dict[str, Any]:
     }
     if job.awaiting:
         data["awaiting"] = job.awaiting
-    if job.usage:
-        data["usage"] = job.usage
-    return data
+    return data | usage
 
 
 def _answer(job: Job) -> None:
     """Add the answer to the conversation; a question stays open until the next message."""
-    if job.options.get("memory", True) or job.awaiting:
+    remembered = job.options.get("memory", True)
+    if remembered or job.awaiting:
         Message.objects.create(
             session_id=job.session_id,
             job=job,
@@ -428,6 +432,7 @@ def _answer(job: Job) -> None:
             content=job.response,
             actions=job.actions,
             sources=job.sources,
+            remembered=remembered,
         )
     session = Session.objects.filter(pk=job.session_id)
     if job.awaiting:

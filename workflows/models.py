@@ -20,6 +20,9 @@ class Session(models.Model):
     key = models.CharField(max_length=255)
     # The job whose question the session's next message answers.
     open_job = models.ForeignKey("Job", models.SET_NULL, null=True, blank=True, related_name="+")
+    # What the older messages said, in short, and the id of the last message that it covers.
+    summary = models.TextField(blank=True, default="", db_default="")
+    summary_upto = models.BigIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
 
@@ -78,6 +81,8 @@ class Job(models.Model):
     explicit = models.BooleanField(default=False)
     text = models.TextField(help_text="The user's message in this turn.")
     options = models.JSONField(default=dict, blank=True)
+    # What the workflow is to work on, where an action started it.
+    input = models.JSONField(null=True, blank=True)
     mode = models.CharField(max_length=5, choices=[("sync", "sync"), ("async", "async")])
     # An earlier job of the session was under way, so that routing must look again.
     waited = models.BooleanField(default=False)
@@ -122,6 +127,8 @@ class Job(models.Model):
     # What came of it.
     response = models.TextField(blank=True)
     actions = models.JSONField(default=list, blank=True)
+    # The same in full, by id: what an action does when it is used. No client is told.
+    offers = models.JSONField(null=True, blank=True)
     sources = models.JSONField(default=list, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
     usage = models.JSONField(default=dict, blank=True)
@@ -238,11 +245,13 @@ class Message(models.Model):
     content = models.TextField()
     actions = models.JSONField(default=list, blank=True)
     sources = models.JSONField(default=list, blank=True)
+    # False: said under ``memory: false``, yet in the history, because a question stands there.
+    remembered = models.BooleanField(default=True, db_default=True)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         indexes: ClassVar = [
-            # history: the latest messages of a session.
+            # history, memory.window: the latest messages of a session.
             models.Index(fields=["session", "id"], name="message_session"),
         ]
 
@@ -267,6 +276,8 @@ class Step(models.Model):
     text_length = models.PositiveIntegerField(default=0)
     attempt = models.PositiveIntegerField()
     duration_ms = models.PositiveIntegerField(default=0)
+    # What a request to a model took: model, input_tokens, output_tokens, cost_usd where known.
+    usage = models.JSONField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -277,6 +288,111 @@ class Step(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.occurrence})"
+
+
+class ActionUse(models.Model):
+    """An offered action that was used: once only."""
+
+    action_id = models.CharField(max_length=39, unique=True)
+    # Its index serves history: which actions of these jobs were used.
+    offered_by = models.ForeignKey(Job, models.CASCADE, related_name="action_uses")
+    # What it started.
+    job = models.ForeignKey(Job, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.action_id
+
+
+def make_approval_id() -> str:
+    """Return a new public approval id: ``approval_`` and 32 random hex digits."""
+    return f"approval_{uuid.uuid4().hex}"
+
+
+class ApprovalQuerySet(models.QuerySet["ApprovalRequest"]):
+    def visible_to(self, user: Any) -> "ApprovalQuerySet":
+        """What *user* is asked to approve: what their own workflows ask."""
+        return self.filter(user=user)
+
+    def open(self) -> "ApprovalQuerySet":
+        """Those that can be decided: the session's next message would be the answer."""
+        return self.filter(decided_at=None, session__open_job=F("job"))
+
+
+class ApprovalRequest(models.Model):
+    """What a workflow asks to have approved, and on record: who decided, when, how and why.
+
+    The record outlives the job, which queue_prune deletes.
+    """
+
+    class Via(models.TextChoices):
+        CHAT = "chat"  # The owner's next message.
+        API = "api"  # The owner, by a request of its own.
+        ADMIN = "admin"  # A member of the staff.
+        EXPIRY = "expiry"  # Nobody decided in time.
+
+    public_id = models.CharField(max_length=41, unique=True, default=make_approval_id)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="approval_requests"
+    )
+    session = models.ForeignKey(Session, models.CASCADE, related_name="approval_requests")
+    # The job that asked, or asked again: while it is its session's open one, so is the request.
+    job = models.ForeignKey(Job, models.SET_NULL, null=True, related_name="approval_requests")
+    workflow = models.CharField(max_length=100)
+    prompt = models.TextField()
+    details = models.JSONField(default=dict, blank=True)
+    # The JSON schema of the answer that goes with an approval; null where none is asked for.
+    schema = models.JSONField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+
+    approved = models.BooleanField(null=True)
+    reason = models.TextField(blank=True)
+    answer = models.JSONField(null=True, blank=True)
+    # A name, not a key: who decided stays on record when the account is gone.
+    by = models.CharField(max_length=150, blank=True)
+    via = models.CharField(max_length=6, choices=Via.choices, blank=True)
+    decided_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ApprovalQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(decided_at__isnull=True, approved__isnull=True)
+                | Q(decided_at__isnull=False, approved__isnull=False),
+                name="approval_decided_at_once",
+            ),
+        ]
+        indexes: ClassVar = [
+            # decisions.pending: what a user may decide.
+            models.Index(
+                fields=["user", "id"],
+                name="approval_undecided",
+                condition=Q(decided_at__isnull=True),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+
+class DailyUsage(models.Model):
+    """What a user's jobs have asked of models on one day (UTC), for the daily budgets."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    day = models.DateField()
+    requests = models.PositiveIntegerField(default=0)
+    # With what is reserved for requests under way.
+    tokens = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["user", "day"], name="daily_usage_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.day}"
 
 
 class Event(models.Model):

@@ -1,15 +1,55 @@
 """The questions of a workflow. Each ends the turn; the user's next message is the answer."""
 
+import json
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.db import transaction
+from pydantic import BaseModel, ValidationError
 
-from workflows import answers, events, lifecycle
-from workflows.exceptions import TurnEnded, WorkflowChanged
+from workflows import answers, events, forms, lifecycle
+from workflows.exceptions import StepResultError, TurnEnded, WorkflowChanged
 from workflows.models import Step
 from workflows.recording import Key, Recording
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Unclear(Exception):
+    """The user's words are no answer.
+
+    Args:
+        hint: what to say before the question is asked again.
+    """
+
+
+@dataclass
+class Question:
+    """What the user is asked.
+
+    Args:
+        prompt: the question.
+        kind: what kind of answer it wants.
+        parse: takes the user's words; returns the answer as JSON, or raises Unclear.
+        awaiting: what else a client has to know to ask it.
+    """
+
+    prompt: str
+    kind: str
+    parse: Callable[[str], Any]
+    awaiting: dict[str, Any] = field(default_factory=dict)
+
+    def read(self, step: Step, text: str) -> Any:
+        """Return the answer as JSON, or raise Unclear."""
+        return self.parse(text)
+
+    def ask(self, step: Step) -> None:
+        """Record that it is asked, or asked again, in the transaction that *step* is saved in."""
+
+    def answer(self, step: Step, value: Any) -> None:
+        """Record that it is answered, likewise."""
 
 
 class Questions(Recording):
@@ -26,10 +66,10 @@ class Questions(Recording):
             The user's words; None if they declined.
         """
 
-        def read(text: str) -> tuple[str | None]:
-            return (None if optional and answers.is_skip(text) else text,)
+        def read(text: str) -> str | None:
+            return None if optional and answers.is_skip(text) else text
 
-        answer: str | None = self._question(prompt, {"kind": "text", "optional": optional}, read)
+        answer: str | None = self._question(Question(prompt, "text", read, {"optional": optional}))
         return answer
 
     def choose(self, prompt: str, choices: Sequence[Any]) -> Any:
@@ -45,12 +85,13 @@ class Questions(Recording):
         """
         options = answers.as_choices(choices)
 
-        def read(text: str) -> tuple[Any] | None:
+        def read(text: str) -> Any:
             choice = answers.chosen(text, options)
-            return None if choice is None else (choice["value"],)
+            if choice is None:
+                raise Unclear("Please choose one of the answers.")
+            return choice["value"]
 
-        awaiting = {"kind": "choice", "choices": options, "optional": False}
-        return self._question(prompt, awaiting, read, "Please choose one of the answers.")
+        return self._question(Question(prompt, "choice", read, {"choices": options}))
 
     def confirm(self, prompt: str, *, or_text: bool = False) -> bool | str:
         """Ask the user for a yes or a no.
@@ -63,15 +104,38 @@ class Questions(Recording):
             True, False, or with *or_text* the user's words.
         """
 
-        def read(text: str) -> tuple[bool | str] | None:
+        def read(text: str) -> bool | str:
             answer = answers.yes_or_no(text)
-            if answer is None:
-                return (text,) if or_text else None
-            return (answer,)
+            if answer is not None:
+                return answer
+            if or_text:
+                return text
+            raise Unclear("Please answer yes or no.")
 
-        awaiting = {"kind": "confirm", "optional": False}
-        answer: bool | str = self._question(prompt, awaiting, read, "Please answer yes or no.")
+        answer: bool | str = self._question(Question(prompt, "confirm", read))
         return answer
+
+    def form(self, prompt: str, model: type[M]) -> M:
+        """Ask the user to fill in a form.
+
+        Args:
+            prompt: the question.
+            model: a pydantic model; its fields are the form's. The answer is a JSON object, or
+                plain words where there is one field only.
+
+        Returns:
+            What the user filled in.
+        """
+        schema = forms.schema_of(model)
+
+        def read(text: str) -> Any:
+            try:
+                return model.model_validate(_as_object(text, schema)).model_dump(mode="json")
+            except ValidationError as error:
+                raise Unclear(complaint(error)) from None
+
+        answer = self._question(Question(prompt, "form", read, {"schema": schema}))
+        return fill(model, answer, prompt)
 
     async def aask(self, prompt: str, *, optional: bool = False) -> str | None:
         """See ask()."""
@@ -85,53 +149,94 @@ class Questions(Recording):
         """See confirm()."""
         return await sync_to_async(self.confirm)(prompt, or_text=or_text)
 
-    def _question(
-        self,
-        prompt: str,
-        awaiting: dict[str, Any],
-        read: Callable[[str], tuple[Any] | None],
-        hint: str = "",
-    ) -> Any:
-        self._attempt.check()
-        key = self._next_key(f"ask: {prompt}")
-        recorded = self._steps.get(key)
-        if recorded is not None and recorded.finished:
-            self._pass_by(key)
-            return recorded.result
-        awaiting = {"kind": awaiting["kind"], "prompt": prompt} | awaiting
-        if recorded is None:
-            if self._replays:
-                # The answer belongs to a question that the present code doesn't ask here.
-                raise WorkflowChanged
-            self._open_question(key, prompt, awaiting)
-        if self._answer is None:
-            raise TurnEnded(prompt, awaiting)
-        value = read(self._answer)
-        if value is None:
-            raise TurnEnded(f"{hint} {prompt}".strip(), awaiting)
-        self._answer = None
-        self._close_question(key, value[0])
-        return value[0]
+    async def aform(self, prompt: str, model: type[M]) -> M:
+        """See form()."""
+        return await sync_to_async(self.form)(prompt, model)
 
-    def _open_question(self, key: Key, prompt: str, awaiting: dict[str, Any]) -> NoReturn:
+    def _question(self, question: Question) -> Any:
+        self._attempt.check()
+        key = self._next_key(f"ask: {question.prompt}")
+        step = self._steps.get(key)
+        if step is not None and step.finished:
+            self._pass_by(key)
+            return step.result
+        prompt = question.prompt
+        if step is not None and self._answer is not None:
+            try:
+                value = question.read(step, self._answer)
+            except Unclear as unclear:
+                prompt = f"{unclear} {prompt}".strip()
+            else:
+                self._answer = None
+                return self._close_question(step, question, value)
+        elif step is None and self._replays:
+            # The answer belongs to a question that the present code doesn't ask here.
+            raise WorkflowChanged
+        self._ask(key, question)
+        about = {"kind": question.kind, "prompt": question.prompt, "optional": False}
+        raise TurnEnded(prompt, about | question.awaiting)
+
+    def _ask(self, key: Key, question: Question) -> None:
         with self._writing(), transaction.atomic():
             lifecycle.hold(self.job)
-            Step.objects.create(
+            step, _ = Step.objects.get_or_create(
                 root_id=self.job.conversation_id,
-                job=self.job,
                 name=key[0],
                 occurrence=key[1],
-                question=True,
-                finished=False,
-                text_length=max(0, self._position + self.job.text_base),
-                attempt=self.job.attempt,
+                defaults={
+                    "job": self.job,
+                    "question": True,
+                    "finished": False,
+                    "text_length": max(0, self._position + self.job.text_base),
+                    "attempt": self.job.attempt,
+                },
             )
-        raise TurnEnded(prompt, awaiting)
+            question.ask(step)
 
-    def _close_question(self, key: Key, value: Any) -> None:
+    def _close_question(self, step: Step, question: Question, value: Any) -> Any:
         with self._writing(), transaction.atomic():
             lifecycle.hold(self.job)
-            step = self._steps[key]
+            question.answer(step, value)
             step.result, step.finished = events.clean(value), True
             step.job, step.attempt = self.job, self.job.attempt
             step.save()
+        return value
+
+
+def fill(model: type[M], answer: Any, prompt: str) -> M:
+    """Return what a recorded answer to a form says.
+
+    Raises:
+        StepResultError: it doesn't fit the present model any more.
+    """
+    try:
+        return model.model_validate_json(json.dumps(answer))
+    except ValidationError as error:
+        raise StepResultError(
+            f"The answer to {prompt!r} is no {model.__name__} any more."
+        ) from error
+
+
+def _as_object(text: str, schema: dict[str, Any]) -> Any:
+    value = as_json(text)
+    fields = list(schema["properties"])
+    if not isinstance(value, dict) and len(fields) == 1:
+        return {fields[0]: text}
+    return value
+
+
+def as_json(text: str) -> Any:
+    """Return the JSON value that *text* is; None if it is none."""
+
+    def refuse(constant: str) -> NoReturn:
+        raise ValueError(f"{constant} is not JSON")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except (ValueError, RecursionError):
+        return None
+
+
+def complaint(error: ValidationError) -> str:
+    wrong = [f"{'.'.join(map(str, e['loc'])) or 'form'}: {e['msg']}" for e in error.errors()]
+    return f"Please mend the form ({'; '.join(wrong)})."

@@ -22,6 +22,8 @@ from workflows.registry import Workflow
 
 Key = tuple[str, int]
 NAME_LENGTH = 200
+# What the choice of a workflow is recorded under.
+CHOOSING = "Choosing the workflow"
 # Seconds between two tries to reach a database that is away.
 RECONNECT = 0.2
 
@@ -61,7 +63,12 @@ class Recording:
             for step in Step.objects.filter(root=job.conversation_id).order_by("id")
         }
         # Recorded steps that this run has not come by yet, in the order of their recording.
-        self._ahead: list[Key] = [key for key, step in self._steps.items() if step.finished]
+        # The choice of this workflow, which another one made, isn't come by at all.
+        self._ahead: list[Key] = [
+            key
+            for key, step in self._steps.items()
+            if step.finished and not key[0].startswith(CHOOSING)
+        ]
         self._occurrences: dict[str, int] = {}
         self._step_count = 0
         # A later turn brings the answer to the question that an earlier one ended with. A question
@@ -110,11 +117,16 @@ class Recording:
         occurrence = self._occurrences[name] = self._occurrences.get(name, 0) + 1
         return name, occurrence
 
+    def _is_recorded(self, name: str) -> bool:
+        """Say whether the next step of that name, should the workflow come by it, has a record."""
+        name = _fitting(inside.get() + events.clean(name))
+        return (name, self._occurrences.get(name, 0) + 1) in self._steps
+
     def _pass_by(self, key: Key) -> None:
         """Go past a recorded step; the recorded ones come in the order of their recording."""
         step = self._steps[key]
         # What was recorded inside of it is not come by.
-        self._ahead = [ahead for ahead in self._ahead if not ahead[0].startswith(_path(key))]
+        self._ahead = [ahead for ahead in self._ahead if not ahead[0].startswith(path_of(key))]
         # A step that this run itself recorded comes again when the one around it is tried again.
         if key in self._ahead:
             first = self._steps[self._ahead[0]]
@@ -197,7 +209,7 @@ class Recording:
         if recorded is not None:
             self._pass_by(key)
             return recorded
-        path = _path(key)
+        path = path_of(key)
         if self._replays:
             inner = bool(self._ahead) and self._ahead[0][0].startswith(path)
             if not (inner or self._is_async or self._failed_before(name)):
@@ -255,7 +267,9 @@ class Recording:
         self._persist(record)
         return results.load(entered.key[0], function, encoded)
 
-    def _record(self, entered: Entered, encoded: Any) -> None:
+    def _record(
+        self, entered: Entered, encoded: Any, usage: dict[str, Any] | None = None
+    ) -> None:
         # The event comes first: it locks the job's row, and it is the fence.
         self._append(
             Event.Type.STEP_FINISHED, progress=entered.progress, data={"step": entered.step}
@@ -269,6 +283,7 @@ class Recording:
             text_length=max(0, self._position + self.job.text_base),
             attempt=self.job.attempt,
             duration_ms=int((time.monotonic() - entered.began) * 1000),
+            usage=usage,
         )
 
     def _take_back_text(self, length: int) -> None:
@@ -281,7 +296,7 @@ class Recording:
         self._shown = self._shown[:length]
 
 
-def _path(key: Key) -> str:
+def path_of(key: Key) -> str:
     """Return what the names of the steps inside the step *key* begin with."""
     return f"{key[0]}#{key[1]} > "
 

@@ -18,8 +18,10 @@ from workflows import keeper, lifecycle
 from workflows.context import Context, Reply
 from workflows.events import append
 from workflows.exceptions import (
+    AlreadyQueued,
     AttemptLost,
     Fenced,
+    HandedOver,
     Interrupt,
     ShuttingDown,
     TurnEnded,
@@ -33,7 +35,7 @@ from workflows.models import Event, Job, State
 from workflows.outage import is_outage
 from workflows.recording import RECONNECT
 from workflows.registry import Workflow, get_workflow
-from workflows.routing import reroute
+from workflows.routing import hand_over, reroute
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +74,8 @@ def run(job: Job, *, interruptible: bool) -> None:
         if interruptible:
             _renew_connection()
         logger.warning("%s: attempt %d lost its lease and stopped.", job, job.attempt)
+    except HandedOver as handed:
+        _hand_over(job, handed.workflow)
     except ShuttingDown:
         if interruptible:
             _renew_connection()
@@ -103,7 +107,7 @@ def _execute(job: Job, workflow: Workflow, attempt: Attempt) -> Outcome:
             return _completed(answer, context)
     except TurnEnded as turn:
         return Outcome(State.COMPLETED, response=turn.prompt, awaiting=turn.awaiting)
-    except (AttemptLost, ShuttingDown):
+    except (AttemptLost, HandedOver, ShuttingDown):
         raise
     except Interrupt as interrupt:
         if attempt.interruptible:
@@ -144,7 +148,13 @@ def _completed(answer: Any, context: Context) -> Outcome:
         raise TypeError(f"The text of a reply is a string, not {type(answer.text).__name__}")
     # actions: false asks for an answer without next moves.
     actions = answer.actions if context.options.get("actions", True) else []
-    return Outcome(State.COMPLETED, response=answer.text, actions=actions, sources=answer.sources)
+    return Outcome(
+        State.COMPLETED,
+        response=answer.text,
+        actions=[action.public for action in actions],
+        offers={action.id: action.full for action in actions},
+        sources=answer.sources,
+    )
 
 
 def _failed(job: Job, workflow: Workflow, error: Exception) -> None:
@@ -192,6 +202,14 @@ def _give_back(job: Job, *, delay: float = 0, lost: int = 0, failures: int = 0) 
             job, delay=delay, lost=lost, failures=failures, inline=job.inline
         ),
     )
+
+
+def _hand_over(job: Job, name: str) -> None:
+    try:
+        _persist(job, lambda: hand_over(job, name))
+    except AlreadyQueued as error:
+        # As it would have been refused at the send, had it named the workflow.
+        _end(job, Outcome(State.COMPLETED, response=str(error)))
 
 
 def _persist(job: Job, transition: Callable[[], object]) -> None:

@@ -1,7 +1,8 @@
-"""The verbs that outsiders call: start, run_inline, cancel, retry."""
+"""The verbs that outsiders call: start, run_inline, cancel, retry, delete_session."""
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
@@ -15,17 +16,19 @@ from django.utils import timezone
 from workflows import answers, lifecycle, runner
 from workflows.bells import get_bell
 from workflows.exceptions import (
+    ActionUsed,
     AlreadyQueued,
     AlreadyRetried,
     IdempotencyConflict,
     JobNotFound,
     NotRetryable,
+    QuestionClosed,
     SessionBusy,
 )
 from workflows.lifecycle import Outcome
-from workflows.models import Job, Message, Session, State
+from workflows.models import ActionUse, Job, Message, Session, State
 from workflows.registry import Workflow, get_workflow
-from workflows.routing import DEFAULT, continue_from, open_question, route
+from workflows.routing import DEFAULT, assign, continue_from, open_question, route
 
 Mode = Literal["sync", "async", "auto"]
 OnBusy = Literal["enqueue", "reject", "interrupt"]
@@ -63,6 +66,9 @@ def start(
     on_busy: OnBusy = "enqueue",
     idempotency_key: str | None = None,
     body_hash: str = "",
+    input: dict[str, Any] | None = None,
+    answers_to: Job | None = None,
+    record: Callable[[Job], None] | None = None,
 ) -> Started:
     """Store the message and the job that answers it, in one transaction: both or neither.
 
@@ -73,10 +79,13 @@ def start(
         mode: ``sync`` jobs are then run by the caller with run_inline(); ``async`` ones by a
             worker.
         workflow: the name of the workflow; by default the message decides.
-        options: the flags of send: actions, memory, intelligent_rag.
+        options: the flags of send: actions, memory, intelligent_rag, model.
         on_busy: what to do while the session works on an earlier message.
         idempotency_key: the same key and body give the same job, for 24 hours.
         body_hash: tells whether it is the same body.
+        input: what the workflow is to work on; then *text* is a title, not the user's words.
+        answers_to: the job whose open question this answers, whatever the session is doing.
+        record: called with the job in the transaction that stores it; what it raises refuses it.
 
     Returns:
         The job, which may have ended already: a word that cancels is obeyed at once.
@@ -86,6 +95,7 @@ def start(
         SessionBusy: the session is busy and *on_busy* is ``reject``.
         AlreadyQueued: a job with the workflow's unique key is queued or running.
         IdempotencyConflict: the key was used with another body.
+        QuestionClosed: the question of *answers_to* is not open any more.
     """
     if workflow is not None:
         get_workflow(workflow)
@@ -102,15 +112,18 @@ def start(
         available_at=Now(),
         idempotency_key=idempotency_key,
         body_hash=body_hash,
+        input=input,
     )
     try:
         with transaction.atomic():
-            started = _store(job, session_key, mode, on_busy)
-    except (IntegrityError, SessionBusy) as error:
+            started = _store(job, session_key, mode, on_busy, answers_to)
+            if record is not None:
+                record(started.job)
+    except (IntegrityError, SessionBusy, ActionUsed) as error:
         # Two requests with one key, or one unique key, at the same moment: the other one was first.
         replayed = _replay(user, idempotency_key, body_hash) if idempotency_key else None
         if replayed is None:
-            if isinstance(error, SessionBusy) or job.unique_key is None:
+            if not isinstance(error, IntegrityError) or job.unique_key is None:
                 raise
             raise AlreadyQueued from None
         return replayed
@@ -119,23 +132,23 @@ def start(
     return started
 
 
-def _store(job: Job, session_key: str, mode: Mode, on_busy: OnBusy) -> Started:
+def _store(
+    job: Job, session_key: str, mode: Mode, on_busy: OnBusy, answers_to: Job | None
+) -> Started:
     session = _locked_session(job.user, session_key)
     job.session = session
     active = list(session.jobs.active().order_by("id"))
-    if answers.is_cancel(job.text) and (active or session.open_job_id):
+    is_message = job.input is None and answers_to is None
+    if is_message and answers.is_cancel(job.text) and (active or session.open_job_id):
         return _obey_cancel(job, session, active, mode)
     if active and on_busy == "reject":
         raise SessionBusy
     if active and on_busy == "interrupt":
         for earlier in active:
             cancel(earlier, code="interrupted")
-    _route(job, session, waits=bool(active))
-    workflow = get_workflow(job.workflow)
-    job.queue, job.priority = workflow.queue, workflow.priority
-    if workflow.unique_key is not None:
-        job.unique_key = workflow.unique_key(job.user, job.text)[:255]
-    job.mode = _choose(mode, workflow)
+    _route(job, session, answers_to, waits=bool(active))
+    assign(job, job.workflow)
+    job.mode = _choose(mode, get_workflow(job.workflow))
     job.inline = job.mode == "sync" or settings.QUEUE_CONNECTION == "sync"
     _insert(job)
     _remember(job)
@@ -155,17 +168,23 @@ def _insert(job: Job) -> None:
 
 def _locked_session(user: Any, key: str) -> Session:
     """Return the user's session, locked: two messages to one session are stored one by one."""
-    Session.objects.get_or_create(user=user, key=key)
-    return (
-        Session.objects.select_for_update(of=("self",))
-        .select_related("open_job__root")
-        .get(user=user, key=key)
-    )
+    while True:
+        Session.objects.get_or_create(user=user, key=key)
+        own = Session.objects.select_for_update(of=("self",)).filter(user=user, key=key)
+        session = own.select_related("open_job__root").first()
+        # Else it was deleted at this very moment.
+        if session is not None:
+            return session
 
 
-def _route(job: Job, session: Session, *, waits: bool) -> None:
+def _route(job: Job, session: Session, answers_to: Job | None, *, waits: bool) -> None:
     question = open_question(session, job.options)
-    if job.explicit:
+    if answers_to is not None:
+        if session.open_job_id != answers_to.pk:
+            raise QuestionClosed
+        continue_from(job, answers_to)
+        Session.objects.filter(pk=session.pk).update(open_job=None)
+    elif job.explicit:
         # Another workflow is wanted: the open question is dropped.
         Session.objects.filter(pk=session.pk).update(open_job=None)
     elif question is not None and not waits:
@@ -192,9 +211,14 @@ def takes_long(workflow: Workflow) -> bool:
 
 
 def _remember(job: Job) -> None:
-    if job.options.get("memory", True) or job.root_id:
+    remembered = job.options.get("memory", True)
+    if remembered or job.root_id:
         Message.objects.create(
-            session=job.session, job=job, role=Message.Role.USER, content=job.text
+            session=job.session,
+            job=job,
+            role=Message.Role.USER,
+            content=job.text,
+            remembered=remembered,
         )
 
 
@@ -258,6 +282,8 @@ def _withdraw(job: Job) -> None:
         waiting = Job.objects.filter(pk=job.pk, state=State.QUEUED, attempt=0)
         if waiting.select_for_update().exists():
             Message.objects.filter(job=job).delete()
+            # What started it can be used again.
+            ActionUse.objects.filter(job=job).delete()
             waiting.delete()
 
 
@@ -298,6 +324,37 @@ def cancel(job: Job, *, code: str = "cancelled") -> Job:
         elif current.awaiting:
             Session.objects.filter(open_job=current).update(open_job=None)
     return current
+
+
+def delete_session(session: Session) -> int:
+    """Delete a conversation and all that belongs to it: messages, jobs, their steps and events.
+
+    What is under way is cancelled first. Its streams see that, or break off and find nothing when
+    they come back; its worker is told to stop, and can't write any more.
+
+    Args:
+        session: the conversation.
+
+    Returns:
+        How many jobs it had.
+    """
+    with transaction.atomic():
+        _cancel_at_once(session)
+    # In a transaction of its own: the open streams see in between how their jobs ended.
+    with transaction.atomic():
+        # What has come meanwhile goes with the rest.
+        _cancel_at_once(session)
+        _, deleted = Session.objects.filter(pk=session.pk).delete()
+    return deleted.get("workflows.Job", 0)
+
+
+def _cancel_at_once(session: Session) -> None:
+    """End what a session has under way without waiting for its worker, which the fence stops."""
+    _wait_briefly_for_locks()
+    Session.objects.select_for_update().filter(pk=session.pk).first()
+    for job in session.jobs.active().select_for_update(of=("self",)).order_by("id"):
+        lifecycle.end(job, lifecycle.cancelled("cancelled"))
+        get_bell().ring("cancel", job.pk)
 
 
 def _wait_briefly_for_locks() -> None:
@@ -379,4 +436,10 @@ def queue_position(job: Job) -> int | None:
 def recent_starts(user: Any, seconds: float) -> int:
     """Return how many jobs the user started in the last *seconds*."""
     since = timezone.now() - timedelta(seconds=seconds)
-    return Job.objects.filter(user=user, created_at__gt=since).count()
+    # Plain SQL: every send asks it.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM workflows_job WHERE user_id = %s AND created_at > %s",
+            [user.pk, connection.ops.adapt_datetimefield_value(since)],
+        )
+        return int(cursor.fetchone()[0])

@@ -59,14 +59,34 @@ export class AsyncChatClient extends Listeners {
    * @param {AbortSignal} [options.signal] ends the waiting; cancel() ends the work
    * @param {string} [options.idempotencyKey] makes it safe to send the same message again
    */
-  sendMessage(message, { signal, idempotencyKey, ...options } = {}) {
-    const flags = { async: false, actions: true, memory: true, intelligent_rag: true, ...options };
-    const body = JSON.stringify({ message, session_id: this.sessionId, ...flags });
-    const headers = idempotencyKey ? { 'Idempotency-Key': idempotencyKey } : {};
-    return this.#track(signal, async (aborted) => {
-      const data = await this.#request('send', undefined, { method: 'POST', body, headers, signal: aborted });
-      return data.async ? this.#follow(data, aborted) : this.#result(data, data.job_id);
-    });
+  sendMessage(message, options = {}) {
+    const flags = { async: false, actions: true, memory: true, intelligent_rag: true };
+    return this.#start('send', undefined, { message, session_id: this.sessionId, ...flags }, options);
+  }
+
+  /**
+   * Use an action that this session was offered: once. Resolves as sendMessage() does.
+   *
+   * @param {string} actionId the action's `id`
+   * @param {object} [options] `data`: what was filled in, for a form; and as for sendMessage()
+   */
+  act(actionId, options = {}) {
+    return this.#start('action', undefined, { action_id: actionId, session_id: this.sessionId, async: false }, options);
+  }
+
+  /**
+   * Decide what a workflow asks to have approved; resolves with what the workflow goes on to say.
+   *
+   * @param {string} approvalId `awaiting.approval_id`
+   * @param {object} decision `approved`; `reason`; `answer`, where something is to be filled in; `signal`
+   */
+  approve(approvalId, decision) {
+    return this.#start('approval', approvalId, {}, decision);
+  }
+
+  /** What waits for the user's approval, in all sessions. */
+  approvals() {
+    return this.#request('approvals');
   }
 
   /** Does the message ask for work that is worth a background job? */
@@ -109,6 +129,16 @@ export class AsyncChatClient extends Listeners {
     for (const controller of this.#pending) {
       controller.abort(new ChatError('Disconnected', { code: 'disconnected' }));
     }
+  }
+
+  /** Post what starts a job, and wait for the job's answer. */
+  #start(name, id, fields, { signal, idempotencyKey, ...options }) {
+    const body = JSON.stringify({ ...fields, ...options });
+    const headers = idempotencyKey ? { 'Idempotency-Key': idempotencyKey } : {};
+    return this.#track(signal, async (aborted) => {
+      const data = await this.#request(name, id, { method: 'POST', body, headers, signal: aborted });
+      return data.async ? this.#follow(data, aborted) : this.#result(data, data.job_id);
+    });
   }
 
   async #follow(data, signal) {

@@ -17,6 +17,10 @@ const byId = (id) => document.getElementById(id);
 /** The demo page: a conversation, restored from the server whenever the page is opened. */
 // What the user stopped is no error.
 const STOPPED = new Set(['cancelled', 'interrupted']);
+// What an action says of itself, where it stands.
+const REFUSALS = new Set(['invalid', 'action_used', 'action_expired']);
+// What can't be done by trying again.
+const OVER = new Set(['approval_decided', 'approval_expired', 'question_closed', 'not_found']);
 
 class ChatPage {
   #root = byId('chat');
@@ -29,7 +33,11 @@ class ChatPage {
     onStart: (title, workflow) => this.#send(title, { workflow }),
     onOpen: (sessionId) => this.#open(sessionId),
   });
-  #onReply = (answer, label) => this.#send(answer, { label });
+  #moves = {
+    reply: (answer, label) => this.#send(answer, { label }),
+    act: (action, data) => this.#act(action, data),
+    decide: (awaiting, decision) => this.#decide(awaiting, decision),
+  };
 
   start() {
     for (const chip of document.querySelectorAll('#suggestions [data-message]')) {
@@ -78,8 +86,8 @@ class ChatPage {
     messages.forEach(({ role, content, actions, sources, error, code }, index) => {
       const isLast = index === messages.length - 1;
       const text = role === 'user' ? labelOf(messages[index - 1]?.awaiting, content) : content;
-      const onReply = isLast ? this.#onReply : undefined;
-      displayMessage(text, { role, actions, sources, awaiting: isLast ? open : null, onReply });
+      if (isLast) retireReplies();
+      displayMessage(text, { role, actions, sources, awaiting: isLast ? open : null, moves: this.#moves });
       if (error && STOPPED.has(code)) displayMessage(error, { role: 'note' });
       else if (error) displayError(error);
     });
@@ -110,26 +118,53 @@ class ChatPage {
       mode === 'auto'
         ? client.sendSmart(message, options)
         : client.sendMessage(message, { ...options, async: mode === 'background' });
-    return this.#run(begin, (error) => {
-      const idempotencyKey = error.jobId ? crypto.randomUUID?.() : options.idempotencyKey;
-      return this.#dispatch(message, { ...options, idempotencyKey });
+    return this.#run(begin, {
+      again: (error) => {
+        const idempotencyKey = error.jobId ? crypto.randomUUID?.() : options.idempotencyKey;
+        return this.#dispatch(message, { ...options, idempotencyKey });
+      },
     });
   }
 
-  async #run(begin, again) {
+  #act({ id, label, message }, data) {
+    const async = { auto: 'auto', background: true, direct: false }[this.#composer.mode];
+    const options = { data, async, idempotencyKey: crypto.randomUUID?.() };
+    return this.#use(message ?? label, (client) => client.act(id, options));
+  }
+
+  #decide({ approval_id: id }, decision) {
+    const verdict = decision.approved ? 'Approved' : 'Rejected';
+    const label = decision.reason ? `${verdict}: ${decision.reason}` : `${verdict}.`;
+    return this.#use(label, (client) => client.approve(id, decision));
+  }
+
+  /** Do what the server offered; resolves with the error that kept it from it, or null. */
+  async #use(label, begin) {
+    retireReplies();
+    const bubble = displayMessage(label, { role: 'user' });
+    const isRefusal = ({ code, jobId }) => !jobId && REFUSALS.has(code);
+    const error = await this.#run(begin, { isRefusal });
+    if (!error || error.jobId) return null;
+    bubble.remove();
+    return error;
+  }
+
+  async #run(begin, { again, isRefusal = () => false } = {}) {
     const turn = new Turn(this.#newClient(this.#client.sessionId), () => this.#draw());
     const remedy = (error) => this.#remedy(error, turn, again);
     this.#turns.push(turn);
     this.#draw();
-    await turn.settle(begin(turn.client), { onReply: this.#onReply, remedy });
+    const error = await turn.settle(begin(turn.client), { moves: this.#moves, remedy, isRefusal });
     this.#turns = this.#turns.filter((other) => other !== turn);
     // The next message is on its way already: what this turn asks or offers isn't open any more.
     if (this.#turns.length) retireReplies();
     this.#draw();
     this.#listRecent();
+    return error;
   }
 
   #remedy(error, turn, again) {
+    if (OVER.has(error.code)) return undefined;
     if (error.status === 401) return { label: 'Sign in again', onClick: () => location.reload() };
     if (error.code === 'connection_failed') {
       return { label: 'Reconnect', onClick: () => this.#resume({ job_id: turn.jobId }) };
@@ -167,8 +202,9 @@ class ChatPage {
 
   #newClient(sessionId) {
     const { sendUrl: send, historyUrl: history, jobsUrl: jobs, cancelUrl: cancel } = this.#root.dataset;
+    const { actionUrl: action, approvalUrl: approval } = this.#root.dataset;
     // The page waits for a server that is being restarted: for about a minute.
-    const urls = { send, history, jobs, cancel };
+    const urls = { send, history, jobs, cancel, action, approval };
     const client = new AsyncChatClient('', null, { urls, maxFailures: 20 });
     if (sessionId) client.sessionId = sessionId;
     return client;

@@ -1,6 +1,8 @@
+import { actionBar } from './actions.js';
 import { button, element } from './dom.js';
 import { formatText } from './format.js';
-import { actionBar, questionBar, sourceList } from './replies.js';
+import { questionBar } from './replies.js';
+import { sourceList } from './sources.js';
 
 const byId = (id) => document.getElementById(id);
 
@@ -54,15 +56,15 @@ export function displayError(error, { label, onClick } = {}) {
  * Set what a message shows.
  *
  * @param {HTMLElement} article
- * @param {object} content `text`, `actions`, `sources`, `awaiting`; `onReply(text, label)` is called
- *   when the user picks an answer; `busy` while words are still coming
+ * @param {object} content `text`, `actions`, `sources`, `awaiting`; `moves`: what the page does when
+ *   the user picks one (see actionBar and questionBar); `busy` while words are still coming
  */
-export function fillMessage(article, { text = '', actions, sources, awaiting, onReply, busy = false }) {
+export function fillMessage(article, { text = '', actions, sources, awaiting, moves, busy = false }) {
   const parts = [
     element('div', { className: 'message__text' }, formatText(text)),
     sourceList(sources),
-    questionBar(awaiting, onReply),
-    actionBar(actions, onReply),
+    questionBar(awaiting, moves),
+    actionBar(actions, moves),
   ];
   article.hidden = !text && !busy && parts.slice(1).every((part) => !part);
   article.setAttribute('aria-busy', String(busy));
@@ -71,7 +73,8 @@ export function fillMessage(article, { text = '', actions, sources, awaiting, on
 
 /** Take back what answers an earlier message: once the talk went on, it would answer another one. */
 export function retireReplies() {
-  for (const control of document.querySelectorAll('#conversation .question, #conversation .reply')) control.remove();
+  const stale = ['.question', '.reply'].map((kind) => `#conversation ${kind}:not([data-busy])`);
+  for (const control of document.querySelectorAll(stale.join())) control.remove();
 }
 
 /** Change the page; the newest message stays in sight, unless the reader has scrolled away from it. */

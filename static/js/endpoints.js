@@ -5,6 +5,9 @@ const PATHS = {
   status: '/ai-demo/workflow/status/{job_id}',
   stream: '/ai-demo/workflow/stream/{job_id}',
   cancel: '/ai-demo/workflow/cancel/{job_id}',
+  action: '/ai-demo/chat/action',
+  approvals: '/ai-demo/workflow/approvals',
+  approval: '/ai-demo/workflow/approval/{approval_id}',
 };
 const PLACEHOLDER = /(\{|%7B)\w+(\}|%7D)/i;
 

@@ -77,8 +77,12 @@ async function show(sending) {
   try {
     const { response, actions, sources, awaiting } = await sending;
     // A question comes with `awaiting`; its answer is simply the session's next message.
-    const onReply = (answer) => show(chat.sendMessage(answer, { async: true }));
-    displayMessage(response, { actions, sources, awaiting, onReply });
+    const moves = {
+      reply: (answer) => show(chat.sendMessage(answer, { async: true })),
+      act: ({ id }, data) => show(chat.act(id, { data, async: true })),
+      decide: ({ approval_id: id }, decision) => show(chat.approve(id, decision)),
+    };
+    displayMessage(response, { actions, sources, awaiting, moves });
   } catch (error) {
     if (error.message === 'Request timed out') displayError('The request took too long. Please try again.');
     else displayError(`${error.message} (${error.code})`);

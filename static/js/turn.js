@@ -31,17 +31,26 @@ export class Turn {
     return this.#client;
   }
 
-  /** Draw the answer that `promise` brings; `remedy(error)` says what the user can do about an error. */
-  async settle(promise, { onReply, remedy }) {
+  /**
+   * Draw the answer that `promise` brings, or resolve with the error that it brought instead.
+   *
+   * @param {Promise<object>} promise
+   * @param {object} options `moves`: see fillMessage(); `remedy(error)` says what the user can do
+   *   about an error; `isRefusal(error)`, that it is shown elsewhere
+   */
+  async settle(promise, { moves, remedy, isRefusal }) {
     try {
       const { response, actions, sources, awaiting, job_id } = await promise;
       this.#text = null;
       this.#article.dataset.jobId = job_id;
-      const content = { text: response ?? '', actions, sources, awaiting, onReply };
+      const content = { text: response ?? '', actions, sources, awaiting, moves };
       keepEndInSight(() => fillMessage(this.#article, content));
+      return null;
     } catch (error) {
       this.#text = null;
-      this.#fail(error, remedy);
+      if (isRefusal(error)) this.#article.remove();
+      else this.#fail(error, remedy);
+      return error;
     }
   }
 

@@ -243,6 +243,67 @@ def test_cancel_stops_the_work(chat_on: Chat, site: Site, screen: str) -> None:
     chat.expect_last("All four.")
 
 
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True, scope="session")
+def test_next_moves(chat_on: Chat) -> None:
+    chat, page = chat_on, chat_on.page
+    chat.say("show moves")
+    chat.expect_last("What next?")
+    chat.expect_idle()
+    answer = page.locator("#conversation .message--assistant").last
+    page.get_by_text("Sources (2)").click()
+    expect(answer.get_by_text("<b>Buffer</b>")).to_be_visible()
+    expect(answer.get_by_role("link")).to_have_count(2)
+    chat.picture("10-moves")
+    assert chat.fits()
+    page.get_by_role("button", name="Do it").click()
+    chat.expect_last("Moved with {'n': 7}.")
+    chat.expect_idle()
+
+    # The server refuses what the browser lets pass, and the form stays.
+    page.get_by_role("button", name="Order").click()
+    expect(page.get_by_label("Your name")).to_be_focused()
+    page.get_by_label("Your name").fill("Ada")
+    page.get_by_label("How many (optional)").fill("0")
+    page.get_by_label("Your name").press("Enter")
+    assert page.get_by_label("How many").evaluate("(input) => !input.validity.valid")
+    page.locator("form.panel").evaluate("(form) => { form.noValidate = true; }")
+    page.get_by_label("Your name").press("Enter")
+    expect(page.get_by_role("alert")).to_have_text("0 is less than the minimum of 1.")
+    chat.picture("11-form")
+    assert chat.fits()
+    page.get_by_label("How many").fill("3")
+    page.get_by_label("It is a gift").check()
+    page.get_by_role("button", name="Order").click()
+    chat.expect_last("Moved with {'count': 3, 'gift': True, 'name': 'Ada', 'size': 'large'}.")
+    chat.expect_idle()
+
+    page.get_by_role("button", name="Delete rows").click()
+    expect(page.get_by_text("Delete rows from the <b>table</b>?")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Delete rows").press("Enter")
+    page.keyboard.press("Enter")
+    chat.expect_last("Delete the rows?")
+    chat.expect_idle()
+
+    page.reload()
+    chat.expect_last("Delete the rows?")
+    for label in ("Do it", "Order", "Delete rows"):
+        expect(page.get_by_role("button", name=f"{label} done")).to_be_disabled()
+    expect(page.get_by_role("button", name="Once more")).to_have_count(0)
+    page.get_by_label("Reason").fill("they are old")
+    page.get_by_label("Reason").press("Enter")
+    page.get_by_role("button", name="Approve", exact=True).click()
+    page.get_by_label("Up to how many rows?").fill("5")
+    chat.picture("12-approval")
+    assert chat.fits()
+    page.get_by_role("button", name="Approve", exact=True).click()
+    chat.expect_last("True by alice: they are old Limit(amount=5)")
+    chat.expect_idle()
+    assert "Approved: they are old" in chat.messages()
+    # What was refused once shows in the console as well.
+    chat.watch.complaints.clear()
+
+
 def test_a_failure_is_shown(chat_on: Chat) -> None:
     chat_on.say("failing")
     expect(chat_on.page.get_by_role("alert")).to_contain_text("The workflow failed.")

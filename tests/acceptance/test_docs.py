@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page
 from tests.acceptance.browser import new_context, sign_in
 from tests.acceptance.markdown import block, blocks
 from tests.acceptance.processes import ROOT, SECONDS, Site
+from tests.acceptance.talk import talk, up_to_the_last_question
 
 FRONTEND = ROOT / "docs" / "frontend.md"
 API = ROOT / "docs" / "http-api.md"
@@ -38,7 +39,7 @@ def test_the_scripts_work(site: Site, browser: Browser) -> None:
         sign_in(page, site, "alice")
         # One after the other, as they build on each other; the stream is over when polling ends.
         scripts = [each.code for each in blocks(FRONTEND, "js")]
-        assert len(scripts) == 5
+        assert len(scripts) == 6
         lines = run_on(page, "\n".join([*scripts, "resumed.close();"]))
         streamed = [line for line in lines if line[0] == "completed"]
         assert len(streamed) == 2
@@ -89,7 +90,9 @@ def test_the_api_answers_as_it_is_described(site: Site) -> None:
     # Bob's keys are not yet taken.
     commands = [each.code for each in blocks(API, "bash")]
     examples = [json.loads(each.code) for each in blocks(API, "json")]
-    chat, invoice, long, twice, status, stream, cancel, retry, jobs, history, health = commands
+    chat, invoice, long, twice, status, stream, cancel, retry, *rest = commands
+    act, waiting, decide, jobs, *rest = rest
+    history, export, delete, health = rest
     in_short, started, looked_at, talked, refused = examples
 
     def answer(command: str, job_id: str = "") -> dict[str, Any]:
@@ -107,10 +110,10 @@ def test_the_api_answers_as_it_is_described(site: Site) -> None:
     job = sent["job_id"]
     seen = answer(status, job)
     assert seen["data"].keys() - {"queue_position"} == looked_at["data"].keys()
-    talk = answer(history)
-    assert talk.keys() == talked.keys()
-    assert talk["active_job"].keys() == talked["active_job"].keys()
-    assert talk["messages"][0].keys() == talked["messages"][0].keys()
+    said = answer(history)
+    assert said.keys() == talked.keys()
+    assert said["active_job"].keys() == talked["active_job"].keys()
+    assert said["messages"][0].keys() == talked["messages"][0].keys()
     frames = shell(stream, site, "bob", job)
     assert frames.startswith("retry: 1000\ndata: ")
     # As many events as the example has.
@@ -126,6 +129,19 @@ def test_the_api_answers_as_it_is_described(site: Site) -> None:
     assert again.keys() == started.keys()
     answer(cancel, again["job_id"])
 
+    up_to_the_last_question(site, "bob", "docs-5")
+    ready = talk(site, "bob", "docs-5", "yes")
+    ids = {action["label"]: action["id"] for action in ready["actions"]}
+    void = act.replace("ACTION_ID", ids["Void it"]).replace(', "data": {"method": "card"}', "")
+    approval = answer(void)["awaiting"]["approval_id"]
+    assert [each["approval_id"] for each in answer(waiting)["approvals"]] == [approval]
+    decided = answer(decide.replace("APPROVAL_ID", approval))
+    assert decided.keys() == started.keys()
+    assert site.finished("bob", decided["job_id"])["response"].endswith("is void.")
+    assert answer(decide.replace("APPROVAL_ID", approval))["code"] == "approval_decided"
+    assert "is void already" in answer(act.replace("ACTION_ID", ids["Mark as paid"]))["response"]
+    assert answer(void)["code"] == "action_used"
+
     first, second = re.split(r"(?=HTTP/1\.1 202 )", shell(twice, site, "bob"))[1:]
     assert "idempotency-replayed" not in first.lower()
     assert "idempotency-replayed: true" in second.lower()
@@ -133,6 +149,13 @@ def test_the_api_answers_as_it_is_described(site: Site) -> None:
     page = answer(jobs)
     assert page.keys() == {"success", "jobs", "next"}
     assert len(page["jobs"]) == 2
+    # Where the download goes is the reader's business.
+    exported = answer(export.replace("-OJ", ""))
+    assert [message["content"] for message in exported["messages"]][:1] == [
+        said["messages"][0]["content"]
+    ]
+    assert answer(delete).keys() == {"success", "session_id", "jobs"}
+    assert answer(delete)["code"] == answer(history)["code"] == "not_found"
     no_message = chat.replace('"message": "hello", ', "")
     assert answer(no_message) == refused
     assert "chatflow_open_streams" in shell(health, site)

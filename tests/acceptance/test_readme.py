@@ -151,6 +151,12 @@ def test_the_guides_workflows(guide: Site, apps: tuple[Path, list[str]]) -> None
             ("make it small", "I can't change that yet: make it small"),
         ],
         "shortcuts": [("shortcuts", "What next?")],
+        "order_lunch": [],
+        "lunch": [("lunch", "What would you like?")],
+        "refund": [
+            ("refund please", "Refund the order?"),
+            ('{"approved": true, "answer": {"amount": 20}}', "alice approved 20."),
+        ],
         "gather": [("gather numbers", "Together 11.")],
     }
     code = "".join(each.code for each in blocks(GUIDE, "python"))
@@ -161,6 +167,11 @@ def test_the_guides_workflows(guide: Site, apps: tuple[Path, list[str]]) -> None
             assert (data["workflow"], data["response"]) == (name, response)
     actions = guide.run("alice", "shortcuts")["actions"]
     assert [action["label"] for action in actions] == ["All invoices", "New invoice"]
+    order, menu = guide.run("alice", "lunch", session_id="order")["actions"]
+    assert menu["label"] == "The menu"
+    used = {"session_id": "order", "action_id": order["id"], "data": {"dish": "soup"}}
+    answer = guide.api("alice").post("/ai-demo/chat/action", json=used).json()
+    assert answer["response"] == "Table 4: soup."
     by_name = guide.run("alice", "Anything", workflow="hello")
     assert by_name["response"] == "Hello alice."
 

@@ -12,13 +12,15 @@ from workflows.models import Job
 
 MakeJob = Callable[..., Job]
 
+AGAIN = {"type": "quick_reply", "label": "Again", "message": "hello"}
+
 
 def echo(ctx: Context) -> Any:
     """Say again what was said."""
     ctx.step("Listening", str, ctx.message)
     return ctx.reply(
         f"You said: {ctx.message}",
-        actions=[{"label": "Again"}],
+        actions=[AGAIN],
         sources=[{"title": "You"}],
     )
 

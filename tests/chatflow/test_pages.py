@@ -63,5 +63,6 @@ def test_the_schema_names_every_path(anonymous: Client) -> None:
     schema = anonymous.get("/api/schema/").content.decode()
     for path in ("chat/send", "chat/history/", "workflow/status/", "workflow/stream/"):
         assert f"/ai-demo/{path}" in schema
+    assert "/ai-demo/chat/session/{session_id}/export:" in schema
     for way in ("bearer", "cookie"):
         assert way in schema

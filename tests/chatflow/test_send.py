@@ -4,13 +4,16 @@ import json
 import re
 from contextlib import ExitStack
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
+from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.test import Client
 
 from chatflow import limits
 from chatflow.errors import Unavailable
+from tests.chatflow.conftest import AGAIN
 from tests.conftest import Bearer
 from workflows import workflow
 from workflows.models import Job, Message, Session
@@ -31,7 +34,7 @@ def test_it_works(as_alice: Client) -> None:
     assert answer.json() == {
         "success": True,
         "response": "You said: hello",
-        "actions": [{"label": "Again"}],
+        "actions": [{**AGAIN, "id": ANY}],
         "sources": [{"title": "You"}],
         "session_id": "s1",
         "job_id": job.public_id,
@@ -424,3 +427,17 @@ def test_the_seeds_old_call_from_a_page_of_the_site(alice: User) -> None:
 def test_a_bearer_call_needs_no_csrf(alice: User, bearer: Bearer) -> None:
     client = Client(enforce_csrf_checks=True, headers=bearer(alice))
     assert send(client).status_code == 200
+
+
+def test_the_model_is_one_of_the_allowed(as_alice: Client, settings: LazySettings) -> None:
+    settings.AI_ALLOWED_MODELS = ["openai:gpt-5-mini"]
+
+    for model in ("openai:gpt-5", "", 5):
+        answer = send(as_alice, message="hello", model=model)
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid"), model
+        assert list(answer.json()["errors"]) == ["model"]
+
+    for model in ("openai:gpt-5-mini", "offline"):
+        answer = send(as_alice, message="hello", model=model, **{"async": True})
+        job = Job.objects.get(public_id=answer.json()["job_id"])
+        assert (answer.status_code, job.options["model"]) == (202, model)

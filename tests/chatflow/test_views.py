@@ -1,12 +1,13 @@
 """The other views of the API: status, cancel, retry, jobs, history."""
 
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from tests.chatflow.conftest import MakeJob
+from tests.chatflow.conftest import AGAIN, MakeJob
 from workflows import services
 from workflows.models import Job
 
@@ -54,7 +55,7 @@ def test_status_of_a_completed_job(
     found = data(as_alice, job)
     assert (found["status"], found["state"], found["progress"]) == ("completed", "completed", 100)
     assert found["response"] == "You said: hello"
-    assert found["actions"] == [{"label": "Again"}]
+    assert found["actions"] == [{**AGAIN, "id": ANY}]
     assert found["sources"] == [{"title": "You"}]
     assert found["last_event_id"] == job.last_seq
     assert found["attempt"] == 1
@@ -185,7 +186,7 @@ def test_history(as_alice: Client, alice: User, make_job: MakeJob, run: Any) -> 
         "job_id": job.public_id,
     }
     assert (answered["role"], answered["content"]) == ("assistant", "You said: hello")
-    assert answered["actions"] == [{"label": "Again"}]
+    assert answered["actions"] == [{**AGAIN, "id": ANY, "state": "offered"}]
 
 
 def test_history_says_what_failed(

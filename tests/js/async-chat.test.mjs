@@ -372,6 +372,51 @@ describe('who is asking', () => {
   });
 });
 
+describe('actions and approvals', () => {
+  const DONE = { success: true, response: 'Paid', actions: [], sources: [], session_id: 's', job_id: 'j' };
+
+  test('act() names the action, its session, and nothing else', async () => {
+    const requests = fakeFetch(answer(200, DONE));
+    const chat = new AsyncChatClient();
+    const result = await chat.act('action_1', { data: { amount: 5 }, idempotencyKey: 'k' });
+    const [{ url, method, headers, body }] = requests;
+    assert.deepEqual([url, method, headers['Idempotency-Key']], ['/ai-demo/chat/action', 'POST', 'k']);
+    assert.deepEqual(body, { action_id: 'action_1', session_id: chat.sessionId, async: false, data: { amount: 5 } });
+    assert.equal(result.response, 'Paid');
+  });
+
+  test('act() in the background follows the job', async () => {
+    fakeFetch(answer(202, JOB));
+    const pending = new AsyncChatClient().act('action_1', { async: true });
+    await settle();
+    FakeEventSource.last.send(CONNECTED, WORKING, COMPLETED);
+    assert.equal((await pending).response, 'Done');
+  });
+
+  test('a refusal tells what is wrong with which field', async () => {
+    fakeFetch(answer(400, { success: false, error: 'amount: Too small.', code: 'invalid', errors: { amount: ['Too small.'] } }));
+    await fails(new AsyncChatClient().act('action_1'), { code: 'invalid', errors: { amount: ['Too small.'] } });
+    fakeFetch(answer(409, { success: false, error: 'This action was used already.', code: 'action_used' }));
+    await fails(new AsyncChatClient().act('action_1'), { code: 'action_used', status: 409 });
+  });
+
+  test('approve() posts the decision and brings what the workflow goes on to say', async () => {
+    const requests = fakeFetch(answer(202, JOB));
+    const pending = new AsyncChatClient().approve('approval_1', { approved: true, reason: 'old', answer: { n: 1 } });
+    await settle();
+    assert.equal(requests[0].url, '/ai-demo/workflow/approval/approval_1');
+    assert.deepEqual(requests[0].body, { approved: true, reason: 'old', answer: { n: 1 } });
+    FakeEventSource.last.send(CONNECTED, COMPLETED);
+    assert.equal((await pending).response, 'Done');
+  });
+
+  test('approvals() lists what waits', async () => {
+    const requests = fakeFetch(answer(200, { success: true, approvals: [{ approval_id: 'approval_1' }] }));
+    assert.equal((await new AsyncChatClient().approvals()).approvals.length, 1);
+    assert.equal(requests[0].url, '/ai-demo/workflow/approvals');
+  });
+});
+
 describe('smart mode', () => {
   const chat = new AsyncChatClient();
 

@@ -119,6 +119,19 @@ class FakeElement extends FakeNode {
     this.removed = true;
   }
 
+  addEventListener(type, listener) {
+    this[`on${type}`] = listener;
+  }
+
+  focus() {
+    FakeElement.focused = this;
+  }
+
+  /** Native checks are the browser's. */
+  reportValidity() {
+    return true;
+  }
+
   /** Every element below this one with the tag, in order. */
   all(tag) {
     const inner = this.children.filter((child) => child instanceof FakeElement);

@@ -20,8 +20,19 @@ from django.utils import timezone
 from django_q.models import OrmQ
 from django_q.tasks import async_task
 
-from tests.workflows.chat import NET, Chat, claimed
-from workflows import Context, WorkflowError, console, queues, services, workflow
+from tests.workflows.chat import NET, Chat, at_once, claimed
+from workflows import (
+    Context,
+    WorkflowError,
+    console,
+    events,
+    lifecycle,
+    queues,
+    runner,
+    services,
+    workflow,
+)
+from workflows.lifecycle import Outcome
 from workflows.models import Cluster, Event, Job, Message, Session, State, Step
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -494,6 +505,72 @@ class TestQueuePrune:
             age(Chat(chat.user, f"s{number}").say(workflow="echo"), days=40 + number)
         assert manage("queue_prune") == ["Pruned 5 jobs."]
         assert list(Job.objects.all()) == [kept]
+
+    @pytest.mark.django_db(transaction=True)
+    def test_each_batch_commits_before_the_next(
+        self, manage: Callable[..., list[str]], chat: Chat, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(queues, "BATCH", 2)
+        for number in range(5):
+            age(Chat(chat.user, f"s{number}").say(workflow="echo"), days=40 + number)
+        left: list[int] = []
+
+        def rest(seconds: float) -> None:
+            assert 0 < seconds <= queues.LONGEST_PAUSE
+            assert not connection.in_atomic_block
+            left.append(Job.objects.count())
+
+        monkeypatch.setattr(time, "sleep", rest)
+        assert manage("queue_prune") == ["Pruned 5 jobs."]
+        assert left == [3, 1]
+
+    def test_what_lives_goes_on(
+        self, manage: Callable[..., list[str]], chat: Chat, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Batches around a running job, an open question and a retry take what is over only."""
+        monkeypatch.setattr(queues, "BATCH", 1)
+        asking, failing, running = (Chat(chat.user, key) for key in ("asks", "fails", "runs"))
+        asked, failed = asking.say(workflow="ask"), failing.say(workflow="fail")
+        over = [running.say(workflow="echo") for _ in range(2)]
+        running.send("still here", workflow="echo")
+        at_work = claimed()
+        retry = services.retry(failed)
+        for days, job in enumerate((over[0], asked, failed, over[1]), start=31):
+            age(job, days)
+        assert manage("queue_prune") == ["Pruned 2 jobs."]
+        assert set(Job.objects.all()) == {asked, failed, retry, at_work}
+        runner.run(at_work, interruptible=False)
+        at_work.refresh_from_db()
+        assert at_work.response == "still here"
+        assert asking.say("Ann").response == "Hello Ann."
+        retry.refresh_from_db()
+        assert (retry.state, retry.root) == (State.FAILED, failed)
+
+    @pytest.mark.postgresql  # SQLite has one writer: everybody waits for a batch there.
+    @pytest.mark.usefixtures("unkept")
+    @pytest.mark.django_db(transaction=True)
+    def test_nobody_waits_for_a_batch(self, chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Within one session: what is over is being deleted, and a job runs, and messages come."""
+        age(chat.say(workflow="echo"), days=31)
+        chat.send(workflow="echo")
+        at_work = claimed()
+        delete = queues._delete
+
+        def live(number: int) -> None:
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '2s'")
+            events.append(at_work.pk, at_work.attempt, Event.Type.PROGRESS, progress=10)
+            chat.send(workflow="echo")
+            lifecycle.end(at_work, Outcome(State.COMPLETED, response="done"))
+
+        def delete_beside(roots: list[int]) -> int:
+            count = delete(roots)
+            assert at_once(1, live) == [None]
+            return count
+
+        monkeypatch.setattr(queues, "_delete", delete_beside)
+        assert queues.prune(30) == 1
+        assert Job.objects.filter(state=State.QUEUED).count() == 1
 
     def test_a_batch_that_is_kept_does_not_end_it(
         self, manage: Callable[..., list[str]], chat: Chat, monkeypatch: pytest.MonkeyPatch

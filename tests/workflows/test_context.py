@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from django.contrib.auth.models import Group
@@ -22,6 +23,8 @@ from workflows import Context, workflow
 from workflows.models import State, Step
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
+
+AGAIN = {"type": "quick_reply", "label": "Again", "message": "hello"}
 
 
 @dataclass
@@ -48,14 +51,14 @@ def test_it_works(chat: Chat) -> None:
     def greet(ctx: Context) -> Any:
         name = ctx.step("Reading", str.upper, ctx.message)
         ctx.write("Hello ")
-        return ctx.reply(f"Hello {name}", actions=[{"label": "Again"}], sources=[{"title": "T"}])
+        return ctx.reply(f"Hello {name}", actions=[AGAIN], sources=[{"title": "T"}])
 
     job = chat.begin(greet, "ada", steps=1)
 
     assert job.state == State.COMPLETED
     assert (job.response, job.actions, job.sources) == (
         "Hello ADA",
-        [{"label": "Again"}],
+        [{**AGAIN, "id": ANY}],
         [{"title": "T"}],
     )
     assert types(job) == ["started", "step_started", "step_finished", "delta", "completed"]
@@ -176,7 +179,7 @@ def test_text_that_no_database_can_store(chat: Chat) -> None:
 
 
 def test_actions_false_means_no_next_moves(chat: Chat) -> None:
-    workflow("w")(lambda ctx: ctx.reply("Done", actions=[{"label": "Again"}]))
+    workflow("w")(lambda ctx: ctx.reply("Done", actions=[AGAIN]))
 
     assert chat.say(workflow="w", options={"actions": False}).actions == []
 
@@ -202,7 +205,7 @@ def test_an_async_workflow(chat: Chat) -> None:
         which = await ctx.achoose("Which?", ["a", "b"])
         sure = await ctx.aconfirm("Sure?")
         await ctx.astep("Save", save, name, atomic=True)
-        return await ctx.areply(f"{draft.customer} {name} {which} {sure}", actions=[{"a": 1}])
+        return await ctx.areply(f"{draft.customer} {name} {which} {sure}", actions=[AGAIN])
 
     first = chat.begin(work, "go")
     assert (first.response, streamed(first)) == ("Name?", "Well. ")
@@ -210,7 +213,7 @@ def test_an_async_workflow(chat: Chat) -> None:
     assert chat.say("2").response == "Sure?"
     last = chat.say("yes")
 
-    assert (last.response, last.actions) == ("go Ada b True", [{"a": 1}])
+    assert (last.response, last.actions) == ("go Ada b True", [{**AGAIN, "id": ANY}])
     assert Group.objects.count() == 1
     assert Step.objects.filter(question=False).count() == 2
 

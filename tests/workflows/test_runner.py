@@ -79,7 +79,6 @@ def test_an_answer_of_a_wrong_type(chat: Chat, answer: Any) -> None:
     [
         {"text": 5},
         {"text": None},
-        {"text": "ok", "actions": [{"price": Decimal(1)}]},
         {"text": "ok", "sources": [{"day": date(2026, 1, 1)}]},
         {"text": "ok", "sources": [object()]},
     ],

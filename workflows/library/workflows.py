@@ -1,21 +1,15 @@
-"""Chat, and a long run to look at."""
+"""A long run to look at; and chat, which is next door."""
 
 import re
 import time
 
 from workflows import Context, workflow
+from workflows.library import chat
+
+__all__ = ["chat", "demo_long"]
 
 MOST_STEPS = 50
 LONGEST_STEP = 60.0
-
-
-@workflow("chat", title="Chat", description="Answers a message that no other workflow is for.")
-def chat(ctx: Context) -> str:
-    """Answer with the model's words."""
-    answer = ctx.ai(ctx.message)
-    for word in re.findall(r"\S+\s*", answer):
-        ctx.write(word)
-    return answer
 
 
 @workflow(

@@ -56,6 +56,9 @@ class FakeContext:
         loaded: T = results.load(name, function, self.memo[key])
         return loaded
 
+    def ai(self, prompt: str, *, offline: Callable[[str], T], **options: Any) -> T:
+        return offline(prompt)
+
     def ask(self, prompt: str, *, optional: bool = False) -> str | None:
         def read(text: str) -> tuple[str | None]:
             return (None if optional and answers.is_skip(text) else text,)

@@ -12,6 +12,7 @@ from workflows.library.invoicing.models import (
     InvoiceLine,
     Product,
 )
+from workflows.library.invoicing.settling import next_moves
 
 pytestmark = pytest.mark.django_db
 
@@ -36,9 +37,10 @@ def test_it_works(chat: Any, acme: Customer, laptop: Product) -> None:
     invoice = Invoice.objects.get()
     assert turn.text == "Invoice INV-000001 for Acme over 3,600.00 is ready."
     assert turn.actions == [
-        {"type": "link", "label": "Open invoice", "url": f"/invoices/{invoice.pk}/"},
+        *next_moves(str(invoice.pk)),
         {"type": "quick_reply", "label": "Create another", "message": "create invoice"},
     ]
+    assert turn.actions[0]["url"] == f"/invoices/{invoice.pk}/"
     line = invoice.lines.get()
     assert (invoice.customer, invoice.total, line.product) == (acme, Decimal("3600.00"), laptop)
     assert [line.quantity, line.unit_price, line.total] == [3, 1200, 3600]

@@ -96,7 +96,7 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
 
 
 class Invoice(models.Model):
-    """A finished invoice: it is written once, with its lines, and never changed."""
+    """A finished invoice: it is written once, with its lines; then it is paid, or declared void."""
 
     # Its address can't be guessed from another invoice's.
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -110,6 +110,11 @@ class Invoice(models.Model):
     customer = models.ForeignKey(Customer, models.RESTRICT, related_name="invoices")
     created_at = models.DateTimeField(default=timezone.now)
     total = models.DecimalField(max_digits=14, decimal_places=2)
+    paid_at = models.DateTimeField(null=True, blank=True)
+    payment_method = models.CharField(max_length=20, blank=True)
+    payment_note = models.CharField(max_length=200, blank=True)
+    voided_at = models.DateTimeField(null=True, blank=True)
+    void_reason = models.TextField(blank=True)
 
     objects = InvoiceQuerySet.as_manager()
 
@@ -122,6 +127,10 @@ class Invoice(models.Model):
             models.CheckConstraint(
                 condition=Q(total__gte=0), name="invoicing_invoice_total_not_negative"
             ),
+            models.CheckConstraint(
+                condition=Q(paid_at__isnull=True) | Q(voided_at__isnull=True),
+                name="invoicing_invoice_paid_or_void",
+            ),
         ]
         indexes: ClassVar = [
             # The list page: an owner's invoices, the newest first.
@@ -133,6 +142,11 @@ class Invoice(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("invoicing:invoice", args=[self.pk])
+
+    @property
+    def status(self) -> str:
+        """One of open, paid and void."""
+        return "paid" if self.paid_at else "void" if self.voided_at else "open"
 
 
 class InvoiceLine(models.Model):

@@ -1,14 +1,13 @@
 """The bundled workflow "create_invoice"."""
 
-from django.urls import reverse
-
 from workflows import Context, workflow
 from workflows.library.invoicing.amounts import format_money
 from workflows.library.invoicing.drafts import Draft
 from workflows.library.invoicing.invoices import Saved, save_invoice
-from workflows.library.invoicing.parsing import read_request
+from workflows.library.invoicing.reading import understand
 from workflows.library.invoicing.resolving import resolve_customer, resolve_lines
 from workflows.library.invoicing.reviewing import review
+from workflows.library.invoicing.settling import next_moves
 
 ANOTHER = {"type": "quick_reply", "label": "Create another", "message": "create invoice"}
 
@@ -25,7 +24,7 @@ ANOTHER = {"type": "quick_reply", "label": "Create another", "message": "create 
 )
 def create_invoice(ctx: Context) -> object:
     """Make an invoice in a conversation. Nothing is written before the user's last yes."""
-    request = ctx.step("Reading your request", read_request, ctx.message)
+    request = ctx.step("Reading your request", understand, ctx)
     customer = resolve_customer(ctx, request)
     draft = Draft(customer=customer, lines=resolve_lines(ctx, request.items))
     if not review(ctx, draft):
@@ -33,14 +32,9 @@ def create_invoice(ctx: Context) -> object:
     saved = ctx.step("Saving the invoice", save_invoice, ctx.user.pk, draft, atomic=True)
     if saved.problem:
         return ctx.reply(f"{saved.problem} Nothing was created.", actions=[ANOTHER])
-    return ctx.reply(_ready(draft, saved), actions=[_open(saved), ANOTHER])
+    return ctx.reply(_ready(draft, saved), actions=[*next_moves(saved.id), ANOTHER])
 
 
 def _ready(draft: Draft, saved: Saved) -> str:
     name, total = draft.customer.name, format_money(draft.total)
     return f"Invoice {saved.number} for {name} over {total} is ready."
-
-
-def _open(saved: Saved) -> dict[str, str]:
-    url = reverse("invoicing:invoice", args=[saved.id])
-    return {"type": "link", "label": "Open invoice", "url": url}

@@ -1,5 +1,9 @@
 """Workflows that stop where a test wants them to."""
 
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
 from tests.acceptance.apps.gates import pass_gate
 from workflows import Context, workflow
 
@@ -14,6 +18,14 @@ def gated(ctx: Context) -> str:
     return "All four."
 
 
+@workflow("thinker", triggers=["thinker"])
+def thinker(ctx: Context) -> str:
+    """Ask the model, pass the gate "thinker KEY" names, ask it again; show all that it says."""
+    first = ctx.ai("one", show=True)
+    pass_gate(ctx.message.split()[-1])
+    return f"{first} {ctx.ai('two', show=True)}"
+
+
 @workflow("speaker", triggers=["speaker"])
 def speaker(ctx: Context) -> str:
     """Say a word, pass the gate "speaker KEY" names, say the next."""
@@ -22,6 +34,65 @@ def speaker(ctx: Context) -> str:
     pass_gate(key)
     ctx.write("after")
     return "before after"
+
+
+@workflow("chatter", triggers=["chatter"])
+def chatter(ctx: Context) -> str:
+    """Report progress 200 times behind each of the gates KEY-1 to KEY-5, for "chatter KEY"."""
+    key = ctx.message.split()[-1]
+    for gate in range(1, 6):
+        pass_gate(f"{key}-{gate}")
+        for number in range(200):
+            ctx.progress(gate, f"{gate}.{number}")
+    return "All said."
+
+
+class Order(BaseModel):
+    name: str = Field(title="Your name", max_length=5)
+    count: int = Field(2, title="How many", ge=1)
+    size: Literal["small", "large"] = Field("large", title="Size")
+    gift: bool = Field(False, title="It is a gift")
+
+
+class Limit(BaseModel):
+    amount: int = Field(title="Up to how many rows?", ge=1)
+
+
+@workflow("moves", triggers=["show moves"])
+def moves(ctx: Context) -> object:
+    """Offer a next move of each kind, and cite two documents."""
+    return ctx.reply(
+        "What next?",
+        actions=[
+            {"type": "link", "label": "Open invoices", "url": "/invoices/"},
+            {"type": "button", "label": "Do it", "workflow": "moved", "input": {"n": 7}},
+            {"type": "form", "label": "Order", "workflow": "moved", "schema": Order},
+            {
+                "type": "confirm",
+                "label": "Delete rows",
+                "prompt": "Delete rows from the <b>table</b>?",
+                "workflow": "risky",
+            },
+            {"type": "quick_reply", "label": "Once more", "message": "show moves"},
+        ],
+        sources=[
+            {"title": "nginx", "url": "/x", "relevance": 91, "content_preview": "<b>Buffer</b>"},
+            {"title": "Evil", "url": "javascript:alert(1)", "relevance": 12.4},
+        ],
+    )
+
+
+@workflow("moved")
+def moved(ctx: Context) -> str:
+    return f"Moved with {dict(sorted(ctx.input.items()))}."
+
+
+@workflow("risky")
+def risky(ctx: Context) -> str:
+    approval = ctx.approve(
+        "Delete the rows?", answer=Limit, details={"Table": "orders", "Rows": 1200}
+    )
+    return f"{approval.approved} by {approval.by}: {approval.reason} {approval.answer!r}"
 
 
 @workflow("failing", triggers=["failing"])

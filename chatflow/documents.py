@@ -1,0 +1,252 @@
+"""A user's documents: brought, listed, read and taken away again; and a page that shows each."""
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.core.validators import URLValidator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.decorators import api_view, parser_classes
+from rest_framework.exceptions import APIException, NotFound, ValidationError
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from chatflow.dialects import seed
+from chatflow.parsers import JSONParser, TextJSONParser
+from chatflow.serializers import ErrorSerializer, PageSerializer, StrictCharField, no_control
+from workflows.knowledge.documents import TITLE_LENGTH, store
+from workflows.knowledge.models import Document, Kind
+from workflows.knowledge.readers import ENDINGS, Unreadable, kind_of
+
+URL_LENGTH = 2000
+NAME_LENGTH = 255
+# Documents of one user; so many that only a mistake reaches them.
+MOST = 1000
+
+
+class DocumentNotFound(NotFound):
+    """The user may see no such document."""
+
+    default_detail = "There is no such document."
+
+
+class UnsupportedDocument(APIException):
+    """The document is of a kind that nothing here reads."""
+
+    status_code = 415
+    default_detail = f"A document must be one of {', '.join(ENDINGS)}."
+
+
+class TooManyDocuments(APIException):
+    """The user has as many documents as one may have."""
+
+    status_code = 409
+    default_detail = f"You have {MOST} documents; delete some first."
+    default_code = "too_many"
+
+
+class UploadSerializer(serializers.Serializer[Any]):
+    """A document: either a file, in a multipart form, or its text, as JSON."""
+
+    file = serializers.FileField(
+        required=False, max_length=NAME_LENGTH, help_text="Markdown, text, HTML or PDF."
+    )
+    text = StrictCharField(
+        required=False,
+        trim_whitespace=False,
+        max_length=settings.MAX_BODY_BYTES,
+        help_text="In place of a file.",
+    )
+    type = serializers.ChoiceField(
+        choices=[Kind.MARKDOWN.value, Kind.TEXT.value, Kind.HTML.value],
+        default=Kind.MARKDOWN.value,
+        help_text="What the text is.",
+    )
+    title = StrictCharField(
+        required=False,
+        max_length=TITLE_LENGTH,
+        validators=[no_control],
+        help_text="By default the first heading, or the file's name.",
+    )
+    url = serializers.CharField(
+        required=False,
+        max_length=URL_LENGTH,
+        validators=[URLValidator(["http", "https"])],
+        help_text="Where people read it; by default on a page of this site.",
+    )
+
+    def validate(self, attrs: Any) -> Any:
+        if ("file" in attrs) == ("text" in attrs):
+            raise serializers.ValidationError({"file": ["Send either a file or a text."]})
+        return attrs
+
+
+class DocumentSerializer(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    title = serializers.CharField()
+    url = serializers.CharField(help_text="Where people read it.")
+    type = serializers.ChoiceField(choices=Kind.values)
+    chunks = serializers.IntegerField(help_text="Parts that searches find.")
+    shared = serializers.BooleanField(help_text="Everybody may see it; only the site deletes it.")
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class DocumentAnswerSerializer(serializers.Serializer[Any]):
+    success = serializers.BooleanField()
+    document = DocumentSerializer()
+
+
+class DocumentsAnswerSerializer(serializers.Serializer[Any]):
+    success = serializers.BooleanField()
+    documents = DocumentSerializer(many=True)
+    next = serializers.CharField(allow_null=True, help_text="`before` of the next page.")
+
+
+def refusals(*statuses: int) -> dict[Any, Any]:
+    return dict.fromkeys(statuses, ErrorSerializer)
+
+
+@extend_schema(
+    methods=["GET"],
+    summary="List the documents that you may see, the newest first",
+    parameters=[PageSerializer],
+    responses={200: DocumentsAnswerSerializer, **refusals(400, 401, 404, 503)},
+)
+@extend_schema(
+    methods=["POST"],
+    summary="Add a document",
+    description="The same document again is answered 200, and not added twice.",
+    request={"application/json": UploadSerializer, "multipart/form-data": UploadSerializer},
+    responses={
+        200: DocumentAnswerSerializer,
+        201: DocumentAnswerSerializer,
+        **refusals(400, 401, 403, 409, 413, 415, 503),
+    },
+)
+@api_view(["GET", "POST"])
+@parser_classes([JSONParser, TextJSONParser, MultiPartParser])
+def shelf(request: Request) -> Response:
+    return add(request) if request.method == "POST" else listed(request)
+
+
+def add(request: Request) -> Response:
+    upload = UploadSerializer(data=request.data)
+    upload.is_valid(raise_exception=True)
+    sent = upload.validated_data
+    content, kind, name = brought(sent)
+    if Document.objects.filter(owner_id=request.user.pk).count() >= MOST:
+        raise TooManyDocuments
+    try:
+        made, new = store(
+            content,
+            kind,
+            owner=request.user,
+            name=name,
+            title=sent.get("title", ""),
+            url=sent.get("url", ""),
+        )
+    except Unreadable as error:
+        raise ValidationError({"file" if "file" in sent else "text": [str(error)]}) from error
+    answer = {"success": True, "document": described(request, made)}
+    return Response(answer, status=201 if new else 200)
+
+
+def brought(sent: dict[str, Any]) -> tuple[bytes, Kind, str]:
+    """Return the document's bytes, what they are, and the file's name.
+
+    Raises:
+        UnsupportedDocument: they are nothing that can be read.
+    """
+    if "text" in sent:
+        return sent["text"].encode(), Kind(sent["type"]), ""
+    file = sent["file"]
+    by_type = {kind.value: kind for kind in Kind}.get(file.content_type)
+    kind = kind_of(file.name) or by_type
+    if kind is None:
+        raise UnsupportedDocument
+    return file.read(), kind, file.name
+
+
+def listed(request: Request) -> Response:
+    page = PageSerializer(data=request.query_params)
+    page.is_valid(raise_exception=True)
+    limit = page.validated_data["limit"]
+    found = Document.objects.visible_to(request.user).defer("content")
+    if "before" in page.validated_data:
+        mark = find_document(request.user, page.validated_data["before"])
+        found = found.filter(created_at__lte=mark.created_at).exclude(
+            created_at=mark.created_at, pk__gte=mark.pk
+        )
+    rows = list(found.order_by("-created_at", "-pk")[: limit + 1])
+    more = str(rows[limit - 1].pk) if len(rows) > limit else None
+    documents = [described(request, row) for row in rows[:limit]]
+    return Response({"success": True, "documents": documents, "next": more})
+
+
+@extend_schema(
+    methods=["GET"],
+    summary="Look at a document",
+    responses={200: DocumentAnswerSerializer, **refusals(401, 404, 503)},
+)
+@extend_schema(
+    methods=["DELETE"],
+    summary="Delete a document of yours",
+    responses={200: DocumentAnswerSerializer, **refusals(401, 403, 404, 503)},
+)
+@api_view(["GET", "DELETE"])
+def document(request: Request, document_id: UUID) -> Response:
+    found = find_document(request.user, document_id)
+    answer = {"success": True, "document": described(request, found)}
+    if request.method == "DELETE":
+        if found.owner_id != request.user.pk:
+            raise DocumentNotFound
+        found.delete()
+    return Response(answer)
+
+
+def find_document(user: Any, document_id: UUID | str) -> Document:
+    """Return a document that the user may see.
+
+    Raises:
+        DocumentNotFound: there is none, or it is somebody else's.
+    """
+    try:
+        key = UUID(str(document_id))
+    except ValueError:
+        raise DocumentNotFound from None
+    found = Document.objects.visible_to(user).defer("content").filter(pk=key).first()
+    if found is None:
+        raise DocumentNotFound
+    return found
+
+
+def described(request: Request, row: Document) -> dict[str, Any]:
+    return {
+        "id": str(row.pk),
+        "title": row.title,
+        "url": row.url or request.build_absolute_uri(row.page),
+        "type": row.kind,
+        "chunks": row.chunk_count,
+        "shared": row.owner_id is None,
+        "created_at": seed.iso(row.created_at),
+        "updated_at": seed.iso(row.updated_at),
+    }
+
+
+@require_safe
+@login_required
+def page(request: HttpRequest, document_id: UUID) -> HttpResponse:
+    """Show what was read of a document; its text is escaped, whatever it says."""
+    try:
+        found = find_document(request.user, document_id)
+    except DocumentNotFound:
+        raise Http404 from None
+    context = {"document": found, "chunks": found.chunks.defer("embedding").order_by("position")}
+    return render(request, "document.html", context)

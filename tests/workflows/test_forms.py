@@ -1,0 +1,103 @@
+"""Forms: schemas of models, and what is wrong with an answer."""
+
+from enum import StrEnum
+from typing import Any, Literal
+
+import pytest
+from pydantic import BaseModel, Field
+
+from workflows.forms import problems, schema_of
+
+
+class Colour(StrEnum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Order(BaseModel):
+    name: str = Field(min_length=1)
+    count: int = Field(ge=1)
+    size: Literal["s", "l"] = "s"
+    colour: Colour = Colour.RED
+    gift: bool = False
+    note: str | None = None
+
+
+SCHEMA = schema_of(Order)
+REQUIRED = ["This field is required."]
+
+
+def test_it_works() -> None:
+    assert problems(SCHEMA, {"name": "Ada", "count": 2, "gift": True, "note": None}) == {}
+    assert problems(SCHEMA, {}) == {"name": REQUIRED, "count": REQUIRED}
+
+
+@pytest.mark.parametrize(
+    ("data", "field"),
+    [
+        ({"name": "", "count": 1}, "name"),
+        ({"name": 5, "count": 1}, "name"),
+        ({"name": "Ada", "count": 0}, "count"),
+        ({"name": "Ada", "count": "1"}, "count"),
+        ({"name": "Ada", "count": True}, "count"),
+        ({"name": "Ada", "count": 1, "size": "m"}, "size"),
+        ({"name": "Ada", "count": 1, "colour": "green"}, "colour"),
+        ({"name": "Ada", "count": 1, "gift": "yes"}, "gift"),
+        ({"name": "Ada", "count": 1, "admin": True}, "admin"),
+        ([], "data"),
+        ("Ada", "data"),
+        (None, "data"),
+    ],
+)
+def test_what_is_wrong_is_named(data: Any, field: str) -> None:
+    assert list(problems(SCHEMA, data)) == [field]
+
+
+def test_a_schema_by_hand() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"email": {"type": "string", "format": "email"}},
+        "required": ["email"],
+        "additionalProperties": False,
+    }
+    assert schema_of(schema) == schema
+    assert problems(schema, {"email": "ada@example.com"}) == {}
+    assert list(problems(schema, {"email": "ada"})) == ["email"]
+    assert list(problems(schema, {"email": "a@b.c", "x": 1})) == ["x"]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {},
+        {"type": "string"},
+        {"type": "object"},
+        {"type": "object", "properties": {"a": {"type": "nonsense"}}},
+        "object",
+        int,
+    ],
+)
+def test_what_is_no_form(schema: Any) -> None:
+    with pytest.raises(ValueError, match="form"):
+        schema_of(schema)
+
+
+def test_a_huge_number_is_refused() -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "number", "multipleOf": 0.01}}}
+    assert problems(schema, {"n": 10**400}) == {"data": ["A number is too large."]}
+
+
+def test_a_complaint_is_short() -> None:
+    (texts,) = problems(SCHEMA, {"name": "Ada", "count": "x" * 5000}).values()
+    assert len(texts[0]) <= 201
+
+
+def test_a_foreign_reference_is_not_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("It was fetched.")
+
+    monkeypatch.setattr("urllib.request.urlopen", fetch)
+    remote = {"$ref": "http://127.0.0.1:9/schema.json"}
+    schema = {"type": "object", "properties": {"a": remote}}
+    with pytest.raises(Exception, match=r"schema\.json"):
+        problems(schema, {"a": 1})

@@ -1,0 +1,89 @@
+"""Documents to bring, look at, read again and delete; their chunks to look at."""
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import UploadedFile
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from workflows.knowledge.documents import reread
+from workflows.knowledge.models import Chunk, Document
+from workflows.knowledge.readers import ENDINGS, Unreadable, kind_of, read
+
+# Chunks that a document's page shows.
+SHOWN = 100
+
+# django-stubs makes these classes generic; at run time they are not.
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Document]
+    ModelForm = forms.ModelForm[Document]
+else:
+    ModelAdmin, ModelForm = admin.ModelAdmin, forms.ModelForm
+
+
+class DocumentForm(ModelForm):
+    """A new document comes as a file; later a newer file may take its place."""
+
+    file = forms.FileField(required=False, help_text=f"One of {', '.join(ENDINGS)}.")
+
+    class Meta:
+        model = Document
+        fields = ("title", "url", "owner")
+
+    def clean_file(self) -> "UploadedFile[Any] | None":
+        file: UploadedFile[Any] | None = self.cleaned_data["file"]
+        if file is None:
+            if self.instance._state.adding:
+                raise ValidationError("A file is needed.")
+            return None
+        kind = kind_of(file.name or "")
+        if kind is None:
+            raise ValidationError(f"This is none of {', '.join(ENDINGS)}.")
+        self.instance.content, self.instance.kind = file.read(), kind
+        try:
+            read(self.instance.content, kind)
+        except Unreadable as error:
+            raise ValidationError(str(error)) from error
+        return file
+
+
+@admin.register(Document)
+class DocumentAdmin(ModelAdmin):
+    form = DocumentForm
+    readonly_fields = ("kind", "path", "chunk_count", "updated_at", "chunks")
+    fields = ("file", "title", "url", "owner", *readonly_fields)
+    raw_id_fields = ("owner",)
+    list_display = ("title", "owner", "kind", "chunk_count", "path", "updated_at")
+    list_filter = ("kind", ("owner", admin.EmptyFieldListFilter))
+    list_select_related = ("owner",)
+    search_fields = ("title", "path", "owner__username")
+    ordering = ("-updated_at",)
+    actions = ("read_again",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Document]:
+        return super().get_queryset(request).defer("content")
+
+    def save_model(self, request: HttpRequest, obj: Document, form: Any, change: bool) -> None:
+        # Whatever was changed, title or owner, stands in the chunks too.
+        file = form.cleaned_data.get("file")
+        reread(obj, name=file.name if file else "")
+
+    @admin.display(description=f"chunks (the first {SHOWN})")
+    def chunks(self, document: Document) -> SafeString:
+        rows = Chunk.objects.filter(document=document.pk).defer("embedding").order_by("position")
+        text = "\n\n".join(f"[{row.position}] {row}\n{row.text}" for row in rows[:SHOWN])
+        return format_html('<pre style="white-space: pre-wrap">{}</pre>', text)
+
+    @admin.action(description="Read again", permissions=["change"])
+    def read_again(self, request: HttpRequest, queryset: QuerySet[Document]) -> None:
+        for document in queryset:
+            try:
+                reread(document)
+            except Unreadable as error:
+                self.message_user(request, f"{document}: {error}", messages.ERROR)
+        self.message_user(request, f"Read {queryset.count()} documents again.")

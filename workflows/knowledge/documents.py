@@ -1,0 +1,108 @@
+"""Putting documents on the shelf: read, cut, stored whole or not at all."""
+
+import hashlib
+import re
+from pathlib import PurePath
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from workflows.knowledge import embeddings
+from workflows.knowledge.chunking import chunks
+from workflows.knowledge.models import Chunk, Document, Kind, audience_of
+from workflows.knowledge.readers import Section, read
+
+TITLE_LENGTH = 200
+
+
+def store(
+    content: bytes,
+    kind: Kind,
+    *,
+    owner: Any,
+    name: str = "",
+    title: str = "",
+    url: str = "",
+    path: str = "",
+) -> tuple[Document, bool]:
+    """Take a document in; the same one again changes nothing.
+
+    Args:
+        content: its bytes.
+        kind: what they are.
+        owner: the user who alone may see it; None for everybody.
+        name: the file's name; its words are found too.
+        title: what it is called; by default its first heading, or the file's name.
+        url: where people read it; by default on the page that this site has for it.
+        path: where the file is, which tells a newer version of a document from another document;
+            an upload, which has none, is known by its bytes.
+
+    Returns:
+        The document, and whether anything is new.
+
+    Raises:
+        Unreadable: it is broken, or there is no text in it.
+    """
+    digest = hashlib.sha256(content).hexdigest()
+    mine = Document.objects.filter(owner=owner, path=path)
+    document = (mine if path else mine.filter(content_hash=digest)).first()
+    if document is None:
+        document = Document(owner=owner, path=path)
+    elif (document.content_hash, document.kind) == (digest, kind) and (
+        (title or document.title, url or document.url) == (document.title, document.url)
+    ):
+        return document, False
+    document.content, document.kind = content, kind
+    document.title, document.url = title, url or document.url
+    reread(document, name=name or PurePath(path).name)
+    return document, True
+
+
+def reread(document: Document, *, name: str = "") -> None:
+    """Read the document's bytes, and put new chunks in the place of the old ones.
+
+    Saves the document too. The embeddings come after the commit, if they can be had.
+
+    Raises:
+        Unreadable: as store() does; nothing is changed then.
+    """
+    sections = read(bytes(document.content), document.kind)
+    name = name or PurePath(document.path).name
+    document.title = (document.title or _title(sections, name))[:TITLE_LENGTH]
+    document.content_hash = hashlib.sha256(document.content).hexdigest()
+    document.updated_at = timezone.now()
+    rows = [
+        Chunk(
+            document=document,
+            position=position,
+            audience=audience_of(document.owner_id),
+            title=document.title,
+            name=_words(PurePath(name).stem),
+            heading=_without(document.title, piece.heading),
+            text=piece.text,
+        )
+        for position, piece in enumerate(chunks(sections), 1)
+    ]
+    document.chunk_count = len(rows)
+    with transaction.atomic():
+        document.save()
+        document.chunks.all().delete()
+        Chunk.objects.bulk_create(rows, batch_size=500)
+    embeddings.embed_missing(document.chunks.all())
+
+
+def _title(sections: list[Section], name: str) -> str:
+    headings = [section.headings[0] for section in sections if section.headings]
+    return headings[0] if headings and headings[0] != "Page 1" else name or "Untitled"
+
+
+def _words(name: str) -> str:
+    return " ".join(re.findall(r"[^\W_]+", name))[:TITLE_LENGTH]
+
+
+def _without(title: str, heading: str) -> str:
+    """Return the path of headings below the document's title."""
+    if heading == title:
+        return ""
+    return heading.removeprefix(f"{title} > ")

@@ -1,0 +1,93 @@
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError
+from django.db.models import Q, QuerySet
+
+from workflows.knowledge import embeddings
+from workflows.knowledge.documents import store
+from workflows.knowledge.models import Chunk, Document
+from workflows.knowledge.readers import ENDINGS, Unreadable, kind_of
+
+
+class Command(BaseCommand):
+    help = (
+        "Read documents (Markdown, text, HTML, PDF), so that searches find what they say. What was "
+        "read before and has not changed is left alone."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="file or folder")
+        parser.add_argument("--user", help="who alone may see them; by default everybody may")
+        choice = parser.add_mutually_exclusive_group()
+        choice.add_argument("--delete", action="store_true", help="forget them instead")
+        choice.add_argument(
+            "--prune", action="store_true", help="forget what is gone from the folders, too"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> str:
+        owner = self.owner(options["user"])
+        paths = [path.resolve() for path in options["paths"]]
+        if options["delete"]:
+            return self.forget(Document.objects.filter(below(paths), owner=owner))
+        files = [file for path in paths for file in self.files(path)]
+        outcomes = [self.ingest(file, owner) for file in files]
+        said = f"{len(files)} documents, {outcomes.count(True)} of them new or changed."
+        if options["prune"]:
+            folders = [path for path in paths if path.is_dir()]
+            gone = Document.objects.filter(below(folders), owner=owner)
+            said += " " + self.forget(gone.exclude(path__in=map(str, files)))
+        # Those that the provider failed to give earlier on.
+        missing = embeddings.embed_missing(Chunk.objects.filter(document__owner=owner))
+        said += f" {missing} chunks have no embedding yet." if missing else ""
+        if None in outcomes:
+            raise CommandError(f"{said} {outcomes.count(None)} could not be read.")
+        return said
+
+    def owner(self, name: str | None) -> Any:
+        if name is None:
+            return None
+        user = get_user_model().objects.filter(username=name).first()
+        if user is None:
+            raise CommandError(f"There is no user {name!r}.")
+        return user
+
+    def files(self, path: Path) -> Iterator[Path]:
+        """Yield the documents at *path*; hidden files and folders in a folder are none."""
+        if path.is_file() and kind_of(path.name):
+            yield path
+        elif path.is_dir():
+            for file in sorted(path.rglob("*")):
+                hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
+                if file.is_file() and kind_of(file.name) and not hidden:
+                    yield file
+        elif path.exists():
+            raise CommandError(f"{path} is none of {', '.join(ENDINGS)}.")
+        else:
+            raise CommandError(f"{path} is not there.")
+
+    def ingest(self, file: Path, owner: Any) -> bool | None:
+        """Say whether the document is new or changed; None if it can't be read."""
+        kind = kind_of(file.name)
+        assert kind is not None, "files() yields documents only."
+        try:
+            _, new = store(file.read_bytes(), kind, owner=owner, path=str(file))
+        except (Unreadable, OSError) as error:
+            self.stderr.write(f"{file}: {error}")
+            return None
+        return new
+
+    def forget(self, documents: "QuerySet[Document]") -> str:
+        _, counts = documents.delete()
+        return f"Forgot {counts.get('knowledge.Document', 0)} documents."
+
+
+def below(paths: list[Path]) -> Q:
+    """Return the condition that a document is one of *paths*, or in one of them."""
+    found = Q(pk__in=[])
+    for path in paths:
+        found |= Q(path=str(path)) | Q(path__startswith=f"{str(path).rstrip('/')}/")
+    return found

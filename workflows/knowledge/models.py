@@ -1,0 +1,120 @@
+"""Documents, and the chunks that searches find.
+
+Each database keeps a full-text index of the chunks by itself: a generated column on PostgreSQL, an
+FTS5 table with triggers on SQLite (migration 0002). No code has to remember to update it.
+"""
+
+import uuid
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.core.validators import URLValidator
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+# Chunks that everybody may find; the others are their owner's. See audience_of().
+EVERYBODY = "all"
+
+
+class Kind(models.TextChoices):
+    """What a document's bytes are."""
+
+    MARKDOWN = "text/markdown", "Markdown"
+    TEXT = "text/plain", "Text"
+    HTML = "text/html", "HTML"
+    PDF = "application/pdf", "PDF"
+
+
+def audience_of(owner_id: int | None) -> str:
+    """Return the word by which the index knows who may find a chunk."""
+    return EVERYBODY if owner_id is None else f"user{owner_id}"
+
+
+class DocumentQuerySet(models.QuerySet["Document"]):
+    def visible_to(self, user: Any) -> "DocumentQuerySet":
+        """The documents that *user* may see: their own, and those that are nobody's."""
+        return self.filter(Q(owner=None) | Q(owner=user))
+
+
+class Document(models.Model):
+    """A document, with the bytes that it was read from."""
+
+    # Its address can't be guessed from another document's.
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    # Without an owner it is everybody's.
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="documents"
+    )
+    title = models.CharField(max_length=200, blank=True)
+    # Where people read it, if that is elsewhere.
+    url = models.CharField(
+        max_length=2000, blank=True, validators=[URLValidator(["http", "https"])]
+    )
+    # Where `ingest` found it; empty for what was uploaded.
+    path = models.CharField(max_length=1000, blank=True, editable=False)
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    content = models.BinaryField()
+    content_hash = models.CharField(max_length=64, editable=False)
+    chunk_count = models.PositiveIntegerField(default=0, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = DocumentQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            # Serve the look-up by path of `ingest` too.
+            models.UniqueConstraint(
+                fields=["path"],
+                condition=Q(owner=None) & ~Q(path=""),
+                name="document_shared_path",
+            ),
+            models.UniqueConstraint(
+                fields=["owner", "path"], condition=~Q(path=""), name="document_owner_path"
+            ),
+        ]
+        indexes: ClassVar = [
+            # The API's list: what a user may see, the newest first.
+            models.Index(fields=["owner", "-created_at"], name="document_owner_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def page(self) -> str:
+        """The address, on this site, of the page that shows the document."""
+        return str(settings.KNOWLEDGE_PAGE).format(id=self.pk)
+
+
+class Chunk(models.Model):
+    """A few hundred words of a document, with the headings that they stand under."""
+
+    # The unique constraint's index begins with it.
+    document = models.ForeignKey(Document, models.CASCADE, related_name="chunks", db_index=False)
+    # 1 for the first.
+    position = models.PositiveIntegerField()
+    # Who may find it. Only narrows the search: what is found is checked against the document.
+    audience = models.CharField(max_length=30)
+    title = models.CharField(max_length=200)
+    # The words of the file's name, which often say what its title does not.
+    name = models.CharField(max_length=200)
+    # Such as "Deploy > nginx".
+    heading = models.CharField(max_length=600)
+    text = models.TextField()
+    # A vector of float32, of length 1, and the model that made it.
+    embedding = models.BinaryField(null=True)
+    embedded_by = models.CharField(max_length=100, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["document", "position"], name="chunk_position"),
+        ]
+        indexes: ClassVar = [
+            # Nearest vectors, and chunks that have none of the present model.
+            models.Index(fields=["audience", "embedded_by"], name="chunk_audience_embedded"),
+        ]
+
+    def __str__(self) -> str:
+        return " > ".join(filter(None, [self.title, self.heading]))

@@ -1,0 +1,64 @@
+"""What all readers give and raise."""
+
+import re
+from dataclasses import dataclass
+
+# Characters of a document. Beyond them it is a mistake, or an attack.
+MOST_TEXT = 10_000_000
+# What no database or terminal wants to see; line ends and tabs stay. The last two are the marks
+# that a search puts around what it found.
+UNWANTED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufeff\ue000\ue001]")
+
+
+class Unreadable(Exception):
+    """A document can't be read. The message is one sentence for whoever brought it."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """Text, and the headings that it stands under, the outermost first."""
+
+    headings: tuple[str, ...]
+    text: str
+
+
+def decoded(content: bytes) -> str:
+    """Return the text that *content* is.
+
+    Raises:
+        Unreadable: it is not UTF-8.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Unreadable("This document is not text in UTF-8.") from None
+    return cleaned(text)
+
+
+def cleaned(text: str) -> str:
+    """Return *text* without what is invisible.
+
+    Raises:
+        Unreadable: there is too much of it.
+    """
+    if len(text) > MOST_TEXT:
+        raise Unreadable(f"This document has more than {MOST_TEXT:,} characters.")
+    return UNWANTED.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+class Outline:
+    """Collects sections: a heading closes those of its level and below."""
+
+    def __init__(self) -> None:
+        self.sections: list[Section] = []
+        self._open: list[tuple[int, str]] = []
+
+    def heading(self, level: int, text: str) -> None:
+        self._open = [(above, name) for above, name in self._open if above < level]
+        name = " ".join(text.split())
+        if name:
+            self._open.append((level, name))
+
+    def text(self, text: str) -> None:
+        headings = tuple(name for _, name in self._open)
+        self.sections.append(Section(headings, text.strip()))

@@ -1,0 +1,39 @@
+"""PDF: the words of its pages. Their layout says nothing of headings, so a page is a section."""
+
+import io
+import logging
+
+from pypdf import PdfReader
+
+from workflows.knowledge.readers.base import MOST_TEXT, Section, Unreadable, cleaned
+
+MOST_PAGES = 5000
+
+# What it has to say of a broken file is said to whoever brought the file.
+logging.getLogger("pypdf").setLevel(logging.CRITICAL)
+
+
+def read(content: bytes) -> list[Section]:
+    try:
+        return _pages(PdfReader(io.BytesIO(content)))
+    except Unreadable:
+        raise
+    except Exception as error:
+        # A broken file makes the library raise whatever Python can.
+        raise Unreadable("This document is not a PDF that can be read.") from error
+
+
+def _pages(reader: PdfReader) -> list[Section]:
+    if reader.is_encrypted and not reader.decrypt(""):
+        raise Unreadable("This PDF needs a password.")
+    if len(reader.pages) > MOST_PAGES:
+        raise Unreadable(f"This PDF has more than {MOST_PAGES} pages.")
+    sections = []
+    length = 0
+    for number, page in enumerate(reader.pages, 1):
+        text = cleaned(page.extract_text()).strip()
+        length += len(text)
+        if length > MOST_TEXT:
+            raise Unreadable(f"This document has more than {MOST_TEXT:,} characters.")
+        sections.append(Section((f"Page {number}",), text))
+    return sections

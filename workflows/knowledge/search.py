@@ -1,0 +1,134 @@
+"""One search: words by full text, meaning by embeddings where there are any, blended."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import QuerySet, Sum
+
+from workflows.knowledge import embeddings
+from workflows.knowledge.fulltext import CAP, MARKS, full_text
+from workflows.knowledge.models import EVERYBODY, Chunk, Document, audience_of
+from workflows.knowledge.ranking import SYNONYMS_OF, relevance, stem, words_of
+
+# Chunks that each of the two ways brings into the blend.
+POOL = 50
+# As the paper on reciprocal rank fusion has it.
+FUSION = 60
+PREVIEW_LENGTH = 300
+MARKED = re.compile(f"{MARKS[0]}(.*?){MARKS[1]}", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A part of a document that fits a question.
+
+    Args:
+        id: which document, and which of its chunks, such as ``0f8b…-3``.
+        title: of the document, and the headings that the text stands under.
+        url: where people read it.
+        relevance: 0 to 100, comparable between searches: how much of what the question asks for
+            the text has, words that few documents have counting more. Without a word in common,
+            how near the meaning is.
+        content_preview: where it does, as plain text. Whoever shows it as HTML has to escape it.
+        text: the whole chunk, for a prompt; see ``prompting.as_data()``.
+        highlights: the words of the preview that fit, as they stand there.
+    """
+
+    id: str
+    title: str
+    url: str
+    relevance: int
+    content_preview: str
+    text: str
+    highlights: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what a client gets to see, as an answer's ``sources`` have it."""
+        return {
+            "id": self.id,
+            "title": self.title,
+            "url": self.url,
+            "relevance": self.relevance,
+            "content_preview": self.content_preview,
+        }
+
+
+def search(query: str, *, user: Any, limit: int = 5) -> list[Source]:
+    """Return what the documents that *user* may see say about *query*, the best first.
+
+    Args:
+        query: a question or some words; whatever it is, it is no error.
+        user: who is asking.
+        limit: how many sources.
+    """
+    audiences = [EVERYBODY, audience_of(user.pk)]
+    words = words_of(query)
+    # The index knows whom it answers; the documents themselves have the last word.
+    visible = Chunk.objects.filter(document__in=Document.objects.visible_to(user))
+    chunks = visible.select_related("document").defer("embedding", "document__content")
+    found = _by_words(words, chunks, audiences) if words else {}
+    near = embeddings.nearest(query, audiences, POOL)
+    best = _blended(found, near)[: max(0, limit)]
+    rows = chunks.in_bulk(best)
+    excerpts = full_text().excerpts(list(rows), words) if rows and words else {}
+    return [
+        _source(rows[key], max(found.get(key, 0.0), near.get(key, 0.0)), excerpts.get(key, ""))
+        for key in best
+        if key in rows
+    ]
+
+
+def _by_words(
+    words: Sequence[str], chunks: "QuerySet[Chunk]", audiences: Sequence[str]
+) -> dict[int, float]:
+    """Return how relevant chunks are by the words they have, 0 to 1, the best first."""
+    counts = full_text().counts(words, audiences)
+    # By documents, which are fewer than their chunks.
+    documents = Document.objects.filter(pk__in=chunks.values("document"))
+    total = documents.aggregate(chunks=Sum("chunk_count"))["chunks"] or 0
+    # What BM25 calls the inverse document frequency. A word that is nowhere says most of all:
+    # who asks for it isn't answered by a text that lacks it.
+    weights = {word: math.log(1 + (total + 0.5) / (counts[word] + 0.5)) for word in words}
+    return relevance(weights, chunks.in_bulk(_candidates(counts, audiences)).values())
+
+
+def _candidates(counts: Mapping[str, int], audiences: Sequence[str]) -> list[int]:
+    """Let the rarest words find, as many of them as stay cheap; the others only rank."""
+    rarest = sorted(counts, key=lambda word: counts[word])
+    groups = [[word, *SYNONYMS_OF.get(stem(word), ())] for word in rarest]
+    if counts[rarest[0]] >= CAP:
+        # No word is rare: then it is their meeting that says something.
+        together = full_text().best(groups, audiences, POOL, every=True)
+        if together:
+            return together
+    cheap, budget = 1, CAP - counts[rarest[0]]
+    for word in rarest[1:]:
+        budget -= counts[word]
+        cheap += budget >= 0
+    return full_text().best(groups[:cheap], audiences, POOL)
+
+
+def _blended(found: Mapping[int, float], near: Mapping[int, float]) -> list[int]:
+    """Return the chunks of both orders, by reciprocal rank fusion: a good place in each counts."""
+    scores: dict[int, float] = {}
+    for order in (found, near):
+        for place, chunk in enumerate(order, 1):
+            scores[chunk] = scores.get(chunk, 0.0) + 1 / (FUSION + place)
+    return sorted(scores, key=lambda chunk: -scores[chunk])
+
+
+def _source(chunk: Chunk, relevance: float, excerpt: str) -> Source:
+    highlights = list(dict.fromkeys(MARKED.findall(excerpt)))
+    preview = " ".join((MARKED.sub(r"\1", excerpt) or chunk.text).split())
+    return Source(
+        id=f"{chunk.document_id}-{chunk.position}",
+        title=str(chunk),
+        url=chunk.document.url or f"{chunk.document.page}#chunk-{chunk.position}",
+        relevance=round(100 * relevance),
+        content_preview=preview[:PREVIEW_LENGTH],
+        text=chunk.text,
+        highlights=highlights,
+    )

@@ -1,0 +1,21 @@
+"""Words that say nothing of what a question is about."""
+
+# Those of Snowball's English; what questions are made of; and what people say out of courtesy.
+WORDS = """
+    a about above after again against all am an and any are as at be because been before being
+    below between both but by can could did do does doing don down during each few for from
+    further had has have having he her here hers herself him himself his how i if in into is it
+    its itself just let ll may me might more most must my myself no nor not now of off on once
+    only or other our ours ourselves out over own re s same shall she should so some such t than
+    that the their theirs them themselves then there these they this those through to too under
+    until up ve very was we were what when where which while who whom why will with would you your
+    yours yourself yourselves
+
+    directly find get gets getting give go goes going happen happens instead like make makes many
+    mean means much need needs per possible put right show take takes thing things use used using
+    want whether work works
+
+    bye hello hey hi ok okay please sorry tell thank thanks welcome yes
+"""
+
+STOP_WORDS = frozenset(WORDS.split())
