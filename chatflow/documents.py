@@ -1,5 +1,6 @@
 """A user's documents: brought, listed, read and taken away again; and a page that shows each."""
 
+from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
@@ -115,6 +116,7 @@ def refusals(*statuses: int) -> dict[Any, Any]:
 
 @extend_schema(
     methods=["GET"],
+    operation_id="ai_demo_knowledge_documents_list",
     summary="List the documents that you may see, the newest first",
     parameters=[PageSerializer],
     responses={200: DocumentsAnswerSerializer, **refusals(400, 401, 404, 503)},
@@ -167,8 +169,10 @@ def brought(sent: dict[str, Any]) -> tuple[bytes, Kind, str]:
     if "text" in sent:
         return sent["text"].encode(), Kind(sent["type"]), ""
     file = sent["file"]
-    by_type = {kind.value: kind for kind in Kind}.get(file.content_type)
-    kind = kind_of(file.name) or by_type
+    if PurePath(file.name).suffix:
+        kind = kind_of(file.name)
+    else:
+        kind = {each.value: each for each in Kind}.get(file.content_type)
     if kind is None:
         raise UnsupportedDocument
     return file.read(), kind, file.name

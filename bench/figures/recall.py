@@ -7,9 +7,11 @@ of a section that answers it is among the first five.
 import json
 import sys
 from pathlib import Path
+from uuid import UUID
 
+from bench.processes import ROOT
 from bench.questions import FOREIGN, QUESTIONS, UNSEEN
-from bench.site import ROOT, Site, python
+from bench.site import Site, python
 from bench.stage import Stage
 from bench.table import Line, line
 
@@ -70,7 +72,8 @@ def section(source: str) -> str:
     from workflows.knowledge.models import Chunk
 
     document, _, position = source.rpartition("-")
-    chunk = Chunk.objects.select_related("document").get(document=document, position=position)
+    chunks = Chunk.objects.select_related("document")
+    chunk = chunks.get(document=UUID(document), position=int(position))
     own = chunk.heading.rpartition(" > ")[2] or chunk.title
     return f"{Path(chunk.document.path).name}#{own}"
 

@@ -6,8 +6,7 @@ is stored without vectors, which the next ``manage.py ingest`` adds.
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from typing import Literal
 
 from django.conf import settings
@@ -53,18 +52,13 @@ def embed_missing(chunks: "QuerySet[Chunk]") -> int:
         return 0
     missing = chunks.exclude(embedded_by=model).order_by("pk")
     try:
-        for batch in _batches(missing):
+        # Asked anew each time: no cursor stays open while the table may get an index.
+        while batch := list(missing.defer("embedding")[:BATCH]):
             texts = [f"{chunk}\n\n{chunk.text}" for chunk in batch]
             vectors.write(batch, _embed(model, texts, "document"), model)
     except Exception as error:
         logger.warning("Stored without embeddings: %s failed: %s", model, first_line(error))
     return missing.count()
-
-
-def _batches(chunks: "QuerySet[Chunk]") -> Iterator[list[Chunk]]:
-    rows = chunks.defer("embedding").iterator(chunk_size=BATCH)
-    while batch := list(islice(rows, BATCH)):
-        yield batch
 
 
 def _embed(

@@ -67,9 +67,10 @@ def search(query: str, *, user: Any, limit: int = 5) -> list[Source]:
     audiences = [EVERYBODY, audience_of(user.pk)]
     words = words_of(query)
     # The index knows whom it answers; the documents themselves have the last word.
-    visible = Chunk.objects.filter(document__in=Document.objects.visible_to(user))
-    chunks = visible.select_related("document").defer("embedding", "document__content")
-    found = _by_words(words, chunks, audiences) if words else {}
+    documents = Document.objects.visible_to(user)
+    chunks = Chunk.objects.filter(document__in=documents)
+    chunks = chunks.select_related("document").defer("embedding", "document__content")
+    found = _by_words(words, documents, chunks, audiences) if words else {}
     near = embeddings.nearest(query, audiences, POOL)
     best = _blended(found, near)[: max(0, limit)]
     rows = chunks.in_bulk(best)
@@ -82,12 +83,14 @@ def search(query: str, *, user: Any, limit: int = 5) -> list[Source]:
 
 
 def _by_words(
-    words: Sequence[str], chunks: "QuerySet[Chunk]", audiences: Sequence[str]
+    words: Sequence[str],
+    documents: "QuerySet[Document]",
+    chunks: "QuerySet[Chunk]",
+    audiences: Sequence[str],
 ) -> dict[int, float]:
     """Return how relevant chunks are by the words they have, 0 to 1, the best first."""
     counts = full_text().counts(words, audiences)
     # By documents, which are fewer than their chunks.
-    documents = Document.objects.filter(pk__in=chunks.values("document"))
     total = documents.aggregate(chunks=Sum("chunk_count"))["chunks"] or 0
     # What BM25 calls the inverse document frequency. A word that is nowhere says most of all:
     # who asks for it isn't answered by a text that lacks it.

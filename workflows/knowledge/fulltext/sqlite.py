@@ -10,6 +10,7 @@ TABLE = "knowledge_chunk_text"
 # By the columns of the table: the audience is no reason to be a better match.
 WEIGHTS = "0.0, 2.0, 2.0, 8.0, 1.0"
 TEXT_COLUMN = 4
+COLUMNS = "{title name heading text}"
 
 
 class Sqlite(FullText):
@@ -29,11 +30,15 @@ class Sqlite(FullText):
     ) -> list[int]:
         query = (" AND " if every else " OR ").join(f"({_any_of(group)})" for group in groups)
         with connection.cursor() as cursor:
-            # A chunk is scored when it is looked at: the inner limit is what bounds the cost.
+            # A chunk is scored when it is looked at: the inner limit is what bounds the cost. The
+            # audience is no part of the match here, for bm25() counts all rows that have it.
+            places = ", ".join(["%s"] * len(audiences))
             cursor.execute(
-                f"SELECT id FROM (SELECT rowid AS id, bm25({TABLE}, {WEIGHTS}) AS score"
-                f" FROM {TABLE} WHERE {TABLE} MATCH %s LIMIT %s) ORDER BY score, id LIMIT %s",
-                [_match(query, audiences), CAP, limit],
+                f"SELECT id FROM (SELECT chunk.id, bm25({TABLE}, {WEIGHTS}) AS score"
+                f" FROM {TABLE} CROSS JOIN knowledge_chunk chunk ON chunk.id = {TABLE}.rowid"
+                f" WHERE {TABLE} MATCH %s AND chunk.audience IN ({places}) LIMIT %s)"
+                " ORDER BY score, id LIMIT %s",
+                [f"{COLUMNS} : ({query})", *audiences, CAP, limit],
             )
             return [chunk for (chunk,) in cursor]
 
@@ -50,7 +55,7 @@ class Sqlite(FullText):
 
 def _match(query: str, audiences: Sequence[str]) -> str:
     who = " OR ".join(f'"{audience}"' for audience in audiences)
-    return f"(audience : ({who})) AND ({{title name heading text}} : ({query}))"
+    return f"(audience : ({who})) AND ({COLUMNS} : ({query}))"
 
 
 def _any_of(words: Sequence[str]) -> str:

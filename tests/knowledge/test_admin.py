@@ -1,0 +1,57 @@
+"""Documents in the admin: brought, changed, read again."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from workflows.knowledge.documents import store
+from workflows.knowledge.models import Chunk, Document, Kind
+
+LIST = "/admin/knowledge/document/"
+
+
+@pytest.fixture
+def staff(client: Client, admin_user: User) -> Client:
+    client.force_login(admin_user)
+    return client
+
+
+def bring(staff: Client, name: str, content: bytes, **fields: Any) -> Any:
+    file = SimpleUploadedFile(name, content)
+    return staff.post(f"{LIST}add/", {"file": file, "title": "", "url": "", "owner": "", **fields})
+
+
+def test_it_works(staff: Client, alice: User) -> None:
+    assert bring(staff, "a.md", b"# A\n<script>words", owner=alice.pk).status_code == 302
+    document = Document.objects.get()
+    assert (document.title, document.owner, document.kind) == ("A", alice, Kind.MARKDOWN)
+    page = staff.get(f"{LIST}{document.pk}/change/").content.decode()
+    assert "&lt;script&gt;words" in page
+    assert "A" in staff.get(LIST, {"q": "A"}).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.docx", b"x"), ("a.pdf", b"broken"), ("a.md", b"\xff")]
+)
+def test_what_can_not_be_read(staff: Client, name: str, content: bytes) -> None:
+    assert bring(staff, name, content).status_code == 200
+    assert not Document.objects.exists()
+
+
+def test_a_change_reaches_the_chunks(staff: Client, alice: User) -> None:
+    document, _ = store(b"words", Kind.TEXT, owner=None)
+    fields = {"title": "New", "url": "", "owner": alice.pk}
+    assert staff.post(f"{LIST}{document.pk}/change/", fields).status_code == 302
+    chunk = Chunk.objects.get()
+    assert (chunk.title, chunk.audience, chunk.text) == ("New", f"user{alice.pk}", "words")
+
+
+def test_read_again(staff: Client) -> None:
+    document, _ = store(b"words", Kind.TEXT, owner=None)
+    Chunk.objects.all().delete()
+    answer = staff.post(LIST, {"action": "read_again", "_selected_action": [document.pk]})
+    assert answer.status_code == 302
+    assert Chunk.objects.get().text == "words"
