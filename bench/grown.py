@@ -159,6 +159,8 @@ def fill(site: Site, jobs: int) -> None:
             sequence = f"pg_get_serial_sequence('{table}', 'id')"
             run(connection, f"SELECT setval({sequence}, (SELECT max(id) FROM {table}))")
         run(connection, f"VACUUM (ANALYZE) {', '.join(TABLES)}")
+        # Else all of it is written to the disk while something is measured.
+        run(connection, "CHECKPOINT")
 
 
 def connect(site: Site) -> psycopg.Connection:

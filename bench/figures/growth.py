@@ -6,10 +6,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
+import uvloop
+
 from bench import contenders
 from bench.client import Client
 from bench.contenders import Contender
-from bench.figures import live, sync_sends, turns
+from bench.figures import busy, live, sync_sends, turns
+from bench.figures.listeners import open_files
 from bench.processes import Web
 from bench.site import Site
 from bench.stage import Stage
@@ -59,6 +62,14 @@ class Side:
     def sync_send(self) -> list[float]:
         return [1000 / sync_sends.sends(self.web, self.site, f"growth-{time.monotonic_ns()}")]
 
+    def busy(self) -> list[float]:
+        with ExitStack() as stack:
+            appenders = [
+                stack.enter_context(busy.appender(self.site)) for _ in range(busy.APPENDERS)
+            ]
+            watched, _ = uvloop.run(busy.watch(self.web.port, appenders))
+        return [delay for each in watched for delay in each.delays]
+
     def history(self) -> list[float]:
         return self._gets(f"/ai-demo/chat/history/{SESSION}")
 
@@ -85,18 +96,20 @@ SERVED: dict[str, Callable[[Side], list[float]]] = {
     "POST → first progress frame": Side.first_frame,
     "POST → completed frame": Side.completed_frame,
     "a sync send, of 8 at a time": Side.sync_send,
+    "1,000 busy streams: commit → frame": Side.busy,
     "history of 25 turns": Side.history,
     "status": Side.status,
     "list of jobs": Side.jobs,
 }
 # Those that have a bar for their p99 on an empty database.
-WITH_P99 = ("commit → frame", "idle pickup")
+WITH_P99 = ("commit → frame", "idle pickup", "1,000 busy streams: commit → frame")
 DRAINED = "a no-op job, full queue drained"
 
 
 def measure(stage: Stage) -> list[Line]:
     empty, used = Site(stage.postgres.create_database("empty")), stage.long_used
     found: list[Line] = []
+    open_files()
     with ExitStack() as stack:
         sides = []
         for site in (empty, used):
