@@ -80,7 +80,7 @@ test-postgres: install-dev install-system  ## The same on PostgreSQL
 test-acceptance: install-dev install-system  ## Real processes; they choose their databases themselves
 	$(PY) -m pytest tests/acceptance -n 2 --dist loadfile $(ARGS)
 
-# A few minutes; ARGS='pickup listeners --listeners 10000' measures these alone.
+# About 20 minutes; ARGS='pickup listeners --listeners 1000' measures these alone.
 bench: install-dev install-system  ## Measure Chatflow beside its peers; fail where it misses a bar
 	$(PY) -m bench $(ARGS)
 
@@ -104,5 +104,5 @@ constraints:  ## Write constraints.txt anew
 	cp "$$folder/constraints.txt" constraints.txt
 
 clean:  ## Remove what the tools leave behind; .venv, .env and the database stay
-	rm -rf .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .bench-venv
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -297,7 +297,7 @@ Q_CLUSTER = {
     "ack_failures": True,
     "save_limit": -1,
     "catch_up": False,
-    "recycle": 500,
+    "recycle": 5000,
 }
 
 # The stream serves the engine's event rows through django-eventstream's own interfaces.

@@ -95,6 +95,7 @@ class Context(Approvals, Choosing, Remembering, Searching):
             except Exception as error:
                 if atomic:
                     # Its events were rolled back with it, and the steps inside it.
+                    self._unsay()
                     self.job.last_seq = entered.head
                     self._position, self._shown = entered.position, entered.shown
                     for key in [key for key in self._steps if key[0].startswith(entered.path)]:
@@ -160,7 +161,11 @@ class Context(Approvals, Choosing, Remembering, Searching):
         await sync_to_async(self.progress)(percent, message)
 
     def write(self, text: str) -> None:
-        """Show *text* to the user at once, as the next words of the response."""
+        """Show *text* to the user, as the next words of the response.
+
+        A model's words may come one by one: those that follow each other within 50 ms are shown
+        together.
+        """
         self._attempt.check()
         text = events.clean(text)
         start, self._position = self._position, self._position + len(text)
@@ -175,8 +180,8 @@ class Context(Approvals, Choosing, Remembering, Searching):
         else:
             self._take_back_text(start)
         if text:
-            self._append(Event.Type.DELTA, data={"delta": text})
             self._shown += text
+            self._say(text)
 
     async def awrite(self, text: str) -> None:
         """See write()."""

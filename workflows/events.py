@@ -8,7 +8,6 @@ from django.db import connection, transaction
 from workflows.bells import get_bell
 from workflows.clock import sql_now
 from workflows.exceptions import Fenced
-from workflows.models import Event, Job
 
 MESSAGE_LENGTH = 500
 
@@ -17,15 +16,21 @@ MESSAGE_LENGTH = 500
 ADVANCE = """
     UPDATE workflows_job
     SET last_seq = last_seq + 1,
-        progress = greatest_of(progress, %(progress)s),
+        progress = {greatest}(progress, %(progress)s),
         progress_message = CASE WHEN %(message)s = '' THEN progress_message ELSE %(message)s END,
         updated_at = {now}
     WHERE id = %(job)s AND attempt = %(attempt)s AND state = 'processing'
-    RETURNING id, last_seq, progress, progress_message, updated_at
 """
-INSERT = """
+# What goes with an update of a job's row reads the row as it is then, under the name of job.
+EVENT = """
     INSERT INTO workflows_event (job_id, seq, type, progress, message, data, attempt, created_at)
+    SELECT id, last_seq, %(type)s, progress, progress_message, {data}, attempt, updated_at FROM job
 """
+
+
+def sql_json(name: str) -> str:
+    """Return the SQL expression for the parameter *name*, whose value is JSON's text."""
+    return f"%({name})s::jsonb" if connection.vendor == "postgresql" else f"%({name})s"
 
 
 def clean(value: Any) -> Any:
@@ -72,82 +77,73 @@ def append(
         "message": clean(message)[:MESSAGE_LENGTH],
         "data": json.dumps(clean(data or {})),
     }
-    if connection.vendor == "postgresql":
-        return _append_postgres(params)
-    return _append_sqlite(params)
-
-
-def _append_postgres(params: dict[str, Any]) -> int:
-    """Number, insert, progress and NOTIFY in one round trip."""
-    advance = ADVANCE.replace("greatest_of", "greatest").format(now=sql_now())
-    bell = get_bell()
-    ring = bell.sql("events", "%(job)s")
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            WITH job AS ({advance}), event AS (
-                {INSERT}
-                SELECT id, last_seq, %(type)s, progress, progress_message, %(data)s::jsonb,
-                       %(attempt)s, updated_at
-                FROM job RETURNING seq
-            )
-            SELECT seq, {ring or "NULL"} FROM event
-            """,
-            params,
-        )
-        row = cursor.fetchone()
+    greatest = "greatest" if connection.vendor == "postgresql" else "max"
+    update = ADVANCE.format(greatest=greatest, now=sql_now())
+    row = record(update, EVENT.format(data=sql_json("data")), params=params, select="last_seq")
     if row is None:
         raise Fenced
-    if ring is None:
-        bell.ring("events", params["job"])
     return int(row[0])
 
 
-def _append_sqlite(params: dict[str, Any]) -> int:
-    advance = ADVANCE.replace("greatest_of", "max").format(now=sql_now())
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(advance, params)
-        row = cursor.fetchone()
-        if row is None:
-            raise Fenced
-        job_id, seq, progress, message, moment = row
-        cursor.execute(
-            f"{INSERT} VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-            [
-                job_id,
-                seq,
-                params["type"],
-                progress,
-                message,
-                params["data"],
-                params["attempt"],
-                moment,
-            ],
-        )
-        get_bell().ring("events", job_id)
-    return int(seq)
-
-
-def append_last(job: Job, type: str, *, message: str, data: dict[str, Any]) -> Event:
-    """Append the terminal event of a job whose row the caller holds locked and is about to end.
+def record(
+    update: str, *inserts: str, params: dict[str, Any], select: str, lock: str = ""
+) -> tuple[Any, ...] | None:
+    """Bring a job's row up to its next event, write what goes with it, and ring: all or nothing.
 
     Args:
-        job: the job, with ``last_seq`` as it stands in the database; raised by one here, and for
-            the caller to save together with the new state.
-        type: one of the terminal types.
-        message: what became of the job.
-        data: the rest of the terminal frame.
+        update: the UPDATE of the job's row; it raises ``last_seq``.
+        inserts: what goes with it, such as EVENT.
+        params: of all these statements; ``job`` is the job's primary key.
+        select: what to return of the updated row.
+        lock: see in_one_statement().
+
+    Returns:
+        What *select* names; None, with nothing written, if no row was updated.
     """
-    job.last_seq += 1
-    event = Event.objects.create(
-        job=job,
-        seq=job.last_seq,
-        type=type,
-        progress=job.progress,
-        message=clean(message)[:MESSAGE_LENGTH],
-        data=clean(data),
-        attempt=job.attempt,
-        created_at=job.updated_at,
-    )
-    get_bell().ring("events", job.pk)
-    return event
+    row: tuple[Any, ...] | None
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(in_one_statement(update, *inserts, select=select, lock=lock), params)
+            row = cursor.fetchone()
+    else:
+        row = in_turn(update, *inserts, params=params, select=select)
+    if row is not None:
+        ring_for(params["job"])
+    return row
+
+
+def in_one_statement(update: str, *inserts: str, select: str, lock: str = "") -> str:
+    """Return record()'s SQL for PostgreSQL: one round trip, with the NOTIFY.
+
+    Args:
+        update: see record(); inserts likewise.
+        select: what to return of the updated row.
+        lock: a query whose rows, "locked", the update refers to: they are locked before its own.
+    """
+    parts = [f"locked AS ({lock})"] if lock else []
+    parts.append(f"job AS ({update} RETURNING workflows_job.*)")
+    parts += [f"part{number} AS ({insert})" for number, insert in enumerate(inserts)]
+    rung = get_bell().sql("events", "job.id")
+    return f"WITH {', '.join(parts)} SELECT {select} FROM job{f', {rung} rung' if rung else ''}"
+
+
+def in_turn(
+    update: str, *inserts: str, params: dict[str, Any], select: str
+) -> tuple[Any, ...] | None:
+    """Do on SQLite what record() does, without the ring."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"{update} RETURNING id, {select}", params)
+        row = cursor.fetchone()
+        if row is None:
+            return None
+        for insert in inserts:
+            job = "WITH job AS (SELECT * FROM workflows_job WHERE id = %(id)s)"
+            cursor.execute(f"{job} {insert}", {**params, "id": row[0]})
+    return tuple(row[1:])
+
+
+def ring_for(job_id: int) -> None:
+    """Ring for a new event, unless the statement that wrote it has done so."""
+    bell = get_bell()
+    if bell.sql("events", "") is None:
+        bell.ring("events", job_id)

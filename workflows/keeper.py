@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -40,6 +41,14 @@ NUDGE = 0.25
 # Seconds before leases are renewed again that could not be: the database may be back any moment,
 # and other clusters will soon look for leases that ran out meanwhile.
 RETRY = 0.2
+# A ring is remembered for so many seconds, among so many, for an attempt that is watched only then.
+EARLY = 1.0
+RINGS = 1000
+
+
+def renewal() -> float:
+    """Return after how many seconds a lease is renewed."""
+    return settings.WORKFLOW_LEASE_SECONDS / 3
 
 
 class Attempt:
@@ -55,6 +64,9 @@ class Attempt:
         self.job = job
         self.limit = limit
         self.deadline = time.monotonic() + max(0.0, limit - job.ran_for)
+        self.renew_at = time.monotonic() + renewal()
+        # What the keeper is to do in its own thread, and when.
+        self.alarm: tuple[float, Callable[[], None]] | None = None
         self.interruptible = interruptible
         self.interrupt: Interrupt | None = None
         self.interrupted_at = 0.0
@@ -76,6 +88,16 @@ class Attempt:
         self.interrupted_at = time.monotonic()
         self.interrupt = interrupt
         self.nudge()
+
+    def call_at(self, moment: float, action: Callable[[], None]) -> None:
+        """Have the keeper call *action*, once, at *moment*; in the place of an earlier one.
+
+        Args:
+            moment: by the monotonic clock.
+            action: must be quick and must not raise.
+        """
+        self.alarm = (moment, action)
+        get_keeper().look_by(moment)
 
     def nudge(self) -> None:
         """Signal the worker's main thread, where the attempt runs in one."""
@@ -150,15 +172,27 @@ class Keeper(threading.Thread):
         # Reentrant, because shut_down() is called from a signal handler.
         self._lock = threading.RLock()
         self._look = threading.Event()
+        # When it will look by itself.
+        self._looks_at = 0.0
+        # Something may have been cancelled; at first, before it listened.
+        self._rung = True
+        self._early_rings: deque[int] = deque(maxlen=RINGS)
+        self._all_rung_at = -EARLY
         self._on_stuck = on_stuck or end_process
         self._reached = True
 
     def watch(self, attempt: Attempt) -> None:
+        """Mind an attempt from now on. The keeper's thread stays asleep until something is due."""
         with self._lock:
             self._attempts[attempt.key] = attempt
             if not self.is_alive():
                 self.start()
-        self._look.set()
+            rung = time.monotonic() < self._all_rung_at + EARLY
+            if rung or attempt.job.pk in self._early_rings:
+                # Perhaps it was cancelled between its claim and now.
+                self._rung = True
+                self._look.set()
+            self.look_by(_next_moment(attempt))
 
     def unwatch(self, attempt: Attempt) -> None:
         with self._lock:
@@ -168,46 +202,52 @@ class Keeper(threading.Thread):
         with self._lock:
             return list(self._attempts.values())
 
+    def look_by(self, moment: float) -> None:
+        """Look at the attempts no later than at *moment*."""
+        with self._lock:
+            if moment < self._looks_at:
+                self._look.set()
+
     def run(self) -> None:
         get_bell().listen(("cancel",), self._on_ring)
-        renew_at = time.monotonic() + self._renewal()
         while True:
-            rung = self._look.wait(self._seconds_to_next(renew_at))
+            self._look.wait(self._seconds_to_next())
             self._look.clear()
             self._check_clocks()
-            if time.monotonic() >= renew_at:
+            rung, self._rung = self._rung, False
+            attempts = self.attempts()
+            if any(time.monotonic() >= attempt.renew_at for attempt in attempts):
                 renewed = self._ask(lifecycle.renew)
-                renew_at = time.monotonic() + (self._renewal() if renewed else RETRY)
+                for attempt in attempts:
+                    attempt.renew_at = time.monotonic() + (renewal() if renewed else RETRY)
             elif rung:
                 # On SQLite every write rings: a ring answered by a write would ring for ever.
                 self._ask(lifecycle.held)
 
     def _on_ring(self, topic: str, key: int | None) -> None:
-        if key is None or any(attempt.job.pk == key for attempt in self.attempts()):
+        with self._lock:
+            if key is None:
+                self._all_rung_at = time.monotonic()
+            elif all(attempt.job.pk != key for attempt in self.attempts()):
+                self._early_rings.append(key)
+                return
+            self._rung = True
             self._look.set()
 
-    def _renewal(self) -> float:
-        lease: float = settings.WORKFLOW_LEASE_SECONDS
-        return lease / 3
-
-    def _seconds_to_next(self, renew_at: float) -> float | None:
-        """Seconds until something is due; None, for ever, while nothing runs."""
-        attempts = self.attempts()
-        if not attempts:
-            return None
-        moments = [renew_at]
-        for attempt in attempts:
-            if attempt.interrupt is None:
-                moments.append(attempt.deadline)
-            else:
-                moments.append(attempt.interrupted_at + GRACE)
-                if attempt.interruptible and not attempt.noticed:
-                    moments.append(attempt.nudged_at + NUDGE)
-        return max(0.0, min(moments) - time.monotonic())
+    def _seconds_to_next(self) -> float:
+        with self._lock:
+            # An attempt that comes meanwhile has its first renewal later than this.
+            moments = [time.monotonic() + renewal()]
+            moments += [_next_moment(attempt) for attempt in self._attempts.values()]
+            self._looks_at = min(moments)
+            return max(0.0, self._looks_at - time.monotonic())
 
     def _check_clocks(self) -> None:
         now = time.monotonic()
         for attempt in self.attempts():
+            if attempt.alarm is not None and now >= attempt.alarm[0]:
+                (_, action), attempt.alarm = attempt.alarm, None
+                action()
             if attempt.interrupt is None and now >= attempt.deadline:
                 attempt.stop(DeadlineExceeded())
             elif attempt.interrupt is not None:
@@ -244,6 +284,20 @@ class Keeper(threading.Thread):
             elif code is None and attempt in self.attempts():
                 attempt.stop(AttemptLost())
         return True
+
+
+def _next_moment(attempt: Attempt) -> float:
+    """Return when the keeper has something to do for an attempt."""
+    moments = [attempt.renew_at]
+    if attempt.alarm is not None:
+        moments.append(attempt.alarm[0])
+    if attempt.interrupt is None:
+        moments.append(attempt.deadline)
+    else:
+        moments.append(attempt.interrupted_at + GRACE)
+        if attempt.interruptible and not attempt.noticed:
+            moments.append(attempt.nudged_at + NUDGE)
+    return min(moments)
 
 
 def end_without(attempt: Attempt) -> None:

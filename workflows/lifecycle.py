@@ -5,6 +5,7 @@ lock before it: who finds no row has lost the race and does nothing more. Leases
 the database's clock.
 """
 
+import json
 import socket
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
@@ -16,13 +17,12 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from workflows import events
 from workflows.bells import get_bell
 from workflows.clock import sql_now, sql_seconds_since
 from workflows.exceptions import Fenced
-from workflows.models import ACTIVE, Cluster, Job, Message, Session, State
+from workflows.models import ACTIVE, Cluster, Event, Job, Session, State
 
 CANCELLED = "The request was cancelled."
 INTERRUPTED = "A newer message took the place of this one."
@@ -35,18 +35,23 @@ HOST = socket.gethostname()
 # A cluster that hasn't been seen for so long is taken for dead.
 CLUSTER_SEEN = timedelta(seconds=15)
 
+# The attempt's first event belongs to the claim.
 TAKE = """
     UPDATE workflows_job
     SET state = 'processing', attempt = attempt + 1, lease_until = {lease}, host = %(host)s,
         pid = %(pid)s, claimed_at = {now}, started_at = coalesce(started_at, {now}),
-        updated_at = {now}
+        last_seq = last_seq + 1, updated_at = {now},
+        progress_message = CASE WHEN attempt = 0 THEN 'Starting...' ELSE 'Resuming...' END
 """
 # A session's jobs run one at a time and in order: a job that runs, or waits in front, bars the way.
 # PostgreSQL's statistics are mostly of an empty queue. After a burst it would go by them, compare
-# every waiting job with every other one, and sort them all: seconds for each claim. OFFSET keeps it
-# from joining, IS TRUE from the index of available_at: it takes the first of job_next that is free.
+# every waiting job with every other one, and sort them all, for each claim. OFFSET keeps it from
+# joining, IS TRUE from looking available_at up; and that a job is queued is said in the words of
+# job_next, which it knows no statistics for: so it walks that index to the first job that is free.
 FREE = """
-    state = 'queued' AND (available_at <= {now}) IS TRUE AND NOT EXISTS (
+    CASE WHEN state = 'queued' THEN {true} ELSE {false} END
+    AND (available_at <= {now}) IS TRUE
+    AND NOT EXISTS (
         SELECT 1 FROM workflows_job other
         WHERE other.session_id = workflows_job.session_id
           AND other.state IN ('queued', 'processing')
@@ -61,19 +66,31 @@ def _sql(text: str) -> str:
         now=sql_now(),
         lease=sql_now(settings.WORKFLOW_LEASE_SECONDS),
         ran=sql_seconds_since("claimed_at"),
+        true="true" if connection.vendor == "postgresql" else "1",
+        false="false" if connection.vendor == "postgresql" else "0",
         skip_locked=" FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else "",
     )
 
 
-def _take(where: str, params: dict[str, Any]) -> Job | None:
+def _take(where: str, **params: Any) -> Job | None:
+    params |= {"type": Event.Type.STARTED, "data": "{}"}
+    update = _sql(f"{TAKE} WHERE {where}")
+    event = events.EVENT.format(data=events.sql_json("data"))
     try:
         # Of its own, so that a lost race leaves the caller's transaction usable.
         with transaction.atomic() if connection.in_atomic_block else nullcontext():
-            rows = list(Job.objects.raw(_sql(f"{TAKE} WHERE {where} RETURNING *"), params))
+            if connection.vendor == "postgresql":
+                taken = events.in_one_statement(update, event, select="job.*")
+                job = next(iter(Job.objects.raw(taken, params)), None)
+            else:
+                row = events.in_turn(update, event, params=params, select="id")
+                job = Job.objects.get(pk=row[0]) if row else None
     except IntegrityError:
         # Somebody else began a job of the same session at this very moment.
         return None
-    return rows[0] if rows else None
+    if job is not None:
+        events.ring_for(job.pk)
+    return job
 
 
 def claim(queues: Sequence[str], host: str, pid: int) -> Job | None:
@@ -94,7 +111,9 @@ def claim(queues: Sequence[str], host: str, pid: int) -> Job | None:
                 WHERE {FREE} AND NOT inline {"AND queue = %(queue)s" if queue else ""}
                 ORDER BY priority DESC, id LIMIT 1{{skip_locked}}
             )""",
-            {"queue": queue, "host": host, "pid": pid},
+            queue=queue,
+            host=host,
+            pid=pid,
         )
         if job is not None:
             return job
@@ -103,7 +122,7 @@ def claim(queues: Sequence[str], host: str, pid: int) -> Job | None:
 
 def claim_inline(job: Job, host: str, pid: int) -> Job | None:
     """Take this one job, which a web process runs itself, if its turn has come. See claim()."""
-    return _take(f"id = %(job)s AND inline AND {FREE}", {"job": job.pk, "host": host, "pid": pid})
+    return _take(f"id = %(job)s AND inline AND {FREE}", job=job.pk, host=host, pid=pid)
 
 
 def seconds_to_next(queues: Sequence[str]) -> float | None:
@@ -347,100 +366,119 @@ def cancelled(code: str) -> Outcome:
     return Outcome(State.CANCELLED, code=code, error=error)
 
 
-def end(job: Job, outcome: Outcome) -> Job:
+FINISH = """
+    UPDATE workflows_job
+    SET state = %(type)s, response = %(response)s, actions = {actions}, sources = {sources},
+        offers = {offers}, metadata = {metadata}, awaiting = {awaiting}, code = %(code)s,
+        error = %(error)s,
+        traceback = %(traceback)s, lost = lost + %(lost)s, last_seq = last_seq + 1,
+        progress = CASE WHEN %(type)s = 'completed' THEN 100 ELSE progress END,
+        progress_message = %(message)s, ran_for = ran_for + coalesce({ran}, 0),
+        lease_until = NULL, finished_at = {now}, updated_at = {now}
+    {where} id = %(job)s AND attempt = %(attempt)s AND state = %(state)s
+        AND (cancel_code = '' OR NOT %(asks)s)
+"""
+JSON_COLUMNS = ("actions", "sources", "offers", "metadata", "awaiting")
+LOCK_SESSION = "SELECT id AS session FROM workflows_session WHERE id = %(session)s FOR UPDATE"
+# What a job took stands in its row alone; what a failed one took is paid for as well.
+WITH_USAGE = {
+    "postgresql": "{data} || jsonb_build_object('usage', usage)",
+    "sqlite": "json_patch({data}, json_object('usage', json(usage)))",
+}
+ANSWER = """
+    INSERT INTO workflows_message
+        (session_id, job_id, role, content, actions, sources, remembered, created_at)
+    SELECT session_id, id, 'assistant', response, actions, sources, %(remembered)s, updated_at
+    FROM job
+"""
+# A question stays open until the next message.
+SPOKEN = """
+    UPDATE workflows_session
+    SET updated_at = job.updated_at,
+        open_job_id = CASE WHEN %(asks)s THEN job.id ELSE open_job_id END
+    FROM job WHERE workflows_session.id = job.session_id
+"""
+NEXT_WAITS = """
+    EXISTS (
+        SELECT 1 FROM workflows_job other
+        WHERE other.session_id = %(session)s AND other.state = 'queued' AND other.id <> %(job)s
+    )
+"""
+
+
+def end(job: Job, outcome: Outcome) -> None:
     """End a job: its state, its terminal event and its answer commit together.
 
     Args:
         job: as claimed, or queued; its attempt is the fence.
         outcome: how it ends.
 
-    Returns:
-        The job as it stands now.
-
     Raises:
         Fenced: another attempt holds the job, or it has ended already.
     """
-    with transaction.atomic():
-        lock_session(job)
-        try:
-            # The row stays locked until the commit, so that no event can slip in behind the last.
-            current = Job.objects.select_for_update(of=("self",)).get(
-                pk=job.pk, attempt=job.attempt, state=job.state
-            )
-        except Job.DoesNotExist:
-            raise Fenced from None
-        if outcome.awaiting and current.cancel_code:
-            # Nobody waits for the question any more.
-            outcome = cancelled(current.cancel_code)
-        _record(current, outcome)
-        if current.state == State.COMPLETED:
-            _answer(current)
-        _wake_next(current)
-    return current
+    if _finish(job, outcome):
+        return
+    if outcome.awaiting:
+        mine = Job.objects.filter(pk=job.pk, attempt=job.attempt, state=job.state)
+        code = mine.exclude(cancel_code="").values_list("cancel_code", flat=True).first()
+        # Nobody waits for the question any more.
+        if code and _finish(job, cancelled(code)):
+            return
+    raise Fenced
 
 
-def _record(job: Job, outcome: Outcome) -> None:
-    now = timezone.now()
-    if job.claimed_at is not None:
-        job.ran_for += max(0.0, (now - job.claimed_at).total_seconds())
-    job.state = outcome.state
-    job.response = events.clean(outcome.response)
-    job.actions = events.clean(outcome.actions)
-    job.offers = events.clean(outcome.offers) or None
-    job.sources = events.clean(outcome.sources)
-    job.metadata = {"workflow": job.workflow} | events.clean(outcome.metadata)
-    job.awaiting = events.clean(outcome.awaiting)
-    job.code = str(outcome.code)[:50]
-    job.error = events.clean(outcome.error)
-    job.traceback = events.clean(outcome.traceback)
-    job.lost += outcome.lost
-    job.finished_at = job.updated_at = now
-    job.lease_until = None
+def _finish(job: Job, outcome: Outcome) -> bool:
+    """End a job, unless it isn't the attempt's any more, or was told to stop and would ask."""
+    params = _params(job, outcome)
+    on_postgres = connection.vendor == "postgresql"
+    update = FINISH.format(
+        now=sql_now(),
+        ran=sql_seconds_since("claimed_at"),
+        where="FROM locked WHERE session_id = locked.session AND" if on_postgres else "WHERE",
+        **{name: events.sql_json(name) for name in JSON_COLUMNS},
+    )
+    data = events.sql_json("data")
+    with_usage = WITH_USAGE[connection.vendor].format(data=data)
+    data = f"CASE WHEN usage = '{{}}' THEN {data} ELSE {with_usage} END"
+    inserts = [events.EVENT.format(data=data)]
     if outcome.state == State.COMPLETED:
-        job.progress = 100
-    message = job.error or ("Waiting for your answer" if job.awaiting else "Completed")
-    job.progress_message = message[: events.MESSAGE_LENGTH]
-    events.append_last(job, outcome.state, message=message, data=terminal_data(job))
-    job.save()
-
-
-def terminal_data(job: Job) -> dict[str, Any]:
-    """Return what the terminal frame says of a job that has ended, beside progress and message."""
-    # What a failed job took is paid for as well.
-    usage = {"usage": job.usage} if job.usage else {}
-    if job.state != State.COMPLETED:
-        return {"error": job.error, "code": job.code} | usage
-    data: dict[str, Any] = {
-        "response": job.response,
-        "actions": job.actions,
-        "sources": job.sources,
-        "metadata": job.metadata,
-    }
-    if job.awaiting:
-        data["awaiting"] = job.awaiting
-    return data | usage
-
-
-def _answer(job: Job) -> None:
-    """Add the answer to the conversation; a question stays open until the next message."""
-    remembered = job.options.get("memory", True)
-    if remembered or job.awaiting:
-        Message.objects.create(
-            session_id=job.session_id,
-            job=job,
-            role=Message.Role.ASSISTANT,
-            content=job.response,
-            actions=job.actions,
-            sources=job.sources,
-            remembered=remembered,
-        )
-    session = Session.objects.filter(pk=job.session_id)
-    if job.awaiting:
-        session.update(open_job=job, updated_at=job.updated_at)
-    else:
-        session.update(updated_at=job.updated_at)
-
-
-def _wake_next(job: Job) -> None:
-    if Job.objects.filter(session_id=job.session_id, state=State.QUEUED).exists():
+        inserts += [ANSWER, SPOKEN] if params["asks"] or params["remembered"] else [SPOKEN]
+    lock = LOCK_SESSION if on_postgres else ""
+    row = events.record(update, *inserts, params=params, select=NEXT_WAITS, lock=lock)
+    if row is None:
+        return False
+    if row[0]:
+        # One that is stored at this very moment rings for itself.
         get_bell().ring("jobs", job.pk)
+    return True
+
+
+def _params(job: Job, outcome: Outcome) -> dict[str, Any]:
+    asks = bool(outcome.awaiting)
+    answer: dict[str, Any] = {
+        "response": outcome.response,
+        "actions": outcome.actions,
+        "sources": outcome.sources,
+        "metadata": {"workflow": job.workflow} | outcome.metadata,
+    }
+    answer = events.clean(answer | ({"awaiting": outcome.awaiting} if asks else {}))
+    failure = {"error": events.clean(outcome.error), "code": str(outcome.code)[:50]}
+    message = failure["error"] or ("Waiting for your answer" if asks else "Completed")
+    return {
+        "job": job.pk,
+        "session": job.session_id,
+        "attempt": job.attempt,
+        "state": str(job.state),
+        "type": str(outcome.state),
+        "asks": asks,
+        "remembered": bool(job.options.get("memory", True)),
+        "response": answer["response"],
+        **{name: json.dumps(answer[name]) for name in ("actions", "sources", "metadata")},
+        "offers": json.dumps(events.clean(outcome.offers)) if outcome.offers else None,
+        "awaiting": json.dumps(answer["awaiting"]) if asks else None,
+        **failure,
+        "traceback": events.clean(outcome.traceback),
+        "lost": outcome.lost,
+        "message": message[: events.MESSAGE_LENGTH],
+        "data": json.dumps(answer if outcome.state == State.COMPLETED else failure),
+    }

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, When
 from django.utils import timezone
 
 
@@ -174,9 +174,13 @@ class Job(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            # lifecycle.claim: the next queued job, best priority first, then oldest.
+            # lifecycle.claim: the next queued job, best priority first, then oldest; and nothing
+            # else: see lifecycle.FREE.
             models.Index(
-                F("priority").desc(), "id", name="job_next", condition=Q(state=State.QUEUED)
+                F("priority").desc(),
+                "id",
+                name="job_next",
+                condition=Q(Case(When(state=State.QUEUED, then=True), default=False)),
             ),
             # lifecycle.seconds_to_next: when a delayed job becomes available.
             models.Index(fields=["available_at"], name="job_due", condition=Q(state=State.QUEUED)),

@@ -2,30 +2,26 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
-from django.db import Error as DatabaseError
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q
 
 from workflows import events, results
-from workflows.exceptions import AttemptLost, Fenced, WorkflowChanged
+from workflows.exceptions import WorkflowChanged
 from workflows.keeper import Attempt
-from workflows.models import Event, Job, State, Step
-from workflows.outage import database_answers, is_outage
+from workflows.models import Event, Job, Session, Step
 from workflows.registry import Workflow
+from workflows.writing import Writing
 
 Key = tuple[str, int]
 NAME_LENGTH = 200
 # What the choice of a workflow is recorded under.
 CHOOSING = "Choosing the workflow"
-# Seconds between two tries to reach a database that is away.
-RECONNECT = 0.2
 
 # The path of the step that is being run, in this thread or asyncio task.
 inside: ContextVar[str] = ContextVar("inside", default="")
@@ -46,22 +42,19 @@ class Entered:
     began: float
 
 
-class Recording:
+class Recording(Writing):
     """A run and its record: recorded steps come again as they were, and what was shown stays."""
 
     def __init__(self, job: Job, workflow: Workflow, attempt: Attempt) -> None:
-        self.job = job
-        self.user = job.user
-        self.session = job.session
+        super().__init__(job, attempt)
         self.options: dict[str, Any] = job.options
         self.message: str = job.root.text if job.root else job.text
         self.steps: int | None = workflow.steps
         self._workflow = workflow
-        self._attempt = attempt
-        self._steps: dict[Key, Step] = {
-            (step.name, step.occurrence): step
-            for step in Step.objects.filter(root=job.conversation_id).order_by("id")
-        }
+        if self._is_async:
+            # Its own code can't ask the database for them.
+            self.user, self.session  # noqa: B018
+        self._steps = _recorded(job)
         # Recorded steps that this run has not come by yet, in the order of their recording.
         # The choice of this workflow, which another one made, isn't come by at all.
         self._ahead: list[Key] = [
@@ -84,6 +77,14 @@ class Recording:
         # Where in the streamed text the workflow is; below 0 in words that earlier turns showed.
         self._position = -job.text_base
 
+    @property
+    def user(self) -> Any:
+        return self.job.user
+
+    @property
+    def session(self) -> Session:
+        return self.job.session
+
     # For the runner.
 
     @property
@@ -99,6 +100,7 @@ class Recording:
         """
         if self._replays:
             raise WorkflowChanged
+        self.flush()
 
     # Inside.
 
@@ -139,65 +141,8 @@ class Recording:
         self._position = step.text_length - self.job.text_base
         missing = self._known[len(self._shown) : max(0, self._position)]
         if missing:
-            self._append(Event.Type.DELTA, data={"delta": missing})
             self._shown += missing
-
-    def _append(
-        self,
-        type: Event.Type,
-        *,
-        progress: int = 0,
-        message: str = "",
-        data: dict[str, Any] | None = None,
-    ) -> None:
-        progress = min(99, max(0, progress))
-
-        def append() -> None:
-            self.job.last_seq = events.append(
-                self.job.pk, self.job.attempt, type, progress=progress, message=message, data=data
-            )
-
-        with self._writing():
-            self._persist(append)
-        self.job.progress = max(self.job.progress, progress)
-        self.job.progress_message = message or self.job.progress_message
-
-    def _persist(self, write: Callable[[], None]) -> None:
-        """Write; and if the database goes away meanwhile, wait for it and write then.
-
-        Every write of a context appends an event, and nobody else appends to its job: so the head
-        of the log tells whether a write was committed whose confirmation got lost.
-        """
-        head = self.job.last_seq
-        while True:
-            try:
-                return write()
-            except DatabaseError as error:
-                if connection.in_atomic_block or not is_outage(error):
-                    raise
-            self._wait_for_database()
-            mine = Job.objects.filter(pk=self.job.pk, attempt=self.job.attempt)
-            job = mine.filter(state=State.PROCESSING).first()
-            if job is None:
-                raise AttemptLost
-            if job.last_seq > head:
-                self.job.last_seq = job.last_seq
-                return None
-
-    def _wait_for_database(self) -> None:
-        while not database_answers():
-            if self._attempt.interrupt is not None:
-                raise self._attempt.interrupt
-            time.sleep(RECONNECT)
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Write without being interrupted; a stale attempt stops here."""
-        with self._attempt.shielded():
-            try:
-                yield
-            except Fenced:
-                raise AttemptLost from None
+            self._say(missing)
 
     def _enter(self, name: str, *, counted: bool = True) -> Step | Entered:
         """Begin a step: return its record, or announce it."""
@@ -267,9 +212,7 @@ class Recording:
         self._persist(record)
         return results.load(entered.key[0], function, encoded)
 
-    def _record(
-        self, entered: Entered, encoded: Any, usage: dict[str, Any] | None = None
-    ) -> None:
+    def _record(self, entered: Entered, encoded: Any, usage: dict[str, Any] | None = None) -> None:
         # The event comes first: it locks the job's row, and it is the fence.
         self._append(
             Event.Type.STEP_FINISHED, progress=entered.progress, data={"step": entered.step}
@@ -316,6 +259,15 @@ def _lineage(job: Job) -> set[int]:
         keys.add(older.pk)
         older = older.retry_of
     return keys
+
+
+def _recorded(job: Job) -> dict[Key, Step]:
+    """Return the steps that the job's conversation has recorded so far, in their order."""
+    if job.attempt == 1 and job.root_id is None:
+        # Nothing ran yet.
+        return {}
+    steps = Step.objects.filter(root=job.conversation_id).order_by("id")
+    return {(step.name, step.occurrence): step for step in steps}
 
 
 def _emitted(job: Job) -> tuple[str, set[tuple[int, str]]]:

@@ -85,8 +85,8 @@ def reroute(job: Job) -> None:
 
     Only now it is known whether the earlier job ended with a question, which this one answers.
     """
-    # One that has an event has begun as what it is.
-    if job.explicit or job.root_id or job.last_seq or not job.waited:
+    # One of which more is on record than that it was begun, has begun as what it is.
+    if job.explicit or job.root_id or job.last_seq > job.attempt or not job.waited:
         return
     session = Session.objects.select_related("open_job__root").filter(pk=job.session_id).first()
     question = open_question(session, job.options) if session is not None else None

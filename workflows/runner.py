@@ -16,7 +16,6 @@ from django.utils import timezone
 
 from workflows import keeper, lifecycle
 from workflows.context import Context, Reply
-from workflows.events import append
 from workflows.exceptions import (
     AlreadyQueued,
     AttemptLost,
@@ -31,11 +30,11 @@ from workflows.exceptions import (
 )
 from workflows.keeper import Attempt
 from workflows.lifecycle import Outcome
-from workflows.models import Event, Job, State
+from workflows.models import Job, State
 from workflows.outage import is_outage
-from workflows.recording import RECONNECT
 from workflows.registry import Workflow, get_workflow
 from workflows.routing import hand_over, reroute
+from workflows.writing import RECONNECT
 
 logger = logging.getLogger(__name__)
 
@@ -89,17 +88,18 @@ def run(job: Job, *, interruptible: bool) -> None:
 def _execute(job: Job, workflow: Workflow, attempt: Attempt) -> Outcome:
     try:
         with keeper.running(attempt):
-            message = "Starting..." if job.attempt == 1 else "Resuming..."
-            # The context goes by the head of the log.
-            job.last_seq = append(job.pk, job.attempt, Event.Type.STARTED, message=message)
             context = Context(job, workflow, attempt)
             try:
                 answer = _call(workflow, context)
+            except TurnEnded:
+                context.flush()
+                raise
             except Interrupt:
                 raise
             except BaseException:
                 # Code may have turned its interruption into an error of its own,
                 attempt.check()
+                context.flush()
                 raise
             # or have swallowed it.
             attempt.check()

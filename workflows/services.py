@@ -10,11 +10,11 @@ from typing import Any, Literal
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Avg
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from workflows import answers, lifecycle, runner
 from workflows.bells import get_bell
+from workflows.clock import sql_now
 from workflows.exceptions import (
     ActionUsed,
     AlreadyQueued,
@@ -109,7 +109,6 @@ def start(
         workflow=workflow or "",
         explicit=workflow is not None,
         options=dict(options or {}),
-        available_at=Now(),
         idempotency_key=idempotency_key,
         body_hash=body_hash,
         input=input,
@@ -150,31 +149,32 @@ def _store(
     assign(job, job.workflow)
     job.mode = _choose(mode, get_workflow(job.workflow))
     job.inline = job.mode == "sync" or settings.QUEUE_CONNECTION == "sync"
-    _insert(job)
+    _insert(job, session)
     _remember(job)
-    Session.objects.filter(pk=session.pk).update(updated_at=timezone.now())
     get_bell().ring("jobs", job.pk)
     return Started(job=job)
 
 
-def _insert(job: Job) -> None:
-    """Store a job that is to be queued, with the times that the database gives it."""
+def _insert(job: Job, session: Session) -> None:
+    """Store a job that is to be queued; its times are the database's, as the session brings it."""
+    job.available_at = session.updated_at
     if job.inline:
         # Until it is claimed, this tells whether its web process still lives.
-        job.lease_until = Now() + timedelta(seconds=settings.WORKFLOW_LEASE_SECONDS)
-    job.save()
-    job.refresh_from_db(fields=["available_at", "lease_until"])
+        lease = timedelta(seconds=settings.WORKFLOW_LEASE_SECONDS)
+        job.lease_until = session.updated_at + lease
+    job.save(force_insert=True)
 
 
 def _locked_session(user: Any, key: str) -> Session:
     """Return the user's session, locked: two messages to one session are stored one by one."""
-    while True:
-        Session.objects.get_or_create(user=user, key=key)
-        own = Session.objects.select_for_update(of=("self",)).filter(user=user, key=key)
-        session = own.select_related("open_job__root").first()
-        # Else it was deleted at this very moment.
-        if session is not None:
-            return session
+    touched = f"""
+        INSERT INTO workflows_session (user_id, key, created_at, updated_at)
+        VALUES (%s, %s, {sql_now()}, {sql_now()})
+        ON CONFLICT (user_id, key) DO UPDATE SET updated_at = excluded.updated_at
+        RETURNING *
+    """
+    session: Session = Session.objects.raw(touched, [user.pk, key])[0]
+    return session
 
 
 def _route(job: Job, session: Session, answers_to: Job | None, *, waits: bool) -> None:
@@ -185,6 +185,8 @@ def _route(job: Job, session: Session, answers_to: Job | None, *, waits: bool) -
         continue_from(job, answers_to)
         Session.objects.filter(pk=session.pk).update(open_job=None)
     elif job.explicit:
+        if session.open_job_id is None:
+            return
         # Another workflow is wanted: the open question is dropped.
         Session.objects.filter(pk=session.pk).update(open_job=None)
     elif question is not None and not waits:
@@ -229,11 +231,11 @@ def _obey_cancel(job: Job, session: Session, active: list[Job], mode: Mode) -> S
     Session.objects.filter(pk=session.pk).update(open_job=None)
     job.workflow = DEFAULT
     job.mode = "async" if mode == "async" else "sync"
-    job.save()
-    job.refresh_from_db(fields=["available_at"])
+    _insert(job, session)
     _remember(job)
-    ended = lifecycle.end(job, Outcome(State.COMPLETED, response="Cancelled."))
-    return Started(job=ended)
+    lifecycle.end(job, Outcome(State.COMPLETED, response="Cancelled."))
+    job.refresh_from_db()
+    return Started(job=job)
 
 
 def _replay(user: Any, key: str, body_hash: str) -> Started | None:
@@ -316,7 +318,9 @@ def cancel(job: Job, *, code: str = "cancelled") -> Job:
         lifecycle.lock_session(job)
         current = Job.objects.select_for_update(of=("self",)).get(pk=job.pk)
         if current.state == State.QUEUED:
-            return lifecycle.end(current, lifecycle.cancelled(code))
+            lifecycle.end(current, lifecycle.cancelled(code))
+            current.refresh_from_db()
+            return current
         if current.state == State.PROCESSING and not current.cancel_code:
             current.cancel_code = code
             current.save(update_fields=["cancel_code"])
@@ -392,6 +396,7 @@ def retry(job: Job) -> Job:
 
 def _store_again(job: Job) -> Job:
     with transaction.atomic():
+        session = _locked_session(job.user, job.session.key)
         old = Job.objects.select_for_update(of=("self",)).get(pk=job.pk)
         if old.state not in (State.FAILED, State.TIMEOUT, State.CANCELLED):
             raise NotRetryable
@@ -412,10 +417,9 @@ def _store_again(job: Job) -> Job:
             queue=workflow.queue,
             priority=workflow.priority,
             unique_key=old.unique_key,
-            available_at=Now(),
             inline=settings.QUEUE_CONNECTION == "sync",
         )
-        _insert(new)
+        _insert(new, session)
         old.forgotten = True
         old.save(update_fields=["forgotten"])
         get_bell().ring("jobs", new.pk)

@@ -43,6 +43,7 @@ def refused(answer: Any) -> tuple[int, str]:
 
 
 def test_it_works(as_alice: Client, asked: ApprovalRequest, run: Callable[[Job], Job]) -> None:
+    assert asked.job is not None
     (found,) = as_alice.get(PENDING).json()["approvals"]
     assert found.pop("created_at").endswith("Z")
     assert found.pop("expires_at").endswith("Z")
@@ -79,6 +80,7 @@ def test_a_late_one(as_alice: Client, asked: ApprovalRequest) -> None:
 
 
 def test_a_cancelled_one(as_alice: Client, asked: ApprovalRequest) -> None:
+    assert asked.job is not None
     as_alice.post(f"/ai-demo/workflow/cancel/{asked.job.public_id}")
 
     assert refused(decide(as_alice, asked.public_id, approved=True)) == (409, "question_closed")

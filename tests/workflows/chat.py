@@ -55,6 +55,14 @@ def claimed() -> Job:
     return job
 
 
+def with_empty_log(job: Job) -> Job:
+    """Take away what the claim has said, for tests of what is said after it."""
+    job.events.all().delete()
+    Job.objects.filter(pk=job.pk).update(last_seq=0, progress_message="")
+    job.refresh_from_db()
+    return job
+
+
 def run_waiting() -> None:
     """Run what can be run now, one attempt of each job after the other."""
     while (job := claim()) is not None:

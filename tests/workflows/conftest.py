@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from tests.workflows.chat import Chat
-from workflows import keeper, registry
+from workflows import keeper, registry, writing
 from workflows.keeper import Attempt
 
 
@@ -37,6 +37,12 @@ def _let_go_of_the_database(django_db_setup: None, django_db_blocker: Any) -> It
 def _forget_workflows(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test registers is gone after it."""
     monkeypatch.setattr(registry, "_workflows", dict(registry._workflows))
+
+
+@pytest.fixture(autouse=True)
+def _every_word_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test writes is shown at once, so that its log doesn't depend on the clock."""
+    monkeypatch.setattr(writing, "PACE", 0.0)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """ctx.approve and ctx.form: what ends the turn, and which words go on with it."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import User
@@ -72,6 +72,7 @@ def test_it_works(chat: Chat, alice: User) -> None:
     request = the_request()
     assert (request.approved, request.by, request.via) == (True, "alice", "chat")
     assert request.reason == "it is a duplicate"
+    assert request.decided_at is not None
     assert timezone.now() - request.decided_at < timedelta(minutes=1)
 
 
@@ -134,9 +135,9 @@ def test_it_is_remembered(chat: Chat) -> None:
     answer = chat.say("all").response
     assert answer.startswith("True by alice:  20")
     assert answer.endswith(" all")
-    assert abs(timezone.datetime.fromisoformat(answer.split()[3]) - decided_at) < timedelta(
-        minutes=1
-    )
+    assert decided_at is not None
+    told_at = datetime.fromisoformat(answer.split()[3])
+    assert abs(told_at - decided_at) < timedelta(minutes=1)
 
 
 def test_a_worker_lost_while_it_asks_asks_once(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,6 +149,7 @@ def test_a_worker_lost_while_it_asks_asks_once(chat: Chat, monkeypatch: pytest.M
         runner.run(job, interruptible=False)
     resume(job)
 
+    assert job.awaiting is not None
     assert job.awaiting["approval_id"] == the_request().public_id
 
 
@@ -241,6 +243,7 @@ def test_what_counts_is_when_the_message_was_sent(chat: Chat) -> None:
 
 def test_a_typed_answer(chat: Chat) -> None:
     asked = chat.begin(limit)
+    assert asked.awaiting is not None
     assert asked.awaiting["schema"] == Limit.model_json_schema()
 
     hint = chat.say("yes").response
@@ -341,6 +344,7 @@ def test_a_form_that_is_not_filled_in(chat: Chat, text: str, hint: str) -> None:
     job = chat.say(text)
 
     assert job.response.startswith(f"Please mend the form ({hint}")
+    assert job.awaiting is not None
     assert job.awaiting["kind"] == "form"
 
 

@@ -16,6 +16,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.models import ForeignKey, Index, ManyToOneRel, Model, UniqueConstraint
 from django.utils import timezone
 from django_q.models import OrmQ
 from django_q.tasks import async_task
@@ -77,6 +78,22 @@ def manage(db: None, unkept: None, capsys: pytest.CaptureFixture[str]) -> Callab
 def age(job: Job, days: float) -> None:
     """Let a job have ended so many days ago."""
     Job.objects.filter(pk=job.pk).update(finished_at=timezone.now() - timedelta(days=days))
+
+
+def pointing_at(model: type[Model]) -> list[ForeignKey[Any, Any]]:
+    """Return the foreign keys to a model, also those that have no name there."""
+    relations = model._meta.get_fields(include_hidden=True)
+    return [each.field for each in relations if isinstance(each, ManyToOneRel)]
+
+
+def conditional(model: type[Model]) -> set[str]:
+    """Return the names of the indexes that hold some of the rows only."""
+    named: list[Any] = [*model._meta.indexes, *model._meta.constraints]
+    return {
+        each.name
+        for each in named
+        if isinstance(each, Index | UniqueConstraint) and each.condition is not None
+    }
 
 
 @pytest.mark.django_db(transaction=True)
@@ -583,6 +600,19 @@ class TestQueuePrune:
         last = chat.say(workflow="echo")
         Job.objects.filter(pk=last.pk).update(finished_at=moment)
         assert manage("queue_prune") == ["Pruned 1 job."]
+
+    def test_no_foreign_key_makes_it_read_a_whole_table(self, db: None) -> None:
+        """The database looks for what refers to a deleted job: by an index, and all of the rows."""
+        served: dict[str, bool] = {}
+        for field in pointing_at(Job):
+            table, column = field.model._meta.db_table, field.column
+            with connection.cursor() as cursor:
+                found = connection.introspection.get_constraints(cursor, table)
+            whole = [index for name, index in found.items() if name not in conditional(field.model)]
+            leading = [each["columns"][0] for each in whole if each["index"] or each["unique"]]
+            served[f"{table}.{column}"] = column in leading
+        assert [name for name, is_served in served.items() if not is_served] == []
+        assert {"workflows_event.job_id", "workflows_session.open_job_id"} < served.keys()
 
     def test_the_rows_of_clusters_that_were_killed(self, manage: Callable[..., list[str]]) -> None:
         now = timezone.now()

@@ -179,6 +179,7 @@ def test_an_answer_that_only_the_model_refuses(chat: Chat, alice: User) -> None:
     assert "bad luck" in again.response
     first, second = ApprovalRequest.objects.order_by("pk")
     assert (first.approved, second.approved) == (True, None)
+    assert again.awaiting is not None
     assert again.awaiting["approval_id"] == second.public_id
     job = decide(second, by=alice, via=Via.API, approved=True, answer={"amount": 12})
     run_waiting()

@@ -169,6 +169,37 @@ def test_a_cancel_that_came_before(own: Keeper, job: Job) -> None:
     assert isinstance(attempt.stopped_by(), Cancelled)
 
 
+def test_what_it_wakes_up_for(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short job costs it nothing: no look, no query, not even the thread's attention."""
+    asleep = Keeper()
+    monkeypatch.setattr(asleep, "is_alive", lambda: True)
+    asleep._seconds_to_next()
+
+    asleep.watch(Watched(job, limit=10 * NET))
+    assert not asleep._look.is_set()
+    # Somebody else's cancel.
+    asleep._on_ring("cancel", job.pk + 1)
+    assert not asleep._look.is_set()
+    asleep.watch(Watched(job, limit=0.05))
+    assert asleep._look.is_set()
+
+
+@pytest.mark.parametrize("everybody", [False, True])
+def test_a_ring_between_the_claim_and_the_watch(
+    job: Job, monkeypatch: pytest.MonkeyPatch, everybody: bool
+) -> None:
+    asleep = Keeper()
+    monkeypatch.setattr(asleep, "is_alive", lambda: True)
+    asleep._seconds_to_next()
+    asleep._rung = False
+    asleep._on_ring("cancel", None if everybody else job.pk)
+    asleep._look.clear()
+
+    asleep.watch(Watched(job, limit=10 * NET))
+    assert asleep._look.is_set()
+    assert asleep._rung
+
+
 def test_only_the_cancelled_one_is_stopped(own: Keeper, chat: Chat, job: Job) -> None:
     Chat(chat.user, "other").send()
     other = claimed()
@@ -181,7 +212,8 @@ def test_only_the_cancelled_one_is_stopped(own: Keeper, chat: Chat, job: Job) ->
     assert first.interrupt is None
 
 
-def test_a_lost_lease(own: Keeper, job: Job) -> None:
+def test_a_lost_lease(own: Keeper, job: Job, settings: Any) -> None:
+    settings.WORKFLOW_LEASE_SECONDS = 0.3
     lifecycle.give_back(job)
     claimed()
     attempt = Watched(job)

@@ -180,6 +180,7 @@ def test_only_where_it_was_offered(alice: User, bob: User, ids: list[str]) -> No
 
 
 def test_an_expired_one(alice: User, offered: Job, ids: list[str]) -> None:
+    assert offered.offers is not None
     offered.offers[ids[0]]["expires_at"] = (timezone.now() - timedelta(seconds=1)).isoformat()
     offered.save()
     with pytest.raises(ActionExpired):

@@ -8,7 +8,7 @@ from asgiref.sync import sync_to_async
 from django.db import OperationalError
 
 from tests.chatflow.threads import close_connections
-from tests.workflows.chat import NET, Chat, claimed
+from tests.workflows.chat import NET, Chat, claimed, with_empty_log
 from workflows import reading
 from workflows.events import append
 from workflows.models import Event, Job
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def running(chat: Chat, session: str, count: int) -> Job:
     """Return a job that runs, and has so many events."""
     Chat(chat.user, session).send()
-    job = claimed()
+    job = with_empty_log(claimed())
     for number in range(count):
         append(job.pk, job.attempt, Event.Type.PROGRESS, progress=number, data={"n": number})
     return job

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.workflows.chat import (
@@ -806,3 +808,16 @@ def test_a_retry_keeps_its_place_in_the_session(chat: Chat, failed: Job) -> None
     assert claimed().pk == waiting.pk
     assert claim() is None
     assert new.pk > waiting.pk
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_start_is_a_few_queries(chat: Chat) -> None:
+    """Session, what is under way, job, message, ring; and the transaction around them."""
+    chat.send(workflow="chat")
+    run_waiting()
+    with CaptureQueriesContext(connection) as captured:
+        chat.send(workflow="chat")
+
+    asked = [query["sql"] for query in captured]
+    assert len([sql for sql in asked if sql not in ("BEGIN", "COMMIT")]) <= 5, asked

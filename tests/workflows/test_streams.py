@@ -12,7 +12,7 @@ from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from tests.chatflow.threads import close_streams
-from tests.workflows.chat import NET, Chat, claimed
+from tests.workflows.chat import NET, Chat, claimed, with_empty_log
 from workflows import lifecycle, reading, streams
 from workflows.bells import OnRing, Subscription
 from workflows.events import append
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def job(chat: Chat) -> Job:
     """A job that runs, and has two events."""
     chat.send()
-    running = claimed()
+    running = with_empty_log(claimed())
     say(running, 2)
     return running
 
@@ -181,7 +181,7 @@ async def test_a_job_that_waits_has_no_events_yet(chat: Chat, job: Job) -> None:
 async def test_jobs_are_followed_apart(chat: Chat, job: Job) -> None:
     def another() -> Job:
         Chat(chat.user, "other").send()
-        running = claimed()
+        running = with_empty_log(claimed())
         say(running, 5)
         return running
 

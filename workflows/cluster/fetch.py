@@ -3,12 +3,13 @@
 import logging
 import os
 import signal
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db import connections
+from django.db import connection, connections
 from django_q.brokers import get_broker
 from django_q.conf import Conf
 from django_q.core_signing import loads
@@ -43,6 +44,8 @@ class Fetcher:
         self.stopping = False
         self._listening = False
         self._unsure = False
+        # When to look for an ordinary task: each ring for a job would ask for one in vain.
+        self._tasks_at = 0.0
         self.reopen()
 
     def get(self) -> dict[str, Any] | str:
@@ -71,7 +74,16 @@ class Fetcher:
     def get_nowait(self) -> dict[str, Any] | None:
         """Take a job, or else an ordinary task, if there is one."""
         job = lifecycle.claim(self.queues, HOST, os.getpid())
-        return job_package(job) if job is not None else task_package()
+        if job is not None:
+            return job_package(job)
+        if time.monotonic() < self._tasks_at:
+            return None
+        self._tasks_at = time.monotonic() + POLL
+        task = task_package()
+        if task is not None:
+            # There may be another one.
+            self._tasks_at = 0.0
+        return task
 
     def listen(self) -> None:
         """Hear the doorbell from now on. Not before the fork: threads don't survive it."""
@@ -109,6 +121,9 @@ class Fetcher:
             pass
 
     def _on_ring(self, topic: str, key: int | None) -> None:
+        if not key:
+            # It isn't for a job, or not for one alone.
+            self._tasks_at = 0.0
         self.wake()
 
 
@@ -146,6 +161,8 @@ def job_package(job: Job) -> dict[str, Any]:
 
 def run_job(job: Job) -> None:
     """Run a claimed job in the main thread of a worker."""
+    # The claim has just used it; django-q2 had it checked again.
+    connection.health_check_done = True  # type: ignore[attr-defined]
     runner.run(job, interruptible=True)
 
 

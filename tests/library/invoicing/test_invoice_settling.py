@@ -96,5 +96,5 @@ def test_only_one_of_the_two(alice: User, ready: Job) -> None:
     invoice = Invoice.objects.get()
     assert invoice.total == Decimal(3600)
     assert mark_void(alice.pk, str(invoice.pk), "gone") == ""
-    assert mark_paid(alice.pk, str(invoice.pk), Payment(method="cash")) != ""
+    assert mark_paid(alice.pk, str(invoice.pk), Payment(method="cash", note="")) != ""
     assert Invoice.objects.get().status == "void"
