@@ -18,8 +18,9 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 # Enough for several sessions and each kind of job.
 JOBS = 60
 
+# By name: PostgreSQL writes a condition in another way when it has read its own writing.
 INDEXES = """
-    SELECT array_agg(indexdef ORDER BY indexdef) FROM pg_indexes WHERE schemaname = 'public'
+    SELECT array_agg(indexname ORDER BY indexname) FROM pg_indexes WHERE schemaname = 'public'
 """
 UNLIKE_ITS_LOG = """
     SELECT count(*) FROM workflows_job job

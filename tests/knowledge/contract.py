@@ -107,6 +107,6 @@ class FullTextContract:
     def test_the_index_is_used(self, shelve: Shelve) -> None:
         shelve("# A\nred")
         plan = self.plan()
-        assert self.used in plan
+        assert self.used in plan, plan
 
     used = ""
