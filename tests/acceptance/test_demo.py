@@ -48,6 +48,12 @@ def test_it_works_from_nothing_until_ctrl_c(checkout: Checkout, demos: list[Demo
         with client.stream("GET", sent.json()["stream_url"]) as stream:
             assert '"status":"completed"' in [*stream.iter_lines()][-2]
         assert client.get("/readyz").status_code == 200
+        # It knows its own documentation.
+        asked = client.post("/ai-demo/chat/send", json={"message": "How do I set nginx for SSE?"})
+        assert asked.json()["response"].startswith("Offline: no language model is connected.")
+        assert "proxy_buffering off" in asked.json()["response"]
+        [page] = [each for each in asked.json()["sources"] if "nginx" in each["title"]]
+        assert client.get(page["url"]).status_code == 200
     with httpx.Client(base_url=demo.url, trust_env=False) as client:
         page = client.get("/accounts/login/")
         form = {"username": ready["user"], "password": ready["password"], "next": "/ai-demo/chat/"}

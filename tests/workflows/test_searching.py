@@ -1,10 +1,12 @@
 """The verbs that look into documents."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 
+from tests.acceptance.markdown import block
 from tests.workflows.chat import Chat, Crashes, resume
 from workflows.context import Context
 from workflows.knowledge import search as knowledge
@@ -15,6 +17,7 @@ from workflows.registry import workflow
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 
+ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = (
     b"# Deploy\n## nginx\nSwitch buffering off for Server-Sent Events (SSE), and set a timeout."
 )
@@ -37,6 +40,14 @@ def test_it_works(chat: Chat, deploy: None) -> None:
     [source] = job.sources
     assert source["title"] == "Deploy > nginx"
     assert set(source) == {"id", "title", "url", "relevance", "content_preview"}
+
+
+def test_the_example_of_the_documentation(chat: Chat, deploy: None) -> None:
+    exec(block(ROOT / "docs" / "knowledge.md", "In a workflow of your own", "python"), {})
+    job = chat.say("Handbook: how do I set nginx for SSE?")
+    assert job.workflow == "handbook"
+    assert "Switch buffering off" in job.response
+    assert [source["title"] for source in job.sources] == ["Deploy > nginx"]
 
 
 def test_nothing_relevant(chat: Chat) -> None:
