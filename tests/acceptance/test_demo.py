@@ -52,17 +52,18 @@ def test_it_works_from_nothing_until_ctrl_c(checkout: Checkout, demos: list[Demo
         asked = client.post("/ai-demo/chat/send", json={"message": "How do I set nginx for SSE?"})
         assert asked.json()["response"].startswith("Offline: no language model is connected.")
         assert "proxy_buffering off" in asked.json()["response"]
-        [page] = [each for each in asked.json()["sources"] if "nginx" in each["title"]]
-        assert client.get(page["url"]).status_code == 200
+        [source] = [each for each in asked.json()["sources"] if "nginx" in each["title"]]
     with httpx.Client(base_url=demo.url, trust_env=False) as client:
-        page = client.get("/accounts/login/")
+        login = client.get("/accounts/login/")
         form = {"username": ready["user"], "password": ready["password"], "next": "/ai-demo/chat/"}
         form["csrfmiddlewaretoken"] = client.cookies["csrftoken"]
         answer = client.post("/accounts/login/", data=form)
-        assert page.status_code == 200
+        assert login.status_code == 200
         assert (answer.status_code, answer.headers["Location"]) == (302, "/ai-demo/chat/")
         assert client.get("/ai-demo/chat/").status_code == 200
         assert client.get("/static/js/chat-page.js").status_code == 200
+        anchor = source["url"].partition("#")[2]
+        assert f'id="{anchor}"' in client.get(source["url"]).text
     # make, bin/demo, the web server, the cluster and its workers.
     assert len(demo.family()) >= 6
     assert demo.stop() == []

@@ -44,8 +44,7 @@ def test_it_works(chat: Chat, deploy: None) -> None:
 
 def test_the_example_of_the_documentation(chat: Chat, deploy: None) -> None:
     exec(block(ROOT / "docs" / "knowledge.md", "In a workflow of your own", "python"), {})
-    job = chat.say("Handbook: how do I set nginx for SSE?")
-    assert job.workflow == "handbook"
+    job = chat.say("How do I set nginx for SSE?", workflow="handbook")
     assert "Switch buffering off" in job.response
     assert [source["title"] for source in job.sources] == ["Deploy > nginx"]
 
