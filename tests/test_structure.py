@@ -46,6 +46,7 @@ FLOORS = (
     "workflows.lifecycle",
     "workflows.events",
     "workflows.bells",
+    "workflows.prepared",
     "workflows.outage",
     "workflows.clock",
     "workflows.ai",

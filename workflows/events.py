@@ -8,6 +8,7 @@ from django.db import connection, transaction
 from workflows.bells import get_bell
 from workflows.clock import sql_now
 from workflows.exceptions import Fenced
+from workflows.prepared import fetch
 
 MESSAGE_LENGTH = 500
 
@@ -17,20 +18,34 @@ ADVANCE = """
     UPDATE workflows_job
     SET last_seq = last_seq + 1,
         progress = {greatest}(progress, %(progress)s),
-        progress_message = CASE WHEN %(message)s = '' THEN progress_message ELSE %(message)s END,
+        progress_message = CASE WHEN {message} = '' THEN progress_message ELSE {message} END,
         updated_at = {now}
     WHERE id = %(job)s AND attempt = %(attempt)s AND state = 'processing'
 """
 # What goes with an update of a job's row reads the row as it is then, under the name of job.
-EVENT = """
+INSERT = """
     INSERT INTO workflows_event (job_id, seq, type, progress, message, data, attempt, created_at)
-    SELECT id, last_seq, %(type)s, progress, progress_message, {data}, attempt, updated_at FROM job
+    SELECT id, last_seq, {type}, progress, progress_message, {data}, attempt, updated_at FROM job
 """
 
 
 def sql_json(name: str) -> str:
     """Return the SQL expression for the parameter *name*, whose value is JSON's text."""
     return f"%({name})s::jsonb" if connection.vendor == "postgresql" else f"%({name})s"
+
+
+def sql_text(name: str) -> str:
+    """Return the SQL expression for the parameter *name*, a text that stands in several places."""
+    return f"CAST(%({name})s AS text)"
+
+
+def event(data: str) -> str:
+    """Return the INSERT of the event ``type`` that a job's row has been brought up to.
+
+    Args:
+        data: the SQL expression of its data.
+    """
+    return INSERT.format(type=sql_text("type"), data=data)
 
 
 def clean(value: Any) -> Any:
@@ -78,8 +93,8 @@ def append(
         "data": json.dumps(clean(data or {})),
     }
     greatest = "greatest" if connection.vendor == "postgresql" else "max"
-    update = ADVANCE.format(greatest=greatest, now=sql_now())
-    row = record(update, EVENT.format(data=sql_json("data")), params=params, select="last_seq")
+    update = ADVANCE.format(greatest=greatest, now=sql_now(), message=sql_text("message"))
+    row = record(update, event(sql_json("data")), params=params, select="last_seq")
     if row is None:
         raise Fenced
     return int(row[0])
@@ -92,7 +107,7 @@ def record(
 
     Args:
         update: the UPDATE of the job's row; it raises ``last_seq``.
-        inserts: what goes with it, such as EVENT.
+        inserts: what goes with it, such as event().
         params: of all these statements; ``job`` is the job's primary key.
         select: what to return of the updated row.
         lock: see in_one_statement().
@@ -102,9 +117,8 @@ def record(
     """
     row: tuple[Any, ...] | None
     if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(in_one_statement(update, *inserts, select=select, lock=lock), params)
-            row = cursor.fetchone()
+        found = fetch(in_one_statement(update, *inserts, select=select, lock=lock), params)
+        row = tuple(found.values()) if found else None
     else:
         row = in_turn(update, *inserts, params=params, select=select)
     if row is not None:

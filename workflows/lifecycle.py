@@ -23,6 +23,7 @@ from workflows.bells import get_bell
 from workflows.clock import sql_now, sql_seconds_since
 from workflows.exceptions import Fenced
 from workflows.models import ACTIVE, Cluster, Event, Job, Session, State
+from workflows.prepared import fetch
 
 CANCELLED = "The request was cancelled."
 INTERRUPTED = "A newer message took the place of this one."
@@ -75,13 +76,14 @@ def _sql(text: str) -> str:
 def _take(where: str, **params: Any) -> Job | None:
     params |= {"type": Event.Type.STARTED, "data": "{}"}
     update = _sql(f"{TAKE} WHERE {where}")
-    event = events.EVENT.format(data=events.sql_json("data"))
+    event = events.event(events.sql_json("data"))
     try:
         # Of its own, so that a lost race leaves the caller's transaction usable.
         with transaction.atomic() if connection.in_atomic_block else nullcontext():
             if connection.vendor == "postgresql":
                 taken = events.in_one_statement(update, event, select="job.*")
-                job = next(iter(Job.objects.raw(taken, params)), None)
+                columns = fetch(taken, params)
+                job = Job.from_columns(columns) if columns else None
             else:
                 row = events.in_turn(update, event, params=params, select="id")
                 job = Job.objects.get(pk=row[0]) if row else None
@@ -368,11 +370,11 @@ def cancelled(code: str) -> Outcome:
 
 FINISH = """
     UPDATE workflows_job
-    SET state = %(type)s, response = %(response)s, actions = {actions}, sources = {sources},
+    SET state = {type}, response = %(response)s, actions = {actions}, sources = {sources},
         offers = {offers}, metadata = {metadata}, awaiting = {awaiting}, code = %(code)s,
         error = %(error)s,
         traceback = %(traceback)s, lost = lost + %(lost)s, last_seq = last_seq + 1,
-        progress = CASE WHEN %(type)s = 'completed' THEN 100 ELSE progress END,
+        progress = CASE WHEN {type} = 'completed' THEN 100 ELSE progress END,
         progress_message = %(message)s, ran_for = ran_for + coalesce({ran}, 0),
         lease_until = NULL, finished_at = {now}, updated_at = {now}
     {where} id = %(job)s AND attempt = %(attempt)s AND state = %(state)s
@@ -432,6 +434,7 @@ def _finish(job: Job, outcome: Outcome) -> bool:
     params = _params(job, outcome)
     on_postgres = connection.vendor == "postgresql"
     update = FINISH.format(
+        type=events.sql_text("type"),
         now=sql_now(),
         ran=sql_seconds_since("claimed_at"),
         where="FROM locked WHERE session_id = locked.session AND" if on_postgres else "WHERE",
@@ -440,7 +443,7 @@ def _finish(job: Job, outcome: Outcome) -> bool:
     data = events.sql_json("data")
     with_usage = WITH_USAGE[connection.vendor].format(data=data)
     data = f"CASE WHEN usage = '{{}}' THEN {data} ELSE {with_usage} END"
-    inserts = [events.EVENT.format(data=data)]
+    inserts = [events.event(data)]
     if outcome.state == State.COMPLETED:
         inserts += [ANSWER, SPOKEN] if params["asks"] or params["remembered"] else [SPOKEN]
     lock = LOCK_SESSION if on_postgres else ""

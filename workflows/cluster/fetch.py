@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,8 +43,6 @@ class Fetcher:
         self.stopping = False
         self._listening = False
         self._unsure = False
-        # When to look for an ordinary task: each ring for a job would ask for one in vain.
-        self._tasks_at = 0.0
         self.reopen()
 
     def get(self) -> dict[str, Any] | str:
@@ -74,16 +71,7 @@ class Fetcher:
     def get_nowait(self) -> dict[str, Any] | None:
         """Take a job, or else an ordinary task, if there is one."""
         job = lifecycle.claim(self.queues, HOST, os.getpid())
-        if job is not None:
-            return job_package(job)
-        if time.monotonic() < self._tasks_at:
-            return None
-        self._tasks_at = time.monotonic() + POLL
-        task = task_package()
-        if task is not None:
-            # There may be another one.
-            self._tasks_at = 0.0
-        return task
+        return job_package(job) if job is not None else task_package()
 
     def listen(self) -> None:
         """Hear the doorbell from now on. Not before the fork: threads don't survive it."""
@@ -121,9 +109,6 @@ class Fetcher:
             pass
 
     def _on_ring(self, topic: str, key: int | None) -> None:
-        if not key:
-            # It isn't for a job, or not for one alone.
-            self._tasks_at = 0.0
         self.wake()
 
 
