@@ -16,7 +16,7 @@ from bench.figures.listeners import open_files
 from bench.processes import Web
 from bench.site import Site
 from bench.stage import Stage
-from bench.table import Line, line, p50, p99
+from bench.table import Line, line, over_rounds
 
 ROUNDS = 5
 SECONDS = 2.0
@@ -135,11 +135,10 @@ def compare(stage: Stage, name: str, measured: Sequence[Callable[[], list[float]
         # Now this one comes first, now the other.
         for side in ((0, 1), (1, 0))[number % 2]:
             rounds[side].append(measured[side]())
-    middles = [p50([p50(samples) for samples in each]) for each in rounds]
-    lates = [p99([sample for samples in each for sample in samples]) for each in rounds]
-    lines = [compared(stage, f"{name}, p50", *middles)]
+    (middle, late), (used_middle, used_late) = (over_rounds(each) for each in rounds)
+    lines = [compared(stage, f"{name}, p50", middle, used_middle)]
     if name in WITH_P99:
-        lines.append(compared(stage, f"{name}, p99", *lates))
+        lines.append(compared(stage, f"{name}, p99", late, used_late))
     return lines
 
 

@@ -11,11 +11,11 @@ from bench.figures import live
 from bench.processes import ROOT, Program, Web
 from bench.site import Site
 from bench.stage import Stage
-from bench.table import Line, line, p50, p99
+from bench.table import Line, line, over_rounds, p50
 
 ROUNDS = 5
-SENDS = 100
-PAUSE = 0.02
+SENDS = 200
+PAUSE = 0.01
 # How much slower anything may be meanwhile.
 MOST = 1.2
 
@@ -36,10 +36,9 @@ def measure(stage: Stage) -> list[Line]:
                 pruned.append(traffic(site, web))
     lines = [line(f"{stage.jobs:,} jobs: pruned beside live traffic", p50(rates), "jobs/s")]
     for index, name in enumerate(("commit → frame", "async send")):
-        before = [sample for each in quiet for sample in each[index]]
-        meanwhile = [sample for each in pruned for sample in each[index]]
-        for quantile, of in (("p50", p50), ("p99", p99)):
-            value, peer = of(meanwhile), of(before)
+        before = over_rounds([each[index] for each in quiet])
+        meanwhile = over_rounds([each[index] for each in pruned])
+        for quantile, value, peer in zip(("p50", "p99"), meanwhile, before, strict=True):
             lines.append(
                 line(f"during queue_prune: {name}, {quantile}", value, "ms",
                      peer=peer, peer_name="without", bar=f"≤ {MOST}× peer",
