@@ -200,7 +200,7 @@ def _completion(request: dict[str, Any], answer: Answer) -> tuple[dict[str, Any]
         parts.append({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
         parts.append({"choices": [], "usage": usage})
         for part in parts:
-            yield _frame(base | {"object": "chat.completion.chunk"} | part)
+            yield frame(base | {"object": "chat.completion.chunk"} | part)
         yield "data: [DONE]\n\n"
 
     return whole, chunks()
@@ -257,7 +257,7 @@ def _responses(request: dict[str, Any], answer: Answer) -> tuple[dict[str, Any],
             events += _item_events(number, item)
         events.append({"type": "response.completed", "response": whole})
         for sequence, event in enumerate(events):
-            yield f"event: {event['type']}\n{_frame(event | {'sequence_number': sequence})}"
+            yield f"event: {event['type']}\n{frame(event | {'sequence_number': sequence})}"
 
     return whole, chunks()
 
@@ -290,5 +290,5 @@ def _item_events(number: int, item: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _frame(data: dict[str, Any]) -> str:
+def frame(data: dict[str, Any]) -> str:
     return f"data: {json.dumps(data)}\n\n"

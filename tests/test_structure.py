@@ -58,6 +58,7 @@ FLOORS = (
     "workflows.actions",
     "workflows.registry",
     "workflows.forms",
+    "workflows.patterns",
     "workflows.results",
     "workflows.answers",
     "workflows.console",

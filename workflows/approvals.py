@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from workflows import answers, events, forms
 from workflows.exceptions import Fenced
-from workflows.models import ApprovalRequest, Job, Step
+from workflows.models import ActionUse, ApprovalRequest, Job, Step
 from workflows.questions import Question, Questions, Unclear, as_json, complaint, fill
 
 EXPIRED = "expired"
@@ -170,7 +170,7 @@ class ApprovalQuestion(Question):
         if sent.created_at > self.request.expires_at:
             at = _iso(self.request.expires_at)
             return {"approved": False, "answer": None, "by": "", "at": at, "reason": EXPIRED}
-        if sent.waited:
+        if not _is_spoken(sent):
             raise Unclear("Your last message came before this question.")
         verdict = _verdict(text)
         if verdict.approved and self.model is not None:
@@ -213,6 +213,15 @@ def _sent(job: Job) -> Job:
     while job.retry_of is not None:
         job = job.retry_of
     return job
+
+
+def _is_spoken(job: Job) -> bool:
+    """Say whether its owner wrote the message when the question stood there.
+
+    One that had to wait is older than the question; so is the offer of a quick reply. And what goes
+    with a decision made elsewhere belongs to that decision alone.
+    """
+    return not (job.waited or job.explicit or ActionUse.objects.filter(job=job).exists())
 
 
 def _verdict(text: str) -> Verdict:

@@ -39,8 +39,9 @@ class Choosing(Thinking):
 
         Then this doesn't return: the same job begins anew as the other workflow, in its queue and
         with its limits. The model is told the message and what workflows there are, nothing else;
-        it is asked once, which counts as a request to it. It isn't asked where the client named
-        the workflow or wants plain chat, and the offline model isn't asked at all.
+        it is asked once, which counts against daily budgets, not against ``max_ai_calls``. It isn't
+        asked where the client named the workflow or wants plain chat, and the offline model isn't
+        asked at all.
         """
         others = [each for each in all_workflows() if each.name != self._workflow.name]
         if not others or not self._may_route():

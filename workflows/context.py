@@ -12,10 +12,10 @@ from workflows import events, results
 from workflows.actions import Offered, offer
 from workflows.approvals import Approvals
 from workflows.choosing import Choosing
-from workflows.exceptions import StepResultError
+from workflows.exceptions import StepResultError, TurnEnded
 from workflows.models import Event, Step
 from workflows.outage import is_outage
-from workflows.recording import inside
+from workflows.recording import in_transaction, inside
 from workflows.remembering import Remembering
 from workflows.searching import Searching
 
@@ -83,6 +83,7 @@ class Context(Approvals, Choosing, Remembering, Searching):
             return recorded
         for retry in range(retries + 1):
             path = inside.set(entered.path)
+            within = in_transaction.set(atomic or in_transaction.get())
             try:
                 # The shield outlasts the transaction, so that its commit isn't torn.
                 with ExitStack() as shield:
@@ -92,6 +93,11 @@ class Context(Approvals, Choosing, Remembering, Searching):
                         shield.enter_context(self._writing())
                         result: T = self._leave(entered, function, value)
                 return result
+            except TurnEnded:
+                if atomic:
+                    # Its record was rolled back: it would be asked again for ever.
+                    raise TypeError("An atomic step can't ask the user anything.") from None
+                raise
             except Exception as error:
                 if atomic:
                     # Its events were rolled back with it, and the steps inside it.
@@ -104,6 +110,7 @@ class Context(Approvals, Choosing, Remembering, Searching):
                     raise
                 self._start_over(entered)
             finally:
+                in_transaction.reset(within)
                 inside.reset(path)
         raise AssertionError("A step neither returned nor raised.")
 

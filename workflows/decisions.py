@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.db.models import F
 from django.db.models.functions import Now
 
@@ -79,7 +80,10 @@ def decide(
         ApprovalExpired: its time is over.
         QuestionClosed: the question was cancelled, or a message is about to answer it.
         InvalidForm: the answer doesn't fit.
+        ApprovalNotFound: it was deleted meanwhile.
+        SessionBusy: the workflow would have to go on at once, without a worker, and can't.
     """
+    reason = events.clean(reason)
     if approved and request.schema is not None:
         answer = {} if answer is None else answer
         if wrong := forms.problems(request.schema, answer):
@@ -93,7 +97,7 @@ def decide(
         undecided = ApprovalRequest.objects.filter(pk=request.pk, decided_at=None)
         if not undecided.filter(expires_at__gt=Now()).update(
             approved=approved,
-            reason=events.clean(reason),
+            reason=reason,
             answer=events.clean(answer) if approved else None,
             by=name,
             via=via,
@@ -110,6 +114,8 @@ def decide(
             session_key=request.session.key,
             mode="async",
             options=request.job.options,
+            # A job that runs here is forgotten when its turn doesn't come; a decision must not be.
+            on_busy="reject" if settings.QUEUE_CONNECTION == "sync" else "enqueue",
             answers_to=request.job,
             record=record,
         ).job
@@ -119,11 +125,14 @@ def decide(
 
 
 def _check_undecided(request: ApprovalRequest) -> None:
-    sweep(ApprovalRequest.objects.filter(pk=request.pk))
-    request.refresh_from_db(fields=["decided_at", "via"])
-    if request.via == ApprovalRequest.Via.EXPIRY:
+    mine = ApprovalRequest.objects.filter(pk=request.pk)
+    sweep(mine)
+    current = mine.first()
+    if current is None:
+        raise ApprovalNotFound
+    if current.via == ApprovalRequest.Via.EXPIRY:
         raise ApprovalExpired
-    if request.decided_at is not None:
+    if current.decided_at is not None:
         raise ApprovalDecided
 
 

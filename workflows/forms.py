@@ -1,6 +1,7 @@
 """Forms: what a JSON schema or a pydantic model asks for, and what is wrong with an answer."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from textwrap import shorten
 from typing import Any
 
@@ -8,13 +9,22 @@ from jsonschema import Draft202012Validator, FormatChecker, SchemaError
 from jsonschema.exceptions import ValidationError
 from pydantic import BaseModel
 from referencing import Registry
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
+
+from workflows.patterns import Validator
 
 # The field that takes what is said of the form as a whole.
 WHOLE = "data"
+# What a schema says of the order of its fields.
+ORDER = "x-order"
 # Characters of a complaint.
 LENGTH = 200
-# Objects and lists inside of each other.
+# Complaints about one answer.
+MOST = 50
+# Objects and lists inside of each other, and values in all of them.
 DEPTH = 20
+SIZE = 1000
 
 
 def schema_of(form: type[BaseModel] | Mapping[str, Any]) -> dict[str, Any]:
@@ -34,7 +44,21 @@ def schema_of(form: type[BaseModel] | Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"The form is not a JSON schema: {error.message}") from None
     if schema.get("type") != "object" or not isinstance(schema.get("properties"), Mapping):
         raise ValueError("The schema of a form is an object with properties.")
-    return schema
+    resolver = Registry().resolver_with_root(DRAFT202012.create_resource(schema))
+    for reference in _references(schema):
+        try:
+            resolver.lookup(reference)
+        except Unresolvable:
+            raise ValueError(f"The form has no {reference!r} in it.") from None
+    # PostgreSQL doesn't keep the order of an object's fields.
+    return {ORDER: list(schema["properties"]), **schema}
+
+
+def _references(schema: Any) -> Iterator[str]:
+    if isinstance(schema, Mapping) and isinstance(schema.get("$ref"), str):
+        yield schema["$ref"]
+    for inner in _inside(schema):
+        yield from _references(inner)
 
 
 def problems(schema: Mapping[str, Any], data: Any) -> dict[str, list[str]]:
@@ -44,15 +68,14 @@ def problems(schema: Mapping[str, Any], data: Any) -> dict[str, list[str]]:
     """
     if not isinstance(data, dict):
         return {WHOLE: ["Must be an object."]}
-    if _is_deep(data, DEPTH):
-        return {WHOLE: ["It is nested too deeply."]}
+    if is_excessive(data):
+        return {WHOLE: ["It is too large, or nested too deeply."]}
     found: dict[str, list[str]] = {}
     for name in data.keys() - schema["properties"].keys():
         found[name] = ["There is no such field."]
-    # An empty registry: a reference to another document is not fetched.
-    validator = Draft202012Validator(schema, registry=Registry(), format_checker=FormatChecker())
+    validator = Validator(schema, registry=Registry(), format_checker=FormatChecker())
     try:
-        errors = list(validator.iter_errors(data))
+        errors = list(islice(validator.iter_errors(data), MOST))
     except OverflowError:
         return {**found, WHOLE: ["A number is too large."]}
     for error in errors:
@@ -77,6 +100,19 @@ def _complaints(error: ValidationError) -> list[tuple[str, str]]:
     return [(WHOLE, sentence)]
 
 
-def _is_deep(value: Any, depth: int) -> bool:
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return depth == 0 or any(_is_deep(each, depth - 1) for each in inner)
+def is_excessive(data: Any) -> bool:
+    """Say whether there is more in *data* than anybody fills in: too many values, or too deep."""
+    count, level = 1, [data]
+    for _ in range(DEPTH):
+        level = [inner for value in level for inner in _inside(value)]
+        count += len(level)
+        if count > SIZE:
+            return True
+    return bool(level)
+
+
+def _inside(value: Any) -> Iterator[Any]:
+    if isinstance(value, Mapping):
+        yield from value.values()
+    elif isinstance(value, list):
+        yield from value

@@ -78,7 +78,7 @@ class Job(models.Model):
 
     # What to do.
     workflow = models.CharField(max_length=100)
-    # The client named the workflow, so routing must not choose another.
+    # The client named the workflow, or the question that it answers: routing has no choice.
     explicit = models.BooleanField(default=False)
     text = models.TextField(help_text="The user's message in this turn.")
     options = models.JSONField(default=dict, blank=True)

@@ -46,6 +46,9 @@ def act(
     offered_by, action = _find(user, session_key, action_id)
 
     def record(job: Job) -> None:
+        # It may have been deleted meanwhile; from here on it waits for this transaction.
+        if not Job.objects.select_for_update(of=("self",)).filter(pk=offered_by.pk).exists():
+            raise ActionNotFound
         if actions.has_expired(action):
             raise ActionExpired
         try:

@@ -226,15 +226,18 @@ def _as_object(text: str, schema: dict[str, Any]) -> Any:
 
 
 def as_json(text: str) -> Any:
-    """Return the JSON value that *text* is; None if it is none."""
+    """Return the JSON value that *text* is; None if it is none, or no form's."""
 
     def refuse(constant: str) -> NoReturn:
         raise ValueError(f"{constant} is not JSON")
 
     try:
-        return json.loads(text, parse_constant=refuse)
+        value = json.loads(text, parse_constant=refuse)
+        # A number may be as large as it is long, but not infinite.
+        json.dumps(value, allow_nan=False)
     except (ValueError, RecursionError):
         return None
+    return None if forms.is_excessive(value) else value
 
 
 def complaint(error: ValidationError) -> str:

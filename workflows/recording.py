@@ -25,6 +25,8 @@ CHOOSING = "Choosing the workflow"
 
 # The path of the step that is being run, in this thread or asyncio task.
 inside: ContextVar[str] = ContextVar("inside", default="")
+# It is an atomic one, or inside of one.
+in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
 
 
 @dataclass(frozen=True)

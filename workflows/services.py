@@ -183,6 +183,7 @@ def _route(job: Job, session: Session, answers_to: Job | None, *, waits: bool) -
         if session.open_job_id != answers_to.pk:
             raise QuestionClosed
         continue_from(job, answers_to)
+        job.explicit = True
         Session.objects.filter(pk=session.pk).update(open_job=None)
     elif job.explicit:
         if session.open_job_id is None:

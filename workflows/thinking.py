@@ -14,11 +14,12 @@ from workflows import events
 from workflows.ai import budget
 from workflows.ai.asides import Aside, Pausing, Threaded
 from workflows.ai.messages import Message, as_messages
+from workflows.ai.names import OFFLINE
 from workflows.ai.tools import needs_approval
 from workflows.ai.usage import Usage, total
 from workflows.exceptions import BudgetExceeded, ToolError
 from workflows.models import Job, Step
-from workflows.recording import CHOOSING, Entered, Recording, inside, path_of
+from workflows.recording import CHOOSING, Entered, Recording, in_transaction, inside, path_of
 
 AI_STEP = "Asking the model"
 # Stands between the words of two answers of one call.
@@ -123,6 +124,9 @@ class Thinking(Recording):
     def _scope(self) -> Iterator[str]:
         """Number the requests of one call by themselves: calls may go on side by side."""
         self._attempt.check()
+        if in_transaction.get():
+            # Rolled back with it, the answer would be paid for again.
+            raise TypeError("An atomic step can't ask a model. Ask before it, and pass the answer.")
         path = path_of(self._next_key(AI_STEP))
         token = inside.set(path)
         try:
@@ -138,17 +142,23 @@ class Thinking(Recording):
         output_type: Any,
         options: Options,
     ) -> Any:
-        # It brings pydantic-ai along, which takes a second to import.
-        from workflows.ai.asking import Call, ask
-
         requests = Requests(self)
+        with self._attempt.shielded():
+            # It brings pydantic-ai and a provider's SDK along, which take a second to import; an
+            # interruption in the middle would leave this process with half of a module.
+            from workflows.ai.asking import Call, ask, candidates
+
+            models = candidates(
+                options.get("model") or self.options.get("model", ""),
+                requests.ruled(options.get("offline")),
+                aside,
+            )
         call = Call(
             messages=as_messages(prompt),
             output_type=output_type,
             tools=options.get("tools", ()),
             instructions=options.get("instructions"),
-            model=options.get("model") or self.options.get("model", ""),
-            offline=requests.ruled(options.get("offline")),
+            models=models,
             show=options.get("show", False),
         )
 
@@ -184,6 +194,11 @@ def _outcome(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[st
         return {"refused": str(error)}
 
 
+def _is_choice(name: str) -> bool:
+    """Say whether the step *name* is part of the choice of a workflow, which no workflow counts."""
+    return name.startswith(CHOOSING)
+
+
 class Requests:
     """The requests of one call, as RecordedModel's journal."""
 
@@ -216,15 +231,15 @@ class Requests:
         if isinstance(entered, Step):
             self._speaking = context._position > position
             return dict(entered.result or {})
-        earlier = [
-            step
-            for step in self._on_record()
-            # The choice of the workflow was another one's request.
-            if step.attempt < context.job.attempt and not step.name.startswith(CHOOSING)
-        ]
-        if len(earlier) + context._asked >= context._workflow.max_ai_calls:
-            raise BudgetExceeded
-        context._asked += 1
+        if not _is_choice(entered.key[0]):
+            earlier = [
+                step
+                for step in self._on_record()
+                if step.attempt < context.job.attempt and not _is_choice(step.name)
+            ]
+            if len(earlier) + context._asked >= context._workflow.max_ai_calls:
+                raise BudgetExceeded
+            context._asked += 1
         self._entered = entered
         self._reservation = None
         return None
@@ -234,19 +249,22 @@ class Requests:
             self._reservation = budget.reserve(self._context.user.pk, characters)
 
     def release(self) -> None:
-        budget.settle(self._reservation, 0)
+        budget.release(self._reservation)
 
     def record(self, response: dict[str, Any], usage: Usage) -> None:
         context, entered = self._context, self._entered
         assert entered is not None, "An answer without a request."
         encoded = events.clean(response)
+        tokens = usage["input_tokens"] + usage["output_tokens"]
 
         def record() -> None:
             with transaction.atomic():
                 context._record(entered, encoded, usage)
                 context.job.usage = total(step.usage or {} for step in self._on_record())
                 Job.objects.filter(pk=context.job.pk).update(usage=context.job.usage)
-                budget.settle(self._reservation, usage["input_tokens"] + usage["output_tokens"])
+                if tokens or usage["model"] == OFFLINE:
+                    # Else the provider doesn't count; what was set aside stands for it.
+                    budget.settle(self._reservation, tokens)
 
         with context._writing():
             context._persist(record)

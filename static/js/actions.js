@@ -2,7 +2,7 @@ import { button, element } from './dom.js';
 import { Fields } from './fields.js';
 import { link } from './format.js';
 
-const SETTLED = { used: 'done', expired: 'expired' };
+const SETTLED = { used: 'used', expired: 'expired' };
 
 /**
  * The next moves that a message offers.

@@ -14,7 +14,6 @@ import { Turn } from './turn.js';
 
 const byId = (id) => document.getElementById(id);
 
-/** The demo page: a conversation, restored from the server whenever the page is opened. */
 // What the user stopped is no error.
 const STOPPED = new Set(['cancelled', 'interrupted']);
 // What an action says of itself, where it stands.
@@ -22,6 +21,7 @@ const REFUSALS = new Set(['invalid', 'action_used', 'action_expired']);
 // What can't be done by trying again.
 const OVER = new Set(['approval_decided', 'approval_expired', 'question_closed', 'not_found']);
 
+/** The demo page: a conversation, restored from the server whenever the page is opened. */
 class ChatPage {
   #root = byId('chat');
   #store = new SessionStore(this.#root.dataset.user);
@@ -128,7 +128,8 @@ class ChatPage {
 
   #act({ id, label, message }, data) {
     const async = { auto: 'auto', background: true, direct: false }[this.#composer.mode];
-    const options = { data, async, idempotencyKey: crypto.randomUUID?.() };
+    // Where an answer got lost, using it again brings the same one.
+    const options = { data, async, idempotencyKey: id };
     return this.#use(message ?? label, (client) => client.act(id, options));
   }
 

@@ -9,7 +9,9 @@ export class Fields {
 
   constructor(schema) {
     const required = new Set(schema.required);
-    const names = Object.keys(schema.properties);
+    // JSON has no order of its own, and some databases keep none.
+    const ordered = new Set([...(schema['x-order'] ?? []), ...Object.keys(schema.properties)]);
+    const names = [...ordered].filter((name) => Object.hasOwn(schema.properties, name));
     this.#fields = names.map((name) => new Field(name, resolve(schema.properties[name], schema), required.has(name)));
     this.node = element('div', { className: 'fields' }, ...this.#fields.map(({ node }) => node));
   }

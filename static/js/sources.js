@@ -11,7 +11,7 @@ export function sourceList(sources) {
 function item({ title, url, relevance, content_preview, excerpt, snippet }) {
   const parts = [link(String(title ?? url ?? 'Untitled'), url)];
   if (Number.isFinite(relevance)) {
-    const textContent = `${Math.round(relevance)} %`;
+    const textContent = `${Math.round(relevance)}\u00a0%`;
     parts.push(' ', element('span', { className: 'sources__relevance', title: 'Relevance', textContent }));
   }
   const preview = content_preview ?? excerpt ?? snippet;

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from tests.chatflow.conftest import MakeJob
 from workflows import Context, workflow
+from workflows.forms import schema_of
 from workflows.models import ApprovalRequest, Job
 
 PENDING = "/ai-demo/workflow/approvals"
@@ -152,7 +153,7 @@ def test_a_typed_answer(
     workflow("w")(lambda ctx: repr(ctx.approve("Which limit?", answer=Limit).answer))
     run(make_job(alice, workflow="w"))
     (found,) = as_alice.get(PENDING).json()["approvals"]
-    assert found["schema"] == Limit.model_json_schema()
+    assert found["schema"] == schema_of(Limit)
 
     wrong = decide(as_alice, found["approval_id"], approved=True, answer={"amount": "x"})
     assert refused(wrong) == (400, "invalid")
@@ -160,3 +161,23 @@ def test_a_typed_answer(
     right = decide(as_alice, found["approval_id"], approved=True, answer={"amount": 5})
     job = run(Job.objects.get(public_id=right.json()["job_id"]))
     assert job.response == "Limit(amount=5)"
+
+
+@pytest.mark.parametrize("name", ["approval", "action"])
+def test_a_page_of_another_site(alice: User, asked: ApprovalRequest, name: str) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(alice)
+    urls = {
+        "approval": f"/ai-demo/workflow/approval/{asked.public_id}",
+        "action": "/ai-demo/chat/action",
+    }
+    answer = client.post(
+        urls[name],
+        '{"approved": true}',
+        content_type="text/plain",
+        headers={"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"},
+    )
+
+    assert refused(answer) == (403, "forbidden")
+    asked.refresh_from_db()
+    assert asked.decided_at is None

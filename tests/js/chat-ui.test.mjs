@@ -20,6 +20,20 @@ describe('formatted text', () => {
     assert.deepEqual(text.all('a').map((node) => node.href), ['https://chat.test/i/1', 'https://example.com/a']);
   });
 
+  test('code is left as it is', () => {
+    const text = formatText('Set `a **b**`:\n\n```nginx\nproxy "[x](/y)";\n\n  gzip off;\n```\nThen\n  ```\nhalf');
+    assert.deepEqual(text.all('code').map((node) => node.textContent), ['a **b**']);
+    assert.deepEqual(text.all('pre').map((node) => node.textContent), ['proxy "[x](/y)";\n\n  gzip off;', 'half']);
+    assert.equal(text.all('a').length + text.all('strong').length, 0);
+    assert.ok(text.textContent.includes('Then\n'));
+  });
+
+  test('a link that was relative to its document leads nowhere', () => {
+    const text = formatText('[conf](../deploy/nginx.conf) [page](page.md) [own](/x)');
+    assert.deepEqual(text.all('a').map((node) => node.href), ['https://chat.test/x']);
+    assert.equal(text.textContent, 'conf page own');
+  });
+
   test('markup stays text', () => {
     const markup = '<img src=x onerror=alert(1)><script>alert(1)</script>';
     const text = formatText(markup);
@@ -50,7 +64,7 @@ describe('formatted text', () => {
 
   test('long hostile text is formatted quickly', () => {
     const begun = performance.now();
-    for (const part of ['[', '**', '[a](', 'https://', '**a', '](']) formatText(part.repeat(50_000));
+    for (const part of ['[', '**', '[a](', 'https://', '**a', '](', '`', '\n```\n', '```a\n', '\n```']) formatText(part.repeat(50_000));
     assert.ok(performance.now() - begun < 2000);
   });
 });

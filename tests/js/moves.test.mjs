@@ -51,7 +51,7 @@ describe('actions', () => {
     await settle();
     assert.deepEqual(moves.done, [[action, undefined]]);
     const [settled] = bar.all('button');
-    assert.deepEqual([settled.textContent, settled.disabled], ['Pay <b> done', true]);
+    assert.deepEqual([settled.textContent, settled.disabled], ['Pay <b> used', true]);
     assert.equal(bar.all('b').length, 0);
   });
 
@@ -76,12 +76,12 @@ describe('actions', () => {
       ],
       page(),
     );
-    assert.deepEqual(labels(bar), ['Pay done', 'Open expired', 'Late expired']);
+    assert.deepEqual(labels(bar), ['Pay used', 'Open expired', 'Late expired']);
     assert.ok(bar.all('button').every(({ disabled }) => disabled));
   });
 
   test('the server knows better what was used', async () => {
-    for (const [code, state] of [['action_used', 'done'], ['action_expired', 'expired']]) {
+    for (const [code, state] of [['action_used', 'used'], ['action_expired', 'expired']]) {
       const bar = actionBar([{ id: 'a', type: 'button', label: 'Pay' }], page(new ChatError('x', { code, status: 409 })));
       bar.all('button')[0].onclick();
       await settle();
@@ -123,6 +123,11 @@ describe('actions', () => {
 });
 
 describe('fields', () => {
+  test('they come in the order that the server gives', () => {
+    const { node } = new Fields({ ...SCHEMA, 'x-order': ['size', 'name', 'gone'] });
+    assert.deepEqual(node.all('label').map(({ htmlFor, textContent }) => textContent).slice(0, 3), ['size', 'Your name', 'count']);
+  });
+
   const filled = () => {
     const fields = new Fields(SCHEMA);
     const [name, count] = fields.node.all('input');
@@ -229,7 +234,7 @@ describe('sources', () => {
       { title: 'Evil', url: 'javascript:alert(1)' },
     ]);
     assert.deepEqual(list.all('a').map(({ textContent }) => textContent), ['Prices']);
-    assert.deepEqual(list.all('li').map(({ textContent }) => textContent), ['Prices 87 %<b>9</b>', 'Evil']);
+    assert.deepEqual(list.all('li').map(({ textContent }) => textContent), ['Prices 87\u00a0%<b>9</b>', 'Evil']);
     assert.equal(list.all('summary')[0].textContent, 'Sources (2)');
     assert.equal(list.all('b').length, 0);
     assert.equal(sourceList([]), null);

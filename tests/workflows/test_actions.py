@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from tests.workflows.chat import Chat
 from workflows import actions, workflow
 from workflows.exceptions import InvalidAction
+from workflows.forms import schema_of
 from workflows.models import Message, State
 
 
@@ -42,7 +43,7 @@ def test_it_works() -> None:
         REPLY,
         {"type": "button", "label": "Pay"},
         {"type": "confirm", "label": "Pay", "prompt": "Really?"},
-        {"type": "form", "label": "Pay", "schema": Payment.model_json_schema()},
+        {"type": "form", "label": "Pay", "schema": schema_of(Payment)},
     ]
     assert (offered[2].full["workflow"], offered[2].full["input"]) == ("pay", {"invoice": 7})
 

@@ -1,16 +1,19 @@
 """ctx.approve and ctx.form: what ends the turn, and which words go on with it."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
-from pydantic import BaseModel, field_validator
+from pydantic import BaseModel, JsonValue, field_validator
 
 from tests.workflows.chat import Chat, Crashes, assert_log_is_sound, claimed, resume, run_waiting
 from workflows import Context, queues, runner, services, workflow
 from workflows.approvals import Approval
+from workflows.forms import schema_of
 from workflows.models import ApprovalRequest, Job, Session, State
+from workflows.offers import act
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 
@@ -191,6 +194,20 @@ def test_nor_when_it_is_tried_again_later(chat: Chat) -> None:
     assert the_request().decided_at is None
 
 
+def test_nor_does_a_quick_reply(chat: Chat, alice: User) -> None:
+    """Whatever its label says, somebody else has put its words into the user's mouth."""
+    reply = {"type": "quick_reply", "label": "What's the weather?", "message": "yes"}
+    offered = chat.begin(lambda ctx: ctx.reply("Hello", actions=[reply]))
+    workflow("delete")(delete)
+    chat.say(workflow="delete")
+    job = act(alice, "s", offered.actions[0]["id"]).job
+    run_waiting()
+    job.refresh_from_db()
+
+    assert job.response == "Your last message came before this question. Delete it?"
+    assert the_request().decided_at is None
+
+
 def test_a_yes_in_another_session_or_of_another_user(chat: Chat, alice: User, bob: User) -> None:
     chat.begin(delete)
     workflow("other")(lambda ctx: "Something else.")
@@ -244,7 +261,7 @@ def test_what_counts_is_when_the_message_was_sent(chat: Chat) -> None:
 def test_a_typed_answer(chat: Chat) -> None:
     asked = chat.begin(limit)
     assert asked.awaiting is not None
-    assert asked.awaiting["schema"] == Limit.model_json_schema()
+    assert asked.awaiting["schema"] == schema_of(Limit)
 
     hint = chat.say("yes").response
     assert hint.startswith("Please mend the form (amount: ")
@@ -272,6 +289,19 @@ def test_the_async_verbs(chat: Chat) -> None:
     chat.say('{"amount": 2}')
 
     assert chat.say("no").response == "2 False by alice: "
+
+
+@pytest.mark.parametrize("rate", ["NaN", "1e999", "[" * 900 + "]" * 900])
+def test_what_is_no_answer_to_anything(chat: Chat, rate: str) -> None:
+    class Rate(BaseModel):
+        rate: JsonValue
+
+    chat.begin(lambda ctx: f"{ctx.form('Which?', Rate)} {told(ctx.approve('Sure?', answer=Rate))}")
+    chat.say('{"rate": 1}')
+    job = chat.say(f'{{"approved": true, "answer": {{"rate": {rate}}}}}')
+
+    assert job.response.endswith("Sure?")
+    assert the_request().decided_at is None
 
 
 # What becomes of it.
@@ -330,7 +360,7 @@ def test_a_form(chat: Chat, text: str) -> None:
         "kind": "form",
         "prompt": "Which room?",
         "optional": False,
-        "schema": Room.model_json_schema(),
+        "schema": schema_of(Room),
     }
     assert chat.say(text).response == "Room(name='Ada', seats=2)"
 
@@ -354,11 +384,12 @@ def test_a_form_with_one_field_takes_plain_words(chat: Chat) -> None:
     assert chat.say("Ada Lovelace").response == "Name(name='Ada Lovelace')"
 
 
-def test_a_form_with_nan(chat: Chat) -> None:
+@pytest.mark.parametrize("rate", ["NaN", "1e999", "[" * 900 + "]" * 900])
+def test_a_form_with_what_is_no_value(chat: Chat, rate: str) -> None:
     class Rate(BaseModel):
-        rate: float
+        rate: Any
         day: str = ""
 
     chat.begin(lambda ctx: repr(ctx.form("Which?", Rate)))
 
-    assert chat.say('{"rate": NaN}').response.startswith("Please mend the form")
+    assert chat.say(f'{{"rate": {rate}}}').response.startswith("Please mend the form")

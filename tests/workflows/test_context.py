@@ -277,6 +277,14 @@ def test_an_async_step_cannot_be_atomic(chat: Chat) -> None:
     assert "An atomic step must be a plain function" in job.traceback
 
 
+def test_an_atomic_step_cannot_ask(chat: Chat) -> None:
+    """Its rollback would take the question along, and the answer would find none."""
+    job = chat.begin(lambda ctx: ctx.step("Save", lambda: ctx.ask("Name?"), atomic=True))
+
+    assert job.state == State.FAILED
+    assert "An atomic step can't ask the user anything." in job.traceback
+
+
 @pytest.mark.django_db(transaction=True)
 def test_an_async_workflow_that_was_changed(chat: Chat) -> None:
     """Concurrent steps come in any order, but each must still come."""

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
+from pydantic import BaseModel, field_validator
 
-from tests.workflows.chat import Chat, at_once, run_waiting
-from tests.workflows.test_approvals import Limit, delete, expire, limit, the_request
-from workflows import services, workflow
+from tests.workflows.chat import Chat, at_once, claimed, resume, run_waiting
+from tests.workflows.test_approvals import Limit, delete, expire, limit, the_request, told
+from workflows import runner, services, workflow
 from workflows.decisions import decide, get_request, pending
 from workflows.exceptions import (
     ApprovalDecided,
@@ -17,8 +18,9 @@ from workflows.exceptions import (
     ApprovalNotFound,
     InvalidForm,
     QuestionClosed,
+    SessionBusy,
 )
-from workflows.models import ApprovalRequest, Job, Message
+from workflows.models import ApprovalRequest, Job, Message, Session
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 
@@ -152,6 +154,35 @@ def test_one_whose_job_was_pruned(chat: Chat, alice: User) -> None:
         settle(alice)
 
 
+def test_one_whose_conversation_was_deleted(chat: Chat, alice: User) -> None:
+    chat.begin(delete)
+    request = the_request()
+    services.delete_session(request.session)
+    with pytest.raises(ApprovalNotFound):
+        decide(request, by=alice, via=Via.API, approved=True)
+
+    assert not Session.objects.exists()
+
+
+def test_without_a_worker_it_waits_for_nothing(chat: Chat, alice: User, settings: Any) -> None:
+    """A job that can't go on at once is forgotten; the decision would be lost with it."""
+    chat.begin(delete)
+    chat.send("hm", options={"actions": False})
+    settings.QUEUE_CONNECTION = "sync"
+    with pytest.raises(SessionBusy):
+        settle(alice)
+    assert the_request().decided_at is None
+    run_waiting()
+
+    assert settle(alice).response == "True by alice: "
+
+
+def test_a_reason_that_the_database_refuses(chat: Chat, alice: User) -> None:
+    chat.begin(delete)
+
+    assert settle(alice, via=Via.ADMIN, reason="a\0\ud800").response == "True by alice: a\ufffd?"
+
+
 # What is filled in.
 
 
@@ -185,6 +216,32 @@ def test_an_answer_that_only_the_model_refuses(chat: Chat, alice: User) -> None:
     run_waiting()
     job.refresh_from_db()
     assert job.response == f"True by alice:  {Limit(amount=12)!r}"
+
+
+def test_it_is_no_consent_to_another_question(
+    chat: Chat, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker is lost when it has put the question that takes the refused answer's place."""
+
+    class Tip(BaseModel):
+        amount: int = 1
+
+        @field_validator("amount")
+        @classmethod
+        def not_thirteen(cls, amount: int) -> int:
+            assert amount != 13
+            return amount
+
+    chat.begin(lambda ctx: told(ctx.approve("Tip?", answer=Tip)))
+    decide(the_request(), by=alice, via=Via.API, approved=True, answer={"amount": 13})
+    job = claimed()
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "_end", lambda job, outcome: None)
+        runner.run(job, interruptible=False)
+    resume(job)
+
+    assert job.awaiting is not None
+    assert ApprovalRequest.objects.latest("pk").decided_at is None
 
 
 # The list.

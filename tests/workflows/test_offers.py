@@ -9,7 +9,7 @@ from django.utils import timezone
 from pydantic import BaseModel
 
 from tests.workflows.chat import Chat, at_once, run_waiting
-from workflows import Context, registry, services, workflow
+from workflows import Context, offers, registry, services, workflow
 from workflows.exceptions import (
     ActionExpired,
     ActionNotFound,
@@ -18,7 +18,7 @@ from workflows.exceptions import (
     InvalidForm,
     SessionBusy,
 )
-from workflows.models import ActionUse, Job, Message, State
+from workflows.models import ActionUse, Job, Message, Session, State
 from workflows.offers import act, used
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
@@ -223,6 +223,24 @@ def test_pruning_takes_the_use_along(alice: User, offered: Job, ids: list[str]) 
     assert used([offered]) == {ids[0]}
     offered.delete()
     assert not ActionUse.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_that_is_deleted_at_that_moment(
+    alice: User, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = offers._find
+
+    def find_and_delete(*args: Any) -> Any:
+        found = find(*args)
+        services.delete_session(Session.objects.get())
+        return found
+
+    monkeypatch.setattr(offers, "_find", find_and_delete)
+    with pytest.raises(ActionNotFound):
+        act(alice, "s", ids[0])
+
+    assert not Session.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -6,6 +6,8 @@ import pytest
 
 from tests.workflows.chat import Chat, Crashes, resume, streamed
 from workflows import Context
+from workflows.exceptions import Cancelled
+from workflows.keeper import Attempt
 from workflows.models import State
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
@@ -87,3 +89,33 @@ def test_in_an_async_workflow(chat: Chat) -> None:
     job = chat.begin(work)
 
     assert job.response == streamed(job) == "HELLO"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_nothing_strikes_while_a_provider_is_imported(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch, asynchronous: bool
+) -> None:
+    """Half a module would stay in its process for good."""
+    attempts: list[Attempt] = []
+    imported: list[str] = []
+
+    def models(name: str, rule: object) -> list[object]:
+        attempts[0].stop(Cancelled())
+        # As the signal does it.
+        attempts[0].check()
+        imported.append("all of it")
+        return []
+
+    def work(ctx: Context) -> str:
+        attempts.append(ctx._attempt)
+        return ctx.ai("Hello")
+
+    async def awork(ctx: Context) -> str:
+        attempts.append(ctx._attempt)
+        return await ctx.aai("Hello")
+
+    monkeypatch.setattr("workflows.ai.asking.models", models)
+    job = chat.begin(awork if asynchronous else work)
+
+    assert (job.state, imported) == (State.CANCELLED, ["all of it"])

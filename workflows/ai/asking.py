@@ -16,6 +16,8 @@ from pydantic_ai.messages import (
     TextPart,
     UserPromptPart,
 )
+from pydantic_ai.models import Model
+from pydantic_ai.usage import UsageLimits
 
 from workflows.ai.asides import Aside
 from workflows.ai.errors import ProviderError, failure
@@ -29,15 +31,25 @@ CORRECTIONS = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """What ``ctx.ai`` was asked for. See there."""
+    """What ``ctx.ai`` was asked for, see there; and the models to ask, in order."""
 
     messages: Sequence[Message]
     output_type: Any
     tools: Sequence[Callable[..., Any]]
     instructions: str | None
-    model: str
-    offline: Callable[[str], Any] | None
+    models: Sequence[Model]
     show: bool
+
+
+def candidates(name: str, rule: Callable[[str], Any] | None, aside: Aside) -> list[Model]:
+    """Return the models to ask. See models(); *rule* is plain code."""
+    if rule is None:
+        return models(name, None)
+
+    async def call(words: str) -> Any:
+        return await aside(lambda: rule(words))
+
+    return models(name, call)
 
 
 async def ask(
@@ -57,8 +69,7 @@ async def ask(
     Returns:
         The answer, of the type that was asked for.
     """
-    candidates = models(call.model, _rule(call.offline, aside))
-    model = RecordedModel(candidates, journal, aside, show=call.show)
+    model = RecordedModel(call.models, journal, aside, show=call.show)
     agent = Agent(
         model,
         output_type=call.output_type,
@@ -68,29 +79,21 @@ async def ask(
     )
     *history, (last, *_) = [(message,) for message in call.messages]
     async with AsyncExitStack() as clients:
-        for candidate in candidates:
+        for candidate in call.models:
             await clients.enter_async_context(candidate)
         try:
             result = await agent.run(
                 last["content"],
                 message_history=[_model_message(message) for (message,) in history],
                 infer_name=False,
+                # They are counted where they are recorded.
+                usage_limits=UsageLimits(request_limit=None),
             )
         except AgentRunError as error:
             # The answers came, but they were of no use.
             problem = failure(error)
             raise problem.error from ProviderError(problem.details)
     return result.output
-
-
-def _rule(rule: Callable[[str], Any] | None, aside: Aside) -> Any:
-    if rule is None:
-        return None
-
-    async def call(words: str) -> Any:
-        return await aside(lambda: rule(words))
-
-    return call
 
 
 def _recorded(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from django.conf import settings
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from workflows.exceptions import DailyBudgetExceeded
@@ -59,5 +59,16 @@ def reserve(user_id: int, characters: int) -> Reservation | None:
 def settle(reservation: Reservation | None, tokens: int) -> None:
     """Put what a request really took, in tokens, in the place of what was set aside for it."""
     if reservation is not None:
-        row = DailyUsage.objects.filter(user_id=reservation.user_id, day=reservation.day)
-        row.update(tokens=F("tokens") + tokens - reservation.tokens)
+        _row(reservation).update(tokens=F("tokens") + tokens - reservation.tokens)
+
+
+def release(reservation: Reservation | None) -> None:
+    """Give back what was set aside for a request that no provider counts."""
+    if reservation is not None:
+        _row(reservation).update(
+            requests=F("requests") - 1, tokens=F("tokens") - reservation.tokens
+        )
+
+
+def _row(reservation: Reservation) -> QuerySet[DailyUsage]:
+    return DailyUsage.objects.filter(user_id=reservation.user_id, day=reservation.day)

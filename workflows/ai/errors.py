@@ -5,7 +5,6 @@ import re
 from dataclasses import dataclass
 
 from pydantic_ai.exceptions import (
-    AgentRunError,
     ContentFilterError,
     ModelAPIError,
     ModelConnectionError,
@@ -15,6 +14,7 @@ from pydantic_ai.exceptions import (
     ModelRequestRejectedError,
     ModelRequestTimeout,
     ModelTimeoutError,
+    UserError,
 )
 
 from workflows.exceptions import AIRateLimited, AIRejected, AIUnavailable, WorkflowError
@@ -35,12 +35,14 @@ class Failure:
         details: what the provider said.
         again: the same request may well succeed a little later.
         wait: seconds that the provider asks for before that; None if it doesn't say.
+        counted: the provider may count the request all the same.
     """
 
     error: WorkflowError
     details: str
     again: bool = False
     wait: float | None = None
+    counted: bool = False
 
 
 def failure(error: Exception) -> Failure:
@@ -52,17 +54,21 @@ def failure(error: Exception) -> Failure:
         return Failure(AIRateLimited(), details)
     if isinstance(error, ModelRateLimitError) or status == 429:
         return Failure(AIRateLimited(), details, again=True, wait=wait)
-    if isinstance(error, ModelRequestRejectedError | ContentFilterError):
+    if isinstance(error, ModelRequestRejectedError):
         return Failure(AIRejected(), details)
+    if isinstance(error, ContentFilterError):
+        return Failure(AIRejected(), details, counted=True)
     if isinstance(error, ModelTimeoutError | ModelRequestTimeout):
         # It has waited long enough.
-        return Failure(AIUnavailable(), details)
+        return Failure(AIUnavailable(), details, counted=True)
     if isinstance(error, ModelConnectionError) or status >= 500 or status == 408:
         return Failure(AIUnavailable(), details, again=True, wait=wait)
     if 400 <= status < 500:
         return Failure(AIRejected(), details)
-    # Garbage, a stream that was cut short: the next answer may be whole.
-    return Failure(AIUnavailable(), details, again=isinstance(error, AgentRunError))
+    # Garbage, a stream that was cut short: the next answer may be whole. Not so where the request
+    # could not even be made.
+    made = not isinstance(error, UserError)
+    return Failure(AIUnavailable(), details, again=made, counted=made)
 
 
 def without_keys(text: str) -> str:

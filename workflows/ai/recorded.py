@@ -7,8 +7,9 @@ from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
 from django.conf import settings
+from django.db import DatabaseError
 from pydantic import TypeAdapter
-from pydantic_ai.exceptions import AgentRunError, UserError
+from pydantic_ai.exceptions import UnexpectedModelBehavior, UserError
 from pydantic_ai.messages import (
     ModelMessage,
     ModelMessagesTypeAdapter,
@@ -27,7 +28,7 @@ from workflows.ai import names, usage
 from workflows.ai.asides import Aside
 from workflows.ai.errors import Failure, ProviderError, failure
 from workflows.ai.offline import OfflineModel, Rule
-from workflows.exceptions import AIUnavailable
+from workflows.exceptions import AIOffline, AIUnavailable, WorkflowError
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class Journal(Protocol):
         """Reserve what a request of that length may take, once, of the user's daily budget."""
 
     def release(self) -> None:
-        """Give back what was reserved for a request that nobody has answered."""
+        """Give back what was reserved for a request that no provider counts."""
 
     def record(self, response: dict[str, Any], usage: dict[str, Any]) -> None:
         """Record the answer."""
@@ -101,11 +102,7 @@ class RecordedModel(FallbackModel):
         recorded = await self._aside(self._journal.begin)
         if recorded is not None:
             return RESPONSE.validate_python(recorded)
-        try:
-            response = await self._ask_in_order(messages, model_settings, model_request_parameters)
-        except Exception:
-            await self._aside(self._journal.release)
-            raise
+        response = await self._ask_in_order(messages, model_settings, model_request_parameters)
         record = partial(
             self._journal.record, RESPONSE.dump_python(response, mode="json"), usage.of(response)
         )
@@ -118,23 +115,27 @@ class RecordedModel(FallbackModel):
         model_settings: ModelSettings | None,
         parameters: ModelRequestParameters,
     ) -> ModelResponse:
-        last: Failure | None = None
-        for model in self.models:
-            if model.system != names.OFFLINE:
+        failures: list[Failure] = []
+        for place, model in enumerate(self.models):
+            if not isinstance(model, OfflineModel):
                 characters = len(ModelMessagesTypeAdapter.dump_json(messages))
                 await self._aside(partial(self._journal.reserve, characters))
             for number in range(TRIES):
-                ask = self._ask(model, messages, model_settings, parameters)
+                # A model that is silent leaves those after it their share of the time.
+                share = self._journal.seconds_left() / (len(self.models) - place)
+                ask = self._ask(model, messages, model_settings, parameters, share)
                 outcome = await self._while_running(ask)
                 if isinstance(outcome, ModelResponse):
                     return outcome
-                last = outcome
-                logger.warning("%s: %s", model.model_id, last.details.splitlines()[0])
-                if not await self._worth_another_try(last, number):
+                failures.append(outcome)
+                logger.warning("%s: %s", model.model_id, outcome.details.splitlines()[0])
+                if not await self._worth_another_try(outcome, number):
                     break
-        if last is None:
-            raise AIUnavailable
-        raise last.error from ProviderError(last.details)
+        if not any(each.counted for each in failures):
+            await self._aside(self._journal.release)
+        # That the offline model can't help either is not what went wrong.
+        said = [each for each in failures if not isinstance(each.error, AIOffline)] or failures
+        raise said[-1].error from ProviderError(said[-1].details)
 
     async def _ask(
         self,
@@ -142,12 +143,12 @@ class RecordedModel(FallbackModel):
         messages: list[ModelMessage],
         model_settings: ModelSettings | None,
         parameters: ModelRequestParameters,
+        seconds: float,
     ) -> ModelResponse | Failure:
-        # An aside's exception passes: it is no fault of the provider.
         limits = ModelSettings(
             # The tries are counted here.
             max_retries=0,
-            timeout=max(0.1, min(settings.AI_TIMEOUT, self._journal.seconds_left())),
+            timeout=max(0.1, min(settings.AI_TIMEOUT, seconds)),
         )
         model_settings = cast(ModelSettings, {**(model_settings or {}), **limits})
         messages = model.prepare_messages(messages, parameters)
@@ -156,12 +157,22 @@ class RecordedModel(FallbackModel):
                 response = await self._ask_streaming(model, messages, model_settings, parameters)
             else:
                 response = await model.request(messages, model_settings, parameters)
-        except (AgentRunError, UserError) as error:
+        except AIOffline as error:
+            problem = Failure(error, str(error))
+        except (WorkflowError, DatabaseError):
+            # An aside's: no fault of the provider.
+            raise
+        except Exception as error:
+            if isinstance(model, OfflineModel):
+                # The rule's.
+                raise
+            # Providers' libraries trip over garbage with errors of all kinds.
             problem = failure(error)
         else:
             if response.state == "complete":
                 return response
-            problem = Failure(AIUnavailable(), f"The answer is {response.state}.", again=True)
+            details = f"The answer is {response.state}."
+            problem = Failure(AIUnavailable(), details, again=True, counted=True)
         await self._aside(self._journal.start_over)
         return problem
 
@@ -176,7 +187,10 @@ class RecordedModel(FallbackModel):
             async for event in stream:
                 if text := _words(event):
                     await self._aside(partial(self._journal.show, text))
-        return stream.get()
+        response = stream.get()
+        if not isinstance(model, OfflineModel) and not _says_why_it_ends(response):
+            raise UnexpectedModelBehavior("The stream ended before the answer did.")
+        return response
 
     async def _worth_another_try(self, problem: Failure, number: int) -> bool:
         """Say whether the same model is to be asked again, after the wait that it takes."""
@@ -206,6 +220,13 @@ def _words(event: ModelResponseStreamEvent) -> str:
     if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
         return event.delta.content_delta
     return ""
+
+
+def _says_why_it_ends(response: ModelResponse) -> bool:
+    """Say whether the provider ended the answer; a gateway that lost it may end the stream too."""
+    # Where there is no reason, pydantic-ai takes it for "stop"; what came stands in the details.
+    reason = (response.provider_details or {}).get("finish_reason")
+    return reason is not None or response.finish_reason not in (None, "stop")
 
 
 def models(name: str, rule: Rule | None) -> list[Model]:

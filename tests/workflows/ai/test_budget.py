@@ -1,5 +1,7 @@
 """Daily budgets of users."""
 
+import json
+import threading
 from datetime import timedelta
 
 import pytest
@@ -7,7 +9,15 @@ from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from tests.openai_server import INPUT_TOKENS, OUTPUT_TOKENS, OpenAIServer, error, text
+from tests.openai_server import (
+    INPUT_TOKENS,
+    OUTPUT_TOKENS,
+    Answer,
+    OpenAIServer,
+    error,
+    garbage,
+    text,
+)
 from tests.workflows.ai.test_recorded import hello
 from tests.workflows.chat import Chat, at_once
 from workflows import queues
@@ -45,14 +55,44 @@ def test_tokens_are_settled(chat: Chat, server: OpenAIServer, settings: LazySett
     assert chat.say(workflow="w").code == "ai_budget"
 
 
-def test_a_failed_request_takes_no_tokens(
+def test_a_refused_request_takes_nothing(
     chat: Chat, server: OpenAIServer, settings: LazySettings
 ) -> None:
     settings.AI_DAILY_TOKENS = 1500
     server.script = [error(400)]
 
     assert chat.begin(hello).code == "ai_rejected"
-    assert DailyUsage.objects.get().tokens == 0
+    row = DailyUsage.objects.get()
+    assert (row.requests, row.tokens) == (0, 0)
+
+
+def test_what_a_provider_may_count_stays_reserved(
+    chat: Chat, server: OpenAIServer, settings: LazySettings
+) -> None:
+    """Else who makes it think for longer than AI_TIMEOUT would have it for nothing."""
+    settings.AI_DAILY_TOKENS = 1500
+    settings.AI_TIMEOUT = 0.3
+    never = threading.Event()
+    server.script = [Answer(text="Too late.", stall=never)]
+
+    assert chat.begin(hello).code == "ai_unavailable"
+    row = DailyUsage.objects.get()
+    assert (row.requests, row.tokens >= budget.ANSWER) == (1, True)
+    never.set()
+
+
+def test_a_provider_that_does_not_count(
+    chat: Chat, server: OpenAIServer, settings: LazySettings
+) -> None:
+    """What was reserved stands for what it took."""
+    settings.AI_DAILY_TOKENS = 1500
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "1"}}
+    answer = {"id": "1", "object": "chat.completion", "created": 1, "model": "m"}
+    server.script = [garbage(json.dumps(answer | {"choices": [choice]}).encode())]
+
+    assert chat.begin(hello).response == "1"
+    assert DailyUsage.objects.get().tokens >= budget.ANSWER
+    assert chat.say(workflow="w").code == "ai_budget"
 
 
 def test_no_limit_keeps_no_account(chat: Chat, server: OpenAIServer) -> None:

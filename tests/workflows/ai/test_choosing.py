@@ -197,6 +197,23 @@ def test_the_chosen_workflows_own_terms(chat: Chat, server: OpenAIServer) -> Non
     assert job.usage["requests"] == 2
 
 
+def test_the_choice_leaves_chat_its_own_requests(chat: Chat, server: OpenAIServer) -> None:
+    """In the attempt that chose as well as in the one after a crash."""
+    crashes = Crashes("after the choice")
+
+    def work(ctx: Context) -> str:
+        ctx.route()
+        crashes.at("after the choice")
+        return ctx.ai("Hello")
+
+    registry._workflows.pop("chat")
+    workflow("chat", title="Chat", max_ai_calls=1)(work)
+    server.script = [choose("chat"), text("Hello!"), choose("chat"), text("Hello again!")]
+
+    assert resume(chat.say("Welcome me")).response == "Hello!"
+    assert chat.say("Welcome me").response == "Hello again!"
+
+
 def test_it_waits_in_the_chosen_workflows_queue(chat: Chat, server: OpenAIServer) -> None:
     workflow("report", queue="slow")(lambda ctx: "Reported.")
     server.script = [choose("report")]

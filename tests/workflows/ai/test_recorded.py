@@ -13,13 +13,14 @@ from tests.openai_server import (
     OpenAIServer,
     call,
     error,
+    frame,
     garbage,
     output,
     text,
 )
 from tests.workflows.chat import Chat, Crashes, events, resume, streamed
 from workflows import Context, ToolError
-from workflows.models import Job, State, Step
+from workflows.models import State, Step
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 
@@ -263,6 +264,34 @@ def test_calls_are_counted(chat: Chat, server: OpenAIServer) -> None:
     assert job.usage["requests"] == 2
 
 
+def test_nobody_else_counts_calls(chat: Chat, server: OpenAIServer) -> None:
+    """pydantic-ai has a limit of its own, at fifty."""
+    server.script = [*[call("again")] * 50, text("Done.")]
+
+    def again() -> str:
+        """Go on."""
+        return "again"
+
+    job = chat.begin(lambda ctx: ctx.ai("Go", tools=[again]), max_ai_calls=51)
+
+    assert (job.response, job.usage["requests"]) == ("Done.", 51)
+
+
+def test_an_atomic_step_asks_nobody(chat: Chat, server: OpenAIServer) -> None:
+    """The answer would be rolled back with it, and paid for again."""
+
+    def work(ctx: Context) -> str:
+        return ctx.step("Outer", lambda: ctx.step("Inner", ctx.ai, "Hello"), atomic=True)
+
+    job = chat.begin(work)
+
+    assert (job.code, server.requests) == ("workflow_failed", [])
+    assert "An atomic step can't ask a model." in job.traceback
+
+
+EMPTY = b'{"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": []}'
+
+
 @pytest.mark.parametrize("work", [hello, shown])
 @pytest.mark.parametrize(
     ("failing", "code", "asked"),
@@ -276,6 +305,7 @@ def test_calls_are_counted(chat: Chat, server: OpenAIServer) -> None:
         (garbage(), "ai_unavailable", 3),
         (garbage(b'{"wrong": "shape"}'), "ai_unavailable", 3),
         (garbage(b""), "ai_unavailable", 3),
+        (garbage(EMPTY), "ai_unavailable", 3),
         (Answer(text="It is cut.", cut=2), "ai_unavailable", 3),
     ],
     ids=lambda value: str(getattr(value, "status", "")) if isinstance(value, Answer) else None,
@@ -308,6 +338,27 @@ def test_a_cut_stream_starts_over(chat: Chat, server: OpenAIServer) -> None:
 
     assert job.response == streamed(job) == "It is whole."
     assert [event.data["delta"] for event in events(job) if event.type == "delta"] != []
+
+
+CHUNK = {"id": "c", "created": 1, "model": "gpt-4o-mini", "object": "chat.completion.chunk"}
+HALF = frame(CHUNK | {"choices": [{"index": 0, "delta": {"content": "Half"}}]})
+
+
+@pytest.mark.parametrize(
+    "rest",
+    ["", "data: [DONE]\n\n", "data: {oops\n\n", "data: 3\n\n", 'data: {"choices": "none"}\n\n'],
+)
+def test_a_stream_that_ends_without_the_answer_s_end(
+    chat: Chat, server: OpenAIServer, rest: str
+) -> None:
+    """A gateway that loses its provider may end the stream in good order, or in garbage."""
+    server.script = [garbage((HALF + rest).encode()), text("It is whole.")]
+    server.script[0].headers["Content-Type"] = "text/event-stream"
+
+    job = chat.begin(shown)
+
+    assert job.response == streamed(job) == "It is whole."
+    assert len(server.requests) == 2
 
 
 def test_retry_after_is_honoured(
@@ -360,6 +411,26 @@ def test_a_stalled_model_is_given_up(
     never.set()
 
 
+def test_a_silent_model_leaves_the_next_one_time(
+    chat: Chat, server: OpenAIServer, settings: LazySettings
+) -> None:
+    settings.AI_FALLBACK_MODELS = ["openai-chat:gpt-4o"]
+    never = threading.Event()
+    server.script = [Answer(text="Too late.", stall=never), text("In time.")]
+
+    assert chat.begin(hello, max_execution_time=2).response == "In time."
+    never.set()
+
+
+def test_what_the_offline_model_can_not_do_hides_no_failure(
+    chat: Chat, server: OpenAIServer, settings: LazySettings
+) -> None:
+    settings.AI_FALLBACK_MODELS = ["offline"]
+    server.script = [error(401)]
+
+    assert chat.begin(order).code == "ai_rejected"
+
+
 def test_the_deadline_binds_a_request(chat: Chat, server: OpenAIServer) -> None:
     never = threading.Event()
     server.script = [Answer(text="Too late.", stall=never)]
@@ -391,11 +462,12 @@ def test_no_key_is_logged(
 
 
 def test_the_request_may_choose_the_model(chat: Chat, server: OpenAIServer) -> None:
-    server.script = [text("Hello.")]
+    server.script = [text("Hello."), text("Hello again.")]
 
-    chat.begin(hello, "go")
-    job = chat.send(workflow="w", options={"model": "openai-chat:gpt-4o"})
-    assert Job.objects.get(pk=job.pk).options["model"] == "openai-chat:gpt-4o"
+    chat.begin(hello)
+    chat.say(workflow="w", options={"model": "openai-chat:gpt-4o"})
+
+    assert [request["model"] for request in server.requests] == ["gpt-4o-mini", "gpt-4o"]
 
 
 def test_a_model_without_its_key(
