@@ -25,8 +25,9 @@ def of(response: "ModelResponse") -> Usage:
         return usage
     try:
         usage["cost_usd"] = round(float(response.cost().total_price), 8)
-    except (LookupError, ValueError, AssertionError) as error:
-        # A model of one's own, or one that is newer than the price list.
+    except Exception as error:
+        # A model of one's own, or one that is newer than the price list. Whatever it is, an answer
+        # that is paid for isn't lost over its price.
         logger.info("The price of %s is not known (%s).", response.model_name, error)
     return usage
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 from django.conf import LazySettings
+from pydantic_ai.messages import ModelResponse
 
 from tests.openai_server import (
     INPUT_TOKENS,
@@ -51,6 +52,21 @@ def test_it_works(chat: Chat, server: OpenAIServer, settings: LazySettings, mode
         "cost_usd": pytest.approx(100 * 0.15e-6 + 20 * 0.6e-6),
     }
     assert events(job)[-1].data["usage"] == job.usage
+
+
+def test_an_answer_is_not_lost_over_its_price(
+    chat: Chat, server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cost(response: ModelResponse) -> None:
+        raise TypeError
+
+    monkeypatch.setattr(ModelResponse, "cost", cost)
+    server.script = [text("Hello.")]
+
+    job = chat.begin(hello)
+
+    assert job.response == "Hello."
+    assert "cost_usd" not in job.usage
 
 
 @pytest.mark.parametrize("model", ["openai-chat:gpt-4o-mini", "openai:gpt-4o-mini"])
