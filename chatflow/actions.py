@@ -1,6 +1,6 @@
 """Using an action that an answer offered."""
 
-import hashlib
+from functools import partial
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import api_view
@@ -8,10 +8,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from chatflow import serializers
-from chatflow.limits import check_rate, slot
-from chatflow.parsers import canonical
-from chatflow.views import ERROR, KEY, idempotency_key, sent_answer
-from workflows import offers, services
+from chatflow.views import ERROR, KEY, turn
+from workflows import offers
 
 
 @extend_schema(
@@ -26,23 +24,14 @@ from workflows import offers, services
 )
 @api_view(["POST"])
 def act(request: Request) -> Response:
-    asked = serializers.ActSerializer(data=request.data)
-    asked.is_valid(raise_exception=True)
-    asked = asked.validated_data
-    key = idempotency_key(request)
-    check_rate(request.user, key)
-    with slot(asked["mode"], request.user) as mode:
-        started = offers.act(
-            request.user,
-            asked["session_id"],
-            asked["action_id"],
-            data=asked.get("data"),
-            mode=mode,
-            on_busy=asked["on_busy"],
-            idempotency_key=key,
-            body_hash=hashlib.sha256(canonical(request.data)).hexdigest(),
-        )
-        job = started.job
-        if job.mode == "sync" and not started.replayed:
-            job = services.run_inline(job)
-    return sent_answer(request, job, replayed=started.replayed)
+    serializer = serializers.ActSerializer(data=request.data)
+    serializer.is_valid(raise_exception=True)
+    asked = serializer.validated_data
+    start = partial(
+        offers.act,
+        request.user,
+        asked["session_id"],
+        asked["action_id"],
+        data=asked.get("data"),
+    )
+    return turn(request, start, mode=asked["mode"], on_busy=asked["on_busy"])

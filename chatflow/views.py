@@ -1,6 +1,7 @@
 """The API and the pages: parse, call one verb, answer. The stream is in stream.py."""
 
 import hashlib
+from collections.abc import Callable
 from typing import Any, cast
 
 from django.conf import settings
@@ -25,6 +26,7 @@ from workflows import services
 from workflows.exceptions import InProgress
 from workflows.models import ACTIVE, Job, Session, State
 from workflows.registry import all_workflows
+from workflows.services import Mode, OnBusy, Started
 
 # The longest history that is answered; older messages are left out.
 MESSAGES = 500
@@ -53,26 +55,43 @@ LINK = OpenApiParameter("token", str, description="From `status_url` or `stream_
 @api_view(["POST"])
 def send(request: Request) -> Response:
     sent = serializers.validated_send(request.data)
-    key = idempotency_key(request)
-    check_rate(request.user, key)
-    with slot(sent["mode"], request.user) as mode:
-        started = services.start(
+
+    def start(**how: Any) -> Started:
+        return services.start(
             request.user,
             sent["message"],
             session_key=sent["session_id"],
-            mode=mode,
             workflow=sent["workflow"],
             options=serializers.options(sent),
-            on_busy=sent["on_busy"],
+            **how,
+        )
+
+    return turn(request, start, mode=sent["mode"], on_busy=sent["on_busy"])
+
+
+def turn(
+    request: Request, start: Callable[..., Started], *, mode: Mode, on_busy: OnBusy
+) -> Response:
+    """Take a request that starts a job: bound it, start, run what is sync, and answer.
+
+    Args:
+        request: whose body, with its Idempotency-Key, starts one job only.
+        start: called with what the verbs that start jobs have in common; see services.start().
+        mode: as the client asked for it.
+        on_busy: likewise.
+    """
+    key = idempotency_key(request)
+    check_rate(request.user, key)
+    with slot(mode, request.user) as allowed:
+        started = start(
+            mode=allowed,
+            on_busy=on_busy,
             idempotency_key=key,
             body_hash=hashlib.sha256(canonical(request.data)).hexdigest(),
         )
         job = started.job
         if job.mode == "sync" and not started.replayed:
-            session = job.session
             job = services.run_inline(job)
-            # The job was read anew; its session need not be.
-            job.session = session
     return sent_answer(request, job, replayed=started.replayed)
 
 

@@ -117,14 +117,17 @@ class Recording(Writing):
         return bool(self._ahead) or self._answer is not None
 
     def _next_key(self, name: str) -> Key:
-        name = _fitting(inside.get() + events.clean(name))
-        occurrence = self._occurrences[name] = self._occurrences.get(name, 0) + 1
+        name, occurrence = self._coming_key(name)
+        self._occurrences[name] = occurrence
         return name, occurrence
 
     def _is_recorded(self, name: str) -> bool:
         """Say whether the next step of that name, should the workflow come by it, has a record."""
+        return self._coming_key(name) in self._steps
+
+    def _coming_key(self, name: str) -> Key:
         name = _fitting(inside.get() + events.clean(name))
-        return (name, self._occurrences.get(name, 0) + 1) in self._steps
+        return name, self._occurrences.get(name, 0) + 1
 
     def _pass_by(self, key: Key) -> None:
         """Go past a recorded step; the recorded ones come in the order of their recording."""
