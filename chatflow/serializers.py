@@ -84,7 +84,20 @@ def make_session_id() -> str:
     return f"session-{uuid.uuid4().hex}"
 
 
-class SendSerializer(serializers.Serializer[Sent]):
+# How a request that starts a job wants it to be run.
+class TurnSerializer(serializers.Serializer[Any]):
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        on_busy = serializers.ChoiceField(
+            choices=get_args(OnBusy),
+            default="enqueue",
+            help_text="What to do while the session works on an earlier message.",
+        )
+        # "async" can't be the name of an attribute.
+        mode = ModeField(default="sync", source="mode", help_text=ModeField.__doc__)
+        return {**super().get_fields(), "on_busy": on_busy, "async": mode}
+
+
+class SendSerializer(TurnSerializer):
     message = StrictCharField(
         min_length=1, max_length=MESSAGE_LENGTH, help_text="What the user says."
     )
@@ -107,16 +120,6 @@ class SendSerializer(serializers.Serializer[Sent]):
     model = StrictCharField(
         required=False, help_text="The model to ask, one of the allowed; by default the site's."
     )
-    on_busy = serializers.ChoiceField(
-        choices=get_args(OnBusy),
-        default="enqueue",
-        help_text="What to do while the session works on an earlier message.",
-    )
-
-    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        # "async" can't be the name of an attribute.
-        mode = ModeField(default="sync", source="mode", help_text=ModeField.__doc__)
-        return {**super().get_fields(), "async": mode}
 
     def validate_model(self, value: str) -> str:
         if value not in names.allowed():
@@ -127,7 +130,7 @@ class SendSerializer(serializers.Serializer[Sent]):
         return {"session_id": make_session_id(), "workflow": None, "model": None, **attrs}
 
 
-class ActSerializer(serializers.Serializer[Any]):
+class ActSerializer(TurnSerializer):
     session_id = StrictCharField(
         max_length=SESSION_ID_LENGTH,
         trim_whitespace=False,
@@ -138,15 +141,6 @@ class ActSerializer(serializers.Serializer[Any]):
     data = serializers.DictField(  # type: ignore[assignment]
         required=False, help_text="What was filled in, for a form."
     )
-    on_busy = serializers.ChoiceField(
-        choices=get_args(OnBusy),
-        default="enqueue",
-        help_text="What to do while the session works on an earlier message.",
-    )
-
-    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        mode = ModeField(default="sync", source="mode", help_text=ModeField.__doc__)
-        return {**super().get_fields(), "async": mode}
 
 
 class DecisionSerializer(serializers.Serializer[Any]):
@@ -172,15 +166,17 @@ def options(sent: Sent) -> dict[str, Any]:
     return {name: value for name, value in sent.items() if name in flags and value is not None}
 
 
+# One for all requests: it keeps nothing of what it validates, and to make its fields takes longer.
+_send = SendSerializer()
+
+
 def validated_send(data: Any) -> Sent:
     """Return what a send asks for.
 
     Raises:
         ValidationError: which fields are wrong, and how.
     """
-    serializer = SendSerializer(data=data)
-    serializer.is_valid(raise_exception=True)
-    return cast(Sent, serializer.validated_data)
+    return cast(Sent, _send.run_validation(data))
 
 
 # What the schema shows of the answers.

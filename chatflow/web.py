@@ -7,15 +7,15 @@ import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, cast
+from typing import Any
 
-from a2wsgi import WSGIMiddleware
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 
 from chatflow import stream
-from chatflow.asgi_types import Message, Receive, Scope, Send
+from chatflow.asgi_types import Receive, Scope, Send
 from chatflow.errors import Problem, as_response, too_large
+from chatflow.pool import Pool
 from chatflow.wsgi import application as wsgi
 from workflows import streams
 
@@ -28,8 +28,7 @@ TOKEN = re.compile(
 BODY_TIMEOUT = 60.0
 SLOW = Problem(status=408, code="timeout", error="The request took too long to arrive.")
 
-# The queue of what is sent has no bound, so that a client that reads slowly holds no thread.
-pool: Any = WSGIMiddleware(cast(Any, wsgi), workers=settings.WEB_THREADS, send_queue_size=0)
+pool = Pool(wsgi, settings.WEB_THREADS)
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,7 +60,7 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
     except DisconnectedError:
         return
     else:
-        await pool(with_body(inner, body), replay(body), send)
+        await pool.answer(with_body(inner, body), body, send)
 
 
 def hide_token(scope: Scope) -> Scope:
@@ -117,13 +116,6 @@ def with_body(scope: Scope, body: bytes) -> Scope:
     if body:
         headers.append((b"content-length", str(len(body)).encode()))
     return {**scope, "headers": headers}
-
-
-def replay(body: bytes) -> Receive:
-    async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return receive
 
 
 async def refuse(scope: Scope, send: Send, found: Problem) -> None:

@@ -7,14 +7,13 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import httpx
 import pytest
 import pytest_asyncio
 import uvicorn
-from a2wsgi import WSGIMiddleware
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.utils import timezone
@@ -22,6 +21,7 @@ from django.utils import timezone
 from chatflow import stream, web
 from chatflow.asgi import application
 from chatflow.auth import sign_link
+from chatflow.pool import Pool
 from chatflow.wsgi import application as wsgi
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.exchange import Exchange
@@ -41,10 +41,10 @@ JSON = {"Content-Type": "application/json"}
 
 
 @pytest_asyncio.fixture(autouse=True)
-async def pool(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WSGIMiddleware]:
+async def pool(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pool]:
     """Give the application a pool of its own, whose database connections end with the test."""
     streams.listeners.closing = False
-    pool = WSGIMiddleware(cast(Any, wsgi), workers=THREADS, send_queue_size=0)
+    pool = Pool(wsgi, THREADS)
     monkeypatch.setattr(web, "pool", pool)
     yield pool
     await asyncio.to_thread(close_connections, pool.executor, THREADS)
@@ -100,7 +100,7 @@ async def test_the_largest_body_is_not(token: str, settings: Any) -> None:
 
 
 async def test_a_client_that_sends_slowly_holds_no_thread(
-    monkeypatch: pytest.MonkeyPatch, pool: WSGIMiddleware
+    monkeypatch: pytest.MonkeyPatch, pool: Pool
 ) -> None:
     monkeypatch.setattr(web, "BODY_TIMEOUT", 2.0)
     slow = [Exchange(application, SEND, method="POST", headers=JSON) for _ in range(3 * THREADS)]

@@ -3,10 +3,18 @@
 import os
 from typing import Any
 
-from a2wsgi import WSGIMiddleware
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bench.peers.bare_view.settings")
 
+from chatflow.pool import Pool
+
 # As many threads as WEB_THREADS has by default.
-application: Any = WSGIMiddleware(get_wsgi_application(), workers=16, send_queue_size=0)  # type: ignore[arg-type]
+pool = Pool(get_wsgi_application(), 16)
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    assert scope["type"] == "http"
+    message = await receive()
+    assert not message.get("more_body")
+    await pool.answer(scope, message["body"], send)

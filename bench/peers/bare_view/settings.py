@@ -1,7 +1,7 @@
 import environ
 
 env = environ.Env()
-DATABASES = {"default": env.db("DATABASE_URL") | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}}
+DATABASES = {"default": env.db("DATABASE_URL") | {"CONN_MAX_AGE": 60}}
 INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "rest_framework"]
 SECRET_KEY = "only-for-the-bench"
 ALLOWED_HOSTS = ["*"]
