@@ -3,6 +3,7 @@
 import json
 import logging
 import random
+import re
 import sys
 import time
 from typing import Any
@@ -82,6 +83,7 @@ def examples() -> dict[str, int]:
     )
     for job in (completed, failed):
         services.run_inline(job)
+        job.refresh_from_db()
         assert job.last_seq == 10, job.error
     return {
         "completed": completed.pk,
@@ -101,8 +103,17 @@ def sync_send_queries() -> list[str]:
         with CaptureQueriesContext(connection) as captured:
             response = client.post("/ai-demo/chat/send", body, content_type="application/json")
     assert response.status_code == 200, response.content
-    # A prepared statement's text isn't seen; those of a job begin with WITH.
-    return [(query["sql"] or "WITH").split()[0].strip(";").upper() for query in captured]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name, statement FROM pg_prepared_statements")
+        prepared = {name: text.partition(" AS ")[2] for name, text in cursor.fetchall()}
+    return [first_word(query["sql"], prepared) for query in captured]
+
+
+def first_word(sql: str, prepared: dict[str, str]) -> str:
+    """Return the first word of a query; of what a prepared one stands for."""
+    found = re.search(r"EXECUTE (\w+)", sql)
+    text = prepared[found[1]] if found else sql
+    return text.split()[0].strip(";").upper()
 
 
 def clusters() -> int:

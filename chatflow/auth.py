@@ -24,6 +24,8 @@ from rest_framework.request import Request
 from workflows import services
 from workflows.exceptions import JobNotFound
 from workflows.models import Job
+from workflows.prepared import fetch
+from workflows.rows import columns, from_row
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -41,14 +43,12 @@ class BearerAuthentication(TokenAuthentication):  # type: ignore[misc]
         # Real tokens are hexadecimal; other bytes must not reach the database.
         if token.isalnum():
             digest = hash_token(token.decode())
-            owners: Any = get_user_model().objects.raw(_owner_of_token(), [digest])
-            for user in owners:
-                expiry = user.token_expiry
-                if expiry is not None and timezone.is_naive(expiry):
-                    # SQLite's.
-                    expiry = expiry.replace(tzinfo=UTC)
-                found = AuthToken(digest=digest, user=user, expiry=expiry)
-                if expiry is None or expiry >= timezone.now():
+            row = fetch(_owner_of_token(), {"digest": digest})
+            if row is not None:
+                values = iter(row)
+                found = from_row(AuthToken, values)
+                found.user = from_row(get_user_model(), values)
+                if found.expiry is None or found.expiry >= timezone.now():
                     return cast(tuple[Any, AuthToken], self.validate_user(found))
         raise AuthenticationFailed("Invalid token.")
 
@@ -57,10 +57,10 @@ class BearerAuthentication(TokenAuthentication):  # type: ignore[misc]
 def _owner_of_token() -> str:
     user = get_user_model()._meta
     return f"""
-        SELECT owner.*, token.expiry AS token_expiry
+        SELECT {columns(AuthToken, "token")}, {columns(get_user_model(), "owner")}
         FROM {AuthToken._meta.db_table} token
         JOIN {user.db_table} owner ON owner.{user.pk.column} = token.user_id
-        WHERE token.digest = %s
+        WHERE token.digest = %(digest)s
     """
 
 

@@ -1,5 +1,4 @@
 from django.apps import AppConfig
-from django.db.backends.signals import connection_created
 
 
 class WorkflowsConfig(AppConfig):
@@ -8,7 +7,5 @@ class WorkflowsConfig(AppConfig):
 
     def ready(self) -> None:
         from workflows import checks, registry  # noqa: F401
-        from workflows.prepared import prepare_statements
 
-        connection_created.connect(prepare_statements)
         registry.discover()

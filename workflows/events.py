@@ -68,7 +68,7 @@ def append(
     message: str = "",
     data: dict[str, Any] | None = None,
 ) -> int:
-    """Append an event to a running job, move its progress on and ring, all in one transaction.
+    """Append an event to a running job and move its progress on, in one transaction; and ring.
 
     Args:
         job_id: the job's primary key.
@@ -103,7 +103,7 @@ def append(
 def record(
     update: str, *inserts: str, params: dict[str, Any], select: str, lock: str = ""
 ) -> tuple[Any, ...] | None:
-    """Bring a job's row up to its next event, write what goes with it, and ring: all or nothing.
+    """Bring a job's row up to its next event and write what goes with it, all or nothing; and ring.
 
     Args:
         update: the UPDATE of the job's row; it raises ``last_seq``.
@@ -116,18 +116,19 @@ def record(
         What *select* names; None, with nothing written, if no row was updated.
     """
     row: tuple[Any, ...] | None
+    ring = get_bell().statement("events", params["job"])
     if connection.vendor == "postgresql":
-        found = fetch(in_one_statement(update, *inserts, select=select, lock=lock), params)
-        row = tuple(found.values()) if found else None
+        statement = in_one_statement(update, *inserts, select=select, lock=lock)
+        row = fetch(statement, params, then=ring)
     else:
         row = in_turn(update, *inserts, params=params, select=select)
-    if row is not None:
-        ring_for(params["job"])
+    if row is not None and ring is None:
+        get_bell().ring("events", params["job"])
     return row
 
 
 def in_one_statement(update: str, *inserts: str, select: str, lock: str = "") -> str:
-    """Return record()'s SQL for PostgreSQL: one round trip, with the NOTIFY.
+    """Return record()'s SQL for PostgreSQL, without the ring.
 
     Args:
         update: see record(); inserts likewise.
@@ -137,8 +138,7 @@ def in_one_statement(update: str, *inserts: str, select: str, lock: str = "") ->
     parts = [f"locked AS ({lock})"] if lock else []
     parts.append(f"job AS ({update} RETURNING workflows_job.*)")
     parts += [f"part{number} AS ({insert})" for number, insert in enumerate(inserts)]
-    rung = get_bell().sql("events", "job.id")
-    return f"WITH {', '.join(parts)} SELECT {select} FROM job{f', {rung} rung' if rung else ''}"
+    return f"WITH {', '.join(parts)} SELECT {select} FROM job"
 
 
 def in_turn(
@@ -154,10 +154,3 @@ def in_turn(
             job = "WITH job AS (SELECT * FROM workflows_job WHERE id = %(id)s)"
             cursor.execute(f"{job} {insert}", {**params, "id": row[0]})
     return tuple(row[1:])
-
-
-def ring_for(job_id: int) -> None:
-    """Ring for a new event, unless the statement that wrote it has done so."""
-    bell = get_bell()
-    if bell.sql("events", "") is None:
-        bell.ring("events", job_id)

@@ -8,9 +8,9 @@ the database's clock.
 import json
 import socket
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -19,11 +19,12 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from workflows import events
-from workflows.bells import get_bell
+from workflows.bells import Bell, get_bell
 from workflows.clock import sql_now, sql_seconds_since
 from workflows.exceptions import Fenced
 from workflows.models import ACTIVE, Cluster, Event, Job, Session, State
 from workflows.prepared import fetch
+from workflows.rows import columns, from_row
 
 CANCELLED = "The request was cancelled."
 INTERRUPTED = "A newer message took the place of this one."
@@ -75,24 +76,32 @@ def _sql(text: str) -> str:
 
 def _take(where: str, **params: Any) -> Job | None:
     params |= {"type": Event.Type.STARTED, "data": "{}"}
-    update = _sql(f"{TAKE} WHERE {where}")
-    event = events.event(events.sql_json("data"))
+    update, event, statement = _claiming(where, settings.WORKFLOW_LEASE_SECONDS, get_bell())
     try:
-        # Of its own, so that a lost race leaves the caller's transaction usable.
-        with transaction.atomic() if connection.in_atomic_block else nullcontext():
-            if connection.vendor == "postgresql":
-                taken = events.in_one_statement(update, event, select="job.*")
-                columns = fetch(taken, params)
-                job = Job.from_columns(columns) if columns else None
-            else:
-                row = events.in_turn(update, event, params=params, select="id")
-                job = Job.objects.get(pk=row[0]) if row else None
+        if connection.vendor == "postgresql":
+            row = fetch(statement, params)
+            job = from_row(Job, iter(row)) if row else None
+        else:
+            row = events.in_turn(update, event, params=params, select="id")
+            job = Job.objects.get(pk=row[0]) if row else None
     except IntegrityError:
         # Somebody else began a job of the same session at this very moment.
         return None
-    if job is not None:
-        events.ring_for(job.pk)
+    if job is not None and get_bell().expression("events", "") is None:
+        get_bell().ring("events", job.pk)
     return job
+
+
+@cache
+def _claiming(where: str, lease: float, bell: Bell) -> tuple[str, str, str]:
+    """Return the UPDATE that claims, the INSERT of its event, and both in one statement.
+
+    The ring is part of the statement: which job is to be rung for isn't known before.
+    """
+    update, event = _sql(f"{TAKE} WHERE {where}"), events.event(events.sql_json("data"))
+    ring = bell.expression("events", "job.id")
+    select = f"{columns(Job, 'job')}, {ring}" if ring else columns(Job, "job")
+    return update, event, events.in_one_statement(update, event, select=select)
 
 
 def claim(queues: Sequence[str], host: str, pid: int) -> Job | None:
@@ -241,7 +250,7 @@ def give_back(
         if waiting.cancel_code:
             # There is no other attempt to obey it.
             end(waiting, cancelled(waiting.cancel_code))
-        get_bell().ring("jobs", job.pk)
+        get_bell().ring("due" if delay else "jobs", job.pk)
 
 
 def reap(*, host: str = "", pid: int | None = None, count: bool = True) -> int:
@@ -408,28 +417,31 @@ NEXT_WAITS = """
 """
 
 
-def end(job: Job, outcome: Outcome) -> None:
+def end(job: Job, outcome: Outcome) -> Outcome:
     """End a job: its state, its terminal event and its answer commit together.
 
     Args:
         job: as claimed, or queued; its attempt is the fence.
         outcome: how it ends.
 
+    Returns:
+        How it ended, as it is stored.
+
     Raises:
         Fenced: another attempt holds the job, or it has ended already.
     """
-    if _finish(job, outcome):
-        return
-    if outcome.awaiting:
+    stored = _finish(job, outcome)
+    if stored is None and outcome.awaiting:
         mine = Job.objects.filter(pk=job.pk, attempt=job.attempt, state=job.state)
         code = mine.exclude(cancel_code="").values_list("cancel_code", flat=True).first()
         # Nobody waits for the question any more.
-        if code and _finish(job, cancelled(code)):
-            return
-    raise Fenced
+        stored = _finish(job, cancelled(code)) if code else None
+    if stored is None:
+        raise Fenced
+    return stored
 
 
-def _finish(job: Job, outcome: Outcome) -> bool:
+def _finish(job: Job, outcome: Outcome) -> Outcome | None:
     """End a job, unless it isn't the attempt's any more, or was told to stop and would ask."""
     params = _params(job, outcome)
     on_postgres = connection.vendor == "postgresql"
@@ -449,11 +461,18 @@ def _finish(job: Job, outcome: Outcome) -> bool:
     lock = LOCK_SESSION if on_postgres else ""
     row = events.record(update, *inserts, params=params, select=NEXT_WAITS, lock=lock)
     if row is None:
-        return False
+        return None
     if row[0]:
         # One that is stored at this very moment rings for itself.
         get_bell().ring("jobs", job.pk)
-    return True
+    return _as_stored(outcome, params)
+
+
+def _as_stored(outcome: Outcome, params: dict[str, Any]) -> Outcome:
+    lists: dict[str, Any] = {name: json.loads(params[name]) for name in ("actions", "sources")}
+    awaiting = None if params["awaiting"] is None else json.loads(params["awaiting"])
+    texts = {name: params[name] for name in ("response", "code", "error")}
+    return replace(outcome, awaiting=awaiting, **lists, **texts)
 
 
 def _params(job: Job, outcome: Outcome) -> dict[str, Any]:

@@ -4,12 +4,11 @@ The guarantees stand here as constraints, so that no code path can break them: o
 session, gapless event numbers, one terminal event, one record of a step.
 """
 
-import json
 import uuid
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.db import connection, models
+from django.db import models
 from django.db.models import Case, F, Q, When
 from django.utils import timezone
 
@@ -219,18 +218,6 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return self.public_id
-
-    @classmethod
-    def from_columns(cls, columns: dict[str, Any]) -> "Job":
-        """Return the job whose row PostgreSQL has given back, without asking for it once more."""
-        values: list[Any] = []
-        for field in cls._meta.concrete_fields:
-            value = columns[str(field.column)]
-            if isinstance(field, models.JSONField) and value is not None:
-                value = json.loads(value)
-            values.append(value)
-        names = [field.attname for field in cls._meta.concrete_fields]
-        return cls.from_db(connection.alias, names, values)
 
     @property
     def is_finished(self) -> bool:

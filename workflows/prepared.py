@@ -1,38 +1,102 @@
-"""The statements that every job asks: PostgreSQL parses them once for each connection.
+"""The statements that every job asks: PostgreSQL parses and plans each once for a connection.
 
-They are long for what little they do. They are planned anew each time all the same: a plan that was
-made for an empty queue reads all of a full one.
+They are long for what little they do, and a job's table has many columns and indexes: to plan one
+costs five to ten times what it costs to do it. But a plan that was made of an empty queue would
+read all of a full one. So while these are planned and done, reading a table from end to end, or
+collecting all rows that an index knows, is out of the question: whatever the statistics say, each
+walks the indexes that workflows/models.py keeps for it. The first five times PostgreSQL plans a
+statement for its parameters all the same, and finds out that this makes no difference.
 """
 
-from typing import Any
+import functools
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, cast
+from weakref import WeakKeyDictionary
 
-from django.db import connection
-from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db import DatabaseError, connection
+
+SET = ["SET LOCAL enable_seqscan = off", "SET LOCAL enable_bitmapscan = off"]
+RESET = ["SET LOCAL enable_seqscan TO DEFAULT", "SET LOCAL enable_bitmapscan TO DEFAULT"]
+
+Row = tuple[Any, ...] | None
+
+_numbers = count(1)
+# The names of what each connection has prepared.
+_prepared: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
 
 
-def prepare_statements(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
-    """Let a new connection prepare what fetch() asks; a receiver of ``connection_created``."""
-    if connection.vendor == "postgresql":
-        # Django's own cursors bind on the client's side and prepare nothing, whatever this says.
-        connection.connection.prepare_threshold = 0
-        with connection.cursor() as cursor:
-            cursor.execute("SET plan_cache_mode = force_custom_plan")
+@dataclass(frozen=True)
+class Statement:
+    """A statement under the name by which connections know it."""
+
+    name: str
+    prepare: str
+    execute: str
 
 
-def fetch(sql: str, params: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the first row of a statement, by column; None if there is none. PostgreSQL only.
+def fetch(sql: str, params: dict[str, Any], *, then: str | None = None) -> Row:
+    """Return the first row of a statement; None if there is none.
+
+    On PostgreSQL it is a transaction of its own, as the statements of one message are, and one
+    message with what follows it. Where the caller has a transaction both join that, and leave it
+    usable when they fail.
 
     Args:
         sql: always the same text, or one of a few.
         params: whose names stand in it as ``%(name)s``.
+        then: what to do when it is committed.
     """
-    from django.db.backends.postgresql.base import ServerBindingCursor
+    with connection.cursor() as cursor:
+        if connection.vendor != "postgresql":
+            return cast(Row, cursor.execute(sql, params).fetchone())
+        statement = _statement(sql)
+        _prepare(statement, cursor)
+        before, after, undo = [*SET], [], ""
+        if connection.in_atomic_block:
+            before, after = ["SAVEPOINT chatflow", *SET], [*RESET, "RELEASE SAVEPOINT chatflow"]
+            undo = "ROLLBACK TO SAVEPOINT chatflow; RELEASE SAVEPOINT chatflow"
+        elif then is not None:
+            before, after, undo = ["BEGIN", *SET], ["COMMIT"], "ROLLBACK"
+        message = [*before, statement.execute, *after, *filter(None, [then])]
+        try:
+            cursor.execute("; ".join(message), params)
+        except DatabaseError:
+            if undo:
+                # Without a connection there is nothing to undo.
+                with suppress(DatabaseError):
+                    cursor.execute(undo)
+            raise
+        # Django's wrapper costs more than what it would wrap here.
+        answers = cursor.cursor
+        for _ in before:
+            answers.nextset()
+        return cast(Row, answers.fetchone())
 
-    connection.ensure_connection()
-    binding: Any = ServerBindingCursor
-    # Django's wrapper translates errors, and lets queries be counted and seen.
-    wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    with wrap(binding(connection.connection)) as cursor:
-        cursor.execute(sql, params)
-        row = cursor.fetchone()
-        return row and dict(zip((column.name for column in cursor.description), row, strict=True))
+
+@functools.cache
+def _statement(sql: str) -> Statement:
+    names: list[str] = []
+
+    def numbered(match: re.Match[str]) -> str:
+        if match[1] not in names:
+            names.append(match[1])
+        return f"${names.index(match[1]) + 1}"
+
+    text = re.sub(r"%\((\w+)\)s", numbered, sql).replace("%%", "%")
+    arguments = ", ".join(f"%({name})s" for name in names)
+    name = f"chatflow_{next(_numbers)}"
+    return Statement(
+        name=name,
+        prepare=f"PREPARE {name} AS {text}",
+        execute=f"EXECUTE {name} ({arguments})" if names else f"EXECUTE {name}",
+    )
+
+
+def _prepare(statement: Statement, cursor: Any) -> None:
+    known = _prepared.setdefault(connection.connection, set())
+    if statement.name not in known:
+        cursor.execute(statement.prepare)
+        known.add(statement.name)

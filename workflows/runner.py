@@ -6,7 +6,7 @@ import time
 import traceback
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from asgiref.sync import ThreadSensitiveContext, iscoroutinefunction, sync_to_async
 from django.conf import settings
@@ -38,13 +38,15 @@ from workflows.writing import RECONNECT
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 # Seconds that a web process waits for a database that is away; its client waits too.
 INLINE_PATIENCE = 10.0
 
 FAILED = "The workflow failed. The error has been logged."
 
 
-def run(job: Job, *, interruptible: bool) -> None:
+def run(job: Job, *, interruptible: bool) -> Outcome | None:
     """Run a claimed job to its end, or give it back to the queue.
 
     Whatever the workflow does, this returns: an exception becomes the job's failure. Only a lost
@@ -54,33 +56,37 @@ def run(job: Job, *, interruptible: bool) -> None:
     Args:
         job: as claimed.
         interruptible: this is the main thread of a worker, where a signal can stop the workflow.
+
+    Returns:
+        How the job ended; None if it did not, or was ended by somebody else.
     """
     try:
         reroute(job)
         workflow = get_workflow(job.workflow)
     except UnknownWorkflow as error:
-        _end(job, Outcome(State.FAILED, code=error.code, error=str(error)))
-        return
+        return _end(job, Outcome(State.FAILED, code=error.code, error=str(error)))
     except DatabaseError as error:
         logger.warning("%s could not be routed (%s).", job, first_line(error))
         _give_back(job, lost=int(not is_outage(error)), delay=RECONNECT)
-        return
+        return None
     attempt = Attempt(job, workflow.max_execution_time, interruptible=interruptible)
     try:
         # What can't be stored is the workflow's failure as well.
-        _end(job, _execute(job, workflow, attempt))
+        return _end(job, _execute(job, workflow, attempt))
     except (AttemptLost, Fenced):
         if interruptible:
             _renew_connection()
         logger.warning("%s: attempt %d lost its lease and stopped.", job, job.attempt)
+        return None
     except HandedOver as handed:
-        _hand_over(job, handed.workflow)
+        return _hand_over(job, handed.workflow)
     except ShuttingDown:
         if interruptible:
             _renew_connection()
         _give_back(job)
+        return None
     except Exception as error:
-        _failed(job, workflow, error)
+        return _failed(job, workflow, error)
     finally:
         keeper.get_keeper().unwatch(attempt)
 
@@ -157,31 +163,31 @@ def _completed(answer: Any, context: Context) -> Outcome:
     )
 
 
-def _failed(job: Job, workflow: Workflow, error: Exception) -> None:
+def _failed(job: Job, workflow: Workflow, error: Exception) -> Outcome | None:
     """Fail the job, or try again where the workflow wants that."""
     details = "".join(traceback.format_exception(error))
     if is_outage(error):
         # The job takes no harm of it.
         logger.warning("%s: the database went away (%s).", job, first_line(error))
         _give_back(job)
-        return
+        return None
     if isinstance(error, OperationalError) and job.lost + 1 < settings.WORKFLOW_TRIES:
         # The query was refused, as in a deadlock: trying again may help, but not for ever.
         logger.warning("%s: the database refused it (%s).", job, first_line(error))
         _give_back(job, lost=1, delay=RECONNECT)
-        return
+        return None
     if isinstance(error, WorkflowError):
         logger.info("%s failed: %s", job, error)
-        _end(job, Outcome(State.FAILED, code=error.code, error=str(error), traceback=details))
-        return
+        failed = Outcome(State.FAILED, code=error.code, error=str(error), traceback=details)
+        return _end(job, failed)
     logger.error("%s: %s raised.", job, job.workflow, exc_info=error)
     delay = workflow.backoff[min(job.failures, len(workflow.backoff) - 1)]
     if _may_try_again(job, workflow, delay):
         _give_back(job, failures=1, delay=delay)
-        return
+        return None
     code = getattr(error, "code", "workflow_failed")
     code = code if isinstance(code, str) else "workflow_failed"
-    _end(job, Outcome(State.FAILED, code=code, error=FAILED, traceback=details))
+    return _end(job, Outcome(State.FAILED, code=code, error=FAILED, traceback=details))
 
 
 def _may_try_again(job: Job, workflow: Workflow, delay: float) -> bool:
@@ -191,28 +197,26 @@ def _may_try_again(job: Job, workflow: Workflow, delay: float) -> bool:
     return job.failures + 1 < workflow.tries
 
 
-def _end(job: Job, outcome: Outcome) -> None:
-    _persist(job, lambda: lifecycle.end(job, outcome))
+def _end(job: Job, outcome: Outcome) -> Outcome | None:
+    return _persist(job, lambda: lifecycle.end(job, outcome))
 
 
 def _give_back(job: Job, *, delay: float = 0, lost: int = 0, failures: int = 0) -> None:
-    _persist(
-        job,
-        lambda: lifecycle.give_back(
-            job, delay=delay, lost=lost, failures=failures, inline=job.inline
-        ),
-    )
+    def give_back() -> None:
+        lifecycle.give_back(job, delay=delay, lost=lost, failures=failures, inline=job.inline)
+
+    _persist(job, give_back)
 
 
-def _hand_over(job: Job, name: str) -> None:
+def _hand_over(job: Job, name: str) -> Outcome | None:
     try:
-        _persist(job, lambda: hand_over(job, name))
+        return _persist(job, lambda: hand_over(job, name))
     except AlreadyQueued as error:
         # As it would have been refused at the send, had it named the workflow.
-        _end(job, Outcome(State.COMPLETED, response=str(error)))
+        return _end(job, Outcome(State.COMPLETED, response=str(error)))
 
 
-def _persist(job: Job, transition: Callable[[], object]) -> None:
+def _persist(job: Job, transition: Callable[[], T]) -> T | None:
     """Record what became of an attempt; while the database is away, wait for it.
 
     What was committed without a confirmation is found ended when it is tried again, and stays.
@@ -220,9 +224,10 @@ def _persist(job: Job, transition: Callable[[], object]) -> None:
     give_up_at = time.monotonic() + INLINE_PATIENCE
     while True:
         try:
-            transition()
+            return transition()
         except Fenced:
             logger.warning("%s: attempt %d doesn't own it any more.", job, job.attempt)
+            return None
         except DatabaseError as error:
             if connection.in_atomic_block:
                 # The caller's transaction is lost with the connection.
@@ -233,8 +238,6 @@ def _persist(job: Job, transition: Callable[[], object]) -> None:
                 raise
             _renew_connection()
             time.sleep(RECONNECT)
-            continue
-        return
 
 
 def _renew_connection() -> None:

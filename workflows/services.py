@@ -29,6 +29,7 @@ from workflows.lifecycle import Outcome
 from workflows.models import ActionUse, Job, Message, Session, State
 from workflows.registry import Workflow, get_workflow
 from workflows.routing import DEFAULT, assign, continue_from, open_question, route
+from workflows.storing import store_in_idle_session
 
 Mode = Literal["sync", "async", "auto"]
 OnBusy = Literal["enqueue", "reject", "interrupt"]
@@ -114,10 +115,14 @@ def start(
         input=input,
     )
     try:
-        with transaction.atomic():
-            started = _store(job, session_key, mode, on_busy, answers_to)
-            if record is not None:
-                record(started.job)
+        started = None
+        if answers_to is None and record is None:
+            started = _store_at_once(job, session_key, mode)
+        if started is None:
+            with transaction.atomic():
+                started = _store(job, session_key, mode, on_busy, answers_to)
+                if record is not None:
+                    record(started.job)
     except (IntegrityError, SessionBusy, ActionUsed) as error:
         # Two requests with one key, or one unique key, at the same moment: the other one was first.
         replayed = _replay(user, idempotency_key, body_hash) if idempotency_key else None
@@ -129,6 +134,14 @@ def start(
     if started.job.mode == "async" and started.job.inline:
         return Started(job=run_inline(started.job))
     return started
+
+
+def _store_at_once(job: Job, session_key: str, mode: Mode) -> Started | None:
+    """Store what nothing in its session stands in the way of, in one statement, if that can be."""
+    if not job.explicit:
+        job.workflow = route(job.text, job.options)
+    _decide(job, mode)
+    return Started(job=job) if store_in_idle_session(job, session_key) else None
 
 
 def _store(
@@ -146,13 +159,18 @@ def _store(
         for earlier in active:
             cancel(earlier, code="interrupted")
     _route(job, session, answers_to, waits=bool(active))
-    assign(job, job.workflow)
-    job.mode = _choose(mode, get_workflow(job.workflow))
-    job.inline = job.mode == "sync" or settings.QUEUE_CONNECTION == "sync"
+    _decide(job, mode)
     _insert(job, session)
     _remember(job)
     get_bell().ring("jobs", job.pk)
     return Started(job=job)
+
+
+def _decide(job: Job, mode: Mode) -> None:
+    """Let *job* be one of its workflow, and decide who runs it."""
+    assign(job, job.workflow)
+    job.mode = _choose(mode, get_workflow(job.workflow))
+    job.inline = job.mode == "sync" or settings.QUEUE_CONNECTION == "sync"
 
 
 def _insert(job: Job, session: Session) -> None:
@@ -160,8 +178,7 @@ def _insert(job: Job, session: Session) -> None:
     job.available_at = session.updated_at
     if job.inline:
         # Until it is claimed, this tells whether its web process still lives.
-        lease = timedelta(seconds=settings.WORKFLOW_LEASE_SECONDS)
-        job.lease_until = session.updated_at + lease
+        job.lease_until = session.updated_at + timedelta(seconds=settings.WORKFLOW_LEASE_SECONDS)
     job.save(force_insert=True)
 
 
@@ -231,7 +248,7 @@ def _obey_cancel(job: Job, session: Session, active: list[Job], mode: Mode) -> S
         cancel(earlier)
     Session.objects.filter(pk=session.pk).update(open_job=None)
     job.workflow = DEFAULT
-    job.mode = "async" if mode == "async" else "sync"
+    job.mode, job.inline = "async" if mode == "async" else "sync", False
     _insert(job, session)
     _remember(job)
     lifecycle.end(job, Outcome(State.COMPLETED, response="Cancelled."))
@@ -266,16 +283,30 @@ def run_inline(job: Job, *, wait: float = 10) -> Job:
         SessionBusy: its turn did not come; the job and its message are forgotten.
     """
     give_up_at = time.monotonic() + wait
+    user, session = job.user, job.session
     while job.inline and not job.is_finished:
         claimed = lifecycle.claim_inline(job, lifecycle.HOST, os.getpid())
         if claimed is not None:
-            runner.run(claimed, interruptible=False)
+            # They need not be read anew.
+            claimed.user, claimed.session = user, session
+            outcome = runner.run(claimed, interruptible=False)
+            if outcome is not None:
+                return _ended(claimed, outcome)
         elif job.attempt == 0 and time.monotonic() >= give_up_at:
             _withdraw(job)
             raise SessionBusy
         else:
             time.sleep(TURN_POLL)
         job.refresh_from_db()
+        job.user, job.session = user, session
+    return job
+
+
+def _ended(job: Job, outcome: Outcome) -> Job:
+    """Return the job with what came of it, which need not be read again."""
+    job.state, job.code, job.error = outcome.state, outcome.code, outcome.error
+    job.response, job.actions, job.sources = outcome.response, outcome.actions, outcome.sources
+    job.awaiting = outcome.awaiting
     return job
 
 

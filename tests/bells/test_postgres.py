@@ -31,9 +31,16 @@ class TestPostgresBell(BellContract):
     def test_a_ring_as_part_of_a_statement(self, bell: Bell, listen: Listen) -> None:
         heard: Heard = listen()
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT {bell.sql('events', '40 + %s')}", [2])
+            cursor.execute(f"SELECT {bell.expression('events', '40 + %s')}", [2])
 
         assert heard.until("events", 42)[-1] == ("events", 42)
+
+    def test_a_ring_behind_a_commit(self, bell: Bell, listen: Listen) -> None:
+        heard: Heard = listen()
+        with connection.cursor() as cursor:
+            cursor.execute(bell.statement("events", 43) or "")
+
+        assert heard.until("events", 43)[-1] == ("events", 43)
 
     def test_one_connection_for_all_topics(self, listen: Listen) -> None:
         with connection.cursor() as cursor:

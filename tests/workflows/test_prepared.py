@@ -1,14 +1,19 @@
-"""Statements that are prepared, and planned for the queue as it is."""
+"""Statements that are parsed and planned once, and the plans that they get."""
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import IntegrityError, OperationalError, connection, transaction
 
-from tests.workflows.chat import Chat, claimed, events
-from workflows.models import Job
+from tests.workflows.chat import Chat, claimed, events, rolled_back
+from workflows.models import Job, Session
 from workflows.prepared import fetch
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
+
+NEW_SESSION = """
+    INSERT INTO workflows_session (user_id, key, created_at, updated_at)
+    VALUES (%(user)s, %(key)s, now(), now()) RETURNING key
+"""
 
 
 def prepared() -> list[tuple[str, int, int]]:
@@ -18,23 +23,84 @@ def prepared() -> list[tuple[str, int, int]]:
         return list(cursor.fetchall())
 
 
+def setting(name: str) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SHOW {name}")
+        return str(cursor.fetchone()[0])
+
+
 def test_it_works() -> None:
-    assert fetch("SELECT %(word)s::text AS word, 1 AS one", {"word": "é' %"}) == {
-        "word": "é' %",
-        "one": 1,
-    }
-    assert fetch("SELECT 1 AS one WHERE %(never)s", {"never": False}) is None
+    assert fetch("SELECT %(word)s::text, 1", {"word": "é' %"}) == ("é' %", 1)
+    assert fetch("SELECT 10 %% %(by)s::int", {"by": 4}) == (2,)
+    assert fetch("SELECT 1 WHERE %(never)s", {"never": False}) is None
+    assert fetch("SELECT 1", {}) == (1,)
 
 
-def test_it_is_parsed_once_and_planned_each_time(chat: Chat) -> None:
-    """PostgreSQL would make one plan for all, from the sixth time on: that of an empty queue."""
+def test_it_is_planned_a_few_times_only(chat: Chat) -> None:
     connection.close()
-    for _ in range(8):
+    for _ in range(9):
         chat.send()
         Job.objects.filter(pk=claimed().pk).delete()
 
     claims = [plans for text, *plans in prepared() if "SET state = 'processing'" in text]
-    assert claims == [[0, 8]]
+    assert claims == [[4, 5]]
+
+
+@pytest.mark.parametrize("then", [None, "NOTIFY chatflow_jobs, '1'"])
+def test_what_fails_leaves_nothing_behind(alice: User, then: str | None) -> None:
+    new = {"user": alice.pk, "key": "s"}
+    assert fetch(NEW_SESSION, new, then=then) == ("s",)
+    with pytest.raises(IntegrityError):
+        fetch(NEW_SESSION, new, then=then)
+
+    # The connection can be used, and is not in a transaction.
+    assert fetch(NEW_SESSION, new | {"key": "t"}, then=then) == ("t",)
+    connection.close()
+    assert Session.objects.count() == 2
+    assert setting("enable_seqscan") == "on"
+
+
+def test_it_joins_a_transaction(alice: User) -> None:
+    with rolled_back():
+        fetch(NEW_SESSION, {"user": alice.pk, "key": "s"}, then="NOTIFY chatflow_jobs, '1'")
+        assert Session.objects.count() == 1
+        # What follows in the transaction is planned as ever.
+        assert (setting("enable_seqscan"), setting("enable_bitmapscan")) == ("on", "on")
+
+    assert not Session.objects.exists()
+
+
+def test_what_fails_leaves_its_transaction_usable(alice: User) -> None:
+    new = {"user": alice.pk, "key": "s"}
+    with transaction.atomic():
+        fetch(NEW_SESSION, new)
+        with pytest.raises(IntegrityError):
+            fetch(NEW_SESSION, new)
+        assert setting("enable_seqscan") == "on"
+        fetch(NEW_SESSION, new | {"key": "t"})
+
+    assert Session.objects.count() == 2
+
+
+def test_what_follows_is_a_transaction_of_its_own() -> None:
+    own = "SELECT pg_current_xact_id()"
+    mine = fetch(own, {}, then="CREATE TEMP TABLE later AS SELECT pg_current_xact_id() AS id")
+    assert mine is not None
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM later")
+        assert cursor.fetchone() != mine
+
+
+def test_a_connection_that_is_gone(chat: Chat) -> None:
+    connection.ensure_connection()
+    with connection.cursor() as cursor, pytest.raises(OperationalError):
+        cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+    with pytest.raises(OperationalError):
+        fetch("SELECT 1", {}, then="NOTIFY chatflow_jobs, '1'")
+    connection.close()
+
+    # A new one learns the statement anew.
+    assert fetch("SELECT 1", {}) == (1,)
 
 
 def test_a_claimed_job_is_its_row(chat: Chat, alice: User) -> None:
@@ -49,3 +115,32 @@ def test_a_claimed_job_is_its_row(chat: Chat, alice: User) -> None:
     taken.save(update_fields=["text"])
     job.refresh_from_db()
     assert job.text == "changed"
+
+
+def test_no_plan_reads_a_table_from_end_to_end(chat: Chat) -> None:
+    """Neither of an empty table nor of one that has grown since: nothing tells that it has."""
+    connection.close()
+    for _ in range(9):
+        job = chat.say("hello")
+        assert job.state == "completed"
+    plans: dict[str, str] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT name, statement, cardinality(parameter_types) FROM pg_prepared_statements"
+            " WHERE statement LIKE '%workflows_job%'"
+        )
+        for name, statement, count in cursor.fetchall():
+            nothing = ", ".join(["NULL"] * count)
+            for change in ("SET enable_seqscan = off", "SET enable_bitmapscan = off"):
+                cursor.execute(change)
+            cursor.execute("SET plan_cache_mode = force_generic_plan")
+            cursor.execute(f"EXPLAIN EXECUTE {name} ({nothing})")
+            plans[statement] = "\n".join(row[0] for row in cursor.fetchall())
+    connection.close()
+
+    # To store, to claim, to end.
+    assert len(plans) >= 3
+    for statement, plan in plans.items():
+        assert "Seq Scan" not in plan, (statement, plan)
+        assert "Bitmap" not in plan, (statement, plan)
+        assert "Sort" not in plan, (statement, plan)

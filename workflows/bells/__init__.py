@@ -1,8 +1,9 @@
 """Doorbells: "there are newer rows". A ring says where to look, never what is there.
 
 A lost ring costs its listeners a moment, no more: each of them also looks by itself from time to
-time. Three topics are rung: ``events`` (a job has newer events; key: the job), ``jobs`` (something
-can be claimed; key: the job) and ``cancel`` (a job is to stop; key: the job).
+time. Four topics are rung: ``events`` (a job has newer events; key: the job), ``jobs`` (one can be
+claimed), ``due`` (something was put off until a time of its own) and ``cancel`` (a job is to stop;
+key: the job).
 """
 
 import functools

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 # means that any key may have been rung.
 OnRing = Callable[[str, int | None], None]
 
-TOPICS = ("events", "jobs", "cancel")
+TOPICS = ("events", "jobs", "due", "cancel")
 
 # Seconds between two log lines about a doorbell that stays out of order.
 QUIET = 30.0
@@ -90,8 +90,16 @@ class Bell(ABC):
     def ring(self, topic: str, key: int) -> None:
         """Ring when the current transaction commits, and only then."""
 
-    def sql(self, topic: str, key: str) -> str | None:
-        """Return an SQL expression that rings as part of a larger statement, where there is one.
+    def statement(self, topic: str, key: int) -> str | None:
+        """Return the SQL that rings, to be sent right behind a COMMIT; None where none does.
+
+        Args:
+            topic: as in ring(); key likewise.
+        """
+        return None
+
+    def expression(self, topic: str, key: str) -> str | None:
+        """Return the SQL expression that rings at its statement's commit; None where none does.
 
         Args:
             topic: as in ring().

@@ -16,7 +16,7 @@ class JobBroker(ORM):  # type: ignore[misc]
         """Store a task's message and ring, in the caller's transaction."""
         with transaction.atomic(using=Conf.ORM):
             pk: int = super().enqueue(task)
-            get_bell().ring("jobs", 0)
+            get_bell().ring("due", 0)
         return pk
 
     def dequeue(self) -> list[tuple[int, str]]:

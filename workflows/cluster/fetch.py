@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,15 +17,16 @@ from django_q.monitor import monitor
 from django_q.signing import BadSignature, PickleSerializer
 
 from workflows import keeper, lifecycle, runner
-from workflows.bells import get_bell
+from workflows.bells import Subscription, get_bell
 from workflows.bells.base import readable
+from workflows.cluster.rings import DUE, JOB, Rings
 from workflows.exceptions import first_line
 from workflows.lifecycle import HOST
 from workflows.models import Job
 
 logger = logging.getLogger(__name__)
 
-# Seconds between two looks without a ring.
+# Seconds between two looks at all there is without a ring.
 POLL = 1.0
 # Seconds to wait for a database that is away.
 BACK_OFF = 0.5
@@ -40,23 +42,25 @@ class Fetcher:
 
     def __init__(self, queues: Sequence[str] = ()) -> None:
         self.queues = tuple(queues)
+        # The doorbell's, which workers that are forked from here share.
+        self.rings = Rings()
         self.stopping = False
-        self._listening = False
+        # When to look for what is due, by the monotonic clock: ordinary tasks, delayed jobs.
+        self._look_at = 0.0
         self._unsure = False
         self.reopen()
 
     def get(self) -> dict[str, Any] | str:
         """Wait for work, and return it as a task package; "STOP" when told to stop."""
-        self.listen()
+        rings = self.rings.take()
         while not self.stopping:
             try:
                 if self._unsure:
                     lifecycle.reap(host=HOST, pid=os.getpid(), count=False)
                     self._unsure = False
-                package = self.get_nowait()
+                package = self._look(rings)
                 if package is not None:
                     return package
-                pause = lifecycle.seconds_to_next(self.queues)
             except DatabaseError as error:
                 logger.warning(
                     "The database is out of reach (%s); trying again.", first_line(error)
@@ -64,8 +68,8 @@ class Fetcher:
                 connections.close_all()
                 # A job may have been claimed without word of it: nobody would ever run it here.
                 self._unsure = True
-                pause = BACK_OFF
-            self.wait(POLL if pause is None else min(POLL, pause))
+                self._look_at = time.monotonic() + BACK_OFF
+            rings = self.wait()
         return STOP
 
     def get_nowait(self) -> dict[str, Any] | None:
@@ -73,11 +77,26 @@ class Fetcher:
         job = lifecycle.claim(self.queues, HOST, os.getpid())
         return job_package(job) if job is not None else task_package()
 
-    def listen(self) -> None:
-        """Hear the doorbell from now on. Not before the fork: threads don't survive it."""
-        if not self._listening:
-            self._listening = True
-            get_bell().listen(("jobs",), self._on_ring)
+    def _look(self, rings: bytes) -> dict[str, Any] | None:
+        job = lifecycle.claim(self.queues, HOST, os.getpid())
+        if job is not None:
+            # One was for this job.
+            self.rings.put(rings.replace(JOB, b"", 1))
+            return job_package(job)
+        if DUE not in rings and time.monotonic() < self._look_at:
+            return None
+        task = task_package()
+        if task is not None:
+            # There may be more.
+            self.rings.put(DUE)
+            return task
+        pause = lifecycle.seconds_to_next(self.queues)
+        self._look_at = time.monotonic() + (POLL if pause is None else min(POLL, pause))
+        return None
+
+    def listen(self) -> Subscription:
+        """Hear the doorbell from now on, for all who share the rings."""
+        return get_bell().listen(("jobs", "due"), self.rings.on_ring)
 
     def stop(self) -> None:
         """Give no more work. May be called from a signal handler."""
@@ -86,15 +105,24 @@ class Fetcher:
 
     def reopen(self) -> None:
         """Open a pipe of this process's own, after a fork too."""
-        # The doorbell's thread and the signal handlers write here; get() waits for it. A
-        # threading.Event would deadlock when it is set by a handler in the thread that waits.
+        # The signal handlers write here; get() waits for it. A threading.Event would deadlock when
+        # it is set by a handler in the thread that waits.
         self.wait_fd, self._wake = os.pipe()
         os.set_blocking(self.wait_fd, False)
         os.set_blocking(self._wake, False)
 
-    def wait(self, seconds: float) -> None:
-        """Wait for a ring, a signal or the time to pass."""
-        readable([self.wait_fd], seconds)
+    def wait(self) -> bytes:
+        """Wait for rings, and take them; or for a stop, or the time to look at all there is."""
+        while not self.stopping:
+            rings, seconds = self.rings.take(), self._look_at - time.monotonic()
+            if rings or seconds <= 0:
+                return rings
+            readable([self.wait_fd, self.rings.fd], seconds)
+            self.calm()
+        return b""
+
+    def calm(self) -> None:
+        """Forget the wakes so far."""
         try:
             while os.read(self.wait_fd, 4096):
                 pass
@@ -105,11 +133,8 @@ class Fetcher:
         try:
             os.write(self._wake, b"x")
         except BlockingIOError:
-            # The pipe is full of rings already.
+            # The pipe is full already.
             pass
-
-    def _on_ring(self, topic: str, key: int | None) -> None:
-        self.wake()
 
 
 class Results:

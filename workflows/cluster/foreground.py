@@ -142,6 +142,7 @@ def work(shift: Shift, report: Report) -> None:
     presence = Presence() if shift.patient else None
     if presence is not None:
         presence.start()
+        shift.listen()
     try:
         with _signals_obeyed(shift):
             # django-q2's loop also ends when it wants its process recycled.

@@ -22,6 +22,7 @@ from django_q.signals import post_spawn
 
 from workflows import lifecycle
 from workflows.cluster.fetch import Fetcher, Results, obey_signals
+from workflows.cluster.rings import DUE, JOB
 from workflows.exceptions import first_line
 from workflows.lifecycle import HOST
 from workflows.models import Cluster
@@ -44,7 +45,7 @@ PR_SET_PDEATHSIG = 1
 
 
 class Supervisor(Sentinel):  # type: ignore[misc]
-    """django-q2's sentinel, in the main process and with nothing shared between its workers.
+    """django-q2's sentinel, in the main process; its workers share nothing but a pipe of rings.
 
     Args:
         queues: names of queues, the most urgent first; none for all.
@@ -75,6 +76,7 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         post_spawn.connect(self._on_spawn)
         for _ in range(self.pool_size):
             self.spawn_worker()
+        self.task_queue.listen()
         logger.info("The cluster works with %d workers (pid %d).", self.pool_size, self.pid)
         while not self.stops:
             self.mind_workers()
@@ -93,7 +95,7 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         """Wait until a worker dies, a signal comes or the time has passed."""
         watched = [worker.sentinel for worker in self.pool]
         multiprocessing.connection.wait([*watched, self.task_queue.wait_fd], timeout=seconds)
-        self.task_queue.wait(0)
+        self.task_queue.calm()
 
     def mind_workers(self) -> None:
         """Replace the dead workers, and take their jobs back."""
@@ -116,6 +118,8 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         if worker.exitcode != 0:
             logger.error("Worker %d died (%s); replacing it.", worker.pid, worker.exitcode)
         self._in_database(lifecycle.reap, host=HOST, pid=worker.pid, count=count)
+        # It may have had rings that were meant for others.
+        self.task_queue.rings.put(JOB + DUE)
 
     def do_chores(self) -> None:
         """Do what is due: find lost leases, show that this cluster lives, run the schedules."""

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ from workflows import lifecycle, runner, workflow
 from workflows.bells import Subscription, get_bell
 from workflows.cluster import fetch
 from workflows.cluster.fetch import STOP, Fetcher, Results, job_package, run_job
+from workflows.cluster.rings import DUE, JOB
 from workflows.lifecycle import HOST
 from workflows.models import Job, State
 
@@ -55,6 +57,7 @@ def fetcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fetcher]:
     yield fetcher
     for subscription in made:
         subscription.close()
+    fetcher.rings.close()
     os.close(fetcher.wait_fd)
     os.close(fetcher._wake)
 
@@ -159,6 +162,9 @@ def test_it_wakes_up_for_a_job(fetcher: Fetcher, chat: Chat, monkeypatch: Any) -
         chat.send("hello")
         connection.close()
 
+    fetcher.listen()
+    # There was perhaps something to hear before it listened.
+    fetcher.rings.take()
     thread = threading.Thread(target=send)
     thread.start()
     package = fetcher.get()
@@ -219,9 +225,58 @@ def test_a_database_that_is_away(fetcher: Fetcher, chat: Chat, monkeypatch: Any)
 def test_a_full_pipe_is_no_trouble(fetcher: Fetcher) -> None:
     for _ in range(70_000):
         fetcher.wake()
-    fetcher.wait(NET)
-    fetcher.wake()
-    fetcher.wait(NET)
+    fetcher.calm()
+    fetcher.rings.put(JOB)
+
+    assert fetcher.wait() == JOB
+
+
+def test_one_ring_wakes_one_of_them(fetcher: Fetcher, chat: Chat, monkeypatch: Any) -> None:
+    """All workers of a cluster share the rings; who has nothing to look for asks no question."""
+    monkeypatch.setattr(fetch, "POLL", NET)
+    looks: list[int] = []
+    claim = lifecycle.claim
+
+    def look(*args: Any) -> Job | None:
+        looks.append(threading.get_ident())
+        return claim(*args)
+
+    def get(fetcher: Fetcher) -> None:
+        got.append(fetcher.get())
+        connection.close()
+
+    other = Fetcher()
+    other.rings.close()
+    other.rings = fetcher.rings
+    got: list[Any] = []
+    threads = [threading.Thread(target=get, args=[each], daemon=True) for each in (fetcher, other)]
+    monkeypatch.setattr(lifecycle, "claim", look)
+    for thread in threads:
+        thread.start()
+    while len(looks) < 2:
+        time.sleep(0.001)
+    chat.send("hello")
+    fetcher.rings.put(JOB)
+    while not got:
+        time.sleep(0.001)
+    assert len(looks) == 3
+    assert got[0]["func"] is run_job
+
+    for each in (fetcher, other):
+        each.stop()
+    for thread in threads:
+        thread.join(NET)
+    assert got[1] == STOP
+    os.close(other.wait_fd)
+    os.close(other._wake)
+
+
+def test_a_ring_for_another_job_is_put_back(fetcher: Fetcher, chat: Chat) -> None:
+    chat.send("hello")
+    fetcher.rings.put(JOB + JOB + DUE)
+    fetcher.get()
+
+    assert fetcher.rings.take() == JOB + DUE
 
 
 def test_a_package_has_what_the_loop_takes(chat: Chat) -> None:

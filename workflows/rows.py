@@ -1,0 +1,48 @@
+"""Rows that a statement gives back beside other things, as the models that they are."""
+
+import functools
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any, TypeVar
+
+from django.db import connection, models
+
+M = TypeVar("M", bound=models.Model)
+Convert = Callable[[Any], Any]
+
+
+def columns(model: type[models.Model], table: str) -> str:
+    """Return the SQL that names what from_row() takes, of *table*."""
+    return ", ".join(f"{table}.{field.column}" for field in model._meta.concrete_fields)
+
+
+def from_row(model: type[M], row: Iterator[Any]) -> M:
+    """Return the model whose row it is, without asking the database for it.
+
+    Args:
+        model: which one.
+        row: what columns() names comes next in it; what comes behind that is left there.
+    """
+    names, converters = _shape(model)
+    values = list(islice(row, len(names)))
+    for place, convert in converters:
+        values[place] = convert(values[place])
+    return model.from_db(connection.alias, names, values)
+
+
+@functools.cache
+def _shape(model: type[models.Model]) -> tuple[list[str], list[tuple[int, Convert]]]:
+    """Return the names of a model's columns, and what Django does to the values of some."""
+    converters: list[tuple[int, Convert]] = []
+    for place, field in enumerate(model._meta.concrete_fields):
+        column = field.get_col(model._meta.db_table)
+        for convert in (
+            *connection.ops.get_db_converters(column),
+            *column.get_db_converters(connection),
+        ):
+            converters.append((place, functools.partial(_convert, convert, column)))
+    return [field.attname for field in model._meta.concrete_fields], converters
+
+
+def _convert(convert: Callable[..., Any], column: Any, value: Any) -> Any:
+    return convert(value, column, connection)
