@@ -1,6 +1,8 @@
 """The only writer of events."""
 
+import functools
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, transaction
@@ -92,65 +94,74 @@ def append(
         "message": clean(message)[:MESSAGE_LENGTH],
         "data": json.dumps(clean(data or {})),
     }
-    greatest = "greatest" if connection.vendor == "postgresql" else "max"
-    update = ADVANCE.format(greatest=greatest, now=sql_now(), message=sql_text("message"))
-    row = record(update, event(sql_json("data")), params=params, select="last_seq")
+    row = record(_appending(), params)
     if row is None:
         raise Fenced
     return int(row[0])
 
 
-def record(
-    update: str, *inserts: str, params: dict[str, Any], select: str, lock: str = ""
-) -> tuple[Any, ...] | None:
-    """Bring a job's row up to its next event and write what goes with it, all or nothing; and ring.
+@functools.cache
+def _appending() -> "Write":
+    greatest = "greatest" if connection.vendor == "postgresql" else "max"
+    update = ADVANCE.format(greatest=greatest, now=sql_now(), message=sql_text("message"))
+    return Write(update, (event(sql_json("data")),), select="last_seq")
+
+
+@dataclass(frozen=True)
+class Write:
+    """What brings a job's row up to its next event. It is made once, for all jobs.
 
     Args:
         update: the UPDATE of the job's row; it raises ``last_seq``.
         inserts: what goes with it, such as event().
-        params: of all these statements; ``job`` is the job's primary key.
         select: what to return of the updated row.
-        lock: see in_one_statement().
+        lock: a query whose rows, "locked", the update refers to: they are locked before its own.
+            PostgreSQL only.
+    """
+
+    update: str
+    inserts: tuple[str, ...]
+    select: str
+    lock: str = ""
+
+    @functools.cached_property
+    def statement(self) -> str:
+        """All of it in one statement, for PostgreSQL."""
+        parts = [f"locked AS ({self.lock})"] if self.lock else []
+        parts.append(f"job AS ({self.update} RETURNING workflows_job.*)")
+        parts += [f"part{number} AS ({insert})" for number, insert in enumerate(self.inserts)]
+        return f"WITH {', '.join(parts)} SELECT {self.select} FROM job"
+
+
+def record(write: Write, params: dict[str, Any]) -> tuple[Any, ...] | None:
+    """Write, all or nothing, and ring.
+
+    Args:
+        write: what to do.
+        params: of all its statements; ``job`` is the job's primary key.
 
     Returns:
-        What *select* names; None, with nothing written, if no row was updated.
+        What it selects; None, with nothing written, if no row was updated.
     """
     row: tuple[Any, ...] | None
     ring = get_bell().statement("events", params["job"])
     if connection.vendor == "postgresql":
-        statement = in_one_statement(update, *inserts, select=select, lock=lock)
-        row = fetch(statement, params, then=ring)
+        row = fetch(write.statement, params, then=ring)
     else:
-        row = in_turn(update, *inserts, params=params, select=select)
+        row = in_turn(write, params)
     if row is not None and ring is None:
         get_bell().ring("events", params["job"])
     return row
 
 
-def in_one_statement(update: str, *inserts: str, select: str, lock: str = "") -> str:
-    """Return record()'s SQL for PostgreSQL, without the ring.
-
-    Args:
-        update: see record(); inserts likewise.
-        select: what to return of the updated row.
-        lock: a query whose rows, "locked", the update refers to: they are locked before its own.
-    """
-    parts = [f"locked AS ({lock})"] if lock else []
-    parts.append(f"job AS ({update} RETURNING workflows_job.*)")
-    parts += [f"part{number} AS ({insert})" for number, insert in enumerate(inserts)]
-    return f"WITH {', '.join(parts)} SELECT {select} FROM job"
-
-
-def in_turn(
-    update: str, *inserts: str, params: dict[str, Any], select: str
-) -> tuple[Any, ...] | None:
+def in_turn(write: Write, params: dict[str, Any]) -> tuple[Any, ...] | None:
     """Do on SQLite what record() does, without the ring."""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(f"{update} RETURNING id, {select}", params)
+        cursor.execute(f"{write.update} RETURNING id, {write.select}", params)
         row = cursor.fetchone()
         if row is None:
             return None
-        for insert in inserts:
+        for insert in write.inserts:
             job = "WITH job AS (SELECT * FROM workflows_job WHERE id = %(id)s)"
             cursor.execute(f"{job} {insert}", {**params, "id": row[0]})
     return tuple(row[1:])

@@ -21,6 +21,7 @@ from django.db.models.functions import Now
 from workflows import events
 from workflows.bells import Bell, get_bell
 from workflows.clock import sql_now, sql_seconds_since
+from workflows.events import Write
 from workflows.exceptions import Fenced
 from workflows.models import ACTIVE, Cluster, Event, Job, Session, State
 from workflows.prepared import fetch
@@ -76,13 +77,13 @@ def _sql(text: str) -> str:
 
 def _take(where: str, **params: Any) -> Job | None:
     params |= {"type": Event.Type.STARTED, "data": "{}"}
-    update, event, statement = _claiming(where, settings.WORKFLOW_LEASE_SECONDS, get_bell())
+    taking = _taking(where, settings.WORKFLOW_LEASE_SECONDS, get_bell())
     try:
         if connection.vendor == "postgresql":
-            row = fetch(statement, params)
+            row = fetch(taking.statement, params)
             job = from_row(Job, iter(row)) if row else None
         else:
-            row = events.in_turn(update, event, params=params, select="id")
+            row = events.in_turn(taking, params)
             job = Job.objects.get(pk=row[0]) if row else None
     except IntegrityError:
         # Somebody else began a job of the same session at this very moment.
@@ -93,15 +94,15 @@ def _take(where: str, **params: Any) -> Job | None:
 
 
 @cache
-def _claiming(where: str, lease: float, bell: Bell) -> tuple[str, str, str]:
-    """Return the UPDATE that claims, the INSERT of its event, and both in one statement.
-
-    The ring is part of the statement: which job is to be rung for isn't known before.
-    """
-    update, event = _sql(f"{TAKE} WHERE {where}"), events.event(events.sql_json("data"))
+def _taking(where: str, lease: float, bell: Bell) -> Write:
+    """Return what claims. The ring is part of it: which job to ring for isn't known before."""
     ring = bell.expression("events", "job.id")
     select = f"{columns(Job, 'job')}, {ring}" if ring else columns(Job, "job")
-    return update, event, events.in_one_statement(update, event, select=select)
+    return Write(
+        _sql(f"{TAKE} WHERE {where}"),
+        (events.event(events.sql_json("data")),),
+        select=select if connection.vendor == "postgresql" else "id",
+    )
 
 
 def claim(queues: Sequence[str], host: str, pid: int) -> Job | None:
@@ -444,6 +445,18 @@ def end(job: Job, outcome: Outcome) -> Outcome:
 def _finish(job: Job, outcome: Outcome) -> Outcome | None:
     """End a job, unless it isn't the attempt's any more, or was told to stop and would ask."""
     params = _params(job, outcome)
+    answers = params["asks"] or params["remembered"]
+    row = events.record(_finishing(outcome.state == State.COMPLETED, answers), params)
+    if row is None:
+        return None
+    if row[0]:
+        # One that is stored at this very moment rings for itself.
+        get_bell().ring("jobs", job.pk)
+    return _as_stored(outcome, params)
+
+
+@cache
+def _finishing(completed: bool, answers: bool) -> Write:
     on_postgres = connection.vendor == "postgresql"
     update = FINISH.format(
         type=events.sql_text("type"),
@@ -454,18 +467,11 @@ def _finish(job: Job, outcome: Outcome) -> Outcome | None:
     )
     data = events.sql_json("data")
     with_usage = WITH_USAGE[connection.vendor].format(data=data)
-    data = f"CASE WHEN usage = '{{}}' THEN {data} ELSE {with_usage} END"
-    inserts = [events.event(data)]
-    if outcome.state == State.COMPLETED:
-        inserts += [ANSWER, SPOKEN] if params["asks"] or params["remembered"] else [SPOKEN]
+    inserts = [events.event(f"CASE WHEN usage = '{{}}' THEN {data} ELSE {with_usage} END")]
+    if completed:
+        inserts += [ANSWER, SPOKEN] if answers else [SPOKEN]
     lock = LOCK_SESSION if on_postgres else ""
-    row = events.record(update, *inserts, params=params, select=NEXT_WAITS, lock=lock)
-    if row is None:
-        return None
-    if row[0]:
-        # One that is stored at this very moment rings for itself.
-        get_bell().ring("jobs", job.pk)
-    return _as_stored(outcome, params)
+    return Write(update, tuple(inserts), select=NEXT_WAITS, lock=lock)
 
 
 def _as_stored(outcome: Outcome, params: dict[str, Any]) -> Outcome:

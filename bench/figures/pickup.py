@@ -9,7 +9,9 @@ from bench.stage import ROUNDS, Stage
 from bench.table import Line, line, over_rounds
 
 SECONDS = 4.0
-IDLE_SECONDS = 3.0
+# Until what a start brings with it is over, and then to be watched.
+SETTLE = 5.0
+IDLE_SECONDS = 10.0
 
 
 def measure(stage: Stage) -> list[Line]:
@@ -17,7 +19,7 @@ def measure(stage: Stage) -> list[Line]:
     with ExitStack() as stack:
         cluster = stack.enter_context(stage.on_postgres.cluster())
         sqlite_cluster = stack.enter_context(stage.on_sqlite.cluster())
-        time.sleep(1)
+        time.sleep(SETTLE)
         idle, sqlite_idle = idle_processor_share(cluster), idle_processor_share(sqlite_cluster)
         bare_worker.prepare(stage.peers_url)
         for _ in range(2):
