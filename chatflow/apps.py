@@ -6,4 +6,4 @@ class ChatflowConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from chatflow import connections, middleware, schema  # noqa: F401
+        from chatflow import middleware, schema  # noqa: F401

@@ -238,8 +238,10 @@ def test_one_ring_wakes_one_of_them(fetcher: Fetcher, chat: Chat, monkeypatch: A
     claim = lifecycle.claim
 
     def look(*args: Any) -> Job | None:
-        looks.append(threading.get_ident())
-        return claim(*args)
+        try:
+            return claim(*args)
+        finally:
+            looks.append(threading.get_ident())
 
     def get(fetcher: Fetcher) -> None:
         got.append(fetcher.get())
