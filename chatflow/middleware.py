@@ -22,7 +22,7 @@ POLICY = (
 )
 
 
-# Seconds for which a database connection that has served a request is known to be alive.
+# Seconds for which a database connection that was found alive is taken for it.
 FRESH = 1.0
 
 
@@ -83,16 +83,17 @@ def trusted_connection(get_response: GetResponse) -> GetResponse:
     """Ask whether the database connection is alive only where that isn't known.
 
     With CONN_HEALTH_CHECKS Django asks before the first query of every request, which costs a round
-    trip. If the database goes away within a second after a connection has served a request, the
-    next one is answered with 503, and then it is known.
+    trip. If the database goes away within a second after it was asked, the next request is answered
+    with 503, and then it is known.
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         own: Any = connection
-        if time.monotonic() < getattr(own, "trusted_until", 0.0):
-            own.health_check_done = True
+        trusted = time.monotonic() < getattr(own, "trusted_until", 0.0)
+        own.health_check_done = own.health_check_done or trusted
         response = get_response(request)
-        own.trusted_until = time.monotonic() + FRESH
+        if own.health_check_done and not trusted:
+            own.trusted_until = time.monotonic() + FRESH
         return response
 
     return middleware

@@ -10,7 +10,6 @@ statement for its parameters all the same, and finds out that this makes no diff
 
 import functools
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, cast
@@ -22,6 +21,9 @@ SET = ["SET LOCAL enable_seqscan = off", "SET LOCAL enable_bitmapscan = off"]
 RESET = ["SET LOCAL enable_seqscan TO DEFAULT", "SET LOCAL enable_bitmapscan TO DEFAULT"]
 
 Row = tuple[Any, ...] | None
+
+# What PostgreSQL calls a prepared statement that gives other columns than before, or isn't there.
+STALE = ("0A000", "26000")
 
 _numbers = count(1)
 # The names of what each connection has prepared.
@@ -54,26 +56,37 @@ def fetch(sql: str, params: dict[str, Any], *, then: str | None = None) -> Row:
             return cast(Row, cursor.execute(sql, params).fetchone())
         statement = _statement(sql)
         _prepare(statement, cursor)
-        before, after, undo = [*SET], [], ""
-        if connection.in_atomic_block:
-            before, after = ["SAVEPOINT chatflow", *SET], [*RESET, "RELEASE SAVEPOINT chatflow"]
-            undo = "ROLLBACK TO SAVEPOINT chatflow; RELEASE SAVEPOINT chatflow"
-        elif then is not None:
-            before, after, undo = ["BEGIN", *SET], ["COMMIT"], "ROLLBACK"
-        message = [*before, statement.execute, *after, *filter(None, [then])]
         try:
-            cursor.execute("; ".join(message), params)
-        except DatabaseError:
-            if undo:
-                # Without a connection there is nothing to undo.
-                with suppress(DatabaseError):
-                    cursor.execute(undo)
-            raise
-        # Django's wrapper costs more than what it would wrap here.
-        answers = cursor.cursor
-        for _ in before:
-            answers.nextset()
-        return cast(Row, answers.fetchone())
+            return _execute(statement, params, then, cursor)
+        except DatabaseError as error:
+            if getattr(error.__cause__, "sqlstate", None) not in STALE:
+                raise
+            # Nothing was done. A migration has changed a column, or somebody discarded all.
+            _forget(statement, cursor)
+            _prepare(statement, cursor)
+            return _execute(statement, params, then, cursor)
+
+
+def _execute(statement: Statement, params: dict[str, Any], then: str | None, cursor: Any) -> Row:
+    before, after, undo = [*SET], [], ""
+    if connection.in_atomic_block or not connection.get_autocommit():
+        before, after = ["SAVEPOINT chatflow", *SET], [*RESET, "RELEASE SAVEPOINT chatflow"]
+        undo = "ROLLBACK TO SAVEPOINT chatflow; RELEASE SAVEPOINT chatflow"
+    elif then is not None:
+        before, after, undo = ["BEGIN", *SET], ["COMMIT"], "ROLLBACK"
+    message = [*before, statement.execute, *after, *filter(None, [then])]
+    try:
+        cursor.execute("; ".join(message), params)
+    except DatabaseError:
+        # Neither where the connection is gone, nor where nothing was sent.
+        if undo and cursor.connection.info.transaction_status.name == "INERROR":
+            cursor.execute(undo)
+        raise
+    # Django's wrapper costs more than what it would wrap here.
+    answers = cursor.cursor
+    for _ in before:
+        answers.nextset()
+    return cast(Row, answers.fetchone())
 
 
 @functools.cache
@@ -100,3 +113,10 @@ def _prepare(statement: Statement, cursor: Any) -> None:
     if statement.name not in known:
         cursor.execute(statement.prepare)
         known.add(statement.name)
+
+
+def _forget(statement: Statement, cursor: Any) -> None:
+    _prepared[connection.connection].discard(statement.name)
+    cursor.execute("SELECT 1 FROM pg_prepared_statements WHERE name = %s", [statement.name])
+    if cursor.fetchone():
+        cursor.execute(f"DEALLOCATE {statement.name}")

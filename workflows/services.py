@@ -138,9 +138,15 @@ def start(
 
 def _store_at_once(job: Job, session_key: str, mode: Mode) -> Started | None:
     """Store what nothing in its session stands in the way of, in one statement, if that can be."""
-    if not job.explicit:
-        job.workflow = route(job.text, job.options)
-    _decide(job, mode)
+    if connection.vendor != "postgresql":
+        return None
+    try:
+        if not job.explicit:
+            job.workflow = route(job.text, job.options)
+        _decide(job, mode)
+    except Exception:
+        # It may be an answer, or a word that cancels, and none of that workflow's business.
+        return None
     return Started(job=job) if store_in_idle_session(job, session_key) else None
 
 
@@ -247,7 +253,7 @@ def _obey_cancel(job: Job, session: Session, active: list[Job], mode: Mode) -> S
     for earlier in active:
         cancel(earlier)
     Session.objects.filter(pk=session.pk).update(open_job=None)
-    job.workflow = DEFAULT
+    assign(job, DEFAULT)
     job.mode, job.inline = "async" if mode == "async" else "sync", False
     _insert(job, session)
     _remember(job)
@@ -283,27 +289,30 @@ def run_inline(job: Job, *, wait: float = 10) -> Job:
         SessionBusy: its turn did not come; the job and its message are forgotten.
     """
     give_up_at = time.monotonic() + wait
-    user, session = job.user, job.session
+    session = job.session
     while job.inline and not job.is_finished:
         claimed = lifecycle.claim_inline(job, lifecycle.HOST, os.getpid())
         if claimed is not None:
-            # They need not be read anew.
-            claimed.user, claimed.session = user, session
             outcome = runner.run(claimed, interruptible=False)
             if outcome is not None:
-                return _ended(claimed, outcome)
+                return _ended(claimed, session, outcome)
         elif job.attempt == 0 and time.monotonic() >= give_up_at:
             _withdraw(job)
             raise SessionBusy
         else:
             time.sleep(TURN_POLL)
         job.refresh_from_db()
-        job.user, job.session = user, session
+        # The job was read anew; its session need not be.
+        job.session = session
     return job
 
 
-def _ended(job: Job, outcome: Outcome) -> Job:
-    """Return the job with what came of it, which need not be read again."""
+def _ended(job: Job, session: Session, outcome: Outcome) -> Job:
+    """Return a claimed job with what came of it; the rest of it is as it was when it was claimed.
+
+    What an answer is made of need not be read again.
+    """
+    job.session = session
     job.state, job.code, job.error = outcome.state, outcome.code, outcome.error
     job.response, job.actions, job.sources = outcome.response, outcome.actions, outcome.sources
     job.awaiting = outcome.awaiting

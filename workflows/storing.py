@@ -1,6 +1,7 @@
 """Storing a message and the job that answers it: in an idle session one statement is enough."""
 
 import functools
+from itertools import count
 from typing import Any, cast
 
 from django.conf import settings
@@ -11,6 +12,8 @@ from workflows.clock import sql_now
 from workflows.models import Job, Message, Session
 from workflows.prepared import fetch
 from workflows.rows import columns, from_row
+
+_rings = count(1)
 
 # What a start decides of a job; the rest is as it always is of a new one.
 GIVEN = (
@@ -66,22 +69,20 @@ def store_in_idle_session(job: Job, key: str) -> bool:
 
     Returns:
         Whether it is stored. It is not where the session works on something, has an open question
-        or gets another message at this very moment, nor on other databases.
+        or gets another message at this very moment.
 
     Raises:
         IntegrityError: there is a job with its idempotency key or its unique key.
     """
-    if connection.vendor != "postgresql":
-        return False
     params = {
         field.attname: field.get_db_prep_save(getattr(job, field.attname), connection)
         for field in Job._meta.concrete_fields
         if field.attname in GIVEN
     }
     params |= {"key": key, "remembered": bool(job.options.get("memory", True))}
-    row = fetch(
-        _store(settings.WORKFLOW_LEASE_SECONDS), params, then=get_bell().statement("jobs", 0)
-    )
+    # Of equal ones in a transaction PostgreSQL delivers one.
+    ring = get_bell().statement("jobs", next(_rings))
+    row = fetch(_store(settings.WORKFLOW_LEASE_SECONDS), params, then=ring)
     if row is None:
         return False
     values = iter(row)
@@ -90,8 +91,8 @@ def store_in_idle_session(job: Job, key: str) -> bool:
     job.created_at = job.updated_at = job.available_at = job.session.updated_at
     job._state.adding = False
     job._state.db = connection.alias
-    if get_bell().statement("jobs", 0) is None:
-        get_bell().ring("jobs", 0)
+    if ring is None:
+        get_bell().ring("jobs", job.pk)
     return True
 
 

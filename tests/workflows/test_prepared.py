@@ -1,8 +1,10 @@
 """Statements that are parsed and planned once, and the plans that they get."""
 
+from contextlib import nullcontext
+
 import pytest
 from django.contrib.auth.models import User
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import DataError, IntegrityError, OperationalError, connection, transaction
 
 from tests.workflows.chat import Chat, claimed, events, rolled_back
 from workflows.models import Job, Session
@@ -101,6 +103,43 @@ def test_a_connection_that_is_gone(chat: Chat) -> None:
 
     # A new one learns the statement anew.
     assert fetch("SELECT 1", {}) == (1,)
+
+
+@pytest.mark.parametrize("in_transaction", [False, True])
+def test_a_statement_that_has_gone_stale(in_transaction: bool) -> None:
+    """A migration has changed a column that it gives back, or somebody discarded all."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMP TABLE changing AS SELECT 1 AS value")
+    every = "SELECT * FROM changing"
+    assert fetch(every, {}) == (1,)
+    with transaction.atomic() if in_transaction else nullcontext():
+        for change, found in (
+            ("ALTER TABLE changing ALTER value TYPE text", ("1",)),
+            ("DEALLOCATE ALL", ("1",)),
+        ):
+            with connection.cursor() as cursor:
+                cursor.execute(change)
+            assert fetch(every, {}, then="NOTIFY chatflow_jobs, '1'") == found
+
+
+def test_what_could_not_be_sent_leaves_its_transaction_usable(alice: User) -> None:
+    with transaction.atomic():
+        with pytest.raises(DataError):
+            fetch(NEW_SESSION, {"user": alice.pk, "key": "a\0b"})
+        fetch(NEW_SESSION, {"user": alice.pk, "key": "s"})
+
+    assert Session.objects.count() == 1
+
+
+def test_a_transaction_by_hand(alice: User) -> None:
+    transaction.set_autocommit(False)
+    try:
+        fetch(NEW_SESSION, {"user": alice.pk, "key": "s"}, then="NOTIFY chatflow_jobs, '1'")
+        transaction.rollback()
+    finally:
+        transaction.set_autocommit(True)
+
+    assert not Session.objects.exists()
 
 
 def test_a_claimed_job_is_its_row(chat: Chat, alice: User) -> None:

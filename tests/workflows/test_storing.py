@@ -8,6 +8,9 @@ from django.db import connection, transaction
 
 from tests.workflows.chat import NET, Chat, at_once, claimed
 from workflows import services, workflow
+from workflows.bells import get_bell
+from workflows.bells.base import readable
+from workflows.cluster.rings import JOB, Rings
 from workflows.exceptions import AlreadyQueued, IdempotencyConflict
 from workflows.models import Job, Message, Session, State
 
@@ -191,3 +194,45 @@ def test_a_callers_transaction(chat: Chat, alice: User) -> None:
         Chat(alice, "third").send("more", workflow="once")
 
     assert Job.objects.count() == 2
+
+
+def test_each_of_a_transaction_rings(chat: Chat, alice: User) -> None:
+    """For equal rings PostgreSQL would ring once, and one worker would wake."""
+    rings = Rings()
+    subscription = get_bell().listen(("jobs",), rings.on_ring)
+    try:
+        with transaction.atomic():
+            for key in ("one", "two", "three"):
+                Chat(alice, key).send("hello")
+        heard = b""
+        while len(heard) < 3:
+            assert readable([rings.fd], NET)
+            heard += rings.take()
+    finally:
+        subscription.close()
+        rings.close()
+
+    assert heard == 3 * JOB
+
+
+def test_the_unique_key_of_a_workflow_that_an_answer_is_not_for(chat: Chat, alice: User) -> None:
+    def fail(user: User, text: str) -> str:
+        raise ZeroDivisionError
+
+    workflow("touchy", triggers=["touchy"], unique_key=fail)(lambda ctx: "done")
+    workflow("asker")(lambda ctx: f"Hello {ctx.ask('Name?')}")
+    chat.say(workflow="asker")
+
+    assert chat.say("touchy").response == "Hello touchy"
+    with pytest.raises(ZeroDivisionError):
+        chat.send("touchy")
+
+
+def test_a_word_that_cancels_takes_nothing_from_the_workflow_that_was_named(
+    chat: Chat, alice: User
+) -> None:
+    workflow("once", unique_key=lambda user, text: "k", queue="slow")(lambda ctx: "done")
+    chat.send("hello")
+    job = chat.send("cancel", workflow="once")
+
+    assert (job.workflow, job.unique_key, job.queue) == ("chat", None, "default")

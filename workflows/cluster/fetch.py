@@ -96,7 +96,10 @@ class Fetcher:
 
     def listen(self) -> Subscription:
         """Hear the doorbell from now on, for all who share the rings."""
-        return get_bell().listen(("jobs", "due"), self.rings.on_ring)
+        subscription = get_bell().listen(("jobs", "due"), self.rings.on_ring)
+        # What was rung for before went unheard.
+        self.rings.put(JOB + DUE)
+        return subscription
 
     def stop(self) -> None:
         """Give no more work. May be called from a signal handler."""

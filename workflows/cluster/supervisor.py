@@ -21,6 +21,7 @@ from django_q.scheduler import scheduler
 from django_q.signals import post_spawn
 
 from workflows import lifecycle
+from workflows.bells import Subscription
 from workflows.cluster.fetch import Fetcher, Results, obey_signals
 from workflows.cluster.rings import DUE, JOB
 from workflows.exceptions import first_line
@@ -66,6 +67,7 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         self.pid = os.getpid()
         self.cluster_id = uuid.uuid4()
         self.stops = 0
+        self._subscription: Subscription | None = None
         self._away_at = -AFTERMATH
         self._due = {"reap": 0.0, "register": 0.0, "schedule": 0.0}
 
@@ -76,7 +78,7 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         post_spawn.connect(self._on_spawn)
         for _ in range(self.pool_size):
             self.spawn_worker()
-        self.task_queue.listen()
+        self._subscription = self.task_queue.listen()
         logger.info("The cluster works with %d workers (pid %d).", self.pool_size, self.pid)
         while not self.stops:
             self.mind_workers()
@@ -87,9 +89,14 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         logger.info("The cluster has stopped.")
 
     def spawn_worker(self) -> None:
-        # A connection that two processes use is broken for both.
+        # A connection that two processes use is broken for both; so is SQLite's own table of locks,
+        # which a fork beside the doorbell's thread would copy as it is at that moment.
         connections.close_all()
+        if self._subscription is not None:
+            self._subscription.close()
         super().spawn_worker()
+        if self._subscription is not None:
+            self._subscription = self.task_queue.listen()
 
     def wait(self, seconds: float) -> None:
         """Wait until a worker dies, a signal comes or the time has passed."""

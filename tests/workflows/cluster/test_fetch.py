@@ -273,6 +273,12 @@ def test_one_ring_wakes_one_of_them(fetcher: Fetcher, chat: Chat, monkeypatch: A
     os.close(other._wake)
 
 
+def test_who_begins_to_listen_looks_at_all_there_is(fetcher: Fetcher) -> None:
+    fetcher.listen()
+
+    assert fetcher.rings.take().startswith(JOB + DUE)
+
+
 def test_a_ring_for_another_job_is_put_back(fetcher: Fetcher, chat: Chat) -> None:
     chat.send("hello")
     fetcher.rings.put(JOB + JOB + DUE)

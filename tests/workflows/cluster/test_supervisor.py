@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
+from django_q.cluster import Sentinel
 
 from tests.workflows.chat import NET, Chat, claimed
 from tests.workflows.test_keeper import database_url
@@ -179,6 +180,30 @@ def test_workers_are_asked_then_interrupted_then_killed(
     assert stuck.exitcode == -signal.SIGKILL
     # It was ended on purpose: that is no try.
     assert (job.state, job.lost) == (State.QUEUED, 0)
+
+
+def test_no_doorbell_hears_while_a_worker_is_forked(monkeypatch: Any) -> None:
+    """A fork beside another thread copies its locks as they are; SQLite's never open again then."""
+    happened: list[str] = []
+
+    class Listening:
+        def close(self) -> None:
+            happened.append("deaf")
+
+    def listen() -> Any:
+        happened.append("listens")
+        return Listening()
+
+    cluster = Supervisor(workers=1)
+    monkeypatch.setattr(Sentinel, "spawn_worker", lambda self: happened.append("fork"))
+    monkeypatch.setattr(cluster.task_queue, "listen", listen)
+    cluster.spawn_worker()
+    cluster._subscription = listen()
+    cluster.spawn_worker()
+
+    assert happened == ["fork", "listens", "deaf", "fork", "listens"]
+    os.close(cluster.task_queue.wait_fd)
+    os.close(cluster.task_queue._wake)
 
 
 def test_a_second_signal_waits_no_longer(cluster: Supervisor, monkeypatch: Any) -> None:
