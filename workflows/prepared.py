@@ -1,4 +1,4 @@
-"""The statements that every job asks: PostgreSQL parses and plans each once for a connection.
+"""What every job and stream asks: PostgreSQL parses and plans each once for a connection.
 
 They are long for what little they do, and a job's table has many columns and indexes: to plan one
 costs five to ten times what it costs to do it. But a plan that was made of an empty queue would
@@ -20,7 +20,7 @@ from django.db import DatabaseError, connection
 SET = ["SET LOCAL enable_seqscan = off", "SET LOCAL enable_bitmapscan = off"]
 RESET = ["SET LOCAL enable_seqscan TO DEFAULT", "SET LOCAL enable_bitmapscan TO DEFAULT"]
 
-Row = tuple[Any, ...] | None
+Row = tuple[Any, ...]
 
 # What PostgreSQL calls a prepared statement that gives other columns than before, or isn't there.
 STALE = ("0A000", "26000")
@@ -39,8 +39,14 @@ class Statement:
     execute: str
 
 
-def fetch(sql: str, params: dict[str, Any], *, then: str | None = None) -> Row:
-    """Return the first row of a statement; None if there is none.
+def fetch(sql: str, params: dict[str, Any], *, then: str | None = None) -> Row | None:
+    """Return the first row of a statement; None if there is none. See fetch_all()."""
+    rows = fetch_all(sql, params, then=then)
+    return rows[0] if rows else None
+
+
+def fetch_all(sql: str, params: dict[str, Any], *, then: str | None = None) -> list[Row]:
+    """Return the rows of a statement.
 
     On PostgreSQL it is a transaction of its own, as the statements of one message are, and one
     message with what follows it. Where the caller has a transaction both join that, and leave it
@@ -53,7 +59,7 @@ def fetch(sql: str, params: dict[str, Any], *, then: str | None = None) -> Row:
     """
     with connection.cursor() as cursor:
         if connection.vendor != "postgresql":
-            return cast(Row, cursor.execute(sql, params).fetchone())
+            return cast(list[Row], cursor.execute(sql, params).fetchall())
         statement = _statement(sql)
         _prepare(statement, cursor)
         try:
@@ -67,7 +73,9 @@ def fetch(sql: str, params: dict[str, Any], *, then: str | None = None) -> Row:
             return _execute(statement, params, then, cursor)
 
 
-def _execute(statement: Statement, params: dict[str, Any], then: str | None, cursor: Any) -> Row:
+def _execute(
+    statement: Statement, params: dict[str, Any], then: str | None, cursor: Any
+) -> list[Row]:
     before, after, undo = [*SET], [], ""
     if connection.in_atomic_block or not connection.get_autocommit():
         before, after = ["SAVEPOINT chatflow", *SET], [*RESET, "RELEASE SAVEPOINT chatflow"]
@@ -86,7 +94,7 @@ def _execute(statement: Statement, params: dict[str, Any], then: str | None, cur
     answers = cursor.cursor
     for _ in before:
         answers.nextset()
-    return cast(Row, answers.fetchone())
+    return cast(list[Row], answers.fetchall())
 
 
 @functools.cache

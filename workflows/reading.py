@@ -14,6 +14,8 @@ from django.db import connection
 
 from workflows.exceptions import first_line
 from workflows.models import Event
+from workflows.prepared import fetch_all
+from workflows.rows import columns, from_row
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +33,10 @@ LOOKS = 200
 # Numbers are gapless, so this is as good as a LIMIT for each job.
 EVENTS = """
     WITH place (job_id, seq) AS ({places})
-    SELECT event.*, place.seq AS after FROM place
+    SELECT place.seq, {columns} FROM place
     JOIN workflows_event event ON event.job_id = place.job_id
-        AND event.seq > place.seq AND event.seq <= place.seq + %s
-    ORDER BY event.job_id, after, event.seq
+        AND event.seq > place.seq AND event.seq <= place.seq + %(batch)s
+    ORDER BY event.job_id, place.seq, event.seq
 """
 MOVED = """
     WITH place (job_id, seq) AS ({places})
@@ -107,27 +109,28 @@ def events_after(places: Sequence[Place]) -> dict[Place, list[Event]]:
     """Return the next events, at most BATCH, after each of the places; one query for all."""
     table, params = _table(places)
     found: dict[Place, list[Event]] = {}
-    for event in Event.objects.raw(EVENTS.format(places=table), [*params, BATCH]):
-        place = event.job_id, event.after  # type: ignore[attr-defined]
-        found.setdefault(place, []).append(event)
+    query = EVENTS.format(places=table, columns=columns(Event, "event"))
+    for row in fetch_all(query, {**params, "batch": BATCH}):
+        values = iter(row)
+        seq, event = next(values), from_row(Event, values)
+        found.setdefault((event.job_id, seq), []).append(event)
     return found
 
 
 def moved(places: Sequence[Place]) -> dict[int, int | None]:
     """Return the last ``seq`` of the jobs that are past their places; None for a deleted one."""
     table, params = _table(places)
-    with connection.cursor() as cursor:
-        cursor.execute(MOVED.format(places=table), params)
-        return dict(cursor.fetchall())
+    return dict(fetch_all(MOVED.format(places=table), params))
 
 
-def _table(places: Sequence[Place]) -> tuple[str, list[str]]:
+def _table(places: Sequence[Place]) -> tuple[str, dict[str, str]]:
     """Return the places as a subquery, and its parameters: as few of them as may be."""
     if connection.vendor == "postgresql":
-        columns = [f"{{{','.join(map(str, column))}}}" for column in zip(*places, strict=True)]
-        return "SELECT * FROM unnest(%s::bigint[], %s::bigint[])", columns
+        jobs, seqs = (f"{{{','.join(map(str, column))}}}" for column in zip(*places, strict=True))
+        table = "SELECT * FROM unnest(%(jobs)s::bigint[], %(seqs)s::bigint[])"
+        return table, {"jobs": jobs, "seqs": seqs}
     pair = "json_extract(value, '$[0]'), json_extract(value, '$[1]')"
-    return f"SELECT {pair} FROM json_each(%s)", [json.dumps(places)]
+    return f"SELECT {pair} FROM json_each(%(places)s)", {"places": json.dumps(places)}
 
 
 def _call(function: Callable[..., T], *args: Any) -> T:
