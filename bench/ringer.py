@@ -15,6 +15,7 @@ TABLES = """
     CREATE TABLE event (job integer, seq integer, data text, PRIMARY KEY (job, seq));
     INSERT INTO job SELECT generate_series(1, 1000);
 """
+RING = "pg_notify('events', job::text)"
 APPEND = """
     WITH job AS (UPDATE job SET last_seq = last_seq + 1 WHERE id = $1 RETURNING id, last_seq),
     event AS (INSERT INTO event SELECT id, last_seq, repeat('word ', 20) FROM job RETURNING job)
@@ -22,14 +23,12 @@ APPEND = """
 """
 PREPARE = (
     f"PREPARE append (integer) AS {APPEND.format('job')}",
-    f"PREPARE append_and_ring (integer) AS {APPEND.format('pg_notify($2, job::text)')}".replace(
-        "(integer)", "(integer, text)"
-    ),
+    f"PREPARE append_and_ring (integer) AS {APPEND.format(RING)}",
 )
 # A message each, whose answers come together.
 HOW = {
     "behind": "BEGIN; EXECUTE append ({job}); COMMIT; NOTIFY events, '{job}'",
-    "inside": "EXECUTE append_and_ring ({job}, 'events')",
+    "inside": "EXECUTE append_and_ring ({job})",
     "without": "EXECUTE append ({job})",
 }
 

@@ -61,6 +61,32 @@ def clean(value: Any) -> Any:
     return value
 
 
+@dataclass(frozen=True)
+class Write:
+    """What brings a job's row up to its next event. It is made once, for all jobs.
+
+    Args:
+        update: the UPDATE of the job's row; it raises ``last_seq``.
+        inserts: what goes with it, such as event().
+        select: what to return of the updated row.
+        lock: a query whose rows, "locked", the update refers to: they are locked before its own.
+            PostgreSQL only.
+    """
+
+    update: str
+    inserts: tuple[str, ...]
+    select: str
+    lock: str = ""
+
+    @functools.cached_property
+    def statement(self) -> str:
+        """All of it in one statement, for PostgreSQL."""
+        parts = [f"locked AS ({self.lock})"] if self.lock else []
+        parts.append(f"job AS ({self.update} RETURNING workflows_job.*)")
+        parts += [f"part{number} AS ({insert})" for number, insert in enumerate(self.inserts)]
+        return f"WITH {', '.join(parts)} SELECT {self.select} FROM job"
+
+
 def append(
     job_id: int,
     attempt: int,
@@ -101,36 +127,10 @@ def append(
 
 
 @functools.cache
-def _appending() -> "Write":
+def _appending() -> Write:
     greatest = "greatest" if connection.vendor == "postgresql" else "max"
     update = ADVANCE.format(greatest=greatest, now=sql_now(), message=sql_text("message"))
     return Write(update, (event(sql_json("data")),), select="last_seq")
-
-
-@dataclass(frozen=True)
-class Write:
-    """What brings a job's row up to its next event. It is made once, for all jobs.
-
-    Args:
-        update: the UPDATE of the job's row; it raises ``last_seq``.
-        inserts: what goes with it, such as event().
-        select: what to return of the updated row.
-        lock: a query whose rows, "locked", the update refers to: they are locked before its own.
-            PostgreSQL only.
-    """
-
-    update: str
-    inserts: tuple[str, ...]
-    select: str
-    lock: str = ""
-
-    @functools.cached_property
-    def statement(self) -> str:
-        """All of it in one statement, for PostgreSQL."""
-        parts = [f"locked AS ({self.lock})"] if self.lock else []
-        parts.append(f"job AS ({self.update} RETURNING workflows_job.*)")
-        parts += [f"part{number} AS ({insert})" for number, insert in enumerate(self.inserts)]
-        return f"WITH {', '.join(parts)} SELECT {self.select} FROM job"
 
 
 def record(write: Write, params: dict[str, Any]) -> tuple[Any, ...] | None:

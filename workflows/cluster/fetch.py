@@ -97,7 +97,7 @@ class Fetcher:
     def listen(self) -> Subscription:
         """Hear the doorbell from now on, for all who share the rings."""
         subscription = get_bell().listen(("jobs", "due"), self.rings.on_ring)
-        # What was rung for before went unheard.
+        # What was rung for before went unheard, or went with a worker that died.
         self.rings.put(JOB + DUE)
         return subscription
 

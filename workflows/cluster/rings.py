@@ -3,8 +3,8 @@
 One process listens for all of them and puts each ring into a pipe, as a byte. Who is idle takes
 the rings out and looks; who finds a job puts back those that were not for it, and so wakes the
 next. Thus one new job wakes one worker, and all others leave its claim alone. A pipe has no lock
-that could die with a worker; rings that one takes with it to its grave cost a moment, as any lost
-ring does.
+that could die with a worker; for rings that one takes with it to its grave, whoever listens again
+when it is replaced puts in others.
 """
 
 import os

@@ -23,7 +23,6 @@ from django_q.signals import post_spawn
 from workflows import lifecycle
 from workflows.bells import Subscription
 from workflows.cluster.fetch import Fetcher, Results, obey_signals
-from workflows.cluster.rings import DUE, JOB
 from workflows.exceptions import first_line
 from workflows.lifecycle import HOST
 from workflows.models import Cluster
@@ -125,8 +124,6 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         if worker.exitcode != 0:
             logger.error("Worker %d died (%s); replacing it.", worker.pid, worker.exitcode)
         self._in_database(lifecycle.reap, host=HOST, pid=worker.pid, count=count)
-        # It may have had rings that were meant for others.
-        self.task_queue.rings.put(JOB + DUE)
 
     def do_chores(self) -> None:
         """Do what is due: find lost leases, show that this cluster lives, run the schedules."""
