@@ -73,7 +73,7 @@ LIBRARIES = {
     "rest_framework": ("chatflow",),
     "drf_spectacular": ("chatflow",),
     "knox": ("chatflow",),
-    "psycopg": ("workflows.bells",),
+    "psycopg": ("workflows.bells", "workflows.prepared"),
     "pydantic_ai": ("workflows.ai", "workflows.knowledge"),
     "redis": ("workflows.bells", "chatflow.settings"),
 }

@@ -9,7 +9,6 @@ import os
 import signal
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -18,7 +17,7 @@ from django.db import Error as DatabaseError
 from django.db import connection
 
 from workflows import lifecycle
-from workflows.bells import get_bell
+from workflows.bells import Subscription, get_bell
 from workflows.exceptions import (
     AttemptLost,
     Cancelled,
@@ -41,9 +40,11 @@ NUDGE = 0.25
 # Seconds before leases are renewed again that could not be: the database may be back any moment,
 # and other clusters will soon look for leases that ran out meanwhile.
 RETRY = 0.2
-# A ring is remembered for so many seconds, among so many, for an attempt that is watched only then.
-EARLY = 1.0
-RINGS = 1000
+# Seconds that an attempt runs before its keeper listens for its cancellation. Most have ended by
+# then, and PostgreSQL wakes every connection that listens for whatever anybody rings.
+UNHEARD = 0.2
+# Seconds without an attempt after which it listens no more.
+LINGER = 5.0
 
 
 def renewal() -> float:
@@ -65,6 +66,8 @@ class Attempt:
         self.limit = limit
         self.deadline = time.monotonic() + max(0.0, limit - job.ran_for)
         self.renew_at = time.monotonic() + renewal()
+        # When to begin to listen for its cancellation; None when that is done.
+        self.listen_at: float | None = time.monotonic() + UNHEARD
         # What the keeper is to do in its own thread, and when.
         self.alarm: tuple[float, Callable[[], None]] | None = None
         self.interruptible = interruptible
@@ -174,10 +177,11 @@ class Keeper(threading.Thread):
         self._look = threading.Event()
         # When it will look by itself.
         self._looks_at = 0.0
-        # Something may have been cancelled; at first, before it listened.
-        self._rung = True
-        self._early_rings: deque[int] = deque(maxlen=RINGS)
-        self._all_rung_at = -EARLY
+        self._subscription: Subscription | None = None
+        # When it last had an attempt.
+        self._busy_at = -LINGER
+        # Something may have been cancelled.
+        self._rung = False
         self._on_stuck = on_stuck or end_process
         self._reached = True
 
@@ -187,11 +191,6 @@ class Keeper(threading.Thread):
             self._attempts[attempt.key] = attempt
             if not self.is_alive():
                 self.start()
-            rung = time.monotonic() < self._all_rung_at + EARLY
-            if rung or attempt.job.pk in self._early_rings:
-                # Perhaps it was cancelled between its claim and now.
-                self._rung = True
-                self._look.set()
             self.look_by(_next_moment(attempt))
 
     def unwatch(self, attempt: Attempt) -> None:
@@ -209,11 +208,11 @@ class Keeper(threading.Thread):
                 self._look.set()
 
     def run(self) -> None:
-        get_bell().listen(("cancel",), self._on_ring)
         while True:
             self._look.wait(self._seconds_to_next())
             self._look.clear()
             self._check_clocks()
+            self._listen()
             rung, self._rung = self._rung, False
             attempts = self.attempts()
             if any(time.monotonic() >= attempt.renew_at for attempt in attempts):
@@ -224,13 +223,27 @@ class Keeper(threading.Thread):
                 # On SQLite every write rings: a ring answered by a write would ring for ever.
                 self._ask(lifecycle.held)
 
+    def _listen(self) -> None:
+        """Listen for cancellations while there are attempts for which it is worth while."""
+        attempts, now = self.attempts(), time.monotonic()
+        unheard = [
+            each for each in attempts if each.listen_at is not None and now >= each.listen_at
+        ]
+        if unheard:
+            if self._subscription is None:
+                self._subscription = get_bell().listen(("cancel",), self._on_ring)
+            for attempt in unheard:
+                attempt.listen_at = None
+            # They may have been cancelled before.
+            self._rung = True
+        if attempts:
+            self._busy_at = now
+        elif self._subscription is not None and now >= self._busy_at + LINGER:
+            self._subscription.close()
+            self._subscription = None
+
     def _on_ring(self, topic: str, key: int | None) -> None:
-        with self._lock:
-            if key is None:
-                self._all_rung_at = time.monotonic()
-            elif all(attempt.job.pk != key for attempt in self.attempts()):
-                self._early_rings.append(key)
-                return
+        if key is None or any(attempt.job.pk == key for attempt in self.attempts()):
             self._rung = True
             self._look.set()
 
@@ -238,6 +251,9 @@ class Keeper(threading.Thread):
         with self._lock:
             # An attempt that comes meanwhile has its first renewal later than this.
             moments = [time.monotonic() + renewal()]
+            if self._attempts or time.monotonic() < self._busy_at + LINGER:
+                # So that one that comes soon need not wake it.
+                moments.append(time.monotonic() + UNHEARD)
             moments += [_next_moment(attempt) for attempt in self._attempts.values()]
             self._looks_at = min(moments)
             return max(0.0, self._looks_at - time.monotonic())
@@ -289,6 +305,8 @@ class Keeper(threading.Thread):
 def _next_moment(attempt: Attempt) -> float:
     """Return when the keeper has something to do for an attempt."""
     moments = [attempt.renew_at]
+    if attempt.listen_at is not None:
+        moments.append(attempt.listen_at)
     if attempt.alarm is not None:
         moments.append(attempt.alarm[0])
     if attempt.interrupt is None:

@@ -24,7 +24,7 @@ from workflows.clock import sql_now, sql_seconds_since
 from workflows.events import Write
 from workflows.exceptions import Fenced
 from workflows.models import ACTIVE, Cluster, Event, Job, Session, State
-from workflows.prepared import fetch
+from workflows.prepared import fetch_again
 from workflows.rows import columns, from_row
 
 CANCELLED = "The request was cancelled."
@@ -75,12 +75,12 @@ def _sql(text: str) -> str:
     )
 
 
-def _take(where: str, **params: Any) -> Job | None:
+def _take(where: str, first: str | None = None, **params: Any) -> Job | None:
     params |= {"type": Event.Type.STARTED, "data": "{}"}
     taking = _taking(where, settings.WORKFLOW_LEASE_SECONDS, get_bell())
     try:
         if connection.vendor == "postgresql":
-            row = fetch(taking.statement, params)
+            row = fetch_again(taking.statement, params, first=first)
             job = from_row(Job, iter(row)) if row else None
         else:
             row = events.in_turn(taking, params)
@@ -105,13 +105,14 @@ def _taking(where: str, lease: float, bell: Bell) -> Write:
     )
 
 
-def claim(queues: Sequence[str], host: str, pid: int) -> Job | None:
+def claim(queues: Sequence[str], host: str, pid: int, *, first: str | None = None) -> Job | None:
     """Take the next job that may run: the first queue that has one, best priority, oldest.
 
     Args:
         queues: names of queues, the most urgent first; none for all queues alike.
         host: this machine.
         pid: the process that will run it; when it dies, the job is taken from it.
+        first: SQL to be done before, in the same transaction, on PostgreSQL.
 
     Returns:
         The job, now processing under a new attempt, or None if there is none.
@@ -123,6 +124,7 @@ def claim(queues: Sequence[str], host: str, pid: int) -> Job | None:
                 WHERE {FREE} AND NOT inline {"AND queue = %(queue)s" if queue else ""}
                 ORDER BY priority DESC, id LIMIT 1{{skip_locked}}
             )""",
+            first=first,
             queue=queue,
             host=host,
             pid=pid,

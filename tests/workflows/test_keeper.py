@@ -173,6 +173,8 @@ def test_what_it_wakes_up_for(job: Job, monkeypatch: pytest.MonkeyPatch) -> None
     """A short job costs it nothing: no look, no query, not even the thread's attention."""
     asleep = Keeper()
     monkeypatch.setattr(asleep, "is_alive", lambda: True)
+    # It has had others lately.
+    asleep._busy_at = time.monotonic()
     asleep._seconds_to_next()
 
     asleep.watch(Watched(job, limit=10 * NET))
@@ -184,20 +186,47 @@ def test_what_it_wakes_up_for(job: Job, monkeypatch: pytest.MonkeyPatch) -> None
     assert asleep._look.is_set()
 
 
-@pytest.mark.parametrize("everybody", [False, True])
-def test_a_ring_between_the_claim_and_the_watch(
-    job: Job, monkeypatch: pytest.MonkeyPatch, everybody: bool
-) -> None:
-    asleep = Keeper()
-    monkeypatch.setattr(asleep, "is_alive", lambda: True)
-    asleep._seconds_to_next()
-    asleep._rung = False
-    asleep._on_ring("cancel", None if everybody else job.pk)
-    asleep._look.clear()
+class Listening:
+    """A doorbell that says whether it is listened to."""
 
-    asleep.watch(Watched(job, limit=10 * NET))
-    assert asleep._look.is_set()
-    assert asleep._rung
+    def __init__(self) -> None:
+        self.count = 0
+
+    def listen(self, topics: tuple[str, ...], on_ring: Any) -> "Listening":
+        assert topics == ("cancel",)
+        self.count += 1
+        return self
+
+    def close(self) -> None:
+        self.count -= 1
+
+
+def test_it_listens_for_those_that_take_longer(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL wakes every connection that listens, for whatever is rung."""
+    bell = Listening()
+    monkeypatch.setattr(keeper, "get_bell", lambda: bell)
+    mine = Keeper()
+    monkeypatch.setattr(mine, "is_alive", lambda: True)
+    attempt = Watched(job)
+    mine.watch(attempt)
+    mine._listen()
+    assert (bell.count, mine._rung) == (0, False)
+
+    # It runs for a while. What was cancelled before it was listened to is looked for.
+    attempt.listen_at = time.monotonic()
+    mine._listen()
+    assert (bell.count, mine._rung) == (1, True)
+    mine._rung = False
+    mine._listen()
+    assert (bell.count, mine._rung) == (1, False)
+
+    # There may be another soon; after some seconds there is none.
+    mine.unwatch(attempt)
+    mine._listen()
+    assert bell.count == 1
+    monkeypatch.setattr(mine, "_busy_at", time.monotonic() - keeper.LINGER)
+    mine._listen()
+    assert bell.count == 0
 
 
 def test_only_the_cancelled_one_is_stopped(own: Keeper, chat: Chat, job: Job) -> None:

@@ -1,6 +1,7 @@
 """Statements that are parsed and planned once, and the plans that they get."""
 
 from contextlib import nullcontext
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -8,7 +9,7 @@ from django.db import DataError, IntegrityError, OperationalError, connection, t
 
 from tests.workflows.chat import Chat, claimed, events, rolled_back
 from workflows.models import Job, Session
-from workflows.prepared import OFF, SET, fetch
+from workflows.prepared import OFF, SET, fetch, fetch_again
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
@@ -46,6 +47,52 @@ def test_it_is_planned_a_few_times_only(chat: Chat) -> None:
 
     claims = [plans for text, *plans in prepared() if "SET state = 'processing'" in text]
     assert claims == [[4, 5]]
+
+
+def test_again_and_again(alice: User, django_assert_num_queries: Any) -> None:
+    """It does what fetch() does, without Django's knowledge but for the first time."""
+    word, never = "SELECT %(word)s::text, %(n)s::int + 1", "SELECT 1 WHERE %(never)s"
+    for _ in range(8):
+        assert fetch_again(word, {"word": "é' %;", "n": 41}) == ("é' %;", 42)
+        assert fetch_again(never, {"never": False}) is None
+    with django_assert_num_queries(0):
+        assert fetch_again(word, {"word": "other", "n": 0}) == ("other", 1)
+    # What has the types of Django's own columns comes as these come.
+    mine = "SELECT id, date_joined, '[1]'::jsonb FROM auth_user WHERE id = %(id)s"
+    for _ in range(2):
+        assert fetch_again(mine, {"id": alice.pk}) == (alice.pk, alice.date_joined, "[1]")
+
+
+def test_what_is_done_first() -> None:
+    for _ in range(2):
+        fetch_again("SELECT 1", {}, first="SET application_name = 'first'")
+    assert setting("application_name") == "first"
+    assert setting("enable_seqscan") == "on"
+    connection.close()
+
+
+def test_what_fails_again_says_why(alice: User) -> None:
+    new = {"user": alice.pk, "key": "s"}
+    assert fetch_again(NEW_SESSION, new) == ("s",)
+    for _ in range(2):
+        with pytest.raises(IntegrityError):
+            fetch_again(NEW_SESSION, new)
+    # It has left nothing behind, and joins a transaction as well.
+    with rolled_back():
+        assert fetch_again(NEW_SESSION, new | {"key": "t"}) == ("t",)
+    assert Session.objects.count() == 1
+
+
+def test_what_has_gone_stale_is_mended() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMP TABLE moving AS SELECT 1 AS value")
+        for change, found in (
+            ("SELECT 1", (1,)),
+            ("ALTER TABLE moving ALTER value TYPE text", ("1",)),
+            ("DEALLOCATE ALL", ("1",)),
+        ):
+            cursor.execute(change)
+            assert fetch_again("SELECT * FROM moving", {}) == found
 
 
 @pytest.mark.parametrize("then", [None, "NOTIFY chatflow_jobs, '1'"])

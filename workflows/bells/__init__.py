@@ -11,9 +11,9 @@ import functools
 from django.conf import settings
 from django.db import connection
 
-from workflows.bells.base import Bell, OnRing, Subscription
+from workflows.bells.base import Bell, Ear, OnRing, Subscription
 
-__all__ = ["Bell", "OnRing", "Subscription", "get_bell"]
+__all__ = ["Bell", "Ear", "OnRing", "Subscription", "get_bell"]
 
 
 def get_bell() -> Bell:

@@ -83,6 +83,38 @@ class Subscription(threading.Thread):
         os.close(self._wake)
 
 
+class Ear(ABC):
+    """Hears a doorbell on the database connection of the thread that uses it.
+
+    It needs no thread, no process and no connection of its own, but somebody who asks: hear(), when
+    fileno() can be read.
+    """
+
+    @abstractmethod
+    def listen(self) -> bool:
+        """Listen from now on.
+
+        Returns:
+            Whether it did not before: then what was rung for so far went unheard.
+        """
+
+    @abstractmethod
+    def unlisten(self) -> str | None:
+        """Return the SQL with which it listens no more, and take it for done; None without need."""
+
+    @abstractmethod
+    def hear(self) -> list[tuple[str, int]]:
+        """Return the topics and keys that were rung since it was asked last.
+
+        Raises:
+            DatabaseError: the connection is lost.
+        """
+
+    @abstractmethod
+    def fileno(self) -> int:
+        """Return the descriptor that can be read when there may be something to hear."""
+
+
 class Bell(ABC):
     """One way to ring and to listen. Subclasses pass ``tests/bells/contract.py``."""
 
@@ -104,6 +136,14 @@ class Bell(ABC):
         Args:
             topic: as in ring().
             key: the SQL expression of the key.
+        """
+        return None
+
+    def ear(self, topics: tuple[str, ...]) -> Ear | None:
+        """Return what hears these topics on a connection that is there anyway; None where none can.
+
+        Args:
+            topics: which topics.
         """
         return None
 

@@ -13,7 +13,7 @@ import psycopg
 from django.db import connection
 from psycopg import sql
 
-from workflows.bells.base import Bell, OnRing, Subscription, readable
+from workflows.bells.base import Bell, Ear, OnRing, Subscription, readable
 
 
 def channel(topic: str) -> str:
@@ -42,6 +42,60 @@ class PostgresSubscription(Subscription):
                     self.on_ring(topic_of[notify.channel], int(notify.payload))
 
 
+class PostgresEar(Ear):
+    """Listens on Django's own connection."""
+
+    def __init__(self, topics: tuple[str, ...]) -> None:
+        self._topic_of = {channel(topic): topic for topic in topics}
+        self._connection: psycopg.Connection[Any] | None = None
+        self._listens = False
+        self._heard: list[tuple[str, int]] = []
+
+    def listen(self) -> bool:
+        connection.ensure_connection()
+        if connection.connection is not self._connection:
+            self._connection = connection.connection
+            # For what psycopg comes upon beside the answer to a query.
+            self._connection.add_notify_handler(self._on_notify)
+            self._listens = False
+        if self._listens:
+            return False
+        with connection.cursor() as cursor:
+            cursor.execute("; ".join(f"LISTEN {name}" for name in self._topic_of))
+        self._listens = True
+        return True
+
+    def unlisten(self) -> str | None:
+        if not self._listens or connection.connection is not self._connection:
+            return None
+        self._listens = False
+        return "; ".join(f"UNLISTEN {name}" for name in self._topic_of)
+
+    def hear(self) -> list[tuple[str, int]]:
+        if self._connection is not None and connection.connection is self._connection:
+            # psycopg's own notifies() does the same, and much besides.
+            pgconn = self._connection.pgconn
+            with connection.wrap_database_errors:
+                pgconn.consume_input()
+            while notify := pgconn.notifies():
+                self._remember(notify.relname.decode(), notify.extra.decode())
+        heard, self._heard = self._heard, []
+        return heard
+
+    def fileno(self) -> int:
+        assert self._connection is not None
+        return self._connection.fileno()
+
+    def _on_notify(self, notify: psycopg.Notify) -> None:
+        self._remember(notify.channel, notify.payload)
+
+    def _remember(self, name: str, key: str) -> None:
+        topic = self._topic_of.get(name)
+        # The connection is the workflows' too, who may listen for something of their own.
+        if topic is not None:
+            self._heard.append((topic, int(key)))
+
+
 class PostgresBell(Bell):
     def ring(self, topic: str, key: int) -> None:
         with connection.cursor() as cursor:
@@ -52,6 +106,9 @@ class PostgresBell(Bell):
 
     def expression(self, topic: str, key: str) -> str | None:
         return f"pg_notify('{channel(topic)}', ({key})::text)"
+
+    def ear(self, topics: tuple[str, ...]) -> Ear:
+        return PostgresEar(topics)
 
     def listen(self, topics: tuple[str, ...], on_ring: OnRing) -> Subscription:
         params = connection.get_connection_params()

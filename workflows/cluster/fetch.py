@@ -19,7 +19,8 @@ from django_q.signing import BadSignature, PickleSerializer
 from workflows import keeper, lifecycle, runner
 from workflows.bells import Subscription, get_bell
 from workflows.bells.base import readable
-from workflows.cluster.rings import DUE, JOB, Rings
+from workflows.cluster.front import Front
+from workflows.cluster.rings import DUE, FRONT, HEAR, JOB, Rings
 from workflows.exceptions import first_line
 from workflows.lifecycle import HOST
 from workflows.models import Job
@@ -31,6 +32,8 @@ POLL = 1.0
 # Seconds to wait for a database that is away.
 BACK_OFF = 0.5
 STOP = "STOP"
+# What the doorbell is listened to for.
+TOPICS = ("jobs", "due")
 
 
 class Fetcher:
@@ -44,6 +47,8 @@ class Fetcher:
         self.queues = tuple(queues)
         # The doorbell's, which workers that are forked from here share.
         self.rings = Rings()
+        ear = get_bell().ear(TOPICS)
+        self.front = Front(ear) if ear is not None else None
         self.stopping = False
         # When to look for what is due, by the monotonic clock: ordinary tasks, delayed jobs.
         self._look_at = 0.0
@@ -61,6 +66,7 @@ class Fetcher:
                 package = self._look(rings)
                 if package is not None:
                     return package
+                rings = self.wait()
             except DatabaseError as error:
                 logger.warning(
                     "The database is out of reach (%s); trying again.", first_line(error)
@@ -68,8 +74,9 @@ class Fetcher:
                 connections.close_all()
                 # A job may have been claimed without word of it: nobody would ever run it here.
                 self._unsure = True
-                self._look_at = time.monotonic() + BACK_OFF
-            rings = self.wait()
+                self._look_at = 0.0
+                readable([self.wait_fd], BACK_OFF)
+                self.calm()
         return STOP
 
     def get_nowait(self) -> dict[str, Any] | None:
@@ -78,25 +85,40 @@ class Fetcher:
         return job_package(job) if job is not None else task_package()
 
     def _look(self, rings: bytes) -> dict[str, Any] | None:
-        job = lifecycle.claim(self.queues, HOST, os.getpid())
+        leaving = None
+        if rings == HEAR and self.front is not None:
+            # What there is to hear is heard after the claim: most likely it was rung for that job.
+            rings, leaving = b"", self.front.leaving()
+        job = lifecycle.claim(self.queues, HOST, os.getpid(), first=leaving)
         if job is not None:
-            # One was for this job.
-            self.rings.put(rings.replace(JOB, b"", 1))
+            self._pass_on(rings, taken=JOB)
             return job_package(job)
         if DUE not in rings and time.monotonic() < self._look_at:
             return None
         task = task_package()
         if task is not None:
             # There may be more.
-            self.rings.put(DUE)
+            self._pass_on(rings + DUE, taken=b"")
             return task
         pause = lifecycle.seconds_to_next(self.queues)
         self._look_at = time.monotonic() + (POLL if pause is None else min(POLL, pause))
         return None
 
-    def listen(self) -> Subscription:
-        """Hear the doorbell from now on, for all who share the rings."""
-        subscription = get_bell().listen(("jobs", "due"), self.rings.on_ring)
+    def _pass_on(self, rings: bytes, *, taken: bytes) -> None:
+        """Go to work, and leave to another worker the front, and the rings but the one taken."""
+        if self.front is not None:
+            rings += self.front.leave()
+        self.rings.put(rings.replace(taken, b"", 1))
+
+    def listen(self) -> Subscription | None:
+        """Have the doorbell heard from now on, for all who share the rings.
+
+        Returns:
+            What hears it; None where one of the workers does.
+        """
+        subscription = None
+        if self.front is None:
+            subscription = get_bell().listen(TOPICS, self.rings.on_ring)
         # What was rung for before went unheard, or went with a worker that died.
         self.rings.put(JOB + DUE)
         return subscription
@@ -115,13 +137,24 @@ class Fetcher:
         os.set_blocking(self._wake, False)
 
     def wait(self) -> bytes:
-        """Wait for rings, and take them; or for a stop, or the time to look at all there is."""
+        """Wait for rings, and take them; or for a stop, or the time to look at all there is.
+
+        Returns:
+            The rings; HEAR alone when there is something to hear in front.
+        """
         while not self.stopping:
-            rings, seconds = self.rings.take(), self._look_at - time.monotonic()
+            rings, ears = self.rings.take().replace(FRONT, b""), []
+            if self.front is not None:
+                rings += self.front.enter()
+                ears = self.front.descriptors
+            seconds = self._look_at - time.monotonic()
             if rings or seconds <= 0:
                 return rings
-            readable([self.wait_fd, self.rings.fd], seconds)
-            self.calm()
+            ready = readable([self.wait_fd, self.rings.fd, *ears], seconds)
+            if self.wait_fd in ready:
+                self.calm()
+            if not ready.isdisjoint(ears):
+                return HEAR
         return b""
 
     def calm(self) -> None:

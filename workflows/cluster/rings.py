@@ -1,10 +1,10 @@
 """The rings that no worker has looked after yet. All workers of a cluster share them.
 
-One process listens for all of them and puts each ring into a pipe, as a byte. Who is idle takes
-the rings out and looks; who finds a job puts back those that were not for it, and so wakes the
-next. Thus one new job wakes one worker, and all others leave its claim alone. A pipe has no lock
-that could die with a worker; for rings that one takes with it to its grave, whoever listens again
-when it is replaced puts in others.
+Where one process listens for all of them it puts each ring into a pipe, as a byte; else the worker
+in front does that, with those that it can't look after itself. Who is idle takes the rings out and
+looks; who finds a job puts back those that were not for it, and so wakes the next. Thus one new job
+wakes one worker, and all others leave its claim alone. A pipe has no lock that could die with a
+worker; for rings that one takes with it to its grave, others are put in when it is replaced.
 """
 
 import os
@@ -12,8 +12,16 @@ from contextlib import suppress
 
 JOB = b"j"
 DUE = b"d"
+# The front is free; in front there is something to hear.
+FRONT = b"f"
+HEAR = b"h"
 # A pipe holds so many at most; more than that say nothing more.
 MANY = 65536
+
+
+def ring(topic: str) -> bytes:
+    """Return the ring for a topic of the doorbell's."""
+    return DUE if topic == "due" else JOB
 
 
 class Rings:
@@ -42,7 +50,7 @@ class Rings:
             # Any may have been missed.
             self.put(JOB + DUE)
         else:
-            self.put(DUE if topic == "due" else JOB)
+            self.put(ring(topic))
 
     def close(self) -> None:
         os.close(self.fd)

@@ -66,6 +66,7 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         self.pid = os.getpid()
         self.cluster_id = uuid.uuid4()
         self.stops = 0
+        self._listening = False
         self._subscription: Subscription | None = None
         self._away_at = -AFTERMATH
         self._due = {"reap": 0.0, "register": 0.0, "schedule": 0.0}
@@ -77,6 +78,7 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         post_spawn.connect(self._on_spawn)
         for _ in range(self.pool_size):
             self.spawn_worker()
+        self._listening = True
         self._subscription = self.task_queue.listen()
         logger.info("The cluster works with %d workers (pid %d).", self.pool_size, self.pid)
         while not self.stops:
@@ -94,7 +96,7 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         if self._subscription is not None:
             self._subscription.close()
         super().spawn_worker()
-        if self._subscription is not None:
+        if self._listening:
             self._subscription = self.task_queue.listen()
 
     def wait(self, seconds: float) -> None:

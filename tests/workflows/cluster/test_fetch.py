@@ -3,11 +3,11 @@
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 from django_q.brokers import get_broker
 from django_q.models import Failure, OrmQ, Success
@@ -19,7 +19,7 @@ from workflows import lifecycle, runner, workflow
 from workflows.bells import Subscription, get_bell
 from workflows.cluster import fetch
 from workflows.cluster.fetch import STOP, Fetcher, Results, job_package, run_job
-from workflows.cluster.rings import DUE, JOB
+from workflows.cluster.rings import DUE, FRONT, HEAR, JOB
 from workflows.lifecycle import HOST
 from workflows.models import Job, State
 
@@ -48,6 +48,8 @@ def fetcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fetcher]:
     bell = get_bell()
 
     class Recorded:
+        ear = staticmethod(bell.ear)
+
         def listen(self, *args: Any) -> Subscription:
             made.append(bell.listen(*args))
             return made[-1]
@@ -58,6 +60,8 @@ def fetcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fetcher]:
     for subscription in made:
         subscription.close()
     fetcher.rings.close()
+    if fetcher.front is not None:
+        fetcher.front.close()
     os.close(fetcher.wait_fd)
     os.close(fetcher._wake)
 
@@ -149,8 +153,8 @@ def test_it_wakes_up_for_a_job(fetcher: Fetcher, chat: Chat, monkeypatch: Any) -
     looked = threading.Event()
     claim = lifecycle.claim
 
-    def look(*args: Any) -> Job | None:
-        job = claim(*args)
+    def look(*args: Any, **options: Any) -> Job | None:
+        job = claim(*args, **options)
         if job is None:
             looked.set()
         return job
@@ -207,12 +211,12 @@ def test_a_database_that_is_away(fetcher: Fetcher, chat: Chat, monkeypatch: Any)
     chat.send("hello")
     claim, failures = lifecycle.claim, iter([True, False])
 
-    def flaky(*args: Any) -> Job | None:
+    def flaky(*args: Any, **options: Any) -> Job | None:
         for committed in failures:
             if committed:
-                claim(*args)
+                claim(*args, **options)
             raise OperationalError("server closed the connection unexpectedly")
-        return claim(*args)
+        return claim(*args, **options)
 
     monkeypatch.setattr(lifecycle, "claim", flaky)
     package = fetcher.get()
@@ -228,7 +232,7 @@ def test_a_full_pipe_is_no_trouble(fetcher: Fetcher) -> None:
     fetcher.calm()
     fetcher.rings.put(JOB)
 
-    assert fetcher.wait() == JOB
+    assert fetcher.wait().startswith(JOB)
 
 
 def test_one_ring_wakes_one_of_them(fetcher: Fetcher, chat: Chat, monkeypatch: Any) -> None:
@@ -237,9 +241,9 @@ def test_one_ring_wakes_one_of_them(fetcher: Fetcher, chat: Chat, monkeypatch: A
     looks: list[int] = []
     claim = lifecycle.claim
 
-    def look(*args: Any) -> Job | None:
+    def look(*args: Any, **options: Any) -> Job | None:
         try:
-            return claim(*args)
+            return claim(*args, **options)
         finally:
             looks.append(threading.get_ident())
 
@@ -250,6 +254,8 @@ def test_one_ring_wakes_one_of_them(fetcher: Fetcher, chat: Chat, monkeypatch: A
     other = Fetcher()
     other.rings.close()
     other.rings = fetcher.rings
+    # As where one process listens for both.
+    fetcher.front = other.front = None
     got: list[Any] = []
     threads = [threading.Thread(target=get, args=[each], daemon=True) for each in (fetcher, other)]
     monkeypatch.setattr(lifecycle, "claim", look)
@@ -285,6 +291,136 @@ def test_a_ring_for_another_job_is_put_back(fetcher: Fetcher, chat: Chat) -> Non
     fetcher.get()
 
     assert fetcher.rings.take() == JOB + DUE
+
+
+# In front, on the worker's own connection.
+
+
+def listening() -> list[str]:
+    """Return the channels to which this connection listens."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_listening_channels()")
+        return sorted(name for (name,) in cursor.fetchall())
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> Iterator["Looks"]:
+    monkeypatch.setattr(fetch, "POLL", NET)
+    looks = Looks()
+    monkeypatch.setattr(lifecycle, "claim", looks)
+    yield looks
+    for thread in looks.threads:
+        thread.join(NET)
+
+
+class Looks:
+    """The claims of a fetcher that waits, and what to do after so many in vain."""
+
+    def __init__(self) -> None:
+        self.claim = lifecycle.claim
+        self.vain = 0
+        self.then: dict[int, Callable[[], object]] = {}
+        self.threads: list[threading.Thread] = []
+
+    def __call__(self, *args: Any, **options: Any) -> Job | None:
+        job = self.claim(*args, **options)
+        if job is None:
+            self.vain += 1
+            if action := self.then.get(self.vain):
+                self.threads.append(threading.Thread(target=self._act, args=[action]))
+                self.threads[-1].start()
+        return job
+
+    def _act(self, action: Callable[[], object]) -> None:
+        action()
+        connection.close()
+
+
+@pytest.mark.postgresql
+def test_who_is_in_front_hears_the_doorbell_itself(
+    fetcher: Fetcher, chat: Chat, looks: Looks
+) -> None:
+    """It looks once more when it listens; then it waits, and looks when it is rung."""
+    assert fetcher.listen() is None
+    fetcher.rings.take()
+    looks.then[2] = lambda: chat.send("hello")
+    assert isinstance(fetcher.get(), dict)
+
+    # It has left the front to another, and the connection is the workflow's alone.
+    assert looks.vain == 2
+    assert fetcher.rings.take() == FRONT
+    assert listening() == []
+
+
+@pytest.mark.postgresql
+def test_rings_for_other_jobs_are_passed_on(fetcher: Fetcher, chat: Chat, looks: Looks) -> None:
+    def send() -> None:
+        with transaction.atomic():
+            for number in range(3):
+                Chat(chat.user, f"session {number}").send("hello")
+
+    looks.then[2] = send
+    assert isinstance(fetcher.get(), dict)
+
+    assert fetcher.rings.take() == JOB + JOB + FRONT
+
+
+@pytest.mark.postgresql
+def test_it_goes_on_listening_after_a_ring_in_vain(fetcher: Fetcher) -> None:
+    """Another cluster was quicker, for example."""
+    fetcher._look_at = time.monotonic() + NET
+    assert fetcher.wait() == JOB + DUE
+    for _ in range(2):
+        ring = threading.Thread(target=ring_elsewhere)
+        ring.start()
+        ring.join(NET)
+        # Heard already when it comes to wait, or while it does.
+        assert fetcher.wait() in (JOB, HEAR)
+        # The claim has left the front.
+        assert fetcher._look(HEAR) is None
+        assert listening() == []
+        # What was rung for since went unheard.
+        assert fetcher.wait() == JOB + DUE
+        assert listening() == ["chatflow_due", "chatflow_jobs"]
+
+
+def ring_elsewhere() -> None:
+    get_bell().ring("jobs", 1)
+    connection.close()
+
+
+@pytest.mark.postgresql
+def test_an_ordinary_task_leaves_the_front_too(fetcher: Fetcher, looks: Looks) -> None:
+    looks.then[2] = lambda: async_task("tests.workflows.cluster.test_fetch.task", 1)
+    package = fetcher.get()
+
+    assert isinstance(package, dict)
+    assert package["func"] == "tests.workflows.cluster.test_fetch.task"
+    assert FRONT in fetcher.rings.take()
+    assert listening() == []
+
+
+@pytest.mark.postgresql
+def test_a_connection_that_is_lost_in_front(
+    fetcher: Fetcher, chat: Chat, looks: Looks, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(fetch, "BACK_OFF", 0.01)
+
+    def cut() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid = %s",
+                [backend],
+            )
+        chat.send("hello")
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (backend,) = cursor.fetchone()
+    looks.then[2] = cut
+
+    assert isinstance(fetcher.get(), dict)
 
 
 def test_a_package_has_what_the_loop_takes(chat: Chat) -> None:

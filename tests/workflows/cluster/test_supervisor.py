@@ -198,7 +198,7 @@ def test_no_doorbell_hears_while_a_worker_is_forked(monkeypatch: Any) -> None:
     monkeypatch.setattr(Sentinel, "spawn_worker", lambda self: happened.append("fork"))
     monkeypatch.setattr(cluster.task_queue, "listen", listen)
     cluster.spawn_worker()
-    cluster._subscription = listen()
+    cluster._listening, cluster._subscription = True, listen()
     cluster.spawn_worker()
 
     assert happened == ["fork", "listens", "deaf", "fork", "listens"]

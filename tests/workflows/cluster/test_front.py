@@ -1,0 +1,136 @@
+"""The front of a cluster, with workers that are processes."""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+
+import pytest
+
+from tests.workflows.chat import NET
+from workflows.bells import Ear
+from workflows.cluster.front import Front
+from workflows.cluster.rings import DUE, FRONT, JOB
+
+forks = multiprocessing.get_context("fork")
+
+
+class Quiet(Ear):
+    """An ear that hears what it is told."""
+
+    def __init__(self) -> None:
+        self.listens = False
+        self.heard: list[tuple[str, int]] = []
+
+    def listen(self) -> bool:
+        before, self.listens = self.listens, True
+        return not before
+
+    def unlisten(self) -> str | None:
+        before, self.listens = self.listens, False
+        return "UNLISTEN" if before else None
+
+    def hear(self) -> list[tuple[str, int]]:
+        heard, self.heard = self.heard, []
+        return heard
+
+    def fileno(self) -> int:
+        return 0
+
+
+@pytest.fixture
+def ear() -> Quiet:
+    return Quiet()
+
+
+@pytest.fixture
+def front(ear: Quiet) -> Iterator[Front]:
+    front = Front(ear)
+    yield front
+    front.close()
+
+
+def stand_there(front: Front, pipe: Connection) -> None:
+    """Be a worker that enters, says what it got, and stays until it is told to go."""
+    pipe.send(front.enter())
+    pipe.recv()
+
+
+def other_worker(front: Front) -> tuple[multiprocessing.process.BaseProcess, Connection]:
+    """Start one, and wait until it has tried to enter; the first it sends is what it got."""
+    mine, its = forks.Pipe()
+    process = forks.Process(target=stand_there, args=(front, its), daemon=True)
+    process.start()
+    assert mine.poll(NET)
+    return process, mine
+
+
+def test_it_works(front: Front, ear: Quiet) -> None:
+    assert front.descriptors == []
+    # What was rung for before it listened, nobody heard.
+    assert front.enter() == JOB + DUE
+    assert front.descriptors == [0]
+    assert front.enter() == b""
+    ear.heard = [("jobs", 1), ("due", 2), ("jobs", 3)]
+
+    assert front.enter() == JOB + DUE + JOB
+
+
+def test_it_is_left_with_the_claim(front: Front, ear: Quiet) -> None:
+    assert front.leaving() is None
+    front.enter()
+    assert front.leaving() == "UNLISTEN"
+    ear.heard = [("jobs", 1)]
+    assert front.leave() == JOB + FRONT
+
+    assert front.descriptors == []
+    assert front.leave() == b""
+    assert front.enter() == JOB + DUE
+
+
+def test_a_claim_in_vain(front: Front) -> None:
+    """It stays in front, and has to listen anew."""
+    front.enter()
+    front.leaving()
+
+    assert front.enter() == JOB + DUE
+
+
+def test_one_is_in_front(front: Front) -> None:
+    process, pipe = other_worker(front)
+    assert pipe.recv() == JOB + DUE
+    assert front.enter() == b""
+    assert front.descriptors == []
+    # Neither does it hear, nor can it leave.
+    assert front.leaving() is None
+    assert front.leave() == b""
+
+    pipe.send("go")
+    process.join(NET)
+    assert front.enter() == JOB + DUE
+
+
+def test_who_comes_second_gets_in_when_it_is_left(front: Front, ear: Quiet) -> None:
+    front.enter()
+    process, pipe = other_worker(front)
+    assert pipe.recv() == b""
+    pipe.send("go")
+    process.join(NET)
+    front.leaving()
+    front.leave()
+
+    process, pipe = other_worker(front)
+    assert pipe.recv() == JOB + DUE
+    pipe.send("go")
+    process.join(NET)
+
+
+def test_the_front_of_a_worker_that_is_killed(front: Front) -> None:
+    process, pipe = other_worker(front)
+    pipe.recv()
+    assert front.enter() == b""
+    os.kill(process.pid or 0, signal.SIGKILL)
+    process.join(NET)
+
+    assert front.enter() == JOB + DUE
