@@ -16,13 +16,15 @@ SOURCES := $(wildcard chatflow workflows tests bench) manage.py bin/demo
 # More arguments for pytest: make test-sqlite ARGS='-k stream'
 ARGS ?=
 UNIT := $(PY) -m pytest --ignore=tests/acceptance $(ARGS)
+POSTGRES_UNIT := $(PY) -m tests.servers postgres -- $(UNIT)
 
 # A developer's .env never reaches the checks, and Django loads without one.
-CHECKS := lint check test-js test-sqlite test-postgres test-acceptance
-$(CHECKS): export ENV_FILE := /dev/null
-$(CHECKS): export SECRET_KEY := only-for-the-checks
+CHECKS := lint check test-js test-python test-acceptance
+PARTS := test-sqlite test-postgres
+$(CHECKS) $(PARTS): export ENV_FILE := /dev/null
+$(CHECKS) $(PARTS): export SECRET_KEY := only-for-the-checks
 
-.PHONY: help install install-dev install-system demo test $(CHECKS) bench chaos format constraints clean
+.PHONY: help install install-dev install-system demo test $(CHECKS) $(PARTS) bench chaos format constraints clean
 
 help:  ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 18
@@ -70,11 +72,20 @@ test-js: install-system  ## The JavaScript tests
 	test -n "$$files" || { echo "No test stands in tests/js." >&2; exit 1; }; \
 	node --test $$files
 
+# Side by side, which takes hardly longer than one of them. What PostgreSQL's said is shown behind.
+test-python: install-dev install-system  ## The Python tests on SQLite and on PostgreSQL
+	@said=$$(mktemp); trap 'rm -f "$$said"' EXIT; failed=; \
+	$(POSTGRES_UNIT) >"$$said" 2>&1 & postgres=$$!; \
+	$(UNIT) || failed=1; \
+	wait $$postgres || failed=1; \
+	cat "$$said"; \
+	test -z "$$failed"
+
 test-sqlite: install-dev  ## The Python tests on SQLite
 	$(UNIT)
 
 test-postgres: install-dev install-system  ## The same on PostgreSQL
-	$(PY) -m tests.servers postgres -- $(UNIT)
+	$(POSTGRES_UNIT)
 
 # They mostly wait for processes: two files at a time. Each file has servers of its own.
 test-acceptance: install-dev install-system  ## Real processes; they choose their databases themselves

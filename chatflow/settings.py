@@ -252,6 +252,9 @@ WHITENOISE_AUTOREFRESH = DEBUG
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
+# Chatflow speaks English only. With translations django-q2 would look one up for each job's name in
+# its log, while the job waits.
+USE_I18N = False
 
 # Workflows.
 

@@ -196,6 +196,7 @@ class Keeper(threading.Thread):
     def unwatch(self, attempt: Attempt) -> None:
         with self._lock:
             self._attempts.pop(attempt.key, None)
+            self._busy_at = time.monotonic()
 
     def attempts(self) -> list[Attempt]:
         with self._lock:
@@ -219,9 +220,9 @@ class Keeper(threading.Thread):
                 renewed = self._ask(lifecycle.renew)
                 for attempt in attempts:
                     attempt.renew_at = time.monotonic() + (renewal() if renewed else RETRY)
-            elif rung:
-                # On SQLite every write rings: a ring answered by a write would ring for ever.
-                self._ask(lifecycle.held)
+            # On SQLite every write rings: a ring answered by a write would ring for ever.
+            elif rung and not self._ask(lifecycle.held):
+                _listen_later(attempts)
 
     def _listen(self) -> None:
         """Listen for cancellations while there are attempts for which it is worth while."""
@@ -229,18 +230,22 @@ class Keeper(threading.Thread):
         unheard = [
             each for each in attempts if each.listen_at is not None and now >= each.listen_at
         ]
-        if unheard:
-            if self._subscription is None:
-                self._subscription = get_bell().listen(("cancel",), self._on_ring)
-            for attempt in unheard:
-                attempt.listen_at = None
-            # They may have been cancelled before.
+        if unheard and self._subscription is None:
+            try:
+                # Not waited for: deadlines and leases are minded by this thread as well.
+                self._subscription = get_bell().listen(("cancel",), self._on_ring, wait=False)
+            except Exception as error:
+                logger.warning("Cancellations can't be heard (%s).", first_line(error))
+                _listen_later(unheard)
+                return
+        for attempt in unheard:
+            attempt.listen_at = None
+            # It may have been cancelled before.
             self._rung = True
-        if attempts:
-            self._busy_at = now
-        elif self._subscription is not None and now >= self._busy_at + LINGER:
-            self._subscription.close()
+        if not attempts and self._subscription is not None and now >= self._busy_at + LINGER:
+            self._subscription.close(wait=False)
             self._subscription = None
+            connection.close()
 
     def _on_ring(self, topic: str, key: int | None) -> None:
         if key is None or any(attempt.job.pk == key for attempt in self.attempts()):
@@ -251,7 +256,7 @@ class Keeper(threading.Thread):
         with self._lock:
             # An attempt that comes meanwhile has its first renewal later than this.
             moments = [time.monotonic() + renewal()]
-            if self._attempts or time.monotonic() < self._busy_at + LINGER:
+            if not self._attempts and time.monotonic() < self._busy_at + LINGER:
                 # So that one that comes soon need not wake it.
                 moments.append(time.monotonic() + UNHEARD)
             moments += [_next_moment(attempt) for attempt in self._attempts.values()]
@@ -300,6 +305,12 @@ class Keeper(threading.Thread):
             elif code is None and attempt in self.attempts():
                 attempt.stop(AttemptLost())
         return True
+
+
+def _listen_later(attempts: list[Attempt]) -> None:
+    """Have them looked after again soon, as if they weren't listened for yet."""
+    for attempt in attempts:
+        attempt.listen_at = time.monotonic() + RETRY
 
 
 def _next_moment(attempt: Attempt) -> float:

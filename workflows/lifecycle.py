@@ -7,10 +7,10 @@ the database's clock.
 
 import json
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from django.conf import settings
@@ -24,7 +24,7 @@ from workflows.clock import sql_now, sql_seconds_since
 from workflows.events import Write
 from workflows.exceptions import Fenced
 from workflows.models import ACTIVE, Cluster, Event, Job, Session, State
-from workflows.prepared import fetch_again
+from workflows.prepared import Row, fetch, fetch_again
 from workflows.rows import columns, from_row
 
 CANCELLED = "The request was cancelled."
@@ -75,12 +75,12 @@ def _sql(text: str) -> str:
     )
 
 
-def _take(where: str, first: str | None = None, **params: Any) -> Job | None:
+def _take(where: str, ask: Callable[..., Row | None] = fetch, **params: Any) -> Job | None:
     params |= {"type": Event.Type.STARTED, "data": "{}"}
     taking = _taking(where, settings.WORKFLOW_LEASE_SECONDS, get_bell())
     try:
         if connection.vendor == "postgresql":
-            row = fetch_again(taking.statement, params, first=first)
+            row = ask(taking.statement, params)
             job = from_row(Job, iter(row)) if row else None
         else:
             row = events.in_turn(taking, params)
@@ -112,7 +112,7 @@ def claim(queues: Sequence[str], host: str, pid: int, *, first: str | None = Non
         queues: names of queues, the most urgent first; none for all queues alike.
         host: this machine.
         pid: the process that will run it; when it dies, the job is taken from it.
-        first: SQL to be done before, in the same transaction, on PostgreSQL.
+        first: SQL to be done before, on PostgreSQL.
 
     Returns:
         The job, now processing under a new attempt, or None if there is none.
@@ -124,7 +124,7 @@ def claim(queues: Sequence[str], host: str, pid: int, *, first: str | None = Non
                 WHERE {FREE} AND NOT inline {"AND queue = %(queue)s" if queue else ""}
                 ORDER BY priority DESC, id LIMIT 1{{skip_locked}}
             )""",
-            first=first,
+            partial(fetch_again, first=first),
             queue=queue,
             host=host,
             pid=pid,
@@ -393,7 +393,9 @@ FINISH = """
         AND (cancel_code = '' OR NOT %(asks)s)
 """
 JSON_COLUMNS = ("actions", "sources", "offers", "metadata", "awaiting")
-LOCK_SESSION = "SELECT id AS session FROM workflows_session WHERE id = %(session)s FOR UPDATE"
+LOCK_SESSION = """
+    SELECT id AS session, xmin AS version FROM workflows_session WHERE id = %(session)s FOR UPDATE
+"""
 # What a job took stands in its row alone; what a failed one took is paid for as well.
 WITH_USAGE = {
     "postgresql": "{data} || jsonb_build_object('usage', usage)",
@@ -416,6 +418,13 @@ NEXT_WAITS = """
     EXISTS (
         SELECT 1 FROM workflows_job other
         WHERE other.session_id = %(session)s AND other.state = 'queued' AND other.id <> %(job)s
+    )
+"""
+# Or may wait: a job that was stored after the statement began and before it had the session's lock
+# isn't seen by it, and has rung while this one still stood in its way. See storing.STORE.
+NEXT_MAY_WAIT = f"""
+    {NEXT_WAITS} OR (SELECT version FROM locked) <> (
+        SELECT xmin FROM workflows_session WHERE id = %(session)s
     )
 """
 
@@ -452,7 +461,6 @@ def _finish(job: Job, outcome: Outcome) -> Outcome | None:
     if row is None:
         return None
     if row[0]:
-        # One that is stored at this very moment rings for itself.
         get_bell().ring("jobs", job.pk)
     return _as_stored(outcome, params)
 
@@ -473,7 +481,8 @@ def _finishing(completed: bool, answers: bool) -> Write:
     if completed:
         inserts += [ANSWER, SPOKEN] if answers else [SPOKEN]
     lock = LOCK_SESSION if on_postgres else ""
-    return Write(update, tuple(inserts), select=NEXT_WAITS, lock=lock)
+    select = NEXT_MAY_WAIT if on_postgres else NEXT_WAITS
+    return Write(update, tuple(inserts), select=select, lock=lock)
 
 
 def _as_stored(outcome: Outcome, params: dict[str, Any]) -> Outcome:

@@ -61,13 +61,16 @@ def fetch_again(sql: str, params: dict[str, Any], *, first: str | None = None) -
 
     Args:
         sql: as in fetch(); params likewise.
-        first: what to do before, in the same transaction, on PostgreSQL.
+        first: what to do before, on PostgreSQL; and to do in any case.
     """
-    if connection.vendor == "postgresql" and not connection.in_atomic_block:
+    if connection.vendor == "postgresql" and not _in_transaction():
         connection.ensure_connection()
         statement, own = _statement(sql), connection.connection
         if statement.name in _prepared.get(own, ()):
-            result = own.pgconn.exec_(_message(statement, first, tuple(params.items())))
+            # 1 and True are equal, and not the same in SQL.
+            typed = tuple((name, type(value), value) for name, value in params.items())
+            with connection.wrap_database_errors:
+                result = own.pgconn.exec_(_message(statement, first, typed))
             if result.status == ExecStatus.TUPLES_OK:
                 if not result.ntuples:
                     return None
@@ -75,13 +78,23 @@ def fetch_again(sql: str, params: dict[str, Any], *, first: str | None = None) -
                 transformer.set_pgresult(result)
                 return transformer.load_row(0, tuple)
     # Here it is prepared; or it has failed, and this says how, or mends it.
+    if first is not None:
+        with connection.cursor() as cursor:
+            cursor.execute(first)
     return fetch(sql, params)
 
 
 @functools.lru_cache(maxsize=100)
-def _message(statement: Statement, first: str | None, params: tuple[tuple[str, Any], ...]) -> bytes:
+def _message(
+    statement: Statement, first: str | None, params: tuple[tuple[str, type, Any], ...]
+) -> bytes:
     text = "; ".join([*filter(None, [first]), *SET, statement.execute])
-    return ClientCursor(connection.connection).mogrify(text, dict(params)).encode()
+    values = {name: value for name, _, value in params}
+    return ClientCursor(connection.connection).mogrify(text, values).encode()
+
+
+def _in_transaction() -> bool:
+    return connection.in_atomic_block or not connection.get_autocommit()
 
 
 def fetch_all(sql: str, params: dict[str, Any], *, then: str | None = None) -> list[Row]:
@@ -116,7 +129,7 @@ def _execute(
     statement: Statement, params: dict[str, Any], then: str | None, cursor: Any
 ) -> list[Row]:
     before, after, undo = [*SET], [], ""
-    if connection.in_atomic_block or not connection.get_autocommit():
+    if _in_transaction():
         before, after = ["SAVEPOINT chatflow", *SET], [*RESET, "RELEASE SAVEPOINT chatflow"]
         undo = "ROLLBACK TO SAVEPOINT chatflow; RELEASE SAVEPOINT chatflow"
     elif then is not None:

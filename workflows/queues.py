@@ -13,7 +13,7 @@ from workflows.models import Cluster, DailyUsage, Job, JobQuerySet, Session
 from workflows.registry import all_workflows
 
 # Jobs that one transaction of prune() looks at. SQLite lets everybody else's writes wait for it.
-BATCH = 100
+BATCH = 10
 # Between two of them the others have the database for so many times as long as the first one took,
 # or for so many seconds. With less rest, live streams and sends are seen to slow down (make bench).
 REST = 4

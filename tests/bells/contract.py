@@ -80,6 +80,8 @@ class BellContract:
         def listen(*topics: str) -> Heard:
             heard = Heard()
             subscriptions.append(bell.listen(topics or TOPICS, heard))
+            # It was told to look at everything; from here on it is the rings that count.
+            heard.forget()
             return heard
 
         return listen
@@ -98,6 +100,16 @@ class BellContract:
         bell.ring("events", 1)
 
         heard.until("events", 1)
+
+    def test_a_new_listener_looks_at_everything(
+        self, bell: Bell, subscriptions: list[Subscription]
+    ) -> None:
+        """Who doesn't wait until it hears must know what it missed."""
+        heard = Heard()
+        subscriptions.append(bell.listen(("events", "jobs"), heard, wait=False))
+
+        heard.until("events", None)
+        heard.until("jobs", None)
 
     def test_every_listener_hears(self, bell: Bell, listen: Listen) -> None:
         first, second = listen(), listen("events")

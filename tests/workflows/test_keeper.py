@@ -192,12 +192,14 @@ class Listening:
     def __init__(self) -> None:
         self.count = 0
 
-    def listen(self, topics: tuple[str, ...], on_ring: Any) -> "Listening":
-        assert topics == ("cancel",)
+    def listen(self, topics: tuple[str, ...], on_ring: Any, *, wait: bool) -> "Listening":
+        # The keeper has other things to mind meanwhile.
+        assert (topics, wait) == (("cancel",), False)
         self.count += 1
         return self
 
-    def close(self) -> None:
+    def close(self, *, wait: bool) -> None:
+        assert not wait
         self.count -= 1
 
 
@@ -227,6 +229,62 @@ def test_it_listens_for_those_that_take_longer(job: Job, monkeypatch: pytest.Mon
     monkeypatch.setattr(mine, "_busy_at", time.monotonic() - keeper.LINGER)
     mine._listen()
     assert bell.count == 0
+
+
+def test_a_doorbell_that_cannot_be_listened_to(
+    job: Job, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Too many files are open, for example. The keeper lives, and tries again."""
+
+    class Broken:
+        def listen(self, *args: Any, **options: Any) -> None:
+            raise OSError("too many open files")
+
+    monkeypatch.setattr(keeper, "get_bell", Broken)
+    mine = Keeper()
+    monkeypatch.setattr(mine, "is_alive", lambda: True)
+    attempt = Watched(job)
+    mine.watch(attempt)
+    attempt.listen_at = time.monotonic()
+    mine._listen()
+
+    assert "too many open files" in caplog.text
+    assert attempt.listen_at is not None
+    assert attempt.listen_at > time.monotonic() - keeper.RETRY
+
+
+def test_a_cancel_that_is_rung_for(own: Keeper, job: Job, settings: Any) -> None:
+    """In an attempt that has run for a while; no renewal would find it."""
+    settings.WORKFLOW_LEASE_SECONDS = 100 * NET
+    attempt = Watched(job, 100 * NET)
+    own.watch(attempt)
+    while attempt.listen_at is not None or own._subscription is None:
+        time.sleep(0.01)
+    assert own._subscription.ready.wait(NET)
+    while own._rung or own._look.is_set():
+        time.sleep(0.01)
+    services.cancel(job)
+
+    assert isinstance(attempt.stopped_by(), Cancelled)
+
+
+def test_a_look_that_failed_is_repeated(
+    own: Keeper, job: Job, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.WORKFLOW_LEASE_SECONDS = 100 * NET
+    held, failures = lifecycle.held, [OperationalError("gone"), OperationalError("gone")]
+
+    def look(attempts: Any) -> dict[int, str]:
+        if failures:
+            raise failures.pop()
+        return held(attempts)
+
+    monkeypatch.setattr(lifecycle, "held", look)
+    services.cancel(job)
+    attempt = Watched(job, 100 * NET)
+    own.watch(attempt)
+
+    assert isinstance(attempt.stopped_by(), Cancelled)
 
 
 def test_only_the_cancelled_one_is_stopped(own: Keeper, chat: Chat, job: Job) -> None:

@@ -1,5 +1,6 @@
 """Claim, renew, give back, reap, end: each done once, by one, in order."""
 
+import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,6 +15,7 @@ from django.utils import timezone
 
 from tests.workflows.chat import (
     HOST,
+    NET,
     PID,
     Chat,
     assert_log_is_sound,
@@ -26,6 +28,7 @@ from tests.workflows.chat import (
     types,
 )
 from workflows import lifecycle, prepared, runner, services, workflow
+from workflows.bells import get_bell
 from workflows.events import append
 from workflows.exceptions import Fenced
 from workflows.lifecycle import Outcome
@@ -246,6 +249,40 @@ def test_a_job_is_two_round_trips(
             runner.run(job, interruptible=False)
         job.refresh_from_db()
         assert (job.state, job.response) == (State.COMPLETED, "done")
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("stored", [False, True])
+def test_an_end_rings_for_what_was_stored_meanwhile(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch, stored: bool
+) -> None:
+    """That has rung for itself, while this job still stood in its way."""
+    bell, rung = get_bell(), []
+    monkeypatch.setattr(bell, "ring", lambda topic, key: rung.append(topic))
+    chat.send()
+    taken = claimed()
+
+    def end() -> None:
+        lifecycle.end(taken, Outcome(State.COMPLETED))
+        connection.close()
+
+    thread = threading.Thread(target=end)
+    if stored:
+        with transaction.atomic():
+            chat.send()
+            rung.clear()
+            thread.start()
+            with connection.cursor() as cursor:
+                waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+                cursor.execute(waits)
+                while not cursor.fetchone()[0]:
+                    cursor.execute(waits)
+    else:
+        thread.start()
+    thread.join(NET)
+
+    assert rung == ["jobs"] * stored
 
 
 @pytest.mark.postgresql

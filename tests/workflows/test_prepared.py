@@ -57,6 +57,11 @@ def test_again_and_again(alice: User, django_assert_num_queries: Any) -> None:
         assert fetch_again(never, {"never": False}) is None
     with django_assert_num_queries(0):
         assert fetch_again(word, {"word": "other", "n": 0}) == ("other", 1)
+    # Equal they are, and not the same.
+    same = "SELECT %(value)s::text"
+    assert [fetch_again(same, {"value": value}) for value in (1, 1, True)] == [
+        ("1",), ("1",), ("true",)
+    ]  # fmt: skip
     # What has the types of Django's own columns comes as these come.
     mine = "SELECT id, date_joined, '[1]'::jsonb FROM auth_user WHERE id = %(id)s"
     for _ in range(2):
@@ -64,10 +69,21 @@ def test_again_and_again(alice: User, django_assert_num_queries: Any) -> None:
 
 
 def test_what_is_done_first() -> None:
-    for _ in range(2):
+    for times in (1, 2):
+        for _ in range(times):
+            fetch_again("SELECT 1", {})
         fetch_again("SELECT 1", {}, first="SET application_name = 'first'")
+        assert setting("application_name") == "first"
+        assert setting("enable_seqscan") == "on"
+        connection.close()
+
+
+def test_what_is_done_first_is_done_where_it_fails(alice: User) -> None:
+    new = {"user": alice.pk, "key": "s"}
+    fetch_again(NEW_SESSION, new)
+    with pytest.raises(IntegrityError):
+        fetch_again(NEW_SESSION, new, first="SET application_name = 'first'")
     assert setting("application_name") == "first"
-    assert setting("enable_seqscan") == "on"
     connection.close()
 
 

@@ -18,6 +18,9 @@ OnRing = Callable[[str, int | None], None]
 
 TOPICS = ("events", "jobs", "due", "cancel")
 
+# Seconds to wait at most until a new listener hears. Without its server there is nothing to miss
+# yet, and its thread goes on trying.
+READY = 5.0
 # Seconds between two log lines about a doorbell that stays out of order.
 QUIET = 30.0
 
@@ -50,6 +53,8 @@ class Subscription(threading.Thread):
         # The thread waits on the read end; writing wakes it up to leave.
         self._leave, self._wake = os.pipe()
         self.closing = False
+        # It hears.
+        self.ready = threading.Event()
         self._quiet_until = 0.0
 
     def run(self) -> None:
@@ -64,23 +69,32 @@ class Subscription(threading.Thread):
                         "The doorbell is out of order (%s); trying again.", first_line(error)
                     )
                 time.sleep(self.BACK_OFF)
+        os.close(self._leave)
+        os.close(self._wake)
 
     def listen(self) -> None:
-        """Listen until told to leave; raise when listening breaks."""
+        """Listen until told to leave; raise when listening breaks.
+
+        Once it hears it calls ring_all(), since what was rung before went unheard, and sets ready.
+        """
         raise NotImplementedError
 
     def ring_all(self) -> None:
-        """Tell the listener to look at everything: rings may have been missed."""
+        """Tell the listener to look at everything."""
         for topic in self.topics:
             self.on_ring(topic, None)
 
-    def close(self) -> None:
-        """End the thread and wait for it."""
-        self.closing = True
+    def close(self, *, wait: bool = True) -> None:
+        """End the thread.
+
+        Args:
+            wait: until it has ended, which may take as long as an attempt to connect does.
+        """
+        # In this order: who is told to leave closes the pipe.
         os.write(self._wake, b"x")
-        self.join()
-        os.close(self._leave)
-        os.close(self._wake)
+        self.closing = True
+        if wait:
+            self.join()
 
 
 class Ear(ABC):
@@ -96,6 +110,9 @@ class Ear(ABC):
 
         Returns:
             Whether it did not before: then what was rung for so far went unheard.
+
+        Raises:
+            DatabaseError: the connection is lost, or there is none to be had.
         """
 
     @abstractmethod
@@ -103,8 +120,8 @@ class Ear(ABC):
         """Return the SQL with which it listens no more, and take it for done; None without need."""
 
     @abstractmethod
-    def hear(self) -> list[tuple[str, int]]:
-        """Return the topics and keys that were rung since it was asked last.
+    def hear(self) -> list[str]:
+        """Return the topics of the rings since it was asked last.
 
         Raises:
             DatabaseError: the connection is lost.
@@ -147,11 +164,23 @@ class Bell(ABC):
         """
         return None
 
-    @abstractmethod
-    def listen(self, topics: tuple[str, ...], on_ring: OnRing) -> Subscription:
-        """Start to listen, and return once every later ring will be heard.
+    def listen(
+        self, topics: tuple[str, ...], on_ring: OnRing, *, wait: bool = True
+    ) -> Subscription:
+        """Start to listen.
 
         Args:
             topics: which topics.
             on_ring: called in the subscription's thread; it must be quick and must not raise.
+            wait: return once every later ring will be heard. Without, on_ring() is told to look at
+                everything by then.
         """
+        subscription = self.subscription(topics, on_ring)
+        subscription.start()
+        if wait:
+            subscription.ready.wait(READY)
+        return subscription
+
+    @abstractmethod
+    def subscription(self, topics: tuple[str, ...], on_ring: OnRing) -> Subscription:
+        """Return what listens. See listen()."""

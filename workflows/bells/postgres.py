@@ -1,4 +1,7 @@
-"""PostgreSQL's own doorbell: NOTIFY behind a commit, LISTEN on a connection of its own.
+"""PostgreSQL's own doorbell: NOTIFY behind a commit, and LISTEN.
+
+Threads that listen have a connection of their own; a worker that waits for jobs listens on the one
+that it claims with.
 
 A transaction that notifies takes one lock for the whole server before it commits, and keeps it
 until its commit is on the disk: such commits stand in line. So where there is much to ring for,
@@ -6,7 +9,6 @@ that is committed first, and NOTIFY follows in a transaction of its own, which h
 for the disk for: see statement().
 """
 
-import threading
 from typing import Any
 
 import psycopg
@@ -25,16 +27,13 @@ class PostgresSubscription(Subscription):
     def __init__(self, topics: tuple[str, ...], on_ring: OnRing, params: dict[str, Any]) -> None:
         super().__init__(topics, on_ring)
         self._params = params
-        self.ready = threading.Event()
 
     def listen(self) -> None:
         topic_of = {channel(topic): topic for topic in self.topics}
         with psycopg.connect(**self._params, autocommit=True) as listener:
             for name in topic_of:
                 listener.execute(sql.SQL("LISTEN {}").format(sql.Identifier(name)))
-            if self.ready.is_set():
-                # This is a later connection: what was rung meanwhile went unheard.
-                self.ring_all()
+            self.ring_all()
             self.ready.set()
             while not self.closing:
                 readable([listener.fileno(), self._leave])
@@ -49,18 +48,17 @@ class PostgresEar(Ear):
         self._topic_of = {channel(topic): topic for topic in topics}
         self._connection: psycopg.Connection[Any] | None = None
         self._listens = False
-        self._heard: list[tuple[str, int]] = []
+        self._heard: list[str] = []
 
     def listen(self) -> bool:
-        connection.ensure_connection()
-        if connection.connection is not self._connection:
-            self._connection = connection.connection
-            # For what psycopg comes upon beside the answer to a query.
-            self._connection.add_notify_handler(self._on_notify)
-            self._listens = False
-        if self._listens:
-            return False
         with connection.cursor() as cursor:
+            if connection.connection is not self._connection:
+                self._connection = connection.connection
+                # For what psycopg comes upon beside the answer to a query.
+                self._connection.add_notify_handler(lambda notify: self._remember(notify.channel))
+                self._listens = False
+            if self._listens:
+                return False
             cursor.execute("; ".join(f"LISTEN {name}" for name in self._topic_of))
         self._listens = True
         return True
@@ -71,14 +69,14 @@ class PostgresEar(Ear):
         self._listens = False
         return "; ".join(f"UNLISTEN {name}" for name in self._topic_of)
 
-    def hear(self) -> list[tuple[str, int]]:
+    def hear(self) -> list[str]:
         if self._connection is not None and connection.connection is self._connection:
             # psycopg's own notifies() does the same, and much besides.
             pgconn = self._connection.pgconn
             with connection.wrap_database_errors:
                 pgconn.consume_input()
             while notify := pgconn.notifies():
-                self._remember(notify.relname.decode(), notify.extra.decode())
+                self._remember(notify.relname.decode())
         heard, self._heard = self._heard, []
         return heard
 
@@ -86,14 +84,10 @@ class PostgresEar(Ear):
         assert self._connection is not None
         return self._connection.fileno()
 
-    def _on_notify(self, notify: psycopg.Notify) -> None:
-        self._remember(notify.channel, notify.payload)
-
-    def _remember(self, name: str, key: str) -> None:
-        topic = self._topic_of.get(name)
+    def _remember(self, name: str) -> None:
         # The connection is the workflows' too, who may listen for something of their own.
-        if topic is not None:
-            self._heard.append((topic, int(key)))
+        if name in self._topic_of:
+            self._heard.append(self._topic_of[name])
 
 
 class PostgresBell(Bell):
@@ -110,13 +104,9 @@ class PostgresBell(Bell):
     def ear(self, topics: tuple[str, ...]) -> Ear:
         return PostgresEar(topics)
 
-    def listen(self, topics: tuple[str, ...], on_ring: OnRing) -> Subscription:
+    def subscription(self, topics: tuple[str, ...], on_ring: OnRing) -> Subscription:
         params = connection.get_connection_params()
         # What Django adds for its own cursors and pool is none of a bare connection's.
         for own in ("cursor_factory", "context", "prepare_threshold", "pool"):
             params.pop(own, None)
-        subscription = PostgresSubscription(topics, on_ring, params)
-        subscription.start()
-        # Without the database there is nothing to miss yet: the thread goes on trying.
-        subscription.ready.wait(timeout=5)
-        return subscription
+        return PostgresSubscription(topics, on_ring, params)

@@ -6,7 +6,6 @@ everybody's own look at the database, once a second, stands in for them.
 
 import json
 import logging
-import threading
 import time
 
 import redis
@@ -33,7 +32,6 @@ class RedisSubscription(Subscription):
     def __init__(self, topics: tuple[str, ...], on_ring: OnRing, url: str) -> None:
         super().__init__(topics, on_ring)
         self._url = url
-        self.ready = threading.Event()
 
     def listen(self) -> None:
         topic_of = {channel(topic): topic for topic in self.topics}
@@ -48,7 +46,6 @@ class RedisSubscription(Subscription):
                 if message["type"] == "subscribe":
                     subscribed += 1
                     if subscribed == len(topic_of):
-                        # What was published before this moment went unheard.
                         self.ring_all()
                         self.ready.set()
                 elif message["type"] == "message":
@@ -73,11 +70,8 @@ class RedisBell(Bell):
     def ring(self, topic: str, key: int) -> None:
         transaction.on_commit(lambda: self._publish(topic, key), robust=True)
 
-    def listen(self, topics: tuple[str, ...], on_ring: OnRing) -> Subscription:
-        subscription = RedisSubscription(topics, on_ring, self._url)
-        subscription.start()
-        subscription.ready.wait(timeout=5)
-        return subscription
+    def subscription(self, topics: tuple[str, ...], on_ring: OnRing) -> Subscription:
+        return RedisSubscription(topics, on_ring, self._url)
 
     def _publish(self, topic: str, key: int) -> None:
         if time.monotonic() < self._quiet_until:

@@ -5,7 +5,6 @@ import os
 import sqlite3
 import struct
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -29,12 +28,10 @@ class SQLiteSubscription(Subscription):
     def __init__(self, topics: tuple[str, ...], on_ring: OnRing, path: Path) -> None:
         super().__init__(topics, on_ring)
         self._path = path
-        self.ready = threading.Event()
 
     def listen(self) -> None:
         with closing_database(self._path) as database, log_touches(self._path) as touches:
             version = data_version(database)
-            # What was committed before this first look went unheard.
             self.ring_all()
             self.ready.set()
             while not self.closing:
@@ -59,11 +56,8 @@ class SQLiteBell(Bell):
     def ring(self, topic: str, key: int) -> None:
         """Do nothing: the commit is the ring."""
 
-    def listen(self, topics: tuple[str, ...], on_ring: OnRing) -> Subscription:
-        subscription = SQLiteSubscription(topics, on_ring, Path(connection.settings_dict["NAME"]))
-        subscription.start()
-        subscription.ready.wait(timeout=5)
-        return subscription
+    def subscription(self, topics: tuple[str, ...], on_ring: OnRing) -> Subscription:
+        return SQLiteSubscription(topics, on_ring, Path(connection.settings_dict["NAME"]))
 
 
 @contextmanager

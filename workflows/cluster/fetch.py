@@ -20,7 +20,7 @@ from workflows import keeper, lifecycle, runner
 from workflows.bells import Subscription, get_bell
 from workflows.bells.base import readable
 from workflows.cluster.front import Front
-from workflows.cluster.rings import DUE, FRONT, HEAR, JOB, Rings
+from workflows.cluster.rings import DUE, FRONT, JOB, Rings
 from workflows.exceptions import first_line
 from workflows.lifecycle import HOST
 from workflows.models import Job
@@ -34,6 +34,8 @@ BACK_OFF = 0.5
 STOP = "STOP"
 # What the doorbell is listened to for.
 TOPICS = ("jobs", "due")
+# In the place of rings: in front there are some to be heard.
+HEAR = b"h"
 
 
 class Fetcher:
@@ -75,6 +77,9 @@ class Fetcher:
                 # A job may have been claimed without word of it: nobody would ever run it here.
                 self._unsure = True
                 self._look_at = 0.0
+                if self.front is not None:
+                    # Others may have the database.
+                    self.rings.put(self.front.abandon())
                 readable([self.wait_fd], BACK_OFF)
                 self.calm()
         return STOP
@@ -91,24 +96,29 @@ class Fetcher:
             rings, leaving = b"", self.front.leaving()
         job = lifecycle.claim(self.queues, HOST, os.getpid(), first=leaving)
         if job is not None:
-            self._pass_on(rings, taken=JOB)
+            self._pass_on(rings, but=JOB)
             return job_package(job)
         if DUE not in rings and time.monotonic() < self._look_at:
             return None
         task = task_package()
         if task is not None:
             # There may be more.
-            self._pass_on(rings + DUE, taken=b"")
+            self._pass_on(rings if DUE in rings else rings + DUE)
             return task
         pause = lifecycle.seconds_to_next(self.queues)
         self._look_at = time.monotonic() + (POLL if pause is None else min(POLL, pause))
         return None
 
-    def _pass_on(self, rings: bytes, *, taken: bytes) -> None:
-        """Go to work, and leave to another worker the front, and the rings but the one taken."""
+    def _pass_on(self, rings: bytes, *, but: bytes | None = None) -> None:
+        """Go to work, and leave the front, and the rings but one for it, to another worker."""
         if self.front is not None:
-            rings += self.front.leave()
-        self.rings.put(rings.replace(taken, b"", 1))
+            try:
+                rings += self.front.leave()
+            except DatabaseError:
+                # What was taken is taken; who runs it gets a new connection.
+                rings += self.front.abandon()
+                connections.close_all()
+        self.rings.put(rings if but is None else rings.replace(but, b"", 1))
 
     def listen(self) -> Subscription | None:
         """Have the doorbell heard from now on, for all who share the rings.
@@ -143,10 +153,12 @@ class Fetcher:
             The rings; HEAR alone when there is something to hear in front.
         """
         while not self.stopping:
-            rings, ears = self.rings.take().replace(FRONT, b""), []
+            rings, ears = self.rings.take(), []
+            if rings.strip(FRONT):
+                # If they are for this worker, it passes on that the front is free.
+                return rings
             if self.front is not None:
-                rings += self.front.enter()
-                ears = self.front.descriptors
+                rings, ears = self.front.enter(), self.front.descriptors
             seconds = self._look_at - time.monotonic()
             if rings or seconds <= 0:
                 return rings

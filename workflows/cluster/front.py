@@ -47,11 +47,12 @@ class Front:
         if not self._inside:
             try:
                 fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except (BlockingIOError, PermissionError):
                 return b""
             self._inside = True
         if self._ear.listen():
-            # What was rung for before went unheard.
+            # What was rung for before went unheard; to look at all there is covers what was heard.
+            self._ear.hear()
             return JOB + DUE
         return self._hear()
 
@@ -72,12 +73,22 @@ class Front:
             with connection.cursor() as cursor:
                 cursor.execute(statement)
         rings = self._hear()
-        self._inside = False
-        fcntl.lockf(self._file, fcntl.LOCK_UN)
+        self._unlock()
         return rings + FRONT
 
+    def abandon(self) -> bytes:
+        """Leave the front without the database, which is lost; return the rings for another."""
+        if not self._inside:
+            return b""
+        self._unlock()
+        return JOB + DUE + FRONT
+
     def _hear(self) -> bytes:
-        return b"".join(ring(topic) for topic, _ in self._ear.hear())
+        return b"".join(map(ring, self._ear.hear()))
+
+    def _unlock(self) -> None:
+        self._inside = False
+        fcntl.lockf(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
         os.close(self._file)

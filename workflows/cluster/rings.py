@@ -12,9 +12,8 @@ from contextlib import suppress
 
 JOB = b"j"
 DUE = b"d"
-# The front is free; in front there is something to hear.
+# The front is free.
 FRONT = b"f"
-HEAR = b"h"
 # A pipe holds so many at most; more than that say nothing more.
 MANY = 65536
 

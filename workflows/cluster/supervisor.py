@@ -45,7 +45,7 @@ PR_SET_PDEATHSIG = 1
 
 
 class Supervisor(Sentinel):  # type: ignore[misc]
-    """django-q2's sentinel, in the main process; its workers share nothing but a pipe of rings.
+    """django-q2's sentinel, in the main process; its workers share only the rings and the front.
 
     Args:
         queues: names of queues, the most urgent first; none for all.

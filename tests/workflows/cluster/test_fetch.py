@@ -18,8 +18,8 @@ from tests.workflows.chat import NET, Chat
 from workflows import lifecycle, runner, workflow
 from workflows.bells import Subscription, get_bell
 from workflows.cluster import fetch
-from workflows.cluster.fetch import STOP, Fetcher, Results, job_package, run_job
-from workflows.cluster.rings import DUE, FRONT, HEAR, JOB
+from workflows.cluster.fetch import HEAR, STOP, Fetcher, Results, job_package, run_job
+from workflows.cluster.rings import DUE, FRONT, JOB
 from workflows.lifecycle import HOST
 from workflows.models import Job, State
 
@@ -304,11 +304,15 @@ def listening() -> list[str]:
 
 
 @pytest.fixture
-def looks(monkeypatch: pytest.MonkeyPatch) -> Iterator["Looks"]:
-    monkeypatch.setattr(fetch, "POLL", NET)
+def looks(fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch) -> Iterator["Looks"]:
+    # It is the doorbell or nothing.
+    monkeypatch.setattr(fetch, "POLL", 1000 * NET)
+    net = threading.Timer(NET, fetcher.stop)
+    net.start()
     looks = Looks()
     monkeypatch.setattr(lifecycle, "claim", looks)
     yield looks
+    net.cancel()
     for thread in looks.threads:
         thread.join(NET)
 
@@ -421,6 +425,28 @@ def test_a_connection_that_is_lost_in_front(
     looks.then[2] = cut
 
     assert isinstance(fetcher.get(), dict)
+
+
+@pytest.mark.postgresql
+def test_a_job_that_was_claimed_when_the_connection_was_lost(
+    fetcher: Fetcher, chat: Chat, looks: Looks, monkeypatch: Any
+) -> None:
+    """It is this worker's, and runs."""
+    assert fetcher.front is not None
+
+    def lost() -> bytes:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(fetcher.front, "leave", lost)
+    looks.then[2] = lambda: chat.send("hello")
+    package = fetcher.get()
+    assert isinstance(package, dict)
+    # Another worker goes to the front, and looks for what went unheard.
+    assert fetcher.rings.take() in (JOB + DUE + FRONT, DUE + FRONT)
+    assert fetcher.front.descriptors == []
+    run_job(package["args"][0])
+
+    assert Job.objects.get().state == State.COMPLETED
 
 
 def test_a_package_has_what_the_loop_takes(chat: Chat) -> None:
