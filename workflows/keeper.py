@@ -214,7 +214,9 @@ class Keeper(threading.Thread):
             self._look.clear()
             self._check_clocks()
             self._listen()
-            rung, self._rung = self._rung, False
+            # Not set back where it wasn't set: it may be just now.
+            if rung := self._rung:
+                self._rung = False
             attempts = self.attempts()
             if any(time.monotonic() >= attempt.renew_at for attempt in attempts):
                 renewed = self._ask(lifecycle.renew)
