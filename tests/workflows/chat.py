@@ -55,6 +55,15 @@ def claimed() -> Job:
     return job
 
 
+def until_a_lock_is_waited_for() -> None:
+    """Return when some connection waits for a lock of another's; on PostgreSQL."""
+    waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    with connection.cursor() as cursor:
+        cursor.execute(waits)
+        while not cursor.fetchone()[0]:
+            cursor.execute(waits)
+
+
 def with_empty_log(job: Job) -> Job:
     """Take away what the claim has said, for tests of what is said after it."""
     job.events.all().delete()

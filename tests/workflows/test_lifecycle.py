@@ -26,6 +26,7 @@ from tests.workflows.chat import (
     lose_worker,
     rolled_back,
     types,
+    until_a_lock_is_waited_for,
 )
 from workflows import lifecycle, prepared, runner, services, workflow
 from workflows.bells import get_bell
@@ -273,11 +274,7 @@ def test_an_end_rings_for_what_was_stored_meanwhile(
             chat.send()
             rung.clear()
             thread.start()
-            with connection.cursor() as cursor:
-                waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-                cursor.execute(waits)
-                while not cursor.fetchone()[0]:
-                    cursor.execute(waits)
+            until_a_lock_is_waited_for()
     else:
         thread.start()
     thread.join(NET)

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 
-from tests.workflows.chat import NET, Chat, at_once, claimed
+from tests.workflows.chat import NET, Chat, at_once, claimed, until_a_lock_is_waited_for
 from workflows import services, workflow
 from workflows.bells import get_bell
 from workflows.bells.base import readable
@@ -150,11 +150,7 @@ def test_who_waited_for_the_session_sees_what_happened_to_it(
     with transaction.atomic():
         first = chat.send("one")
         thread.start()
-        with connection.cursor() as cursor:
-            waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-            cursor.execute(waits)
-            while not cursor.fetchone()[0]:
-                cursor.execute(waits)
+        until_a_lock_is_waited_for()
     thread.join(NET)
 
     assert (first.waited, started[0].waited) == (False, True)

@@ -4,7 +4,9 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 
 import pytest
 
@@ -57,13 +59,16 @@ def stand_there(front: Front, pipe: Connection) -> None:
     pipe.recv()
 
 
-def other_worker(front: Front) -> tuple[multiprocessing.process.BaseProcess, Connection]:
-    """Start one, and wait until it has tried to enter; the first it sends is what it got."""
+@contextmanager
+def other_worker(front: Front) -> Iterator[tuple[BaseProcess, bytes]]:
+    """Yield another worker that has tried to enter, and what it got; it ends with the block."""
     mine, its = forks.Pipe()
     process = forks.Process(target=stand_there, args=(front, its), daemon=True)
     process.start()
     assert mine.poll(NET)
-    return process, mine
+    yield process, mine.recv()
+    mine.send("go")
+    process.join(NET)
 
 
 def test_it_works(front: Front, ear: Quiet) -> None:
@@ -107,47 +112,38 @@ def test_who_has_lost_the_database_leaves(front: Front, ear: Quiet) -> None:
     ear.listens = False
     assert front.abandon() == JOB + DUE + FRONT
     assert front.descriptors == []
-    process, pipe = other_worker(front)
 
-    assert pipe.recv() == JOB + DUE
-    pipe.send("go")
-    process.join(NET)
+    with other_worker(front) as (_, got):
+        assert got == JOB + DUE
 
 
 def test_one_is_in_front(front: Front) -> None:
-    process, pipe = other_worker(front)
-    assert pipe.recv() == JOB + DUE
-    assert front.enter() == b""
-    assert front.descriptors == []
-    # Neither does it hear, nor can it leave.
-    assert front.leaving() is None
-    assert front.leave() == b""
+    with other_worker(front) as (_, got):
+        assert got == JOB + DUE
+        assert front.enter() == b""
+        assert front.descriptors == []
+        # Neither does it hear, nor can it leave.
+        assert front.leaving() is None
+        assert front.leave() == b""
 
-    pipe.send("go")
-    process.join(NET)
     assert front.enter() == JOB + DUE
 
 
 def test_who_comes_second_gets_in_when_it_is_left(front: Front, ear: Quiet) -> None:
     front.enter()
-    process, pipe = other_worker(front)
-    assert pipe.recv() == b""
-    pipe.send("go")
-    process.join(NET)
+    with other_worker(front) as (_, got):
+        assert got == b""
     front.leaving()
     front.leave()
 
-    process, pipe = other_worker(front)
-    assert pipe.recv() == JOB + DUE
-    pipe.send("go")
-    process.join(NET)
+    with other_worker(front) as (_, got):
+        assert got == JOB + DUE
 
 
 def test_the_front_of_a_worker_that_is_killed(front: Front) -> None:
-    process, pipe = other_worker(front)
-    pipe.recv()
-    assert front.enter() == b""
-    os.kill(process.pid or 0, signal.SIGKILL)
-    process.join(NET)
+    with other_worker(front) as (process, _):
+        assert front.enter() == b""
+        os.kill(process.pid or 0, signal.SIGKILL)
+        process.join(NET)
 
-    assert front.enter() == JOB + DUE
+        assert front.enter() == JOB + DUE
