@@ -146,7 +146,8 @@ def seconds_to_next(queues: Sequence[str]) -> float | None:
         cursor.execute(
             f"""
             SELECT -({sql_seconds_since("min(available_at)")}) FROM workflows_job
-            WHERE state = 'queued' AND NOT inline AND available_at > {sql_now()}
+            WHERE state = 'queued' AND finished_at IS NULL AND NOT inline
+              AND available_at > {sql_now()}
               {f"AND queue IN ({marks})" if queues else ""}
             """,
             list(queues),
@@ -414,10 +415,12 @@ SPOKEN = """
         open_job_id = CASE WHEN %(asks)s THEN job.id ELSE open_job_id END
     FROM job WHERE workflows_session.id = job.session_id
 """
+# In the words of job_session_active, or SQLite would read all jobs that the session ever had.
 NEXT_WAITS = """
     EXISTS (
         SELECT 1 FROM workflows_job other
-        WHERE other.session_id = %(session)s AND other.state = 'queued' AND other.id <> %(job)s
+        WHERE other.session_id = %(session)s AND other.id <> %(job)s
+          AND other.state IN ('queued', 'processing') AND other.state <> 'processing'
     )
 """
 # Or may wait: a job that was stored after the statement began and before it had the session's lock

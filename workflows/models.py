@@ -2,6 +2,9 @@
 
 The guarantees stand here as constraints, so that no code path can break them: one running job in a
 session, gapless event numbers, one terminal event, one record of a step.
+
+A foreign key has no index of its own where another one begins with its column, or where nearly all
+rows have none: every new version of a row is written into all of its table's indexes.
 """
 
 import uuid
@@ -16,7 +19,9 @@ from django.utils import timezone
 class Session(models.Model):
     """A user's conversation. The client picks its key; two users may pick the same."""
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="chat_sessions")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="chat_sessions", db_index=False
+    )
     key = models.CharField(max_length=255)
     # The job whose question the session's next message answers.
     open_job = models.ForeignKey("Job", models.SET_NULL, null=True, blank=True, related_name="+")
@@ -72,7 +77,9 @@ class Job(models.Model):
     """One execution of a workflow; one chat turn is one job. It is also the queue's message."""
 
     public_id = models.CharField(max_length=41, unique=True, default=make_public_id)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="jobs")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="jobs", db_index=False
+    )
     session = models.ForeignKey(Session, models.CASCADE, related_name="jobs")
 
     # What to do.
@@ -88,9 +95,11 @@ class Job(models.Model):
     waited = models.BooleanField(default=False)
     # The job that began this conversation with the workflow; its steps serve all its turns.
     # Null in that job itself.
-    root = models.ForeignKey("self", models.CASCADE, null=True, blank=True, related_name="turns")
+    root = models.ForeignKey(
+        "self", models.CASCADE, null=True, blank=True, related_name="turns", db_index=False
+    )
     retry_of = models.ForeignKey(
-        "self", models.SET_NULL, null=True, blank=True, related_name="retries"
+        "self", models.SET_NULL, null=True, blank=True, related_name="retries", db_index=False
     )
 
     # When, where and by whom.
@@ -182,8 +191,13 @@ class Job(models.Model):
                 name="job_next",
                 condition=Q(Case(When(state=State.QUEUED, then=True), default=False)),
             ),
-            # lifecycle.seconds_to_next: when a delayed job becomes available.
-            models.Index(fields=["available_at"], name="job_due", condition=Q(state=State.QUEUED)),
+            # lifecycle.seconds_to_next: when a delayed job becomes available. And nothing else: for
+            # any other query about a job that is queued PostgreSQL would read all of it.
+            models.Index(
+                fields=["available_at"],
+                name="job_due",
+                condition=Q(state=State.QUEUED, finished_at__isnull=True),
+            ),
             # lifecycle.reap: leases that ran out.
             models.Index(
                 fields=["lease_until"],
@@ -196,6 +210,11 @@ class Job(models.Model):
             ),
             # services.check_rate, the list of a user's jobs.
             models.Index(fields=["user", "-created_at"], name="job_user_recent"),
+            # The turns of a conversation, the retries of a failure.
+            models.Index(fields=["root"], name="job_root", condition=Q(root__isnull=False)),
+            models.Index(
+                fields=["retry_of"], name="job_retry_of", condition=Q(retry_of__isnull=False)
+            ),
             # queue_failed: the latest failures.
             models.Index(
                 fields=["-finished_at"],
@@ -241,7 +260,7 @@ class Message(models.Model):
         USER = "user"
         ASSISTANT = "assistant"
 
-    session = models.ForeignKey(Session, models.CASCADE, related_name="messages")
+    session = models.ForeignKey(Session, models.CASCADE, related_name="messages", db_index=False)
     job = models.ForeignKey(
         Job, models.SET_NULL, null=True, blank=True, related_name="chat_messages"
     )
@@ -267,7 +286,7 @@ class Step(models.Model):
     """The record of a step: what it returned, so that it never runs again."""
 
     # The first job of the conversation: a later turn finds what an earlier one recorded.
-    root = models.ForeignKey(Job, models.CASCADE, related_name="all_steps")
+    root = models.ForeignKey(Job, models.CASCADE, related_name="all_steps", db_index=False)
     job = models.ForeignKey(Job, models.CASCADE, related_name="steps")
     name = models.CharField(max_length=200)
     # 1 for the first step of that name, 2 for the second.
@@ -384,7 +403,9 @@ class ApprovalRequest(models.Model):
 class DailyUsage(models.Model):
     """What a user's jobs have asked of models on one day (UTC), for the daily budgets."""
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_index=False
+    )
     day = models.DateField()
     requests = models.PositiveIntegerField(default=0)
     # With what is reserved for requests under way.
@@ -414,7 +435,7 @@ class Event(models.Model):
         TIMEOUT = "timeout"
         CANCELLED = "cancelled"
 
-    job = models.ForeignKey(Job, models.CASCADE, related_name="events")
+    job = models.ForeignKey(Job, models.CASCADE, related_name="events", db_index=False)
     seq = models.PositiveIntegerField()
     type = models.CharField(max_length=20, choices=Type.choices)
     progress = models.PositiveSmallIntegerField()

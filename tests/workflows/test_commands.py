@@ -17,7 +17,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import connection
-from django.db.models import ForeignKey, Index, ManyToOneRel, Model, UniqueConstraint
+from django.db.models import ForeignKey, Index, ManyToOneRel, Model, Q, UniqueConstraint
 from django.utils import timezone
 from django_q.models import OrmQ
 from django_q.tasks import async_task
@@ -88,12 +88,13 @@ def pointing_at(model: type[Model]) -> list[ForeignKey[Any, Any]]:
 
 
 def conditional(model: type[Model]) -> set[str]:
-    """Return the names of the indexes that hold some of the rows only."""
+    """Return the names of the indexes that hold some only of the rows that have their column."""
     named: list[Any] = [*model._meta.indexes, *model._meta.constraints]
     return {
         each.name
         for each in named
-        if isinstance(each, Index | UniqueConstraint) and each.condition is not None
+        if isinstance(each, Index | UniqueConstraint)
+        and each.condition not in (None, *(Q((f"{name}__isnull", False)) for name in each.fields))
     }
 
 

@@ -11,6 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.workflows.chat import (
@@ -284,8 +285,9 @@ def test_an_end_rings_for_what_was_stored_meanwhile(
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
-def test_a_claim_after_a_burst_looks_at_few_rows(
-    alice: User, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+def test_after_a_burst_each_statement_looks_at_few_rows(
+    mode: str, chat: Chat, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The statistics are of an empty queue then, and of many jobs that have ended."""
     ended = {"state": State.COMPLETED, "finished_at": timezone.now()}
@@ -300,23 +302,57 @@ def test_a_claim_after_a_burst_looks_at_few_rows(
             for each in sessions
             for _ in range(3)
         )
-    asked: list[tuple[str, dict[str, Any]]] = []
-    monkeypatch.setattr(
-        lifecycle, "fetch_again", lambda sql, params, first: asked.append((sql, params))
-    )
-    claim()
-    [(sql, params)] = asked
-    with rolled_back(), connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", params)
-        scans = list(scans_of(cursor.fetchone()[0][0]["Plan"]))
+    execute = prepared._execute
+    asked: list[list[dict[str, Any]]] = []
 
-    taken = [scan for scan in scans if scan.get("Index Name") == "job_next"]
-    assert taken, scans
-    examined = sum(
-        scan["Actual Loops"] * (scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0))
-        for scan in scans
-    )
-    assert examined < 30, scans
+    def explain(statement: prepared.Statement, params: Any, then: Any, cursor: Any) -> Any:
+        with rolled_back():
+            for change in (*prepared.SET, f"SET LOCAL plan_cache_mode = {mode}"):
+                cursor.execute(change)
+            cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.execute}", params)
+            asked.append(list(scans_of(cursor.fetchone()[0][0]["Plan"])))
+        return execute(statement, params, then, cursor)
+
+    connection.close()
+    monkeypatch.setattr(prepared, "_execute", explain)
+    stored = chat.send()
+    taken = claimed()
+    lifecycle.end(taken, Outcome(State.COMPLETED))
+    lifecycle.end(stored, lifecycle.cancelled("cancelled"))
+    connection.close()
+
+    assert len(asked) == 4
+    assert "job_next" in [scan.get("Index Name") for scan in asked[1]], asked[1]
+    for scans in asked:
+        examined = sum(
+            scan["Actual Loops"] * (scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0))
+            for scan in scans
+        )
+        assert examined < 30, scans
+
+
+@pytest.mark.postgresql
+def test_dead_entries_of_a_queue_among_a_million_jobs_are_cleaned_up_as_of_one_among_few() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reloptions FROM pg_class WHERE oid = 'workflows_job'::regclass")
+        assert set(cursor.fetchone()[0]) == {
+            "autovacuum_vacuum_scale_factor=0",
+            "autovacuum_vacuum_threshold=5000",
+            "vacuum_index_cleanup=on",
+        }
+
+
+@pytest.mark.sqlite
+def test_an_end_looks_at_no_job_of_the_session_that_has_ended(chat: Chat, job: Job) -> None:
+    taken = claimed()
+    with CaptureQueriesContext(connection) as asked:
+        lifecycle.end(taken, Outcome(State.COMPLETED))
+    [next_waits] = [query["sql"] for query in asked if "other.session_id =" in query["sql"]]
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {next_waits}")
+        plan = str(cursor.fetchall())
+
+    assert "other USING INDEX job_session_active (session_id=?" in plan, plan
 
 
 def scans_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
