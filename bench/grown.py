@@ -28,7 +28,9 @@ EXAMPLE = "CASE WHEN number %% 25 = 0 THEN %(failed)s ELSE %(completed)s END"
 RETRY = "number %% 50 = 26"
 LATER_TURN = f"(number %% 20 = 5 OR {RETRY})"
 JOB = "%(last_job)s + number"
-FIRST_TURN = f"CASE WHEN {LATER_TURN} THEN {JOB} - 1 ELSE {JOB} END"
+# How many turns of its conversation came before it: a retry may be of a later turn itself.
+EARLIER_TURNS = f"CASE WHEN number %% 100 = 26 THEN 2 WHEN {LATER_TURN} THEN 1 ELSE 0 END"
+FIRST_TURN = f"{JOB} - {EARLIER_TURNS}"
 SESSION = f"%(last_session)s + (number - 1) / {SESSION_JOBS} + 1"
 
 
@@ -103,7 +105,7 @@ JOBS = Copies(
         "public_id": "'workflow_' || md5('job ' || number)",
         "user_id": owner(1),
         "session_id": SESSION,
-        "root_id": f"CASE WHEN {LATER_TURN} THEN {JOB} - 1 END",
+        "root_id": f"CASE WHEN {LATER_TURN} THEN {FIRST_TURN} END",
         "retry_of_id": f"CASE WHEN {RETRY} THEN {JOB} - 1 END",
         "forgotten": "number %% 50 = 25",
     },
@@ -113,7 +115,7 @@ LEFT_BY_JOBS = (
     left_by_jobs(
         "workflows_step",
         root_id=FIRST_TURN,
-        occurrence=f"row.occurrence + CASE WHEN {LATER_TURN} THEN 1 ELSE 0 END",
+        occurrence=f"row.occurrence + {EARLIER_TURNS}",
     ),
     left_by_jobs("workflows_message", session_id=SESSION),
 )

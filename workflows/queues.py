@@ -1,25 +1,15 @@
-"""What an operator does with the queues: see how full they are, forget failures, prune."""
+"""What an operator does with the queues: see how full they are, forget failures."""
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 
 from workflows.clock import sql_now, sql_seconds_since
-from workflows.models import Cluster, DailyUsage, Job, JobQuerySet, Session
+from workflows.models import Job, JobQuerySet
 from workflows.registry import all_workflows
-
-# Jobs that one transaction of prune() looks at. SQLite lets everybody else's writes wait for it.
-BATCH = 10
-# Between two of them the others have the database for so many times as long as the first one took,
-# or for so many seconds. With less rest, live streams and sends are seen to slow down (make bench).
-REST = 4
-LONGEST_PAUSE = 1.0
-# A cluster that was killed can't take its row away.
-CLUSTER_KEPT = timedelta(days=1)
 
 # Literals, not parameters: only so does SQLite see that the partial index of active jobs serves.
 # Sync jobs are left out: their web process runs them, no cluster.
@@ -96,65 +86,3 @@ def flush(hours: int = 0) -> int:
     """Forget the failures of more than *hours* hours ago; return how many."""
     before = timezone.now() - timedelta(hours=hours)
     return forget(Job.objects.filter(finished_at__lt=before))
-
-
-def prune(days: int) -> int:
-    """Delete the jobs that ended more than *days* days ago, with their steps and events.
-
-    A conversation with a workflow is deleted as a whole: not while one of its turns is newer or
-    under way, nor while its question is open. The messages of the session stay. Live jobs are not
-    waited for and don't wait, on SQLite for no longer than a batch takes.
-
-    Returns:
-        How many jobs were deleted.
-    """
-    before = timezone.now() - timedelta(days=days)
-    pruned, last = 0, None
-    while True:
-        began = time.monotonic()
-        with transaction.atomic():
-            ended = _lock_ended(before, last)
-            pruned += _delete(_without_live(ended, before))
-        if len(ended) < BATCH:
-            break
-        last = ended[-1]
-        time.sleep(min(LONGEST_PAUSE, REST * (time.monotonic() - began)))
-    Cluster.objects.filter(seen_at__lt=timezone.now() - CLUSTER_KEPT).delete()
-    DailyUsage.objects.filter(day__lt=before.date()).delete()
-    return pruned
-
-
-def _lock_ended(before: datetime, last: Job | None) -> list[Job]:
-    """Return the next jobs that ended before a moment, the oldest first.
-
-    They are locked, so that nobody can add a turn to what will be deleted; those that somebody else
-    has locked are left for another day.
-    """
-    ended = Job.objects.filter(finished_at__lt=before)
-    if last is not None:
-        # What an earlier batch has kept isn't looked at again.
-        ended = ended.filter(finished_at__gte=last.finished_at)
-        ended = ended.exclude(finished_at=last.finished_at, pk__lte=last.pk)
-    ended = ended.order_by("finished_at", "pk").only("finished_at", "root_id")[:BATCH]
-    return list(ended.select_for_update(of=("self",), skip_locked=True))
-
-
-def _without_live(ended: list[Job], before: datetime) -> list[int]:
-    """Return the keys of those that began a conversation which as a whole ended before a moment."""
-    # Not in SQL: SQLite would look for the absent root in that column's index, and read it all.
-    roots = {job.pk: job.pk for job in ended if job.root_id is None}
-    kept = set()
-    turns = Job.objects.filter(root__in=list(roots)).values_list("pk", "root_id", "finished_at")
-    for pk, root, finished_at in turns:
-        roots[pk] = root
-        if finished_at is None or finished_at >= before:
-            kept.add(root)
-    asked = Session.objects.filter(open_job__in=list(roots)).values_list("open_job", flat=True)
-    kept.update(roots[pk] for pk in asked)
-    return [pk for pk in set(roots.values()) if pk not in kept]
-
-
-def _delete(roots: list[int]) -> int:
-    """Delete conversations; return how many jobs they had."""
-    _, deleted = Job.objects.filter(pk__in=roots).only("pk").delete()
-    return deleted.get("workflows.Job", 0)

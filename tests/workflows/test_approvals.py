@@ -9,7 +9,7 @@ from django.utils import timezone
 from pydantic import BaseModel, JsonValue, field_validator
 
 from tests.workflows.chat import Chat, Crashes, assert_log_is_sound, claimed, resume, run_waiting
-from workflows import Context, queues, runner, services, workflow
+from workflows import Context, pruning, runner, services, workflow
 from workflows.approvals import Approval
 from workflows.forms import schema_of
 from workflows.models import ApprovalRequest, Job, Session, State
@@ -320,7 +320,7 @@ def test_the_record_outlives_the_job(chat: Chat) -> None:
     chat.say("yes because I say so")
     Job.objects.update(finished_at=timezone.now() - timedelta(days=9))
 
-    assert queues.prune(7) == 2
+    assert pruning.prune(7) == 2
     request = the_request()
     assert (request.job, request.by, request.reason) == (None, "alice", "I say so")
 
@@ -329,7 +329,7 @@ def test_an_open_one_is_not_pruned(chat: Chat) -> None:
     chat.begin(delete)
     Job.objects.update(finished_at=timezone.now() - timedelta(days=9))
 
-    assert queues.prune(7) == 0
+    assert pruning.prune(7) == 0
     assert chat.say("yes").response == "True by alice: "
 
 

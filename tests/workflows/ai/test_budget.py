@@ -20,7 +20,7 @@ from tests.openai_server import (
 )
 from tests.workflows.ai.test_recorded import hello
 from tests.workflows.chat import Chat, at_once
-from workflows import queues
+from workflows import pruning
 from workflows.ai import budget
 from workflows.exceptions import DailyBudgetExceeded
 from workflows.models import DailyUsage
@@ -114,7 +114,7 @@ def test_pruning_forgets_old_days(alice: User) -> None:
     for days in (0, 10):
         DailyUsage.objects.create(user=alice, day=today - timedelta(days=days))
 
-    queues.prune(days=7)
+    pruning.prune(days=7)
 
     assert [row.day for row in DailyUsage.objects.all()] == [today]
 

@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from workflows import queues
+from workflows import pruning
 from workflows.console import whole_number
 
 
@@ -19,5 +19,5 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        count = queues.prune(options["days"])
+        count = pruning.prune(options["days"])
         self.stdout.write(f"Pruned {count} job{'' if count == 1 else 's'}.")
