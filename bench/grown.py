@@ -4,6 +4,7 @@ Rows that the engine itself has written are multiplied, so that they are as larg
 have every column that there is. Only keys, owners and moments differ.
 """
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -163,6 +164,7 @@ def fill(site: Site, jobs: int) -> None:
         run(connection, f"VACUUM (ANALYZE) {', '.join(TABLES)}")
         # Else all of it is written to the disk while something is measured.
         run(connection, "CHECKPOINT")
+        os.sync()
 
 
 def connect(site: Site) -> psycopg.Connection:

@@ -3,17 +3,18 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import psycopg
 
 from bench.client import Client
 from bench.figures import live
 from bench.processes import ROOT, Program, Web
+from bench.ratio import Samples, compare
 from bench.site import Site
 from bench.stage import Stage
-from bench.table import Line, line, over_rounds, p50
+from bench.table import Line, line, p50
 
-ROUNDS = 5
 SENDS = 200
 PAUSE = 0.01
 # How much slower anything may be meanwhile.
@@ -22,37 +23,31 @@ MOST = 1.2
 OLDEST = """
     SELECT id FROM workflows_job WHERE finished_at IS NOT NULL ORDER BY finished_at LIMIT 1
 """
+FRAME, SEND = "commit → frame", "async send"
 
 
 def measure(stage: Stage) -> list[Line]:
-    site = stage.long_used
-    quiet: list[Traffic] = []
-    pruned: list[Traffic] = []
-    rates: list[float] = []
+    site, rates = stage.long_used, list[float]()
     with site.web() as web, site.cluster():
-        for _ in range(ROUNDS):
-            quiet.append(traffic(site, web))
+        quiet = partial(traffic, site, web)
+
+        def meanwhile() -> Samples:
             with pruning(site, rates):
-                pruned.append(traffic(site, web))
-    lines = [line(f"{stage.jobs:,} jobs: pruned beside live traffic", p50(rates), "jobs/s")]
-    for index, name in enumerate(("commit → frame", "async send")):
-        before = over_rounds([each[index] for each in quiet])
-        meanwhile = over_rounds([each[index] for each in pruned])
-        for quantile, value, peer in zip(("p50", "p99"), meanwhile, before, strict=True):
-            lines.append(
-                line(f"during queue_prune: {name}, {quantile}", value, "ms",
-                     peer=peer, peer_name="without", bar=f"≤ {MOST}× peer",
-                     held=value <= MOST * peer)
-            )  # fmt: skip
-    return lines
+                return quiet()
+
+        found = compare(meanwhile, quiet, bar=MOST, late=(FRAME, SEND))
+    return [line(f"{stage.jobs:,} jobs: pruned beside live traffic", p50(rates), "jobs/s")] + [
+        line(f"during queue_prune: {each.name}", each.value, "ms",
+             peer=each.peer, peer_name="without",
+             bar=f"≤ {MOST}× peer", held=each.value <= MOST * each.peer)
+        for each in found
+    ]  # fmt: skip
 
 
-# Milliseconds from commits to frames, and for sends.
-Traffic = tuple[list[float], list[float]]
-
-
-def traffic(site: Site, web: Web) -> Traffic:
-    return live.through_chatflow(site, web), sends(Client(web.port, site.headers))
+def traffic(site: Site, web: Web) -> Samples:
+    """Return the milliseconds from commits to frames, and for sends."""
+    frames = live.through_chatflow(site, web)
+    return {FRAME: frames, SEND: sends(Client(web.port, site.headers))}
 
 
 def sends(client: Client) -> list[float]:

@@ -1,0 +1,84 @@
+"""Two things measured in turns, until it is clear on which side of a bar their ratio lies.
+
+A round's p99 is a handful of its worst moments, and what a shared machine does besides changes from
+one round to the next: the medians of nine rounds on two equal databases differ by up to a third.
+So each round of the one is compared with the round of the other beside it, and there are as many as
+it takes.
+"""
+
+import math
+import statistics
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from bench.table import p50, p99
+
+# Rounds at least and at most.
+LEAST, MOST = 8, 40
+# How many of its standard errors the mean ratio is off the bar when that is clear.
+CLEAR = 3.0
+# One round in so many is left out at either end: a machine that stood still says nothing.
+SPARED = 8
+
+# Samples by the name of what was measured.
+Samples = dict[str, list[float]]
+# What a round of the one came to, and the round of the other beside it.
+Pair = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One of the things measured: a quantile of it, as the geometric mean over the rounds.
+
+    Their ratio is therefore the mean ratio of the rounds.
+    """
+
+    name: str
+    value: float
+    peer: float
+
+
+def compare(
+    value: Callable[[], Samples],
+    peer: Callable[[], Samples],
+    *,
+    bar: float,
+    late: Collection[str] = (),
+) -> list[Comparison]:
+    """Measure rounds of both.
+
+    Args:
+        value: measures a round.
+        peer: measures what it is compared with.
+        bar: the ratio of which it should become clear whether it is kept.
+        late: of what the p99 is asked for as well as the p50.
+    """
+    rounds: dict[str, list[Pair]] = {}
+    for number in range(MOST):
+        if number >= LEAST and all(is_clear(pairs, bar) for pairs in rounds.values()):
+            break
+        # Now this one comes first, now the other.
+        first, second = (value, peer) if number % 2 else (peer, value)
+        found = {first: first()}
+        found[second] = second()
+        for name in found[value]:
+            for quantile in (p50, p99) if name in late else (p50,):
+                pair = quantile(found[value][name]), quantile(found[peer][name])
+                rounds.setdefault(f"{name}, {quantile.__name__}", []).append(pair)
+    return [
+        Comparison(name, *map(statistics.geometric_mean, zip(*usual(pairs), strict=True)))
+        for name, pairs in rounds.items()
+    ]
+
+
+def is_clear(pairs: list[Pair], bar: float) -> bool:
+    """Return whether more rounds would hardly change on which side of the bar the ratio lies."""
+    ratios = [math.log(value / peer) for value, peer in usual(pairs)]
+    error = statistics.stdev(ratios) / math.sqrt(len(ratios))
+    return abs(statistics.mean(ratios) - math.log(bar)) >= CLEAR * error
+
+
+def usual(pairs: list[Pair]) -> list[Pair]:
+    """Leave out the rounds with the highest and the lowest ratios."""
+    spared = len(pairs) // SPARED
+    return sorted(pairs, key=lambda pair: pair[0] / pair[1])[spared : len(pairs) - spared]
