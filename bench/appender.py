@@ -8,6 +8,7 @@ how many a second it came to.
 import json
 import sys
 import time
+import uuid
 from datetime import timedelta
 
 import django
@@ -28,7 +29,7 @@ def running_jobs(count: int) -> list[Job]:
     """Make jobs that are in the hands of a worker, as far as the database knows."""
     user = User.objects.get(username="bench")
     sessions = Session.objects.bulk_create(
-        Session(user=user, key=f"busy-{time.monotonic_ns()}-{number}") for number in range(count)
+        Session(user=user, key=f"busy-{uuid.uuid4().hex}") for _ in range(count)
     )
     now = timezone.now()
     return Job.objects.bulk_create(

@@ -8,6 +8,7 @@ it takes.
 
 import math
 import statistics
+import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
@@ -65,10 +66,14 @@ def compare(
             for quantile in (p50, p99) if name in late else (p50,):
                 pair = quantile(found[value][name]), quantile(found[peer][name])
                 rounds.setdefault(f"{name}, {quantile.__name__}", []).append(pair)
-    return [
-        Comparison(name, *map(statistics.geometric_mean, zip(*usual(pairs), strict=True)))
-        for name, pairs in rounds.items()
-    ]
+    return [result(name, pairs) for name, pairs in rounds.items()]
+
+
+def result(name: str, pairs: list[Pair]) -> Comparison:
+    value, peer = map(statistics.geometric_mean, zip(*usual(pairs), strict=True))
+    # For who waits: this takes minutes.
+    print(f"{name}: {value / peer:.2f}× in {len(pairs)} rounds", file=sys.stderr, flush=True)
+    return Comparison(name, value, peer)
 
 
 def is_clear(pairs: list[Pair], bar: float) -> bool:

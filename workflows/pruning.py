@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import CASCADE, SET_NULL, ManyToOneRel
@@ -20,10 +20,18 @@ from workflows.models import Cluster, DailyUsage, Job, Session
 BATCH = 10
 # How many times as long as it has worked it rests then, and for how many seconds at most. With
 # bigger batches or less rest, live streams and sends are seen to slow down (make bench).
-REST = 16
+REST = 24
 LONGEST_REST = 1.0
 # A cluster that was killed can't take its row away.
 CLUSTER_KEPT = timedelta(days=1)
+
+
+class Ended(NamedTuple):
+    """What there is to know of a job that has ended."""
+
+    pk: int
+    root_id: int | None
+    finished_at: datetime | None
 
 
 class Pace:
@@ -60,7 +68,8 @@ def prune(days: int) -> int:
         How many jobs were deleted.
     """
     before = timezone.now() - timedelta(days=days)
-    pruned, last, pace = 0, None, Pace()
+    pruned, pace = 0, Pace()
+    last: Ended | None = None
     while True:
         with pace.within_transactions(), transaction.atomic():
             ended = _lock_ended(before, last)
@@ -76,7 +85,7 @@ def prune(days: int) -> int:
     return pruned
 
 
-def _lock_ended(before: datetime, last: Job | None) -> list[Job]:
+def _lock_ended(before: datetime, last: Ended | None) -> list[Ended]:
     """Return the next jobs that ended before a moment, the oldest first.
 
     They are locked, so that nobody can add a turn to what will be deleted; those that somebody else
@@ -87,11 +96,11 @@ def _lock_ended(before: datetime, last: Job | None) -> list[Job]:
         # What an earlier batch has kept isn't looked at again.
         ended = ended.filter(finished_at__gte=last.finished_at)
         ended = ended.exclude(finished_at=last.finished_at, pk__lte=last.pk)
-    ended = ended.order_by("finished_at", "pk").only("finished_at", "root_id")[:BATCH]
-    return list(ended.select_for_update(of=("self",), skip_locked=True))
+    ended = ended.order_by("finished_at", "pk").select_for_update(skip_locked=True)
+    return [Ended(*row) for row in ended.values_list("pk", "root_id", "finished_at")[:BATCH]]
 
 
-def _without_live(ended: list[Job], before: datetime) -> list[int]:
+def _without_live(ended: list[Ended], before: datetime) -> list[int]:
     """Return all jobs of the conversations that one of *ended* began and that ended as a whole."""
     # Not in SQL: SQLite would look for the absent root in that column's index, and read it all.
     roots = {job.pk: job.pk for job in ended if job.root_id is None}
