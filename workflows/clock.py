@@ -11,11 +11,13 @@ def sql_now(offset: float = 0) -> str:
     """
     if connection.vendor == "postgresql":
         return f"(statement_timestamp() + interval '{offset:f} seconds')"
-    return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '{offset:+f} seconds')"
+    # SQLite's clock has milliseconds, Python's has more: what was made a moment ago would lie ahead
+    # of a present that is cut off. So it is the last moment of the millisecond.
+    return f"(strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '{offset:+f} seconds') || '999')"
 
 
 def sql_seconds_since(column: str) -> str:
     """Return the SQL expression for the seconds from *column*'s moment until now."""
     if connection.vendor == "postgresql":
         return f"extract(epoch from statement_timestamp() - {column})"
-    return f"((julianday('now') - julianday({column})) * 86400.0)"
+    return f"((julianday({sql_now()}) - julianday({column})) * 86400.0)"

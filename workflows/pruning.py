@@ -1,27 +1,37 @@
 """Deleting what ended long ago, a little at a time, beside live traffic.
 
 Whatever runs on a machine makes other work there late, by as long as it keeps a processor without a
-pause. So no statement is about more than a few jobs, and after each the others have the machine.
+pause. So a transaction is about few conversations, and on PostgreSQL the others have the machine
+after each of its statements; on SQLite after each transaction, as nobody else can write before.
 """
 
+import functools
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.db import connection, transaction
-from django.db.models import CASCADE, SET_NULL, ManyToOneRel
+from django.db import OperationalError, connection, transaction
+from django.db.models import SET_NULL, ManyToOneRel
+from django.db.models.signals import post_delete, pre_delete
 from django.utils import timezone
 
 from workflows.models import Cluster, DailyUsage, Job, Session
 
 # Jobs that one transaction looks at. SQLite lets everybody else's writes wait for it.
 BATCH = 10
-# How many times as long as it has worked it rests then, and for how many seconds at most. With
-# bigger batches or less rest, live streams and sends are seen to slow down (make bench).
+# How many times as long as it has worked it rests then. With bigger batches or less rest, live
+# streams and sends are seen to slow down (make bench).
 REST = 24
+# Seconds of a rest at most; shorter where rows are locked meanwhile.
 LONGEST_REST = 1.0
+LONGEST_REST_WITH_LOCKS = 0.05
+# Milliseconds that a statement waits for somebody else's lock. Less than PostgreSQL waits until it
+# looks for a deadlock, so that it is never somebody else who is thrown out of one.
+LOCK_TIMEOUT = 200
+# What PostgreSQL calls it when that is over.
+LOCK_NOT_AVAILABLE = "55P03"
 # A cluster that was killed can't take its row away.
 CLUSTER_KEPT = timedelta(days=1)
 
@@ -40,20 +50,26 @@ class Pace:
     def __init__(self) -> None:
         self._since = time.monotonic()
 
-    def rest(self) -> None:
+    def rest(self, longest: float = LONGEST_REST) -> None:
         worked = time.monotonic() - self._since
-        time.sleep(min(LONGEST_REST, REST * worked))
+        time.sleep(min(longest, REST * worked))
         self._since = time.monotonic()
 
-    def within_transactions(self) -> AbstractContextManager[None]:
-        """Rest after each statement; but not on SQLite, where the others would wait meanwhile."""
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Open a transaction that rests after each statement, and waits for nobody."""
         if connection.vendor == "sqlite":
-            return nullcontext()
-        return connection.execute_wrapper(self._execute)
+            with transaction.atomic():
+                yield
+            return
+        with connection.execute_wrapper(self._execute), transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT}")
+            yield
 
     def _execute(self, execute: Callable[..., Any], *statement: Any) -> Any:
         result = execute(*statement)
-        self.rest()
+        self.rest(LONGEST_REST_WITH_LOCKS)
         return result
 
 
@@ -62,38 +78,45 @@ def prune(days: int) -> int:
 
     A conversation with a workflow is deleted as a whole: not while one of its turns is newer or
     under way, nor while its question is open. The messages of the session stay. Live jobs are not
-    waited for and don't wait, on SQLite for no longer than a batch takes.
+    waited for and don't wait, on SQLite for no longer than a batch takes. What somebody else has
+    locked is left for another day.
 
     Returns:
         How many jobs were deleted.
     """
     before = timezone.now() - timedelta(days=days)
     pruned, pace = 0, Pace()
-    last: Ended | None = None
+    ended: list[Ended] = []
     while True:
-        with pace.within_transactions(), transaction.atomic():
-            ended = _lock_ended(before, last)
-            over = _without_live(ended, before)
-            _delete(over)
-        pruned += len(over)
+        try:
+            with pace.transaction():
+                ended = _lock_ended(before, ended)
+                over = _without_live(ended, before)
+                _delete(over)
+            pruned += len(over)
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+                raise
         if len(ended) < BATCH:
             break
-        last = ended[-1]
         pace.rest()
     Cluster.objects.filter(seen_at__lt=timezone.now() - CLUSTER_KEPT).delete()
     DailyUsage.objects.filter(day__lt=before.date()).delete()
     return pruned
 
 
-def _lock_ended(before: datetime, last: Ended | None) -> list[Ended]:
+def _lock_ended(before: datetime, earlier: list[Ended]) -> list[Ended]:
     """Return the next jobs that ended before a moment, the oldest first.
 
-    They are locked, so that nobody can add a turn to what will be deleted; those that somebody else
-    has locked are left for another day.
+    They are locked, so that nobody can add a turn to what will be deleted.
+
+    Args:
+        before: the moment.
+        earlier: the batch before. What it has kept isn't looked at again.
     """
     ended = Job.objects.filter(finished_at__lt=before)
-    if last is not None:
-        # What an earlier batch has kept isn't looked at again.
+    if earlier:
+        last = earlier[-1]
         ended = ended.filter(finished_at__gte=last.finished_at)
         ended = ended.exclude(finished_at=last.finished_at, pk__lte=last.pk)
     ended = ended.order_by("finished_at", "pk").select_for_update(skip_locked=True)
@@ -104,33 +127,57 @@ def _without_live(ended: list[Ended], before: datetime) -> list[int]:
     """Return all jobs of the conversations that one of *ended* began and that ended as a whole."""
     # Not in SQL: SQLite would look for the absent root in that column's index, and read it all.
     roots = {job.pk: job.pk for job in ended if job.root_id is None}
-    kept = set()
+    kept: set[int] = set()
     turns = Job.objects.filter(root__in=list(roots)).values_list("pk", "root_id", "finished_at")
-    for pk, root, finished_at in turns:
-        roots[pk] = root
-        if finished_at is None or finished_at >= before:
-            kept.add(root)
+    later = {pk: root for pk, root, _ in turns if root is not None}
+    kept.update(later[pk] for pk, _, at in turns if at is None or at >= before)
+    if later:
+        locked = Job.objects.filter(pk__in=later).select_for_update(skip_locked=True)
+        free = set(locked.values_list("pk", flat=True))
+        kept.update(root for pk, root in later.items() if pk not in free)
+    roots |= later
     asked = Session.objects.filter(open_job__in=list(roots)).values_list("open_job", flat=True)
     kept.update(roots[pk] for pk in asked)
     return [pk for pk, root in roots.items() if root not in kept]
 
 
 def _delete(jobs: list[int]) -> None:
-    """Delete jobs with what belongs to them, one table after the other.
+    """Delete jobs with what belongs to them.
 
-    A queryset's delete() does the same, but gathers everything first, for milliseconds on end.
+    One table after the other, as the ORM does it; but that gathers all of it first, and then asks
+    for everything at once, for milliseconds on end.
     """
     if not jobs:
         return
-    for relation in Job._meta.get_fields(include_hidden=True):
-        # The turns of a conversation are among the jobs.
-        if isinstance(relation, ManyToOneRel) and relation.field is not Job._meta.get_field("root"):
-            name = relation.field.name
-            pointing = relation.related_model._base_manager.filter(**{f"{name}__in": jobs})
-            if relation.on_delete is SET_NULL:
-                pointing.update(**{name: None})
-            elif relation.on_delete is CASCADE:
-                pointing.delete()
+    if not _is_known():
+        Job.objects.filter(pk__in=jobs).delete()
+        return
+    # The ORM's order, so that two who delete the same rows don't wait for each other.
+    for relation in sorted(_relations(), key=lambda each: each.on_delete is SET_NULL):
+        name = relation.field.name
+        pointing = relation.related_model._base_manager.filter(**{f"{name}__in": jobs})
+        if relation.on_delete is SET_NULL:
+            pointing.update(**{name: None})
+        else:
+            pointing.delete()
     with connection.cursor() as cursor:
         marks = ", ".join(["%s"] * len(jobs))
         cursor.execute(f"DELETE FROM workflows_job WHERE id IN ({marks})", jobs)
+
+
+@functools.cache
+def _relations() -> list[ManyToOneRel]:
+    """Return what points at jobs; but for turns, which are among the jobs that are deleted."""
+    pointing = Job._meta.get_fields(include_hidden=True)
+    root = Job._meta.get_field("root")
+    return [each for each in pointing if isinstance(each, ManyToOneRel) and each.field is not root]
+
+
+def _is_known() -> bool:
+    """Return whether all that a deletion takes along is this application's.
+
+    How the models of a project go, and who is told, the ORM knows.
+    """
+    told = pre_delete.has_listeners(Job) or post_delete.has_listeners(Job)
+    ours = Job._meta.app_label
+    return not told and all(each.related_model._meta.app_label == ours for each in _relations())

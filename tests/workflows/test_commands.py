@@ -18,6 +18,7 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models import ForeignKey, Index, ManyToOneRel, Model, Q, UniqueConstraint
+from django.db.models.signals import pre_delete
 from django.utils import timezone
 from django_q.models import OrmQ
 from django_q.tasks import async_task
@@ -550,7 +551,7 @@ class TestQueuePrune:
 
     @pytest.mark.postgresql
     @pytest.mark.django_db(transaction=True)
-    def test_it_rests_after_each_statement_for_as_long_as_that_took(
+    def test_it_rests_after_each_statement_in_proportion_to_what_that_took(
         self, chat: Chat, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         age(chat.say(workflow="echo"), days=40)
@@ -674,6 +675,44 @@ class TestQueuePrune:
         finally:
             other.close()
         assert Job.objects.get() == first
+
+    @pytest.mark.postgresql
+    @pytest.mark.usefixtures("unkept")
+    @pytest.mark.django_db(transaction=True)
+    def test_a_turn_that_somebody_else_holds_keeps_its_conversation(self, chat: Chat) -> None:
+        """Else who retries that turn and the prune would each wait for what the other has."""
+        first, last = chat.say(workflow="ask"), chat.say("Ann")
+        other_chat = Chat(chat.user, "other")
+        for days, job in ((33, first), (31, last), (32, other_chat.say(workflow="echo"))):
+            age(job, days)
+        other = connection.copy()
+        try:
+            other.set_autocommit(False)
+            with other.cursor() as cursor:
+                cursor.execute("SELECT 1 FROM workflows_job WHERE id = %s FOR UPDATE", [last.pk])
+                assert pruning.prune(30) == 1
+                cursor.execute("SELECT 1 FROM workflows_job WHERE id = %s FOR UPDATE", [first.pk])
+        finally:
+            other.close()
+        assert pruning.prune(30) == 2
+
+    def test_who_is_told_of_deleted_jobs_is_told(self, chat: Chat) -> None:
+        """A project's own models and receivers are the ORM's business."""
+        job = chat.say(workflow="echo")
+        age(job, days=31)
+        told: list[Any] = []
+
+        def receive(instance: Job, **kwargs: Any) -> None:
+            told.append(instance.public_id)
+
+        pre_delete.connect(receive, sender=Job)
+        try:
+            assert pruning.prune(30) == 1
+        finally:
+            pre_delete.disconnect(receive, sender=Job)
+        assert told == [job.public_id]
+        assert not Event.objects.exists()
+        assert set(Message.objects.values_list("job", flat=True)) == {None}
 
 
 class TestTable:

@@ -4,9 +4,9 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-# A claim walks job_next from its beginning, where the jobs were that ran since the last VACUUM: two
-# dead entries each. By itself PostgreSQL cleans a table up when a fifth of it is dead, which among
-# a million jobs is a hundred thousand later; and leaves the indexes alone where it is few pages.
+# A claim walks job_next from its beginning, over a dead entry of each job that ran since the last
+# VACUUM. By itself PostgreSQL cleans a table up when a fifth of its rows is dead, which among a
+# million jobs is a hundred thousand later; and leaves the indexes alone where it is few pages.
 SETTINGS = {
     "autovacuum_vacuum_scale_factor": "0",
     "autovacuum_vacuum_threshold": "5000",
@@ -60,15 +60,7 @@ class Migration(migrations.Migration):
 
     operations: ClassVar = [
         migrations.RunPython(clean_up_often, clean_up_as_usual),
-        migrations.RemoveIndex(model_name="job", name="job_due"),
-        migrations.AddIndex(
-            model_name="job",
-            index=models.Index(
-                condition=models.Q(("finished_at__isnull", True), ("state", "queued")),
-                fields=["available_at"],
-                name="job_due",
-            ),
-        ),
+        # To build an index lets others read, to drop one doesn't: so that comes last.
         migrations.AddIndex(
             model_name="job",
             index=models.Index(
@@ -81,6 +73,15 @@ class Migration(migrations.Migration):
                 condition=models.Q(("retry_of__isnull", False)),
                 fields=["retry_of"],
                 name="job_retry_of",
+            ),
+        ),
+        migrations.RemoveIndex(model_name="job", name="job_due"),
+        migrations.AddIndex(
+            model_name="job",
+            index=models.Index(
+                condition=models.Q(("finished_at__isnull", True), ("state", "queued")),
+                fields=["available_at"],
+                name="job_due",
             ),
         ),
         drop_index(
