@@ -42,6 +42,7 @@ FLOORS = (
     "workflows.routing",
     "workflows.memory",
     "workflows.keeper",
+    "workflows.pruning",
     "workflows.queues",
     "workflows.storing",
     "workflows.lifecycle",
