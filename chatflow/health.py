@@ -76,7 +76,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 def active_jobs() -> dict[str, tuple[int, float]]:
     """Return how many jobs are queued and processing, and the age of the oldest in seconds."""
     with connection.cursor() as cursor:
-        cursor.execute(ACTIVE_JOBS.format(age=sql_seconds_since("min(created_at)")))
+        cursor.execute(ACTIVE_JOBS.format(age=sql_seconds_since("min(created_at)")), [])
         rows = {state: (count, float(age)) for state, count, age in cursor.fetchall()}
     return {state: rows.get(state, (0, 0.0)) for state in ACTIVE}
 

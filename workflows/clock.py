@@ -4,7 +4,7 @@ from django.db import connection
 
 
 def sql_now(offset: float = 0) -> str:
-    """Return the SQL expression for the database's present moment.
+    """Return the SQL expression for the database's present moment, for a statement with parameters.
 
     Args:
         offset: seconds to add.
@@ -17,7 +17,7 @@ def sql_now(offset: float = 0) -> str:
 
 
 def sql_seconds_since(column: str) -> str:
-    """Return the SQL expression for the seconds from *column*'s moment until now."""
+    """Return the SQL expression for the seconds from *column*'s moment until now. See sql_now()."""
     if connection.vendor == "postgresql":
         return f"extract(epoch from statement_timestamp() - {column})"
     return f"((julianday({sql_now()}) - julianday({column})) * 86400.0)"
