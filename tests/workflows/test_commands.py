@@ -696,6 +696,28 @@ class TestQueuePrune:
             other.close()
         assert pruning.prune(30) == 2
 
+    @pytest.mark.postgresql
+    @pytest.mark.usefixtures("unkept")
+    @pytest.mark.django_db(transaction=True)
+    def test_it_waits_for_nobody_s_lock(self, chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Who deletes a session holds its messages, and would like to have the jobs then."""
+        monkeypatch.setattr(pruning, "BATCH", 1)
+        first, second = chat.say(workflow="echo"), chat.say(workflow="echo")
+        age(first, days=32)
+        age(second, days=31)
+        other = connection.copy()
+        try:
+            other.set_autocommit(False)
+            with other.cursor() as cursor:
+                cursor.execute(
+                    "SELECT 1 FROM workflows_message WHERE job_id = %s FOR UPDATE", [first.pk]
+                )
+                assert pruning.prune(30) == 1
+        finally:
+            other.close()
+        assert Job.objects.get() == first
+        assert first.events.exists()
+
     def test_who_is_told_of_deleted_jobs_is_told(self, chat: Chat) -> None:
         """A project's own models and receivers are the ORM's business."""
         job = chat.say(workflow="echo")
