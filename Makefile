@@ -91,7 +91,7 @@ test-postgres: install-dev install-system  ## The same on PostgreSQL
 test-acceptance: install-dev install-system  ## Real processes; they choose their databases themselves
 	$(PY) -m pytest tests/acceptance -n 2 --dist loadfile $(ARGS)
 
-# About 25 minutes; ARGS='pickup listeners --listeners 1000' measures these alone.
+# About 45 minutes; ARGS='pickup listeners --listeners 1000' measures these alone.
 bench: install-dev install-system  ## Measure Chatflow beside its peers; fail where it misses a bar
 	$(PY) -m bench $(ARGS)
 

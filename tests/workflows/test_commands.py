@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -80,6 +81,18 @@ def manage(db: None, unkept: None, capsys: pytest.CaptureFixture[str]) -> Callab
 def age(job: Job, days: float) -> None:
     """Let a job have ended so many days ago."""
     Job.objects.filter(pk=job.pk).update(finished_at=timezone.now() - timedelta(days=days))
+
+
+@contextmanager
+def somebody_else() -> Iterator[Any]:
+    """Give a cursor of another connection, in a transaction that is never committed."""
+    other = connection.copy()
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            yield cursor
+    finally:
+        other.close()
 
 
 def pointing_at(model: type[Model]) -> list[ForeignKey[Any, Any]]:
@@ -664,16 +677,9 @@ class TestQueuePrune:
         first, second = chat.say(workflow="fail"), chat.say(workflow="fail")
         age(first, days=31)
         age(second, days=31)
-        other = connection.copy()
-        try:
-            other.set_autocommit(False)
-            with other.cursor() as cursor:
-                cursor.execute(
-                    "SELECT 1 FROM workflows_job WHERE id = %s FOR KEY SHARE", [first.pk]
-                )
+        with somebody_else() as cursor:
+            cursor.execute("SELECT 1 FROM workflows_job WHERE id = %s FOR KEY SHARE", [first.pk])
             assert pruning.prune(30) == 1
-        finally:
-            other.close()
         assert Job.objects.get() == first
 
     @pytest.mark.postgresql
@@ -685,15 +691,10 @@ class TestQueuePrune:
         other_chat = Chat(chat.user, "other")
         for days, job in ((33, first), (31, last), (32, other_chat.say(workflow="echo"))):
             age(job, days)
-        other = connection.copy()
-        try:
-            other.set_autocommit(False)
-            with other.cursor() as cursor:
-                cursor.execute("SELECT 1 FROM workflows_job WHERE id = %s FOR UPDATE", [last.pk])
-                assert pruning.prune(30) == 1
-                cursor.execute("SELECT 1 FROM workflows_job WHERE id = %s FOR UPDATE", [first.pk])
-        finally:
-            other.close()
+        with somebody_else() as cursor:
+            cursor.execute("SELECT 1 FROM workflows_job WHERE id = %s FOR UPDATE", [last.pk])
+            assert pruning.prune(30) == 1
+            cursor.execute("SELECT 1 FROM workflows_job WHERE id = %s FOR UPDATE", [first.pk])
         assert pruning.prune(30) == 2
 
     @pytest.mark.postgresql
@@ -705,16 +706,11 @@ class TestQueuePrune:
         first, second = chat.say(workflow="echo"), chat.say(workflow="echo")
         age(first, days=32)
         age(second, days=31)
-        other = connection.copy()
-        try:
-            other.set_autocommit(False)
-            with other.cursor() as cursor:
-                cursor.execute(
-                    "SELECT 1 FROM workflows_message WHERE job_id = %s FOR UPDATE", [first.pk]
-                )
-                assert pruning.prune(30) == 1
-        finally:
-            other.close()
+        with somebody_else() as cursor:
+            cursor.execute(
+                "SELECT 1 FROM workflows_message WHERE job_id = %s FOR UPDATE", [first.pk]
+            )
+            assert pruning.prune(30) == 1
         assert Job.objects.get() == first
         assert first.events.exists()
 

@@ -43,11 +43,19 @@ def drop_index(
     )
 
 
-def foreign_key(to: str, related_name: str) -> "models.ForeignKey[Any, Any]":
+def foreign_key(
+    to: str,
+    related_name: str,
+    on_delete: Any = django.db.models.deletion.CASCADE,
+    *,
+    null: bool = False,
+) -> "models.ForeignKey[Any, Any]":
     return models.ForeignKey(
         to,
-        on_delete=django.db.models.deletion.CASCADE,
+        on_delete=on_delete,
         related_name=related_name,
+        null=null,
+        blank=null,
         db_index=False,
     )
 
@@ -84,30 +92,13 @@ class Migration(migrations.Migration):
                 name="job_due",
             ),
         ),
-        drop_index(
-            "job",
-            "root",
-            "3b10d50c",
-            models.ForeignKey(
-                "workflows.job",
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="turns",
-                null=True,
-                blank=True,
-                db_index=False,
-            ),
-        ),
+        drop_index("job", "root", "3b10d50c", foreign_key("workflows.job", "turns", null=True)),
         drop_index(
             "job",
             "retry_of",
             "eb07ba5b",
-            models.ForeignKey(
-                "workflows.job",
-                on_delete=django.db.models.deletion.SET_NULL,
-                related_name="retries",
-                null=True,
-                blank=True,
-                db_index=False,
+            foreign_key(
+                "workflows.job", "retries", django.db.models.deletion.SET_NULL, null=True
             ),
         ),
         drop_index("job", "user", "8c3da35e", foreign_key(USER, "jobs")),
