@@ -1,8 +1,8 @@
 """Questions over the project's own documentation, and the sections that answer each.
 
-They are worded as somebody would ask who has not read the pages. A section is named by its page and
-its own heading; tests/knowledge/test_recall.py checks that each is still there. Where a question
-finds the wrong section, it is the search that is to be mended, never the question.
+They are worded as somebody would ask who has not read the pages. A section is named by its page
+and its own heading; tests/workflows/knowledge/test_recall.py checks that each is still there. Where
+a question finds the wrong section, the search is to be mended, never the question.
 """
 
 QUESTIONS: dict[str, set[str]] = {

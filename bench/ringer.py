@@ -1,6 +1,6 @@
 """Appends events as fast as it can: ``python -m bench.ringer HOW WHO SECONDS``.
 
-What it does in the database is what workflows/events.py does, on tables of three columns; HOW says
+It does in the database what workflows/store/events.py does, on tables of three columns; HOW says
 where its NOTIFY is. Prints how many a second that made.
 """
 

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from chatflow import serializers
 from chatflow.views import ERROR, KEY, turn
-from workflows import offers
+from workflows.services import offers
 
 
 @extend_schema(

@@ -9,9 +9,10 @@ from rest_framework.request import Request
 
 from chatflow.auth import sign_link
 from chatflow.dialects import seed
-from workflows import offers, services
-from workflows.actions import has_expired
+from workflows import services
+from workflows.dialogue.actions import has_expired
 from workflows.models import ApprovalRequest, Job, Message, Session, State
+from workflows.services import offers
 
 # Characters of a message that stand in the list of jobs.
 TEXT_LENGTH = 200

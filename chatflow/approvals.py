@@ -8,8 +8,8 @@ from rest_framework.response import Response
 from chatflow import answers, serializers
 from chatflow.limits import check_rate, slot
 from chatflow.views import ERROR, sent_answer
-from workflows import decisions
 from workflows.models import ApprovalRequest
+from workflows.services import decisions
 
 # The longest list that is answered; what comes after shows when these are decided.
 MOST = 100

@@ -24,8 +24,8 @@ from rest_framework.request import Request
 from workflows import services
 from workflows.exceptions import JobNotFound
 from workflows.models import Job
-from workflows.prepared import fetch
-from workflows.rows import columns, from_row
+from workflows.store.prepared import fetch
+from workflows.store.rows import columns, from_row
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)

@@ -13,9 +13,9 @@ from django.views.decorators.http import require_safe
 
 from chatflow.errors import DATABASE_OUT, RETRY_AFTER
 from chatflow.stream import open_streams
-from workflows import lifecycle
-from workflows.clock import sql_seconds_since
 from workflows.models import ACTIVE, TERMINAL, Job, State
+from workflows.store import lifecycle
+from workflows.store.clock import sql_seconds_since
 
 # Literals, not parameters: only so does SQLite see that the partial index of active jobs serves.
 ACTIVE_JOBS = """

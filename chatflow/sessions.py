@@ -12,8 +12,9 @@ from rest_framework.response import Response
 from chatflow import answers, serializers
 from chatflow.dialects import seed
 from chatflow.views import ERROR, find_session
-from workflows import offers, services
+from workflows import services
 from workflows.models import ApprovalRequest, Job, Message, Session, Step
+from workflows.services import offers
 
 
 @extend_schema(

@@ -13,7 +13,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# From the roof down. A module may import what stands further down, and what has the same name here.
+# The rooms, from the roof down. A module may import what stands further down, and its own room.
+# A file named beside its room stands on a floor of its own there.
 FLOORS = (
     "chatflow",
     "workflows.apps",
@@ -24,57 +25,60 @@ FLOORS = (
     "workflows.admin",
     "workflows.checks",
     "workflows.cluster",
-    "workflows.decisions",
-    "workflows.offers",
     "workflows.services",
-    "workflows.streams",
-    "workflows.reading",
-    "workflows.runner",
-    "workflows.context",
-    "workflows.remembering",
-    "workflows.searching",
-    "workflows.choosing",
-    "workflows.thinking",
-    "workflows.approvals",
-    "workflows.questions",
-    "workflows.recording",
-    "workflows.writing",
-    "workflows.routing",
-    "workflows.memory",
-    "workflows.keeper",
-    "workflows.pruning",
-    "workflows.queues",
-    "workflows.storing",
-    "workflows.lifecycle",
-    "workflows.events",
+    "workflows.streaming",
+    "workflows.running",
+    "workflows.store",
     "workflows.bells",
-    "workflows.prepared",
-    "workflows.rows",
-    "workflows.outage",
-    "workflows.clock",
     "workflows.ai",
     "workflows.models",
     "workflows.knowledge.management",
     "workflows.knowledge.apps",
     "workflows.knowledge.admin",
     "workflows.knowledge",
-    "workflows.actions",
+    "workflows.dialogue",
     "workflows.registry",
-    "workflows.forms",
-    "workflows.patterns",
-    "workflows.results",
-    "workflows.answers",
-    "workflows.console",
     "workflows.exceptions",
 )
+# Inside of a room, from the top down, where the order is worth keeping.
+STAIRS = {
+    "workflows.services": ("offers", "decisions", "starts", "sessions", "jobs", "inline", "queues"),
+    "workflows.running": (
+        "runner",
+        "context",
+        "history",
+        "retrieval",
+        "model_routing",
+        "ai_calls",
+        "approvals",
+        "questions",
+        "record",
+        "event_writer",
+        "routing",
+        "memory",
+        "watchdog",
+        "step_results",
+    ),
+    "workflows.streaming": ("followers", "readers"),
+    "workflows.store": (
+        "pruning",
+        "new_jobs",
+        "lifecycle",
+        "events",
+        "prepared",
+        "rows",
+        "outage",
+        "clock",
+    ),
+}
 # What a library is named in; nobody else may name it.
 LIBRARIES = {
     "django_q": ("workflows.cluster", "chatflow.settings"),
-    "django_eventstream": ("workflows.bells", "workflows.streams", "chatflow.settings"),
+    "django_eventstream": ("workflows.bells", "workflows.streaming", "chatflow.settings"),
     "rest_framework": ("chatflow",),
     "drf_spectacular": ("chatflow",),
     "knox": ("chatflow",),
-    "psycopg": ("workflows.bells", "workflows.prepared"),
+    "psycopg": ("workflows.bells", "workflows.store"),
     "pydantic_ai": ("workflows.ai", "workflows.knowledge"),
     "redis": ("workflows.bells", "chatflow.settings"),
 }
@@ -141,8 +145,10 @@ def graph() -> dict[str, set[str]]:
 def test_it_works() -> None:
     """The walk finds what there is: an upward import would be seen."""
     assert "workflows.bells.postgres" in MODULES
-    assert ("workflows.models", 0) in {(target, 0) for target, _ in imported("workflows.queues")}
-    assert "workflows.lifecycle" in graph()["workflows.questions"]
+    assert ("workflows.models", 0) in {
+        (target, 0) for target, _ in imported("workflows.services.queues")
+    }
+    assert "workflows.store.lifecycle" in graph()["workflows.running.questions"]
     assert floor("workflows.cluster.management.commands.qcluster") == "workflows.cluster.management"
     assert floor("workflows.bells.redis") == "workflows.bells"
 
@@ -174,6 +180,21 @@ def test_imports_go_down_only() -> None:
     assert not upward, "\n".join(upward)
 
 
+@pytest.mark.parametrize("room", STAIRS)
+def test_imports_go_down_inside_of_a_room(room: str) -> None:
+    stairs = STAIRS[room]
+    files = {name.removeprefix(f"{room}.") for name in MODULES if name.startswith(f"{room}.")}
+    upward = [
+        f"{room}.{here}:{line} imports {target}, which stands above it"
+        for here in stairs
+        for target, line in imported(f"{room}.{here}")
+        if target.removeprefix(f"{room}.") in stairs[: stairs.index(here)]
+    ]
+
+    assert files == set(stairs), "STAIRS names all files of the room, and no others."
+    assert not upward, "\n".join(upward)
+
+
 def test_the_library_knows_the_public_api_only() -> None:
     """What is bundled is written as everybody's own workflows are."""
     private = [
@@ -195,7 +216,7 @@ def test_the_public_api_is_light() -> None:
         "workflows.ai.tools",
         "workflows.exceptions",
         "workflows.registry",
-        "workflows.context",
+        "workflows.running.context",
     }
 
 
@@ -203,7 +224,7 @@ def test_no_circles() -> None:
     """Not even through imports inside of functions."""
     edges = graph()
     # The one deferred import: see above.
-    edges["workflows"].discard("workflows.context")
+    edges["workflows"].discard("workflows.running.context")
     try:
         TopologicalSorter(edges).prepare()
     except CycleError as error:

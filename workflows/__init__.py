@@ -10,7 +10,7 @@ from workflows.exceptions import ToolError, WorkflowError
 from workflows.registry import workflow
 
 if TYPE_CHECKING:
-    from workflows.context import Context
+    from workflows.running.context import Context
 
 __all__ = ["Context", "ToolError", "WorkflowError", "tool", "workflow"]
 
@@ -18,7 +18,7 @@ __all__ = ["Context", "ToolError", "WorkflowError", "tool", "workflow"]
 def __getattr__(name: str) -> Any:
     # Context reaches the models, which can't be imported while Django still loads its apps.
     if name == "Context":
-        from workflows.context import Context
+        from workflows.running.context import Context
 
         return Context
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

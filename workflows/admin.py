@@ -23,9 +23,8 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from workflows import decisions, queues, services
+from workflows import services
 from workflows.exceptions import ChatflowError
-from workflows.lifecycle import CLUSTER_SEEN
 from workflows.models import (
     ApprovalRequest,
     Cluster,
@@ -38,8 +37,10 @@ from workflows.models import (
     State,
     Step,
 )
-from workflows.questions import as_json
 from workflows.registry import all_workflows
+from workflows.running.questions import as_json
+from workflows.services import decisions, queues
+from workflows.store.lifecycle import CLUSTER_SEEN
 
 # Rows that a list pages through; a search or a filter finds what is further down.
 COUNTED = 10_000

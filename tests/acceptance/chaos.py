@@ -249,7 +249,7 @@ class Chaos:
         return kill(self.random.choice(self.clusters).pid)
 
     def cut_a_connection(self) -> bool:
-        """Terminate a random backend: of a worker, a keeper, a doorbell, the web server."""
+        """Terminate a random backend: of a worker, a watchdog, a doorbell, the web server."""
         pids = self.site.query(
             "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'"
             " AND datname = current_database() AND pid <> pg_backend_pid() ORDER BY pid"

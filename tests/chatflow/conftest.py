@@ -50,9 +50,9 @@ def flows() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def no_keeper(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the keeper's thread out: it would outlive the test, and hold its database."""
-    monkeypatch.setattr("workflows.keeper.Keeper.watch", lambda self, attempt: None)
+def no_watchdog(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the watchdog's thread out: it would outlive the test, and hold its database."""
+    monkeypatch.setattr("workflows.running.watchdog.Watchdog.watch", lambda self, attempt: None)
 
 
 @pytest.fixture

@@ -16,8 +16,10 @@ from tests.chatflow.conftest import AGAIN, MakeJob
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.test_stream import begin
 from tests.chatflow.threads import close_streams
-from workflows import Context, services, streams, workflow
+from workflows import Context, services, workflow
 from workflows.models import ApprovalRequest, Event, Job, Message, Session, State, Step
+from workflows.services import sessions
+from workflows.streaming import followers
 
 pytestmark = pytest.mark.django_db
 
@@ -234,13 +236,13 @@ def test_cancelled_before_it_is_deleted(
     """What a stream can see, in the moment between the two transactions."""
     job = make_job(alice)
     seen = []
-    cancel = services._cancel_at_once
+    cancel = sessions._cancel_at_once
 
     def look(session: Session) -> None:
         seen.append(Job.objects.get(pk=job.pk).state)
         cancel(session)
 
-    monkeypatch.setattr(services, "_cancel_at_once", look)
+    monkeypatch.setattr(sessions, "_cancel_at_once", look)
     services.delete_session(job.session)
 
     assert seen == [State.QUEUED, State.CANCELLED]
@@ -250,7 +252,7 @@ def test_cancelled_before_it_is_deleted(
 async def test_the_stream_of_a_deleted_job_does_not_end_as_a_success(
     as_alice: Client, alice: User, make_job: MakeJob
 ) -> None:
-    streams.listeners.closing = False
+    followers.listeners.closing = False
     job = await sync_to_async(make_job)(alice)
     await sync_to_async(begin)(job)
     path = f"/ai-demo/workflow/stream/{job.public_id}?token={await sync_to_async(sign_link)(job)}"

@@ -27,9 +27,10 @@ from tests.chatflow.conftest import MakeJob
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.threads import close_connections, close_readers, close_streams
 from tests.conftest import Bearer
-from workflows import services, streams
-from workflows.events import append
+from workflows import services
 from workflows.models import Job
+from workflows.store.events import append
+from workflows.streaming import followers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -43,7 +44,7 @@ JSON = {"Content-Type": "application/json"}
 @pytest_asyncio.fixture(autouse=True)
 async def pool(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pool]:
     """Give the application a pool of its own, whose database connections end with the test."""
-    streams.listeners.closing = False
+    followers.listeners.closing = False
     pool = Pool(wsgi, THREADS)
     monkeypatch.setattr(web, "pool", pool)
     yield pool

@@ -7,8 +7,8 @@ from threading import Barrier
 from asgiref.sync import sync_to_async
 from django.db import connections
 
-from workflows import streams
-from workflows.reading import READERS
+from workflows.streaming import followers
+from workflows.streaming.readers import READERS
 
 
 def close_connections(executor: ThreadPoolExecutor, threads: int) -> None:
@@ -27,14 +27,14 @@ def _close(barrier: Barrier) -> None:
 async def close_streams() -> None:
     """Stop what the streams of a test have started, and close its own queries' connection."""
     await sync_to_async(connections.close_all)()
-    streams.cut_streams()
+    followers.cut_streams()
     await close_readers()
-    await streams.close_streams()
+    await followers.close_streams()
 
 
 async def close_readers() -> None:
     """Close the connections of the threads that read for the streams."""
-    listeners = streams.listeners
+    listeners = followers.listeners
     if listeners.loop is None or listeners._sweeper is None or listeners._readers is None:
         return
     # It would open them again.

@@ -9,11 +9,13 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 
-from workflows import lifecycle, runner, services
-from workflows.context import Context
+from workflows import services
 from workflows.exceptions import AttemptLost
 from workflows.models import Event, Job, State
 from workflows.registry import workflow
+from workflows.running import runner
+from workflows.running.context import Context
+from workflows.store import lifecycle
 
 HOST, PID = "here", os.getpid()
 # Seconds after which a test that waits has failed. A net, not a measure.

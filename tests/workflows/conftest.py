@@ -1,21 +1,24 @@
-"""What the engine's tests share: a registry that forgets, and a conversation to run."""
+"""What the engine's tests share: a registry that forgets, a conversation, a model's server."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.db import connection
 
+from tests.openai_server import OpenAIServer
 from tests.workflows.chat import Chat
-from workflows import keeper, registry, writing
-from workflows.keeper import Attempt
+from workflows import registry
+from workflows.running import event_writer, watchdog
+from workflows.running.watchdog import Attempt
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _let_go_of_the_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """Cut the connections of the keeper's threads, which live as long as the process.
+    """Cut the connections of the watchdog's threads, which live as long as the process.
 
     PostgreSQL doesn't drop a database that is in use.
     """
@@ -42,12 +45,12 @@ def _forget_workflows(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _every_word_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test writes is shown at once, so that its log doesn't depend on the clock."""
-    monkeypatch.setattr(writing, "PACE", 0.0)
+    monkeypatch.setattr(event_writer, "PACE", 0.0)
 
 
 @pytest.fixture
 def unkept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run attempts without the keeper's thread, which can't see what a test hasn't committed."""
+    """Run attempts without the watchdog's thread, which can't see what a test hasn't committed."""
 
     @contextmanager
     def running(attempt: Attempt) -> Iterator[None]:
@@ -56,10 +59,22 @@ def unkept(monkeypatch: pytest.MonkeyPatch) -> None:
         finally:
             attempt.close()
 
-    monkeypatch.setattr(keeper, "running", running)
+    monkeypatch.setattr(watchdog, "running", running)
 
 
 @pytest.fixture
 def chat(alice: User) -> Chat:
     """Alice's conversation."""
     return Chat(alice)
+
+
+@pytest.fixture
+def server(settings: LazySettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIServer]:
+    """Return the server that ``AI_MODEL`` is at."""
+    settings.AI_MODEL = "openai-chat:gpt-4o-mini"
+    # Waiting is not what is tested.
+    monkeypatch.setattr("workflows.ai.recorded.BACKOFF", (0.0, 0.0))
+    with OpenAIServer() as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        yield server

@@ -11,7 +11,7 @@ from django.test import Client
 
 from tests.conftest import make_user
 from tests.workflows.chat import Chat, run_waiting
-from tests.workflows.test_approvals import delete, expire, limit, the_request
+from tests.workflows.running.test_approvals import delete, expire, limit, the_request
 from workflows.models import Job
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]

@@ -25,19 +25,12 @@ from django_q.models import OrmQ
 from django_q.tasks import async_task
 
 from tests.workflows.chat import NET, Chat, at_once, claimed
-from workflows import (
-    Context,
-    WorkflowError,
-    console,
-    events,
-    lifecycle,
-    pruning,
-    runner,
-    services,
-    workflow,
-)
-from workflows.lifecycle import Outcome
+from workflows import Context, WorkflowError, services, workflow
+from workflows.management import console
 from workflows.models import Cluster, Event, Job, Message, Session, State, Step
+from workflows.running import runner
+from workflows.store import events, lifecycle, pruning
+from workflows.store.lifecycle import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
 ID = r"workflow_[0-9a-f]{32}"

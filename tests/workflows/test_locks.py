@@ -10,10 +10,12 @@ from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from tests.workflows.chat import NET, Chat, at_once, claimed
-from workflows import Context, events, keeper, lifecycle, services, workflow
+from workflows import Context, services, workflow
 from workflows.exceptions import Fenced
-from workflows.lifecycle import Outcome
 from workflows.models import Event, Job, State
+from workflows.running import watchdog
+from workflows.store import events, lifecycle
+from workflows.store.lifecycle import Outcome
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -71,7 +73,7 @@ def test_an_end_and_a_newer_message_at_once(chat: Chat, alice: User) -> None:
 def test_a_sync_job_that_is_blocked_ends_all_the_same(
     chat: Chat, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeper, "GRACE", 0.1)
+    monkeypatch.setattr(watchdog, "GRACE", 0.1)
     go_on = threading.Event()
 
     def blocked(ctx: Context) -> str:

@@ -133,7 +133,7 @@ class Ear(ABC):
 
 
 class Bell(ABC):
-    """One way to ring and to listen. Subclasses pass ``tests/bells/contract.py``."""
+    """One way to ring and to listen. Subclasses pass ``tests/workflows/bells/contract.py``."""
 
     @abstractmethod
     def ring(self, topic: str, key: int) -> None:

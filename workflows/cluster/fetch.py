@@ -16,14 +16,15 @@ from django_q.core_signing import loads
 from django_q.monitor import monitor
 from django_q.signing import BadSignature, PickleSerializer
 
-from workflows import keeper, lifecycle, runner
 from workflows.bells import Subscription, get_bell
 from workflows.bells.base import readable
-from workflows.cluster.front import Front
+from workflows.cluster.leader import Front
 from workflows.cluster.rings import DUE, FRONT, JOB, Rings
 from workflows.exceptions import first_line
-from workflows.lifecycle import HOST
 from workflows.models import Job
+from workflows.running import runner, watchdog
+from workflows.store import lifecycle
+from workflows.store.lifecycle import HOST
 
 logger = logging.getLogger(__name__)
 
@@ -212,7 +213,7 @@ def job_package(job: Job) -> dict[str, Any]:
         "func": run_job,
         "args": (job,),
         "kwargs": {},
-        # The keeper minds the deadline.
+        # The watchdog minds the deadline.
         "timeout": -1,
     }
 
@@ -264,7 +265,7 @@ def obey_signals(fetcher: Fetcher) -> None:
     """Let signals rule this worker.
 
     SIGTERM: finish the running job, take no other. SIGUSR2: give the running job back, now.
-    SIGUSR1 is the keeper's. SIGINT is left to the supervisor, which gets it too.
+    SIGUSR1 is the watchdog's. SIGINT is left to the supervisor, which gets it too.
     """
 
     def stop(signum: int, frame: object) -> None:
@@ -272,9 +273,9 @@ def obey_signals(fetcher: Fetcher) -> None:
 
     def shut_down(signum: int, frame: object) -> None:
         fetcher.stop()
-        keeper.shut_down()
+        watchdog.shut_down()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGUSR2, shut_down)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    keeper.install_signal_handler()
+    watchdog.install_signal_handler()

@@ -22,12 +22,13 @@ from django.db.models.functions import Now
 from django_q.utils import get_func_repr
 from django_q.worker import worker
 
-from workflows import keeper, lifecycle
 from workflows.cluster.fetch import STOP, Fetcher, Results, obey_signals, run_job
 from workflows.cluster.supervisor import AFTERMATH, REGISTER
 from workflows.exceptions import first_line
-from workflows.lifecycle import HOST
 from workflows.models import Cluster, Job, State
+from workflows.running import watchdog
+from workflows.store import lifecycle
+from workflows.store.lifecycle import HOST
 
 logger = logging.getLogger(__name__)
 
@@ -160,7 +161,7 @@ def _signals_obeyed(shift: Shift) -> Iterator[None]:
 
     def leave(signum: int, frame: FrameType | None) -> None:
         if shift.stopping:
-            keeper.shut_down()
+            watchdog.shut_down()
         shift.stop()
 
     obey_signals(shift)

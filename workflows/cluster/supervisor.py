@@ -20,12 +20,12 @@ from django_q.conf import Conf
 from django_q.scheduler import scheduler
 from django_q.signals import post_spawn
 
-from workflows import lifecycle
 from workflows.bells import Subscription
 from workflows.cluster.fetch import Fetcher, Results, obey_signals
 from workflows.exceptions import first_line
-from workflows.lifecycle import HOST
 from workflows.models import Cluster
+from workflows.store import lifecycle
+from workflows.store.lifecycle import HOST
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         stuck = lifecycle.stuck_pids(HOST)
         for worker in self.pool:
             if worker.pid in stuck:
-                # Its keeper couldn't renew: code that doesn't let go of Python's lock stops all
+                # Its watchdog couldn't renew: code that doesn't let go of Python's lock stops all
                 # threads of its process.
                 logger.error("Worker %d has lost its lease; killing it.", worker.pid)
                 worker.kill()

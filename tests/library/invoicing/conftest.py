@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 import pytest
 from django.db import transaction
 
-from workflows import answers, results
+from workflows.dialogue import answers
 from workflows.library.invoicing.models import Customer, Product
 from workflows.library.invoicing.workflows import create_invoice
+from workflows.running import step_results
 
 T = TypeVar("T")
 Key = tuple[str, int]
@@ -52,8 +53,8 @@ class FakeContext:
                     value = function(*args, **kwargs)
             else:
                 value = function(*args, **kwargs)
-            self.memo[key] = results.dump(name, function, value)
-        loaded: T = results.load(name, function, self.memo[key])
+            self.memo[key] = step_results.dump(name, function, value)
+        loaded: T = step_results.load(name, function, self.memo[key])
         return loaded
 
     def ai(self, prompt: str, *, offline: Callable[[str], T], **options: Any) -> T:

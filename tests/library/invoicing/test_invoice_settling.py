@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from workflows import offers, services
+from workflows import services
 from workflows.library.invoicing.models import Customer, Invoice
 from workflows.library.invoicing.settling import Payment, mark_paid, mark_void
 from workflows.models import ApprovalRequest, Job
+from workflows.services import offers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

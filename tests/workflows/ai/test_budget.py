@@ -20,10 +20,10 @@ from tests.openai_server import (
 )
 from tests.workflows.ai.test_recorded import hello
 from tests.workflows.chat import Chat, at_once
-from workflows import pruning
 from workflows.ai import budget
 from workflows.exceptions import DailyBudgetExceeded
 from workflows.models import DailyUsage
+from workflows.store import pruning
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 

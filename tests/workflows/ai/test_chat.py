@@ -6,11 +6,12 @@ from django.contrib.auth.models import User
 
 from tests.openai_server import Answer, OpenAIServer, call, error, output, text
 from tests.workflows.chat import Chat, Crashes, events, resume, streamed
-from workflows import Context, memory, workflow
+from workflows import Context, workflow
 from workflows.knowledge.documents import store
 from workflows.knowledge.models import Kind
 from workflows.library.chat import INSTRUCTIONS
 from workflows.models import Event, Message, Session, State
+from workflows.running import memory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 

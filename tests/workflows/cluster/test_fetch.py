@@ -15,13 +15,15 @@ from django_q.tasks import async_task
 from django_q.worker import worker
 
 from tests.workflows.chat import NET, Chat
-from workflows import lifecycle, runner, workflow
+from workflows import workflow
 from workflows.bells import Subscription, get_bell
 from workflows.cluster import fetch
 from workflows.cluster.fetch import HEAR, STOP, Fetcher, Results, job_package, run_job
 from workflows.cluster.rings import DUE, FRONT, JOB
-from workflows.lifecycle import HOST
 from workflows.models import Job, State
+from workflows.running import runner
+from workflows.store import lifecycle
+from workflows.store.lifecycle import HOST
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("unkept")]
 

@@ -134,7 +134,7 @@ def test_worker_uses_nothing_else_of_its_queues() -> None:
         "timer_value = task.pop('timeout', timeout)",
         "with TimeoutHandler(timer_value):",
         "res = f(*task['args'], **task['kwargs'])",
-        # An interruption of the keeper's is neither, and passes.
+        # An interruption of the watchdog's is neither, and passes.
         "except (Exception, TimeoutException) as e:",
         "result_queue.put(task)",
         # What the supervisor reads: 0 is a timeout, -1 idle, -2 recycled.
@@ -155,7 +155,7 @@ def test_post_spawn_comes_before_the_first_task() -> None:
 
 
 def test_no_timeout() -> None:
-    """A job's package says -1: the keeper minds the deadline."""
+    """A job's package says -1: the watchdog minds the deadline."""
     with django_q.worker.TimeoutHandler(-1):
         assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
@@ -234,7 +234,7 @@ def test_the_command_is_ours() -> None:
     assert get_commands()["qcluster"] == "workflows.cluster"
 
 
-# django-eventstream. workflows.streams.Listeners is a listener manager.
+# django-eventstream. workflows.streaming.followers.Listeners is a listener manager.
 
 
 def test_listener_manager() -> None:

@@ -17,12 +17,12 @@ from django.db import OperationalError
 from django_q.cluster import Sentinel
 
 from tests.workflows.chat import NET, Chat, claimed
-from tests.workflows.test_keeper import database_url
-from workflows import lifecycle
+from tests.workflows.running.test_watchdog import database_url
 from workflows.cluster import supervisor as module
 from workflows.cluster.supervisor import Supervisor
-from workflows.lifecycle import HOST
 from workflows.models import Cluster, Job, State
+from workflows.store import lifecycle
+from workflows.store.lifecycle import HOST
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

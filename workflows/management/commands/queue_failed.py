@@ -3,10 +3,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from workflows import queues
-from workflows.console import table, whole_number
+from workflows.management.console import table, whole_number
 from workflows.models import Job
-from workflows.runner import FAILED
+from workflows.running.runner import FAILED
+from workflows.services import queues
 
 KEYS = ("id", "workflow", "user", "code", "error", "failed_at")
 

@@ -2,8 +2,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from workflows import queues
 from workflows.models import Job
+from workflows.services import queues
 
 
 class Command(BaseCommand):

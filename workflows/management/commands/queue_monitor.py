@@ -4,8 +4,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from workflows import lifecycle, queues
-from workflows.console import table, whole_number
+from workflows.management.console import table, whole_number
+from workflows.services import queues
+from workflows.store import lifecycle
 
 HEADERS = ("queue", "waiting", "delayed", "running", "oldest (s)")
 

@@ -2,8 +2,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from workflows import pruning
-from workflows.console import whole_number
+from workflows.management.console import whole_number
+from workflows.store import pruning
 
 
 class Command(BaseCommand):

@@ -2,9 +2,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from workflows import queues, services
+from workflows import services
 from workflows.exceptions import ChatflowError, JobNotFound
 from workflows.models import Job
+from workflows.services import queues
 
 
 class Command(BaseCommand):

@@ -100,7 +100,7 @@ def swallows_late(ctx: Context) -> str:
 
 @workflow("looks_at_the_clock", max_execution_time=0.5)
 def looks_at_the_clock(ctx: Context) -> str:
-    """Swallow what progress() raises: it may see the deadline before the keeper does."""
+    """Swallow what progress() raises: it may see the deadline before the watchdog does."""
     note(ctx, "looks_at_the_clock")
     while True:
         try:

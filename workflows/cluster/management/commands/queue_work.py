@@ -5,9 +5,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from workflows import queues
 from workflows.cluster.foreground import DONE, Shift, work
-from workflows.console import whole_number
+from workflows.management.console import whole_number
+from workflows.services import queues
 
 
 class Command(BaseCommand):

@@ -1,0 +1,76 @@
+"""manage.py ingest."""
+
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+
+from tests.workflows.knowledge.pdf import pdf
+from workflows.knowledge.models import Document
+
+pytestmark = pytest.mark.django_db
+
+
+def ingest(*paths: Path, **options: Any) -> str:
+    out = StringIO()
+    call_command("ingest", *paths, stdout=out, stderr=StringIO(), **options)
+    return out.getvalue()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "docs" / "sub").mkdir(parents=True)
+    (tmp_path / "docs" / ".git").mkdir()
+    (tmp_path / "docs" / "a.md").write_text("# A\nwords")
+    (tmp_path / "docs" / "sub" / "b.html").write_text("<p>words")
+    (tmp_path / "docs" / "c.pdf").write_bytes(pdf("words"))
+    (tmp_path / "docs" / "picture.png").write_bytes(b"\x89PNG")
+    (tmp_path / "docs" / ".git" / "d.md").write_text("words")
+    return tmp_path / "docs"
+
+
+def names() -> list[str]:
+    return sorted(Path(path).name for path in Document.objects.values_list("path", flat=True))
+
+
+def test_it_works(folder: Path) -> None:
+    assert ingest(folder) == "3 documents, 3 of them new or changed.\n"
+    assert names() == ["a.md", "b.html", "c.pdf"]
+    assert ingest(folder) == "3 documents, 0 of them new or changed.\n"
+    (folder / "a.md").write_text("other words")
+    assert ingest(folder, folder / "a.md") == "4 documents, 1 of them new or changed.\n"
+    assert Document.objects.count() == 3
+
+
+def test_for_one_user(folder: Path, alice: User) -> None:
+    ingest(folder / "a.md", user="alice")
+    assert Document.objects.get().owner == alice
+    with pytest.raises(CommandError, match="no user 'zoe'"):
+        ingest(folder, user="zoe")
+
+
+def test_delete_and_prune(folder: Path, alice: User) -> None:
+    ingest(folder)
+    ingest(folder / "a.md", user="alice")
+    (folder / "c.pdf").unlink()
+    assert ingest(folder, prune=True).endswith("Forgot 1 documents.\n")
+    assert ingest(folder / "sub", delete=True) == "Forgot 1 documents.\n"
+    assert names() == ["a.md", "a.md"]
+    assert ingest(folder.parent, user="alice", delete=True) == "Forgot 1 documents.\n"
+    assert Document.objects.get().owner is None
+
+
+def test_what_can_not_be_read_is_said_and_the_rest_is_read(folder: Path) -> None:
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.4 oh")
+    with pytest.raises(CommandError, match=r"3 of them new or changed\. 1 could not be read"):
+        ingest(folder)
+    assert names() == ["a.md", "b.html", "c.pdf"]
+
+
+@pytest.mark.parametrize("name", ["nowhere", "picture.png"])
+def test_what_is_no_document(folder: Path, name: str) -> None:
+    with pytest.raises(CommandError):
+        ingest(folder / name)

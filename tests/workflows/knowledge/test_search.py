@@ -1,0 +1,152 @@
+"""One search over all that a user may see."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from tests.workflows.knowledge.conftest import Shelve
+from workflows.knowledge.models import Chunk, Document
+from workflows.knowledge.ranking import words_of
+from workflows.knowledge.search import search
+
+DEPLOY = """# Put it on a server
+How to run it.
+## nginx
+Switch buffering off for Server-Sent Events (SSE), and set the read timeout.
+## Backups
+Dump the database every night.
+"""
+
+
+def titles(query: str, user: User) -> list[str]:
+    return [source.title for source in search(query, user=user)]
+
+
+def test_it_works(shelve: Shelve, alice: User) -> None:
+    document = shelve(DEPLOY, path="/docs/deploy.md")
+    shelve("# Other\nNothing of the kind.")
+    first, *_ = search("How do I set nginx for SSE?", user=alice)
+    assert first.title == "Put it on a server > nginx"
+    assert first.relevance >= 60
+    assert first.id == f"{document.pk}-2"
+    assert first.url == f"/ai-demo/knowledge/pages/{document.pk}#chunk-2"
+    assert first.text.startswith("Switch buffering off")
+    assert "Events (SSE)" in first.content_preview
+    assert {"SSE", "set"} <= set(first.highlights)
+    assert set(first.as_dict()) == {"id", "title", "url", "relevance", "content_preview"}
+
+
+def test_a_document_that_lives_elsewhere_is_linked_to(shelve: Shelve, alice: User) -> None:
+    shelve(DEPLOY, url="https://docs.example.com/deploy")
+    assert search("nginx", user=alice)[0].url == "https://docs.example.com/deploy"
+
+
+def test_words_of_the_files_name_are_found(shelve: Shelve, alice: User) -> None:
+    shelve(DEPLOY, path="/docs/deploying-it.md")
+    assert titles("deployment", alice)
+
+
+def test_who_sees_what(shelve: Shelve, alice: User, bob: User, charlie: User) -> None:
+    shelve("# Everybody's\nThe secret of the soup.")
+    shelve("# Alice's\nThe secret of the soup.", alice)
+    shelve("# Bob's\nThe secret of the soup.", bob)
+    assert set(titles("soup secret", alice)) == {"Everybody's", "Alice's"}
+    assert set(titles("soup secret", bob)) == {"Everybody's", "Bob's"}
+    assert titles("soup secret", charlie) == ["Everybody's"]
+
+
+def test_the_documents_have_the_last_word(shelve: Shelve, alice: User, bob: User) -> None:
+    """A change of owner that reached the document but not the index shows nothing to anybody."""
+    document = shelve("# Alice's\nsoup")
+    Document.objects.filter(pk=document.pk).update(owner=alice)
+    assert Chunk.objects.get().audience == "all"
+    assert titles("soup", bob) == []
+
+
+def test_relevance_is_comparable(shelve: Shelve, alice: User) -> None:
+    shelve(DEPLOY)
+    shelve("# Kitchen\nThe timeout of the oven, and a table to set.")
+    known = search("nginx buffering timeout", user=alice)[0]
+    unknown = search("What is the weather in Paris timeout?", user=alice)
+    assert known.relevance >= 60
+    assert all(source.relevance < 30 for source in unknown)
+
+
+def test_a_synonym_is_found(shelve: Shelve, alice: User) -> None:
+    shelve("# A\nHow to prune jobs.")
+    assert titles("delete", alice) == ["A"]
+
+
+def test_how_many(shelve: Shelve, alice: User) -> None:
+    for number in range(8):
+        shelve(f"# A {number}\nred")
+    assert len(search("red", user=alice)) == 5
+    assert len(search("red", user=alice, limit=2)) == 2
+    assert search("red", user=alice, limit=0) == search("red", user=alice, limit=-1) == []
+
+
+ODD = [
+    "",
+    " \n",
+    "?!",
+    "\0",
+    "red\0green",
+    "\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16"),
+    "'; DROP TABLE knowledge_chunk; --",
+    '"unbalanced',
+    "red AND OR NOT NEAR(green, 2)",
+    "text : red* ^green -blue {a b}",
+    "red & | ! <-> :* (",
+    "%s %(a)s %",
+    "\\ \\' \\0",
+    "red " * 1000,
+    "".join(chr(33 + number % 90) for number in range(4000)),
+    " ".join(f"word{number}" for number in range(600)),
+    "x" * 4000,
+    "Ünïcödé ß 字 ١٢ ½ ﬁ",
+    "\ue000red\ue001",
+    "who are you",
+]
+
+
+@pytest.mark.parametrize("query", ODD, ids=range(len(ODD)))
+def test_no_query_is_an_error(query: str, shelve: Shelve, alice: User) -> None:
+    shelve("# A\nred green ½ 字 Ünïcödé")
+    assert all(title == "A" for title in titles(query, alice))
+
+
+def test_a_preview_is_plain_text(shelve: Shelve, alice: User) -> None:
+    shelve("# A <i>\n<script>alert('red')</script> \ue000red\ue001 &amp; \x07")
+    [source] = search("red", user=alice)
+    # PostgreSQL leaves tags out.
+    assert source.content_preview.replace("<script>", "").replace("</script>", "") == (
+        "alert('red') red &amp;"
+    )
+    assert set(source.highlights) == {"red"}
+
+
+def test_common_words_find_where_they_meet(
+    shelve: Shelve, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("search", "fulltext.sqlite", "fulltext.postgres"):
+        monkeypatch.setattr(f"workflows.knowledge.{module}.CAP", 3)
+    for number in range(5):
+        shelve(f"# Red {number}\nred")
+        shelve(f"# Green {number}\ngreen")
+    shelve("# Both\nred green")
+    assert titles("red green", alice) == ["Both"]
+
+
+def test_a_search_is_a_few_queries(shelve: Shelve, alice: User) -> None:
+    for number in range(20):
+        shelve(f"# A {number}\nred green blue")
+    with CaptureQueriesContext(connection) as queries:
+        search("red green blue", user=alice)
+    assert len(queries) <= 8
+
+
+def test_words_of_a_question() -> None:
+    assert words_of("How do I set nginx for SSE?") == ["set", "nginx", "sse"]
+    assert words_of("Streams, streaming and stream!") == ["streams"]
+    assert len(words_of(" ".join(f"word{number}x" for number in range(100)))) == 32

@@ -1,0 +1,754 @@
+"""What a run does after a crash, and what becomes of the record."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.db import IntegrityError, OperationalError, connection
+from pydantic import BaseModel
+
+from tests.workflows.chat import (
+    Chat,
+    Crashes,
+    assert_log_is_sound,
+    events,
+    lose_worker,
+    resume,
+    run_waiting,
+    streamed,
+    types,
+)
+from workflows import Context, WorkflowError, services
+from workflows.models import Job, State, Step
+from workflows.running import context, event_writer, runner
+from workflows.store import events as events_module
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
+
+
+@dataclass
+class Line:
+    product: str
+    price: Decimal
+
+
+@dataclass
+class Draft:
+    customer: str | None = None
+    lines: list[Line] = field(default_factory=list)
+
+
+class Model(BaseModel):
+    name: str
+    price: Decimal
+
+
+def make_group(name: str) -> str:
+    Group.objects.create(name=name)
+    return name
+
+
+def noted(ran: list[Any], value: Any) -> Any:
+    ran.append(value)
+    return value
+
+
+def words(ran: list[str], ctx: Context, text: str) -> None:
+    ran.append(text)
+    ctx.write(text)
+
+
+# A run again, after a crash.
+
+
+def test_finished_steps_do_not_run_again(chat: Chat) -> None:
+    ran: list[str] = []
+    crashes = Crashes("before", "inside", "after")
+
+    def do(name: str) -> dict[str, Any]:
+        ran.append(name)
+        crashes.at(name)
+        return {"name": name, "count": len(ran)}
+
+    def work(ctx: Context) -> str:
+        first = ctx.step("First", do, "first")
+        crashes.at("before")
+        second = ctx.step("Second", do, "inside")
+        crashes.at("after")
+        return f"{first} {second}"
+
+    job = chat.begin(work)
+    for _ in range(2):
+        assert resume(job).state == State.PROCESSING
+    Job.objects.filter(pk=job.pk).update(lost=0)
+    resume(job)
+
+    assert ran == ["first", "inside", "inside"]
+    assert job.response == "{'name': 'first', 'count': 1} {'name': 'inside', 'count': 3}"
+    assert job.attempt == 4
+    assert [(step.name, step.attempt) for step in Step.objects.order_by("id")] == [
+        ("First", 1),
+        ("Second", 3),
+    ]
+    assert types(job).count("step_finished") == 2
+    assert_log_is_sound(job)
+
+
+def test_steps_of_one_name(chat: Chat) -> None:
+    ran: list[int] = []
+    crashes = Crashes("end")
+
+    def work(ctx: Context) -> str:
+        results = [ctx.step("Same", noted, ran, n) for n in range(3)]
+        crashes.at("end")
+        return str(results)
+
+    job = resume(chat.begin(work))
+
+    assert (ran, job.response) == ([0, 1, 2], "[0, 1, 2]")
+    assert [step.occurrence for step in Step.objects.order_by("id")] == [1, 2, 3]
+
+
+def test_a_result_comes_back_as_its_type(chat: Chat) -> None:
+    crashes = Crashes("end")
+    seen: list[Any] = []
+
+    def draft() -> Draft:
+        return Draft("Acme", [Line("Laptop", Decimal("1200.50"))])
+
+    def model() -> Model:
+        return Model(name="n", price=Decimal("0.10"))
+
+    def nothing() -> None:
+        return None
+
+    def pair() -> tuple[int, str]:
+        return 1, "a"
+
+    def work(ctx: Context) -> str:
+        seen.append([ctx.step(f.__name__, f) for f in (draft, model, nothing, pair)])
+        crashes.at("end")
+        return "done"
+
+    job = resume(chat.begin(work))
+
+    assert job.state == State.COMPLETED
+    assert seen[0] == seen[1] == [draft(), model(), None, pair()]
+    assert [type(value) for value in seen[1]] == [Draft, Model, type(None), tuple]
+    assert type(seen[1][0].lines[0].price) is Decimal
+
+
+def test_the_first_run_sees_what_a_later_one_sees(chat: Chat) -> None:
+    """A mutable result is not shared with the function that made it."""
+    kept: list[list[int]] = []
+
+    def make() -> list[int]:
+        kept.append([1])
+        return kept[0]
+
+    def work(ctx: Context) -> str:
+        mine = ctx.step("Make", make)
+        kept[0].append(2)
+        return str(mine)
+
+    assert chat.begin(work).response == "[1]"
+
+
+def test_words_are_not_streamed_twice(chat: Chat) -> None:
+    crashes = Crashes("end")
+
+    def stream(ctx: Context) -> None:
+        ctx.write("one ")
+        ctx.step("Think", lambda: ctx.write("two "))
+        ctx.write("three")
+        crashes.at("end")
+        ctx.write(" four")
+
+    job = resume(chat.begin(stream))
+
+    assert job.response == streamed(job) == "one two three four"
+    assert [event.data["delta"] for event in events(job) if event.type == "delta"] == [
+        "one ",
+        "two ",
+        "three",
+        " four",
+    ]
+    assert "restarted" not in types(job)
+
+
+def test_a_half_streamed_step_starts_over(chat: Chat) -> None:
+    crashes = Crashes("middle")
+
+    def think(ctx: Context) -> None:
+        ctx.write("two ")
+        crashes.at("middle")
+        ctx.write("and a half ")
+
+    def stream(ctx: Context) -> None:
+        ctx.write("one ")
+        ctx.step("Think", think, ctx)
+        ctx.write("three")
+
+    job = resume(chat.begin(stream))
+
+    assert job.response == streamed(job) == "one two and a half three"
+    restarted = next(event for event in events(job) if event.type == "restarted")
+    assert restarted.data == {"attempt": 2, "text_length": 4}
+
+
+def test_words_that_differ_in_the_second_run(chat: Chat) -> None:
+    crashes = Crashes("end")
+    count = iter("123")
+
+    def stream(ctx: Context) -> None:
+        ctx.write(f"Attempt {next(count)}. ")
+        crashes.at("end")
+        ctx.write("Done.")
+
+    job = resume(chat.begin(stream))
+
+    assert job.response == streamed(job) == "Attempt 2. Done."
+
+
+def test_words_cut_elsewhere_in_the_second_run(chat: Chat) -> None:
+    crashes = Crashes("end")
+    cuts = iter((("Hello ", "wor"), ("Hel", "lo world", "!")))
+
+    def stream(ctx: Context) -> None:
+        for piece in next(cuts):
+            ctx.write(piece)
+        crashes.at("end")
+
+    job = resume(chat.begin(stream))
+
+    assert job.response == streamed(job) == "Hello world!"
+    assert "restarted" not in types(job)
+
+
+def test_words_in_characters_beyond_the_first_plane(chat: Chat) -> None:
+    crashes = Crashes("end")
+
+    def stream(ctx: Context) -> None:
+        ctx.write("👩‍👩‍👧 é")
+        ctx.step("Think", lambda: ctx.write("𝔘"))
+        crashes.at("end")
+        ctx.write("!")
+
+    assert resume(chat.begin(stream)).response == "👩‍👩‍👧 é𝔘!"
+
+
+def test_progress_is_not_said_twice(chat: Chat) -> None:
+    crashes = Crashes("end")
+
+    def report(ctx: Context) -> str:
+        ctx.progress(10, "One")
+        ctx.step("Work", int)
+        ctx.progress(20, "Two")
+        crashes.at("end")
+        ctx.progress(30, "Three")
+        return "done"
+
+    job = resume(chat.begin(report))
+
+    said = [event.message for event in events(job) if event.type == "progress"]
+    assert said == ["One", "Two", "Three"]
+    assert_log_is_sound(job)
+
+
+def test_an_attempt_that_was_lost_writes_nothing_more(chat: Chat) -> None:
+    """Another worker has taken the job while this one slept."""
+    late: list[str] = []
+
+    def sleepy(ctx: Context) -> str:
+        if ctx.job.attempt == 1:
+            lose_worker()
+            Job.objects.filter(pk=ctx.job.pk).update(
+                attempt=2, state="processing", lease_until=ctx.job.lease_until
+            )
+        ctx.step("Work", int)
+        late.append("went on")
+        return "done"
+
+    job = chat.begin(sleepy)
+
+    assert late == []
+    assert types(job) == ["started"]
+    assert not Step.objects.exists()
+    assert job.state == State.PROCESSING
+
+
+# Atomic steps.
+
+
+def test_an_atomic_step_and_its_record_are_one(chat: Chat) -> None:
+    crashes = Crashes("inside", "after")
+
+    def save(name: str) -> str:
+        make_group(name)
+        crashes.at("inside")
+        return name
+
+    def work(ctx: Context) -> str:
+        saved = ctx.step("Save", save, "g", atomic=True)
+        crashes.at("after")
+        return saved
+
+    job = chat.begin(work)
+    assert not Group.objects.exists()
+    resume(job)
+    assert [group.name for group in Group.objects.all()] == ["g"]
+    resume(job)
+
+    assert job.response == "g"
+    assert Group.objects.count() == 1
+    assert_log_is_sound(job)
+
+
+def test_an_atomic_step_that_cannot_be_recorded_leaves_nothing(chat: Chat) -> None:
+    def save() -> object:
+        make_group("g")
+        return {1, 2}
+
+    job = chat.begin(lambda ctx: ctx.step("Save", save, atomic=True))
+
+    assert (job.state, job.code) == (State.FAILED, "step_result")
+    assert not Group.objects.exists()
+
+
+def test_an_atomic_step_that_raises_leaves_nothing(chat: Chat) -> None:
+    def save(ctx: Context) -> None:
+        make_group("g")
+        ctx.write("Saved")
+        ctx.progress(50, "Saving")
+        raise WorkflowError("No.")
+
+    def work(ctx: Context) -> str:
+        ctx.step("Save", save, ctx, atomic=True)
+        return "never"
+
+    job = chat.begin(work)
+
+    assert (job.state, job.error) == (State.FAILED, "No.")
+    assert not Group.objects.exists()
+    assert types(job) == ["started", "step_started", "failed"]
+    assert_log_is_sound(job)
+
+
+def test_what_an_atomic_step_wrote_in_vain_is_no_part_of_the_answer(chat: Chat) -> None:
+    def save(ctx: Context) -> None:
+        ctx.write("Saved")
+        raise ValueError
+
+    def work(ctx: Context) -> None:
+        try:
+            ctx.step("Save", save, ctx, atomic=True)
+        except ValueError:
+            ctx.write("Sorry")
+
+    job = chat.begin(work)
+
+    assert job.response == streamed(job) == "Sorry"
+
+
+def test_an_atomic_step_tried_again(chat: Chat) -> None:
+    failures = iter((ValueError, IntegrityError))
+
+    def save(ctx: Context) -> str:
+        make_group("g")
+        ctx.write("Saved")
+        for failure in failures:
+            raise failure
+        return "g"
+
+    job = chat.begin(lambda ctx: ctx.step("Save", save, ctx, atomic=True, retries=2) and None)
+
+    assert job.state == State.COMPLETED
+    assert Group.objects.count() == 1
+    assert job.response == streamed(job) == "Saved"
+
+
+# Steps that raise.
+
+
+def test_a_step_tried_again(chat: Chat) -> None:
+    tried: list[int] = []
+
+    def think(ctx: Context) -> int:
+        tried.append(1)
+        ctx.write(f"try {len(tried)}")
+        if len(tried) < 3:
+            raise ValueError
+        return len(tried)
+
+    def work(ctx: Context) -> None:
+        assert ctx.step("Think", think, ctx, retries=2) == 3
+
+    job = chat.begin(work)
+
+    assert job.state == State.COMPLETED
+    assert job.response == streamed(job) == "try 3"
+    assert types(job).count("step_started") == 1
+
+
+def test_a_step_tried_too_often(chat: Chat) -> None:
+    tried: list[int] = []
+
+    def think() -> None:
+        tried.append(1)
+        raise ValueError("no luck")
+
+    job = chat.begin(lambda ctx: ctx.step("Think", think, retries=2))
+
+    assert len(tried) == 3
+    assert (job.state, job.code) == (State.FAILED, "workflow_failed")
+    assert "no luck" in job.traceback
+
+
+def test_a_result_that_cannot_be_recorded_is_not_tried_again(chat: Chat) -> None:
+    tried: list[int] = []
+    job = chat.begin(lambda ctx: ctx.step("Think", lambda: {noted(tried, 1)}, retries=5))
+
+    assert (job.code, len(tried)) == ("step_result", 1)
+
+
+# While the database is away.
+
+
+@pytest.fixture
+def outages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take every OperationalError for an outage, on SQLite too."""
+    for module in (context, event_writer, runner):
+        monkeypatch.setattr(module, "is_outage", lambda error: isinstance(error, OperationalError))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("outages")
+def test_an_outage_is_not_a_try(chat: Chat) -> None:
+    """The whole attempt is given back instead; on a dead connection each try would fail."""
+    tried: list[int] = []
+
+    def query() -> int:
+        tried.append(1)
+        if len(tried) == 1:
+            raise OperationalError("server closed the connection unexpectedly")
+        return len(tried)
+
+    job = chat.begin(lambda ctx: str(ctx.step("Query", query, retries=5)))
+
+    assert (job.state, job.response, job.attempt) == (State.COMPLETED, "2", 2)
+    assert (job.lost, job.failures) == (0, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("outages")
+@pytest.mark.parametrize("committed", [False, True])
+@pytest.mark.parametrize("nth", range(1, 8))
+def test_an_outage_in_the_middle_of_a_write(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch, nth: int, committed: bool
+) -> None:
+    """Whether or not what was written had arrived, it is there once, and the run goes on."""
+    append, calls = events_module.append, itertools.count(1)
+
+    def flaky(*args: Any, **kwargs: Any) -> int:
+        if next(calls) != nth:
+            return append(*args, **kwargs)
+        if committed and not connection.in_atomic_block:
+            append(*args, **kwargs)
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(events_module, "append", flaky)
+    ran: list[str] = []
+
+    def work(ctx: Context) -> None:
+        ctx.write("one ")
+        ctx.progress(10, "Ten")
+        ctx.step("Think", words, ran, ctx, "two ")
+        ctx.write("three")
+        ctx.progress(20, "Twenty")
+
+    job = chat.begin(work)
+
+    assert (job.response, streamed(job), ran) == ("one two three", "one two three", ["two "])
+    assert types(job) == [
+        "started", "delta", "progress", "step_started", "delta", "step_finished", "delta",
+        "progress", "completed",
+    ]  # fmt: skip
+    assert job.attempt == 1
+    assert_log_is_sound(job)
+
+
+# Steps inside steps.
+
+
+def test_inner_steps(chat: Chat) -> None:
+    ran: list[str] = []
+    crashes = Crashes("first", "second", "end")
+
+    def inner(ctx: Context, name: str) -> str:
+        ran.append(name)
+        ctx.write(f"{name}. ")
+        crashes.at(name)
+        return name
+
+    def outer(ctx: Context) -> str:
+        ctx.write("Outer. ")
+        found = [ctx.step("Inner", inner, ctx, name) for name in ("first", "second")]
+        return " ".join(found)
+
+    def work(ctx: Context) -> None:
+        ctx.write("Begin. ")
+        for number in (1, 2):
+            ctx.step(f"Outer {number}", outer, ctx)
+        crashes.at("end")
+        ctx.write("End.")
+
+    job = chat.begin(work, steps=2)
+    for _ in range(3):
+        Job.objects.filter(pk=job.pk).update(lost=0)
+        resume(job)
+
+    assert ran == ["first", "first", "second", "second", "first", "second"]
+    words = "Begin. " + "Outer. first. second. " * 2 + "End."
+    assert job.response == streamed(job) == words
+    assert [
+        e.message for e in events(job) if e.type == "step_started" and "number" in e.data["step"]
+    ]
+    assert_log_is_sound(job)
+
+
+def test_inner_steps_when_the_outer_one_is_tried_again(chat: Chat) -> None:
+    ran: list[str] = []
+
+    def inner(ctx: Context) -> str:
+        ran.append("inner")
+        ctx.write("inner ")
+        return "found"
+
+    def outer(ctx: Context) -> str:
+        ran.append("outer")
+        ctx.write("outer ")
+        found = ctx.step("Inner", inner, ctx)
+        ctx.write("rest")
+        if ran.count("outer") < 3:
+            raise ValueError
+        return found
+
+    def work(ctx: Context) -> None:
+        assert ctx.step("Outer", outer, ctx, retries=2) == "found"
+
+    job = chat.begin(work)
+
+    assert ran == ["outer", "inner", "outer", "outer"]
+    assert job.response == streamed(job) == "outer inner rest"
+
+
+def test_inner_steps_of_an_atomic_step(chat: Chat) -> None:
+    crashes = Crashes("end of outer")
+    failures = iter([ValueError])
+
+    def outer(ctx: Context) -> str:
+        made = ctx.step("Make", make_group, "g")
+        crashes.at("end of outer")
+        for failure in failures:
+            raise failure
+        return made
+
+    job = chat.begin(lambda ctx: ctx.step("Outer", outer, ctx, atomic=True, retries=1))
+    assert not Group.objects.exists()
+    resume(job)
+
+    assert job.response == "g"
+    assert Group.objects.count() == 1
+    assert_log_is_sound(job)
+
+
+def test_long_names(chat: Chat) -> None:
+    """Names that differ only behind the column's length are different steps."""
+    crashes = Crashes("end")
+
+    def work(ctx: Context) -> str:
+        found = [ctx.step("x" * 300 + end, str, end) for end in "ab"]
+        crashes.at("end")
+        return "".join(found)
+
+    assert resume(chat.begin(work)).response == "ab"
+
+
+# Failures that the workflow survives.
+
+
+def test_a_step_whose_failure_was_caught_does_not_bar_the_way(chat: Chat) -> None:
+    """A workflow may go on without what a step would have brought, also in its second run."""
+    crashes = Crashes("end")
+
+    def fetch() -> str:
+        raise ConnectionError
+
+    def work(ctx: Context) -> str:
+        try:
+            rate = ctx.step("Fetch", fetch)
+        except ConnectionError:
+            rate = "unknown"
+        rate = ctx.step("Use", str, rate)
+        crashes.at("end")
+        return rate
+
+    job = resume(chat.begin(work))
+
+    assert (job.state, job.response, job.traceback) == (State.COMPLETED, "unknown", "")
+
+
+# Results that can't be recorded.
+
+
+class Thing:
+    pass
+
+
+def unannotated() -> Any:
+    return Line("Laptop", Decimal(1))
+
+
+def wrongly_annotated() -> Line:
+    return {"product": "Laptop", "price": "1"}  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (lambda: (1, 2), "tuple"),
+        (lambda: [1, (2, 3)], "list"),
+        (lambda: {1, 2}, "set"),
+        (lambda: {1: "a"}, "dict"),
+        (lambda: Thing(), "Thing"),
+        (lambda: Decimal("1.5"), "Decimal"),
+        (lambda: float("nan"), "float"),
+        (lambda: b"bytes", "bytes"),
+        (lambda: Model(name="n", price=Decimal(1)), "Model"),
+        (unannotated, "Line"),
+        (wrongly_annotated, "dict"),
+    ],
+)
+def test_a_result_that_cannot_be_recorded(
+    chat: Chat, function: Callable[[], Any], name: str
+) -> None:
+    job = chat.begin(lambda ctx: str(ctx.step("Think", function)))
+
+    assert (job.state, job.code, job.error) == (State.FAILED, "step_result", runner.FAILED)
+    assert f"Step 'Think' returned a {name} that does not come back the same" in job.traceback
+    assert not Step.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "value", [None, True, 0, -1.5, "", "text", [], {}, [1, {"a": None}], {"b": [1, 2]}]
+)
+def test_json_needs_no_annotation(chat: Chat, value: Any) -> None:
+    job = chat.begin(lambda ctx: repr(ctx.step("Think", lambda: value)))
+
+    assert job.response == repr(value)
+    assert Step.objects.get().result == value
+
+
+# A workflow that was changed while its job was under way.
+
+
+def redeployed(chat: Chat, before: list[str], after: list[str]) -> Job:
+    """Run the steps *before*, let the worker die, and run the steps *after*."""
+    crashes = Crashes("end")
+    names = before
+
+    def work(ctx: Context) -> str:
+        for name in names:
+            ctx.step(name, str, name)
+        crashes.at("end")
+        return "done"
+
+    job = chat.begin(work)
+    names = after
+    return resume(job)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        ["A", "X"],  # renamed
+        ["X", "B"],
+        ["A"],  # removed
+        [],
+        ["B"],
+        ["A", "X", "B"],  # inserted
+        ["X", "A", "B"],
+        ["B", "A"],  # swapped
+    ],
+)
+def test_a_changed_workflow_fails_clearly(chat: Chat, after: list[str]) -> None:
+    job = redeployed(chat, ["A", "B"], after)
+
+    assert (job.state, job.code) == (State.FAILED, "workflow_changed")
+    assert job.error == (
+        "The workflow was changed while this job was under way, and can't go on where it was."
+    )
+    assert_log_is_sound(job)
+
+
+def test_steps_may_be_added_at_the_end(chat: Chat) -> None:
+    assert redeployed(chat, ["A", "B"], ["A", "B", "C"]).state == State.COMPLETED
+
+
+def test_a_step_that_returns_another_type_now(chat: Chat) -> None:
+    crashes = Crashes("end")
+
+    def before() -> dict[str, str]:
+        return {"name": "n"}
+
+    def after() -> Model:
+        raise AssertionError
+
+    function: Callable[[], Any] = before
+
+    def work(ctx: Context) -> str:
+        ctx.step("Think", function)
+        crashes.at("end")
+        return "done"
+
+    job = chat.begin(work)
+    function = after
+    resume(job)
+
+    assert (job.state, job.code) == (State.FAILED, "step_result")
+    assert "is not a Model any more" in job.traceback
+
+
+# A retry.
+
+
+def test_a_retry_goes_on_where_the_failure_was(chat: Chat) -> None:
+    ran: list[str] = []
+    broken = True
+
+    def work(ctx: Context) -> None:
+        ctx.write("One. ")
+        ctx.step("Think", words, ran, ctx, "Two. ")
+        name = ctx.ask("Name?")
+        ctx.write("Three. ")
+        ctx.step("More", words, ran, ctx, "Four. ")
+        if broken:
+            raise ValueError
+        ctx.write(f"Bye {name}.")
+
+    chat.begin(work)
+    failed = chat.say("Ada")
+    assert failed.state == State.FAILED
+    broken = False
+    job = services.retry(failed)
+    run_waiting()
+    job.refresh_from_db()
+
+    assert ran == ["Two. ", "Four. "]
+    # Its log is complete in itself: a client that watches only the retry reads every word.
+    assert job.response == streamed(job) == "Three. Four. Bye Ada."
+    assert_log_is_sound(job)

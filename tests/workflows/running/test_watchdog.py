@@ -1,0 +1,617 @@
+"""The watchdog: leases renewed, jobs stopped, wherever they stand."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.db import OperationalError, connection, transaction
+
+from tests.workflows.chat import NET, Chat, assert_log_is_sound, claimed, types
+from workflows import Context, services, workflow
+from workflows.exceptions import (
+    AttemptLost,
+    Cancelled,
+    DeadlineExceeded,
+    Interrupt,
+    ShuttingDown,
+)
+from workflows.models import Job, State
+from workflows.running import runner, watchdog
+from workflows.running.watchdog import Attempt, Watchdog
+from workflows.store import lifecycle
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+class Watched(Attempt):
+    """An attempt that tells when it is stopped."""
+
+    def __init__(self, job: Job, limit: float = NET, *, interruptible: bool = False) -> None:
+        super().__init__(job, limit, interruptible=interruptible)
+        self.stopped = threading.Event()
+
+    def stop(self, interrupt: Interrupt) -> None:
+        super().stop(interrupt)
+        self.stopped.set()
+
+    def stopped_by(self) -> Interrupt | None:
+        assert self.stopped.wait(NET)
+        return self.interrupt
+
+
+@pytest.fixture
+def job(chat: Chat) -> Job:
+    chat.send()
+    return claimed()
+
+
+@pytest.fixture
+def own() -> Iterator[Watchdog]:
+    """Return the watchdog of this process, and leave it idle."""
+    mine = watchdog.get_watchdog()
+    yield mine
+    for attempt in mine.attempts():
+        mine.unwatch(attempt)
+
+
+class Renewals:
+    """What the watchdog's renewals came to, to be waited for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._renew = lifecycle.renew
+        self._done = threading.Semaphore(0)
+        self.failures: list[Exception] = []
+        self.count = 0
+        monkeypatch.setattr(lifecycle, "renew", self)
+
+    def __call__(self, attempts: Any) -> dict[int, str]:
+        self.count += 1
+        try:
+            if self.failures:
+                raise self.failures.pop()
+            return self._renew(attempts)
+        finally:
+            self._done.release()
+
+    def wait_for_one(self) -> None:
+        assert self._done.acquire(timeout=NET)
+
+
+@pytest.fixture
+def renewals(monkeypatch: pytest.MonkeyPatch) -> Renewals:
+    return Renewals(monkeypatch)
+
+
+def test_it_renews(own: Watchdog, job: Job, renewals: Renewals, settings: Any) -> None:
+    settings.WORKFLOW_LEASE_SECONDS = 0.3
+    Job.objects.filter(pk=job.pk).update(lease_until=job.created_at)
+    lease = job.created_at
+    own.watch(Watched(job))
+    # Three times as often as the lease runs out.
+    for _ in range(3):
+        before = lease
+        while lease == before:
+            renewals.wait_for_one()
+            job.refresh_from_db()
+            assert job.lease_until is not None
+            lease = job.lease_until
+        assert lease > before
+
+
+def test_a_ring_makes_it_look_and_not_write(
+    own: Watchdog, job: Job, renewals: Renewals, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    """On SQLite a write is a ring: to answer one with the other would never end."""
+    settings.WORKFLOW_LEASE_SECONDS = 10 * NET
+    attempt = Watched(job)
+    own.watch(attempt)
+    looked = threading.Semaphore(0)
+    held = lifecycle.held
+
+    def look(attempts: Any) -> dict[int, str]:
+        try:
+            return held(attempts)
+        finally:
+            looked.release()
+
+    monkeypatch.setattr(lifecycle, "held", look)
+    for _ in range(5):
+        own._on_ring("cancel", None)
+        assert looked.acquire(timeout=NET)
+
+    assert attempt.interrupt is None
+    # One at the most was still due: of an earlier test, with a shorter lease.
+    assert renewals.count <= 1
+
+
+def test_it_rides_out_a_database_that_is_away(
+    own: Watchdog, job: Job, renewals: Renewals, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.WORKFLOW_LEASE_SECONDS = 0.3
+    renewals.failures = [OperationalError("gone"), OperationalError("gone")]
+    attempt = Watched(job)
+    own.watch(attempt)
+    for _ in range(4):
+        renewals.wait_for_one()
+
+    assert "(gone); trying again." in caplog.text
+    assert attempt.interrupt is None
+
+
+@pytest.mark.parametrize("code", ["cancelled", "interrupted"])
+def test_cancel(own: Watchdog, job: Job, code: str) -> None:
+    attempt = Watched(job)
+    own.watch(attempt)
+    services.cancel(job, code=code)
+    interrupt = attempt.stopped_by()
+
+    assert isinstance(interrupt, Cancelled)
+    assert interrupt.code == code
+    with pytest.raises(Cancelled):
+        attempt.check()
+
+
+def test_a_cancel_that_came_before(own: Watchdog, job: Job) -> None:
+    """Between the claim and the watchdog's first look."""
+    services.cancel(job)
+    attempt = Watched(job)
+    own.watch(attempt)
+
+    assert isinstance(attempt.stopped_by(), Cancelled)
+
+
+def test_what_it_wakes_up_for(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short job costs it nothing: no look, no query, not even the thread's attention."""
+    asleep = Watchdog()
+    monkeypatch.setattr(asleep, "is_alive", lambda: True)
+    # It has had others lately.
+    asleep._busy_at = time.monotonic()
+    asleep._seconds_to_next()
+
+    asleep.watch(Watched(job, limit=10 * NET))
+    assert not asleep._look.is_set()
+    # Somebody else's cancel.
+    asleep._on_ring("cancel", job.pk + 1)
+    assert not asleep._look.is_set()
+    asleep.watch(Watched(job, limit=0.05))
+    assert asleep._look.is_set()
+
+
+class Listening:
+    """A doorbell that says whether it is listened to."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def listen(self, topics: tuple[str, ...], on_ring: Any, *, wait: bool) -> "Listening":
+        # The watchdog has other things to mind meanwhile.
+        assert (topics, wait) == (("cancel",), False)
+        self.count += 1
+        return self
+
+    def close(self, *, wait: bool) -> None:
+        assert not wait
+        self.count -= 1
+
+
+def test_it_listens_for_those_that_take_longer(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL wakes every connection that listens, for whatever is rung."""
+    bell = Listening()
+    monkeypatch.setattr(watchdog, "get_bell", lambda: bell)
+    mine = Watchdog()
+    monkeypatch.setattr(mine, "is_alive", lambda: True)
+    attempt = Watched(job)
+    mine.watch(attempt)
+    mine._listen()
+    assert (bell.count, mine._rung) == (0, False)
+
+    # It runs for a while. What was cancelled before it was listened to is looked for.
+    attempt.listen_at = time.monotonic()
+    mine._listen()
+    assert (bell.count, mine._rung) == (1, True)
+    mine._rung = False
+    mine._listen()
+    assert (bell.count, mine._rung) == (1, False)
+
+    # There may be another soon; after some seconds there is none.
+    mine.unwatch(attempt)
+    mine._listen()
+    assert bell.count == 1
+    monkeypatch.setattr(mine, "_busy_at", time.monotonic() - watchdog.LINGER)
+    mine._listen()
+    assert bell.count == 0
+
+
+def test_a_doorbell_that_cannot_be_listened_to(
+    job: Job, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Too many files are open, for example. The watchdog lives, and tries again."""
+
+    class Broken:
+        def listen(self, *args: Any, **options: Any) -> None:
+            raise OSError("too many open files")
+
+    monkeypatch.setattr(watchdog, "get_bell", Broken)
+    mine = Watchdog()
+    monkeypatch.setattr(mine, "is_alive", lambda: True)
+    attempt = Watched(job)
+    mine.watch(attempt)
+    attempt.listen_at = time.monotonic()
+    mine._listen()
+
+    assert "too many open files" in caplog.text
+    assert attempt.listen_at is not None
+    assert attempt.listen_at > time.monotonic() - watchdog.RETRY
+
+
+def test_a_cancel_that_is_rung_for(own: Watchdog, job: Job, settings: Any) -> None:
+    """In an attempt that has run for a while; no renewal would find it."""
+    settings.WORKFLOW_LEASE_SECONDS = 100 * NET
+    attempt = Watched(job, 100 * NET)
+    own.watch(attempt)
+    while attempt.listen_at is not None or own._subscription is None:
+        time.sleep(0.01)
+    assert own._subscription.ready.wait(NET)
+    while own._rung or own._look.is_set():
+        time.sleep(0.01)
+    services.cancel(job)
+
+    assert isinstance(attempt.stopped_by(), Cancelled)
+
+
+def test_a_look_that_failed_is_repeated(
+    own: Watchdog, job: Job, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.WORKFLOW_LEASE_SECONDS = 100 * NET
+    held, failures = lifecycle.held, [OperationalError("gone"), OperationalError("gone")]
+
+    def look(attempts: Any) -> dict[int, str]:
+        if failures:
+            raise failures.pop()
+        return held(attempts)
+
+    monkeypatch.setattr(lifecycle, "held", look)
+    services.cancel(job)
+    attempt = Watched(job, 100 * NET)
+    own.watch(attempt)
+
+    assert isinstance(attempt.stopped_by(), Cancelled)
+
+
+def test_only_the_cancelled_one_is_stopped(own: Watchdog, chat: Chat, job: Job) -> None:
+    Chat(chat.user, "other").send()
+    other = claimed()
+    first, second = Watched(job), Watched(other)
+    own.watch(first)
+    own.watch(second)
+    services.cancel(other)
+
+    assert isinstance(second.stopped_by(), Cancelled)
+    assert first.interrupt is None
+
+
+def test_a_lost_lease(own: Watchdog, job: Job, settings: Any) -> None:
+    settings.WORKFLOW_LEASE_SECONDS = 0.3
+    lifecycle.give_back(job)
+    claimed()
+    attempt = Watched(job)
+    own.watch(attempt)
+
+    assert isinstance(attempt.stopped_by(), AttemptLost)
+
+
+def test_the_deadline(own: Watchdog, job: Job) -> None:
+    attempt = Watched(job, 0.05)
+    own.watch(attempt)
+
+    assert isinstance(attempt.stopped_by(), DeadlineExceeded)
+
+
+def test_the_first_reason_stands(own: Watchdog, job: Job) -> None:
+    attempt = Watched(job)
+    attempt.stop(ShuttingDown())
+    attempt.stop(Cancelled())
+
+    assert isinstance(attempt.interrupt, ShuttingDown)
+
+
+@pytest.mark.usefixtures("signals")
+def test_a_signal_that_is_lost(own: Watchdog, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that comes just before a blocking call doesn't end that call. The next one does."""
+    sent = threading.Semaphore(0)
+    monkeypatch.setattr(signal, "pthread_kill", lambda ident, number: sent.release())
+    attempt = Watched(job, interruptible=True)
+    own.watch(attempt)
+    attempt.stop(Cancelled())
+    own._look.set()
+    for _ in range(3):
+        assert sent.acquire(timeout=NET)
+    # Once it was noticed, what cleans up after it is left in peace.
+    with pytest.raises(Cancelled):
+        attempt.check()
+    assert attempt.noticed
+
+
+def test_shut_down(own: Watchdog, job: Job) -> None:
+    attempt = Watched(job)
+    own.watch(attempt)
+    watchdog.shut_down()
+
+    assert isinstance(attempt.stopped_by(), ShuttingDown)
+
+
+def test_what_is_written_is_written_whole(job: Job) -> None:
+    attempt = Watched(job)
+    written = []
+
+    def write() -> None:
+        with attempt.shielded():
+            attempt.stop(Cancelled())
+            with attempt.shielded():
+                attempt.check()
+            attempt.check()
+            written.append("all")
+        written.append("too much")
+
+    with pytest.raises(Cancelled):
+        write()
+    assert written == ["all"]
+
+
+def test_what_has_been_left_is_not_interrupted(job: Job) -> None:
+    attempt = Watched(job)
+    attempt.close()
+    attempt.stop(Cancelled())
+
+    attempt.check()
+
+
+def test_an_uncommitted_claim_is_left_alone(own: Watchdog, chat: Chat, settings: Any) -> None:
+    """Nobody else sees it: to the watchdog it would look lost."""
+    settings.QUEUE_CONNECTION = "sync"
+    watched: list[int] = []
+
+    def work(ctx: Context) -> str:
+        watched.append(len(own.attempts()))
+        return ctx.step("Work", str, "done")
+
+    workflow("w")(work)
+    with transaction.atomic():
+        inside = chat.send(workflow="w")
+    outside = chat.send(workflow="w")
+
+    assert (inside.response, outside.response) == ("done", "done")
+    assert watched == [0, 1]
+    assert own.attempts() == []
+
+
+def test_a_forked_process_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = watchdog.get_watchdog()
+    assert watchdog.get_watchdog() is mine
+    monkeypatch.setattr(watchdog, "_watchdog", mine)
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+
+    assert watchdog.get_watchdog() is not mine
+
+
+# In a worker's main thread, where a signal stops whatever runs.
+
+
+@pytest.fixture
+def signals() -> None:
+    # It stays: a late signal of the watchdog's would end the process without it.
+    watchdog.install_signal_handler()
+
+
+def interrupt_while_running(
+    chat: Chat, block: Callable[[], object], stop: Callable[[Job], object], **options: Any
+) -> Job:
+    """Run a job that blocks in this, the main thread, and have another thread stop it."""
+    blocked = threading.Event()
+
+    def work(ctx: Context) -> str:
+        blocked.set()
+        block()
+        return "never"
+
+    workflow("w", **options)(work)
+    job = chat.send(workflow="w")
+
+    def stop_when_blocked() -> None:
+        assert blocked.wait(NET)
+        stop(Job.objects.get(pk=job.pk))
+        connection.close()
+
+    thread = threading.Thread(target=stop_when_blocked)
+    thread.start()
+    runner.run(claimed(), interruptible=True)
+    thread.join(NET)
+    job.refresh_from_db()
+    return job
+
+
+def sleep() -> None:
+    time.sleep(NET)
+
+
+def spin() -> None:
+    until = time.monotonic() + NET
+    while time.monotonic() < until:
+        pass
+
+
+def wait_for_a_child() -> None:
+    subprocess.run(["sleep", str(NET)], check=True)
+
+
+def wait_for_the_database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(%s)", [NET])
+
+
+@pytest.mark.usefixtures("signals")
+@pytest.mark.parametrize("block", [sleep, spin, wait_for_a_child])
+def test_cancel_reaches_code_that_blocks(chat: Chat, block: Callable[[], object]) -> None:
+    began = time.monotonic()
+    job = interrupt_while_running(chat, block, services.cancel)
+
+    assert (job.state, job.code) == (State.CANCELLED, "cancelled")
+    assert types(job) == ["started", "cancelled"]
+    # It did not wait for the code to end by itself.
+    assert time.monotonic() - began < NET
+
+
+@pytest.mark.postgresql
+@pytest.mark.usefixtures("signals")
+def test_cancel_reaches_a_query(chat: Chat) -> None:
+    job = interrupt_while_running(chat, wait_for_the_database, services.cancel)
+
+    assert job.state == State.CANCELLED
+    # The connection is of use again.
+    assert chat.say().state == State.COMPLETED
+
+
+@pytest.mark.postgresql  # SQLite has one writer: the cancel would wait for the transaction.
+@pytest.mark.usefixtures("signals")
+def test_cancel_in_the_middle_of_a_transaction(chat: Chat) -> None:
+    def block() -> None:
+        with transaction.atomic():
+            Group.objects.create(name="g")
+            sleep()
+
+    job = interrupt_while_running(chat, block, services.cancel)
+
+    assert job.state == State.CANCELLED
+    assert not Group.objects.exists()
+
+
+@pytest.mark.usefixtures("signals")
+def test_the_deadline_reaches_code_that_blocks(chat: Chat) -> None:
+    job = interrupt_while_running(chat, sleep, lambda job: None, max_execution_time=0.2)
+
+    assert (job.state, job.code) == (State.TIMEOUT, "timeout")
+    assert job.error == "The request ran longer than 0.2 seconds and was stopped."
+
+
+@pytest.mark.usefixtures("signals")
+def test_a_worker_that_is_told_to_stop_now(chat: Chat) -> None:
+    job = interrupt_while_running(chat, sleep, lambda job: watchdog.shut_down())
+
+    assert (job.state, job.lost, job.attempt) == (State.QUEUED, 0, 1)
+
+
+@pytest.mark.usefixtures("signals")
+def test_an_async_workflow_is_reached_too(chat: Chat) -> None:
+    blocked = threading.Event()
+
+    async def work(ctx: Context) -> str:
+        await ctx.aprogress(10)
+        blocked.set()
+        await asyncio.sleep(NET)
+        return "never"
+
+    workflow("w")(work)
+    job = chat.send(workflow="w")
+
+    def cancel() -> None:
+        assert blocked.wait(NET)
+        services.cancel(job)
+        connection.close()
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    runner.run(claimed(), interruptible=True)
+    thread.join(NET)
+    job.refresh_from_db()
+
+    assert job.state == State.CANCELLED
+    assert_log_is_sound(job)
+
+
+@pytest.mark.usefixtures("signals")
+def test_a_stray_signal_interrupts_nothing(chat: Chat) -> None:
+    def work(ctx: Context) -> str:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        return "done"
+
+    os.kill(os.getpid(), signal.SIGUSR1)
+    workflow("w")(work)
+    job = chat.send(workflow="w")
+    runner.run(claimed(), interruptible=True)
+    job.refresh_from_db()
+
+    assert job.state == State.COMPLETED
+
+
+STUBBORN = """
+import os, signal, sys, time
+import django
+django.setup()
+from workflows.running import watchdog, runner
+from workflows.store import lifecycle
+from workflows import services, workflow
+
+watchdog.GRACE = 0.2
+watchdog.install_signal_handler()
+
+@workflow("stubborn")
+def stubborn(ctx):
+    told = False
+    while True:
+        try:
+            # Inside: the interruption may come before the cancel has returned.
+            if not told:
+                told = True
+                services.cancel(ctx.job)
+            time.sleep(60)
+        except BaseException:
+            print("swallowed", flush=True)
+
+job = lifecycle.claim((), "here", os.getpid())
+runner.run(job, interruptible=True)
+print("never")
+"""
+
+
+def test_code_that_swallows_its_interruption_is_ended_with_its_process(chat: Chat) -> None:
+    workflow("stubborn")(lambda ctx: "done")
+    job = chat.send(workflow="stubborn")
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "chatflow.settings",
+        "DATABASE_URL": database_url(),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", STUBBORN],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=2 * NET,
+        check=False,
+    )
+    job.refresh_from_db()
+
+    assert (done.returncode, done.stdout) == (1, "swallowed\n"), done.stderr
+    assert "did not stop when it was told to; ending its worker." in done.stderr
+    assert (job.state, job.code) == (State.CANCELLED, "cancelled")
+    assert_log_is_sound(job)
+
+
+def database_url() -> str:
+    """Return the URL of the test's own database."""
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    settings = connection.settings_dict
+    return f"postgres://{settings['USER']}@{settings['HOST']}:{settings['PORT']}/{name}"

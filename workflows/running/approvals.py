@@ -1,0 +1,242 @@
+"""The verb that asks for approval: typed, expiring, and on record.
+
+Consent is a decision of a person, not a text that a workflow came across. It counts only where the
+server knows who gave it: an authenticated request of the owner or of the staff (decisions.py), or a
+message that the owner sent when the question stood there.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.db.models.functions import Now
+from django.utils import timezone
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from workflows.dialogue import answers, forms
+from workflows.exceptions import Fenced
+from workflows.models import ActionUse, ApprovalRequest, Job, Step
+from workflows.running.questions import Question, Questions, Unclear, as_json, complaint, fill
+from workflows.store import events
+
+EXPIRED = "expired"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approval:
+    """What was decided. One that nobody decided in time is not approved, for "expired".
+
+    Args:
+        approved: whether it may be done.
+        answer: what was filled in with the approval; None where nothing was asked, or if it was
+            not approved.
+        by: the username of who decided; empty if nobody did.
+        at: when.
+        reason: why, in the words of who decided; may be empty.
+    """
+
+    approved: bool
+    answer: BaseModel | None
+    by: str
+    at: datetime
+    reason: str
+
+
+class Approvals(Questions):
+    """The verb that asks for approval."""
+
+    def approve(
+        self,
+        prompt: str,
+        *,
+        answer: type[BaseModel] | None = None,
+        expires_in: float = 86400,
+        details: dict[str, Any] | None = None,
+    ) -> Approval:
+        """Ask for approval, and go on with what was decided. No worker is held meanwhile.
+
+        The user says yes or no in the conversation, or decides through the API; or a member of the
+        staff does so in the admin. The first decision counts.
+
+        Args:
+            prompt: what is to be approved.
+            answer: a pydantic model, to be filled in by who approves.
+            expires_in: seconds after which it can't be approved any more.
+            details: what else to show to who decides; JSON.
+
+        Returns:
+            What was decided, by whom, when and why.
+        """
+        question = ApprovalQuestion(self.job, prompt, answer, expires_in, details or {})
+        value = self._question(question)
+        given = value["answer"]
+        return Approval(
+            approved=value["approved"],
+            answer=None if answer is None or given is None else fill(answer, given, prompt),
+            by=value["by"],
+            at=datetime.fromisoformat(value["at"]),
+            reason=value["reason"],
+        )
+
+    async def aapprove(
+        self,
+        prompt: str,
+        *,
+        answer: type[BaseModel] | None = None,
+        expires_in: float = 86400,
+        details: dict[str, Any] | None = None,
+    ) -> Approval:
+        """See approve()."""
+        return await sync_to_async(self.approve)(
+            prompt, answer=answer, expires_in=expires_in, details=details
+        )
+
+
+class Verdict(BaseModel):
+    """A decision as a message, for chat clients that show forms: ``{"approved": true, …}``."""
+
+    model_config = ConfigDict(strict=True)
+
+    approved: bool
+    reason: str = ""
+    answer: dict[str, Any] | None = None
+
+
+class ApprovalQuestion(Question):
+    """A question that has a row: while it is open, its step's result is the row's public id."""
+
+    def __init__(
+        self,
+        job: Job,
+        prompt: str,
+        model: type[BaseModel] | None,
+        expires_in: float,
+        details: dict[str, Any],
+    ) -> None:
+        super().__init__(prompt, "approval", self._decide)
+        self.job = job
+        self.model = model
+        self.schema = None if model is None else forms.schema_of(model)
+        self.expires_in = expires_in
+        self.details = details
+        self.request: ApprovalRequest | None = None
+
+    def ask(self, step: Step) -> None:
+        request = self.request or ApprovalRequest.objects.filter(public_id=step.result).first()
+        if request is None or request.decided_at is not None:
+            request = self._new(step)
+        # The session's open question is that of the job that asked last.
+        ApprovalRequest.objects.filter(pk=request.pk).update(job=self.job)
+        self.awaiting = {
+            "approval_id": request.public_id,
+            "expires_at": _iso(request.expires_at),
+            **({"details": request.details} if request.details else {}),
+            **({"schema": request.schema} if request.schema else {}),
+        }
+
+    def _new(self, step: Step) -> ApprovalRequest:
+        request = ApprovalRequest.objects.create(
+            user_id=self.job.user_id,
+            session_id=self.job.session_id,
+            job=self.job,
+            workflow=self.job.workflow,
+            prompt=events.clean(self.prompt),
+            details=events.clean(self.details),
+            schema=events.clean(self.schema),
+            expires_at=timezone.now() + timedelta(seconds=self.expires_in),
+        )
+        step.result = request.public_id
+        step.save(update_fields=["result"])
+        return request
+
+    def read(self, step: Step, text: str) -> Any:
+        self.request = request = ApprovalRequest.objects.get(public_id=step.result)
+        if request.decided_at is None:
+            return self.parse(text)
+        if request.approved and self.model is not None:
+            # The model may want more than its schema says.
+            self._check(request.answer)
+        return {
+            "approved": request.approved,
+            "answer": request.answer,
+            "by": request.by,
+            "at": _iso(request.decided_at),
+            "reason": request.reason,
+        }
+
+    def _decide(self, text: str) -> Any:
+        assert self.request is not None
+        sent = _sent(self.job)
+        if sent.created_at > self.request.expires_at:
+            at = _iso(self.request.expires_at)
+            return {"approved": False, "answer": None, "by": "", "at": at, "reason": EXPIRED}
+        if not _is_spoken(sent):
+            raise Unclear("Your last message came before this question.")
+        verdict = _verdict(text)
+        if verdict.approved and self.model is not None:
+            self._check(verdict.answer)
+        return {
+            "approved": verdict.approved,
+            "answer": verdict.answer if verdict.approved and self.model is not None else None,
+            "by": self.job.user.get_username(),
+            "at": _iso(timezone.now()),
+            "reason": verdict.reason,
+        }
+
+    def _check(self, answer: Any) -> None:
+        assert self.model is not None
+        try:
+            self.model.model_validate({} if answer is None else answer)
+        except ValidationError as error:
+            raise Unclear(complaint(error)) from None
+
+    def answer(self, step: Step, value: Any) -> None:
+        assert self.request is not None
+        if self.request.decided_at is not None:
+            return
+        expired = value["reason"] == EXPIRED and not value["by"]
+        updated = ApprovalRequest.objects.filter(pk=self.request.pk, decided_at=None).update(
+            approved=value["approved"],
+            answer=events.clean(value["answer"]),
+            by=value["by"],
+            reason=events.clean(value["reason"]),
+            via=ApprovalRequest.Via.EXPIRY if expired else ApprovalRequest.Via.CHAT,
+            decided_at=self.request.expires_at if expired else Now(),
+        )
+        if not updated:
+            # Somebody was faster; the next attempt finds that decision.
+            raise Fenced
+
+
+def _sent(job: Job) -> Job:
+    """Return the job that the message first came with; a retry brings the same words again."""
+    while job.retry_of is not None:
+        job = job.retry_of
+    return job
+
+
+def _is_spoken(job: Job) -> bool:
+    """Say whether its owner wrote the message when the question stood there.
+
+    One that had to wait is older than the question; so is the offer of a quick reply. And what goes
+    with a decision made elsewhere belongs to that decision alone.
+    """
+    return not (job.waited or job.explicit or ActionUse.objects.filter(job=job).exists())
+
+
+def _verdict(text: str) -> Verdict:
+    value = as_json(text)
+    if isinstance(value, dict):
+        try:
+            return Verdict.model_validate(value)
+        except ValidationError as error:
+            raise Unclear(complaint(error)) from None
+    consent = answers.consent(text)
+    if consent is None:
+        raise Unclear("Please answer yes or no, with your reason if you like.")
+    return Verdict(approved=consent[0], reason=consent[1])
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,21 @@
+"""The verbs that outsiders call: an HTTP edge, a command, the admin, a team's own code."""
+
+from workflows.services.inline import run_inline
+from workflows.services.jobs import cancel, get_job, queue_position, recent_starts, retry
+from workflows.services.sessions import delete_session
+from workflows.services.starts import Mode, OnBusy, Started, start, takes_long
+
+__all__ = [
+    "Mode",
+    "OnBusy",
+    "Started",
+    "cancel",
+    "delete_session",
+    "get_job",
+    "queue_position",
+    "recent_starts",
+    "retry",
+    "run_inline",
+    "start",
+    "takes_long",
+]

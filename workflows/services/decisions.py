@@ -1,0 +1,144 @@
+"""Deciding what a workflow asks to have approved: once, in time, and on record."""
+
+from typing import Any
+
+from django.conf import settings
+from django.db.models import F
+from django.db.models.functions import Now
+
+from workflows import services
+from workflows.dialogue import forms
+from workflows.exceptions import (
+    ApprovalDecided,
+    ApprovalExpired,
+    ApprovalNotFound,
+    InvalidForm,
+    QuestionClosed,
+)
+from workflows.models import ApprovalQuerySet, ApprovalRequest, Job
+from workflows.store import events
+
+
+def pending(user: Any) -> ApprovalQuerySet:
+    """Return what the user may decide now, the oldest first."""
+    mine = ApprovalRequest.objects.visible_to(user)
+    sweep(mine)
+    return mine.open().select_related("job", "session").order_by("pk")
+
+
+def sweep(requests: ApprovalQuerySet) -> None:
+    """Record of those whose time is over that nobody approved them.
+
+    Not of one that a message answers which waits to be read: what counts is when it was sent.
+    """
+    late = requests.open().filter(expires_at__lte=Now())
+    late = ApprovalRequest.objects.filter(pk__in=list(late.values_list("pk", flat=True)))
+    late.filter(decided_at=None).update(
+        approved=False,
+        reason="expired",
+        via=ApprovalRequest.Via.EXPIRY,
+        decided_at=F("expires_at"),
+    )
+
+
+def get_request(user: Any, public_id: str) -> ApprovalRequest:
+    """Return what the user is asked under that public id.
+
+    Raises:
+        ApprovalNotFound: there is nothing, or somebody else is asked.
+    """
+    if "\0" not in public_id:
+        mine = ApprovalRequest.objects.visible_to(user).filter(public_id=public_id)
+        found = mine.select_related("job__root", "session", "user").first()
+        if found is not None:
+            return found
+    raise ApprovalNotFound
+
+
+def decide(
+    request: ApprovalRequest,
+    *,
+    by: Any,
+    via: ApprovalRequest.Via,
+    approved: bool,
+    reason: str = "",
+    answer: dict[str, Any] | None = None,
+) -> Job:
+    """Decide, and let the workflow go on with it: the next turn of its owner's conversation.
+
+    Args:
+        request: what is to be approved.
+        by: the user who decides; the caller has seen to it that they may.
+        via: where they do so.
+        approved: the decision.
+        reason: why.
+        answer: what was filled in, where something was asked for.
+
+    Returns:
+        The job that goes on with it.
+
+    Raises:
+        ApprovalDecided: somebody was faster.
+        ApprovalExpired: its time is over.
+        QuestionClosed: the question was cancelled, or a message is about to answer it.
+        InvalidForm: the answer doesn't fit.
+        ApprovalNotFound: it was deleted meanwhile.
+        SessionBusy: the workflow would have to go on at once, without a worker, and can't.
+    """
+    reason = events.clean(reason)
+    if approved and request.schema is not None:
+        answer = {} if answer is None else answer
+        if wrong := forms.problems(request.schema, answer):
+            raise InvalidForm(wrong)
+    elif answer:
+        raise InvalidForm({"answer": ["Nothing is to be filled in."]})
+    _check_undecided(request)
+    name = by.get_username()
+
+    def record(job: Job) -> None:
+        undecided = ApprovalRequest.objects.filter(pk=request.pk, decided_at=None)
+        if not undecided.filter(expires_at__gt=Now()).update(
+            approved=approved,
+            reason=reason,
+            answer=events.clean(answer) if approved else None,
+            by=name,
+            via=via,
+            decided_at=Now(),
+        ):
+            raise ApprovalExpired
+
+    if request.job is None:
+        raise QuestionClosed
+    try:
+        return services.start(
+            request.user,
+            _words(approved, reason, "" if by == request.user else name),
+            session_key=request.session.key,
+            mode="async",
+            options=request.job.options,
+            # A job that runs here is forgotten when its turn doesn't come; a decision must not be.
+            on_busy="reject" if settings.QUEUE_CONNECTION == "sync" else "enqueue",
+            answers_to=request.job,
+            record=record,
+        ).job
+    except QuestionClosed:
+        _check_undecided(request)
+        raise
+
+
+def _check_undecided(request: ApprovalRequest) -> None:
+    mine = ApprovalRequest.objects.filter(pk=request.pk)
+    sweep(mine)
+    current = mine.first()
+    if current is None:
+        raise ApprovalNotFound
+    if current.via == ApprovalRequest.Via.EXPIRY:
+        raise ApprovalExpired
+    if current.decided_at is not None:
+        raise ApprovalDecided
+
+
+def _words(approved: bool, reason: str, name: str) -> str:
+    """Return the decision as the conversation shows it; *name* says whose it is, if not hers."""
+    verdict = ("Approved" if approved else "Rejected") + (f" by {name}" if name else "")
+    return f"{verdict}: {reason}" if reason else f"{verdict}."

@@ -1,0 +1,70 @@
+"""Running a sync job in the caller's own thread."""
+
+import os
+import time
+
+from django.db import transaction
+
+from workflows.exceptions import SessionBusy
+from workflows.models import ActionUse, Job, Message, Session, State
+from workflows.running import runner
+from workflows.store import lifecycle
+from workflows.store.lifecycle import Outcome
+
+# Seconds between two looks of a sync job that waits for its turn.
+TURN_POLL = 0.05
+
+
+def run_inline(job: Job, *, wait: float = 10) -> Job:
+    """Run a sync job in this thread, when its turn in the session has come.
+
+    Args:
+        job: as started.
+        wait: seconds that it may wait for its turn.
+
+    Returns:
+        The job, which has ended, unless this process lost it to another one.
+
+    Raises:
+        SessionBusy: its turn did not come; the job and its message are forgotten.
+    """
+    give_up_at = time.monotonic() + wait
+    session = job.session
+    while job.inline and not job.is_finished:
+        claimed = lifecycle.claim_inline(job, lifecycle.HOST, os.getpid())
+        if claimed is not None:
+            outcome = runner.run(claimed, interruptible=False)
+            if outcome is not None:
+                return _ended(claimed, session, outcome)
+        elif job.attempt == 0 and time.monotonic() >= give_up_at:
+            _withdraw(job)
+            raise SessionBusy
+        else:
+            time.sleep(TURN_POLL)
+        job.refresh_from_db()
+        # The job was read anew; its session need not be.
+        job.session = session
+    return job
+
+
+def _ended(job: Job, session: Session, outcome: Outcome) -> Job:
+    """Return a claimed job with what came of it; the rest of it is as it was when it was claimed.
+
+    What an answer is made of need not be read again.
+    """
+    job.session = session
+    job.state, job.code, job.error = outcome.state, outcome.code, outcome.error
+    job.response, job.actions, job.sources = outcome.response, outcome.actions, outcome.sources
+    job.awaiting = outcome.awaiting
+    return job
+
+
+def _withdraw(job: Job) -> None:
+    """Forget a job that was never begun, and the message that it was to answer."""
+    with transaction.atomic():
+        waiting = Job.objects.filter(pk=job.pk, state=State.QUEUED, attempt=0)
+        if waiting.select_for_update().exists():
+            Message.objects.filter(job=job).delete()
+            # What started it can be used again.
+            ActionUse.objects.filter(job=job).delete()
+            waiting.delete()

@@ -1,0 +1,145 @@
+"""What may be done with a job: find it, cancel it, retry it, ask how far it is."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+
+from workflows.bells import get_bell
+from workflows.exceptions import AlreadyQueued, AlreadyRetried, JobNotFound, NotRetryable
+from workflows.models import Job, Session, State
+from workflows.registry import get_workflow
+from workflows.services.inline import run_inline
+from workflows.store import lifecycle
+from workflows.store.new_jobs import insert, locked_session
+
+
+def get_job(user: Any, public_id: str) -> Job:
+    """Return the user's job of that public id.
+
+    Raises:
+        JobNotFound: there is none, or it is somebody else's.
+    """
+    try:
+        return Job.objects.visible_to(user).select_related("session").get(public_id=public_id)
+    except Job.DoesNotExist:
+        raise JobNotFound from None
+
+
+def cancel(job: Job, *, code: str = "cancelled") -> Job:
+    """Cancel a job: a waiting one ends at once, a running one is told to stop.
+
+    A job that has ended stays as it is; one that ended with a question has the question closed.
+
+    Args:
+        job: the job, in any state.
+        code: why; ``cancelled`` or ``interrupted``.
+
+    Returns:
+        The job as it stands then.
+    """
+    with transaction.atomic():
+        wait_briefly_for_locks()
+        lifecycle.lock_session(job)
+        current = Job.objects.select_for_update(of=("self",)).get(pk=job.pk)
+        if current.state == State.QUEUED:
+            lifecycle.end(current, lifecycle.cancelled(code))
+            current.refresh_from_db()
+            return current
+        if current.state == State.PROCESSING and not current.cancel_code:
+            current.cancel_code = code
+            current.save(update_fields=["cancel_code"])
+            get_bell().ring("cancel", current.pk)
+        elif current.awaiting:
+            Session.objects.filter(open_job=current).update(open_job=None)
+    return current
+
+
+def wait_briefly_for_locks() -> None:
+    """Give up after two seconds, in this transaction, rather than wait for an atomic step's end."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '2s'")
+
+
+def retry(job: Job) -> Job:
+    """Make a new job that does again what a failed one was to do.
+
+    It resumes where the old one failed: steps that were recorded don't run again. The old job's log
+    stays closed, and the old failure leaves the list of failures.
+
+    Args:
+        job: one that failed, timed out or was cancelled.
+
+    Returns:
+        The new job.
+
+    Raises:
+        NotRetryable: the job is in another state, or was retried already.
+        UnknownWorkflow: its workflow is gone.
+        AlreadyQueued: a job with the workflow's unique key is queued or running.
+    """
+    try:
+        new = _store_again(job)
+    except IntegrityError:
+        if job.unique_key is None:
+            raise
+        raise AlreadyQueued from None
+    return run_inline(new) if new.inline else new
+
+
+def _store_again(job: Job) -> Job:
+    with transaction.atomic():
+        session = locked_session(job.user, job.session.key)
+        old = Job.objects.select_for_update(of=("self",)).get(pk=job.pk)
+        if old.state not in (State.FAILED, State.TIMEOUT, State.CANCELLED):
+            raise NotRetryable
+        if old.retries.exists():
+            raise AlreadyRetried
+        workflow = get_workflow(old.workflow)
+        new = Job(
+            user_id=old.user_id,
+            session_id=old.session_id,
+            text=old.text,
+            mode="async",
+            workflow=old.workflow,
+            explicit=True,
+            options=old.options,
+            root_id=old.conversation_id,
+            text_base=old.text_base,
+            retry_of=old,
+            queue=workflow.queue,
+            priority=workflow.priority,
+            unique_key=old.unique_key,
+            inline=settings.QUEUE_CONNECTION == "sync",
+        )
+        insert(new, session)
+        old.forgotten = True
+        old.save(update_fields=["forgotten"])
+        get_bell().ring("jobs", new.pk)
+    return new
+
+
+def queue_position(job: Job) -> int | None:
+    """Return how many jobs of its queue a waiting job is behind, plus one; None once it runs."""
+    if job.state != State.QUEUED or job.inline:
+        return None
+    ahead = Job.objects.filter(queue=job.queue, state=State.QUEUED, inline=False)
+    before = ahead.filter(priority__gt=job.priority) | ahead.filter(
+        priority=job.priority, pk__lt=job.pk
+    )
+    return before.count() + 1
+
+
+def recent_starts(user: Any, seconds: float) -> int:
+    """Return how many jobs the user started in the last *seconds*."""
+    since = timezone.now() - timedelta(seconds=seconds)
+    # Plain SQL: every send asks it.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM workflows_job WHERE user_id = %s AND created_at > %s",
+            [user.pk, connection.ops.adapt_datetimefield_value(since)],
+        )
+        return int(cursor.fetchone()[0])

@@ -1,0 +1,105 @@
+"""Using what was offered: the server does what it offered in that session, once."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from workflows import services
+from workflows.dialogue import actions, forms
+from workflows.exceptions import ActionExpired, ActionNotFound, ActionUsed, InvalidForm
+from workflows.models import ActionUse, Job
+from workflows.services import Mode, OnBusy, Started
+from workflows.store import events
+
+
+def act(
+    user: Any,
+    session_key: str,
+    action_id: str,
+    *,
+    data: dict[str, Any] | None = None,
+    mode: Mode = "async",
+    on_busy: OnBusy = "enqueue",
+    idempotency_key: str | None = None,
+    body_hash: str = "",
+) -> Started:
+    """Use an action that was offered to the user in that session.
+
+    A quick reply sends its message; a button, a confirm and a form start their workflow. What is
+    refused leaves the action usable.
+
+    Args:
+        user: who uses it; only what was offered to them is found.
+        session_key: the conversation that it was offered in.
+        action_id: which one.
+        data: what was filled in, for a form.
+        mode: see services.start(), also for the others.
+
+    Returns:
+        The job that the action started.
+
+    Raises:
+        ActionNotFound: it was not offered to this user in this session.
+        ActionUsed: it was used before.
+        ActionExpired: its time is over.
+        InvalidForm: the data doesn't fit, or the action takes none, or is a link.
+    """
+    offered_by, action = _find(user, session_key, action_id)
+
+    def record(job: Job) -> None:
+        # It may have been deleted meanwhile; from here on it waits for this transaction.
+        if not Job.objects.select_for_update(of=("self",)).filter(pk=offered_by.pk).exists():
+            raise ActionNotFound
+        if actions.has_expired(action):
+            raise ActionExpired
+        try:
+            with transaction.atomic():
+                ActionUse.objects.create(action_id=action_id, offered_by=offered_by, job=job)
+        except IntegrityError:
+            raise ActionUsed from None
+
+    return services.start(
+        user,
+        action.get("message") or action["label"],
+        session_key=session_key,
+        mode=mode,
+        workflow=action.get("workflow"),
+        options=offered_by.options,
+        on_busy=on_busy,
+        idempotency_key=idempotency_key,
+        body_hash=body_hash,
+        input=_input(action, data),
+        record=record,
+    )
+
+
+def _find(user: Any, session_key: str, action_id: str) -> tuple[Job, dict[str, Any]]:
+    # The id goes into a path of JSON.
+    if actions.ID.fullmatch(action_id) and "\0" not in session_key:
+        offering = Job.objects.visible_to(user).filter(session__key=session_key)
+        job = offering.filter(offers__has_key=action_id).first()
+        if job is not None and job.offers is not None:
+            return job, job.offers[action_id]
+    raise ActionNotFound
+
+
+def _input(action: dict[str, Any], data: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return what the workflow works on; None where a message is sent."""
+    if action["type"] == "link":
+        raise InvalidForm({"action_id": ["A link is opened, not posted."]})
+    if action["type"] == "form":
+        data = {} if data is None else data
+        if wrong := forms.problems(action["schema"], data):
+            raise InvalidForm(wrong)
+        return {**events.clean(data), **action["input"]}
+    if data:
+        raise InvalidForm({forms.WHOLE: ["Only a form takes data."]})
+    return action.get("input")
+
+
+def used(jobs: Iterable[Job]) -> set[str]:
+    """Return the ids of the actions that were used, of those that *jobs* offered."""
+    offering = [job.pk for job in jobs if job.offers]
+    uses = ActionUse.objects.filter(offered_by__in=offering)
+    return set(uses.values_list("action_id", flat=True))

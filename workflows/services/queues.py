@@ -1,0 +1,88 @@
+"""What an operator does with the queues: see how full they are, forget failures."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import connection
+from django.utils import timezone
+
+from workflows.models import Job, JobQuerySet
+from workflows.registry import all_workflows
+from workflows.store.clock import sql_now, sql_seconds_since
+
+# Literals, not parameters: only so does SQLite see that the partial index of active jobs serves.
+# Sync jobs are left out: their web process runs them, no cluster.
+SIZES = """
+    SELECT queue,
+           sum(CASE WHEN state = 'queued' AND available_at <= {now} THEN 1 ELSE 0 END),
+           sum(CASE WHEN state = 'queued' AND available_at > {now} THEN 1 ELSE 0 END),
+           sum(CASE WHEN state = 'processing' THEN 1 ELSE 0 END),
+           max(CASE WHEN state = 'queued' AND available_at <= {now} THEN {age} END)
+    FROM workflows_job
+    WHERE state IN ('queued', 'processing') AND NOT inline
+    GROUP BY queue ORDER BY queue
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueSize:
+    """How full a queue is.
+
+    Args:
+        waiting: jobs that a worker may take, or that wait for an earlier one of their session.
+        delayed: jobs that wait for their time.
+        running: jobs that a worker holds.
+        oldest_waiting: seconds that the oldest of the waiting jobs has waited; 0 without any.
+    """
+
+    queue: str
+    waiting: int = 0
+    delayed: int = 0
+    running: int = 0
+    oldest_waiting: float = 0.0
+
+
+def sizes() -> list[QueueSize]:
+    """Return how full each queue is that a workflow uses or a job waits in."""
+    with connection.cursor() as cursor:
+        age = sql_seconds_since("available_at")
+        cursor.execute(SIZES.format(now=sql_now(), age=age), [])
+        busy = {
+            queue: QueueSize(
+                queue=queue,
+                waiting=waiting,
+                delayed=delayed,
+                running=running,
+                oldest_waiting=round(max(0.0, float(oldest or 0)), 1),
+            )
+            for queue, waiting, delayed, running, oldest in cursor.fetchall()
+        }
+    idle = {workflow.queue: QueueSize(queue=workflow.queue) for workflow in all_workflows()}
+    return [size for _, size in sorted((idle | busy).items())]
+
+
+def unknown(queues: Iterable[str]) -> list[str]:
+    """Return those of *queues* that neither a workflow uses nor a job waits in."""
+    known = {size.queue for size in sizes()}
+    return [queue for queue in queues if queue not in known]
+
+
+def failures() -> JobQuerySet:
+    """The list of failures, the latest first."""
+    # Said once more as a literal, for SQLite to see that the partial index of failures serves.
+    listed: JobQuerySet = Job.objects.failures().extra(  # type: ignore[assignment]
+        where=["workflows_job.state IN ('failed', 'timeout')"]
+    )
+    return listed.order_by("-finished_at")
+
+
+def forget(jobs: JobQuerySet) -> int:
+    """Take those of *jobs* that are failures off the list of failures; return how many."""
+    return jobs.failures().update(forgotten=True)
+
+
+def flush(hours: int = 0) -> int:
+    """Forget the failures of more than *hours* hours ago; return how many."""
+    before = timezone.now() - timedelta(hours=hours)
+    return forget(Job.objects.filter(finished_at__lt=before))

@@ -1,0 +1,249 @@
+"""Starting a job: the message and the job that answers it are stored together, or neither."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from django.conf import settings
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Avg
+from django.utils import timezone
+
+from workflows.bells import get_bell
+from workflows.dialogue import answers
+from workflows.exceptions import (
+    ActionUsed,
+    AlreadyQueued,
+    IdempotencyConflict,
+    QuestionClosed,
+    SessionBusy,
+)
+from workflows.models import Job, Message, Session, State
+from workflows.registry import Workflow, get_workflow
+from workflows.running.routing import DEFAULT, assign, continue_from, open_question, route
+from workflows.services.inline import run_inline
+from workflows.services.jobs import cancel
+from workflows.store import lifecycle
+from workflows.store.lifecycle import Outcome
+from workflows.store.new_jobs import insert, locked_session, store_in_idle_session
+
+Mode = Literal["sync", "async", "auto"]
+OnBusy = Literal["enqueue", "reject", "interrupt"]
+
+# What "auto" takes for long, in seconds, judged by so many of the latest runs.
+LONG = 5.0
+RECENT_RUNS = 20
+# How long an Idempotency-Key is remembered.
+IDEMPOTENCY_WINDOW = timedelta(hours=24)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started:
+    """What start() came to.
+
+    Args:
+        job: the job, new or replayed; its mode is what was asked for, or what "auto" came to.
+        replayed: an earlier request with the same Idempotency-Key made the job.
+    """
+
+    job: Job
+    replayed: bool = False
+
+
+def start(
+    user: Any,
+    text: str,
+    *,
+    session_key: str,
+    mode: Mode = "async",
+    workflow: str | None = None,
+    options: dict[str, Any] | None = None,
+    on_busy: OnBusy = "enqueue",
+    idempotency_key: str | None = None,
+    body_hash: str = "",
+    input: dict[str, Any] | None = None,
+    answers_to: Job | None = None,
+    record: Callable[[Job], None] | None = None,
+) -> Started:
+    """Store the message and the job that answers it, in one transaction: both or neither.
+
+    Args:
+        user: whose message it is.
+        text: the message.
+        session_key: the user's own name for the conversation.
+        mode: ``sync`` jobs are then run by the caller with run_inline(); ``async`` ones by a
+            worker.
+        workflow: the name of the workflow; by default the message decides.
+        options: the flags of send: actions, memory, intelligent_rag, model.
+        on_busy: what to do while the session works on an earlier message.
+        idempotency_key: the same key and body give the same job, for 24 hours.
+        body_hash: tells whether it is the same body.
+        input: what the workflow is to work on; then *text* is a title, not the user's words.
+        answers_to: the job whose open question this answers, whatever the session is doing.
+        record: called with the job in the transaction that stores it; what it raises refuses it.
+
+    Returns:
+        The job, which may have ended already: a word that cancels is obeyed at once.
+
+    Raises:
+        UnknownWorkflow: there is no workflow of that name.
+        SessionBusy: the session is busy and *on_busy* is ``reject``.
+        AlreadyQueued: a job with the workflow's unique key is queued or running.
+        IdempotencyConflict: the key was used with another body.
+        QuestionClosed: the question of *answers_to* is not open any more.
+    """
+    if workflow is not None:
+        get_workflow(workflow)
+    if idempotency_key is not None:
+        replayed = _replay(user, idempotency_key, body_hash)
+        if replayed is not None:
+            return replayed
+    job = Job(
+        user=user,
+        text=text,
+        workflow=workflow or "",
+        explicit=workflow is not None,
+        options=dict(options or {}),
+        idempotency_key=idempotency_key,
+        body_hash=body_hash,
+        input=input,
+    )
+    try:
+        started = None
+        if answers_to is None and record is None:
+            started = _store_at_once(job, session_key, mode)
+        if started is None:
+            with transaction.atomic():
+                started = _store(job, session_key, mode, on_busy, answers_to)
+                if record is not None:
+                    record(started.job)
+    except (IntegrityError, SessionBusy, ActionUsed) as error:
+        # Two requests with one key, or one unique key, at the same moment: the other one was first.
+        replayed = _replay(user, idempotency_key, body_hash) if idempotency_key else None
+        if replayed is None:
+            if not isinstance(error, IntegrityError) or job.unique_key is None:
+                raise
+            raise AlreadyQueued from None
+        return replayed
+    if started.job.mode == "async" and started.job.inline:
+        return Started(job=run_inline(started.job))
+    return started
+
+
+def _store_at_once(job: Job, session_key: str, mode: Mode) -> Started | None:
+    """Store what nothing in its session stands in the way of, in one statement, if that can be."""
+    if connection.vendor != "postgresql":
+        return None
+    try:
+        if not job.explicit:
+            job.workflow = route(job.text, job.options)
+        _decide(job, mode)
+    except Exception:
+        # It may be an answer, or a word that cancels, and none of that workflow's business.
+        return None
+    return Started(job=job) if store_in_idle_session(job, session_key) else None
+
+
+def _store(
+    job: Job, session_key: str, mode: Mode, on_busy: OnBusy, answers_to: Job | None
+) -> Started:
+    session = locked_session(job.user, session_key)
+    job.session = session
+    active = list(session.jobs.active().order_by("id"))
+    is_message = job.input is None and answers_to is None
+    if is_message and answers.is_cancel(job.text) and (active or session.open_job_id):
+        return _obey_cancel(job, session, active, mode)
+    if active and on_busy == "reject":
+        raise SessionBusy
+    if active and on_busy == "interrupt":
+        for earlier in active:
+            cancel(earlier, code="interrupted")
+    _route(job, session, answers_to, waits=bool(active))
+    _decide(job, mode)
+    insert(job, session)
+    _remember(job)
+    get_bell().ring("jobs", job.pk)
+    return Started(job=job)
+
+
+def _decide(job: Job, mode: Mode) -> None:
+    """Let *job* be one of its workflow, and decide who runs it."""
+    assign(job, job.workflow)
+    job.mode = _choose(mode, get_workflow(job.workflow))
+    job.inline = job.mode == "sync" or settings.QUEUE_CONNECTION == "sync"
+
+
+def _route(job: Job, session: Session, answers_to: Job | None, *, waits: bool) -> None:
+    question = open_question(session, job.options)
+    if answers_to is not None:
+        if session.open_job_id != answers_to.pk:
+            raise QuestionClosed
+        continue_from(job, answers_to)
+        job.explicit = True
+        Session.objects.filter(pk=session.pk).update(open_job=None)
+    elif job.explicit:
+        if session.open_job_id is None:
+            return
+        # Another workflow is wanted: the open question is dropped.
+        Session.objects.filter(pk=session.pk).update(open_job=None)
+    elif question is not None and not waits:
+        continue_from(job, question)
+        Session.objects.filter(pk=session.pk).update(open_job=None)
+    else:
+        job.workflow = route(job.text, job.options)
+        job.waited = waits
+
+
+def _choose(mode: Mode, workflow: Workflow) -> Literal["sync", "async"]:
+    if mode != "auto":
+        return mode
+    return "async" if takes_long(workflow) else "sync"
+
+
+def takes_long(workflow: Workflow) -> bool:
+    """Say whether the workflow's own hint, or else its latest runs, call for the background."""
+    if workflow.hint is not None:
+        return workflow.hint == "long"
+    latest = Job.objects.filter(workflow=workflow.name, state=State.COMPLETED).order_by("-id")
+    average = latest[:RECENT_RUNS].aggregate(seconds=Avg("ran_for"))["seconds"]
+    return average is not None and average > LONG
+
+
+def _remember(job: Job) -> None:
+    remembered = job.options.get("memory", True)
+    if remembered or job.root_id:
+        Message.objects.create(
+            session=job.session,
+            job=job,
+            role=Message.Role.USER,
+            content=job.text,
+            remembered=remembered,
+        )
+
+
+def _obey_cancel(job: Job, session: Session, active: list[Job], mode: Mode) -> Started:
+    """Cancel what the session does, and answer the message that asked for it."""
+    for earlier in active:
+        cancel(earlier)
+    Session.objects.filter(pk=session.pk).update(open_job=None)
+    assign(job, DEFAULT)
+    job.mode, job.inline = "async" if mode == "async" else "sync", False
+    insert(job, session)
+    _remember(job)
+    lifecycle.end(job, Outcome(State.COMPLETED, response="Cancelled."))
+    job.refresh_from_db()
+    return Started(job=job)
+
+
+def _replay(user: Any, key: str, body_hash: str) -> Started | None:
+    """Return the job that this key made, if it did in the last 24 hours."""
+    job = Job.objects.filter(user=user, idempotency_key=key).first()
+    if job is None:
+        return None
+    if job.created_at < timezone.now() - IDEMPOTENCY_WINDOW:
+        Job.objects.filter(pk=job.pk).update(idempotency_key=None)
+        return None
+    if job.body_hash != body_hash:
+        raise IdempotencyConflict
+    return Started(job=job, replayed=True)

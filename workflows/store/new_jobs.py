@@ -1,0 +1,140 @@
+"""Storing a message and the job that answers it: in an idle session one statement is enough."""
+
+import functools
+from datetime import timedelta
+from itertools import count
+from typing import Any, cast
+
+from django.conf import settings
+from django.db import connection
+
+from workflows.bells import get_bell
+from workflows.models import Job, Message, Session
+from workflows.store.clock import sql_now
+from workflows.store.prepared import fetch
+from workflows.store.rows import columns, from_row
+
+_rings = count(1)
+
+# What a start decides of a job; the rest is as it always is of a new one.
+GIVEN = (
+    "public_id",
+    "user_id",
+    "workflow",
+    "explicit",
+    "text",
+    "options",
+    "input",
+    "mode",
+    "queue",
+    "priority",
+    "inline",
+    "unique_key",
+    "idempotency_key",
+    "body_hash",
+)
+# A statement sees the rows of the moment at which it began; only the row that it locks is the
+# newest. If somebody has touched the session in between, as whoever stores a message does, then
+# what this one sees of its jobs is out of date: it stores nothing.
+STORE = """
+    WITH seen AS (
+        SELECT xmin AS version FROM workflows_session WHERE user_id = %(user_id)s AND key = %(key)s
+    ), session AS (
+        INSERT INTO workflows_session AS found (user_id, key, created_at, updated_at)
+        VALUES (%(user_id)s, %(key)s, {now}, {now})
+        ON CONFLICT (user_id, key) DO UPDATE SET updated_at = excluded.updated_at
+        WHERE found.xmin = (SELECT version FROM seen) AND found.open_job_id IS NULL
+          AND NOT EXISTS (
+              SELECT 1 FROM workflows_job other
+              WHERE other.session_id = found.id AND other.state IN ('queued', 'processing')
+          )
+        RETURNING *
+    ), job AS (
+        INSERT INTO workflows_job ({columns}) SELECT {values} FROM session RETURNING *
+    ), message AS (
+        INSERT INTO workflows_message
+            (session_id, job_id, role, content, actions, sources, remembered, created_at)
+        SELECT session_id, id, '{role}', text, '[]', '[]', true, created_at
+        FROM job WHERE %(remembered)s
+    )
+    SELECT job.id, job.lease_until, {session} FROM job, session
+"""
+
+
+def store_in_idle_session(job: Job, key: str) -> bool:
+    """Store a new job, its message and perhaps its session, and ring; on PostgreSQL only.
+
+    Args:
+        job: what it is to do is decided; its session isn't set yet.
+        key: the user's name for the session.
+
+    Returns:
+        Whether it is stored. It is not where the session works on something, has an open question
+        or gets another message at this very moment.
+
+    Raises:
+        IntegrityError: there is a job with its idempotency key or its unique key.
+    """
+    params = {
+        field.attname: field.get_db_prep_save(getattr(job, field.attname), connection)
+        for field in Job._meta.concrete_fields
+        if field.attname in GIVEN
+    }
+    params |= {"key": key, "remembered": bool(job.options.get("memory", True))}
+    # Of equal ones in a transaction PostgreSQL delivers one.
+    ring = get_bell().statement("jobs", next(_rings))
+    row = fetch(_store(settings.WORKFLOW_LEASE_SECONDS), params, then=ring)
+    if row is None:
+        return False
+    values = iter(row)
+    job.pk, job.lease_until = next(values), next(values)
+    job.session = from_row(Session, values)
+    job.created_at = job.updated_at = job.available_at = job.session.updated_at
+    job._state.adding = False
+    job._state.db = connection.alias
+    if ring is None:
+        get_bell().ring("jobs", job.pk)
+    return True
+
+
+@functools.cache
+def _store(lease_seconds: float) -> str:
+    values = {name: f"%({name})s" for name in GIVEN}
+    values |= {
+        "session_id": "session.id",
+        "lease_until": f"CASE WHEN %(inline)s THEN {sql_now(lease_seconds)} END",
+        **dict.fromkeys(("available_at", "created_at", "updated_at"), "session.updated_at"),
+    }
+    new, operations = Job(), cast(Any, connection.ops)
+    for field in Job._meta.concrete_fields:
+        if not field.primary_key and field.attname not in values:
+            value = field.get_db_prep_save(getattr(new, field.attname), connection)
+            values[field.attname] = operations.compose_sql("%s", [value])
+    return STORE.format(
+        now=sql_now(),
+        columns=", ".join(values),
+        values=", ".join(values.values()),
+        role=Message.Role.USER,
+        session=columns(Session, "session"),
+    )
+
+
+def insert(job: Job, session: Session) -> None:
+    """Store a job that is to be queued; its times are the database's, as the session brings it."""
+    job.available_at = session.updated_at
+    if job.inline:
+        # Until it is claimed, this tells whether its web process still lives.
+        job.lease_until = session.updated_at + timedelta(seconds=settings.WORKFLOW_LEASE_SECONDS)
+    job.save(force_insert=True)
+
+
+def locked_session(user: Any, key: str) -> Session:
+    """Return the user's session, locked: two messages to one session are stored one by one."""
+    touched = f"""
+        INSERT INTO workflows_session (user_id, key, created_at, updated_at)
+        VALUES (%s, %s, {sql_now()}, {sql_now()})
+        ON CONFLICT (user_id, key) DO UPDATE SET updated_at = excluded.updated_at
+        RETURNING *
+    """
+    session: Session = Session.objects.raw(touched, [user.pk, key])[0]
+    return session
