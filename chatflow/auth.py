@@ -24,7 +24,7 @@ from rest_framework.request import Request
 from workflows import services
 from workflows.exceptions import JobNotFound
 from workflows.models import Job
-from workflows.store.prepared import fetch
+from workflows.store.database import get_database
 from workflows.store.rows import columns, from_row
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -43,7 +43,7 @@ class BearerAuthentication(TokenAuthentication):  # type: ignore[misc]
         # Real tokens are hexadecimal; other bytes must not reach the database.
         if token.isalnum():
             digest = hash_token(token.decode())
-            row = fetch(_owner_of_token(), {"digest": digest})
+            row = get_database().fetch(_owner_of_token(), {"digest": digest})
             if row is not None:
                 values = iter(row)
                 found = from_row(AuthToken, values)

@@ -15,7 +15,7 @@ from chatflow.errors import DATABASE_OUT, RETRY_AFTER
 from chatflow.stream import open_streams
 from workflows.models import ACTIVE, TERMINAL, Job, State
 from workflows.store import lifecycle
-from workflows.store.clock import sql_seconds_since
+from workflows.store.database import get_database
 
 # Literals, not parameters: only so does SQLite see that the partial index of active jobs serves.
 ACTIVE_JOBS = """
@@ -76,7 +76,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 def active_jobs() -> dict[str, tuple[int, float]]:
     """Return how many jobs are queued and processing, and the age of the oldest in seconds."""
     with connection.cursor() as cursor:
-        cursor.execute(ACTIVE_JOBS.format(age=sql_seconds_since("min(created_at)")), [])
+        cursor.execute(ACTIVE_JOBS.format(age=get_database().seconds_since("min(created_at)")), [])
         rows = {state: (count, float(age)) for state, count, age in cursor.fetchall()}
     return {state: rows.get(state, (0, 0.0)) for state in ACTIVE}
 

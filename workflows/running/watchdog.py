@@ -186,7 +186,7 @@ class Watchdog(threading.Thread):
         self._reached = True
 
     def watch(self, attempt: Attempt) -> None:
-        """Mind an attempt from now on. The watchdog's thread stays asleep until something is due."""
+        """Mind an attempt from now on. The thread stays asleep until something is due."""
         with self._lock:
             self._attempts[attempt.key] = attempt
             if not self.is_alive():

@@ -13,7 +13,11 @@ from workflows.models import Job, Session, State
 from workflows.registry import get_workflow
 from workflows.services.inline import run_inline
 from workflows.store import lifecycle
+from workflows.store.database import get_database
 from workflows.store.new_jobs import insert, locked_session
+
+# Seconds to wait for an atomic step's end before a cancellation is given up.
+PATIENCE = 2.0
 
 
 def get_job(user: Any, public_id: str) -> Job:
@@ -41,7 +45,7 @@ def cancel(job: Job, *, code: str = "cancelled") -> Job:
         The job as it stands then.
     """
     with transaction.atomic():
-        wait_briefly_for_locks()
+        get_database().limit_lock_waits(PATIENCE)
         lifecycle.lock_session(job)
         current = Job.objects.select_for_update(of=("self",)).get(pk=job.pk)
         if current.state == State.QUEUED:
@@ -55,13 +59,6 @@ def cancel(job: Job, *, code: str = "cancelled") -> Job:
         elif current.awaiting:
             Session.objects.filter(open_job=current).update(open_job=None)
     return current
-
-
-def wait_briefly_for_locks() -> None:
-    """Give up after two seconds, in this transaction, rather than wait for an atomic step's end."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL lock_timeout = '2s'")
 
 
 def retry(job: Job) -> Job:

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from workflows.models import Job, JobQuerySet
 from workflows.registry import all_workflows
-from workflows.store.clock import sql_now, sql_seconds_since
+from workflows.store.database import get_database
 
 # Literals, not parameters: only so does SQLite see that the partial index of active jobs serves.
 # Sync jobs are left out: their web process runs them, no cluster.
@@ -45,9 +45,10 @@ class QueueSize:
 
 def sizes() -> list[QueueSize]:
     """Return how full each queue is that a workflow uses or a job waits in."""
+    database = get_database()
     with connection.cursor() as cursor:
-        age = sql_seconds_since("available_at")
-        cursor.execute(SIZES.format(now=sql_now(), age=age), [])
+        age = database.seconds_since("available_at")
+        cursor.execute(SIZES.format(now=database.now(), age=age), [])
         busy = {
             queue: QueueSize(
                 queue=queue,

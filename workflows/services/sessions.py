@@ -4,8 +4,9 @@ from django.db import transaction
 
 from workflows.bells import get_bell
 from workflows.models import Session
-from workflows.services.jobs import wait_briefly_for_locks
+from workflows.services.jobs import PATIENCE
 from workflows.store import lifecycle
+from workflows.store.database import get_database
 
 
 def delete_session(session: Session) -> int:
@@ -32,7 +33,7 @@ def delete_session(session: Session) -> int:
 
 def _cancel_at_once(session: Session) -> None:
     """End what a session has under way without waiting for its worker, which the fence stops."""
-    wait_briefly_for_locks()
+    get_database().limit_lock_waits(PATIENCE)
     Session.objects.select_for_update().filter(pk=session.pk).first()
     for job in session.jobs.active().select_for_update(of=("self",)).order_by("id"):
         lifecycle.end(job, lifecycle.cancelled("cancelled"))

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Avg
 from django.utils import timezone
 
@@ -25,6 +25,7 @@ from workflows.running.routing import DEFAULT, assign, continue_from, open_quest
 from workflows.services.inline import run_inline
 from workflows.services.jobs import cancel
 from workflows.store import lifecycle
+from workflows.store.database import get_database
 from workflows.store.lifecycle import Outcome
 from workflows.store.new_jobs import insert, locked_session, store_in_idle_session
 
@@ -133,7 +134,7 @@ def start(
 
 def _store_at_once(job: Job, session_key: str, mode: Mode) -> Started | None:
     """Store what nothing in its session stands in the way of, in one statement, if that can be."""
-    if connection.vendor != "postgresql":
+    if not get_database().has_row_versions:
         return None
     try:
         if not job.explicit:

@@ -2,15 +2,11 @@
 
 import functools
 import json
-from dataclasses import dataclass
 from typing import Any
-
-from django.db import connection, transaction
 
 from workflows.bells import get_bell
 from workflows.exceptions import Fenced
-from workflows.store.clock import sql_now
-from workflows.store.prepared import fetch
+from workflows.store.database import Row, Write, get_database
 
 MESSAGE_LENGTH = 500
 
@@ -22,18 +18,13 @@ ADVANCE = """
         progress = {greatest}(progress, %(progress)s),
         progress_message = CASE WHEN {message} = '' THEN progress_message ELSE {message} END,
         updated_at = {now}
-    WHERE id = %(job)s AND attempt = %(attempt)s AND state = 'processing'
 """
+MINE = "id = %(job)s AND attempt = %(attempt)s AND state = 'processing'"
 # What goes with an update of a job's row reads the row as it is then, under the name of job.
 INSERT = """
     INSERT INTO workflows_event (job_id, seq, type, progress, message, data, attempt, created_at)
     SELECT id, last_seq, {type}, progress, progress_message, {data}, attempt, updated_at FROM job
 """
-
-
-def sql_json(name: str) -> str:
-    """Return the SQL expression for the parameter *name*, whose value is JSON's text."""
-    return f"%({name})s::jsonb" if connection.vendor == "postgresql" else f"%({name})s"
 
 
 def sql_text(name: str) -> str:
@@ -59,32 +50,6 @@ def clean(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [clean(item) for item in value]
     return value
-
-
-@dataclass(frozen=True)
-class Write:
-    """What brings a job's row up to its next event. It is made once, for all jobs.
-
-    Args:
-        update: the UPDATE of the job's row; it raises ``last_seq``.
-        inserts: what goes with it, such as event().
-        select: what to return of the updated row.
-        lock: a query whose rows, "locked", the update refers to: they are locked before its own.
-            PostgreSQL only.
-    """
-
-    update: str
-    inserts: tuple[str, ...]
-    select: str
-    lock: str = ""
-
-    @functools.cached_property
-    def statement(self) -> str:
-        """All of it in one statement, for PostgreSQL."""
-        parts = [f"locked AS ({self.lock})"] if self.lock else []
-        parts.append(f"job AS ({self.update} RETURNING workflows_job.*)")
-        parts += [f"part{number} AS ({insert})" for number, insert in enumerate(self.inserts)]
-        return f"WITH {', '.join(parts)} SELECT {self.select} FROM job"
 
 
 def append(
@@ -128,12 +93,14 @@ def append(
 
 @functools.cache
 def _appending() -> Write:
-    greatest = "greatest" if connection.vendor == "postgresql" else "max"
-    update = ADVANCE.format(greatest=greatest, now=sql_now(), message=sql_text("message"))
-    return Write(update, (event(sql_json("data")),), select="last_seq")
+    database = get_database()
+    update = ADVANCE.format(
+        greatest=database.greatest, now=database.now(), message=sql_text("message")
+    )
+    return Write(update, MINE, (event(database.json("data")),), select="last_seq")
 
 
-def record(write: Write, params: dict[str, Any]) -> tuple[Any, ...] | None:
+def record(write: Write, params: dict[str, Any]) -> Row | None:
     """Write, all or nothing, and ring.
 
     Args:
@@ -143,25 +110,9 @@ def record(write: Write, params: dict[str, Any]) -> tuple[Any, ...] | None:
     Returns:
         What it selects; None, with nothing written, if no row was updated.
     """
-    row: tuple[Any, ...] | None
-    ring = get_bell().statement("events", params["job"])
-    if connection.vendor == "postgresql":
-        row = fetch(write.statement, params, then=ring)
-    else:
-        row = in_turn(write, params)
+    bell = get_bell()
+    ring = bell.statement("events", params["job"])
+    row = get_database().write(write, params, then=ring)
     if row is not None and ring is None:
-        get_bell().ring("events", params["job"])
+        bell.ring("events", params["job"])
     return row
-
-
-def in_turn(write: Write, params: dict[str, Any]) -> tuple[Any, ...] | None:
-    """Do on SQLite what record() does, without the ring."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(f"{write.update} RETURNING id, {write.select}", params)
-        row = cursor.fetchone()
-        if row is None:
-            return None
-        for insert in write.inserts:
-            job = "WITH job AS (SELECT * FROM workflows_job WHERE id = %(id)s)"
-            cursor.execute(f"{job} {insert}", {**params, "id": row[0]})
-    return tuple(row[1:])

@@ -1,4 +1,4 @@
-"""Storing a message and the job that answers it: in an idle session one statement is enough."""
+"""Storing a job: in an idle session it and its message take one statement, else several."""
 
 import functools
 from datetime import timedelta
@@ -10,8 +10,7 @@ from django.db import connection
 
 from workflows.bells import get_bell
 from workflows.models import Job, Message, Session
-from workflows.store.clock import sql_now
-from workflows.store.prepared import fetch
+from workflows.store.database import get_database
 from workflows.store.rows import columns, from_row
 
 _rings = count(1)
@@ -62,7 +61,9 @@ STORE = """
 
 
 def store_in_idle_session(job: Job, key: str) -> bool:
-    """Store a new job, its message and perhaps its session, and ring; on PostgreSQL only.
+    """Store a new job, its message and perhaps its session, and ring.
+
+    Only for a database that has_row_versions.
 
     Args:
         job: what it is to do is decided; its session isn't set yet.
@@ -75,6 +76,7 @@ def store_in_idle_session(job: Job, key: str) -> bool:
     Raises:
         IntegrityError: there is a job with its idempotency key or its unique key.
     """
+    database = get_database()
     params = {
         field.attname: field.get_db_prep_save(getattr(job, field.attname), connection)
         for field in Job._meta.concrete_fields
@@ -83,7 +85,7 @@ def store_in_idle_session(job: Job, key: str) -> bool:
     params |= {"key": key, "remembered": bool(job.options.get("memory", True))}
     # Of equal ones in a transaction PostgreSQL delivers one.
     ring = get_bell().statement("jobs", next(_rings))
-    row = fetch(_store(settings.WORKFLOW_LEASE_SECONDS), params, then=ring)
+    row = database.fetch(_store(settings.WORKFLOW_LEASE_SECONDS), params, then=ring)
     if row is None:
         return False
     values = iter(row)
@@ -99,10 +101,11 @@ def store_in_idle_session(job: Job, key: str) -> bool:
 
 @functools.cache
 def _store(lease_seconds: float) -> str:
+    database = get_database()
     values = {name: f"%({name})s" for name in GIVEN}
     values |= {
         "session_id": "session.id",
-        "lease_until": f"CASE WHEN %(inline)s THEN {sql_now(lease_seconds)} END",
+        "lease_until": f"CASE WHEN %(inline)s THEN {database.now(lease_seconds)} END",
         **dict.fromkeys(("available_at", "created_at", "updated_at"), "session.updated_at"),
     }
     new, operations = Job(), cast(Any, connection.ops)
@@ -111,7 +114,7 @@ def _store(lease_seconds: float) -> str:
             value = field.get_db_prep_save(getattr(new, field.attname), connection)
             values[field.attname] = operations.compose_sql("%s", [value])
     return STORE.format(
-        now=sql_now(),
+        now=database.now(),
         columns=", ".join(values),
         values=", ".join(values.values()),
         role=Message.Role.USER,
@@ -130,9 +133,10 @@ def insert(job: Job, session: Session) -> None:
 
 def locked_session(user: Any, key: str) -> Session:
     """Return the user's session, locked: two messages to one session are stored one by one."""
+    now = get_database().now()
     touched = f"""
         INSERT INTO workflows_session (user_id, key, created_at, updated_at)
-        VALUES (%s, %s, {sql_now()}, {sql_now()})
+        VALUES (%s, %s, {now}, {now})
         ON CONFLICT (user_id, key) DO UPDATE SET updated_at = excluded.updated_at
         RETURNING *
     """

@@ -18,6 +18,7 @@ from django.db.models.signals import post_delete, pre_delete
 from django.utils import timezone
 
 from workflows.models import Cluster, DailyUsage, Job, Session
+from workflows.store.database import get_database
 
 # Jobs that one transaction looks at. SQLite lets everybody else's writes wait for it.
 BATCH = 10
@@ -27,11 +28,9 @@ REST = 24
 # Seconds of a rest at most; shorter where rows are locked meanwhile.
 LONGEST_REST = 1.0
 LONGEST_REST_WITH_LOCKS = 0.05
-# Milliseconds that a statement waits for somebody else's lock. Less than PostgreSQL waits until it
+# Seconds that a statement waits for somebody else's lock. Less than PostgreSQL waits until it
 # looks for a deadlock, so that it is never somebody else who is thrown out of one.
-LOCK_TIMEOUT = 200
-# What PostgreSQL calls it when that is over.
-LOCK_NOT_AVAILABLE = "55P03"
+LOCK_TIMEOUT = 0.2
 # A cluster that was killed can't take its row away.
 CLUSTER_KEPT = timedelta(days=1)
 
@@ -58,13 +57,12 @@ class Pace:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Open a transaction that rests after each statement, and waits for nobody."""
-        if connection.vendor == "sqlite":
+        if not get_database().locks_rows:
             with transaction.atomic():
                 yield
             return
         with connection.execute_wrapper(self._execute), transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT}")
+            get_database().limit_lock_waits(LOCK_TIMEOUT)
             yield
 
     def _execute(self, execute: Callable[..., Any], *statement: Any) -> Any:
@@ -95,7 +93,7 @@ def prune(days: int) -> int:
                 _delete(over)
             pruned += len(over)
         except OperationalError as error:
-            if getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+            if not get_database().is_lock_timeout(error):
                 raise
         if len(ended) < BATCH:
             break

@@ -1,7 +1,6 @@
 """Reading for the streams: a few threads, and one query for all that ask at the same moment."""
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,14 +13,13 @@ from django.db import connection
 
 from workflows.exceptions import first_line
 from workflows.models import Event
-from workflows.store.prepared import fetch_all
+from workflows.store.database import get_database
+from workflows.store.database.base import Place
 from workflows.store.rows import columns, from_row
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-# A job and the last ``seq`` that somebody has of it.
-Place = tuple[int, int]
 
 # Threads, each with its connection, that read the database for all streams of a process.
 READERS = 2
@@ -107,10 +105,11 @@ class Readers:
 
 def events_after(places: Sequence[Place]) -> dict[Place, list[Event]]:
     """Return the next events, at most BATCH, after each of the places; one query for all."""
-    table, params = _table(places)
+    database = get_database()
+    table, params = database.places(places)
     found: dict[Place, list[Event]] = {}
     query = EVENTS.format(places=table, columns=columns(Event, "event"))
-    for row in fetch_all(query, {**params, "batch": BATCH}):
+    for row in database.fetch_all(query, {**params, "batch": BATCH}):
         values = iter(row)
         seq, event = next(values), from_row(Event, values)
         found.setdefault((event.job_id, seq), []).append(event)
@@ -119,18 +118,9 @@ def events_after(places: Sequence[Place]) -> dict[Place, list[Event]]:
 
 def moved(places: Sequence[Place]) -> dict[int, int | None]:
     """Return the last ``seq`` of the jobs that are past their places; None for a deleted one."""
-    table, params = _table(places)
-    return dict(fetch_all(MOVED.format(places=table), params))
-
-
-def _table(places: Sequence[Place]) -> tuple[str, dict[str, str]]:
-    """Return the places as a subquery, and its parameters: as few of them as may be."""
-    if connection.vendor == "postgresql":
-        jobs, seqs = (f"{{{','.join(map(str, column))}}}" for column in zip(*places, strict=True))
-        table = "SELECT * FROM unnest(%(jobs)s::bigint[], %(seqs)s::bigint[])"
-        return table, {"jobs": jobs, "seqs": seqs}
-    pair = "json_extract(value, '$[0]'), json_extract(value, '$[1]')"
-    return f"SELECT {pair} FROM json_each(%(places)s)", {"places": json.dumps(places)}
+    database = get_database()
+    table, params = database.places(places)
+    return dict(database.fetch_all(MOVED.format(places=table), params))
 
 
 def _call(function: Callable[..., T], *args: Any) -> T:

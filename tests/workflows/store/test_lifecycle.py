@@ -34,9 +34,10 @@ from workflows.bells import get_bell
 from workflows.exceptions import Fenced
 from workflows.models import Cluster, Event, Job, Message, Session, State
 from workflows.running import runner
-from workflows.store import lifecycle, prepared
+from workflows.store import lifecycle
+from workflows.store.database import prepared
 from workflows.store.events import append
-from workflows.store.lifecycle import Outcome
+from workflows.store.lifecycle import Outcome, claims
 
 pytestmark = pytest.mark.django_db
 
@@ -177,7 +178,8 @@ def test_a_lost_race_for_a_session_is_no_error(chat: Chat, monkeypatch: pytest.M
     chat.send()
     chat.send()
     claimed()
-    monkeypatch.setattr(lifecycle, "FREE", "state = 'queued' AND available_at <= {now}")
+    blind = claims.NEXT.replace("{free}", "state = 'queued' AND available_at <= {now}")
+    monkeypatch.setattr(claims, "NEXT", blind)
 
     assert claim() is None
     assert connection.needs_rollback is False
@@ -242,7 +244,7 @@ def test_a_job_is_two_round_trips(
         claims.append(sql)
         return fetch_again(sql, params, **options)
 
-    monkeypatch.setattr(lifecycle, "fetch_again", asked)
+    monkeypatch.setattr(prepared, "fetch_again", asked)
     for number in range(2):
         chat.send(workflow="quiet")
         # Django's count knows nothing of a claim that succeeds at once.

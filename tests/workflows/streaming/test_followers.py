@@ -16,11 +16,11 @@ from tests.workflows.chat import NET, Chat, claimed, with_empty_log
 from workflows.bells import OnRing, Subscription
 from workflows.models import Event, Job, State
 from workflows.store import lifecycle
+from workflows.store.database.base import Place
 from workflows.store.events import append
 from workflows.store.lifecycle import Outcome
 from workflows.streaming import followers, readers
 from workflows.streaming.followers import EventRows, Follower, JobChannels, StreamCut, channel
-from workflows.streaming.readers import Place
 
 T = TypeVar("T")
 

@@ -10,9 +10,10 @@ from django.db import OperationalError
 from tests.chatflow.threads import close_connections
 from tests.workflows.chat import NET, Chat, claimed, with_empty_log
 from workflows.models import Event, Job
+from workflows.store.database.base import Place
 from workflows.store.events import append
 from workflows.streaming import readers
-from workflows.streaming.readers import READERS, Place, Readers, events_after, moved
+from workflows.streaming.readers import READERS, Readers, events_after, moved
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

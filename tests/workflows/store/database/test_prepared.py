@@ -9,7 +9,7 @@ from django.db import DataError, IntegrityError, OperationalError, connection, t
 
 from tests.workflows.chat import Chat, claimed, events, rolled_back
 from workflows.models import Job, Session
-from workflows.store.prepared import OFF, SET, fetch, fetch_again
+from workflows.store.database.prepared import OFF, SET, fetch, fetch_again
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 

@@ -23,11 +23,11 @@ from psycopg import ClientCursor
 from psycopg.adapt import Transformer
 from psycopg.pq import ExecStatus
 
+from workflows.store.database.base import Row
+
 OFF = ("enable_seqscan", "enable_bitmapscan", "jit")
 SET = [f"SET LOCAL {name} = off" for name in OFF]
 RESET = [f"SET LOCAL {name} TO DEFAULT" for name in OFF]
-
-Row = tuple[Any, ...]
 
 # What PostgreSQL calls a prepared statement that gives other columns than before, or isn't there.
 STALE = ("0A000", "26000")
@@ -61,9 +61,9 @@ def fetch_again(sql: str, params: dict[str, Any], *, first: str | None = None) -
 
     Args:
         sql: as in fetch(); params likewise.
-        first: what to do before, on PostgreSQL; and to do in any case.
+        first: what to do before, and in any case.
     """
-    if connection.vendor == "postgresql" and not _in_transaction():
+    if not _in_transaction():
         connection.ensure_connection()
         statement, own = _statement(sql), connection.connection
         if statement.name in _prepared.get(own, ()):
@@ -100,9 +100,9 @@ def _in_transaction() -> bool:
 def fetch_all(sql: str, params: dict[str, Any], *, then: str | None = None) -> list[Row]:
     """Return the rows of a statement.
 
-    On PostgreSQL it is a transaction of its own, as the statements of one message are, and one
-    message with what follows it. Where the caller has a transaction both join that, and leave it
-    usable when they fail.
+    It is a transaction of its own, as the statements of one message are, and one message with what
+    follows it. Where the caller has a transaction both join that, and leave it usable when they
+    fail.
 
     Args:
         sql: always the same text, or one of a few.
@@ -110,8 +110,6 @@ def fetch_all(sql: str, params: dict[str, Any], *, then: str | None = None) -> l
         then: what to do when it is committed.
     """
     with connection.cursor() as cursor:
-        if connection.vendor != "postgresql":
-            return cast(list[Row], cursor.execute(sql, params).fetchall())
         statement = _statement(sql)
         _prepare(statement, cursor)
         try:

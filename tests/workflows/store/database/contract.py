@@ -1,0 +1,200 @@
+"""What every database must do for the engine: each of its operations, once, whole and in order."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+
+from tests.workflows.chat import Chat, claim, claimed, events, rolled_back, types
+from workflows.exceptions import Fenced
+from workflows.models import Event, Job, Message, Session, State
+from workflows.services import queues
+from workflows.store import lifecycle
+from workflows.store.database import Database, get_database
+from workflows.store.events import append
+from workflows.store.lifecycle import Outcome
+from workflows.streaming.readers import events_after, moved
+
+
+def value(sql: str, params: dict[str, Any] | None = None) -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {sql}", params or {})
+        return cursor.fetchone()[0]
+
+
+class DatabaseContract:
+    """Inherit it, and say which database it is; run it where that one is configured."""
+
+    kind: type[Database]
+
+    def test_it_is_the_configured_one(self) -> None:
+        assert type(get_database()) is self.kind
+        assert get_database() is get_database()
+
+    # The engine's operations.
+
+    def test_store(self, chat: Chat) -> None:
+        job = chat.send("hello")
+
+        stored = Job.objects.get(pk=job.pk)
+        message = Message.objects.get(job=job)
+        assert (stored.state, stored.text, stored.attempt) == (State.QUEUED, "hello", 0)
+        assert (message.role, message.content) == (Message.Role.USER, "hello")
+        assert stored.session == message.session == Session.objects.get(user=chat.user)
+
+    def test_store_both_or_neither(self, chat: Chat) -> None:
+        with rolled_back():
+            chat.send()
+
+        assert (Job.objects.count(), Message.objects.count(), Session.objects.count()) == (0, 0, 0)
+
+    def test_claim(self, chat: Chat) -> None:
+        job = chat.send()
+        behind = chat.send()
+
+        taken = claimed()
+        assert (taken.pk, taken.state, taken.attempt) == (job.pk, State.PROCESSING, 1)
+        # What it gives back is the row, as the ORM would read it.
+        assert taken == (read := Job.objects.get(pk=job.pk))
+        fields = [field.attname for field in Job._meta.concrete_fields]
+        assert [getattr(taken, name) for name in fields] == [getattr(read, name) for name in fields]
+        assert types(job) == [Event.Type.STARTED]
+        # One job of a session at a time.
+        assert claim() is None
+        assert Job.objects.get(pk=behind.pk).state == State.QUEUED
+
+    def test_append(self, chat: Chat) -> None:
+        chat.send()
+        job = claimed()
+
+        assert append(job.pk, 1, Event.Type.DELTA, data={"delta": "é"}, progress=40) == 2
+        assert append(job.pk, 1, Event.Type.PROGRESS, message="Half", progress=10) == 3
+        with pytest.raises(Fenced):
+            append(job.pk, 2, Event.Type.DELTA, data={"delta": "stale"})
+        log = events(job)
+        assert [(event.seq, event.data) for event in log[1:]] == [(2, {"delta": "é"}), (3, {})]
+        # Progress never goes back.
+        assert [event.progress for event in log] == [0, 40, 40]
+
+    def test_end(self, chat: Chat) -> None:
+        chat.send()
+        taken = claimed()
+        Job.objects.filter(pk=taken.pk).update(usage={"cost_usd": "0.01"})
+
+        lifecycle.end(taken, Outcome(State.COMPLETED, response="Yes"))
+
+        job = Job.objects.get(pk=taken.pk)
+        terminal = events(job)[-1]
+        assert (job.state, job.response, job.progress) == (State.COMPLETED, "Yes", 100)
+        assert (terminal.type, terminal.seq) == (Event.Type.COMPLETED, job.last_seq)
+        assert terminal.data["usage"] == {"cost_usd": "0.01"}
+        assert Message.objects.filter(job=job, role=Message.Role.ASSISTANT).count() == 1
+        with pytest.raises(Fenced):
+            lifecycle.end(taken, Outcome(State.FAILED))
+
+    def test_give_back(self, chat: Chat) -> None:
+        chat.send()
+        job = claimed()
+
+        lifecycle.give_back(job, delay=60, failures=1)
+
+        job.refresh_from_db()
+        assert (job.state, job.failures, job.host, job.lease_until) == (State.QUEUED, 1, "", None)
+        assert claim() is None
+        assert 55 < (lifecycle.seconds_to_next(()) or 0) <= 60
+        with pytest.raises(Fenced):
+            lifecycle.give_back(job)
+
+    def test_renew(self, chat: Chat) -> None:
+        chat.send()
+        job = claimed()
+        Job.objects.filter(pk=job.pk).update(lease_until=timezone.now(), cancel_code="cancelled")
+
+        assert lifecycle.renew([(job.pk, 1), (job.pk, 2), (0, 1)]) == {job.pk: "cancelled"}
+
+        job.refresh_from_db()
+        assert job.lease_until is not None
+        assert job.lease_until > timezone.now() + timedelta(seconds=5)
+
+    def test_events_after(self, chat: Chat) -> None:
+        chat.send()
+        job = claimed()
+        append(job.pk, 1, Event.Type.DELTA, data={"delta": "a"})
+
+        found = events_after([(job.pk, 0), (job.pk, 1), (job.pk, 2), (0, 0)])
+
+        seqs = {place: [event.seq for event in log] for place, log in found.items()}
+        assert seqs == {(job.pk, 0): [1, 2], (job.pk, 1): [2]}
+        read = Event.objects.get(job=job, seq=2)
+        [event] = found[job.pk, 1]
+        assert (event.data, event.created_at) == (read.data, read.created_at)
+
+    def test_moved(self, chat: Chat) -> None:
+        chat.send()
+        job = claimed()
+
+        assert moved([(job.pk, 0), (0, 3)]) == {job.pk: 1, 0: None}
+        assert moved([(job.pk, 1)]) == {}
+
+    def test_sizes(self, chat: Chat) -> None:
+        chat.send()
+        chat.send()
+        claimed()
+        Job.objects.filter(state=State.QUEUED).update(
+            available_at=timezone.now() - timedelta(seconds=90)
+        )
+
+        [size] = [size for size in queues.sizes() if size.queue == "default"]
+        assert (size.waiting, size.delayed, size.running) == (1, 0, 1)
+        assert 89 < size.oldest_waiting < 120
+
+    # What they are made of.
+
+    def test_now(self) -> None:
+        later = value(get_database().now(60))
+        moment = later if isinstance(later, datetime) else datetime.fromisoformat(f"{later}+00:00")
+        assert abs(moment - timezone.now() - timedelta(minutes=1)) < timedelta(seconds=10)
+
+    def test_now_is_never_before_what_python_has_just_made(self, alice: User) -> None:
+        """SQLite compares moments as texts, and its clock has milliseconds."""
+        database, session = get_database(), Session.objects.create(user=alice, key="s")
+        asked = f"updated_at <= {database.now()}, {database.seconds_since('updated_at')}"
+        for _ in range(200):
+            Session.objects.filter(pk=session.pk).update(updated_at=timezone.now())
+            with connection.cursor() as cursor:
+                cursor.execute(f"SELECT {asked} FROM workflows_session", {})
+                past, seconds = cursor.fetchone()
+            assert past
+            # As exact as SQLite's julianday is.
+            assert seconds > -0.0005
+
+    def test_the_truth(self) -> None:
+        database = get_database()
+        assert value(f"CASE WHEN {database.true} THEN 1 ELSE 0 END") == 1
+        assert value(f"CASE WHEN {database.false} THEN 1 ELSE 0 END") == 0
+        assert value(f"{database.greatest}(1, 3, 2)") == 3
+
+    def test_a_statement_that_fails_leaves_the_transaction_usable(self, alice: User) -> None:
+        new = f"""
+            INSERT INTO workflows_session (user_id, key, created_at, updated_at)
+            VALUES (%(user)s, %(key)s, {get_database().now()}, {get_database().now()})
+            RETURNING key
+        """
+        with transaction.atomic():
+            assert get_database().fetch(new, {"user": alice.pk, "key": "s"}) == ("s",)
+            with pytest.raises(IntegrityError), transaction.atomic():
+                get_database().fetch(new, {"user": alice.pk, "key": "s"})
+            assert get_database().fetch(new, {"user": alice.pk, "key": "t"}) == ("t",)
+        assert Session.objects.count() == 2
+
+    def test_a_refusal_is_no_outage(self, alice: User) -> None:
+        Session.objects.create(user=alice, key="s")
+        with pytest.raises(IntegrityError) as refused, transaction.atomic():
+            Session.objects.create(user=alice, key="s")
+
+        assert not get_database().is_outage(refused.value)
+        assert not get_database().is_lock_timeout(refused.value)
+        assert not get_database().is_outage(ValueError("nothing of the database's"))

@@ -1,0 +1,34 @@
+"""The database: what the engine wants of it, and how each kind does that."""
+
+import functools
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
+from django.utils.module_loading import import_string
+
+from workflows.store.database.base import Database, Row, Write
+
+__all__ = ["Database", "Row", "Write", "get_database"]
+
+# By Django's name of the kind.
+DATABASES = {
+    "postgresql": "workflows.store.database.postgres.Postgres",
+    "sqlite": "workflows.store.database.sqlite.SQLite",
+}
+
+
+def get_database() -> Database:
+    """Return the configured database.
+
+    Raises:
+        ImproperlyConfigured: it is of a kind that Chatflow doesn't run on.
+    """
+    return _make(connection.vendor)
+
+
+@functools.cache
+def _make(vendor: str) -> Database:
+    if vendor not in DATABASES:
+        raise ImproperlyConfigured(f"Chatflow runs on PostgreSQL and SQLite, not on {vendor}.")
+    database: Database = import_string(DATABASES[vendor])()
+    return database

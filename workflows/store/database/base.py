@@ -1,0 +1,138 @@
+"""What the engine wants of a database, where the kinds of databases differ.
+
+All other SQL of the engine is the same everywhere. Parameters stand in it as ``%(name)s``.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+
+Row = tuple[Any, ...]
+# A job's primary key, and the last ``seq`` that somebody has of it.
+Place = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Write:
+    """An update of a job's row and what goes with it. It is made once, for all jobs.
+
+    Args:
+        update: an ``UPDATE … SET …`` of the job's row.
+        where: which row; its condition.
+        inserts: what else is written. Each reads the row as it is then, under the name of ``job``.
+        select: what to return, of ``job``.
+        locks_session: lock the job's session before the job, and let *select* use
+            Database.session_touched. Its parameter is ``session``.
+    """
+
+    update: str
+    where: str
+    inserts: tuple[str, ...]
+    select: str
+    locks_session: bool = False
+
+
+class Database(ABC):
+    """One kind of database. Subclasses pass ``tests/workflows/store/contract.py``."""
+
+    # The truth values.
+    true: str
+    false: str
+    # The function that returns the largest of its arguments.
+    greatest: str
+    # What a SELECT ends with that takes rows for itself and leaves out those of others.
+    skip_locked: str
+    # Rows are locked one by one. Else whoever writes has the whole database for that time.
+    locks_rows: bool
+    # A row says by which transaction it was written. So one statement can find out that somebody
+    # else came between what it sees and what it locks.
+    has_row_versions: bool
+    # In a Write that locks the session: somebody has touched the session between the moment that
+    # the statement sees and the lock.
+    session_touched: str
+
+    @abstractmethod
+    def now(self, offset: float = 0) -> str:
+        """Return the SQL for the database's present moment.
+
+        Leases and delays go by it: they must not depend on the clocks of the hosts.
+
+        Args:
+            offset: seconds to add.
+        """
+
+    @abstractmethod
+    def seconds_since(self, column: str) -> str:
+        """Return the SQL for the seconds from *column*'s moment until now()."""
+
+    @abstractmethod
+    def json(self, name: str) -> str:
+        """Return the SQL for the parameter *name*, whose value is JSON's text."""
+
+    @abstractmethod
+    def json_with(self, data: str, key: str, column: str) -> str:
+        """Return the SQL for the JSON object *data* with one more key, whose value is *column*."""
+
+    @abstractmethod
+    def places(self, places: Iterable[Place]) -> tuple[str, dict[str, str]]:
+        """Return a query for the places, as rows of two columns, and its parameters.
+
+        There are as few parameters as may be, however many places there are.
+        """
+
+    @abstractmethod
+    def fetch_all(self, sql: str, params: dict[str, Any], *, then: str | None = None) -> list[Row]:
+        """Return the rows of a statement that is asked often.
+
+        Args:
+            sql: always the same text, or one of a few.
+            params: its parameters.
+            then: SQL to be done once it is committed; only what a Bell.statement() is.
+        """
+
+    def fetch(self, sql: str, params: dict[str, Any], *, then: str | None = None) -> Row | None:
+        """Return the first row of a statement; None if there is none. See fetch_all()."""
+        rows = self.fetch_all(sql, params, then=then)
+        return rows[0] if rows else None
+
+    @abstractmethod
+    def write(self, write: Write, params: dict[str, Any], *, then: str | None = None) -> Row | None:
+        """Write, all or nothing.
+
+        Args:
+            write: what.
+            params: the parameters of all its statements.
+            then: as in fetch_all().
+
+        Returns:
+            What it selects; None, with nothing written, if no row was updated.
+        """
+
+    def write_again(
+        self, write: Write, params: dict[str, Any], *, first: str | None = None
+    ) -> Row | None:
+        """Do what write() does, with parameters that are always the same, or one of a few.
+
+        Args:
+            write: as in write(); params likewise.
+            first: SQL to be done before, and in any case; only what an Ear.unlisten() is.
+        """
+        if first is not None:
+            with connection.cursor() as cursor:
+                cursor.execute(first)
+        return self.write(write, params)
+
+    @abstractmethod
+    def limit_lock_waits(self, seconds: float) -> None:
+        """Let the current transaction wait no longer than this for a row that is locked."""
+
+    @abstractmethod
+    def is_lock_timeout(self, error: BaseException) -> bool:
+        """Say whether a query failed because it waited too long for a lock."""
+
+    @abstractmethod
+    def is_outage(self, error: BaseException) -> bool:
+        """Say whether a query failed because the connection to the database broke."""

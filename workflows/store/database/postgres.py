@@ -1,0 +1,90 @@
+"""PostgreSQL: each write is one statement, in one message with what follows its commit."""
+
+import functools
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import InterfaceError, OperationalError, connection
+
+from workflows.store.database import prepared
+from workflows.store.database.base import Database, Place, Row, Write
+
+# SQLSTATE classes and codes (the manual's appendix A): connection exceptions, the operator's
+# intervention (shutdown, crash, terminated backend), too many connections.
+OUTAGE_STATES = ("08", "57P", "53300")
+LOCK_NOT_AVAILABLE = "55P03"
+
+LOCK_SESSION = """
+    SELECT id AS session, xmin AS version FROM workflows_session WHERE id = %(session)s FOR UPDATE
+"""
+
+
+class Postgres(Database):
+    true, false = "true", "false"
+    greatest = "greatest"
+    skip_locked = " FOR UPDATE SKIP LOCKED"
+    locks_rows = True
+    has_row_versions = True
+    session_touched = """
+        (SELECT version FROM locked) <> (SELECT xmin FROM workflows_session WHERE id = %(session)s)
+    """
+
+    def now(self, offset: float = 0) -> str:
+        return f"(statement_timestamp() + interval '{offset:f} seconds')"
+
+    def seconds_since(self, column: str) -> str:
+        return f"extract(epoch from statement_timestamp() - {column})"
+
+    def json(self, name: str) -> str:
+        return f"%({name})s::jsonb"
+
+    def json_with(self, data: str, key: str, column: str) -> str:
+        return f"{data} || jsonb_build_object('{key}', {column})"
+
+    def places(self, places: Iterable[Place]) -> tuple[str, dict[str, str]]:
+        jobs, seqs = (f"{{{','.join(map(str, column))}}}" for column in zip(*places, strict=True))
+        query = "SELECT * FROM unnest(%(jobs)s::bigint[], %(seqs)s::bigint[])"
+        return query, {"jobs": jobs, "seqs": seqs}
+
+    def fetch_all(self, sql: str, params: dict[str, Any], *, then: str | None = None) -> list[Row]:
+        return prepared.fetch_all(sql, params, then=then)
+
+    def write(self, write: Write, params: dict[str, Any], *, then: str | None = None) -> Row | None:
+        return self.fetch(one_statement(write), params, then=then)
+
+    def write_again(
+        self, write: Write, params: dict[str, Any], *, first: str | None = None
+    ) -> Row | None:
+        return prepared.fetch_again(one_statement(write), params, first=first)
+
+    def limit_lock_waits(self, seconds: float) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = {seconds * 1000:.0f}")
+
+    def is_lock_timeout(self, error: BaseException) -> bool:
+        return _state(error) == LOCK_NOT_AVAILABLE
+
+    def is_outage(self, error: BaseException) -> bool:
+        # What Django itself raises, such as for a protected row or a query in a spoiled
+        # transaction, has no error of the driver's as its cause. PostgreSQL gives a state with all
+        # that it refuses, a deadlock for example; a connection that broke has none.
+        if not isinstance(error, OperationalError | InterfaceError) or error.__cause__ is None:
+            return False
+        state = _state(error)
+        return state is None or state.startswith(OUTAGE_STATES)
+
+
+def _state(error: BaseException) -> str | None:
+    state: str | None = getattr(error.__cause__, "sqlstate", None)
+    return state
+
+
+@functools.cache
+def one_statement(write: Write) -> str:
+    """Return all of a write in one statement."""
+    parts = [f"locked AS ({LOCK_SESSION})"] if write.locks_session else []
+    # In this order: the session is locked before the job, as everywhere.
+    source = "FROM locked WHERE session_id = locked.session AND" if parts else "WHERE"
+    parts.append(f"job AS ({write.update} {source} {write.where} RETURNING workflows_job.*)")
+    parts += [f"part{number} AS ({insert})" for number, insert in enumerate(write.inserts)]
+    return f"WITH {', '.join(parts)} SELECT {write.select} FROM job"

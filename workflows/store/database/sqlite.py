@@ -1,0 +1,63 @@
+"""SQLite: a file. One connection writes at a time, so nothing comes between two statements."""
+
+import json
+from collections.abc import Iterable
+from typing import Any, cast
+
+from django.db import connection, transaction
+
+from workflows.store.database.base import Database, Place, Row, Write
+
+
+class SQLite(Database):
+    true, false = "1", "0"
+    greatest = "max"
+    skip_locked = ""
+    locks_rows = False
+    has_row_versions = False
+    session_touched = "0"
+
+    def now(self, offset: float = 0) -> str:
+        # Its clock has milliseconds, Python's has more: what was made a moment ago would lie ahead
+        # of a present that is cut off. So this is the last moment of the millisecond.
+        return f"(strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '{offset:+f} seconds') || '999')"
+
+    def seconds_since(self, column: str) -> str:
+        return f"((julianday({self.now()}) - julianday({column})) * 86400.0)"
+
+    def json(self, name: str) -> str:
+        return f"%({name})s"
+
+    def json_with(self, data: str, key: str, column: str) -> str:
+        return f"json_patch({data}, json_object('{key}', json({column})))"
+
+    def places(self, places: Iterable[Place]) -> tuple[str, dict[str, str]]:
+        pair = "json_extract(value, '$[0]'), json_extract(value, '$[1]')"
+        return f"SELECT {pair} FROM json_each(%(places)s)", {"places": json.dumps(list(places))}
+
+    def fetch_all(self, sql: str, params: dict[str, Any], *, then: str | None = None) -> list[Row]:
+        with connection.cursor() as cursor:
+            return cast(list[Row], cursor.execute(sql, params).fetchall())
+
+    def write(self, write: Write, params: dict[str, Any], *, then: str | None = None) -> Row | None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"{write.update} WHERE {write.where} RETURNING id", params)
+            updated = cursor.fetchone()
+            if updated is None:
+                return None
+            params = {**params, "id": updated[0]}
+            job = "WITH job AS (SELECT * FROM workflows_job WHERE id = %(id)s)"
+            for insert in write.inserts:
+                cursor.execute(f"{job} {insert}", params)
+            cursor.execute(f"{job} SELECT {write.select} FROM job", params)
+            return cast(Row, cursor.fetchone())
+
+    def limit_lock_waits(self, seconds: float) -> None:
+        """Do nothing: no row is locked, and the whole database never for long."""
+
+    def is_lock_timeout(self, error: BaseException) -> bool:
+        return False
+
+    def is_outage(self, error: BaseException) -> bool:
+        # There is no connection that could break.
+        return False

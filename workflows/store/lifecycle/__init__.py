@@ -1,0 +1,54 @@
+"""A job's life: claim, renew, give back, reap, end. Nothing else changes a job's state.
+
+Each transition names the state and the attempt that it starts from, in the UPDATE itself or in the
+lock before it: who finds no row has lost the race and does nothing more. Leases and delays go by
+the database's clock.
+"""
+
+from workflows.store.lifecycle.claims import HOST, claim, claim_inline, seconds_to_next
+from workflows.store.lifecycle.endings import (
+    CANCELLED,
+    INTERRUPTED,
+    TIMED_OUT,
+    WEB_PROCESS_LOST,
+    WORKER_LOST,
+    Outcome,
+    cancelled,
+    end,
+)
+from workflows.store.lifecycle.leases import give_back, held, renew
+from workflows.store.lifecycle.locks import hold, lock_session
+from workflows.store.lifecycle.reaping import (
+    CLUSTER_SEEN,
+    clusters,
+    clusters_alive,
+    reap,
+    reap_inline,
+    stuck_pids,
+)
+
+__all__ = [
+    "CANCELLED",
+    "CLUSTER_SEEN",
+    "HOST",
+    "INTERRUPTED",
+    "TIMED_OUT",
+    "WEB_PROCESS_LOST",
+    "WORKER_LOST",
+    "Outcome",
+    "cancelled",
+    "claim",
+    "claim_inline",
+    "clusters",
+    "clusters_alive",
+    "end",
+    "give_back",
+    "held",
+    "hold",
+    "lock_session",
+    "reap",
+    "reap_inline",
+    "renew",
+    "seconds_to_next",
+    "stuck_pids",
+]

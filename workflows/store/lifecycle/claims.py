@@ -1,0 +1,134 @@
+"""Claiming: the next job that may run becomes the claimer's, under a new attempt."""
+
+import socket
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, connection
+
+from workflows.bells import Bell, get_bell
+from workflows.models import Event, Job
+from workflows.store import events
+from workflows.store.database import Row, Write, get_database
+from workflows.store.rows import columns, from_row
+
+# This machine, as the jobs name it that it works on.
+HOST = socket.gethostname()
+
+# The attempt's first event belongs to the claim.
+TAKE = """
+    UPDATE workflows_job
+    SET state = 'processing', attempt = attempt + 1, lease_until = {lease}, host = %(host)s,
+        pid = %(pid)s, claimed_at = {now}, started_at = coalesce(started_at, {now}),
+        last_seq = last_seq + 1, updated_at = {now},
+        progress_message = CASE WHEN attempt = 0 THEN 'Starting...' ELSE 'Resuming...' END
+"""
+# A session's jobs run one at a time and in order: a job that runs, or waits in front, bars the way.
+# PostgreSQL's statistics are mostly of an empty queue. After a burst it would go by them, compare
+# every waiting job with every other one, and sort them all, for each claim. OFFSET keeps it from
+# joining, IS TRUE from looking available_at up; and that a job is queued is said in the words of
+# job_next, which it knows no statistics for: so it walks that index to the first job that is free.
+FREE = """
+    CASE WHEN state = 'queued' THEN {true} ELSE {false} END
+    AND (available_at <= {now}) IS TRUE
+    AND NOT EXISTS (
+        SELECT 1 FROM workflows_job other
+        WHERE other.session_id = workflows_job.session_id
+          AND other.state IN ('queued', 'processing')
+          AND (other.state = 'processing' OR other.id < workflows_job.id)
+        LIMIT 1 OFFSET 0
+    )
+"""
+NEXT = """
+    id = (
+        SELECT id FROM workflows_job WHERE {free} AND NOT inline {in_queue}
+        ORDER BY priority DESC, id LIMIT 1{skip_locked}
+    )
+"""
+IN_QUEUE = "AND queue = %(queue)s"
+THIS_ONE = "id = %(job)s AND inline AND {free}"
+NEXT_DUE = """
+    SELECT -({since}) FROM workflows_job
+    WHERE state = 'queued' AND finished_at IS NULL AND NOT inline AND available_at > {now}
+"""
+
+
+def claim(queues: Sequence[str], host: str, pid: int, *, first: str | None = None) -> Job | None:
+    """Take the next job that may run: the first queue that has one, best priority, oldest.
+
+    Args:
+        queues: names of queues, the most urgent first; none for all queues alike.
+        host: this machine.
+        pid: the process that will run it; when it dies, the job is taken from it.
+        first: SQL to be done before; only what an Ear.unlisten() is.
+
+    Returns:
+        The job, now processing under a new attempt, or None if there is none.
+    """
+    for queue in queues or (None,):
+        where = NEXT.replace("{in_queue}", IN_QUEUE if queue else "")
+
+        def write(write: Write, params: dict[str, Any]) -> Row | None:
+            return get_database().write_again(write, params, first=first)
+
+        job = _take(where, write, queue=queue, host=host, pid=pid)
+        if job is not None:
+            return job
+    return None
+
+
+def claim_inline(job: Job, host: str, pid: int) -> Job | None:
+    """Take this one job, which a web process runs itself, if its turn has come. See claim()."""
+    return _take(THIS_ONE, get_database().write, job=job.pk, host=host, pid=pid)
+
+
+def _take(
+    where: str, write: Callable[[Write, dict[str, Any]], Row | None], **params: Any
+) -> Job | None:
+    params |= {"type": Event.Type.STARTED, "data": "{}"}
+    bell = get_bell()
+    try:
+        row = write(_taking(where, settings.WORKFLOW_LEASE_SECONDS, bell), params)
+    except IntegrityError:
+        # Somebody else began a job of the same session at this very moment.
+        return None
+    if row is None:
+        return None
+    job = from_row(Job, iter(row))
+    if bell.expression("events", "") is None:
+        bell.ring("events", job.pk)
+    return job
+
+
+@cache
+def _taking(where: str, lease: float, bell: Bell) -> Write:
+    """Return what claims. The ring is part of it: which job to ring for isn't known before."""
+    database = get_database()
+    words = {
+        "now": database.now(),
+        "lease": database.now(lease),
+        "true": database.true,
+        "false": database.false,
+        "skip_locked": database.skip_locked,
+    }
+    ring = bell.expression("events", "job.id")
+    return Write(
+        TAKE.format(**words),
+        where.format(free=FREE.format(**words), **words),
+        (events.event(database.json("data")),),
+        select=", ".join(filter(None, [columns(Job, "job"), ring])),
+    )
+
+
+def seconds_to_next(queues: Sequence[str]) -> float | None:
+    """Return how many seconds from now the next delayed job becomes available; None without one."""
+    database = get_database()
+    query = NEXT_DUE.format(since=database.seconds_since("min(available_at)"), now=database.now())
+    if queues:
+        query += f" AND queue IN ({', '.join(['%s'] * len(queues))})"
+    with connection.cursor() as cursor:
+        cursor.execute(query, list(queues))
+        row = cursor.fetchone()
+    return None if row is None or row[0] is None else max(0.0, float(row[0]))

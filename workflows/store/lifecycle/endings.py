@@ -1,0 +1,186 @@
+"""Endings: a job's state, its terminal event and its answer commit together."""
+
+import json
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+from workflows.bells import get_bell
+from workflows.exceptions import Fenced
+from workflows.models import Job, State
+from workflows.store import events
+from workflows.store.database import Write, get_database
+
+CANCELLED = "The request was cancelled."
+INTERRUPTED = "A newer message took the place of this one."
+TIMED_OUT = "The request ran longer than {limit:g} seconds and was stopped."
+WORKER_LOST = "The worker was lost too often while it worked on this request."
+WEB_PROCESS_LOST = "The server stopped while it worked on this request. Please try again."
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ends.
+
+    Args:
+        state: one of the terminal states.
+        response: the answer, or the question that the user is asked.
+        awaiting: what kind of answer the question wants.
+        code: why it failed, in one machine word.
+        error: why it failed, in one sentence for the client.
+        traceback: why it failed, for the admin.
+        lost: 1 if its worker was lost.
+    """
+
+    state: State
+    response: str = ""
+    actions: list[dict[str, Any]] = field(default_factory=list)
+    # The actions in full, by id. See actions.Offered.
+    offers: dict[str, Any] = field(default_factory=dict)
+    sources: list[dict[str, Any]] = field(default_factory=list)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    awaiting: dict[str, Any] | None = None
+    code: str = ""
+    error: str = ""
+    traceback: str = ""
+    lost: int = 0
+
+
+def cancelled(code: str) -> Outcome:
+    """Return the outcome of a job that was cancelled with *code*."""
+    error = INTERRUPTED if code == "interrupted" else CANCELLED
+    return Outcome(State.CANCELLED, code=code, error=error)
+
+
+END = """
+    UPDATE workflows_job
+    SET state = {type}, response = %(response)s, actions = {actions}, sources = {sources},
+        offers = {offers}, metadata = {metadata}, awaiting = {awaiting}, code = %(code)s,
+        error = %(error)s,
+        traceback = %(traceback)s, lost = lost + %(lost)s, last_seq = last_seq + 1,
+        progress = CASE WHEN {type} = 'completed' THEN 100 ELSE progress END,
+        progress_message = %(message)s, ran_for = ran_for + coalesce({ran}, 0),
+        lease_until = NULL, finished_at = {now}, updated_at = {now}
+"""
+MINE = """
+    id = %(job)s AND attempt = %(attempt)s AND state = %(state)s
+    AND (cancel_code = '' OR NOT %(asks)s)
+"""
+JSON_COLUMNS = ("actions", "sources", "offers", "metadata", "awaiting")
+ANSWER = """
+    INSERT INTO workflows_message
+        (session_id, job_id, role, content, actions, sources, remembered, created_at)
+    SELECT session_id, id, 'assistant', response, actions, sources, %(remembered)s, updated_at
+    FROM job
+"""
+# A question stays open until the next message.
+ANSWERED = """
+    UPDATE workflows_session
+    SET updated_at = job.updated_at,
+        open_job_id = CASE WHEN %(asks)s THEN job.id ELSE open_job_id END
+    FROM job WHERE workflows_session.id = job.session_id
+"""
+# Whether the session's next job waits, in the words of job_session_active, or SQLite would read all
+# jobs that the session ever had. Or perhaps waits: if somebody has touched the session, there may
+# be a job that this statement doesn't see yet, and that rang while this one still barred its way.
+# See new_jobs.STORE.
+NEXT_WAITS = """
+    EXISTS (
+        SELECT 1 FROM workflows_job other
+        WHERE other.session_id = %(session)s AND other.id <> %(job)s
+          AND other.state IN ('queued', 'processing') AND other.state <> 'processing'
+    ) OR {session_touched}
+"""
+
+
+def end(job: Job, outcome: Outcome) -> Outcome:
+    """End a job: its state, its terminal event and its answer commit together.
+
+    Args:
+        job: as claimed, or queued; its attempt is the fence.
+        outcome: how it ends.
+
+    Returns:
+        How it ended, as it is stored.
+
+    Raises:
+        Fenced: another attempt holds the job, or it has ended already.
+    """
+    stored = _end(job, outcome)
+    if stored is None and outcome.awaiting:
+        mine = Job.objects.filter(pk=job.pk, attempt=job.attempt, state=job.state)
+        code = mine.exclude(cancel_code="").values_list("cancel_code", flat=True).first()
+        # Nobody waits for the question any more.
+        stored = _end(job, cancelled(code)) if code else None
+    if stored is None:
+        raise Fenced
+    return stored
+
+
+def _end(job: Job, outcome: Outcome) -> Outcome | None:
+    """End a job, unless it isn't the attempt's any more, or was told to stop and would ask."""
+    params = _params(job, outcome)
+    answers = params["asks"] or params["remembered"]
+    row = events.record(_ending(outcome.state == State.COMPLETED, answers), params)
+    if row is None:
+        return None
+    if row[0]:
+        get_bell().ring("jobs", job.pk)
+    return _as_stored(outcome, params)
+
+
+@cache
+def _ending(completed: bool, answers: bool) -> Write:
+    database = get_database()
+    update = END.format(
+        type=events.sql_text("type"),
+        now=database.now(),
+        ran=database.seconds_since("claimed_at"),
+        **{name: database.json(name) for name in JSON_COLUMNS},
+    )
+    # What a job took stands in its row alone; what a failed one took is paid for as well.
+    data = database.json("data")
+    with_usage = database.json_with(data, "usage", "usage")
+    inserts = [events.event(f"CASE WHEN usage = '{{}}' THEN {data} ELSE {with_usage} END")]
+    if completed:
+        inserts += [ANSWER, ANSWERED] if answers else [ANSWERED]
+    select = NEXT_WAITS.format(session_touched=database.session_touched)
+    return Write(update, MINE, tuple(inserts), select=select, locks_session=True)
+
+
+def _as_stored(outcome: Outcome, params: dict[str, Any]) -> Outcome:
+    lists: dict[str, Any] = {name: json.loads(params[name]) for name in ("actions", "sources")}
+    awaiting = None if params["awaiting"] is None else json.loads(params["awaiting"])
+    texts = {name: params[name] for name in ("response", "code", "error")}
+    return replace(outcome, awaiting=awaiting, **lists, **texts)
+
+
+def _params(job: Job, outcome: Outcome) -> dict[str, Any]:
+    asks = bool(outcome.awaiting)
+    answer: dict[str, Any] = {
+        "response": outcome.response,
+        "actions": outcome.actions,
+        "sources": outcome.sources,
+        "metadata": {"workflow": job.workflow} | outcome.metadata,
+    }
+    answer = events.clean(answer | ({"awaiting": outcome.awaiting} if asks else {}))
+    failure = {"error": events.clean(outcome.error), "code": str(outcome.code)[:50]}
+    message = failure["error"] or ("Waiting for your answer" if asks else "Completed")
+    return {
+        "job": job.pk,
+        "session": job.session_id,
+        "attempt": job.attempt,
+        "state": str(job.state),
+        "type": str(outcome.state),
+        "asks": asks,
+        "remembered": bool(job.options.get("memory", True)),
+        "response": answer["response"],
+        **{name: json.dumps(answer[name]) for name in ("actions", "sources", "metadata")},
+        "offers": json.dumps(events.clean(outcome.offers)) if outcome.offers else None,
+        "awaiting": json.dumps(answer["awaiting"]) if asks else None,
+        **failure,
+        "traceback": events.clean(outcome.traceback),
+        "lost": outcome.lost,
+        "message": message[: events.MESSAGE_LENGTH],
+        "data": json.dumps(answer if outcome.state == State.COMPLETED else failure),
+    }

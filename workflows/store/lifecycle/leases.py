@@ -1,0 +1,113 @@
+"""Leases: a running attempt renews its own, and may give its job back before it runs out."""
+
+from collections.abc import Iterable
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from workflows.bells import get_bell
+from workflows.exceptions import Fenced
+from workflows.models import Job
+from workflows.store.database import get_database
+from workflows.store.lifecycle.endings import cancelled, end
+from workflows.store.lifecycle.locks import lock_session
+
+GIVE_BACK = """
+    UPDATE workflows_job
+    SET state = 'queued', inline = %(inline)s,
+        lease_until = CASE WHEN %(inline)s THEN {lease} ELSE NULL END, host = '', pid = NULL,
+        lost = lost + %(lost)s, failures = failures + %(failures)s, ran_for = ran_for + {ran},
+        claimed_at = NULL, available_at = {later}, updated_at = {now}
+    WHERE id = %(job)s AND attempt = %(attempt)s AND state = 'processing'
+"""
+RENEW = """
+    UPDATE workflows_job SET lease_until = {lease}
+    WHERE id IN (SELECT id FROM ({held}{skip_locked}) held)
+"""
+HELD = """
+    SELECT id, cancel_code FROM workflows_job WHERE state = 'processing' AND ({attempts})
+"""
+
+
+def renew(attempts: Iterable[tuple[int, int]]) -> dict[int, str]:
+    """Renew the leases of running attempts.
+
+    Args:
+        attempts: pairs of a job's primary key and the attempt that holds it.
+
+    Returns:
+        For each attempt that still holds its job, by the job's primary key, the code with which
+        it was cancelled, or an empty string.
+    """
+    pairs = list(attempts)
+    answer = held(pairs)
+    if not answer:
+        return answer
+    database = get_database()
+    # An atomic step that has appended an event holds its job's row until it commits. It isn't
+    # waited for, and reap() leaves its job alone as well.
+    query, numbers = _held_by(pairs)
+    lease = database.now(settings.WORKFLOW_LEASE_SECONDS)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            RENEW.format(lease=lease, held=query, skip_locked=database.skip_locked), numbers
+        )
+    return answer
+
+
+def held(attempts: Iterable[tuple[int, int]]) -> dict[int, str]:
+    """Return what renew() does, without renewing."""
+    pairs = list(attempts)
+    if not pairs:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(*_held_by(pairs))
+        return dict(cursor.fetchall())
+
+
+def _held_by(pairs: list[tuple[int, int]]) -> tuple[str, list[int]]:
+    """Return the query for the jobs that these attempts hold, with its parameters."""
+    attempts = " OR ".join(["(id = %s AND attempt = %s)"] * len(pairs))
+    return HELD.format(attempts=attempts), [number for pair in pairs for number in pair]
+
+
+def give_back(
+    job: Job, *, delay: float = 0, lost: int = 0, failures: int = 0, inline: bool = False
+) -> None:
+    """Put a running job back into the queue, for another attempt.
+
+    Args:
+        job: with the attempt that gives it back.
+        delay: seconds before it may be claimed again.
+        lost: 1 if the attempt's worker was lost.
+        failures: 1 if the attempt raised.
+        inline: the web process that ran it lives, and tries again itself.
+
+    Raises:
+        Fenced: the attempt doesn't hold the job any more.
+    """
+    database = get_database()
+    statement = GIVE_BACK.format(
+        now=database.now(),
+        later=database.now(delay),
+        # A web process that waits out the delay renews no lease meanwhile.
+        lease=database.now(delay + settings.WORKFLOW_LEASE_SECONDS),
+        ran=database.seconds_since("claimed_at"),
+    )
+    params = {
+        "job": job.pk,
+        "attempt": job.attempt,
+        "lost": lost,
+        "failures": failures,
+        "inline": inline,
+    }
+    with transaction.atomic(), connection.cursor() as cursor:
+        lock_session(job)
+        cursor.execute(statement, params)
+        if cursor.rowcount != 1:
+            raise Fenced
+        waiting = Job.objects.get(pk=job.pk)
+        if waiting.cancel_code:
+            # There is no other attempt to obey it.
+            end(waiting, cancelled(waiting.cancel_code))
+        get_bell().ring("due" if delay else "jobs", job.pk)

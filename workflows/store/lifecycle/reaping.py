@@ -1,0 +1,99 @@
+"""Reaping: jobs whose worker, web process or whole cluster is gone are taken from it."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from workflows.bells import get_bell
+from workflows.exceptions import Fenced
+from workflows.models import ACTIVE, Cluster, Job, State
+from workflows.store.lifecycle.endings import WEB_PROCESS_LOST, WORKER_LOST, Outcome, end
+from workflows.store.lifecycle.leases import give_back
+from workflows.store.lifecycle.locks import lock_session
+
+# A cluster that hasn't been seen for so long is taken for dead.
+CLUSTER_SEEN = timedelta(seconds=15)
+
+
+def reap(*, host: str = "", pid: int | None = None, count: bool = True) -> int:
+    """Take back the jobs whose worker is lost: leases that ran out, or all of one dead process.
+
+    Args:
+        host: with *pid*: the machine of the dead process.
+        pid: the dead process; without it, leases that ran out are looked for.
+        count: the loss counts; not where the process was ended on purpose.
+
+    Returns:
+        How many jobs were taken back.
+    """
+    lost = Job.objects.filter(state=State.PROCESSING)
+    if pid is not None:
+        lost = lost.filter(host=host, pid=pid)
+    else:
+        lost = lost.filter(lease_until__lt=Now())
+        _adopt_waiting_inline_jobs()
+    return sum(_take_back(job, lost=int(count)) for job in lost)
+
+
+def stuck_pids(host: str) -> set[int]:
+    """Return the processes of this machine that hold a job whose lease ran out."""
+    expired = Job.objects.filter(state=State.PROCESSING, lease_until__lt=Now(), host=host)
+    with transaction.atomic():
+        locked = expired.select_for_update(of=("self",), skip_locked=True)
+        return {job.pid for job in locked.only("pid") if job.pid is not None}
+
+
+def reap_inline() -> int:
+    """Fail the sync jobs of lost web processes, unless a cluster lives that resumes them."""
+    if clusters_alive():
+        return 0
+    orphans = Job.objects.filter(inline=True, state__in=ACTIVE, lease_until__lt=Now())
+    failed = 0
+    for job in orphans:
+        try:
+            end(job, Outcome(State.FAILED, code="worker_lost", error=WEB_PROCESS_LOST))
+        except Fenced:
+            continue
+        failed += 1
+    return failed
+
+
+def clusters_alive() -> int:
+    """Return how many clusters have been seen lately."""
+    return clusters().count()
+
+
+def clusters() -> QuerySet[Cluster]:
+    """The clusters that live."""
+    return Cluster.objects.filter(seen_at__gt=Now() - CLUSTER_SEEN).order_by("started_at")
+
+
+def _adopt_waiting_inline_jobs() -> None:
+    """Hand to the clusters what waited for its turn in a web process that is gone."""
+    orphans = Job.objects.filter(inline=True, state=State.QUEUED, lease_until__lt=Now())
+    for job in orphans:
+        with transaction.atomic():
+            orphan = Job.objects.filter(pk=job.pk, inline=True, state=State.QUEUED)
+            if orphan.update(inline=False, lease_until=None):
+                get_bell().ring("jobs", job.pk)
+
+
+def _take_back(job: Job, *, lost: int) -> bool:
+    """Take a job from its worker; not while the worker is in the middle of an atomic step."""
+    with transaction.atomic():
+        lock_session(job)
+        row = Job.objects.filter(pk=job.pk).select_for_update(of=("self",), skip_locked=True)
+        if not row.exists():
+            return False
+        try:
+            if not job.cancel_code and job.lost + lost >= settings.WORKFLOW_TRIES:
+                failed = Outcome(State.FAILED, code="worker_lost", error=WORKER_LOST, lost=lost)
+                end(job, failed)
+            else:
+                give_back(job, lost=lost)
+        except Fenced:
+            return False
+    return True
