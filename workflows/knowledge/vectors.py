@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import ProgrammingError, connection, transaction
 
+from workflows.knowledge.fulltext import full_text
 from workflows.knowledge.models import Chunk
 
 # Rows that numpy looks at in one go.
@@ -91,7 +92,7 @@ def prepare(**kwargs: Any) -> None:
 
     Runs after each ``migrate``, so that the extension may come later than the tables.
     """
-    if connection.vendor != "postgresql" or not _has_extension() or _has_pgvector():
+    if not full_text().may_have_pgvector or not _has_extension() or _has_pgvector():
         return
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE knowledge_chunk ADD COLUMN vector vector")
@@ -116,7 +117,7 @@ def _has_extension() -> bool:
 
 
 def _has_pgvector() -> bool:
-    if connection.vendor != "postgresql":
+    if not full_text().may_have_pgvector:
         return False
     with connection.cursor() as cursor:
         cursor.execute(

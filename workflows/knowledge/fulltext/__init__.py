@@ -1,18 +1,20 @@
 """Full text: the database's own index, asked in the same way on PostgreSQL and on SQLite."""
 
 from django.db import connection
+from django.utils.module_loading import import_string
 
 from workflows.knowledge.fulltext.base import CAP, MARKS, FullText
 
 __all__ = ["CAP", "MARKS", "FullText", "full_text"]
 
+# By Django's name of the database's kind.
+INDEXES = {
+    "postgresql": "workflows.knowledge.fulltext.postgres.Postgres",
+    "sqlite": "workflows.knowledge.fulltext.sqlite.Sqlite",
+}
+
 
 def full_text() -> FullText:
     """Return the index of the configured database."""
-    if connection.vendor == "postgresql":
-        from workflows.knowledge.fulltext.postgres import Postgres
-
-        return Postgres()
-    from workflows.knowledge.fulltext.sqlite import Sqlite
-
-    return Sqlite()
+    index: FullText = import_string(INDEXES[connection.vendor])()
+    return index

@@ -19,6 +19,9 @@ class FullText(ABC):
     ``audiences`` is who is asking: chunks of other audiences are not there.
     """
 
+    # The database may have pgvector beside it. See vectors.py.
+    may_have_pgvector = False
+
     @abstractmethod
     def counts(self, words: Sequence[str], audiences: Sequence[str]) -> dict[str, int]:
         """Return in how many chunks each word is, CAP at most."""

@@ -31,6 +31,8 @@ EXCERPTS = """
 
 
 class Postgres(FullText):
+    may_have_pgvector = True
+
     def counts(self, words: Sequence[str], audiences: Sequence[str]) -> dict[str, int]:
         with connection.cursor() as cursor:
             cursor.execute(COUNTS, [list(audiences), CAP, list(words)])
