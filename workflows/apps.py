@@ -1,4 +1,9 @@
+from typing import Any
+
 from django.apps import AppConfig
+from django.db import DEFAULT_DB_ALIAS
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 
 
 class WorkflowsConfig(AppConfig):
@@ -8,4 +13,12 @@ class WorkflowsConfig(AppConfig):
     def ready(self) -> None:
         from workflows import checks, registry  # noqa: F401
 
+        connection_created.connect(_prepare)
         registry.discover()
+
+
+def _prepare(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+    from workflows.store.database import get_database
+
+    if connection.alias == DEFAULT_DB_ALIAS:
+        get_database().prepare(connection)

@@ -3,12 +3,12 @@
 from django.db import Error as DatabaseError
 from django.db import connection
 
-from workflows.store.database import get_database
+from workflows.store.database import Fault, get_database
 
 
 def is_outage(error: BaseException) -> bool:
-    """Say whether a query failed because the connection to the database broke."""
-    return get_database().is_outage(error)
+    """Say whether a query failed because the database is away, and not for what it asked."""
+    return get_database().fault(error) is Fault.AWAY
 
 
 def database_answers() -> bool:

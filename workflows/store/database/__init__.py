@@ -6,9 +6,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.utils.module_loading import import_string
 
-from workflows.store.database.base import Database, Row, Write
+from workflows.store.database.base import Database, Fault, Row, Write
 
-__all__ = ["Database", "Row", "Write", "get_database"]
+__all__ = ["Database", "Fault", "Row", "Write", "get_database"]
 
 # By Django's name of the kind.
 DATABASES = {

@@ -6,9 +6,11 @@ All other SQL of the engine is the same everywhere. Parameters stand in it as ``
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 Row = tuple[Any, ...]
 # A job's primary key, and the last ``seq`` that somebody has of it.
@@ -33,6 +35,18 @@ class Write:
     inserts: tuple[str, ...]
     select: str
     locks_session: bool = False
+
+
+class Fault(Enum):
+    """Why a statement failed, by the database's own code: the exception's class says too little."""
+
+    # The database can't be reached, or takes no writes just now: an outage, to be waited out.
+    AWAY = "away"
+    # The statement got in the way of another one, or took too long, and was undone: the same
+    # statement may succeed the next time.
+    CONFLICT = "conflict"
+    # Everything else, such as a broken constraint: the same statement would fail again.
+    REFUSAL = "refusal"
 
 
 class Database(ABC):
@@ -134,5 +148,12 @@ class Database(ABC):
         """Say whether a query failed because it waited too long for a lock."""
 
     @abstractmethod
-    def is_outage(self, error: BaseException) -> bool:
-        """Say whether a query failed because the connection to the database broke."""
+    def fault(self, error: BaseException) -> Fault:
+        """Say why a query failed.
+
+        Errors that Django itself raises, for a protected row or for a query in a transaction that
+        is spoiled, and errors that are not the database's at all, are refusals.
+        """
+
+    def prepare(self, connection: BaseDatabaseWrapper) -> None:  # noqa: B027
+        """Set on a new connection the defaults that the engine relies on, whatever the server's."""

@@ -4,15 +4,21 @@ import functools
 from collections.abc import Iterable
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from workflows.store.database import prepared
-from workflows.store.database.base import Database, Place, Row, Write
+from workflows.store.database.base import Database, Fault, Place, Row, Write
 
-# SQLSTATE classes and codes (the manual's appendix A): connection exceptions, the operator's
-# intervention (shutdown, crash, terminated backend), too many connections.
-OUTAGE_STATES = ("08", "57P", "53300")
+# SQLSTATE classes and codes (the manual's appendix A): connection exceptions; the operator's
+# intervention, such as a shutdown, a crash, a start that isn't over or a terminated backend; no
+# disk, memory or connections left; errors of the system; a standby that is read-only still; and a
+# transaction that was ended with its connection because it idled.
+AWAY = ("08", "57P", "53", "58", "25006", "25P03")
+# A conflict of serializable transactions, a deadlock, a lock that wasn't had in time, a statement
+# that was cancelled because it took too long.
 LOCK_NOT_AVAILABLE = "55P03"
+CONFLICTS = ("40001", "40P01", LOCK_NOT_AVAILABLE, "57014")
 
 LOCK_SESSION = """
     SELECT id AS session, xmin AS version FROM workflows_session WHERE id = %(session)s FOR UPDATE
@@ -64,14 +70,25 @@ class Postgres(Database):
     def is_lock_timeout(self, error: BaseException) -> bool:
         return _state(error) == LOCK_NOT_AVAILABLE
 
-    def is_outage(self, error: BaseException) -> bool:
-        # What Django itself raises, such as for a protected row or a query in a spoiled
-        # transaction, has no error of the driver's as its cause. PostgreSQL gives a state with all
-        # that it refuses, a deadlock for example; a connection that broke has none.
-        if not isinstance(error, OperationalError | InterfaceError) or error.__cause__ is None:
-            return False
+    def fault(self, error: BaseException) -> Fault:
+        if not isinstance(error, DatabaseError | InterfaceError) or error.__cause__ is None:
+            return Fault.REFUSAL
         state = _state(error)
-        return state is None or state.startswith(OUTAGE_STATES)
+        if state is None:
+            # PostgreSQL gives a state with all that it refuses. A connection that broke has none,
+            # nor has psycopg's own refusal of values that it can't send.
+            lost = isinstance(error, OperationalError | InterfaceError)
+            return Fault.AWAY if lost else Fault.REFUSAL
+        if state.startswith(AWAY):
+            return Fault.AWAY
+        return Fault.CONFLICT if state in CONFLICTS else Fault.REFUSAL
+
+    def prepare(self, connection: BaseDatabaseWrapper) -> None:
+        # Claims and fences rely on each statement seeing what was committed before it.
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED"
+            )
 
 
 def _state(error: BaseException) -> str | None:

@@ -1,12 +1,27 @@
 """SQLite: a file. One connection writes at a time, so nothing comes between two statements."""
 
 import json
+import sqlite3
 from collections.abc import Iterable
 from typing import Any, cast
 
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
-from workflows.store.database.base import Database, Place, Row, Write
+from workflows.store.database.base import Database, Fault, Place, Row, Write
+
+# Primary result codes (sqlite.org/rescode.html) that have to do with the file and not with the
+# statement: busy, locked, out of memory, read-only, an I/O error, a full disk, a file that can't be
+# opened, a lock that can't be had.
+AWAY = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+)
 
 
 class SQLite(Database):
@@ -58,6 +73,9 @@ class SQLite(Database):
     def is_lock_timeout(self, error: BaseException) -> bool:
         return False
 
-    def is_outage(self, error: BaseException) -> bool:
-        # There is no connection that could break.
-        return False
+    def fault(self, error: BaseException) -> Fault:
+        code = getattr(error.__cause__, "sqlite_errorcode", None)
+        if not isinstance(error, DatabaseError) or code is None:
+            return Fault.REFUSAL
+        # Extended codes have the primary one in their lowest byte.
+        return Fault.AWAY if code & 0xFF in AWAY else Fault.REFUSAL

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from tests.workflows.chat import Chat, claim, claimed, events, rolled_back, types
@@ -13,7 +13,7 @@ from workflows.exceptions import Fenced
 from workflows.models import Event, Job, Message, Session, State
 from workflows.services import queues
 from workflows.store import lifecycle
-from workflows.store.database import Database, get_database
+from workflows.store.database import Database, Fault, get_database
 from workflows.store.events import append
 from workflows.store.lifecycle import Outcome
 from workflows.streaming.readers import events_after, moved
@@ -190,11 +190,12 @@ class DatabaseContract:
             assert get_database().fetch(new, {"user": alice.pk, "key": "t"}) == ("t",)
         assert Session.objects.count() == 2
 
-    def test_a_refusal_is_no_outage(self, alice: User) -> None:
+    def test_a_refusal_is_nothing_else(self, alice: User) -> None:
         Session.objects.create(user=alice, key="s")
         with pytest.raises(IntegrityError) as refused, transaction.atomic():
             Session.objects.create(user=alice, key="s")
 
-        assert not get_database().is_outage(refused.value)
+        assert get_database().fault(refused.value) is Fault.REFUSAL
         assert not get_database().is_lock_timeout(refused.value)
-        assert not get_database().is_outage(ValueError("nothing of the database's"))
+        assert get_database().fault(ValueError("nothing of the database's")) is Fault.REFUSAL
+        assert get_database().fault(DatabaseError("Django's own")) is Fault.REFUSAL
