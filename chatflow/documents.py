@@ -22,8 +22,15 @@ from chatflow.dialects import seed
 from chatflow.parsers import JSONParser, TextJSONParser
 from chatflow.serializers import ErrorSerializer, PageSerializer, StrictCharField, no_control
 from workflows.knowledge.documents import TITLE_LENGTH, store
-from workflows.knowledge.models import Document, Kind
-from workflows.knowledge.readers import ENDINGS, Unreadable, kind_of
+from workflows.knowledge.models import Document
+from workflows.knowledge.readers import (
+    READERS,
+    Unreadable,
+    kind_of,
+    kind_of_media_type,
+    labels,
+    suffixes,
+)
 
 URL_LENGTH = 2000
 NAME_LENGTH = 255
@@ -41,7 +48,7 @@ class UnsupportedDocument(APIException):
     """The document is of a kind that nothing here reads."""
 
     status_code = 415
-    default_detail = f"A document must be one of {', '.join(ENDINGS)}."
+    default_detail = f"A document must be one of {', '.join(suffixes())}."
 
 
 class TooManyDocuments(APIException):
@@ -55,9 +62,7 @@ class TooManyDocuments(APIException):
 class UploadSerializer(serializers.Serializer[Any]):
     """A document: either a file, in a multipart form, or its text, as JSON."""
 
-    file = serializers.FileField(
-        required=False, max_length=NAME_LENGTH, help_text="Markdown, text, HTML or PDF."
-    )
+    file = serializers.FileField(required=False, max_length=NAME_LENGTH, help_text=f"{labels()}.")
     text = StrictCharField(
         required=False,
         trim_whitespace=False,
@@ -65,8 +70,8 @@ class UploadSerializer(serializers.Serializer[Any]):
         help_text="In place of a file.",
     )
     type = serializers.ChoiceField(
-        choices=[Kind.MARKDOWN.value, Kind.TEXT.value, Kind.HTML.value],
-        default=Kind.MARKDOWN.value,
+        choices=[reader.kind for reader in READERS if reader.is_text],
+        default="text/markdown",
         help_text="What the text is.",
     )
     title = StrictCharField(
@@ -92,7 +97,7 @@ class DocumentSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     title = serializers.CharField()
     url = serializers.CharField(help_text="Where people read it.")
-    type = serializers.ChoiceField(choices=Kind.values)
+    type = serializers.ChoiceField(choices=[reader.kind for reader in READERS])
     chunks = serializers.IntegerField(help_text="Parts that searches find.")
     shared = serializers.BooleanField(help_text="Everybody may see it; only the site deletes it.")
     created_at = serializers.DateTimeField()
@@ -160,19 +165,19 @@ def add(request: Request) -> Response:
     return Response(answer, status=201 if new else 200)
 
 
-def brought(sent: dict[str, Any]) -> tuple[bytes, Kind, str]:
+def brought(sent: dict[str, Any]) -> tuple[bytes, str, str]:
     """Return the document's bytes, what they are, and the file's name.
 
     Raises:
         UnsupportedDocument: they are nothing that can be read.
     """
     if "text" in sent:
-        return sent["text"].encode(), Kind(sent["type"]), ""
+        return sent["text"].encode(), sent["type"], ""
     file = sent["file"]
     if PurePath(file.name).suffix:
         kind = kind_of(file.name)
     else:
-        kind = {each.value: each for each in Kind}.get(file.content_type)
+        kind = kind_of_media_type(file.content_type)
     if kind is None:
         raise UnsupportedDocument
     return file.read(), kind, file.name

@@ -10,7 +10,7 @@ from django.urls import resolve
 
 from tests.workflows.knowledge.pdf import pdf
 from workflows.knowledge.documents import store
-from workflows.knowledge.models import Document, Kind
+from workflows.knowledge.models import Document
 from workflows.knowledge.search import search
 
 SHELF = "/ai-demo/knowledge/documents"
@@ -27,7 +27,7 @@ def upload(client: Client, name: str, content: bytes, **fields: Any) -> Any:
 
 @pytest.fixture
 def shared(db: None) -> Document:
-    return store(b"# Ours\nwords", Kind.MARKDOWN, owner=None)[0]
+    return store(b"# Ours\nwords", "text/markdown", owner=None)[0]
 
 
 def test_it_works(as_alice: Client, alice: User) -> None:
@@ -177,7 +177,7 @@ def test_the_page_of_a_source(alice: User, client: Client, shared: Document) -> 
 
 def test_the_page_escapes(alice: User, client: Client) -> None:
     text = b"# <img src=x onerror=alert(1)>\n<script>alert(1)</script>"
-    document, _ = store(text, Kind.MARKDOWN, owner=alice)
+    document, _ = store(text, "text/markdown", owner=alice)
     client.force_login(alice)
     shown = client.get(document.page).content.decode()
     assert "&lt;script&gt;alert(1)" in shown
@@ -188,7 +188,7 @@ def test_the_page_escapes(alice: User, client: Client) -> None:
 def test_the_page_is_its_readers_alone(
     alice: User, bob: User, client: Client, shared: Document
 ) -> None:
-    document, _ = store(b"words", Kind.TEXT, owner=alice)
+    document, _ = store(b"words", "text/plain", owner=alice)
     assert client.get(document.page).status_code == 302
     client.force_login(bob)
     assert client.get(document.page).status_code == 404

@@ -21,7 +21,7 @@ from pydantic_ai.usage import UsageLimits
 
 from workflows.ai.asides import Aside
 from workflows.ai.errors import ProviderError, failure
-from workflows.ai.messages import Message
+from workflows.ai.messages import ChatMessage
 from workflows.ai.recorded import Journal, RecordedModel, models
 from workflows.exceptions import ToolError
 
@@ -33,7 +33,7 @@ CORRECTIONS = 2
 class Call:
     """What ``ctx.ai`` was asked for, see there; and the models to ask, in order."""
 
-    messages: Sequence[Message]
+    messages: Sequence[ChatMessage]
     output_type: Any
     tools: Sequence[Callable[..., Any]]
     instructions: str | None
@@ -112,7 +112,7 @@ def _recorded(
     return call
 
 
-def _model_message(message: Message) -> ModelMessage:
+def _model_message(message: ChatMessage) -> ModelMessage:
     role, text = message["role"], message["content"]
     if role == "assistant":
         return ModelResponse(parts=[TextPart(text)])

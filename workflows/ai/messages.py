@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from typing import Literal, TypedDict
 
 
-class Message(TypedDict):
+class ChatMessage(TypedDict):
     """One message of it."""
 
     role: Literal["system", "user", "assistant"]
     content: str
 
 
-def as_messages(prompt: str | Sequence[Message]) -> list[Message]:
+def as_messages(prompt: str | Sequence[ChatMessage]) -> list[ChatMessage]:
     """Return the conversation that *prompt* is, or begins.
 
     Raises:

@@ -1,29 +1,19 @@
-"""What a user's words mean: cancel, skip, yes, no, one of several choices. Pure functions."""
+"""What a user's words mean: cancel, skip, yes, no, one of several choices. Pure functions.
+
+Which words mean it, the languages say; each message is read in all of them.
+"""
 
 import re
 from collections.abc import Sequence
 from typing import Any
 
-CANCEL = {"cancel", "abort", "stop", "quit", "exit", "never mind", "nevermind"}
-SKIP = {"skip", "skip it", "skip this", "none", "no thanks", "n/a", "pass", "-", "leave it empty"}
-YES = {"yes", "y", "yep", "yeah", "yup", "ok", "okay", "sure", "confirm", "confirmed", "correct",
-       "right", "true", "absolutely", "definitely", "agreed", "approve", "approved"}  # fmt: skip
-NO = {"no", "n", "nope", "nah", "don't", "dont", "not", "never", "false", "wrong", "reject"}
-# Whole messages that say yes without a word that does.
-ASSENT = {"go ahead", "do it", "looks good", "looks good to me", "sounds good", "that's fine",
-          "that is fine", "all good"}  # fmt: skip
-# Words that may stand beside a yes or a no without changing it.
-POLITE = {"please", "thanks", "thank", "you", "that's", "thats", "is", "it", "do", "go", "ahead",
-          "all", "looks", "good", "fine", "create", "the", "and", "i", "sir", "now", "so",
-          "want", "to", "this", "that", "well", "very", "of", "course"}  # fmt: skip
+from workflows.dialogue import languages
+from workflows.dialogue.languages import Language
 
-# A verdict and the reason for it, said to be one, or after a comma and the like.
-REASON = re.compile(
-    r"(?P<verdict>.{1,60}?)[\s,;:.-]*(?:\bbecause\b|\bsince\b|\breason:|:)\s*(?P<reason>.+)",
-    re.IGNORECASE | re.DOTALL,
-)
+# Declines to answer in every language.
+DASH = "-"
+# A verdict, and after a comma and the like what may be the reason for it.
 ASIDE = re.compile(r"(?P<verdict>[^,;.\n-]{1,60})[,;.\n-]+\s*(?P<reason>.+)", re.DOTALL)
-HEDGE = re.compile(r"\b(?:but|unless|except|only|if|however|not)\b|\?", re.IGNORECASE)
 
 
 def normalise(text: str) -> str:
@@ -32,34 +22,45 @@ def normalise(text: str) -> str:
     return re.sub(r"\s+", " ", plain).strip(" \t\n.,;:!?\"'()")
 
 
+def words(text: str) -> list[str]:
+    """Return the words of a message, normalised."""
+    return re.findall(r"[\w'/]+", normalise(text))
+
+
 def is_cancel(text: str) -> bool:
     """Say whether the whole message is a word that cancels."""
-    return normalise(text) in CANCEL
+    said = normalise(text)
+    return any(said in language.cancel for language in languages.LANGUAGES)
 
 
 def is_skip(text: str) -> bool:
     """Say whether the whole message declines to answer an optional question."""
-    return text.strip() == "-" or normalise(text) in SKIP
+    said = normalise(text)
+    return said == DASH or any(said in language.skip for language in languages.LANGUAGES)
 
 
 def yes_or_no(text: str) -> bool | None:
     """Read a message as yes or no, by whole words; None if it is neither, or more than that.
 
-    "change the notebook quantity to 3" holds the letters of "ok" and "no", and is neither.
+    "change the notebook quantity to 3" holds the letters of "ok" and "no", and is neither. Nor is
+    what two languages read differently.
     """
-    words = re.findall(r"[\w'/]+", normalise(text))
     if "?" in text:
         # "Is that correct?" wants an answer itself.
         return None
-    if " ".join(word for word in words if word != "please") in ASSENT:
+    said = words(text)
+    verdicts = {_verdict(said, language) for language in languages.LANGUAGES} - {None}
+    return verdicts.pop() if len(verdicts) == 1 else None
+
+
+def _verdict(said: Sequence[str], language: Language) -> bool | None:
+    if " ".join(word for word in said if word not in language.please) in language.assent:
         return True
-    if any(word not in YES | NO | POLITE for word in words):
+    if not language.yes | language.no | language.polite >= set(said):
         return None
-    said_yes = any(word in YES for word in words)
-    said_no = any(word in NO for word in words)
-    if said_yes == said_no:
-        return None
-    return said_yes
+    said_yes = any(word in language.yes for word in said)
+    said_no = any(word in language.no for word in said)
+    return None if said_yes == said_no else said_yes
 
 
 def consent(text: str) -> tuple[bool, str] | None:
@@ -70,16 +71,23 @@ def consent(text: str) -> tuple[bool, str] | None:
     verdict = yes_or_no(text)
     if verdict is not None:
         return verdict, ""
-    found = REASON.fullmatch(text.strip()) or ASIDE.fullmatch(text.strip())
-    if found is None:
-        return None
-    verdict, reason = yes_or_no(found["verdict"]), found["reason"].strip()
-    if verdict is None:
-        return None
-    if verdict and (found.re is ASIDE or HEDGE.search(reason)):
-        # What only looks like a yes must not count as one.
-        return None
-    return verdict, reason
+    for found in _split_at_reasons(text.strip()):
+        verdict, reason = yes_or_no(found["verdict"]), found["reason"].strip()
+        if verdict is not None:
+            # What only looks like a yes must not count as one.
+            doubtful = verdict and (found.re is ASIDE or _is_hedged(reason))
+            return None if doubtful else (verdict, reason)
+    return None
+
+
+def _split_at_reasons(text: str) -> list[re.Match[str]]:
+    """Return the message as a verdict and its reason; an aside only where no language has one."""
+    found = [language.reason.fullmatch(text) for language in languages.LANGUAGES]
+    return [each for each in found if each] or [each for each in [ASIDE.fullmatch(text)] if each]
+
+
+def _is_hedged(reason: str) -> bool:
+    return any(language.hedged.search(reason) for language in languages.LANGUAGES)
 
 
 def as_choices(choices: Sequence[Any]) -> list[dict[str, Any]]:
@@ -102,10 +110,15 @@ def chosen(text: str, choices: Sequence[dict[str, Any]]) -> dict[str, Any] | Non
         exact = [choice for choice in choices if normalise(str(choice[key])) == said]
         if len(exact) == 1:
             return exact[0]
-    number = re.fullmatch(r"#?(?:option |number |no\. )?(\d{1,4})", said)
-    if number and 1 <= int(number[1]) <= len(choices):
-        return choices[int(number[1]) - 1]
+    number = _number(said)
+    if number is not None and 1 <= number <= len(choices):
+        return choices[number - 1]
     # By whole words: a "no" is not a notebook.
     words = re.compile(rf"(?<!\w){re.escape(said)}(?!\w)")
     part = [choice for choice in choices if said and words.search(normalise(choice["label"]))]
     return part[0] if len(part) == 1 else None
+
+
+def _number(said: str) -> int | None:
+    found = (language.number.fullmatch(said) for language in languages.LANGUAGES)
+    return next((int(each[1]) for each in found if each), None)

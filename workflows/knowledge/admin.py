@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from workflows.knowledge.documents import reread
 from workflows.knowledge.models import Chunk, Document
-from workflows.knowledge.readers import ENDINGS, Unreadable, kind_of, read
+from workflows.knowledge.readers import Unreadable, kind_of, read, suffixes
 
 # Chunks that a document's page shows.
 SHOWN = 100
@@ -29,7 +29,7 @@ else:
 class DocumentForm(ModelForm):
     """A new document comes as a file; later a newer file may take its place."""
 
-    file = forms.FileField(required=False, help_text=f"One of {', '.join(ENDINGS)}.")
+    file = forms.FileField(required=False, help_text=f"One of {', '.join(suffixes())}.")
 
     class Meta:
         model = Document
@@ -43,7 +43,7 @@ class DocumentForm(ModelForm):
             return None
         kind = kind_of(file.name or "")
         if kind is None:
-            raise ValidationError(f"This is none of {', '.join(ENDINGS)}.")
+            raise ValidationError(f"This is none of {', '.join(suffixes())}.")
         self.instance.content, self.instance.kind = file.read(), kind
         try:
             read(self.instance.content, kind)

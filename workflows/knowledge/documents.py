@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from workflows.knowledge import embeddings
 from workflows.knowledge.chunking import chunks
-from workflows.knowledge.models import Chunk, Document, Kind, audience_of
+from workflows.knowledge.models import Chunk, Document, audience_of
 from workflows.knowledge.readers import Section, read
 
 TITLE_LENGTH = 200
@@ -18,7 +18,7 @@ TITLE_LENGTH = 200
 
 def store(
     content: bytes,
-    kind: Kind,
+    kind: str,
     *,
     owner: Any,
     name: str = "",
@@ -30,7 +30,7 @@ def store(
 
     Args:
         content: its bytes.
-        kind: what they are.
+        kind: what they are, by the name of a reader's kind.
         owner: the user who alone may see it; None for everybody.
         name: the file's name; its words are found too.
         title: what it is called; by default its first heading, or the file's name.

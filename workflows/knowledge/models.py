@@ -13,17 +13,10 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from workflows.knowledge import readers
+
 # Chunks that everybody may find; the others are their owner's. See audience_of().
 EVERYBODY = "all"
-
-
-class Kind(models.TextChoices):
-    """What a document's bytes are."""
-
-    MARKDOWN = "text/markdown", "Markdown"
-    TEXT = "text/plain", "Text"
-    HTML = "text/html", "HTML"
-    PDF = "application/pdf", "PDF"
 
 
 def audience_of(owner_id: int | None) -> str:
@@ -53,7 +46,8 @@ class Document(models.Model):
     )
     # Where `ingest` found it; empty for what was uploaded.
     path = models.CharField(max_length=1000, blank=True, editable=False)
-    kind = models.CharField(max_length=20, choices=Kind.choices)
+    # What its bytes are. The readers are asked each time: a new one is no migration.
+    kind = models.CharField(max_length=20, choices=readers.choices)
     content = models.BinaryField()
     content_hash = models.CharField(max_length=64, editable=False)
     chunk_count = models.PositiveIntegerField(default=0, editable=False)

@@ -12,7 +12,7 @@ from pydantic_core import to_jsonable_python
 
 from workflows.ai import budget
 from workflows.ai.asides import Aside, Pausing, Threaded
-from workflows.ai.messages import Message, as_messages
+from workflows.ai.messages import ChatMessage, as_messages
 from workflows.ai.names import OFFLINE
 from workflows.ai.tools import needs_approval
 from workflows.ai.usage import Usage, total
@@ -50,16 +50,20 @@ class Thinking(Recording):
     _asked = 0
 
     @overload
-    def ai(self, prompt: str | Sequence[Message], **options: Unpack[Options]) -> str: ...
+    def ai(self, prompt: str | Sequence[ChatMessage], **options: Unpack[Options]) -> str: ...
 
     @overload
     def ai(
-        self, prompt: str | Sequence[Message], *, output_type: type[T], **options: Unpack[Options]
+        self,
+        prompt: str | Sequence[ChatMessage],
+        *,
+        output_type: type[T],
+        **options: Unpack[Options],
     ) -> T: ...
 
     def ai(
         self,
-        prompt: str | Sequence[Message],
+        prompt: str | Sequence[ChatMessage],
         *,
         output_type: Any = str,
         **options: Unpack[Options],
@@ -99,16 +103,20 @@ class Thinking(Recording):
             return pausing.run(self._talk(path, pausing.aside, prompt, output_type, options))
 
     @overload
-    async def aai(self, prompt: str | Sequence[Message], **options: Unpack[Options]) -> str: ...
+    async def aai(self, prompt: str | Sequence[ChatMessage], **options: Unpack[Options]) -> str: ...
 
     @overload
     async def aai(
-        self, prompt: str | Sequence[Message], *, output_type: type[T], **options: Unpack[Options]
+        self,
+        prompt: str | Sequence[ChatMessage],
+        *,
+        output_type: type[T],
+        **options: Unpack[Options],
     ) -> T: ...
 
     async def aai(
         self,
-        prompt: str | Sequence[Message],
+        prompt: str | Sequence[ChatMessage],
         *,
         output_type: Any = str,
         **options: Unpack[Options],
@@ -138,7 +146,7 @@ class Thinking(Recording):
         self,
         path: str,
         aside: Aside,
-        prompt: str | Sequence[Message],
+        prompt: str | Sequence[ChatMessage],
         output_type: Any,
         options: Options,
     ) -> Any:

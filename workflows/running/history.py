@@ -3,7 +3,7 @@
 from asgiref.sync import sync_to_async
 from django.conf import settings
 
-from workflows.ai.messages import Message
+from workflows.ai.messages import ChatMessage
 from workflows.exceptions import WorkflowChanged, WorkflowError
 from workflows.models import Step
 from workflows.running import memory, step_results
@@ -18,7 +18,7 @@ SUMMARISING = "Summarising the conversation"
 class Remembering(Thinking):
     """The verb that looks back."""
 
-    def history(self, *, tokens: int | None = None) -> list[Message]:
+    def history(self, *, tokens: int | None = None) -> list[ChatMessage]:
         """Return what was said in the session before the message that started the workflow.
 
         It is the same in every run and turn of the workflow, and goes into ctx.ai() in front of the
@@ -49,7 +49,7 @@ class Remembering(Thinking):
             said = [one for one in said if one.id > summary.upto]
         return memory.as_messages(summary.text, memory.fitting(said, room))
 
-    async def ahistory(self, *, tokens: int | None = None) -> list[Message]:
+    async def ahistory(self, *, tokens: int | None = None) -> list[ChatMessage]:
         """See history()."""
         return await sync_to_async(self.history)(tokens=tokens)
 

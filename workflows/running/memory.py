@@ -11,9 +11,8 @@ from typing import Literal
 from django.db import transaction
 from django.db.models import Q
 
-from workflows.ai.messages import Message
-from workflows.models import Job, Session
-from workflows.models import Message as Row
+from workflows.ai.messages import ChatMessage
+from workflows.models import Job, Message, Session
 from workflows.store import lifecycle
 
 # Messages that are looked at. As many are never left waiting for a summary.
@@ -78,7 +77,7 @@ def window(session: Session, *, before: int, after: int = 0) -> list[Said]:
         before: the primary key of a job; only what was said in earlier jobs counts.
         after: the primary key of a message; only later ones count.
     """
-    said = Row.objects.filter(session_id=session.pk, pk__gt=after, remembered=True)
+    said = Message.objects.filter(session_id=session.pk, pk__gt=after, remembered=True)
     # A job that was pruned was an earlier one.
     said = said.filter(Q(job_id__lt=before) | Q(job_id=None)).order_by("-pk")
     rows = list(said.values_list("role", "content", "pk")[:MOST])
@@ -112,15 +111,15 @@ def outgrown(said: Sequence[Said], budget: int) -> list[Said]:
     return list(said[: len(said) - len(kept)])
 
 
-def as_messages(summary: str, said: Sequence[Said]) -> list[Message]:
+def as_messages(summary: str, said: Sequence[Said]) -> list[ChatMessage]:
     """Return a conversation as ``ctx.ai`` takes it: first the summary, if there is one."""
-    messages: list[Message] = []
+    messages: list[ChatMessage] = []
     if summary:
         text = f"{ABOUT_SUMMARY}\n{quoted('summary', summary)}"
         messages.append({"role": "user", "content": text})
     for one in said:
         role: Literal["user", "assistant"] = (
-            "assistant" if one.role == Row.Role.ASSISTANT else "user"
+            "assistant" if one.role == Message.Role.ASSISTANT else "user"
         )
         messages.append({"role": role, "content": one.text})
     return messages
@@ -146,7 +145,7 @@ def extract(summary: str, said: Sequence[Said]) -> str:
         said: what is to be added to it.
     """
     lines = summary.splitlines()
-    lines += [f"- {_first_sentence(one.text)}" for one in said if one.role == Row.Role.USER]
+    lines += [f"- {_first_sentence(one.text)}" for one in said if one.role == Message.Role.USER]
     return _latest_lines(lines)
 
 

@@ -6,8 +6,8 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from workflows import services
-from workflows.dialogue import actions, forms
-from workflows.exceptions import ActionExpired, ActionNotFound, ActionUsed, InvalidForm
+from workflows.dialogue import actions
+from workflows.exceptions import ActionExpired, ActionNotFound, ActionUsed
 from workflows.models import ActionUse, Job
 from workflows.services import Mode, OnBusy, Started
 from workflows.store import events
@@ -26,8 +26,8 @@ def act(
 ) -> Started:
     """Use an action that was offered to the user in that session.
 
-    A quick reply sends its message; a button, a confirm and a form start their workflow. What is
-    refused leaves the action usable.
+    The action says what that begins: a quick reply sends its message, a button starts a workflow.
+    What is refused leaves the action usable.
 
     Args:
         user: who uses it; only what was offered to them is found.
@@ -40,12 +40,13 @@ def act(
         The job that the action started.
 
     Raises:
-        ActionNotFound: it was not offered to this user in this session.
+        ActionNotFound: it was not offered to this user in this session, or its type is gone.
         ActionUsed: it was used before.
         ActionExpired: its time is over.
         InvalidForm: the data doesn't fit, or the action takes none, or is a link.
     """
     offered_by, action = _find(user, session_key, action_id)
+    turn = actions.restore(action).turn(data)
 
     def record(job: Job) -> None:
         # It may have been deleted meanwhile; from here on it waits for this transaction.
@@ -61,15 +62,15 @@ def act(
 
     return services.start(
         user,
-        action.get("message") or action["label"],
+        turn.message,
         session_key=session_key,
         mode=mode,
-        workflow=action.get("workflow"),
+        workflow=turn.workflow,
         options=offered_by.options,
         on_busy=on_busy,
         idempotency_key=idempotency_key,
         body_hash=body_hash,
-        input=_input(action, data),
+        input=events.clean(turn.input),
         record=record,
     )
 
@@ -82,20 +83,6 @@ def _find(user: Any, session_key: str, action_id: str) -> tuple[Job, dict[str, A
         if job is not None and job.offers is not None:
             return job, job.offers[action_id]
     raise ActionNotFound
-
-
-def _input(action: dict[str, Any], data: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return what the workflow works on; None where a message is sent."""
-    if action["type"] == "link":
-        raise InvalidForm({"action_id": ["A link is opened, not posted."]})
-    if action["type"] == "form":
-        data = {} if data is None else data
-        if wrong := forms.problems(action["schema"], data):
-            raise InvalidForm(wrong)
-        return {**events.clean(data), **action["input"]}
-    if data:
-        raise InvalidForm({forms.WHOLE: ["Only a form takes data."]})
-    return action.get("input")
 
 
 def used(jobs: Iterable[Job]) -> set[str]:

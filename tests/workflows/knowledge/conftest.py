@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from workflows.knowledge.documents import store
-from workflows.knowledge.models import Document, Kind
+from workflows.knowledge.models import Document
 
 Shelve = Callable[..., Document]
 
@@ -16,7 +16,7 @@ def shelve(db: None) -> Shelve:
     """Return what puts a Markdown document on the shelf: everybody's, unless it says whose."""
 
     def shelve(text: str, owner: Any = None, **options: Any) -> Document:
-        document, _ = store(text.encode(), Kind.MARKDOWN, owner=owner, **options)
+        document, _ = store(text.encode(), "text/markdown", owner=owner, **options)
         return document
 
     return shelve

@@ -2,19 +2,22 @@
 
 
 def pdf(*pages: str) -> bytes:
-    """Return a PDF with a line of text on each page; ASCII, without brackets."""
-    kids = " ".join(f"{4 + 2 * number} 0 R" for number in range(len(pages)))
+    """Return a PDF with a line of text on each page, with some characters beyond ASCII."""
+    kids = " ".join(f"{5 + 2 * number} 0 R" for number in range(len(pages)))
+    others = sorted({character for text in pages for character in text if ord(character) > 127})
+    codes = {character: 128 + number for number, character in enumerate(others)}
     objects = [
         "<< /Type /Catalog /Pages 2 0 R >>",
         f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>",
-        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /ToUnicode 4 0 R >>",
+        _stream(_meanings(codes)),
     ]
     for number, text in enumerate(pages):
-        stream = f"BT /F1 12 Tf 72 720 Td ({text}) Tj ET"
+        line = bytes(codes.get(character, ord(character)) for character in text).hex()
         objects += [
-            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents {5 + 2 * number} 0 R"
+            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents {6 + 2 * number} 0 R"
             " /Resources << /Font << /F1 3 0 R >> >> >>",
-            f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream",
+            _stream(f"BT /F1 12 Tf 72 720 Td <{line}> Tj ET"),
         ]
     body, places = "%PDF-1.4\n", []
     for number, each in enumerate(objects, 1):
@@ -25,3 +28,17 @@ def pdf(*pages: str) -> bytes:
         f"{body}xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}"
         f"trailer\n<< /Size {len(objects) + 1} /Root 1 0 R >>\nstartxref\n{len(body)}\n%%EOF"
     ).encode()
+
+
+def _stream(content: str) -> str:
+    return f"<< /Length {len(content)} >>\nstream\n{content}\nendstream"
+
+
+def _meanings(codes: dict[str, int]) -> str:
+    """Return which character each code of the font stands for; ASCII is itself."""
+    lines = [f"<{code:02x}> <{ord(character):04x}>" for character, code in codes.items()]
+    own = f"{len(lines)} beginbfchar\n" + "\n".join(lines) + "\nendbfchar\n" if lines else ""
+    return (
+        "1 begincodespacerange\n<00> <ff>\nendcodespacerange\n"
+        f"1 beginbfrange\n<20> <7e> <0020>\nendbfrange\n{own}"
+    )

@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from workflows.knowledge.documents import store
-from workflows.knowledge.models import Chunk, Document, Kind
+from workflows.knowledge.models import Chunk, Document
 
 LIST = "/admin/knowledge/document/"
 
@@ -27,7 +27,7 @@ def bring(staff: Client, name: str, content: bytes, **fields: Any) -> Any:
 def test_it_works(staff: Client, alice: User) -> None:
     assert bring(staff, "a.md", b"# A\n<script>words", owner=alice.pk).status_code == 302
     document = Document.objects.get()
-    assert (document.title, document.owner, document.kind) == ("A", alice, Kind.MARKDOWN)
+    assert (document.title, document.owner, document.kind) == ("A", alice, "text/markdown")
     page = staff.get(f"{LIST}{document.pk}/change/").content.decode()
     assert "&lt;script&gt;words" in page
     assert "A" in staff.get(LIST, {"q": "A"}).content.decode()
@@ -42,7 +42,7 @@ def test_what_can_not_be_read(staff: Client, name: str, content: bytes) -> None:
 
 
 def test_a_change_reaches_the_chunks(staff: Client, alice: User) -> None:
-    document, _ = store(b"words", Kind.TEXT, owner=None)
+    document, _ = store(b"words", "text/plain", owner=None)
     fields = {"title": "New", "url": "", "owner": alice.pk}
     assert staff.post(f"{LIST}{document.pk}/change/", fields).status_code == 302
     chunk = Chunk.objects.get()
@@ -50,7 +50,7 @@ def test_a_change_reaches_the_chunks(staff: Client, alice: User) -> None:
 
 
 def test_read_again(staff: Client) -> None:
-    document, _ = store(b"words", Kind.TEXT, owner=None)
+    document, _ = store(b"words", "text/plain", owner=None)
     Chunk.objects.all().delete()
     answer = staff.post(LIST, {"action": "read_again", "_selected_action": [document.pk]})
     assert answer.status_code == 302

@@ -5,7 +5,7 @@ from django.contrib.auth.models import User
 
 from tests.workflows.knowledge.conftest import Shelve
 from workflows.knowledge.documents import reread, store
-from workflows.knowledge.models import Chunk, Document, Kind
+from workflows.knowledge.models import Chunk, Document
 from workflows.knowledge.readers import Unreadable
 
 
@@ -21,21 +21,21 @@ def test_it_works(shelve: Shelve) -> None:
 
 @pytest.mark.django_db
 def test_the_same_again_changes_nothing() -> None:
-    first, new = store(b"words", Kind.TEXT, owner=None, path="/a.txt")
-    again, newer = store(b"words", Kind.TEXT, owner=None, path="/a.txt")
+    first, new = store(b"words", "text/plain", owner=None, path="/a.txt")
+    again, newer = store(b"words", "text/plain", owner=None, path="/a.txt")
     assert (first.pk, new, newer) == (again.pk, True, False)
-    changed, newest = store(b"others", Kind.TEXT, owner=None, path="/a.txt")
+    changed, newest = store(b"others", "text/plain", owner=None, path="/a.txt")
     assert (changed.pk, newest) == (first.pk, True)
     assert [chunk.text for chunk in Chunk.objects.all()] == ["others"]
 
 
 def test_an_upload_is_known_by_its_bytes(alice: User, bob: User) -> None:
-    mine, _ = store(b"words", Kind.TEXT, owner=alice, title="A")
-    again, new = store(b"words", Kind.TEXT, owner=alice, title="B")
+    mine, _ = store(b"words", "text/plain", owner=alice, title="A")
+    again, new = store(b"words", "text/plain", owner=alice, title="B")
     assert (mine.pk, new, again.title) == (again.pk, True, "B")
     assert Chunk.objects.get().title == "B"
-    assert store(b"words", Kind.TEXT, owner=bob)[0].pk != mine.pk
-    assert store(b"words 2", Kind.TEXT, owner=alice)[0].pk != mine.pk
+    assert store(b"words", "text/plain", owner=bob)[0].pk != mine.pk
+    assert store(b"words 2", "text/plain", owner=alice)[0].pk != mine.pk
 
 
 def test_one_path_is_everybodys_and_alices(shelve: Shelve, alice: User) -> None:
@@ -46,7 +46,7 @@ def test_one_path_is_everybodys_and_alices(shelve: Shelve, alice: User) -> None:
 def test_what_can_not_be_read_leaves_what_was_there(shelve: Shelve) -> None:
     shelve("words", path="/a.md")
     with pytest.raises(Unreadable):
-        store(b"\xff", Kind.MARKDOWN, owner=None, path="/a.md")
+        store(b"\xff", "text/markdown", owner=None, path="/a.md")
     assert bytes(Document.objects.get().content) == b"words"
     assert Chunk.objects.get().text == "words"
 

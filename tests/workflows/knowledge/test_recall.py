@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from bench.questions import FOREIGN, QUESTIONS, UNSEEN
-from workflows.knowledge.models import Kind
 from workflows.knowledge.readers import read
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -18,7 +17,7 @@ def test_every_label_names_a_section() -> None:
     sections = {
         f"{page.name}#{section.headings[-1]}"
         for page in pages
-        for section in read(page.read_bytes(), Kind.MARKDOWN)
+        for section in read(page.read_bytes(), "text/markdown")
         if section.headings
     }
     labels = set().union(*QUESTIONS.values(), *UNSEEN.values())

@@ -10,7 +10,6 @@ from tests.acceptance.markdown import block
 from tests.workflows.chat import Chat, Crashes, resume
 from workflows.knowledge import search as knowledge
 from workflows.knowledge.documents import store
-from workflows.knowledge.models import Kind
 from workflows.models import State, Step
 from workflows.registry import workflow
 from workflows.running.context import Context
@@ -25,7 +24,7 @@ DEPLOY = (
 
 @pytest.fixture
 def deploy() -> None:
-    store(DEPLOY, Kind.MARKDOWN, owner=None)
+    store(DEPLOY, "text/markdown", owner=None)
 
 
 def ask(ctx: Context) -> Any:
@@ -65,7 +64,7 @@ def test_without_intelligent_rag_there_is_no_search(
 
 
 def test_only_what_the_user_may_see(chat: Chat, alice: User, bob: User) -> None:
-    store(DEPLOY, Kind.MARKDOWN, owner=bob)
+    store(DEPLOY, "text/markdown", owner=bob)
     assert chat.begin(ask).sources == []
     bobs = Chat(bob)
     assert bobs.begin(ask).sources

@@ -1,47 +1,71 @@
 """From bytes to sections: what a document says, under which headings. One module for each kind.
 
-A reader is a function from bytes to sections. It raises Unreadable, with a sentence for whoever
-brought the document, and nothing else, whatever the bytes are.
+A reader of one's own is a module beside these, a line in READERS, and a subclass of the contract
+in tests/workflows/knowledge/readers/.
 """
 
-from collections.abc import Callable
 from pathlib import PurePath
 
-from workflows.knowledge.models import Kind
-from workflows.knowledge.readers import html, markdown, pdf, plain
-from workflows.knowledge.readers.base import Section, Unreadable
+from workflows.knowledge.readers.base import Reader, Section, Unreadable, check_length
+from workflows.knowledge.readers.html import Html
+from workflows.knowledge.readers.markdown import Markdown
+from workflows.knowledge.readers.pdf import Pdf
+from workflows.knowledge.readers.text import Text
 
-__all__ = ["Section", "Unreadable", "kind_of", "read"]
+__all__ = [
+    "READERS",
+    "Reader",
+    "Section",
+    "Unreadable",
+    "choices",
+    "kind_of",
+    "kind_of_media_type",
+    "labels",
+    "read",
+    "suffixes",
+]
 
-READERS: dict[str, Callable[[bytes], list[Section]]] = {
-    Kind.MARKDOWN: markdown.read,
-    Kind.TEXT: plain.read,
-    Kind.HTML: html.read,
-    Kind.PDF: pdf.read,
-}
-ENDINGS = {
-    ".md": Kind.MARKDOWN,
-    ".markdown": Kind.MARKDOWN,
-    ".txt": Kind.TEXT,
-    ".text": Kind.TEXT,
-    ".html": Kind.HTML,
-    ".htm": Kind.HTML,
-    ".pdf": Kind.PDF,
-}
+READERS: tuple[Reader, ...] = (Markdown(), Text(), Html(), Pdf())
 
 
-def kind_of(name: str) -> Kind | None:
-    """Return what a file of that *name* is; None if it is nothing that can be read."""
-    return ENDINGS.get(PurePath(name).suffix.lower())
+def choices() -> list[tuple[str, str]]:
+    """Return the kinds of documents with their labels, for a field of a model."""
+    return [(reader.kind, reader.label) for reader in READERS]
+
+
+def labels() -> str:
+    """Return the labels of all kinds, as a sentence names them: "Markdown, Text, HTML or PDF"."""
+    *others, last = (reader.label for reader in READERS)
+    return f"{', '.join(others)} or {last}"
+
+
+def suffixes() -> list[str]:
+    """Return how the names of files that can be read end, such as ".md"."""
+    return [suffix for reader in READERS for suffix in reader.suffixes]
+
+
+def kind_of(name: str) -> str | None:
+    """Return the kind of a file of that *name*; None if nothing here reads it."""
+    suffix = PurePath(name).suffix.lower()
+    return next((reader.kind for reader in READERS if suffix in reader.suffixes), None)
+
+
+def kind_of_media_type(media_type: str | None) -> str | None:
+    """Return the kind that *media_type*, without parameters, stands for; None if it is unknown."""
+    return next((reader.kind for reader in READERS if media_type in reader.media_types), None)
 
 
 def read(content: bytes, kind: str) -> list[Section]:
     """Return the sections of a document, at least one.
 
     Raises:
-        Unreadable: it is broken, or there is no text in it.
+        Unreadable: it is broken or too long, there is no text in it, or nothing here reads *kind*.
     """
-    sections = [section for section in READERS[kind](content) if section.text]
+    reader = next((reader for reader in READERS if reader.kind == kind), None)
+    if reader is None:
+        raise Unreadable(f"Nothing here reads documents of the kind {kind}.")
+    sections = [section for section in reader.read(content) if section.text]
     if not sections:
         raise Unreadable("There is no text in this document.")
+    check_length(sum(len(section.text) for section in sections))
     return sections

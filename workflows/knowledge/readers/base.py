@@ -1,7 +1,9 @@
-"""What all readers give and raise."""
+"""What a reader is, and what all of them give and raise."""
 
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 # Characters of a document. Beyond them it is a mistake, or an attack.
 MOST_TEXT = 10_000_000
@@ -20,6 +22,29 @@ class Section:
 
     headings: tuple[str, ...]
     text: str
+
+
+class Reader(ABC):
+    """Reads one kind of document. It has no state: there is one of it, for all documents."""
+
+    # What the database and the API call the kind, in 20 characters at most. It stays for ever.
+    kind: ClassVar[str]
+    # What people call it.
+    label: ClassVar[str]
+    # How the names of such files end, in lower case, with the dot.
+    suffixes: ClassVar[tuple[str, ...]]
+    # What an upload without a suffix calls it.
+    media_types: ClassVar[tuple[str, ...]]
+    # Whether the API takes such a document as a string of JSON too.
+    is_text: ClassVar[bool] = True
+
+    @abstractmethod
+    def read(self, content: bytes) -> list[Section]:
+        """Return what the document says; sections without text are passed over.
+
+        Raises:
+            Unreadable: it can't be read; and nothing else, whatever the bytes are.
+        """
 
 
 def decoded(content: bytes) -> str:
@@ -41,9 +66,18 @@ def cleaned(text: str) -> str:
     Raises:
         Unreadable: there is too much of it.
     """
-    if len(text) > MOST_TEXT:
-        raise Unreadable(f"This document has more than {MOST_TEXT:,} characters.")
+    check_length(len(text))
     return UNWANTED.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def check_length(length: int) -> None:
+    """Refuse a document of too many characters.
+
+    Raises:
+        Unreadable: there are more than MOST_TEXT.
+    """
+    if length > MOST_TEXT:
+        raise Unreadable(f"This document has more than {MOST_TEXT:,} characters.")
 
 
 class Outline:

@@ -5,7 +5,7 @@ from typing import Any
 
 from lxml import etree
 
-from workflows.knowledge.readers.base import Outline, Section, Unreadable, cleaned
+from workflows.knowledge.readers.base import Outline, Reader, Section, Unreadable, cleaned
 
 # A page is nested a few dozen deep. Beyond that, the time to parse grows with the square.
 DEEPEST = 500
@@ -18,16 +18,22 @@ LINES = {"br", "li", "tr", "td", "th"}
 SPACES = re.compile(r"[^\S\n]+")
 
 
-def read(content: bytes) -> list[Section]:
-    words = _Words()
-    parser = etree.HTMLParser(target=words, encoding=_encoding(content))
-    try:
-        parser.feed(content)
-        parser.close()
-    except (etree.LxmlError, LookupError, UnicodeError, AssertionError):
-        # Nothing at all is the one thing that the parser refuses.
-        raise Unreadable("This document is not HTML that can be read.") from None
-    return words.sections()
+class Html(Reader):
+    kind = "text/html"
+    label = "HTML"
+    suffixes = (".html", ".htm")
+    media_types = ("text/html",)
+
+    def read(self, content: bytes) -> list[Section]:
+        words = _Words()
+        parser = etree.HTMLParser(target=words, encoding=_encoding(content))
+        try:
+            parser.feed(content)
+            parser.close()
+        except (etree.LxmlError, LookupError, UnicodeError, AssertionError):
+            # Nothing at all is the one thing that the parser refuses.
+            raise Unreadable("This document is not HTML that can be read.") from None
+        return words.sections()
 
 
 def _encoding(content: bytes) -> str | None:

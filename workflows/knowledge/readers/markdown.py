@@ -3,25 +3,31 @@
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from workflows.knowledge.readers.base import Outline, Section, decoded
+from workflows.knowledge.readers.base import Outline, Reader, Section, decoded
 
 # Only the blocks: what is bold inside of them doesn't matter, nor how deep it is nested.
 PARSER = MarkdownIt("commonmark").disable("inline")
 
 
-def read(content: bytes) -> list[Section]:
-    text = decoded(content)
-    lines = text.split("\n")
-    outline = Outline()
-    below = 0
-    for opening, name in _headings(PARSER.parse(text)):
-        assert opening.map is not None
-        first, after = opening.map
-        outline.text("\n".join(lines[below:first]))
-        outline.heading(int(opening.tag[1]), name.replace("`", ""))
-        below = after
-    outline.text("\n".join(lines[below:]))
-    return outline.sections
+class Markdown(Reader):
+    kind = "text/markdown"
+    label = "Markdown"
+    suffixes = (".md", ".markdown")
+    media_types = ("text/markdown",)
+
+    def read(self, content: bytes) -> list[Section]:
+        text = decoded(content)
+        lines = text.split("\n")
+        outline = Outline()
+        below = 0
+        for opening, name in _headings(PARSER.parse(text)):
+            assert opening.map is not None
+            first, after = opening.map
+            outline.text("\n".join(lines[below:first]))
+            outline.heading(int(opening.tag[1]), name.replace("`", ""))
+            below = after
+        outline.text("\n".join(lines[below:]))
+        return outline.sections
 
 
 def _headings(tokens: list[Token]) -> list[tuple[Token, str]]:

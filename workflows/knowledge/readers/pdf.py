@@ -5,7 +5,7 @@ import logging
 
 from pypdf import PdfReader
 
-from workflows.knowledge.readers.base import MOST_TEXT, Section, Unreadable, cleaned
+from workflows.knowledge.readers.base import Reader, Section, Unreadable, check_length, cleaned
 
 MOST_PAGES = 5000
 
@@ -13,14 +13,21 @@ MOST_PAGES = 5000
 logging.getLogger("pypdf").setLevel(logging.CRITICAL)
 
 
-def read(content: bytes) -> list[Section]:
-    try:
-        return _pages(PdfReader(io.BytesIO(content)))
-    except Unreadable:
-        raise
-    except Exception as error:
-        # A broken file makes the library raise whatever Python can.
-        raise Unreadable("This document is not a PDF that can be read.") from error
+class Pdf(Reader):
+    kind = "application/pdf"
+    label = "PDF"
+    suffixes = (".pdf",)
+    media_types = ("application/pdf",)
+    is_text = False
+
+    def read(self, content: bytes) -> list[Section]:
+        try:
+            return _pages(PdfReader(io.BytesIO(content)))
+        except Unreadable:
+            raise
+        except Exception as error:
+            # A broken file makes the library raise whatever Python can.
+            raise Unreadable("This document is not a PDF that can be read.") from error
 
 
 def _pages(reader: PdfReader) -> list[Section]:
@@ -33,7 +40,6 @@ def _pages(reader: PdfReader) -> list[Section]:
     for number, page in enumerate(reader.pages, 1):
         text = cleaned(page.extract_text()).strip()
         length += len(text)
-        if length > MOST_TEXT:
-            raise Unreadable(f"This document has more than {MOST_TEXT:,} characters.")
+        check_length(length)
         sections.append(Section((f"Page {number}",), text))
     return sections

@@ -10,13 +10,13 @@ from django.db.models import Q, QuerySet
 from workflows.knowledge import embeddings
 from workflows.knowledge.documents import store
 from workflows.knowledge.models import Chunk, Document
-from workflows.knowledge.readers import ENDINGS, Unreadable, kind_of
+from workflows.knowledge.readers import Unreadable, kind_of, labels, suffixes
 
 
 class Command(BaseCommand):
     help = (
-        "Read documents (Markdown, text, HTML, PDF), so that searches find what they say. What was "
-        "read before and has not changed is left alone."
+        f"Read documents ({labels()}), so that searches find what they say. What was read before "
+        "and has not changed is left alone."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -65,7 +65,7 @@ class Command(BaseCommand):
                 if file.is_file() and kind_of(file.name) and not hidden:
                     yield file
         elif path.exists():
-            raise CommandError(f"{path} is none of {', '.join(ENDINGS)}.")
+            raise CommandError(f"{path} is none of {', '.join(suffixes())}.")
         else:
             raise CommandError(f"{path} is not there.")
 

@@ -1,17 +1,20 @@
-"""What a workflow may offer, and how it is checked."""
+"""What a workflow may offer, how it is checked, and a type that is added."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from django.utils import timezone
 from pydantic import BaseModel
 
 from tests.workflows.chat import Chat
+from tests.workflows.dialogue.actions.contract import SECRET, ActionContract
 from workflows import workflow
 from workflows.dialogue import actions
+from workflows.dialogue.actions import Offer, Turn
+from workflows.dialogue.actions.base import refuse
 from workflows.dialogue.forms import schema_of
-from workflows.exceptions import InvalidAction
+from workflows.exceptions import ActionNotFound, InvalidAction
 from workflows.models import Message, State
 
 
@@ -61,36 +64,6 @@ def test_the_time_of_an_action() -> None:
 
 
 @pytest.mark.parametrize(
-    "url",
-    [
-        "javascript:alert(1)",
-        "JavaScript:alert(1)",
-        "java\tscript:alert(1)",
-        " javascript:alert(1)",
-        "data:text/html,x",
-        "//evil.example/",
-        "/\\evil.example/",
-        "\\\\evil.example/",
-        "https://",
-        "http:/evil",
-        "https://[",
-        "ftp://example.com/",
-        "invoices/1",
-        "/a b",
-        "",
-    ],
-)
-def test_a_link_goes_to_the_web_or_stays_here(url: str) -> None:
-    with pytest.raises(InvalidAction, match="url"):
-        actions.offer([{**LINK, "url": url}])
-
-
-@pytest.mark.parametrize("url", ["/", "/a?b=1#c", "https://example.com/x", "http://127.0.0.1:8000"])
-def test_good_links(url: str) -> None:
-    assert actions.offer([{**LINK, "url": url}])[0].public["url"] == url
-
-
-@pytest.mark.parametrize(
     ("action", "wrong"),
     [
         ({"label": "Again"}, "type"),
@@ -118,6 +91,74 @@ def test_a_wrong_one_is_named(action: Any, wrong: str) -> None:
 
     assert str(refused.value).startswith("Action 2, ")
     assert wrong in str(refused.value)
+
+
+class Appointment(Offer):
+    """All that it costs to offer one more type."""
+
+    type: Literal["appointment"]
+    day: str
+    calendar: str
+
+    private = Offer.private | {"calendar"}
+
+    def turn(self, data: dict[str, Any] | None = None) -> Turn:
+        refuse(data)
+        return Turn(f"On {self.day}", "pay", {"calendar": self.calendar})
+
+
+class TestOneMore(ActionContract):
+    type = Appointment
+    action = {"type": "appointment", "label": "Monday", "day": "Monday", "calendar": SECRET}
+    public = {"label": "Monday", "day": "Monday"}
+    turn = Turn("On Monday", "pay", {"calendar": SECRET})
+    wrong = [{"day": None}, {"day": 5}]
+
+    @pytest.fixture(autouse=True)
+    def _registered(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(actions, "TYPES", (*actions.TYPES, Appointment))
+
+
+@pytest.mark.parametrize(
+    ("stored", "turn"),
+    [
+        (
+            {"label": "Again", "type": "quick_reply", "message": "hello", "id": "action_1"},
+            Turn("hello"),
+        ),
+        (
+            {
+                "label": "Pay",
+                "expires_in": 60.0,
+                "workflow": "nobody",
+                "input": {"invoice": 7},
+                "type": "button",
+                "id": "action_1",
+                "expires_at": "2026-11-29T09:00:00Z",
+            },
+            Turn("Pay", "nobody", {"invoice": 7}),
+        ),
+        (
+            {
+                "label": "Pay",
+                "workflow": "pay",
+                "input": {},
+                "type": "form",
+                "schema": {"x-order": [], "type": "object", "properties": {}},
+                "id": "action_1",
+            },
+            Turn("Pay", "pay", {}),
+        ),
+    ],
+)
+def test_what_databases_hold(stored: dict[str, Any], turn: Turn) -> None:
+    """As it was stored before types had modules; a workflow may be gone by now."""
+    assert actions.restore(stored).turn() == turn
+
+
+def test_a_type_that_is_gone() -> None:
+    with pytest.raises(ActionNotFound):
+        actions.restore({"type": "appointment", "label": "Monday", "id": "action_1"})
 
 
 @pytest.mark.django_db

@@ -1,0 +1,19 @@
+from tests.workflows.dialogue.languages.contract import LanguageContract
+from workflows.dialogue.languages.english import ENGLISH
+
+
+class TestEnglish(LanguageContract):
+    """See test_answers.py for all that is understood."""
+
+    language = ENGLISH
+    agrees = ["Yes, please.", "ok, go ahead", "Please do it", "that's right"]
+    refuses = ["No, thank you.", "do not create it", "don\N{RIGHT SINGLE QUOTATION MARK}t"]
+    unclear = ["yes and no", "not sure", "right?", "change the notebook quantity to 3", "please"]
+    reasons = [
+        ("yes because we moved", True, "we moved"),
+        ("OK, since it is old", True, "it is old"),
+        ("No. Reason: too expensive", False, "too expensive"),
+        ("no: too expensive", False, "too expensive"),
+        ("no, too expensive", False, "too expensive"),
+        ("no - but next year", False, "but next year"),
+    ]

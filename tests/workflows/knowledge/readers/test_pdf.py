@@ -1,0 +1,17 @@
+from tests.workflows.knowledge.pdf import pdf
+from tests.workflows.knowledge.readers.contract import ReaderContract
+from workflows.knowledge.readers import Section
+from workflows.knowledge.readers.pdf import Pdf
+
+
+class TestPdf(ReaderContract):
+    reader = Pdf()
+
+    def document(self, text: str) -> bytes:
+        return pdf(text)
+
+    def test_pages(self) -> None:
+        assert self.read(pdf("Hello world", "Second page")) == [
+            Section(("Page 1",), "Hello world"),
+            Section(("Page 2",), "Second page"),
+        ]
