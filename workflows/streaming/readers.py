@@ -1,9 +1,8 @@
 """Reading for the streams: a few threads, and one query for all that ask at the same moment."""
 
 import asyncio
-import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from threading import Barrier
@@ -14,49 +13,34 @@ from django.db import connection
 
 from workflows.exceptions import first_line
 from workflows.models import Event
-from workflows.store.prepared import fetch_all
-from workflows.store.rows import columns, from_row
+from workflows.streaming.storage import EventRows, Place
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-# A job and the last ``seq`` that somebody has of it.
-Place = tuple[int, int]
 
 # Threads, each with its connection, that read the database for all streams of a process.
 READERS = 2
-# Events of a job that one look brings, and jobs that are looked at in one query: what they bound
-# is memory.
-BATCH = 100
+# Places that are looked at in one query: what it bounds is memory.
 LOOKS = 200
-
-# Numbers are gapless, so this is as good as a LIMIT for each job.
-EVENTS = """
-    WITH place (job_id, seq) AS ({places})
-    SELECT place.seq, {columns} FROM place
-    JOIN workflows_event event ON event.job_id = place.job_id
-        AND event.seq > place.seq AND event.seq <= place.seq + %(batch)s
-    ORDER BY event.job_id, place.seq, event.seq
-"""
-MOVED = """
-    WITH place (job_id, seq) AS ({places})
-    SELECT place.job_id, job.last_seq FROM place
-    LEFT JOIN workflows_job job ON job.id = place.job_id
-    WHERE job.id IS NULL OR job.last_seq > place.seq
-"""
 
 
 class Readers:
-    """The threads that read the database for all streams of a process. Belongs to one loop."""
+    """The threads that read the database for all streams of a process. Belongs to one loop.
 
-    def __init__(self) -> None:
+    Args:
+        storage: what they read the events from.
+    """
+
+    def __init__(self, storage: EventRows) -> None:
+        self._storage = storage
         self._loop = asyncio.get_running_loop()
         self.threads = ThreadPoolExecutor(READERS, thread_name_prefix="stream-reader")
         # All are started now, so that no later stream costs one.
         everybody = Barrier(READERS)
         for _ in range(READERS):
             self.threads.submit(everybody.wait)
-        # Who waits for what came after a place.
+        # Who waits for the events after a place.
         self._asked: dict[Place, list[asyncio.Future[list[Event]]]] = {}
         self._looks: set[asyncio.Task[None]] = set()
 
@@ -84,7 +68,7 @@ class Readers:
     async def _look(self) -> None:
         while asked := self._take():
             try:
-                events = await self.call(events_after, list(asked))
+                events = await self.call(self._storage.events_after, list(asked))
             except DatabaseError as error:
                 logger.warning("Events could not be read (%s).", first_line(error))
                 events = {}
@@ -103,34 +87,6 @@ class Readers:
         taken = dict(islice(waiting.items(), LOOKS))
         self._asked = dict(islice(waiting.items(), LOOKS, None))
         return taken
-
-
-def events_after(places: Sequence[Place]) -> dict[Place, list[Event]]:
-    """Return the next events, at most BATCH, after each of the places; one query for all."""
-    table, params = _table(places)
-    found: dict[Place, list[Event]] = {}
-    query = EVENTS.format(places=table, columns=columns(Event, "event"))
-    for row in fetch_all(query, {**params, "batch": BATCH}):
-        values = iter(row)
-        seq, event = next(values), from_row(Event, values)
-        found.setdefault((event.job_id, seq), []).append(event)
-    return found
-
-
-def moved(places: Sequence[Place]) -> dict[int, int | None]:
-    """Return the last ``seq`` of the jobs that are past their places; None for a deleted one."""
-    table, params = _table(places)
-    return dict(fetch_all(MOVED.format(places=table), params))
-
-
-def _table(places: Sequence[Place]) -> tuple[str, dict[str, str]]:
-    """Return the places as a subquery, and its parameters: as few of them as may be."""
-    if connection.vendor == "postgresql":
-        jobs, seqs = (f"{{{','.join(map(str, column))}}}" for column in zip(*places, strict=True))
-        table = "SELECT * FROM unnest(%(jobs)s::bigint[], %(seqs)s::bigint[])"
-        return table, {"jobs": jobs, "seqs": seqs}
-    pair = "json_extract(value, '$[0]'), json_extract(value, '$[1]')"
-    return f"SELECT {pair} FROM json_each(%(places)s)", {"places": json.dumps(places)}
 
 
 def _call(function: Callable[..., T], *args: Any) -> T:
