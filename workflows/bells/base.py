@@ -7,6 +7,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from typing import Self
 
 from workflows.exceptions import first_line
 
@@ -134,6 +135,11 @@ class Ear(ABC):
 
 class Bell(ABC):
     """One way to ring and to listen. Subclasses pass ``tests/workflows/bells/contract.py``."""
+
+    @classmethod
+    def from_settings(cls) -> Self:
+        """Return the bell that Django's settings describe; it is made once in each process."""
+        return cls()
 
     @abstractmethod
     def ring(self, topic: str, key: int) -> None:
