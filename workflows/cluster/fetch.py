@@ -40,7 +40,7 @@ HEAR = b"h"
 
 
 class Fetcher:
-    """What django-q2's worker loop takes for its task queue.
+    """Stands where django-q2's worker loop expects its task queue.
 
     Args:
         queues: names of queues, the most urgent first; none for all.
@@ -193,7 +193,7 @@ class Fetcher:
 
 
 class Results:
-    """What django-q2's worker loop takes for its result queue: there is no other process."""
+    """Stands where django-q2's worker loop expects its result queue; no other process reads it."""
 
     def put(self, task: dict[str, Any]) -> None:
         """Save an ordinary task's result. A job has saved its own."""

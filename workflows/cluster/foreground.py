@@ -1,4 +1,4 @@
-"""Work in one process, in the foreground: what ``manage.py queue_work`` runs.
+"""Work in one process, in the foreground, for ``manage.py queue_work``.
 
 It is a worker of the cluster without the cluster: the same loop of django-q2's takes the same jobs
 and ordinary tasks, and only the fetcher knows when it has had enough.
@@ -23,7 +23,7 @@ from workflows.models import Job, State
 from workflows.running import watchdog
 from workflows.store import lifecycle
 
-# Called with what ran, in words, the seconds that it took, and what came of it.
+# Called with the work in words, the seconds that it took, and its result.
 Report = Callable[[str, float, str], None]
 
 DONE, FAIL = "DONE", "FAIL"
@@ -116,7 +116,7 @@ class Heartbeat(threading.Thread):
 
 
 def work(shift: Shift, report: Report) -> None:
-    """Take what the shift gives, one after the other, until it stops.
+    """Do the work that the shift gives, piece by piece, until it stops.
 
     SIGTERM and Ctrl-C let the running job end; a second one gives it back to the queue.
     """

@@ -24,7 +24,7 @@ class Leadership:
     """The lead of a cluster, as one worker sees it. All that are forked from here share it.
 
     Args:
-        ear: what hears the doorbell.
+        ear: with which the leader hears the doorbell.
     """
 
     def __init__(self, ear: Ear) -> None:

@@ -1,4 +1,4 @@
-"""A cluster's sign of life, and what it does while its database is away."""
+"""A cluster's sign of life, and its patience while the database is away."""
 
 import logging
 import os
@@ -59,7 +59,7 @@ class Presence:
         self.do_chore(Cluster.objects.filter(pk=self.cluster_id).delete)
 
     def do_chore(self, chore: Callable[..., object], **kwargs: Any) -> None:
-        """Do what needs the database; while that is away, leave it for later or to another cluster.
+        """Do a chore in the database; while that is away, leave it for later or to another one.
 
         Args:
             chore: called with *kwargs*.

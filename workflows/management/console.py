@@ -1,4 +1,4 @@
-"""What the queue's commands share: arguments that are checked, and tables."""
+"""Shared by the queue's commands: arguments that are checked, and tables."""
 
 import logging
 import unicodedata
@@ -78,7 +78,7 @@ def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) ->
 
 
 def printable(text: str, longest: int = 80) -> str:
-    """Return the first line of *text*, cut, and without what would steer the terminal."""
+    """Return the first line of *text*, cut, and without characters that steer the terminal."""
     line = next(iter(text.strip().splitlines()), "")
     line = "".join(letter if letter.isprintable() else " " for letter in line)
     return line if len(line) <= longest else line[: longest - 1] + "…"

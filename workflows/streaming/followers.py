@@ -17,8 +17,8 @@ class StreamCut(Exception):
 class Follower:
     """Follows a job: hands on each event after its cursor, once and in order, to the terminal one.
 
-    A subclass says what becomes of them. All of it happens on the loop's thread. While there is
-    nothing new, a follower is this object and its place among the listeners: no coroutine waits.
+    A subclass says where they go. All of it happens on the loop's thread. While there is nothing
+    new, a follower is this object and its place among the listeners: no coroutine waits.
 
     Args:
         job_id: the job's primary key.
@@ -35,14 +35,14 @@ class Follower:
         self._work: asyncio.Task[None] | None = None
 
     async def hand_on(self, events: list[Event]) -> None:
-        """Take the next events. What it raises ends the following."""
+        """Take the next events. An exception ends the following."""
         raise NotImplementedError
 
     def over(self, error: BaseException | None) -> None:
         """Hear, once, that no more is handed on.
 
         Args:
-            error: StreamCut, or what hand_on() raised; None after the job's terminal event.
+            error: StreamCut, or an exception of hand_on(); None after the job's terminal event.
         """
         raise NotImplementedError
 

@@ -1,7 +1,7 @@
 """The listeners of this process: who follows which job, and the doorbell that wakes them.
 
-django-eventstream's listener manager keeps them; docs/libraries.md says what else of that library
-is used, and what is not.
+django-eventstream's listener manager keeps them. docs/libraries.md lists which parts of that
+library are used, and which are not and why.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# Seconds between two looks at all followed jobs: what a lost ring costs at the most.
+# Seconds between two looks at all followed jobs: the most that a lost ring costs.
 SWEEP = 1.0
 # Seconds between two looks for sync jobs whose web process is gone.
 ORPHANS = 5.0
@@ -45,7 +45,7 @@ class Listener(Protocol):
 
 
 class Listeners(ListenerManager):  # type: ignore[misc]
-    """Who listens in this process. What it does, it does on the thread of the loop that opened it.
+    """Who listens in this process. It belongs to the thread of the loop that opened it.
 
     ``closing`` says that every new listener is to be cut at once.
     """

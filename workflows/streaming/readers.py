@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 # Threads, each with its connection, that read the database for all streams of a process.
 READERS = 2
-# Places that are looked at in one query: what it bounds is memory.
+# Places that one query looks at, at most, to bound the memory.
 LOOKS = 200
 
 
@@ -29,7 +29,7 @@ class Readers:
     """The threads that read the database for all streams of a process. Belongs to one loop.
 
     Args:
-        storage: what they read the events from.
+        storage: from which they read the events.
     """
 
     def __init__(self, storage: EventRows) -> None:
@@ -40,7 +40,7 @@ class Readers:
         everybody = Barrier(READERS)
         for _ in range(READERS):
             self.threads.submit(everybody.wait)
-        # Who waits for the events after a place.
+        # Those who wait for the events after a place.
         self._asked: dict[Place, list[asyncio.Future[list[Event]]]] = {}
         self._looks: set[asyncio.Task[None]] = set()
 
@@ -54,8 +54,8 @@ class Readers:
     def events_after(self, place: Place) -> asyncio.Future[list[Event]]:
         """Return the job's next events, at most BATCH of them; none while the database is away.
 
-        Whoever asks while the threads are busy is answered together with all others who do, so
-        that a thousand rings at once make a few queries.
+        All who ask while the threads are busy are answered together, so that a thousand rings at
+        once make a few queries.
         """
         answer = self._loop.create_future()
         self._asked.setdefault(place, []).append(answer)
@@ -78,7 +78,7 @@ class Readers:
                         answer.set_result(events.get(place, []))
 
     def _take(self) -> dict[Place, list[asyncio.Future[list[Event]]]]:
-        """Return what to look at next, without what nobody waits for any more."""
+        """Take out the places to look at next; those that nobody waits for any more are dropped."""
         waiting = {
             place: answers
             for place, answers in self._asked.items()

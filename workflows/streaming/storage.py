@@ -13,7 +13,7 @@ from workflows.store.rows import columns, from_row
 # A job's channel, and the last ``seq`` that somebody has of it.
 Place = tuple[str, int]
 
-# Events of a job that one look brings: what it bounds is memory.
+# Events of a job that one look brings at most, to bound the memory.
 BATCH = 100
 
 # Numbers are gapless, so this is as good as a LIMIT.
