@@ -58,9 +58,9 @@ QUESTIONS: dict[str, set[str]] = {
     },
     "Is an email guaranteed to be sent exactly once?": {"guarantees.md#What is not promised"},
     "Can I use SQLite on more than one host?": {"guarantees.md#What is not promised"},
-    "Why isn't django-q2's Redis broker used?": {"guarantees.md#What is used of django-q2"},
+    "Why isn't django-q2's Redis broker used?": {"libraries.md#django-q2: the workers"},
     "What is wrong with the stream function of django-eventstream?": {
-        "guarantees.md#What is used of django-eventstream"
+        "libraries.md#django-eventstream: the streams"
     },
     "How do I authenticate API calls?": {
         "http-api.md#Who is asking",

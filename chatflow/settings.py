@@ -304,10 +304,6 @@ Q_CLUSTER = {
     "recycle": 5000,
 }
 
-# The stream serves the engine's event rows through django-eventstream's own interfaces.
-EVENTSTREAM_STORAGE_CLASS = "workflows.streaming.followers.EventRows"
-EVENTSTREAM_CHANNELMANAGER_CLASS = "workflows.streaming.followers.JobChannels"
-
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,

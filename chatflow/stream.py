@@ -29,8 +29,8 @@ from chatflow.dialects import seed
 from chatflow.errors import Unavailable, as_response, problem
 from workflows.exceptions import CursorBeyondHead
 from workflows.models import Event, Job
-from workflows.streaming import followers
 from workflows.streaming.followers import Follower, StreamCut
+from workflows.streaming.listeners import listeners
 
 logger = logging.getLogger(__name__)
 
@@ -157,7 +157,7 @@ class OpenStreams:
             Throttled: the user has too many of them.
             Unavailable: the process is shutting down.
         """
-        if followers.listeners.closing:
+        if listeners.closing:
             raise Unavailable("The server is about to restart. Please try again.")
         if self._by_user[user_id] >= settings.STREAMS_PER_USER:
             raise Throttled(wait=1, detail="Too many open streams.")
@@ -199,7 +199,7 @@ class OpenStreams:
 
     async def _cut_revoked(self, watching: list[OpenStream]) -> None:
         try:
-            revoked = await followers.in_reader(auth.revoked, [each.right for each in watching])
+            revoked = await listeners.in_reader(auth.revoked, [each.right for each in watching])
         except Exception as error:
             logger.warning("The open streams could not be looked at.", exc_info=error)
             return
@@ -222,7 +222,7 @@ async def opened(scope: Scope, send: Send, public_id: str) -> OpenStream | None:
     try:
         if scope["method"] != "GET":
             raise MethodNotAllowed(scope["method"])
-        grant = await followers.in_reader(look, request, public_id)
+        grant = await listeners.in_reader(look, request, public_id)
         cursor = read_cursor(request)
         finished = has_all(grant.job, cursor)
         if not finished:

@@ -17,7 +17,7 @@ from chatflow.asgi_types import Receive, Scope, Send
 from chatflow.errors import Problem, as_response, too_large
 from chatflow.pool import Pool
 from chatflow.wsgi import application as wsgi
-from workflows.streaming import followers
+from workflows.streaming.listeners import listeners
 
 STREAM_PATH = re.compile(r"/ai-demo/workflow/stream/([^/]+)")
 # `token` as a parameter's name, however its letters are escaped.
@@ -124,11 +124,11 @@ async def refuse(scope: Scope, send: Send, found: Problem) -> None:
 
 async def lifespan(receive: Receive, send: Send) -> None:
     await receive()
-    await followers.open_streams()
+    await listeners.open()
     cut_streams_on_signals()
     await send({"type": "lifespan.startup.complete"})
     await receive()
-    await followers.close_streams()
+    await listeners.close()
     await send({"type": "lifespan.shutdown.complete"})
 
 
@@ -143,7 +143,7 @@ def cut_streams_on_signals() -> None:
 
     def wrap(previous: Callable[[int, FrameType | None], Any]) -> Any:
         def stop(number: int, frame: FrameType | None) -> None:
-            loop.call_soon_threadsafe(followers.cut_streams)
+            loop.call_soon_threadsafe(listeners.cut_all)
             previous(number, frame)
 
         return stop

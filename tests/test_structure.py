@@ -59,7 +59,7 @@ STAIRS = {
         "watchdog",
         "step_results",
     ),
-    "workflows.streaming": ("followers", "readers"),
+    "workflows.streaming": ("followers", "listeners", "readers", "storage"),
     "workflows.store": (
         "pruning",
         "new_jobs",
@@ -73,7 +73,7 @@ STAIRS = {
 # What a library is named in; nobody else may name it.
 LIBRARIES = {
     "django_q": ("workflows.cluster", "chatflow.settings"),
-    "django_eventstream": ("workflows.bells", "workflows.streaming", "chatflow.settings"),
+    "django_eventstream": ("workflows.streaming",),
     "rest_framework": ("chatflow",),
     "drf_spectacular": ("chatflow",),
     "knox": ("chatflow",),

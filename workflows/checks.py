@@ -9,8 +9,7 @@ from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
 from workflows.ai import names
-
-QUEUE_CONNECTIONS = ("database", "redis", "sync")
+from workflows.bells import QUEUE_BELLS
 
 
 @register
@@ -18,11 +17,12 @@ def check_queue_connection(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
     """Refuse a QUEUE_CONNECTION that there is no queue for."""
-    if settings.QUEUE_CONNECTION not in QUEUE_CONNECTIONS:
+    supported = sorted({"database", "sync", *QUEUE_BELLS})
+    if settings.QUEUE_CONNECTION not in supported:
         return [
             Error(
                 f"QUEUE_CONNECTION={settings.QUEUE_CONNECTION} is not supported.",
-                hint=f"Use one of: {', '.join(QUEUE_CONNECTIONS)}.",
+                hint=f"Use one of: {', '.join(supported)}.",
                 id="workflows.E001",
             )
         ]

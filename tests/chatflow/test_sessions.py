@@ -19,7 +19,7 @@ from tests.chatflow.threads import close_streams
 from workflows import Context, services, workflow
 from workflows.models import ApprovalRequest, Event, Job, Message, Session, State, Step
 from workflows.services import sessions
-from workflows.streaming import followers
+from workflows.streaming.listeners import listeners
 
 pytestmark = pytest.mark.django_db
 
@@ -252,7 +252,7 @@ def test_cancelled_before_it_is_deleted(
 async def test_the_stream_of_a_deleted_job_does_not_end_as_a_success(
     as_alice: Client, alice: User, make_job: MakeJob
 ) -> None:
-    followers.listeners.closing = False
+    listeners.closing = False
     job = await sync_to_async(make_job)(alice)
     await sync_to_async(begin)(job)
     path = f"/ai-demo/workflow/stream/{job.public_id}?token={await sync_to_async(sign_link)(job)}"

@@ -30,7 +30,7 @@ from workflows import services
 from workflows.models import Event, Job, State
 from workflows.store.events import append
 from workflows.store.lifecycle import Outcome, end
-from workflows.streaming import followers
+from workflows.streaming.listeners import listeners
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -42,7 +42,7 @@ SOON = 10.0
 @pytest_asyncio.fixture(autouse=True)
 async def listening() -> AsyncIterator[None]:
     """Stop what the streams of this test's event loop have started."""
-    followers.listeners.closing = False
+    listeners.closing = False
     yield
     await close_streams()
 
@@ -318,7 +318,7 @@ async def test_a_client_that_leaves_is_noticed(alice: User, make_job: MakeJob) -
         exchange.hang_up()
         await asyncio.wait_for(exchange.task, SOON)
     assert len(stream.open_streams) == 0
-    assert followers.listeners.listeners_by_channel == {}
+    assert listeners.listeners_by_channel == {}
 
 
 async def test_a_client_that_takes_nothing_is_dropped(
@@ -342,7 +342,7 @@ async def test_shutting_down_breaks_streams_off(alice: User, make_job: MakeJob) 
     job = await sync_to_async(make_job)(alice)
     async with Exchange(application, link(job)) as exchange:
         await take(exchange.frames(), 1)
-        followers.cut_streams()
+        listeners.cut_all()
         await asyncio.wait_for(exchange.task, SOON)
     assert not exchange.complete
     async with Exchange(application, link(job)) as late:

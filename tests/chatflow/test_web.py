@@ -30,7 +30,7 @@ from tests.conftest import Bearer
 from workflows import services
 from workflows.models import Job
 from workflows.store.events import append
-from workflows.streaming import followers
+from workflows.streaming.listeners import listeners
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -44,7 +44,7 @@ JSON = {"Content-Type": "application/json"}
 @pytest_asyncio.fixture(autouse=True)
 async def pool(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pool]:
     """Give the application a pool of its own, whose database connections end with the test."""
-    followers.listeners.closing = False
+    listeners.closing = False
     pool = Pool(wsgi, THREADS)
     monkeypatch.setattr(web, "pool", pool)
     yield pool

@@ -7,7 +7,7 @@ from threading import Barrier
 from asgiref.sync import sync_to_async
 from django.db import connections
 
-from workflows.streaming import followers
+from workflows.streaming.listeners import listeners
 from workflows.streaming.readers import READERS
 
 
@@ -27,14 +27,13 @@ def _close(barrier: Barrier) -> None:
 async def close_streams() -> None:
     """Stop what the streams of a test have started, and close its own queries' connection."""
     await sync_to_async(connections.close_all)()
-    followers.cut_streams()
+    listeners.cut_all()
     await close_readers()
-    await followers.close_streams()
+    await listeners.close()
 
 
 async def close_readers() -> None:
     """Close the connections of the threads that read for the streams."""
-    listeners = followers.listeners
     if listeners.loop is None or listeners._sweeper is None or listeners._readers is None:
         return
     # It would open them again.

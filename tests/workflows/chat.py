@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +21,8 @@ from workflows.store import lifecycle
 HOST, PID = "here", os.getpid()
 # Seconds after which a test that waits has failed. A net, not a measure.
 NET = 30.0
+
+WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 
 
 class Chat:
@@ -59,11 +62,12 @@ def claimed() -> Job:
 
 def until_a_lock_is_waited_for() -> None:
     """Return when some connection waits for a lock of another's; on PostgreSQL."""
-    waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    until = time.monotonic() + NET
     with connection.cursor() as cursor:
-        cursor.execute(waits)
+        cursor.execute(WAITING)
         while not cursor.fetchone()[0]:
-            cursor.execute(waits)
+            assert time.monotonic() < until, f"In {NET:g} seconds nobody waited for a lock."
+            cursor.execute(WAITING)
 
 
 def with_empty_log(job: Job) -> Job:

@@ -11,7 +11,7 @@ from django.db import connection
 
 from tests.openai_server import OpenAIServer
 from tests.workflows.chat import Chat
-from workflows import registry
+from workflows import Context, WorkflowError, registry, workflow
 from workflows.running import event_writer, watchdog
 from workflows.running.watchdog import Attempt
 
@@ -60,6 +60,27 @@ def unkept(monkeypatch: pytest.MonkeyPatch) -> None:
             attempt.close()
 
     monkeypatch.setattr(watchdog, "running", running)
+
+
+@pytest.fixture
+def outcomes() -> None:
+    """Workflows with every outcome: ``echo``, ``fail``, ``crash``, and ``ask``, which asks."""
+
+    @workflow("echo")
+    def echo(ctx: Context) -> str:
+        return ctx.step("Listening", str, ctx.message)
+
+    @workflow("fail")
+    def fail(ctx: Context) -> str:
+        raise WorkflowError("The printer is on fire.\nReally.", code="fire")
+
+    @workflow("crash")
+    def crash(ctx: Context) -> str:
+        raise RuntimeError("<script>alert(1)</script>")
+
+    @workflow("ask")
+    def ask(ctx: Context) -> str:
+        return f"Hello {ctx.ask('What is your name?')}."
 
 
 @pytest.fixture

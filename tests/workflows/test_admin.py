@@ -18,29 +18,10 @@ from tests.workflows.chat import Chat, claimed
 from workflows import Context, WorkflowError, admin, services, workflow
 from workflows.models import Cluster, Event, Job, State
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept", "outcomes")]
 
 JOBS = "/admin/workflows/job/"
 READ_ONLY = ["job", "session", "cluster"]
-
-
-@pytest.fixture(autouse=True)
-def _workflows() -> None:
-    @workflow("echo")
-    def echo(ctx: Context) -> str:
-        return ctx.step("Listening", str, ctx.message)
-
-    @workflow("fail")
-    def fail(ctx: Context) -> str:
-        raise WorkflowError("The printer is on fire.", code="fire")
-
-    @workflow("crash")
-    def crash(ctx: Context) -> str:
-        raise RuntimeError("<script>alert(1)</script>")
-
-    @workflow("ask")
-    def ask(ctx: Context) -> str:
-        return f"Hello {ctx.ask('What is your name?')}."
 
 
 @pytest.fixture

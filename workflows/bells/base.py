@@ -1,4 +1,4 @@
-"""What a doorbell is."""
+"""The interface of a doorbell."""
 
 import logging
 import os
@@ -7,6 +7,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from typing import Self
 
 from workflows.exceptions import first_line
 
@@ -75,7 +76,7 @@ class Subscription(threading.Thread):
     def listen(self) -> None:
         """Listen until told to leave; raise when listening breaks.
 
-        Once it hears it calls ring_all(), since what was rung before went unheard, and sets ready.
+        Once it hears, it calls ring_all(), since earlier rings went unheard, and sets ready.
         """
         raise NotImplementedError
 
@@ -90,7 +91,7 @@ class Subscription(threading.Thread):
         Args:
             wait: until it has ended, which may take as long as an attempt to connect does.
         """
-        # In this order: who is told to leave closes the pipe.
+        # In this order: the thread, once told to leave, closes the pipe.
         os.write(self._wake, b"x")
         self.closing = True
         if wait:
@@ -109,7 +110,7 @@ class Ear(ABC):
         """Listen from now on.
 
         Returns:
-            Whether it did not before: then what was rung for so far went unheard.
+            Whether it did not listen before: then earlier rings went unheard.
 
         Raises:
             DatabaseError: the connection is lost, or there is none to be had.
@@ -135,6 +136,11 @@ class Ear(ABC):
 class Bell(ABC):
     """One way to ring and to listen. Subclasses pass ``tests/workflows/bells/contract.py``."""
 
+    @classmethod
+    def from_settings(cls) -> Self:
+        """Return the bell that Django's settings describe; it is made once in each process."""
+        return cls()
+
     @abstractmethod
     def ring(self, topic: str, key: int) -> None:
         """Ring when the current transaction commits, and only then."""
@@ -157,7 +163,7 @@ class Bell(ABC):
         return None
 
     def ear(self, topics: tuple[str, ...]) -> Ear | None:
-        """Return what hears these topics on a connection that is there anyway; None where none can.
+        """Return an ear for these topics, on a connection that is there anyway; None without one.
 
         Args:
             topics: which topics.
@@ -183,4 +189,4 @@ class Bell(ABC):
 
     @abstractmethod
     def subscription(self, topics: tuple[str, ...], on_ring: OnRing) -> Subscription:
-        """Return what listens. See listen()."""
+        """Return a listener that is yet to be started. See listen()."""

@@ -54,7 +54,7 @@ class PostgresEar(Ear):
         with connection.cursor() as cursor:
             if connection.connection is not self._connection:
                 self._connection = connection.connection
-                # For what psycopg comes upon beside the answer to a query.
+                # For the rings that psycopg comes upon while it reads the answer to a query.
                 self._connection.add_notify_handler(lambda notify: self._remember(notify.channel))
                 self._listens = False
             if self._listens:
@@ -85,7 +85,7 @@ class PostgresEar(Ear):
         return self._connection.fileno()
 
     def _remember(self, name: str) -> None:
-        # The connection is the workflows' too, who may listen for something of their own.
+        # The workflows use this connection too, and may listen for something of their own.
         if name in self._topic_of:
             self._heard.append(self._topic_of[name])
 
@@ -106,7 +106,7 @@ class PostgresBell(Bell):
 
     def subscription(self, topics: tuple[str, ...], on_ring: OnRing) -> Subscription:
         params = connection.get_connection_params()
-        # What Django adds for its own cursors and pool is none of a bare connection's.
+        # Django adds these for its own cursors and pool; a bare connection takes none of them.
         for own in ("cursor_factory", "context", "prepare_threshold", "pool"):
             params.pop(own, None)
         return PostgresSubscription(topics, on_ring, params)

@@ -7,8 +7,10 @@ everybody's own look at the database, once a second, stands in for them.
 import json
 import logging
 import time
+from typing import Self
 
 import redis
+from django.conf import settings
 from django.db import transaction
 
 from workflows.bells.base import Bell, OnRing, Subscription
@@ -66,6 +68,11 @@ class RedisBell(Bell):
             url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT
         )
         self._quiet_until = 0.0
+
+    @classmethod
+    def from_settings(cls) -> Self:
+        """Return the bell at ``REDIS_URL``."""
+        return cls(settings.REDIS_URL)
 
     def ring(self, topic: str, key: int) -> None:
         transaction.on_commit(lambda: self._publish(topic, key), robust=True)

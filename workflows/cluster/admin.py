@@ -1,4 +1,4 @@
-"""django-q2's own admin pages, without what amounts to running any code.
+"""django-q2's own admin pages, without the parts that let staff run any code.
 
 A schedule calls whatever importable function it names, and a resubmitted task one that a row names
 together with pickled arguments: both are for superusers.

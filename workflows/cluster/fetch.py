@@ -18,8 +18,8 @@ from django_q.signing import BadSignature, PickleSerializer
 
 from workflows.bells import Subscription, get_bell
 from workflows.bells.base import readable
-from workflows.cluster.leader import Front
-from workflows.cluster.rings import DUE, FRONT, JOB, Rings
+from workflows.cluster.leader import Leadership
+from workflows.cluster.rings import DUE, JOB, LEADER, Rings
 from workflows.exceptions import first_line
 from workflows.models import Job
 from workflows.running import runner, watchdog
@@ -28,19 +28,19 @@ from workflows.store.lifecycle import HOST
 
 logger = logging.getLogger(__name__)
 
-# Seconds between two looks at all there is without a ring.
+# Seconds between two looks without a ring.
 POLL = 1.0
 # Seconds to wait for a database that is away.
 BACK_OFF = 0.5
 STOP = "STOP"
-# What the doorbell is listened to for.
+# Which rings of the doorbell are listened for.
 TOPICS = ("jobs", "due")
-# In the place of rings: in front there are some to be heard.
+# In the place of rings: the leader has some to hear.
 HEAR = b"h"
 
 
 class Fetcher:
-    """What django-q2's worker loop takes for its task queue.
+    """Stands where django-q2's worker loop expects its task queue.
 
     Args:
         queues: names of queues, the most urgent first; none for all.
@@ -48,13 +48,14 @@ class Fetcher:
 
     def __init__(self, queues: Sequence[str] = ()) -> None:
         self.queues = tuple(queues)
-        # The doorbell's, which workers that are forked from here share.
+        # Shared, as the lead is, by all workers that are forked from here.
         self.rings = Rings()
         ear = get_bell().ear(TOPICS)
-        self.front = Front(ear) if ear is not None else None
+        self.leadership = Leadership(ear) if ear is not None else None
         self.stopping = False
-        # When to look for what is due, by the monotonic clock: ordinary tasks, delayed jobs.
+        # When to look for ordinary tasks and delayed jobs, by the monotonic clock.
         self._look_at = 0.0
+        # Whether a job may have been claimed without word of it.
         self._unsure = False
         self.reopen()
 
@@ -75,12 +76,12 @@ class Fetcher:
                     "The database is out of reach (%s); trying again.", first_line(error)
                 )
                 connections.close_all()
-                # A job may have been claimed without word of it: nobody would ever run it here.
+                # If it claimed a job all the same, nobody would ever run that.
                 self._unsure = True
                 self._look_at = 0.0
-                if self.front is not None:
+                if self.leadership is not None:
                     # Others may have the database.
-                    self.rings.put(self.front.abandon())
+                    self.rings.put(self.leadership.let_go())
                 readable([self.wait_fd], BACK_OFF)
                 self.calm()
         return STOP
@@ -91,11 +92,11 @@ class Fetcher:
         return job_package(job) if job is not None else task_package()
 
     def _look(self, rings: bytes) -> dict[str, Any] | None:
-        leaving = None
-        if rings == HEAR and self.front is not None:
-            # What there is to hear is heard after the claim: most likely it was rung for that job.
-            rings, leaving = b"", self.front.leaving()
-        job = lifecycle.claim(self.queues, HOST, os.getpid(), first=leaving)
+        unlisten = None
+        if rings == HEAR and self.leadership is not None:
+            # It hears them after the claim: most likely they were rung for the job that it takes.
+            rings, unlisten = b"", self.leadership.unlisten()
+        job = lifecycle.claim(self.queues, HOST, os.getpid(), first=unlisten)
         if job is not None:
             self._pass_on(rings, but=JOB)
             return job_package(job)
@@ -111,26 +112,31 @@ class Fetcher:
         return None
 
     def _pass_on(self, rings: bytes, *, but: bytes | None = None) -> None:
-        """Go to work, and leave the front, and the rings but one for it, to another worker."""
-        if self.front is not None:
+        """Let another worker lead while this one works, and put the rings in for it.
+
+        Args:
+            rings: those that this worker has taken.
+            but: the one that was for the work which it found.
+        """
+        if self.leadership is not None:
             try:
-                rings += self.front.leave()
+                rings += self.leadership.hand_over()
             except DatabaseError:
-                # What was taken is taken; who runs it gets a new connection.
-                rings += self.front.abandon()
+                # The work is taken all the same, and runs on a new connection.
+                rings += self.leadership.let_go()
                 connections.close_all()
         self.rings.put(rings if but is None else rings.replace(but, b"", 1))
 
     def listen(self) -> Subscription | None:
-        """Have the doorbell heard from now on, for all who share the rings.
+        """Listen to the doorbell from now on, for all workers that share the rings.
 
         Returns:
-            What hears it; None where one of the workers does.
+            The subscription; None where one of the workers leads.
         """
         subscription = None
-        if self.front is None:
+        if self.leadership is None:
             subscription = get_bell().listen(TOPICS, self.rings.on_ring)
-        # What was rung for before went unheard, or went with a worker that died.
+        # Earlier rings went unheard, or were lost with a worker that died.
         self.rings.put(JOB + DUE)
         return subscription
 
@@ -148,18 +154,18 @@ class Fetcher:
         os.set_blocking(self._wake, False)
 
     def wait(self) -> bytes:
-        """Wait for rings, and take them; or for a stop, or the time to look at all there is.
+        """Wait for rings, and take them; or for a stop, or the time for the next look.
 
         Returns:
-            The rings; HEAR alone when there is something to hear in front.
+            The rings; HEAR alone when this worker leads and has something to hear.
         """
         while not self.stopping:
             rings, ears = self.rings.take(), []
-            if rings.strip(FRONT):
-                # If they are for this worker, it passes on that the front is free.
+            if rings.strip(LEADER):
+                # If it finds work, it passes on that nobody leads.
                 return rings
-            if self.front is not None:
-                rings, ears = self.front.enter(), self.front.descriptors
+            if self.leadership is not None:
+                rings, ears = self.leadership.lead(), self.leadership.descriptors
             seconds = self._look_at - time.monotonic()
             if rings or seconds <= 0:
                 return rings
@@ -187,7 +193,7 @@ class Fetcher:
 
 
 class Results:
-    """What django-q2's worker loop takes for its result queue: there is no other process."""
+    """Stands where django-q2's worker loop expects its result queue; no other process reads it."""
 
     def put(self, task: dict[str, Any]) -> None:
         """Save an ordinary task's result. A job has saved its own."""

@@ -1,38 +1,29 @@
-"""Work in one process, in the foreground: what ``manage.py queue_work`` runs.
+"""Work in one process, in the foreground, for ``manage.py queue_work``.
 
 It is a worker of the cluster without the cluster: the same loop of django-q2's takes the same jobs
 and ordinary tasks, and only the fetcher knows when it has had enough.
 """
 
-import logging
 import multiprocessing
-import os
 import signal
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from django.db import Error as DatabaseError
 from django.db import connection
-from django.db.models.functions import Now
 from django_q.utils import get_func_repr
 from django_q.worker import worker
 
 from workflows.cluster.fetch import STOP, Fetcher, Results, obey_signals, run_job
-from workflows.cluster.supervisor import AFTERMATH, REGISTER
-from workflows.exceptions import first_line
-from workflows.models import Cluster, Job, State
+from workflows.cluster.presence import REGISTER, Presence
+from workflows.models import Job, State
 from workflows.running import watchdog
 from workflows.store import lifecycle
-from workflows.store.lifecycle import HOST
 
-logger = logging.getLogger(__name__)
-
-# Called with what ran, in words, the seconds that it took, and what came of it.
+# Called with the work in words, the seconds that it took, and its result.
 Report = Callable[[str, float, str], None]
 
 DONE, FAIL = "DONE", "FAIL"
@@ -97,52 +88,42 @@ class ReportedResults(Results):
         self.report(f"{job} {job.workflow}", seconds, RESULTS[State(job.state)])
 
 
-class Presence(threading.Thread):
+class Heartbeat(threading.Thread):
     """Shows that this process lives, as a cluster of one worker does, and finds lost leases."""
 
     def __init__(self) -> None:
-        super().__init__(name="presence", daemon=True)
-        self.cluster_id = uuid.uuid4()
+        super().__init__(name="heartbeat", daemon=True)
+        self._presence = Presence(workers=1)
         self._leave = threading.Event()
-        self._away_at = -AFTERMATH
 
     def run(self) -> None:
         try:
             while not self._leave.is_set():
-                self._in_database(self.register)
-                if time.monotonic() - self._away_at > AFTERMATH:
-                    self._in_database(lifecycle.reap)
+                self._beat()
                 self._leave.wait(REGISTER)
-            self._in_database(Cluster.objects.filter(pk=self.cluster_id).delete)
+            self._presence.withdraw()
         finally:
             connection.close()
 
-    def register(self) -> None:
-        row = {"host": HOST, "pid": os.getpid(), "workers": 1, "seen_at": Now()}
-        Cluster.objects.update_or_create(pk=self.cluster_id, defaults=row)
+    def _beat(self) -> None:
+        self._presence.do_chore(self._presence.register)
+        if self._presence.trusts_leases():
+            self._presence.do_chore(lifecycle.reap)
 
     def close(self) -> None:
         self._leave.set()
         self.join()
 
-    def _in_database(self, action: Callable[[], object]) -> None:
-        try:
-            action()
-        except DatabaseError as error:
-            logger.warning("The database is out of reach (%s).", first_line(error))
-            self._away_at = time.monotonic()
-            connection.close()
-
 
 def work(shift: Shift, report: Report) -> None:
-    """Take what the shift gives, one after the other, until it stops.
+    """Do the work that the shift gives, piece by piece, until it stops.
 
     SIGTERM and Ctrl-C let the running job end; a second one gives it back to the queue.
     """
     lifecycle.reap()
-    presence = Presence() if shift.patient else None
-    if presence is not None:
-        presence.start()
+    heartbeat = Heartbeat() if shift.patient else None
+    if heartbeat is not None:
+        heartbeat.start()
         shift.listen()
     try:
         with _signals_obeyed(shift):
@@ -150,8 +131,8 @@ def work(shift: Shift, report: Report) -> None:
             while not shift.stopping:
                 worker(shift, ReportedResults(shift, report), multiprocessing.Value("f", -1))
     finally:
-        if presence is not None:
-            presence.close()
+        if heartbeat is not None:
+            heartbeat.close()
 
 
 @contextmanager
@@ -159,15 +140,15 @@ def _signals_obeyed(shift: Shift) -> Iterator[None]:
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
     before = {number: signal.getsignal(number) for number in numbers}
 
-    def leave(signum: int, frame: FrameType | None) -> None:
+    def stop(signum: int, frame: FrameType | None) -> None:
         if shift.stopping:
             watchdog.shut_down()
         shift.stop()
 
     obey_signals(shift)
-    signal.signal(signal.SIGTERM, leave)
-    # There is no supervisor here that a Ctrl-C could be left to.
-    signal.signal(signal.SIGINT, leave)
+    signal.signal(signal.SIGTERM, stop)
+    # There is no supervisor here to obey Ctrl-C.
+    signal.signal(signal.SIGINT, stop)
     try:
         yield
     finally:

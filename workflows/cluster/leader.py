@@ -1,13 +1,13 @@
-"""The front: the one idle worker of a cluster that hears the doorbell itself.
+"""The leader of a cluster: the one idle worker that listens to the doorbell itself.
 
-It listens on the connection that it claims with. So a ring goes from the database straight to who
-takes the job, wakes no process in between, and finds the backend that claims awake. One listens and
-not all, because all would look for every job, and because PostgreSQL wakes every backend that
-listens to anything for whatever is rung. Who takes a job leaves the front in the claim itself, and
-the next idle worker goes there. While all are busy nobody listens: who is done looks before it
-waits.
+It listens on the connection that it claims with. So a ring goes from the database straight to the
+worker that takes the job, wakes no process in between, and finds the backend that claims awake. One
+listens and not all, because all would look for every job, and because PostgreSQL wakes every
+backend that listens to anything for whatever is rung. A leader that takes a job stops listening in
+the claim itself, and the next idle worker leads. While all are busy nobody does: a worker that is
+done looks before it waits.
 
-The front is a lock of a file, which the kernel takes away from a worker that dies.
+To lead is to hold a lock of a file, which the kernel takes away from a worker that dies.
 """
 
 import fcntl
@@ -17,56 +17,55 @@ import tempfile
 from django.db import connection
 
 from workflows.bells import Ear
-from workflows.cluster.rings import DUE, FRONT, JOB, ring
+from workflows.cluster.rings import DUE, JOB, LEADER, ring
 
 
-class Front:
-    """The front as one worker sees it. All that are forked from here share it.
+class Leadership:
+    """The lead of a cluster, as one worker sees it. All that are forked from here share it.
 
     Args:
-        ear: what hears the doorbell.
+        ear: with which the leader hears the doorbell.
     """
 
     def __init__(self, ear: Ear) -> None:
         self._ear = ear
-        self._file, path = tempfile.mkstemp(prefix="chatflow-front-")
+        self._file, path = tempfile.mkstemp(prefix="chatflow-leader-")
         os.unlink(path)
-        self._inside = False
+        self._is_mine = False
 
     @property
     def descriptors(self) -> list[int]:
-        """What can be read when there is something to hear; nothing where another is in front."""
-        return [self._ear.fileno()] if self._inside else []
+        """The leader's descriptor, readable when there is something to hear; none of another's."""
+        return [self._ear.fileno()] if self._is_mine else []
 
-    def enter(self) -> bytes:
-        """Go to the front, unless another worker is there, and listen; return rings to look after.
+    def lead(self) -> bytes:
+        """Listen, unless another worker leads; return rings to look after.
 
         Raises:
             DatabaseError: the connection is lost.
         """
-        if not self._inside:
-            try:
-                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except (BlockingIOError, PermissionError):
-                return b""
-            self._inside = True
+        if not self._is_mine and not self._lock():
+            return b""
         if self._ear.listen():
-            # What was rung for before went unheard; to look at all there is covers what was heard.
+            # Earlier rings went unheard. To look at everything covers those that were heard too.
             self._ear.hear()
             return JOB + DUE
         return self._hear()
 
-    def leaving(self) -> str | None:
-        """Return SQL for the claim with which this worker is likely to leave; None without need."""
-        return self._ear.unlisten() if self._inside else None
+    def unlisten(self) -> str | None:
+        """Return SQL that stops listening, to be sent with a claim; None without need.
 
-    def leave(self) -> bytes:
-        """Leave the front to another worker; return the rings for it.
+        It counts as sent. After a claim in vain, lead() listens anew.
+        """
+        return self._ear.unlisten() if self._is_mine else None
+
+    def hand_over(self) -> bytes:
+        """Stop listening, and let another worker lead; return the rings for it.
 
         Raises:
             DatabaseError: the connection is lost.
         """
-        if not self._inside:
+        if not self._is_mine:
             return b""
         statement = self._ear.unlisten()
         if statement is not None:
@@ -74,20 +73,28 @@ class Front:
                 cursor.execute(statement)
         rings = self._hear()
         self._unlock()
-        return rings + FRONT
+        return rings + LEADER
 
-    def abandon(self) -> bytes:
-        """Leave the front without the database, which is lost; return the rings for another."""
-        if not self._inside:
+    def let_go(self) -> bytes:
+        """Let another worker lead, since this one's connection is lost; return the rings for it."""
+        if not self._is_mine:
             return b""
         self._unlock()
-        return JOB + DUE + FRONT
+        return JOB + DUE + LEADER
 
     def _hear(self) -> bytes:
         return b"".join(map(ring, self._ear.hear()))
 
+    def _lock(self) -> bool:
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            return False
+        self._is_mine = True
+        return True
+
     def _unlock(self) -> None:
-        self._inside = False
+        self._is_mine = False
         fcntl.lockf(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:

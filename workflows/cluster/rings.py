@@ -1,10 +1,12 @@
 """The rings that no worker has looked after yet. All workers of a cluster share them.
 
-Where one process listens for all of them it puts each ring into a pipe, as a byte; else the worker
-in front does that, with those that it can't look after itself. Who is idle takes the rings out and
-looks; who finds a job puts back those that were not for it, and so wakes the next. Thus one new job
-wakes one worker, and all others leave its claim alone. A pipe has no lock that could die with a
-worker; for rings that one takes with it to its grave, others are put in when it is replaced.
+Where one process listens for all of them, it puts each ring into a pipe, as a byte; else the leader
+puts in those that it can't look after itself. An idle worker takes the rings out and looks. If it
+finds a job, it puts back the rings that were not for that one, which wakes the next. So one new job
+wakes one worker, and no other tries to claim it.
+
+A pipe has no lock that could die with a worker. The rings that a dying worker had taken are lost;
+so new ones are put in when it is replaced.
 """
 
 import os
@@ -12,8 +14,8 @@ from contextlib import suppress
 
 JOB = b"j"
 DUE = b"d"
-# The front is free.
-FRONT = b"f"
+# Nobody leads.
+LEADER = b"l"
 # A pipe holds so many at most; more than that say nothing more.
 MANY = 65536
 
@@ -37,7 +39,7 @@ class Rings:
                 os.write(self._put_fd, rings)
 
     def take(self) -> bytes:
-        """Return all rings, which nobody else will take then."""
+        """Take all rings out, and return them."""
         try:
             return os.read(self.fd, MANY)
         except BlockingIOError:

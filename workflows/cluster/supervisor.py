@@ -7,14 +7,11 @@ import os
 import signal
 import sys
 import time
-import uuid
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
-from django.db import Error as DatabaseError
 from django.db import connections
-from django.db.models.functions import Now
 from django_q.cluster import Sentinel
 from django_q.conf import Conf
 from django_q.scheduler import scheduler
@@ -22,20 +19,15 @@ from django_q.signals import post_spawn
 
 from workflows.bells import Subscription
 from workflows.cluster.fetch import Fetcher, Results, obey_signals
-from workflows.exceptions import first_line
-from workflows.models import Cluster
+from workflows.cluster.presence import REGISTER, Presence
 from workflows.store import lifecycle
 from workflows.store.lifecycle import HOST
 
 logger = logging.getLogger(__name__)
 
-# Seconds between two looks at leases that ran out, two signs of life, two runs of the scheduler.
+# Seconds between two looks at leases that ran out, and between two runs of the scheduler.
 REAP = 1.0
-REGISTER = 2.0
 SCHEDULE = 30.0
-# Seconds after an outage of the database without a look at leases that ran out: many did meanwhile,
-# and workers that live shall renew theirs first.
-AFTERMATH = 5.0
 # Seconds that interrupted workers have to give their jobs back before they are killed.
 LAST_GRACE = 1.5
 # Seconds between two looks at the workers. A death is seen at once all the same.
@@ -45,7 +37,7 @@ PR_SET_PDEATHSIG = 1
 
 
 class Supervisor(Sentinel):  # type: ignore[misc]
-    """django-q2's sentinel, in the main process; its workers share only the rings and the front.
+    """django-q2's sentinel, in the main process; its workers share only the rings and the lead.
 
     Args:
         queues: names of queues, the most urgent first; none for all.
@@ -63,12 +55,11 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         self.grace = grace
         self.task_queue = Fetcher(queues)
         self.result_queue = Results()
-        self.pid = os.getpid()
-        self.cluster_id = uuid.uuid4()
+        self.presence = Presence(self.pool_size)
+        self.pid = self.presence.pid
         self.stops = 0
         self._listening = False
         self._subscription: Subscription | None = None
-        self._away_at = -AFTERMATH
         self._due = {"reap": 0.0, "register": 0.0, "schedule": 0.0}
 
     def run(self) -> None:
@@ -86,7 +77,7 @@ class Supervisor(Sentinel):  # type: ignore[misc]
             self.do_chores()
             self.wait(CYCLE)
         self.drain()
-        self._in_database(Cluster.objects.filter(pk=self.cluster_id).delete)
+        self.presence.withdraw()
         logger.info("The cluster has stopped.")
 
     def spawn_worker(self) -> None:
@@ -125,23 +116,23 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         worker.join()
         if worker.exitcode != 0:
             logger.error("Worker %d died (%s); replacing it.", worker.pid, worker.exitcode)
-        self._in_database(lifecycle.reap, host=HOST, pid=worker.pid, count=count)
+        self.presence.do_chore(lifecycle.reap, host=HOST, pid=worker.pid, count=count)
 
     def do_chores(self) -> None:
         """Do what is due: find lost leases, show that this cluster lives, run the schedules."""
         chores = {
             "reap": (REAP, self.reap),
-            "register": (REGISTER, self.register),
+            "register": (REGISTER, self.presence.register),
             "schedule": (SCHEDULE, scheduler),
         }
         for name, (interval, chore) in chores.items():
             if time.monotonic() >= self._due[name]:
                 self._due[name] = time.monotonic() + interval
-                self._in_database(chore)
+                self.presence.do_chore(chore)
 
     def reap(self) -> None:
         """Take back the jobs whose leases ran out."""
-        if time.monotonic() - self._away_at <= AFTERMATH:
+        if not self.presence.trusts_leases():
             return
         stuck = lifecycle.stuck_pids(HOST)
         for worker in self.pool:
@@ -151,19 +142,6 @@ class Supervisor(Sentinel):  # type: ignore[misc]
                 logger.error("Worker %d has lost its lease; killing it.", worker.pid)
                 worker.kill()
         lifecycle.reap()
-
-    def register(self) -> None:
-        """Renew the row that says that this cluster lives."""
-        Cluster.objects.update_or_create(
-            pk=self.cluster_id,
-            defaults={"seen_at": Now()},
-            create_defaults={
-                "host": HOST,
-                "pid": self.pid,
-                "workers": self.pool_size,
-                "seen_at": Now(),
-            },
-        )
 
     def drain(self) -> None:
         """Let running jobs end within the grace; then have them given back; then kill."""
@@ -193,15 +171,6 @@ class Supervisor(Sentinel):  # type: ignore[misc]
             if not worker.is_alive():
                 self.pool.remove(worker)
                 self._bury(worker)
-
-    def _in_database(self, action: Any, **kwargs: Any) -> None:
-        """Do it, unless the database is away: then it is done later, or by another cluster."""
-        try:
-            action(**kwargs)
-        except DatabaseError as error:
-            logger.warning("The database is out of reach (%s).", first_line(error))
-            self._away_at = time.monotonic()
-            connections.close_all()
 
     def _on_stop(self, signum: int, frame: FrameType | None) -> None:
         self.stops += 1

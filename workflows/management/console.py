@@ -1,8 +1,17 @@
-"""What the queue's commands share: arguments that are checked, and tables."""
+"""Shared by the queue's commands: arguments that are checked, and tables."""
 
+import logging
 import unicodedata
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Sequence
+
+from django.core.management.base import CommandError, CommandParser
+from django.db import Error as DatabaseError
+
+from workflows.exceptions import first_line
+from workflows.services import queues
+
+logger = logging.getLogger(__name__)
 
 GAP = "  "
 
@@ -18,6 +27,34 @@ def whole_number(minimum: int) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def add_queue_option(parser: CommandParser) -> None:
+    """Let a command be told which queues to serve; queue_names() reads it."""
+    parser.add_argument(
+        "--queue",
+        default="",
+        metavar="NAMES",
+        help="Comma-separated names of queues, the most urgent first. Default: all queues.",
+    )
+
+
+def queue_names(text: str) -> list[str]:
+    """Return the names in the option's text.
+
+    Raises:
+        CommandError: no workflow uses such a queue, and no job waits in it.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    try:
+        unknown = queues.unknown(names)
+    except DatabaseError as error:
+        # A cluster may start before its database does, and waits for it.
+        logger.warning("The queues' names could not be checked (%s).", first_line(error))
+        return names
+    if unknown:
+        raise CommandError(f"There is no queue {unknown[0]!r}.")
+    return names
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -41,7 +78,7 @@ def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) ->
 
 
 def printable(text: str, longest: int = 80) -> str:
-    """Return the first line of *text*, cut, and without what would steer the terminal."""
+    """Return the first line of *text*, cut, and without characters that steer the terminal."""
     line = next(iter(text.strip().splitlines()), "")
     line = "".join(letter if letter.isprintable() else " " for letter in line)
     return line if len(line) <= longest else line[: longest - 1] + "…"

@@ -65,8 +65,11 @@ def sizes() -> list[QueueSize]:
 
 def unknown(queues: Iterable[str]) -> list[str]:
     """Return those of *queues* that neither a workflow uses nor a job waits in."""
-    known = {size.queue for size in sizes()}
-    return [queue for queue in queues if queue not in known]
+    used = {workflow.queue for workflow in all_workflows()}
+    unused = [queue for queue in queues if queue not in used]
+    # The database is asked only where it matters: a cluster may be there before it.
+    busy = {size.queue for size in sizes()} if unused else set()
+    return [queue for queue in unused if queue not in busy]
 
 
 def failures() -> JobQuerySet:

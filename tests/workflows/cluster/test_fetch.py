@@ -19,7 +19,7 @@ from workflows import workflow
 from workflows.bells import Subscription, get_bell
 from workflows.cluster import fetch
 from workflows.cluster.fetch import HEAR, STOP, Fetcher, Results, job_package, run_job
-from workflows.cluster.rings import DUE, FRONT, JOB
+from workflows.cluster.rings import DUE, JOB, LEADER
 from workflows.models import Job, State
 from workflows.running import runner
 from workflows.store import lifecycle
@@ -62,8 +62,8 @@ def fetcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fetcher]:
     for subscription in made:
         subscription.close()
     fetcher.rings.close()
-    if fetcher.front is not None:
-        fetcher.front.close()
+    if fetcher.leadership is not None:
+        fetcher.leadership.close()
     os.close(fetcher.wait_fd)
     os.close(fetcher._wake)
 
@@ -257,7 +257,7 @@ def test_one_ring_wakes_one_of_them(fetcher: Fetcher, chat: Chat, monkeypatch: A
     other.rings.close()
     other.rings = fetcher.rings
     # As where one process listens for both.
-    fetcher.front = other.front = None
+    fetcher.leadership = other.leadership = None
     got: list[Any] = []
     threads = [threading.Thread(target=get, args=[each], daemon=True) for each in (fetcher, other)]
     monkeypatch.setattr(lifecycle, "claim", look)
@@ -295,7 +295,7 @@ def test_a_ring_for_another_job_is_put_back(fetcher: Fetcher, chat: Chat) -> Non
     assert fetcher.rings.take() == JOB + DUE
 
 
-# In front, on the worker's own connection.
+# The leader, on its own connection.
 
 
 def listening() -> list[str]:
@@ -343,18 +343,16 @@ class Looks:
 
 
 @pytest.mark.postgresql
-def test_who_is_in_front_hears_the_doorbell_itself(
-    fetcher: Fetcher, chat: Chat, looks: Looks
-) -> None:
+def test_the_leader_hears_the_doorbell_itself(fetcher: Fetcher, chat: Chat, looks: Looks) -> None:
     """It looks once more when it listens; then it waits, and looks when it is rung."""
     assert fetcher.listen() is None
     fetcher.rings.take()
     looks.then[2] = lambda: chat.send("hello")
     assert isinstance(fetcher.get(), dict)
 
-    # It has left the front to another, and the connection is the workflow's alone.
+    # It leads no more, and the connection is the workflow's alone.
     assert looks.vain == 2
-    assert fetcher.rings.take() == FRONT
+    assert fetcher.rings.take() == LEADER
     assert listening() == []
 
 
@@ -368,7 +366,7 @@ def test_rings_for_other_jobs_are_passed_on(fetcher: Fetcher, chat: Chat, looks:
     looks.then[2] = send
     assert isinstance(fetcher.get(), dict)
 
-    assert fetcher.rings.take() == JOB + JOB + FRONT
+    assert fetcher.rings.take() == JOB + JOB + LEADER
 
 
 @pytest.mark.postgresql
@@ -382,7 +380,7 @@ def test_it_goes_on_listening_after_a_ring_in_vain(fetcher: Fetcher) -> None:
         ring.join(NET)
         # Heard already when it comes to wait, or while it does.
         assert fetcher.wait() in (JOB, HEAR)
-        # The claim has left the front.
+        # The claim has stopped that.
         assert fetcher._look(HEAR) is None
         assert listening() == []
         # What was rung for since went unheard.
@@ -396,18 +394,18 @@ def ring_elsewhere() -> None:
 
 
 @pytest.mark.postgresql
-def test_an_ordinary_task_leaves_the_front_too(fetcher: Fetcher, looks: Looks) -> None:
+def test_an_ordinary_task_makes_another_one_lead_too(fetcher: Fetcher, looks: Looks) -> None:
     looks.then[2] = lambda: async_task("tests.workflows.cluster.test_fetch.task", 1)
     package = fetcher.get()
 
     assert isinstance(package, dict)
     assert package["func"] == "tests.workflows.cluster.test_fetch.task"
-    assert FRONT in fetcher.rings.take()
+    assert LEADER in fetcher.rings.take()
     assert listening() == []
 
 
 @pytest.mark.postgresql
-def test_a_connection_that_is_lost_in_front(
+def test_a_leader_that_loses_its_connection(
     fetcher: Fetcher, chat: Chat, looks: Looks, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(fetch, "BACK_OFF", 0.01)
@@ -434,18 +432,18 @@ def test_a_job_that_was_claimed_when_the_connection_was_lost(
     fetcher: Fetcher, chat: Chat, looks: Looks, monkeypatch: Any
 ) -> None:
     """It is this worker's, and runs."""
-    assert fetcher.front is not None
+    assert fetcher.leadership is not None
 
     def lost() -> bytes:
         raise OperationalError("gone")
 
-    monkeypatch.setattr(fetcher.front, "leave", lost)
+    monkeypatch.setattr(fetcher.leadership, "hand_over", lost)
     looks.then[2] = lambda: chat.send("hello")
     package = fetcher.get()
     assert isinstance(package, dict)
-    # Another worker goes to the front, and looks for what went unheard.
-    assert fetcher.rings.take() in (JOB + DUE + FRONT, DUE + FRONT)
-    assert fetcher.front.descriptors == []
+    # Another worker leads, and looks for what went unheard.
+    assert fetcher.rings.take() in (JOB + DUE + LEADER, DUE + LEADER)
+    assert fetcher.leadership.descriptors == []
     run_job(package["args"][0])
 
     assert Job.objects.get().state == State.COMPLETED

@@ -1,4 +1,4 @@
-"""The front of a cluster, with workers that are processes."""
+"""The leader of a cluster, with workers that are processes."""
 
 import multiprocessing
 import os
@@ -12,8 +12,8 @@ import pytest
 
 from tests.workflows.chat import NET
 from workflows.bells import Ear
-from workflows.cluster.leader import Front
-from workflows.cluster.rings import DUE, FRONT, JOB
+from workflows.cluster.leader import Leadership
+from workflows.cluster.rings import DUE, JOB, LEADER
 
 forks = multiprocessing.get_context("fork")
 
@@ -47,23 +47,23 @@ def ear() -> Quiet:
 
 
 @pytest.fixture
-def front(ear: Quiet) -> Iterator[Front]:
-    front = Front(ear)
-    yield front
-    front.close()
+def leadership(ear: Quiet) -> Iterator[Leadership]:
+    leadership = Leadership(ear)
+    yield leadership
+    leadership.close()
 
 
-def stand_there(front: Front, pipe: Connection) -> None:
-    """Be a worker that enters, says what it got, and stays until it is told to go."""
-    pipe.send(front.enter())
+def be_another(leadership: Leadership, pipe: Connection) -> None:
+    """Be a worker that tries to lead, says what it got, and stays until it is told to go."""
+    pipe.send(leadership.lead())
     pipe.recv()
 
 
 @contextmanager
-def other_worker(front: Front) -> Iterator[tuple[BaseProcess, bytes]]:
-    """Yield another worker that has tried to enter, and what it got; it ends with the block."""
+def other_worker(leadership: Leadership) -> Iterator[tuple[BaseProcess, bytes]]:
+    """Yield another worker that has tried to lead, and what it got; it ends with the block."""
     mine, its = forks.Pipe()
-    process = forks.Process(target=stand_there, args=(front, its), daemon=True)
+    process = forks.Process(target=be_another, args=(leadership, its), daemon=True)
     process.start()
     assert mine.poll(NET)
     yield process, mine.recv()
@@ -71,79 +71,79 @@ def other_worker(front: Front) -> Iterator[tuple[BaseProcess, bytes]]:
     process.join(NET)
 
 
-def test_it_works(front: Front, ear: Quiet) -> None:
-    assert front.descriptors == []
+def test_it_works(leadership: Leadership, ear: Quiet) -> None:
+    assert leadership.descriptors == []
     # What was rung for before it listened, nobody heard.
-    assert front.enter() == JOB + DUE
-    assert front.descriptors == [0]
-    assert front.enter() == b""
+    assert leadership.lead() == JOB + DUE
+    assert leadership.descriptors == [0]
+    assert leadership.lead() == b""
     ear.heard = ["jobs", "due", "jobs"]
 
-    assert front.enter() == JOB + DUE + JOB
+    assert leadership.lead() == JOB + DUE + JOB
 
 
-def test_it_is_left_with_the_claim(front: Front, ear: Quiet) -> None:
-    assert front.leaving() is None
-    front.enter()
-    assert front.leaving() == "UNLISTEN"
+def test_it_is_handed_over_with_the_claim(leadership: Leadership, ear: Quiet) -> None:
+    assert leadership.unlisten() is None
+    leadership.lead()
+    assert leadership.unlisten() == "UNLISTEN"
     ear.heard = ["jobs"]
-    assert front.leave() == JOB + FRONT
+    assert leadership.hand_over() == JOB + LEADER
 
-    assert front.descriptors == []
-    assert front.leave() == b""
-    assert front.enter() == JOB + DUE
+    assert leadership.descriptors == []
+    assert leadership.hand_over() == b""
+    assert leadership.lead() == JOB + DUE
 
 
-def test_a_claim_in_vain(front: Front, ear: Quiet) -> None:
-    """It stays in front, and has to listen anew."""
-    front.enter()
-    front.leaving()
+def test_a_claim_in_vain(leadership: Leadership, ear: Quiet) -> None:
+    """It still leads, and has to listen anew."""
+    leadership.lead()
+    leadership.unlisten()
     # To look at all there is covers this one.
     ear.heard = ["jobs"]
 
-    assert front.enter() == JOB + DUE
-    assert front.enter() == b""
+    assert leadership.lead() == JOB + DUE
+    assert leadership.lead() == b""
 
 
-def test_who_has_lost_the_database_leaves(front: Front, ear: Quiet) -> None:
-    assert front.abandon() == b""
-    front.enter()
+def test_a_leader_that_has_lost_the_database_lets_go(leadership: Leadership, ear: Quiet) -> None:
+    assert leadership.let_go() == b""
+    leadership.lead()
     # It went with its connection.
     ear.listens = False
-    assert front.abandon() == JOB + DUE + FRONT
-    assert front.descriptors == []
+    assert leadership.let_go() == JOB + DUE + LEADER
+    assert leadership.descriptors == []
 
-    with other_worker(front) as (_, got):
+    with other_worker(leadership) as (_, got):
         assert got == JOB + DUE
 
 
-def test_one_is_in_front(front: Front) -> None:
-    with other_worker(front) as (_, got):
+def test_one_leads(leadership: Leadership) -> None:
+    with other_worker(leadership) as (_, got):
         assert got == JOB + DUE
-        assert front.enter() == b""
-        assert front.descriptors == []
-        # Neither does it hear, nor can it leave.
-        assert front.leaving() is None
-        assert front.leave() == b""
+        assert leadership.lead() == b""
+        assert leadership.descriptors == []
+        # It neither hears, nor has anything to hand over.
+        assert leadership.unlisten() is None
+        assert leadership.hand_over() == b""
 
-    assert front.enter() == JOB + DUE
+    assert leadership.lead() == JOB + DUE
 
 
-def test_who_comes_second_gets_in_when_it_is_left(front: Front, ear: Quiet) -> None:
-    front.enter()
-    with other_worker(front) as (_, got):
+def test_another_leads_when_it_is_handed_over(leadership: Leadership, ear: Quiet) -> None:
+    leadership.lead()
+    with other_worker(leadership) as (_, got):
         assert got == b""
-    front.leaving()
-    front.leave()
+    leadership.unlisten()
+    leadership.hand_over()
 
-    with other_worker(front) as (_, got):
+    with other_worker(leadership) as (_, got):
         assert got == JOB + DUE
 
 
-def test_the_front_of_a_worker_that_is_killed(front: Front) -> None:
-    with other_worker(front) as (process, _):
-        assert front.enter() == b""
+def test_a_leader_that_is_killed(leadership: Leadership) -> None:
+    with other_worker(leadership) as (process, _):
+        assert leadership.lead() == b""
         os.kill(process.pid or 0, signal.SIGKILL)
         process.join(NET)
 
-        assert front.enter() == JOB + DUE
+        assert leadership.lead() == JOB + DUE

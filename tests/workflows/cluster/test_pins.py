@@ -1,4 +1,4 @@
-"""What is leaned on inside of django-q2 and django-eventstream.
+"""What is leaned on inside of django-q2, and of Django itself.
 
 Each test names one thing. When an upgrade fails one, look at who leans on it (the docstring says),
 adapt that, and then the pin.
@@ -18,10 +18,7 @@ import django_q.signals
 import django_q.worker
 import pytest
 from django.core.management import get_commands
-from django_eventstream import views as eventstream
-from django_eventstream.channelmanager import ChannelManagerBase
-from django_eventstream.event import Event
-from django_eventstream.storage import StorageBase
+from django.db import connection
 from django_q import brokers, core_signing, signing
 from django_q.brokers.orm import ORM
 from django_q.conf import Conf
@@ -48,13 +45,10 @@ def attributes_set(cls: Any) -> set[str]:
     }
 
 
-@pytest.mark.parametrize(
-    ("package", "pinned"), [("django-q2", "1.11.1"), ("django-eventstream", "5.3.4")]
-)
-def test_versions(package: str, pinned: str) -> None:
-    """The facts below were read in these versions."""
-    assert version(package) == pinned
-    assert f"{package}=={pinned}" in (Path(__file__).parents[3] / "requirements.txt").read_text()
+def test_version() -> None:
+    """The facts below were read in this one."""
+    assert version("django-q2") == "1.11.1"
+    assert "django-q2==1.11.1" in (Path(__file__).parents[3] / "requirements.txt").read_text()
 
 
 # django-q2: the sentinel. workflows.cluster.supervisor.Supervisor is one without its __init__.
@@ -234,53 +228,37 @@ def test_the_command_is_ours() -> None:
     assert get_commands()["qcluster"] == "workflows.cluster"
 
 
-# django-eventstream. workflows.streaming.followers.Listeners is a listener manager.
+# Django. fetch.run_job() says that the connection was asked just now whether it lives.
 
 
-def test_listener_manager() -> None:
-    manager = eventstream.ListenerManager
-    assert parameters(manager.__init__) == ["self"]
-    assert parameters(manager.add_listener) == ["self", "listener"]
-    assert parameters(manager.remove_listener) == ["self", "listener"]
-    assert {"lock", "listeners_by_channel"} <= attributes_set(manager)
+@pytest.mark.django_db
+@pytest.mark.parametrize(("marked", "asks"), [(False, 1), (True, 0)])
+def test_health_check_done(marked: bool, asks: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """django-q2 has the connection looked at before each task; the mark spares the query for it."""
+    own = connection.copy()
+    asked: list[str] = []
+
+    def is_usable() -> bool:
+        asked.append("SELECT 1")
+        return True
+
+    monkeypatch.setattr(own, "is_usable", is_usable)
+    own.settings_dict = {**own.settings_dict, "CONN_HEALTH_CHECKS": True}
+    try:
+        own.connect()
+        own.close_if_unusable_or_obsolete()
+        assert own.health_check_done is False  # type: ignore[attr-defined]
+        if marked:
+            own.health_check_done = True  # type: ignore[attr-defined]
+        with own.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    finally:
+        own.close()
+
+    assert len(asked) == asks
 
 
-def test_listeners_by_channel() -> None:
-    """Sets of listeners; a channel without any is gone. No more is asked of a listener.
-
-    streams.Follower is one, and no django_eventstream.Listener.
-    """
-
-    class Listener:
-        channels = ("a", "b")
-
-    manager, listener = eventstream.ListenerManager(), Listener()
-    manager.add_listener(listener)
-    assert manager.listeners_by_channel == {"a": {listener}, "b": {listener}}
-    manager.remove_listener(listener)
-
-    assert manager.listeners_by_channel == {}
-
-
-def test_storage() -> None:
-    """streams.EventRows is one."""
-    assert parameters(StorageBase.append_event) == ["self", "channel", "event_type", "data"]
-    assert parameters(StorageBase.get_events) == ["self", "channel", "last_id", "limit"]
-    assert parameters(StorageBase.get_current_id) == ["self", "channel"]
-
-
-def test_channel_manager() -> None:
-    """streams.JobChannels is one."""
-    assert parameters(ChannelManagerBase.can_read_channel) == ["self", "user", "channel"]
-    assert parameters(ChannelManagerBase.is_channel_reliable) == ["self", "channel"]
-
-
-def test_event() -> None:
-    assert parameters(Event) == ["channel", "type", "data", "id"]
-
-
-def test_the_settings_name_our_parts(settings: Any) -> None:
-    from django_eventstream.utils import get_channelmanager, get_storage
-
-    assert type(get_storage()).__name__ == "EventRows"
-    assert type(get_channelmanager()).__name__ == "JobChannels"
+def test_django_q_has_the_connection_checked() -> None:
+    """Before each task, and so behind the claim that a worker took it with."""
+    code = source(django_q.worker.worker)
+    assert code.index("iter(task_queue.get") < code.index("close_old_django_connections()")

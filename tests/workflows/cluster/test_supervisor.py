@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +17,7 @@ from django_q.cluster import Sentinel
 
 from tests.workflows.chat import NET, Chat, claimed
 from tests.workflows.running.test_watchdog import database_url
+from workflows.cluster import presence
 from workflows.cluster import supervisor as module
 from workflows.cluster.supervisor import Supervisor
 from workflows.models import Cluster, Job, State
@@ -113,21 +113,13 @@ def test_chores(cluster: Supervisor, chat: Chat) -> None:
 
     assert (job.state, job.lost) == (State.QUEUED, 1)
     row = Cluster.objects.get()
-    assert (row.pk, row.host, row.pid, row.workers) == (cluster.cluster_id, HOST, os.getpid(), 2)
+    assert (row.pk, row.host, row.pid, row.workers) == (
+        cluster.presence.cluster_id,
+        HOST,
+        os.getpid(),
+        2,
+    )
     assert lifecycle.clusters_alive() == 1
-
-
-def test_it_goes_on_living(cluster: Supervisor) -> None:
-    cluster.register()
-    first = Cluster.objects.get()
-    # Two moments may be the same millisecond.
-    earlier = first.seen_at - timedelta(seconds=10)
-    Cluster.objects.update(seen_at=earlier)
-    cluster.register()
-    second = Cluster.objects.get()
-
-    assert earlier < second.seen_at
-    assert first.started_at == second.started_at
 
 
 def test_a_database_that_is_away(
@@ -138,7 +130,7 @@ def test_a_database_that_is_away(
     def away() -> None:
         raise OperationalError("gone")
 
-    monkeypatch.setattr(cluster, "register", away)
+    monkeypatch.setattr(cluster.presence, "register", away)
     cluster.do_chores()
     assert "The database is out of reach (gone)" in caplog.text
     taken = chat.send()
@@ -146,7 +138,7 @@ def test_a_database_that_is_away(
     Job.objects.filter(pk=taken.pk).update(lease_until=taken.created_at)
     cluster.reap()
     assert Job.objects.get().state == State.PROCESSING
-    monkeypatch.setattr(module, "AFTERMATH", 0.0)
+    monkeypatch.setattr(presence, "AFTERMATH", 0.0)
     cluster.reap()
 
     assert Job.objects.get().state == State.QUEUED

@@ -16,7 +16,7 @@ from workflows.store import lifecycle
 from workflows.store.database import Database, Fault, get_database
 from workflows.store.events import append
 from workflows.store.lifecycle import Outcome
-from workflows.streaming.readers import events_after, moved
+from workflows.streaming.storage import EventRows, channel
 
 
 def value(sql: str, params: dict[str, Any] | None = None) -> Any:
@@ -124,20 +124,23 @@ class DatabaseContract:
         job = claimed()
         append(job.pk, 1, Event.Type.DELTA, data={"delta": "a"})
 
-        found = events_after([(job.pk, 0), (job.pk, 1), (job.pk, 2), (0, 0)])
+        mine, nobodys = channel(job.pk), channel(0)
+        found = EventRows().events_after([(mine, 0), (mine, 1), (mine, 2), (nobodys, 0)])
 
         seqs = {place: [event.seq for event in log] for place, log in found.items()}
-        assert seqs == {(job.pk, 0): [1, 2], (job.pk, 1): [2]}
+        assert seqs == {(mine, 0): [1, 2], (mine, 1): [2]}
+        assert EventRows().events_after([(mine, 2)]) == {}
         read = Event.objects.get(job=job, seq=2)
-        [event] = found[job.pk, 1]
+        [event] = found[mine, 1]
         assert (event.data, event.created_at) == (read.data, read.created_at)
 
     def test_moved(self, chat: Chat) -> None:
         chat.send()
         job = claimed()
 
-        assert moved([(job.pk, 0), (0, 3)]) == {job.pk: 1, 0: None}
-        assert moved([(job.pk, 1)]) == {}
+        mine, nobodys = channel(job.pk), channel(0)
+        assert EventRows().moved([(mine, 0), (nobodys, 3)]) == {mine: 1, nobodys: None}
+        assert EventRows().moved([(mine, 1)]) == {}
 
     def test_sizes(self, chat: Chat) -> None:
         chat.send()

@@ -3,17 +3,14 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from workflows.cluster.supervisor import Supervisor
+from workflows.management.console import add_queue_option, queue_names
 
 
 class Command(BaseCommand):
     help = "Starts a cluster of workers, which run the queued jobs."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--queue",
-            default="",
-            help="Comma-separated names of queues, the most urgent first. Default: all queues.",
-        )
+        add_queue_option(parser)
         parser.add_argument(
             "--grace",
             type=float,
@@ -25,5 +22,5 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["workers"] is not None and options["workers"] < 1:
             raise CommandError("--workers must be at least 1.")
-        queues = [name.strip() for name in options["queue"].split(",") if name.strip()]
+        queues = queue_names(options["queue"])
         Supervisor(queues=queues, grace=options["grace"], workers=options["workers"]).run()

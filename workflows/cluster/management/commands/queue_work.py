@@ -2,12 +2,11 @@ import shutil
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
 from workflows.cluster.foreground import DONE, Shift, work
-from workflows.management.console import whole_number
-from workflows.services import queues
+from workflows.management.console import add_queue_option, queue_names, whole_number
 
 
 class Command(BaseCommand):
@@ -18,15 +17,13 @@ class Command(BaseCommand):
         ends.add_argument("--once", action="store_true", help="Run one job, then leave.")
         ends.add_argument("--stop-when-empty", action="store_true", help="Leave when none waits.")
         parser.add_argument("--max-jobs", type=whole_number(1), metavar="N", help="Then leave.")
-        parser.add_argument("--queue", default="", help="Comma-separated, the most urgent first.")
+        add_queue_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if settings.QUEUE_CONNECTION == "sync":
             self.stdout.write("Nothing to work on: QUEUE_CONNECTION is sync, jobs run at once.")
             return
-        names = [name.strip() for name in options["queue"].split(",") if name.strip()]
-        if unknown := queues.unknown(names):
-            raise CommandError(f"There is no queue {unknown[0]!r}.")
+        names = queue_names(options["queue"])
         pieces = 1 if options["once"] else options["max_jobs"]
         patient = not (options["once"] or options["stop_when_empty"])
         shift = Shift(names, pieces=pieces, patient=patient)

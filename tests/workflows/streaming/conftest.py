@@ -1,0 +1,29 @@
+"""What the streams' tests share: a job that runs, and listeners that are gone after each test."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.chatflow.threads import close_streams
+from tests.workflows.chat import Chat, claimed, with_empty_log
+from tests.workflows.streaming.following import say
+from workflows.models import Job
+from workflows.streaming.listeners import listeners
+
+
+@pytest.fixture
+def job(chat: Chat) -> Job:
+    """A job that runs, and has two events."""
+    chat.send()
+    running = with_empty_log(claimed())
+    say(running, 2)
+    return running
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def _closed() -> AsyncIterator[None]:
+    """Stop what the streams of this test's event loop have started."""
+    listeners.closing = False
+    yield
+    await close_streams()
