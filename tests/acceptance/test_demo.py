@@ -61,7 +61,7 @@ def test_it_works_from_nothing_until_ctrl_c(checkout: Checkout, demos: list[Demo
         assert login.status_code == 200
         assert (answer.status_code, answer.headers["Location"]) == (302, "/ai-demo/chat/")
         assert client.get("/ai-demo/chat/").status_code == 200
-        assert client.get("/static/js/chat-page.js").status_code == 200
+        assert client.get("/static/js/page/chat-page.js").status_code == 200
         anchor = source["url"].partition("#")[2]
         assert f'id="{anchor}"' in client.get(source["url"]).text
     # make, bin/demo, the web server, the cluster and its workers.

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { displayError, displayMessage, fillMessage, hideLoadingIndicator, updateLoadingIndicator } from '../../static/js/chat-ui.js';
-import { formatText, safeUrl } from '../../static/js/format.js';
-import { labelOf, questionBar } from '../../static/js/replies.js';
-import { installDocument } from './fakes.mjs';
+import { displayError, displayMessage, fillMessage, hideLoadingIndicator, updateLoadingIndicator } from '../../../static/js/page/chat-ui.js';
+import { formatText, safeUrl } from '../../../static/js/page/format.js';
+import { labelOf, questionBar } from '../../../static/js/page/replies.js';
+import { installDocument } from '../fakes.mjs';
 
 const IDS = ['conversation', 'progress', 'progress-message', 'progress-step', 'progress-percent', 'progress-bar'];
 let page;

@@ -1,4 +1,4 @@
-import { AsyncChatClient } from './async-chat.js';
+import { AsyncChatClient } from '../client/async-chat.js';
 import {
   displayError,
   displayMessage,

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { actionBar } from '../../static/js/actions.js';
-import { ChatError } from '../../static/js/errors.js';
-import { Fields } from '../../static/js/fields.js';
-import { labelOf, questionBar } from '../../static/js/replies.js';
-import { sourceList } from '../../static/js/sources.js';
-import { installDocument, settle } from './fakes.mjs';
+import { actionBar } from '../../../static/js/page/actions.js';
+import { ChatError } from '../../../static/js/client/errors.js';
+import { Fields } from '../../../static/js/page/fields.js';
+import { labelOf, questionBar } from '../../../static/js/page/replies.js';
+import { sourceList } from '../../../static/js/page/sources.js';
+import { installDocument, settle } from '../fakes.mjs';
 
 const SCHEMA = {
   type: 'object',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, mock, test } from 'node:test';
-import { AsyncChatClient } from '../../static/js/async-chat.js';
-import { FakeEventSource, answer, fakeFetch, installEventSource, settle } from './fakes.mjs';
+import { AsyncChatClient } from '../../../static/js/client/async-chat.js';
+import { FakeEventSource, answer, fakeFetch, installEventSource, settle } from '../fakes.mjs';
 
 const JOB = { job_id: 'workflow_abc', stream_url: '/stream?token=t', status_url: '/status?token=t' };
 const WORKING = { status: 'processing', progress: 50, message: 'Processing step 2 of 4...' };

@@ -1,5 +1,5 @@
 // Every part of AsyncChatClient, in short pieces to copy from.
-import { AsyncChatClient } from './async-chat.js';
+import { AsyncChatClient } from '../client/async-chat.js';
 import {
   displayError,
   displayMessage,

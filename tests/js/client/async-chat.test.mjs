@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { AsyncChatClient, ChatError } from '../../static/js/async-chat.js';
-import { FakeEventSource, answer, fakeFetch, installDocument, installEventSource, settle } from './fakes.mjs';
+import { AsyncChatClient, ChatError } from '../../../static/js/client/async-chat.js';
+import { FakeEventSource, answer, fakeFetch, installDocument, installEventSource, settle } from '../fakes.mjs';
 
 const JOB = {
   success: true,
