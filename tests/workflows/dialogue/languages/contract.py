@@ -32,6 +32,8 @@ class LanguageContract:
     unclear: ClassVar[list[str]]
     # A message with a reason: (message, verdict, reason).
     reasons: ClassVar[list[tuple[str, bool, str]]]
+    # Messages that begin with a yes and are none.
+    hedged: ClassVar[list[str]]
 
     def test_it_is_registered_once(self) -> None:
         codes = [each.code for each in languages.LANGUAGES]
@@ -100,6 +102,7 @@ class LanguageContract:
         for word in self.language.hedge:
             assert consent(f"{yes} {because} 4711 {word} 12") is None
         assert consent(f"{yes}, 4711") is None
+        assert [text for text in self.hedged if consent(text) is not None] == []
 
     def test_the_number_of_a_choice(self) -> None:
         choices = as_choices(["first", "second"])

@@ -17,3 +17,14 @@ class TestEnglish(LanguageContract):
         ("no, too expensive", False, "too expensive"),
         ("no - but next year", False, "but next year"),
     ]
+    hedged = [
+        "yes, but only the first",
+        "yes because it is old, but wait",
+        "yes because it is old unless it works",
+        "ok since you insist, except the second",
+        "ok: only the first",
+        "yes because we can if he agrees",
+        "yes since it is cheap, however",
+        "yes because it is not mine",
+        "yes because it is old?",
+    ]

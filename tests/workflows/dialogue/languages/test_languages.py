@@ -44,6 +44,7 @@ class TestOneMore(LanguageContract):
         ("Nein: zu teuer", False, "zu teuer"),
         ("nein, zu teuer", False, "zu teuer"),
     ]
+    hedged = ["ja, aber nur das erste", "ja weil es alt ist, aber warte"]
 
     @pytest.mark.parametrize(
         ("table", "verdict"), [(YES, True), (NO, False), (NEITHER, None)], ids=["yes", "no", "none"]

@@ -13,6 +13,8 @@ PAGE = """<!doctype html><title>No</title><style>p {color: red}</style><script>a
 
 class TestHtml(ReaderContract):
     reader = Html()
+    # A browser would show something too.
+    refused = []
 
     def document(self, text: str) -> bytes:
         return f"<!doctype html><title>No</title><p>{text}</p>".encode()

@@ -26,6 +26,7 @@ Look.
 
 class TestMarkdown(ReaderContract):
     reader = Markdown()
+    refused = ["not text", "Latin-1", "UTF-16", "half a character", "a surrogate", "noise"]
 
     def document(self, text: str) -> bytes:
         return text.encode()

@@ -1,11 +1,12 @@
 from tests.workflows.knowledge.pdf import pdf
-from tests.workflows.knowledge.readers.contract import ReaderContract
+from tests.workflows.knowledge.readers.contract import HOSTILE, ReaderContract
 from workflows.knowledge.readers import Section
 from workflows.knowledge.readers.pdf import Pdf
 
 
 class TestPdf(ReaderContract):
     reader = Pdf()
+    refused = list(HOSTILE)
 
     def document(self, text: str) -> bytes:
         return pdf(text)
