@@ -79,7 +79,7 @@ def test_it_works(job: Job, settings: Any) -> None:
     )
     assert 0 < seconds_from_now(taken.lease_until) <= settings.WORKFLOW_LEASE_SECONDS + 1
     assert taken.started_at == taken.claimed_at
-    # What the claim returns is the row, with all its types.
+    # The claim returns the row, with all its types.
     job.refresh_from_db()
     for field in Job._meta.concrete_fields:
         assert getattr(taken, field.attname) == getattr(job, field.attname), field
@@ -174,7 +174,7 @@ def test_the_database_itself_refuses_a_second_running_job_of_a_session(chat: Cha
 
 
 def test_a_lost_race_for_a_session_is_no_error(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The look comes before the update; another worker's claim may be committed in between."""
+    """The check comes before the update; another worker's claim may be committed in between."""
     chat.send()
     chat.send()
     claimed()
@@ -233,7 +233,7 @@ def test_one_job_for_many_workers(chat: Chat) -> None:
 def test_a_job_is_two_round_trips(
     chat: Chat, django_assert_num_queries: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One to claim it, one to end it; what it does in between is the workflow's own."""
+    """One to claim it, one to end it; all others in between are the workflow's own."""
     workflow("quiet")(lambda ctx: "done")
     # The first time a connection learns the statements.
     chat.say(workflow="quiet")
@@ -263,7 +263,7 @@ def test_a_job_is_two_round_trips(
 def test_an_end_rings_for_what_was_stored_meanwhile(
     chat: Chat, monkeypatch: pytest.MonkeyPatch, stored: bool
 ) -> None:
-    """That has rung for itself, while this job still stood in its way."""
+    """The stored job has rung for itself, while this job still stood in its way."""
     bell, rung = get_bell(), []
     monkeypatch.setattr(bell, "ring", lambda topic, key: rung.append(topic))
     chat.send()
@@ -360,7 +360,7 @@ def test_an_end_looks_at_no_job_of_the_session_that_has_ended(chat: Chat, job: J
 
 
 def scans_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield what reads tables in a plan as EXPLAIN shows it."""
+    """Yield the scans of tables in a plan, as EXPLAIN shows it."""
     if "Scan" in plan["Node Type"] and plan.get("Relation Name"):
         yield plan
     for part in plan.get("Plans", ()):
@@ -442,7 +442,7 @@ def test_give_back(job: Job) -> None:
     assert (job.state, job.host, job.pid) == (State.QUEUED, "", None)
     assert (job.lease_until, job.claimed_at) == (None, None)
     assert (job.lost, job.failures, job.attempt) == (0, 0, 1)
-    # The deadline counts what it ran.
+    # The deadline counts the seconds that it ran.
     assert job.ran_for == pytest.approx(100, abs=20)
     again = claimed()
     assert (again.pk, again.attempt) == (job.pk, 2)

@@ -1,4 +1,4 @@
-"""PostgreSQL: each write is one statement, in one message with what follows its commit."""
+"""PostgreSQL: each write is one statement, in one message with the ring after its commit."""
 
 import functools
 from collections.abc import Iterable
@@ -65,9 +65,9 @@ class Postgres(Database):
         return _state(error) == LOCK_NOT_AVAILABLE
 
     def is_outage(self, error: BaseException) -> bool:
-        # What Django itself raises, such as for a protected row or a query in a spoiled
-        # transaction, has no error of the driver's as its cause. PostgreSQL gives a state with all
-        # that it refuses, a deadlock for example; a connection that broke has none.
+        # Django's own errors, such as for a protected row or a query in a spoiled transaction,
+        # aren't caused by one of the driver's. PostgreSQL gives a state with each refusal, of a
+        # deadlock for example; an error of a broken connection has none.
         if not isinstance(error, OperationalError | InterfaceError) or error.__cause__ is None:
             return False
         state = _state(error)

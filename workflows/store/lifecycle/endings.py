@@ -1,4 +1,4 @@
-"""Endings: a job's state, its terminal event and its answer commit together."""
+"""Endings: a job's state, its terminal event and its response commit together."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -24,8 +24,8 @@ class Outcome:
 
     Args:
         state: one of the terminal states.
-        response: the answer, or the question that the user is asked.
-        awaiting: what kind of answer the question wants.
+        response: the text for the user, or the question that the user is asked.
+        awaiting: the kind of answer that the question wants.
         code: why it failed, in one machine word.
         error: why it failed, in one sentence for the client.
         traceback: why it failed, for the admin.
@@ -80,10 +80,10 @@ ANSWERED = """
         open_job_id = CASE WHEN %(asks)s THEN job.id ELSE open_job_id END
     FROM job WHERE workflows_session.id = job.session_id
 """
-# Whether the session's next job waits, in the words of job_session_active, or SQLite would read all
-# jobs that the session ever had. Or perhaps waits: if somebody has touched the session, there may
-# be a job that this statement doesn't see yet, and that rang while this one still barred its way.
-# See new_jobs.STORE.
+# Whether a job of the session may be waiting for this one's end. The condition is worded as in
+# job_session_active, or SQLite would read all jobs that the session ever had. If somebody has
+# touched the session, there may be a job that this statement doesn't see yet, and that rang while
+# this one still barred its way: see new_jobs.STORE.
 NEXT_WAITS = """
     EXISTS (
         SELECT 1 FROM workflows_job other
@@ -94,7 +94,7 @@ NEXT_WAITS = """
 
 
 def end(job: Job, outcome: Outcome) -> Outcome:
-    """End a job: its state, its terminal event and its answer commit together.
+    """End a job: its state, its terminal event and its response commit together.
 
     Args:
         job: as claimed, or queued; its attempt is the fence.
@@ -110,7 +110,7 @@ def end(job: Job, outcome: Outcome) -> Outcome:
     if stored is None and outcome.awaiting:
         mine = Job.objects.filter(pk=job.pk, attempt=job.attempt, state=job.state)
         code = mine.exclude(cancel_code="").values_list("cancel_code", flat=True).first()
-        # Nobody waits for the question any more.
+        # Nobody wants to answer the question any more.
         stored = _end(job, cancelled(code)) if code else None
     if stored is None:
         raise Fenced
@@ -118,7 +118,7 @@ def end(job: Job, outcome: Outcome) -> Outcome:
 
 
 def _end(job: Job, outcome: Outcome) -> Outcome | None:
-    """End a job, unless it isn't the attempt's any more, or was told to stop and would ask."""
+    """End a job; None if the attempt doesn't hold it, or if it asks after it was told to stop."""
     params = _params(job, outcome)
     answers = params["asks"] or params["remembered"]
     row = events.record(_ending(outcome.state == State.COMPLETED, answers), params)
@@ -138,7 +138,7 @@ def _ending(completed: bool, answers: bool) -> Write:
         ran=database.seconds_since("claimed_at"),
         **{name: database.json(name) for name in JSON_COLUMNS},
     )
-    # What a job took stands in its row alone; what a failed one took is paid for as well.
+    # A job's usage stands in its row alone; a failed job's is paid for as well.
     data = database.json("data")
     with_usage = database.json_with(data, "usage", "usage")
     inserts = [events.event(f"CASE WHEN usage = '{{}}' THEN {data} ELSE {with_usage} END")]

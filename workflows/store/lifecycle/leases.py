@@ -56,7 +56,7 @@ def renew(attempts: Iterable[tuple[int, int]]) -> dict[int, str]:
 
 
 def held(attempts: Iterable[tuple[int, int]]) -> dict[int, str]:
-    """Return what renew() does, without renewing."""
+    """Return the same as renew(), without renewing."""
     pairs = list(attempts)
     if not pairs:
         return {}
@@ -108,6 +108,6 @@ def give_back(
             raise Fenced
         waiting = Job.objects.get(pk=job.pk)
         if waiting.cancel_code:
-            # There is no other attempt to obey it.
+            # There will be no other attempt to obey the cancel.
             end(waiting, cancelled(waiting.cancel_code))
         get_bell().ring("due" if delay else "jobs", job.pk)
