@@ -32,7 +32,7 @@ from workflows.store.new_jobs import insert, locked_session, store_in_idle_sessi
 Mode = Literal["sync", "async", "auto"]
 OnBusy = Literal["enqueue", "reject", "interrupt"]
 
-# What "auto" takes for long, in seconds, judged by so many of the latest runs.
+# Runs of more seconds than this are long to "auto", which takes the mean of so many recent ones.
 LONG = 5.0
 RECENT_RUNS = 20
 # How long an Idempotency-Key is remembered.
@@ -41,10 +41,10 @@ IDEMPOTENCY_WINDOW = timedelta(hours=24)
 
 @dataclass(frozen=True, kw_only=True)
 class Started:
-    """What start() came to.
+    """The result of start().
 
     Args:
-        job: the job, new or replayed; its mode is what was asked for, or what "auto" came to.
+        job: the job, new or replayed; its mode is the one requested, or the choice of "auto".
         replayed: an earlier request with the same Idempotency-Key made the job.
     """
 
@@ -80,9 +80,9 @@ def start(
         on_busy: what to do while the session works on an earlier message.
         idempotency_key: the same key and body give the same job, for 24 hours.
         body_hash: tells whether it is the same body.
-        input: what the workflow is to work on; then *text* is a title, not the user's words.
+        input: the workflow's input; then *text* is a title, not the user's words.
         answers_to: the job whose open question this answers, whatever the session is doing.
-        record: called with the job in the transaction that stores it; what it raises refuses it.
+        record: called with the job in the transaction that stores it; may refuse it by raising.
 
     Returns:
         The job, which may have ended already: a word that cancels is obeyed at once.
@@ -133,7 +133,7 @@ def start(
 
 
 def _store_at_once(job: Job, session_key: str, mode: Mode) -> Started | None:
-    """Store what nothing in its session stands in the way of, in one statement, if that can be."""
+    """Store the job in one statement, if its session is idle and the database can do so."""
     if not get_database().has_row_versions:
         return None
     try:
@@ -141,7 +141,7 @@ def _store_at_once(job: Job, session_key: str, mode: Mode) -> Started | None:
             job.workflow = route(job.text, job.options)
         _decide(job, mode)
     except Exception:
-        # It may be an answer, or a word that cancels, and none of that workflow's business.
+        # The message may be an answer or a word that cancels, and not be for that workflow at all.
         return None
     return Started(job=job) if store_in_idle_session(job, session_key) else None
 
@@ -169,7 +169,7 @@ def _store(
 
 
 def _decide(job: Job, mode: Mode) -> None:
-    """Let *job* be one of its workflow, and decide who runs it."""
+    """Give *job* the settings of its workflow, and decide who runs it."""
     assign(job, job.workflow)
     job.mode = _choose(mode, get_workflow(job.workflow))
     job.inline = job.mode == "sync" or settings.QUEUE_CONNECTION == "sync"
@@ -224,7 +224,7 @@ def _remember(job: Job) -> None:
 
 
 def _obey_cancel(job: Job, session: Session, active: list[Job], mode: Mode) -> Started:
-    """Cancel what the session does, and answer the message that asked for it."""
+    """Cancel the session's jobs and open question, and confirm that in a job of its own."""
     for earlier in active:
         cancel(earlier)
     Session.objects.filter(pk=session.pk).update(open_job=None)
@@ -238,7 +238,7 @@ def _obey_cancel(job: Job, session: Session, active: list[Job], mode: Mode) -> S
 
 
 def _replay(user: Any, key: str, body_hash: str) -> Started | None:
-    """Return the job that this key made, if it did in the last 24 hours."""
+    """Return the job that this key made in the last 24 hours, if any."""
     job = Job.objects.filter(user=user, idempotency_key=key).first()
     if job is None:
         return None

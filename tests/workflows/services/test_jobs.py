@@ -1,4 +1,4 @@
-"""Start, route, answer, cancel, retry: what outsiders may ask of the engine."""
+"""Start, route, answer, cancel, retry: the verbs that outsiders call."""
 
 from datetime import timedelta
 from typing import Any
@@ -312,7 +312,7 @@ def test_a_waiting_message_answers_the_question_of_the_one_before(chat: Chat) ->
 def test_a_waiting_answer_whose_worker_is_lost_stays_an_answer(
     chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It dies before it has run a line, or even before the question was looked for."""
+    """It dies before it has run a line, or even before it was linked to the question."""
     chat.send("ask me")
     second = chat.send("Ada")
     runner.run(claimed(), interruptible=False)
@@ -569,7 +569,7 @@ def test_queue_connection_sync(chat: Chat, settings: Any) -> None:
     assert (job.mode, job.state, job.response) == ("async", State.COMPLETED, "Echo: echo")
 
 
-# Look up.
+# Queries.
 
 
 def test_get_job(chat: Chat, bob: User) -> None:
@@ -655,7 +655,7 @@ def test_cancel_an_older_question_leaves_the_present_one(chat: Chat) -> None:
 
 
 def test_a_job_that_asks_after_its_cancel_is_cancelled(chat: Chat) -> None:
-    """The user said cancel just before the question: it must not stay open."""
+    """The user cancelled just before the question: it must not stay open."""
 
     def work(ctx: Context) -> str:
         services.cancel(ctx.job)
@@ -818,7 +818,7 @@ def test_a_retry_keeps_its_place_in_the_session(chat: Chat, failed: Job) -> None
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_a_start_is_a_few_queries(chat: Chat) -> None:
-    """Session, what is under way, job, message, ring; and the transaction around them."""
+    """Session, jobs under way, job, message, ring; and the transaction around them."""
     chat.send(workflow="chat")
     run_waiting()
     with CaptureQueriesContext(connection) as captured:
