@@ -25,13 +25,13 @@ from workflows.ai.messages import Message
 from workflows.ai.recorded import Journal, RecordedModel, models
 from workflows.exceptions import ToolError
 
-# How often the model may correct a wrong answer, or a wrong call of a tool.
+# How often the model may correct a wrong response, or a wrong call of a tool.
 CORRECTIONS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """What ``ctx.ai`` was asked for, see there; and the models to ask, in order."""
+    """The arguments of ``ctx.ai``, see there; and the models to call, in order."""
 
     messages: Sequence[Message]
     output_type: Any
@@ -42,7 +42,7 @@ class Call:
 
 
 def candidates(name: str, rule: Callable[[str], Any] | None, aside: Aside) -> list[Model]:
-    """Return the models to ask. See models(); *rule* is plain code."""
+    """Return the models to call. See models(); *rule* is plain code."""
     if rule is None:
         return models(name, None)
 
@@ -58,16 +58,16 @@ async def ask(
     aside: Aside,
     use: Callable[[Callable[..., Any], dict[str, Any]], Coroutine[Any, Any, Any]],
 ) -> Any:
-    """Let a model answer *call*.
+    """Make a call of the models.
 
     Args:
-        call: what is asked.
-        journal: where each answer is recorded.
+        call: the call.
+        journal: where each response is recorded.
         aside: calls plain code.
         use: calls a tool, with its arguments.
 
     Returns:
-        The answer, of the type that was asked for.
+        The result, of the call's output type.
     """
     model = RecordedModel(call.models, journal, aside, show=call.show)
     agent = Agent(
@@ -90,7 +90,7 @@ async def ask(
                 usage_limits=UsageLimits(request_limit=None),
             )
         except AgentRunError as error:
-            # The answers came, but they were of no use.
+            # The responses came, but they were of no use.
             problem = failure(error)
             raise problem.error from ProviderError(problem.details)
     return result.output

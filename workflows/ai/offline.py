@@ -28,11 +28,10 @@ Rule = Callable[[str], Awaitable[Any]]
 
 
 class OfflineModel(Model[None]):
-    """Answers by a rule; without one it says that it is no language model. It calls no tools.
+    """Responds by a rule; without one it says that it is no language model. It calls no tools.
 
     Args:
-        rule: called with the user's latest words; what it returns is the answer, None if it has
-            none.
+        rule: called with the user's latest words; it returns the response, or None if it has none.
     """
 
     def __init__(self, rule: Rule | None = None) -> None:
@@ -78,7 +77,7 @@ class OfflineModel(Model[None]):
 
 
 def introduction() -> str:
-    """Say what this model is, and what there is to do without a better one."""
+    """Return a text that says what this model is, and which workflows run without a better one."""
     offers = "\n".join(
         f"- {workflow.title}: say “{workflow.triggers[0]}”"
         for workflow in all_workflows()
@@ -100,7 +99,7 @@ def _latest_words(messages: list[ModelMessage]) -> str:
 
 
 def _response(answer: Any, parameters: ModelRequestParameters) -> ModelResponse:
-    """Put *answer* into the shape that was asked for: words, or a call of the output's tool."""
+    """Put *answer* into the shape of the request: words, or a call of the output's tool."""
     part: TextPart | ToolCallPart
     if parameters.output_tools:
         tool = parameters.output_tools[0]
@@ -114,7 +113,7 @@ def _response(answer: Any, parameters: ModelRequestParameters) -> ModelResponse:
 
 
 class _WordByWord(StreamedResponse):
-    """A response whose text comes as a language model's does."""
+    """A response whose text comes word by word, as a language model's does."""
 
     def __init__(self, parameters: ModelRequestParameters, response: ModelResponse) -> None:
         super().__init__(parameters)

@@ -1,4 +1,4 @@
-"""The model that workflows ask: real ones in order, each answer recorded before it is used."""
+"""The model that workflows call: real ones in order, each response recorded before its use."""
 
 import asyncio
 import logging
@@ -34,12 +34,12 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# How often one model is asked the same, and the seconds before the second and the third time.
+# Tries of one request to one model, and the seconds before the second and the third.
 TRIES = 3
 BACKOFF = (0.5, 2.0)
-# Longer than this a provider's Retry-After isn't waited out: the next model, if any, is asked.
+# Longer than this a provider's Retry-After isn't waited out: the next model, if any, is called.
 LONGEST_WAIT = 20.0
-# Seconds between two looks whether the job was stopped meanwhile.
+# Seconds between two checks whether the job was stopped meanwhile.
 LOOK = 0.1
 
 RESPONSE = TypeAdapter(ModelResponse)
@@ -49,39 +49,39 @@ class Journal(Protocol):
     """The workflow's side of a request; plain code, so that each call is an aside."""
 
     def begin(self) -> dict[str, Any] | None:
-        """Begin the next request, or return the answer that it was given in an earlier run."""
+        """Begin the next request, or return its response from an earlier run."""
 
     def reserve(self, characters: int) -> None:
-        """Reserve what a request of that length may take, once, of the user's daily budget."""
+        """Reserve the tokens of a request of that length, once, in the user's daily budget."""
 
     def release(self) -> None:
-        """Give back what was reserved for a request that no provider counts."""
+        """Give back the tokens that were reserved for a request that no provider counts."""
 
     def record(self, response: dict[str, Any], usage: dict[str, Any]) -> None:
-        """Record the answer."""
+        """Record the response."""
 
     def show(self, text: str) -> None:
-        """Show the next words of the answer."""
+        """Show the next words of the response."""
 
     def start_over(self) -> None:
-        """Take back the words of an answer that broke off."""
+        """Take back the words of a response that broke off."""
 
     def look(self) -> None:
-        """Raise what the job was interrupted with, if it was."""
+        """Raise the job's interruption, if there was one."""
 
     def seconds_left(self) -> float:
         """Return how long the job may still run."""
 
 
 class RecordedModel(FallbackModel):
-    """Asks the first of several models that answers; what was answered once is not asked again.
+    """Calls several models in order until one responds; a recorded response isn't requested again.
 
-    It is a FallbackModel so that pydantic-ai leaves it to each model how it likes to be asked.
+    It is a FallbackModel so that pydantic-ai lets each model shape its requests in its own way.
 
     Args:
-        models: in the order of asking.
-        journal: where the answers are.
-        aside: calls it.
+        models: in the order of calling.
+        journal: where the responses are recorded.
+        aside: calls the journal.
         show: stream the words to the user.
     """
 
@@ -133,7 +133,7 @@ class RecordedModel(FallbackModel):
                     break
         if not any(each.counted for each in failures):
             await self._aside(self._journal.release)
-        # That the offline model can't help either is not what went wrong.
+        # The offline model's failure, that it can't help either, is not the cause.
         said = [each for each in failures if not isinstance(each.error, AIOffline)] or failures
         raise said[-1].error from ProviderError(said[-1].details)
 
@@ -160,11 +160,11 @@ class RecordedModel(FallbackModel):
         except AIOffline as error:
             problem = Failure(error, str(error))
         except (WorkflowError, DatabaseError):
-            # An aside's: no fault of the provider.
+            # An aside raised it: no fault of the provider.
             raise
         except Exception as error:
             if isinstance(model, OfflineModel):
-                # The rule's.
+                # The rule raised it.
                 raise
             # Providers' libraries trip over garbage with errors of all kinds.
             problem = failure(error)
@@ -214,7 +214,7 @@ class RecordedModel(FallbackModel):
 
 
 def _words(event: ModelResponseStreamEvent) -> str:
-    """Return the words of the answer that *event* brings."""
+    """Return the words of the response that *event* carries."""
     if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
         return event.part.content
     if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
@@ -223,21 +223,21 @@ def _words(event: ModelResponseStreamEvent) -> str:
 
 
 def _says_why_it_ends(response: ModelResponse) -> bool:
-    """Say whether the provider ended the answer; a gateway that lost it may end the stream too."""
-    # Where there is no reason, pydantic-ai takes it for "stop"; what came stands in the details.
+    """Say whether the provider itself ended the response, and not a gateway that lost it."""
+    # pydantic-ai takes a missing reason for "stop"; the provider's own stands in the details.
     reason = (response.provider_details or {}).get("finish_reason")
     return reason is not None or response.finish_reason not in (None, "stop")
 
 
 def models(name: str, rule: Rule | None) -> list[Model]:
-    """Return the models to ask, in order.
+    """Return the models to call, in order.
 
     Args:
-        name: the one to ask first; empty for ``AI_MODEL``.
-        rule: what the offline model goes by.
+        name: the one to call first; empty for ``AI_MODEL``.
+        rule: the offline model's rule.
 
     Raises:
-        AIUnavailable: none of them is configured; the log says what is missing.
+        AIUnavailable: none of them is configured; the log names the missing settings.
     """
     found: list[Model] = []
     for each in names.to_try(name):

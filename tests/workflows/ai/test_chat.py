@@ -28,7 +28,7 @@ def greet(ctx: Context) -> str:
 
 
 def talks(chat: Chat, server: OpenAIServer, *pairs: tuple[str, str]) -> None:
-    """Let the user say, and the model answer."""
+    """Let the user send messages, each with the model's response."""
     for said, answered in pairs:
         server.script = [TALK, text(answered)]
         chat.say(said)
@@ -36,7 +36,7 @@ def talks(chat: Chat, server: OpenAIServer, *pairs: tuple[str, str]) -> None:
 
 
 def told(server: OpenAIServer) -> list[tuple[str, str]]:
-    """Return what the model was told with the last request."""
+    """Return the messages of the last request to the model."""
     return [(each["role"], each["content"]) for each in server.requests[-1]["messages"]]
 
 
@@ -174,7 +174,7 @@ def test_a_crash_pays_for_nothing_twice(
 
 @pytest.mark.parametrize("answer", [error(401), error(400)])
 def test_a_provider_that_fails(chat: Chat, server: OpenAIServer, answer: Answer) -> None:
-    """Its own words reach nobody; what was said stays, and the next turn knows it."""
+    """Its own words reach nobody; the user's message stays, and the next turn knows it."""
     server.script = [answer, answer]
 
     job = chat.say("I am Ada")
@@ -216,7 +216,7 @@ def test_the_model_searches(chat: Chat, server: OpenAIServer) -> None:
     assert set(source) == {"id", "title", "url", "relevance", "content_preview"}
     assert source["title"] == "Tides"
     assert Message.objects.get(job=job, role="assistant").sources == job.sources
-    # What the document says reaches the model as a tool's answer, quoted; Bob's not at all.
+    # The document's text reaches the model as a tool's result, quoted; Bob's not at all.
     assert "4711" not in str(server.requests)
     *earlier, found = server.requests[-1]["messages"]
     assert found["role"] == "tool"

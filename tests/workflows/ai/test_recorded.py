@@ -1,4 +1,4 @@
-"""ctx.ai over real HTTP: what is asked and recorded, and what a provider's failures come to."""
+"""ctx.ai over real HTTP: requests, their records, and the outcome of a provider's failures."""
 
 import threading
 from dataclasses import dataclass
@@ -118,7 +118,7 @@ def test_a_type_is_filled(chat: Chat, server: OpenAIServer) -> None:
 
     job = chat.begin(order)
 
-    # The model was told what was wrong with its first answer.
+    # The model was told the mistake in its first response.
     assert job.response == "Order(product='lamp', count=3)"
     assert "valid integer" in str(server.requests[1]["messages"])
     assert job.usage["requests"] == 2
@@ -294,7 +294,7 @@ def test_nobody_else_counts_calls(chat: Chat, server: OpenAIServer) -> None:
 
 
 def test_an_atomic_step_asks_nobody(chat: Chat, server: OpenAIServer) -> None:
-    """The answer would be rolled back with it, and paid for again."""
+    """The response would be rolled back with it, and paid for again."""
 
     def work(ctx: Context) -> str:
         return ctx.step("Outer", lambda: ctx.step("Inner", ctx.ai, "Hello"), atomic=True)
