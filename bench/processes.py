@@ -13,9 +13,9 @@ class Program(Server):
     """A Python program with an environment of its own.
 
     Args:
-        arguments: what stands behind ``python``.
+        arguments: those of ``python``.
         environment: added to this process's.
-        ready: says whether it has started; by default whether it answers on its port.
+        ready: returns whether it has started; by default whether it responds on its port.
         program: another Python than this one.
     """
 
@@ -56,7 +56,7 @@ def uvicorn(application: str, environment: dict[str, str]) -> Web:
     return Web("-m", "uvicorn", application, environment=environment)
 
 
-# What the kernel says of a process.
+# Figures of a process, from the kernel.
 
 
 def memory(pid: int) -> int:

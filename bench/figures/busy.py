@@ -32,7 +32,7 @@ PATIENCE = 120.0
 
 @dataclass
 class Watched:
-    """What came through a stream: the numbers, and by how many milliseconds each was late."""
+    """The events that came through a stream: their numbers, and their delays in milliseconds."""
 
     numbers: list[int] = field(default_factory=list)
     delays: list[float] = field(default_factory=list)
@@ -61,7 +61,7 @@ def measure(stage: Stage) -> list[Line]:
 
 @contextmanager
 def appender(site: Site) -> Iterator[subprocess.Popen[str]]:
-    """Give a process that waits to append its share."""
+    """Yield a process that waits to append its share."""
     jobs = STREAMS // WATCHERS // APPENDERS
     per_second = FRAMES_PER_SECOND / WATCHERS / APPENDERS
     command = [sys.executable, "-m", "bench.appender", str(jobs), str(EVENTS), str(per_second)]
@@ -81,7 +81,7 @@ def appender(site: Site) -> Iterator[subprocess.Popen[str]]:
 
 
 async def watch(port: int, appenders: list[subprocess.Popen[str]]) -> tuple[list[Watched], float]:
-    """Watch all streams while the processes append; return how many frames a second that made."""
+    """Watch all streams while the processes append; return also the rate of frames a second."""
     gate = asyncio.Semaphore(OPENING)
     paths = [path for process in appenders for path in json.loads(said(process))] * WATCHERS
     opened = await asyncio.gather(*(open_stream(port, path, gate) for path in paths))

@@ -85,7 +85,7 @@ class Side:
 
 
 BUSY = f"{busy.STREAMS:,} busy streams: commit → frame"
-# Milliseconds all of them; a rate as the time for one.
+# All of them in milliseconds; a rate as the time for one.
 SERVED: tuple[Callable[[Side], Samples], ...] = (
     Side.live,
     Side.pickup,

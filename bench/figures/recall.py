@@ -1,4 +1,4 @@
-"""Recall@5: how often a search finds what answers a question about the project's documentation.
+"""Recall@5: how often a search finds the answer to a question about the project's documentation.
 
 The questions are labelled by hand, in bench/questions.py. A question counts as answered if a chunk
 of a section that answers it is among the first five.
@@ -44,7 +44,7 @@ def asked(site: Site) -> dict[str, int]:
 
 
 def main() -> None:
-    """Ask everything of the configured database, which gets to hold the documentation."""
+    """Store the documentation in the configured database, and search it for every question."""
     import django
 
     django.setup()
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def section(source: str) -> str:
-    """Return where a source stands, as the labels have it: its page and its own heading."""
+    """Return the place of a source, as in the labels: its page and its own heading."""
     from workflows.knowledge.models import Chunk
 
     document, _, position = source.rpartition("-")

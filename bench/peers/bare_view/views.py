@@ -40,7 +40,7 @@ def select() -> None:
     Group.objects.filter(pk=next(rows)).first()
 
 
-# What isn't listed costs as much as a SELECT of one row.
+# A query that isn't listed costs as much as a SELECT of one row.
 VERBS: dict[str, Callable[[], Any]] = {
     "BEGIN": begin,
     "COMMIT": commit,
