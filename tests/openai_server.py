@@ -1,4 +1,4 @@
-"""A server on loopback that speaks OpenAI's API by a script, and remembers what it was asked.
+"""A server on loopback that speaks OpenAI's API by a script, and remembers the requests.
 
 It knows chat completions (``openai-chat:…``, and most other providers') and responses
 (``openai:…``), whole and streamed.
@@ -17,16 +17,16 @@ INPUT_TOKENS, OUTPUT_TOKENS = 100, 20
 
 @dataclass(kw_only=True)
 class Answer:
-    """What the server does with one request.
+    """The server's reaction to one request.
 
     Args:
-        text: the words of the answer.
+        text: the words of the response.
         calls: the tools that it calls: their names and arguments.
-        status: other than 200, an error is answered.
+        status: other than 200, an error is sent.
         headers: more headers.
         body: sent instead of anything that OpenAI would.
-        stall: the answer waits for this; nobody may ever set it.
-        stall_at: it waits after so many chunks of a stream; by default before it answers at all.
+        stall: the response waits for this; nobody may ever set it.
+        stall_at: it waits after so many chunks of a stream; by default before the response begins.
         cut: the connection is cut after so many chunks of a stream, or in the middle of the body.
     """
 
@@ -49,7 +49,7 @@ def call(tool: str, **arguments: Any) -> Answer:
 
 
 def output(**fields: Any) -> Answer:
-    """Answer with structured output, as pydantic-ai asks for it: by a call of its own tool."""
+    """Return structured output, as pydantic-ai requests it: by a call of its own tool."""
     return Answer(calls=[("final_result", fields)])
 
 

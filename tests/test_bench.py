@@ -21,7 +21,7 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 # Enough for several sessions and each kind of job.
 JOBS = 60
 
-# By name: PostgreSQL writes a condition in another way when it has read its own writing.
+# By name: PostgreSQL words a condition differently once it has parsed its own wording.
 INDEXES = """
     SELECT array_agg(indexname ORDER BY indexname) FROM pg_indexes WHERE schemaname = 'public'
 """
@@ -65,7 +65,7 @@ def test_a_figure_that_breaks_is_a_miss(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def in_rounds(asked: list[str], who: str, *values: float) -> Callable[[], Samples]:
-    """Return what measures these values, one round after the other, again and again."""
+    """Return a function that measures these values, one a round, again and again."""
     each = itertools.cycle(values)
 
     def measured() -> Samples:
@@ -116,7 +116,7 @@ def test_a_long_used_database_is_as_the_engine_would_have_made_it() -> None:
 
             indexes = one(INDEXES)
             grown.fill(site, JOBS)
-            # What the two examples left is there besides.
+            # The rows of the two examples are there besides.
             count = JOBS + 2
             assert one("SELECT count(*) FROM workflows_job") == count
             assert one("SELECT count(*) FROM workflows_event") == 10 * count
@@ -124,7 +124,7 @@ def test_a_long_used_database_is_as_the_engine_would_have_made_it() -> None:
             assert one(UNLIKE_ITS_LOG) == 0
             assert one(IN_ANOTHERS_SESSION) == 0
             assert one(INDEXES) == indexes
-            # Deleting them all looks at all foreign keys.
+            # Deleting them all checks all foreign keys.
             printed = python("manage.py", "queue_prune", "--days=0", environment=site.environment)
             assert printed.split() == ["Pruned", str(count), "jobs."]
             assert one("SELECT count(*) FROM workflows_event") == 0

@@ -1,4 +1,4 @@
-"""What the pages of the documentation point at is there."""
+"""The links, settings and tests that the documentation names exist."""
 
 import re
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ def test_a_link_leads_somewhere(page: Path, target: str) -> None:
 
 
 def named_settings(page: Path) -> set[str]:
-    """Return what the page calls a setting, or seems to."""
+    """Return the names that the page uses as settings, or seems to."""
     text = page.read_text()
     shell = [code for language, code in FENCE.findall(text) if language in ("bash", "ini", "env")]
     matches = map(NAMED.fullmatch, CODE.findall(FENCE.sub("", text)))

@@ -221,7 +221,7 @@ def test_demo_writes_a_secret_key_for_its_owner_alone(demo: Demo) -> None:
     for _ in range(2):
         with demo.start() as process:
             ready_line(process)
-            process.terminate()  # and nobody reads what it says from here on
+            process.terminate()  # and nobody reads its output from here on
         assert process.returncode == 0
         assert demo.is_gone()
         texts.append(env_file.read_text())
