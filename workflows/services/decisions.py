@@ -95,7 +95,7 @@ def decide(
     _check_undecided(request)
     name = by.get_username()
 
-    def record(job: Job) -> None:
+    def store_decision(job: Job) -> None:
         undecided = ApprovalRequest.objects.filter(pk=request.pk, decided_at=None)
         if not undecided.filter(expires_at__gt=Now()).update(
             approved=approved,
@@ -112,14 +112,14 @@ def decide(
     try:
         return services.start(
             request.user,
-            _words(approved, reason, "" if by == request.user else name),
+            _phrase(approved, reason, "" if by == request.user else name),
             session_key=request.session.key,
             mode="async",
             options=request.job.options,
             # A job that runs here is forgotten when its turn doesn't come; a decision must not be.
             on_busy="reject" if settings.QUEUE_CONNECTION == "sync" else "enqueue",
             answers_to=request.job,
-            record=record,
+            before_commit=store_decision,
         ).job
     except QuestionClosed:
         _check_undecided(request)
@@ -138,7 +138,7 @@ def _check_undecided(request: ApprovalRequest) -> None:
         raise ApprovalDecided
 
 
-def _words(approved: bool, reason: str, name: str) -> str:
+def _phrase(approved: bool, reason: str, name: str) -> str:
     """Return the decision as the conversation shows it; *name* is empty if the owner decided."""
     verdict = ("Approved" if approved else "Rejected") + (f" by {name}" if name else "")
     return f"{verdict}: {reason}" if reason else f"{verdict}."

@@ -35,7 +35,7 @@ def run_inline(job: Job, *, wait: float = 10) -> Job:
         if claimed is not None:
             outcome = runner.run(claimed, interruptible=False)
             if outcome is not None:
-                return _ended(claimed, session, outcome)
+                return _apply_outcome(claimed, session, outcome)
         elif job.attempt == 0 and time.monotonic() >= give_up_at:
             _withdraw(job)
             raise SessionBusy
@@ -47,7 +47,7 @@ def run_inline(job: Job, *, wait: float = 10) -> Job:
     return job
 
 
-def _ended(job: Job, session: Session, outcome: Outcome) -> Job:
+def _apply_outcome(job: Job, session: Session, outcome: Outcome) -> Job:
     """Return a claimed job with its outcome; its other fields are as they were at the claim.
 
     So the row need not be read again for the response.

@@ -14,7 +14,7 @@ from workflows.registry import get_workflow
 from workflows.services.inline import run_inline
 from workflows.store import lifecycle
 from workflows.store.database import get_database
-from workflows.store.new_jobs import insert, locked_session
+from workflows.store.new_jobs import insert, lock_or_create_session
 
 # Seconds to wait for an atomic step's end before a cancellation is given up.
 PATIENCE = 2.0
@@ -89,7 +89,7 @@ def retry(job: Job) -> Job:
 
 def _store_again(job: Job) -> Job:
     with transaction.atomic():
-        session = locked_session(job.user, job.session.key)
+        session = lock_or_create_session(job.user, job.session.key)
         old = Job.objects.select_for_update(of=("self",)).get(pk=job.pk)
         if old.state not in (State.FAILED, State.TIMEOUT, State.CANCELLED):
             raise NotRetryable

@@ -47,7 +47,7 @@ def act(
     """
     offered_by, action = _find(user, session_key, action_id)
 
-    def record(job: Job) -> None:
+    def use_once(job: Job) -> None:
         # The offering job may be gone by now; from here on a deletion waits for this transaction.
         if not Job.objects.select_for_update(of=("self",)).filter(pk=offered_by.pk).exists():
             raise ActionNotFound
@@ -69,8 +69,8 @@ def act(
         on_busy=on_busy,
         idempotency_key=idempotency_key,
         body_hash=body_hash,
-        input=_input(action, data),
-        record=record,
+        input=_make_input(action, data),
+        before_commit=use_once,
     )
 
 
@@ -84,7 +84,7 @@ def _find(user: Any, session_key: str, action_id: str) -> tuple[Job, dict[str, A
     raise ActionNotFound
 
 
-def _input(action: dict[str, Any], data: dict[str, Any] | None) -> dict[str, Any] | None:
+def _make_input(action: dict[str, Any], data: dict[str, Any] | None) -> dict[str, Any] | None:
     """Return the workflow's input; None where a message is sent."""
     if action["type"] == "link":
         raise InvalidForm({"action_id": ["A link is opened, not posted."]})

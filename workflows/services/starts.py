@@ -27,7 +27,7 @@ from workflows.services.jobs import cancel
 from workflows.store import lifecycle
 from workflows.store.database import get_database
 from workflows.store.lifecycle import Outcome
-from workflows.store.new_jobs import insert, locked_session, store_in_idle_session
+from workflows.store.new_jobs import insert, lock_or_create_session, store_in_idle_session
 
 Mode = Literal["sync", "async", "auto"]
 OnBusy = Literal["enqueue", "reject", "interrupt"]
@@ -65,7 +65,7 @@ def start(
     body_hash: str = "",
     input: dict[str, Any] | None = None,
     answers_to: Job | None = None,
-    record: Callable[[Job], None] | None = None,
+    before_commit: Callable[[Job], None] | None = None,
 ) -> Started:
     """Store the message and the job that answers it, in one transaction: both or neither.
 
@@ -82,7 +82,7 @@ def start(
         body_hash: tells whether it is the same body.
         input: the workflow's input; then *text* is a title, not the user's words.
         answers_to: the job whose open question this answers, whatever the session is doing.
-        record: called with the job in the transaction that stores it; may refuse it by raising.
+        before_commit: called with the job in the transaction that stores it; may raise to refuse.
 
     Returns:
         The job, which may have ended already: a word that cancels is obeyed at once.
@@ -112,13 +112,13 @@ def start(
     )
     try:
         started = None
-        if answers_to is None and record is None:
+        if answers_to is None and before_commit is None:
             started = _store_at_once(job, session_key, mode)
         if started is None:
             with transaction.atomic():
                 started = _store(job, session_key, mode, on_busy, answers_to)
-                if record is not None:
-                    record(started.job)
+                if before_commit is not None:
+                    before_commit(started.job)
     except (IntegrityError, SessionBusy, ActionUsed) as error:
         # Two requests with one key, or one unique key, at the same moment: the other one was first.
         replayed = _replay(user, idempotency_key, body_hash) if idempotency_key else None
@@ -149,7 +149,7 @@ def _store_at_once(job: Job, session_key: str, mode: Mode) -> Started | None:
 def _store(
     job: Job, session_key: str, mode: Mode, on_busy: OnBusy, answers_to: Job | None
 ) -> Started:
-    session = locked_session(job.user, session_key)
+    session = lock_or_create_session(job.user, session_key)
     job.session = session
     active = list(session.jobs.active().order_by("id"))
     is_message = job.input is None and answers_to is None

@@ -85,14 +85,14 @@ def append(
         "message": clean(message)[:MESSAGE_LENGTH],
         "data": json.dumps(clean(data or {})),
     }
-    row = record(_appending(), params)
+    row = write_and_ring(_make_append(), params)
     if row is None:
         raise Fenced
     return int(row[0])
 
 
 @functools.cache
-def _appending() -> Write:
+def _make_append() -> Write:
     database = get_database()
     update = ADVANCE.format(
         greatest=database.greatest, now=database.now(), message=sql_text("message")
@@ -100,7 +100,7 @@ def _appending() -> Write:
     return Write(update, MINE, (event(database.json("data")),), select="last_seq")
 
 
-def record(write: Write, params: dict[str, Any]) -> Row | None:
+def write_and_ring(write: Write, params: dict[str, Any]) -> Row | None:
     """Write, all or nothing, and ring.
 
     Args:

@@ -16,7 +16,7 @@ from workflows.store.rows import columns, from_row
 _rings = count(1)
 
 # The columns that a start decides; the others are the same in every new job.
-GIVEN = (
+START_COLUMNS = (
     "public_id",
     "user_id",
     "workflow",
@@ -80,12 +80,12 @@ def store_in_idle_session(job: Job, key: str) -> bool:
     params = {
         field.attname: field.get_db_prep_save(getattr(job, field.attname), connection)
         for field in Job._meta.concrete_fields
-        if field.attname in GIVEN
+        if field.attname in START_COLUMNS
     }
     params |= {"key": key, "remembered": bool(job.options.get("memory", True))}
     # Numbered, as PostgreSQL delivers equal notifications of a transaction only once.
     ring = get_bell().statement("jobs", next(_rings))
-    row = database.fetch(_store(settings.WORKFLOW_LEASE_SECONDS), params, then=ring)
+    row = database.fetch(_compose_store(settings.WORKFLOW_LEASE_SECONDS), params, then=ring)
     if row is None:
         return False
     values = iter(row)
@@ -100,9 +100,9 @@ def store_in_idle_session(job: Job, key: str) -> bool:
 
 
 @functools.cache
-def _store(lease_seconds: float) -> str:
+def _compose_store(lease_seconds: float) -> str:
     database = get_database()
-    values = {name: f"%({name})s" for name in GIVEN}
+    values = {name: f"%({name})s" for name in START_COLUMNS}
     values |= {
         "session_id": "session.id",
         "lease_until": f"CASE WHEN %(inline)s THEN {database.now(lease_seconds)} END",
@@ -131,7 +131,7 @@ def insert(job: Job, session: Session) -> None:
     job.save(force_insert=True)
 
 
-def locked_session(user: Any, key: str) -> Session:
+def lock_or_create_session(user: Any, key: str) -> Session:
     """Return the user's session, locked: two messages to one session are stored one by one."""
     now = get_database().now()
     touched = f"""

@@ -89,7 +89,7 @@ def prune(days: int) -> int:
         try:
             with pace.transaction():
                 ended = _lock_ended(before, ended)
-                over = _without_live(ended, before)
+                over = _drop_live(ended, before)
                 _delete(over)
             pruned += len(over)
         except OperationalError as error:
@@ -121,7 +121,7 @@ def _lock_ended(before: datetime, earlier: list[Ended]) -> list[Ended]:
     return [Ended(*row) for row in ended.values_list("pk", "root_id", "finished_at")[:BATCH]]
 
 
-def _without_live(ended: list[Ended], before: datetime) -> list[int]:
+def _drop_live(ended: list[Ended], before: datetime) -> list[int]:
     """Return all jobs of the conversations that one of *ended* began and that ended as a whole."""
     # Not in SQL: SQLite would search the index of root for NULL, and read all of it.
     roots = {job.pk: job.pk for job in ended if job.root_id is None}
@@ -134,8 +134,8 @@ def _without_live(ended: list[Ended], before: datetime) -> list[int]:
         free = set(locked.values_list("pk", flat=True))
         kept.update(root for pk, root in later.items() if pk not in free)
     roots |= later
-    asked = Session.objects.filter(open_job__in=list(roots)).values_list("open_job", flat=True)
-    kept.update(roots[pk] for pk in asked)
+    questions = Session.objects.filter(open_job__in=list(roots)).values_list("open_job", flat=True)
+    kept.update(roots[pk] for pk in questions)
     return [pk for pk, root in roots.items() if root not in kept]
 
 
@@ -151,7 +151,7 @@ def _delete(jobs: list[int]) -> None:
         Job.objects.filter(pk__in=jobs).delete()
         return
     # The ORM's order, so that two who delete the same rows don't wait for each other.
-    for relation in sorted(_relations(), key=lambda each: each.on_delete is SET_NULL):
+    for relation in sorted(_get_relations(), key=lambda each: each.on_delete is SET_NULL):
         name = relation.field.name
         pointing = relation.related_model._base_manager.filter(**{f"{name}__in": jobs})
         if relation.on_delete is SET_NULL:
@@ -164,7 +164,7 @@ def _delete(jobs: list[int]) -> None:
 
 
 @functools.cache
-def _relations() -> list[ManyToOneRel]:
+def _get_relations() -> list[ManyToOneRel]:
     """Return the foreign keys to jobs; but not that of turns, which are among the deleted jobs."""
     pointing = Job._meta.get_fields(include_hidden=True)
     root = Job._meta.get_field("root")
@@ -176,6 +176,8 @@ def _is_known() -> bool:
 
     Else the deletion is left to the ORM, which knows a project's own models and receivers.
     """
-    told = pre_delete.has_listeners(Job) or post_delete.has_listeners(Job)
+    has_receivers = pre_delete.has_listeners(Job) or post_delete.has_listeners(Job)
     ours = Job._meta.app_label
-    return not told and all(each.related_model._meta.app_label == ours for each in _relations())
+    return not has_receivers and all(
+        each.related_model._meta.app_label == ours for each in _get_relations()
+    )

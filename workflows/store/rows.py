@@ -24,7 +24,7 @@ def from_row(model: type[M], row: Iterator[Any]) -> M:
         model: its class.
         row: takes the next values from it, which are those of columns(), and leaves the rest.
     """
-    names, converters = _shape(model)
+    names, converters = _describe(model)
     values = list(islice(row, len(names)))
     for place, convert in converters:
         values[place] = convert(values[place])
@@ -36,7 +36,7 @@ def from_row(model: type[M], row: Iterator[Any]) -> M:
 
 
 @functools.cache
-def _shape(model: type[models.Model]) -> tuple[list[str], list[tuple[int, Convert]]]:
+def _describe(model: type[models.Model]) -> tuple[list[str], list[tuple[int, Convert]]]:
     """Return the names of a model's columns, and Django's converters for the values of some."""
     converters: list[tuple[int, Convert]] = []
     for place, field in enumerate(model._meta.concrete_fields):

@@ -475,7 +475,7 @@ def test_unique_jobs_at_once(chat: Chat) -> None:
 # Auto.
 
 
-def finished_runs(chat: Chat, *seconds: float) -> None:
+def store_finished_runs(chat: Chat, *seconds: float) -> None:
     for ran_for in seconds:
         job = chat.say("echo")
         Job.objects.filter(pk=job.pk).update(ran_for=ran_for)
@@ -492,13 +492,13 @@ def test_auto_goes_by_the_hint(chat: Chat) -> None:
 def test_auto_goes_by_the_latest_runs(chat: Chat) -> None:
     assert chat.send("echo", mode="auto", workflow="echo").mode == "sync"
     Job.objects.all().delete()
-    finished_runs(chat, 4.0, 5.0)
+    store_finished_runs(chat, 4.0, 5.0)
     assert chat.send("echo", mode="auto").mode == "sync"
     Job.objects.filter(state=State.QUEUED).delete()
-    finished_runs(chat, 100.0)
+    store_finished_runs(chat, 100.0)
     assert chat.send("echo", mode="auto").mode == "async"
     Job.objects.filter(state=State.QUEUED).delete()
-    finished_runs(chat, *[1.0] * starts.RECENT_RUNS)
+    store_finished_runs(chat, *[1.0] * starts.RECENT_RUNS)
     assert chat.send("echo", mode="auto").mode == "sync"
 
 
@@ -824,5 +824,5 @@ def test_a_start_is_a_few_queries(chat: Chat) -> None:
     with CaptureQueriesContext(connection) as captured:
         chat.send(workflow="chat")
 
-    asked = [query["sql"] for query in captured]
-    assert len([sql for sql in asked if sql not in ("BEGIN", "COMMIT")]) <= 5, asked
+    queries = [query["sql"] for query in captured]
+    assert len([sql for sql in queries if sql not in ("BEGIN", "COMMIT")]) <= 5, queries

@@ -75,7 +75,7 @@ def test_both_ways_store_the_same(chat: Chat, alice: User, general: list[str], m
         alice,
         "one",
         session_key="t",
-        record=lambda job: None,
+        before_commit=lambda job: None,
         **fields,  # type: ignore[arg-type]
     ).job
 

@@ -50,19 +50,19 @@ class Postgres(Database):
         return prepared.fetch_all(sql, params, then=then)
 
     def write(self, write: Write, params: dict[str, Any], *, then: str | None = None) -> Row | None:
-        return self.fetch(one_statement(write), params, then=then)
+        return self.fetch(compose(write), params, then=then)
 
     def write_again(
         self, write: Write, params: dict[str, Any], *, first: str | None = None
     ) -> Row | None:
-        return prepared.fetch_again(one_statement(write), params, first=first)
+        return prepared.fetch_again(compose(write), params, first=first)
 
     def limit_lock_waits(self, seconds: float) -> None:
         with connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = {seconds * 1000:.0f}")
 
     def is_lock_timeout(self, error: BaseException) -> bool:
-        return _state(error) == LOCK_NOT_AVAILABLE
+        return _get_state(error) == LOCK_NOT_AVAILABLE
 
     def is_outage(self, error: BaseException) -> bool:
         # Django's own errors, such as for a protected row or a query in a spoiled transaction,
@@ -70,17 +70,17 @@ class Postgres(Database):
         # deadlock for example; an error of a broken connection has none.
         if not isinstance(error, OperationalError | InterfaceError) or error.__cause__ is None:
             return False
-        state = _state(error)
+        state = _get_state(error)
         return state is None or state.startswith(OUTAGE_STATES)
 
 
-def _state(error: BaseException) -> str | None:
+def _get_state(error: BaseException) -> str | None:
     state: str | None = getattr(error.__cause__, "sqlstate", None)
     return state
 
 
 @functools.cache
-def one_statement(write: Write) -> str:
+def compose(write: Write) -> str:
     """Return all of a write in one statement."""
     parts = [f"locked AS ({LOCK_SESSION})"] if write.locks_session else []
     # In this order: the session is locked before the job, as everywhere.

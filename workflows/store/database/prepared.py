@@ -141,22 +141,22 @@ def _execute(
             cursor.execute(undo)
         raise
     # Django's wrapper costs more than the calls that it would wrap here.
-    answers = cursor.cursor
+    results = cursor.cursor
     for _ in before:
-        answers.nextset()
-    return cast(list[Row], answers.fetchall())
+        results.nextset()
+    return cast(list[Row], results.fetchall())
 
 
 @functools.cache
 def _statement(sql: str) -> Statement:
     names: list[str] = []
 
-    def numbered(match: re.Match[str]) -> str:
+    def replace_name(match: re.Match[str]) -> str:
         if match[1] not in names:
             names.append(match[1])
         return f"${names.index(match[1]) + 1}"
 
-    text = re.sub(r"%\((\w+)\)s", numbered, sql).replace("%%", "%")
+    text = re.sub(r"%\((\w+)\)s", replace_name, sql).replace("%%", "%")
     arguments = ", ".join(f"%({name})s" for name in names)
     name = f"chatflow_{next(_numbers)}"
     return Statement(

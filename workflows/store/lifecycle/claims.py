@@ -90,7 +90,7 @@ def _take(
     params |= {"type": Event.Type.STARTED, "data": "{}"}
     bell = get_bell()
     try:
-        row = write(_taking(where, settings.WORKFLOW_LEASE_SECONDS, bell), params)
+        row = write(_make_claim(where, settings.WORKFLOW_LEASE_SECONDS, bell), params)
     except IntegrityError:
         # Somebody else began a job of the same session at this very moment.
         return None
@@ -103,7 +103,7 @@ def _take(
 
 
 @cache
-def _taking(where: str, lease: float, bell: Bell) -> Write:
+def _make_claim(where: str, lease: float, bell: Bell) -> Write:
     """Return the claim. The ring is part of it: the job to ring for isn't known before."""
     database = get_database()
     words = {

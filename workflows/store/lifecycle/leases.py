@@ -40,19 +40,19 @@ def renew(attempts: Iterable[tuple[int, int]]) -> dict[int, str]:
         it was cancelled, or an empty string.
     """
     pairs = list(attempts)
-    answer = held(pairs)
-    if not answer:
-        return answer
+    codes = held(pairs)
+    if not codes:
+        return codes
     database = get_database()
     # An atomic step that has appended an event holds its job's row until it commits. It isn't
     # waited for, and reap() leaves its job alone as well.
-    query, numbers = _held_by(pairs)
+    query, numbers = _query_held(pairs)
     lease = database.now(settings.WORKFLOW_LEASE_SECONDS)
     with connection.cursor() as cursor:
         cursor.execute(
             RENEW.format(lease=lease, held=query, skip_locked=database.skip_locked), numbers
         )
-    return answer
+    return codes
 
 
 def held(attempts: Iterable[tuple[int, int]]) -> dict[int, str]:
@@ -61,11 +61,11 @@ def held(attempts: Iterable[tuple[int, int]]) -> dict[int, str]:
     if not pairs:
         return {}
     with connection.cursor() as cursor:
-        cursor.execute(*_held_by(pairs))
+        cursor.execute(*_query_held(pairs))
         return dict(cursor.fetchall())
 
 
-def _held_by(pairs: list[tuple[int, int]]) -> tuple[str, list[int]]:
+def _query_held(pairs: list[tuple[int, int]]) -> tuple[str, list[int]]:
     """Return the query for the jobs that these attempts hold, with its parameters."""
     attempts = " OR ".join(["(id = %s AND attempt = %s)"] * len(pairs))
     return HELD.format(attempts=attempts), [number for pair in pairs for number in pair]

@@ -161,11 +161,11 @@ class DatabaseContract:
     def test_now_is_never_before_what_python_has_just_made(self, alice: User) -> None:
         """SQLite compares moments as texts, and its clock has milliseconds."""
         database, session = get_database(), Session.objects.create(user=alice, key="s")
-        asked = f"updated_at <= {database.now()}, {database.seconds_since('updated_at')}"
+        selected = f"updated_at <= {database.now()}, {database.seconds_since('updated_at')}"
         for _ in range(200):
             Session.objects.filter(pk=session.pk).update(updated_at=timezone.now())
             with connection.cursor() as cursor:
-                cursor.execute(f"SELECT {asked} FROM workflows_session", {})
+                cursor.execute(f"SELECT {selected} FROM workflows_session", {})
                 past, seconds = cursor.fetchone()
             assert past
             # As exact as SQLite's julianday is.

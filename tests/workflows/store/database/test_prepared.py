@@ -129,7 +129,7 @@ def test_it_joins_a_transaction(alice: User) -> None:
     with rolled_back():
         fetch(NEW_SESSION, {"user": alice.pk, "key": "s"}, then="NOTIFY chatflow_jobs, '1'")
         assert Session.objects.count() == 1
-            # The next statements of the transaction are planned as ever.
+        # The next statements of the transaction are planned as ever.
         assert {setting(name) for name in OFF} == {"on"}
 
     assert not Session.objects.exists()
