@@ -11,7 +11,7 @@ from workflows.exceptions import DailyBudgetExceeded
 from workflows.models import DailyUsage
 
 # Tokens that a response counts for until its true length is known.
-ANSWER = 1000
+RESPONSE_TOKENS = 1000
 CHARACTERS_PER_TOKEN = 4
 
 
@@ -44,7 +44,7 @@ def reserve(user_id: int, characters: int) -> Reservation | None:
     if not requests and not tokens:
         return None
     day = timezone.now().date()
-    expected = characters // CHARACTERS_PER_TOKEN + ANSWER
+    expected = characters // CHARACTERS_PER_TOKEN + RESPONSE_TOKENS
     DailyUsage.objects.get_or_create(user_id=user_id, day=day)
     free = DailyUsage.objects.filter(user_id=user_id, day=day)
     if requests:

@@ -20,9 +20,9 @@ from pydantic_ai.models import Model
 from pydantic_ai.usage import UsageLimits
 
 from workflows.ai.asides import Aside
-from workflows.ai.errors import ProviderError, failure
+from workflows.ai.errors import ProviderError, classify
 from workflows.ai.messages import Message
-from workflows.ai.recorded import Journal, RecordedModel, models
+from workflows.ai.recorded import Journal, RecordedModel, find_models
 from workflows.exceptions import ToolError
 
 # How often the model may correct a wrong response, or a wrong call of a tool.
@@ -41,18 +41,18 @@ class Call:
     show: bool
 
 
-def candidates(name: str, rule: Callable[[str], Any] | None, aside: Aside) -> list[Model]:
-    """Return the models to call. See models(); *rule* is plain code."""
+def choose_models(name: str, rule: Callable[[str], Any] | None, aside: Aside) -> list[Model]:
+    """Return the models to call. See find_models(); *rule* is plain code."""
     if rule is None:
-        return models(name, None)
+        return find_models(name, None)
 
     async def call(words: str) -> Any:
         return await aside(lambda: rule(words))
 
-    return models(name, call)
+    return find_models(name, call)
 
 
-async def ask(
+async def make_call(
     call: Call,
     journal: Journal,
     aside: Aside,
@@ -74,7 +74,7 @@ async def ask(
         model,
         output_type=call.output_type,
         instructions=call.instructions,
-        tools=[Tool(_recorded(function, use)) for function in call.tools],
+        tools=[Tool(_record_calls(function, use)) for function in call.tools],
         retries=CORRECTIONS,
     )
     *history, (last, *_) = [(message,) for message in call.messages]
@@ -84,19 +84,19 @@ async def ask(
         try:
             result = await agent.run(
                 last["content"],
-                message_history=[_model_message(message) for (message,) in history],
+                message_history=[_convert(message) for (message,) in history],
                 infer_name=False,
                 # They are counted where they are recorded.
                 usage_limits=UsageLimits(request_limit=None),
             )
         except AgentRunError as error:
             # The responses came, but they were of no use.
-            problem = failure(error)
+            problem = classify(error)
             raise problem.error from ProviderError(problem.details)
     return result.output
 
 
-def _recorded(
+def _record_calls(
     function: Callable[..., Any],
     use: Callable[[Callable[..., Any], dict[str, Any]], Coroutine[Any, Any, Any]],
 ) -> Callable[..., Any]:
@@ -112,7 +112,7 @@ def _recorded(
     return call
 
 
-def _model_message(message: Message) -> ModelMessage:
+def _convert(message: Message) -> ModelMessage:
     role, text = message["role"], message["content"]
     if role == "assistant":
         return ModelResponse(parts=[TextPart(text)])

@@ -45,7 +45,7 @@ class Failure:
     counted: bool = False
 
 
-def failure(error: Exception) -> Failure:
+def classify(error: Exception) -> Failure:
     """Return the failure of a request that raised *error*."""
     details = without_keys(f"{type(error).__name__}: {error}")
     wait = error.retry_after if isinstance(error, ModelAPIError) else None

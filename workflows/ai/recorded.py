@@ -26,7 +26,7 @@ from pydantic_ai.settings import ModelSettings
 
 from workflows.ai import names, usage
 from workflows.ai.asides import Aside
-from workflows.ai.errors import Failure, ProviderError, failure
+from workflows.ai.errors import Failure, ProviderError, classify
 from workflows.ai.offline import OfflineModel, Rule
 from workflows.exceptions import AIOffline, AIUnavailable, WorkflowError
 
@@ -40,7 +40,7 @@ BACKOFF = (0.5, 2.0)
 # Longer than this a provider's Retry-After isn't waited out: the next model, if any, is called.
 LONGEST_WAIT = 20.0
 # Seconds between two checks whether the job was stopped meanwhile.
-LOOK = 0.1
+CHECK_INTERVAL = 0.1
 
 RESPONSE = TypeAdapter(ModelResponse)
 
@@ -66,7 +66,7 @@ class Journal(Protocol):
     def start_over(self) -> None:
         """Take back the words of a response that broke off."""
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Raise the job's interruption, if there was one."""
 
     def seconds_left(self) -> float:
@@ -102,14 +102,16 @@ class RecordedModel(FallbackModel):
         recorded = await self._aside(self._journal.begin)
         if recorded is not None:
             return RESPONSE.validate_python(recorded)
-        response = await self._ask_in_order(messages, model_settings, model_request_parameters)
+        response = await self._request_in_order(messages, model_settings, model_request_parameters)
         record = partial(
-            self._journal.record, RESPONSE.dump_python(response, mode="json"), usage.of(response)
+            self._journal.record,
+            RESPONSE.dump_python(response, mode="json"),
+            usage.measure(response),
         )
         await self._aside(record, surely=True)
         return response
 
-    async def _ask_in_order(
+    async def _request_in_order(
         self,
         messages: list[ModelMessage],
         model_settings: ModelSettings | None,
@@ -123,21 +125,21 @@ class RecordedModel(FallbackModel):
             for number in range(TRIES):
                 # A model that is silent leaves those after it their share of the time.
                 share = self._journal.seconds_left() / (len(self.models) - place)
-                ask = self._ask(model, messages, model_settings, parameters, share)
-                outcome = await self._while_running(ask)
+                request = self._request_once(model, messages, model_settings, parameters, share)
+                outcome = await self._wait_for(request)
                 if isinstance(outcome, ModelResponse):
                     return outcome
                 failures.append(outcome)
                 logger.warning("%s: %s", model.model_id, outcome.details.splitlines()[0])
-                if not await self._worth_another_try(outcome, number):
+                if not await self._should_retry(outcome, number):
                     break
         if not any(each.counted for each in failures):
             await self._aside(self._journal.release)
         # The offline model's failure, that it can't help either, is not the cause.
-        said = [each for each in failures if not isinstance(each.error, AIOffline)] or failures
-        raise said[-1].error from ProviderError(said[-1].details)
+        causes = [each for each in failures if not isinstance(each.error, AIOffline)] or failures
+        raise causes[-1].error from ProviderError(causes[-1].details)
 
-    async def _ask(
+    async def _request_once(
         self,
         model: Model,
         messages: list[ModelMessage],
@@ -154,7 +156,9 @@ class RecordedModel(FallbackModel):
         messages = model.prepare_messages(messages, parameters)
         try:
             if self._show:
-                response = await self._ask_streaming(model, messages, model_settings, parameters)
+                response = await self._request_streaming(
+                    model, messages, model_settings, parameters
+                )
             else:
                 response = await model.request(messages, model_settings, parameters)
         except AIOffline as error:
@@ -167,7 +171,7 @@ class RecordedModel(FallbackModel):
                 # The rule raised it.
                 raise
             # Providers' libraries trip over garbage with errors of all kinds.
-            problem = failure(error)
+            problem = classify(error)
         else:
             if response.state == "complete":
                 return response
@@ -176,7 +180,7 @@ class RecordedModel(FallbackModel):
         await self._aside(self._journal.start_over)
         return problem
 
-    async def _ask_streaming(
+    async def _request_streaming(
         self,
         model: Model,
         messages: list[ModelMessage],
@@ -185,35 +189,35 @@ class RecordedModel(FallbackModel):
     ) -> ModelResponse:
         async with model.request_stream(messages, model_settings, parameters) as stream:
             async for event in stream:
-                if text := _words(event):
+                if text := _get_words(event):
                     await self._aside(partial(self._journal.show, text))
         response = stream.get()
-        if not isinstance(model, OfflineModel) and not _says_why_it_ends(response):
+        if not isinstance(model, OfflineModel) and not _was_ended_by_provider(response):
             raise UnexpectedModelBehavior("The stream ended before the answer did.")
         return response
 
-    async def _worth_another_try(self, problem: Failure, number: int) -> bool:
+    async def _should_retry(self, problem: Failure, number: int) -> bool:
         """Say whether the same model is to be asked again, after the wait that it takes."""
         if not problem.again or number + 1 >= TRIES:
             return False
         wait = BACKOFF[number] if problem.wait is None else problem.wait
         if wait > min(LONGEST_WAIT, self._journal.seconds_left()):
             return False
-        await self._while_running(asyncio.sleep(wait))
+        await self._wait_for(asyncio.sleep(wait))
         return True
 
-    async def _while_running(self, coroutine: Coroutine[Any, Any, T]) -> T:
+    async def _wait_for(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Await *coroutine*, but no longer than the job runs."""
         work = asyncio.ensure_future(coroutine)
         try:
-            while not (await asyncio.wait({work}, timeout=LOOK))[0]:
-                await self._aside(self._journal.look)
+            while not (await asyncio.wait({work}, timeout=CHECK_INTERVAL))[0]:
+                await self._aside(self._journal.check)
             return await work
         finally:
             work.cancel()
 
 
-def _words(event: ModelResponseStreamEvent) -> str:
+def _get_words(event: ModelResponseStreamEvent) -> str:
     """Return the words of the response that *event* carries."""
     if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
         return event.part.content
@@ -222,14 +226,14 @@ def _words(event: ModelResponseStreamEvent) -> str:
     return ""
 
 
-def _says_why_it_ends(response: ModelResponse) -> bool:
+def _was_ended_by_provider(response: ModelResponse) -> bool:
     """Say whether the provider itself ended the response, and not a gateway that lost it."""
     # pydantic-ai takes a missing reason for "stop"; the provider's own stands in the details.
     reason = (response.provider_details or {}).get("finish_reason")
     return reason is not None or response.finish_reason not in (None, "stop")
 
 
-def models(name: str, rule: Rule | None) -> list[Model]:
+def find_models(name: str, rule: Rule | None) -> list[Model]:
     """Return the models to call, in order.
 
     Args:

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 Usage = dict[str, Any]
 
 
-def of(response: "ModelResponse") -> Usage:
+def measure(response: "ModelResponse") -> Usage:
     """Return the usage of one response: model, tokens, and US dollars if the price is known."""
     usage: Usage = {
         "model": response.model_name or "",

@@ -77,7 +77,7 @@ def test_what_a_provider_may_count_stays_reserved(
 
     assert chat.begin(hello).code == "ai_unavailable"
     row = DailyUsage.objects.get()
-    assert (row.requests, row.tokens >= budget.ANSWER) == (1, True)
+    assert (row.requests, row.tokens >= budget.RESPONSE_TOKENS) == (1, True)
     never.set()
 
 
@@ -91,7 +91,7 @@ def test_a_provider_that_does_not_count(
     server.script = [garbage(json.dumps(answer | {"choices": [choice]}).encode())]
 
     assert chat.begin(hello).response == "1"
-    assert DailyUsage.objects.get().tokens >= budget.ANSWER
+    assert DailyUsage.objects.get().tokens >= budget.RESPONSE_TOKENS
     assert chat.say(workflow="w").code == "ai_budget"
 
 

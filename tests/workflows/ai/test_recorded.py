@@ -139,11 +139,11 @@ def test_tools(chat: Chat, server: OpenAIServer) -> None:
         call("price", product="moon"),
         text("A lamp is 49.90, the moon isn't for sale."),
     ]
-    asked = []
+    products = []
 
     def price(product: str) -> float:
         """Look up what a product costs."""
-        asked.append(product)
+        products.append(product)
         if product != "lamp":
             raise ToolError(f"There is no {product}.")
         return 49.90
@@ -151,7 +151,7 @@ def test_tools(chat: Chat, server: OpenAIServer) -> None:
     job = chat.begin(lambda ctx: ctx.ai("What is a lamp?", tools=[price]))
 
     assert job.response == "A lamp is 49.90, the moon isn't for sale."
-    assert asked == ["lamp", "moon"]
+    assert products == ["lamp", "moon"]
     function = server.requests[0]["tools"][0]["function"]
     assert (function["name"], function["description"]) == (
         "price",
@@ -310,7 +310,7 @@ EMPTY = b'{"id": "1", "object": "chat.completion", "created": 1, "model": "m", "
 
 @pytest.mark.parametrize("work", [hello, shown])
 @pytest.mark.parametrize(
-    ("failing", "code", "asked"),
+    ("failing", "code", "requests"),
     [
         (error(500), "ai_unavailable", 3),
         (error(503), "ai_unavailable", 3),
@@ -327,14 +327,14 @@ EMPTY = b'{"id": "1", "object": "chat.completion", "created": 1, "model": "m", "
     ids=lambda value: str(getattr(value, "status", "")) if isinstance(value, Answer) else None,
 )
 def test_failures(
-    chat: Chat, server: OpenAIServer, work: object, failing: Answer, code: str, asked: int
+    chat: Chat, server: OpenAIServer, work: object, failing: Answer, code: str, requests: int
 ) -> None:
     server.script = [failing] * 3
 
     job = chat.begin(work)  # type: ignore[arg-type]
 
     assert (job.state, job.code) == (State.FAILED, code)
-    assert len(server.requests) == asked
+    assert len(server.requests) == requests
     assert "provider's own text" not in job.error
     assert streamed(job) == ""
 
