@@ -45,10 +45,10 @@ class Contender:
 
     def drain(self, count: int) -> float:
         """Fill the queue, then start the workers; return the jobs/s from the first that is done."""
-        with self._looking() as done:
+        with self._open_counter() as done:
             before = done()
             self._fill(count).communicate()
-            with self._working():
+            with self._run_workers():
                 first, began = watch(done, before + 1, START)
                 last, ended = watch(done, before + count, LONGEST)
         return (last - first) / (ended - began)
@@ -56,7 +56,7 @@ class Contender:
     def enqueue_to_completed(self, count: int) -> float:
         """Fill the queue of idle workers; return the jobs/s from the first enqueued to the last
         completed."""
-        with self._looking() as done, self._working():
+        with self._open_counter() as done, self._run_workers():
             before = done()
             self._fill(WARM_UP).communicate()
             watch(done, before + WARM_UP, START)
@@ -71,14 +71,14 @@ class Contender:
         return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
     @contextmanager
-    def _working(self) -> Iterator[None]:
+    def _run_workers(self) -> Iterator[None]:
         with ExitStack() as stack:
             for worker in self.workers():
                 stack.enter_context(worker)
             yield
 
     @contextmanager
-    def _looking(self) -> Iterator[Callable[[], int]]:
+    def _open_counter(self) -> Iterator[Callable[[], int]]:
         with psycopg.connect(self.database_url, autocommit=True) as connection:
 
             def done() -> int:

@@ -76,7 +76,7 @@ def next_id(table: str) -> str:
     return f"nextval(pg_get_serial_sequence('{table}', 'id'))"
 
 
-def left_by_jobs(table: str, **columns: str) -> Copies:
+def make_copies(table: str, **columns: str) -> Copies:
     """The rows of a table that a job has several of."""
     columns = {"id": next_id(table), "job_id": JOB, **columns}
     return Copies(table=table, example=f"row.job_id = {EXAMPLE}", columns=columns)
@@ -112,13 +112,13 @@ JOBS = Copies(
     },
 )
 LEFT_BY_JOBS = (
-    left_by_jobs("workflows_event"),
-    left_by_jobs(
+    make_copies("workflows_event"),
+    make_copies(
         "workflows_step",
         root_id=FIRST_TURN,
         occurrence=f"row.occurrence + {EARLIER_TURNS}",
     ),
-    left_by_jobs("workflows_message", session_id=SESSION),
+    make_copies("workflows_message", session_id=SESSION),
 )
 TABLES = [copies.table for copies in (USERS, SESSIONS, JOBS, *LEFT_BY_JOBS)]
 

@@ -36,8 +36,8 @@ class Program(Server):
         settings = [f"{name}={value}" for name, value in self.environment.items()]
         return ["/usr/bin/env", *settings, self.program, *self.arguments]
 
-    def answers(self) -> bool:
-        return super().answers() if self.ready is None else self.ready()
+    def responds(self) -> bool:
+        return super().responds() if self.ready is None else self.ready()
 
     @property
     def pid(self) -> int:

@@ -69,26 +69,26 @@ def compare(
             for quantile in (p50, p99) if name in late else (p50,):
                 pair = quantile(found[value][name]), quantile(found[peer][name])
                 rounds.setdefault(f"{name}, {quantile.__name__}", []).append(pair)
-    return [result(name, pairs, bar) for name, pairs in rounds.items()]
+    return [summarise(name, pairs, bar) for name, pairs in rounds.items()]
 
 
-def result(name: str, pairs: list[Pair], bar: float) -> Comparison:
-    value, peer = map(statistics.geometric_mean, zip(*usual(pairs), strict=True))
+def summarise(name: str, pairs: list[Pair], bar: float) -> Comparison:
+    value, peer = map(statistics.geometric_mean, zip(*drop_extremes(pairs), strict=True))
     # For whoever waits: this takes minutes.
     clear = "clear" if is_clear(pairs, bar) else "not clear"
-    said = f"{name}: {value / peer:.2f}× in {len(pairs)} rounds, {clear}"
-    print(said, file=sys.stderr, flush=True)
+    summary = f"{name}: {value / peer:.2f}× in {len(pairs)} rounds, {clear}"
+    print(summary, file=sys.stderr, flush=True)
     return Comparison(name, value, peer)
 
 
 def is_clear(pairs: list[Pair], bar: float) -> bool:
     """Return whether more rounds would hardly change on which side of the bar the ratio lies."""
-    ratios = [math.log(value / peer) for value, peer in usual(pairs)]
+    ratios = [math.log(value / peer) for value, peer in drop_extremes(pairs)]
     error = statistics.stdev(ratios) / math.sqrt(len(ratios))
     return abs(statistics.mean(ratios) - math.log(bar)) >= CLEAR * error
 
 
-def usual(pairs: list[Pair]) -> list[Pair]:
+def drop_extremes(pairs: list[Pair]) -> list[Pair]:
     """Leave out the rounds with the highest and the lowest ratios."""
     spared = len(pairs) // SPARED
     return sorted(pairs, key=lambda pair: pair[0] / pair[1])[spared : len(pairs) - spared]

@@ -64,43 +64,43 @@ def test_a_figure_that_breaks_is_a_miss(capsys: pytest.CaptureFixture[str]) -> N
     assert "Traceback" in capsys.readouterr().err
 
 
-def in_rounds(asked: list[str], who: str, *values: float) -> Callable[[], Samples]:
+def make_rounds(calls: list[str], who: str, *values: float) -> Callable[[], Samples]:
     """Return a function that measures these values, one a round, again and again."""
     each = itertools.cycle(values)
 
-    def measured() -> Samples:
-        asked.append(who)
+    def run_round() -> Samples:
+        calls.append(who)
         return {"frame": [next(each)] * 3}
 
-    return measured
+    return run_round
 
 
 def test_two_things_are_compared_in_turns_until_their_ratio_is_clear_of_the_bar() -> None:
-    asked: list[str] = []
-    value, peer = in_rounds(asked, "value", 2, 8), in_rounds(asked, "peer", 2, 2)
+    calls: list[str] = []
+    value, peer = make_rounds(calls, "value", 2, 8), make_rounds(calls, "peer", 2, 2)
     (found,) = compare(value, peer, bar=1.2)
     assert found.name == "frame, p50"
     assert found.value / found.peer == pytest.approx(2, rel=0.2)
-    assert ratio.LEAST < len(asked) // 2 < ratio.MOST
-    assert asked[:4] == ["peer", "value", "value", "peer"]
+    assert ratio.LEAST < len(calls) // 2 < ratio.MOST
+    assert calls[:4] == ["peer", "value", "value", "peer"]
 
-    asked.clear()
+    calls.clear()
     found, late = compare(value, peer, bar=1e3, late=["frame"])
     assert late == Comparison("frame, p99", found.value, found.peer)
-    assert len(asked) == 2 * ratio.LEAST
+    assert len(calls) == 2 * ratio.LEAST
 
 
 def test_a_round_in_which_the_machine_stood_still_is_left_out() -> None:
-    value = in_rounds([], "value", 3, 3, 3, 3, 300, 3, 3, 0.03)
-    (found,) = compare(value, in_rounds([], "peer", 2), bar=1.2)
+    value = make_rounds([], "value", 3, 3, 3, 3, 300, 3, 3, 0.03)
+    (found,) = compare(value, make_rounds([], "peer", 2), bar=1.2)
     assert found.value == pytest.approx(3)
     assert found.peer == pytest.approx(2)
 
 
 def test_what_stays_at_the_bar_is_measured_as_often_as_anything() -> None:
-    asked: list[str] = []
-    compare(in_rounds(asked, "value", 1, 4, 4, 1), in_rounds(asked, "peer", 2), bar=1.0)
-    assert len(asked) == 2 * ratio.MOST
+    calls: list[str] = []
+    compare(make_rounds(calls, "value", 1, 4, 4, 1), make_rounds(calls, "peer", 2), bar=1.0)
+    assert len(calls) == 2 * ratio.MOST
 
 
 @pytest.mark.postgresql

@@ -22,7 +22,7 @@ BAR = 0.9
 def measure(stage: Stage) -> list[Line]:
     lines = []
     for name, site in (("PostgreSQL", stage.on_postgres), ("SQLite", stage.on_sqlite)):
-        found = asked(site)
+        found = count_found(site)
         total = len(QUESTIONS) + len(UNSEEN)
         recall = (found["seen"] + found["unseen"]) / total
         lines += [
@@ -35,7 +35,7 @@ def measure(stage: Stage) -> list[Line]:
     return lines
 
 
-def asked(site: Site) -> dict[str, int]:
+def count_found(site: Site) -> dict[str, int]:
     """Return how many questions find an answer, and how many foreign ones get one."""
     found: dict[str, int] = json.loads(
         python("-m", "bench.figures.recall", environment=site.environment)
@@ -57,14 +57,14 @@ def main() -> None:
     call_command("ingest", ROOT / "README.md", ROOT / "docs", stdout=sys.stderr)
     user, _ = User.objects.get_or_create(username="reader")
 
-    def answered(questions: dict[str, set[str]]) -> int:
+    def count(questions: dict[str, set[str]]) -> int:
         return sum(
             bool({section(each.id) for each in search(question, user=user, limit=FOUND)} & labels)
             for question, labels in questions.items()
         )
 
     foreign = sum(bool(relevant(search(question, user=user))) for question in FOREIGN)
-    print(json.dumps({"seen": answered(QUESTIONS), "unseen": answered(UNSEEN), "foreign": foreign}))
+    print(json.dumps({"seen": count(QUESTIONS), "unseen": count(UNSEEN), "foreign": foreign}))
 
 
 def section(source: str) -> str:

@@ -51,11 +51,11 @@ VERBS: dict[str, Callable[[], Any]] = {
 
 
 @api_view(["POST"])
-def ask(request: Request) -> Response:
+def send(request: Request) -> Response:
     for verb in QUERIES:
         VERBS.get(verb, select)()
     data: Any = request.data
     return Response({"success": True, "message": data["message"]})
 
 
-urlpatterns = [path("ask", ask)]
+urlpatterns = [path("send", send)]
