@@ -74,7 +74,6 @@ class OpenAIServer:
         self.requests: list[dict[str, Any]] = []
         self.paths: list[str] = []
         self.script = list(script)
-        self.asked = threading.Semaphore(0)
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -93,9 +92,7 @@ class OpenAIServer:
         with self._lock:
             self.requests.append(request)
             self.paths.append(path)
-            answer = self.script.pop(0) if self.script else error(418, "The script is at its end.")
-        self.asked.release()
-        return answer
+            return self.script.pop(0) if self.script else error(418, "The script is at its end.")
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         server = self

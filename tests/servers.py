@@ -123,7 +123,7 @@ class Server:
     def prepare(self) -> None:
         """Prepare the first start; called once."""
 
-    def answers(self) -> bool:
+    def responds(self) -> bool:
         try:
             socket.create_connection((HOST, self.port), timeout=1).close()
         except OSError:
@@ -144,7 +144,7 @@ class Server:
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_SECONDS
-        while not self.answers():
+        while not self.responds():
             ended = self.process.poll() is not None
             if ended or time.monotonic() > deadline:
                 self.terminate(signal.SIGKILL)
@@ -246,7 +246,7 @@ class Postgres(Server):
     def connect(self) -> psycopg.Connection:
         return psycopg.connect(self.url, autocommit=True, connect_timeout=2)
 
-    def answers(self) -> bool:
+    def responds(self) -> bool:
         try:
             self.connect().close()
         except psycopg.OperationalError:
