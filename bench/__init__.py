@@ -1,4 +1,4 @@
-"""What Chatflow costs, measured beside its peers in the same run: ``make bench``.
+"""The costs of Chatflow, measured beside those of its peers in the same run: ``make bench``.
 
-Real PostgreSQL, real uvicorn, real clusters. docs/performance.md says what each figure means.
+Real PostgreSQL, real uvicorn, real clusters. docs/performance.md explains each figure.
 """

@@ -1,8 +1,8 @@
 """Appends events to many running jobs at a steady rate: ``python -m bench.appender 500 20 1000``.
 
 Prints the paths of the jobs' streams, waits for a line to read, then appends so many events to each
-job, so many a second in all. Each event says when it was about to be committed. At last it prints
-how many a second it came to.
+job, so many a second in all. The message of each event is the moment just before its commit. At the
+end it prints how many a second it appended.
 """
 
 import json
@@ -26,7 +26,7 @@ from workflows.store.lifecycle import Outcome  # noqa: E402
 
 
 def running_jobs(count: int) -> list[Job]:
-    """Make jobs that are in the hands of a worker, as far as the database knows."""
+    """Make jobs that a worker holds, as far as the database knows."""
     user = User.objects.get(username="bench")
     sessions = Session.objects.bulk_create(
         Session(user=user, key=f"busy-{uuid.uuid4().hex}") for _ in range(count)

@@ -23,17 +23,17 @@ class Client:
         self._connection = http.client.HTTPConnection(HOST, port, timeout=TIMEOUT)
 
     def send(self, message: str, **fields: Any) -> dict[str, Any]:
-        return self._ask("POST", self.path, json.dumps({"message": message, **fields}))
+        return self._call("POST", self.path, json.dumps({"message": message, **fields}))
 
     def get(self, path: str) -> dict[str, Any]:
-        return self._ask("GET", path)
+        return self._call("GET", path)
 
-    def _ask(self, method: str, path: str, body: str | None = None) -> dict[str, Any]:
+    def _call(self, method: str, path: str, body: str | None = None) -> dict[str, Any]:
         self._connection.request(method, path, body, self.headers)
         response = self._connection.getresponse()
-        answer: dict[str, Any] = json.loads(response.read())
-        assert response.status < 300, answer
-        return answer
+        data: dict[str, Any] = json.loads(response.read())
+        assert response.status < 300, data
+        return data
 
     def follow(self, started: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
         """Open the stream of a job that was started, and yield its frames. See frames()."""

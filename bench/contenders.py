@@ -30,11 +30,11 @@ class Contender:
 
     Args:
         database_url: where its jobs are.
-        done: SQL that counts the jobs that were done, well and ever.
+        done: SQL that counts the jobs that were ever done, successfully.
         filler: the command of the process that fills it, but for the number of jobs. The last line
             that it prints is the moment at which it began, by ``time.monotonic()``.
         workers: makes the processes of the workers.
-        environment: what these processes are told besides.
+        environment: added to that of these processes.
     """
 
     database_url: str
@@ -45,10 +45,10 @@ class Contender:
 
     def drain(self, count: int) -> float:
         """Fill the queue, then start the workers; return the jobs/s from the first that is done."""
-        with self._looking() as done:
+        with self._open_counter() as done:
             before = done()
             self._fill(count).communicate()
-            with self._working():
+            with self._run_workers():
                 first, began = watch(done, before + 1, START)
                 last, ended = watch(done, before + count, LONGEST)
         return (last - first) / (ended - began)
@@ -56,7 +56,7 @@ class Contender:
     def enqueue_to_completed(self, count: int) -> float:
         """Fill the queue of idle workers; return the jobs/s from the first enqueued to the last
         completed."""
-        with self._looking() as done, self._working():
+        with self._open_counter() as done, self._run_workers():
             before = done()
             self._fill(WARM_UP).communicate()
             watch(done, before + WARM_UP, START)
@@ -71,14 +71,14 @@ class Contender:
         return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
     @contextmanager
-    def _working(self) -> Iterator[None]:
+    def _run_workers(self) -> Iterator[None]:
         with ExitStack() as stack:
             for worker in self.workers():
                 stack.enter_context(worker)
             yield
 
     @contextmanager
-    def _looking(self) -> Iterator[Callable[[], int]]:
+    def _open_counter(self) -> Iterator[Callable[[], int]]:
         with psycopg.connect(self.database_url, autocommit=True) as connection:
 
             def done() -> int:
@@ -90,7 +90,7 @@ class Contender:
 
 
 def watch(done: Callable[[], int], enough: int, seconds: float) -> tuple[int, float]:
-    """Look until enough jobs are done; return how many are, and that moment."""
+    """Poll until enough jobs are done; return how many are, and that moment."""
     deadline = time.monotonic() + seconds
     while (count := done()) < enough:
         assert time.monotonic() < deadline, f"Only {count} of {enough} jobs were done."
@@ -101,8 +101,8 @@ def watch(done: Callable[[], int], enough: int, seconds: float) -> tuple[int, fl
 def chatflow(site: Site) -> Contender:
     return Contender(
         database_url=site.database_url,
-        # By the index of terminal events: a job's row was written three times, and to look through
-        # all of that among a million others takes a fifth of a processor.
+        # By the index of terminal events: a job's row was written three times, and to read all of
+        # that among a million others takes a fifth of a processor.
         done="SELECT count(*) FROM workflows_event WHERE type IN"
         " ('completed', 'failed', 'timeout', 'cancelled') AND data ->> 'response' = 'Done.'"
         f" AND job_id > {site.inside('last_job')}",

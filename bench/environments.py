@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.processes import ROOT
 
-# Kept for the next run; git passes it by.
+# Kept for the next run; git ignores it.
 FOLDER = ROOT / ".bench-venv"
 
 

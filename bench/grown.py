@@ -1,4 +1,4 @@
-"""A database that has been in use for a year: a million finished jobs, with all that they left.
+"""A database that has been in use for a year: a million finished jobs, with all their rows.
 
 Rows that the engine itself has written are multiplied, so that they are as large as real ones and
 have every column that there is. Only keys, owners and moments differ.
@@ -36,7 +36,7 @@ SESSION = f"%(last_session)s + (number - 1) / {SESSION_JOBS} + 1"
 
 
 def owner(size: int) -> str:
-    """Return SQL for the owner of what stands for *size* jobs; the newest are the bench's own."""
+    """Return SQL for the owner of a row that stands for *size* jobs; the bench's own are newest."""
     group = f"(number - 1) * {size} / {USER_JOBS} + 1"
     return f"CASE WHEN {group} = %(users)s THEN %(user)s ELSE %(last_user)s + {group} END"
 
@@ -48,7 +48,7 @@ class Copies:
     Args:
         table: whose rows.
         example: which ``row`` a copy is like, as a condition.
-        columns: what differs, as SQL. Moments move into the past by themselves.
+        columns: the columns that differ, as SQL. Moments move into the past by themselves.
         size: how many jobs a copy stands for.
     """
 
@@ -76,7 +76,7 @@ def next_id(table: str) -> str:
     return f"nextval(pg_get_serial_sequence('{table}', 'id'))"
 
 
-def left_by_jobs(table: str, **columns: str) -> Copies:
+def make_copies(table: str, **columns: str) -> Copies:
     """The rows of a table that a job has several of."""
     columns = {"id": next_id(table), "job_id": JOB, **columns}
     return Copies(table=table, example=f"row.job_id = {EXAMPLE}", columns=columns)
@@ -112,13 +112,13 @@ JOBS = Copies(
     },
 )
 LEFT_BY_JOBS = (
-    left_by_jobs("workflows_event"),
-    left_by_jobs(
+    make_copies("workflows_event"),
+    make_copies(
         "workflows_step",
         root_id=FIRST_TURN,
         occurrence=f"row.occurrence + {EARLIER_TURNS}",
     ),
-    left_by_jobs("workflows_message", session_id=SESSION),
+    make_copies("workflows_message", session_id=SESSION),
 )
 TABLES = [copies.table for copies in (USERS, SESSIONS, JOBS, *LEFT_BY_JOBS)]
 
@@ -131,7 +131,7 @@ COLUMNS = """
     SELECT column_name, data_type FROM information_schema.columns
     WHERE table_schema = current_schema() AND table_name = %s
 """
-# But those of primary keys, to which the foreign keys hold.
+# All but those of primary keys, on which the foreign keys depend.
 INDEXES = """
     SELECT 'ALTER TABLE ' || conrelid::regclass || ' DROP CONSTRAINT ' || quote_ident(conname),
            'ALTER TABLE ' || conrelid::regclass || ' ADD CONSTRAINT ' || quote_ident(conname)
@@ -168,7 +168,7 @@ def fill(site: Site, jobs: int) -> None:
 
 
 def connect(site: Site) -> psycopg.Connection:
-    """Return a connection for which foreign keys are not looked at."""
+    """Return a connection for which foreign keys are not checked."""
     options = "-c session_replication_role=replica -c maintenance_work_mem=512MB"
     return psycopg.connect(site.database_url, options=options, autocommit=True)
 

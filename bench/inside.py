@@ -1,4 +1,4 @@
-"""What runs with Django set up on the measured database: ``python -m bench.inside VERB …``."""
+"""Verbs that run with Django set up on the measured database: ``python -m bench.inside VERB …``."""
 
 import json
 import logging
@@ -75,7 +75,7 @@ def waiting_links(count: str) -> list[str]:
 def examples() -> dict[str, int]:
     """Run a turn that completes and one that fails; return their keys, and whose they are."""
     user = User.objects.get(username="bench")
-    # Of the one that is to fail there would be a traceback.
+    # The one that is to fail would print a traceback.
     logging.disable()
     completed, failed = (
         services.start(user, text, session_key="examples", mode="sync", workflow="bench_turn").job
@@ -94,7 +94,7 @@ def examples() -> dict[str, int]:
 
 
 def sync_send_queries() -> list[str]:
-    """Return what a sync send asks of the database: the first words of its queries, in order."""
+    """Return the first words of the queries that a sync send makes, in order."""
     _, token = AuthToken.objects.create(User.objects.get(username="bench"))
     client = Client(headers={"Authorization": f"Bearer {token}", "Host": "localhost"})
     body = {"message": "Hello", "session_id": "shape", "workflow": "bench_noop"}
@@ -110,7 +110,7 @@ def sync_send_queries() -> list[str]:
 
 
 def first_word(sql: str, prepared: dict[str, str]) -> str:
-    """Return the first word of a query; of what a prepared one stands for."""
+    """Return the first word of a query; for a prepared one that of its statement."""
     found = re.search(r"EXECUTE (\w+)", sql)
     text = prepared[found[1]] if found else sql
     return text.split()[0].strip(";").upper()

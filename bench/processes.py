@@ -13,9 +13,9 @@ class Program(Server):
     """A Python program with an environment of its own.
 
     Args:
-        arguments: what stands behind ``python``.
+        arguments: those of ``python``.
         environment: added to this process's.
-        ready: says whether it has started; by default whether it answers on its port.
+        ready: returns whether it has started; by default whether it responds on its port.
         program: another Python than this one.
     """
 
@@ -36,8 +36,8 @@ class Program(Server):
         settings = [f"{name}={value}" for name, value in self.environment.items()]
         return ["/usr/bin/env", *settings, self.program, *self.arguments]
 
-    def answers(self) -> bool:
-        return super().answers() if self.ready is None else self.ready()
+    def responds(self) -> bool:
+        return super().responds() if self.ready is None else self.ready()
 
     @property
     def pid(self) -> int:
@@ -56,7 +56,7 @@ def uvicorn(application: str, environment: dict[str, str]) -> Web:
     return Web("-m", "uvicorn", application, environment=environment)
 
 
-# What the kernel says of a process.
+# Figures of a process, from the kernel.
 
 
 def memory(pid: int) -> int:

@@ -203,7 +203,7 @@ UNSEEN: dict[str, set[str]] = {
     },
 }
 
-# What the documentation knows nothing of: without a model these get no answer out of it.
+# Questions about things outside of the documentation: without a model they get no answer from it.
 FOREIGN = [
     "What is the weather in Paris?",
     "Tell me a joke about cats",

@@ -1,6 +1,6 @@
 """Two things measured in turns, until it is clear on which side of a bar their ratio lies.
 
-A round's p99 is a handful of its worst moments, and what a shared machine does besides changes from
+A round's p99 is a handful of its worst moments, and the other load of a shared machine changes from
 one round to the next: the medians of nine rounds on two equal databases differ by up to a third.
 So each round of the one is compared with the round of the other beside it, and there are as many as
 it takes, if forty are enough; else their mean decides.
@@ -21,12 +21,12 @@ LEAST, MOST = 8, 40
 # whose rounds differ by a third is taken for more than 1.2 in 16 of 1,000 runs, and one of 1.3 for
 # less in 112.
 CLEAR = 3.0
-# One round in so many is left out at either end: a machine that stood still says nothing.
+# One round in so many is left out at either end: in an outlier the machine may have stood still.
 SPARED = 8
 
-# Samples by the name of what was measured.
+# Samples, by the name of the measurement.
 Samples = dict[str, list[float]]
-# What a round of the one came to, and the round of the other beside it.
+# The result of a round of the one, and of the round of the other beside it.
 Pair = tuple[float, float]
 
 
@@ -53,9 +53,9 @@ def compare(
 
     Args:
         value: measures a round.
-        peer: measures what it is compared with.
-        bar: the ratio of which it should become clear whether it is kept.
-        late: of what the p99 is asked for as well as the p50.
+        peer: measures a round of the other.
+        bar: the ratio; it should become clear whether it is kept.
+        late: the names of which the p99 is wanted as well as the p50.
     """
     rounds: dict[str, list[Pair]] = {}
     for number in range(MOST):
@@ -69,26 +69,26 @@ def compare(
             for quantile in (p50, p99) if name in late else (p50,):
                 pair = quantile(found[value][name]), quantile(found[peer][name])
                 rounds.setdefault(f"{name}, {quantile.__name__}", []).append(pair)
-    return [result(name, pairs, bar) for name, pairs in rounds.items()]
+    return [summarise(name, pairs, bar) for name, pairs in rounds.items()]
 
 
-def result(name: str, pairs: list[Pair], bar: float) -> Comparison:
-    value, peer = map(statistics.geometric_mean, zip(*usual(pairs), strict=True))
-    # For who waits: this takes minutes.
+def summarise(name: str, pairs: list[Pair], bar: float) -> Comparison:
+    value, peer = map(statistics.geometric_mean, zip(*drop_extremes(pairs), strict=True))
+    # For whoever waits: this takes minutes.
     clear = "clear" if is_clear(pairs, bar) else "not clear"
-    said = f"{name}: {value / peer:.2f}× in {len(pairs)} rounds, {clear}"
-    print(said, file=sys.stderr, flush=True)
+    summary = f"{name}: {value / peer:.2f}× in {len(pairs)} rounds, {clear}"
+    print(summary, file=sys.stderr, flush=True)
     return Comparison(name, value, peer)
 
 
 def is_clear(pairs: list[Pair], bar: float) -> bool:
     """Return whether more rounds would hardly change on which side of the bar the ratio lies."""
-    ratios = [math.log(value / peer) for value, peer in usual(pairs)]
+    ratios = [math.log(value / peer) for value, peer in drop_extremes(pairs)]
     error = statistics.stdev(ratios) / math.sqrt(len(ratios))
     return abs(statistics.mean(ratios) - math.log(bar)) >= CLEAR * error
 
 
-def usual(pairs: list[Pair]) -> list[Pair]:
+def drop_extremes(pairs: list[Pair]) -> list[Pair]:
     """Leave out the rounds with the highest and the lowest ratios."""
     spared = len(pairs) // SPARED
     return sorted(pairs, key=lambda pair: pair[0] / pair[1])[spared : len(pairs) - spared]

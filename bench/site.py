@@ -57,7 +57,7 @@ class Site:
         )
 
     def inside(self, verb: str, *arguments: object) -> Any:
-        """Call a function of bench/inside.py in a process of its own; return what it returns."""
+        """Call a function of bench/inside.py in a process of its own; return its result."""
         return json.loads(self._python("-m", "bench.inside", verb, *map(str, arguments)))
 
     def _python(self, *arguments: str) -> str:
@@ -65,7 +65,7 @@ class Site:
 
 
 def python(*arguments: str, environment: dict[str, str], program: str = sys.executable) -> str:
-    """Run a Python program to its end and return what it printed."""
+    """Run a Python program to its end and return its output."""
     done = subprocess.run(
         [program, *arguments],
         cwd=ROOT,

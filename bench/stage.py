@@ -1,4 +1,4 @@
-"""What all figures share: a PostgreSQL server, and Chatflow on it and on SQLite."""
+"""The stage of all figures: a PostgreSQL server, and Chatflow on it and on SQLite."""
 
 import sys
 from collections.abc import Iterator
@@ -38,7 +38,8 @@ class Stage:
 
     @cached_property
     def long_used(self) -> Site:
-        """Chatflow on a PostgreSQL database that has been in use for long; made when asked for."""
+        """Chatflow on a PostgreSQL database that has been in use for long; made when first used."""
+
         site = Site(self.postgres.create_database("long_used"))
         print(f"Making {self.jobs:,} finished jobs …", file=sys.stderr, flush=True)
         grown.fill(site, self.jobs)

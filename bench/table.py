@@ -36,13 +36,13 @@ def line(
     """Return a line.
 
     Args:
-        figure: what was measured.
-        value: how much it was.
+        figure: the name of the measurement.
+        value: its result.
         unit: of the value and of the peer's.
-        peer: what the peer did in the same run.
-        peer_name: who the peer is.
-        bar: what is asked for, in words.
-        held: whether it holds; None where nothing is asked for.
+        peer: the peer's result in the same run.
+        peer_name: the peer's name.
+        bar: the requirement, in words.
+        held: whether it holds; None where there is no requirement.
     """
     return Line(
         figure,

@@ -38,7 +38,7 @@ def charlie(db: None) -> User:
 
 @pytest.fixture
 def bearer() -> Bearer:
-    """Return what makes the headers that a user's token call carries."""
+    """Return a function that makes the headers of a call with a user's token."""
 
     def headers(user: User) -> dict[str, str]:
         _, token = AuthToken.objects.create(user, expiry=timedelta(hours=1))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-# Named as tests.servers does it, which removes what a killed run leaves.
+# Named as tests.servers does it, which removes the folders of killed runs.
 FOLDER = Path(tempfile.mkdtemp(prefix=f"chatflow-{os.getpid()}-tests-"))
 
 # A developer's .env stays out. DATABASE_URL is the one thing that a caller chooses.

@@ -1,4 +1,4 @@
-"""A server on loopback that speaks OpenAI's API by a script, and remembers what it was asked.
+"""A server on loopback that speaks OpenAI's API by a script, and remembers the requests.
 
 It knows chat completions (``openai-chat:…``, and most other providers') and responses
 (``openai:…``), whole and streamed.
@@ -17,16 +17,16 @@ INPUT_TOKENS, OUTPUT_TOKENS = 100, 20
 
 @dataclass(kw_only=True)
 class Answer:
-    """What the server does with one request.
+    """The server's reaction to one request.
 
     Args:
-        text: the words of the answer.
+        text: the words of the response.
         calls: the tools that it calls: their names and arguments.
-        status: other than 200, an error is answered.
+        status: other than 200, an error is sent.
         headers: more headers.
         body: sent instead of anything that OpenAI would.
-        stall: the answer waits for this; nobody may ever set it.
-        stall_at: it waits after so many chunks of a stream; by default before it answers at all.
+        stall: the response waits for this; nobody may ever set it.
+        stall_at: it waits after so many chunks of a stream; by default before the response begins.
         cut: the connection is cut after so many chunks of a stream, or in the middle of the body.
     """
 
@@ -49,7 +49,7 @@ def call(tool: str, **arguments: Any) -> Answer:
 
 
 def output(**fields: Any) -> Answer:
-    """Answer with structured output, as pydantic-ai asks for it: by a call of its own tool."""
+    """Return structured output, as pydantic-ai requests it: by a call of its own tool."""
     return Answer(calls=[("final_result", fields)])
 
 
@@ -74,7 +74,6 @@ class OpenAIServer:
         self.requests: list[dict[str, Any]] = []
         self.paths: list[str] = []
         self.script = list(script)
-        self.asked = threading.Semaphore(0)
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -93,9 +92,7 @@ class OpenAIServer:
         with self._lock:
             self.requests.append(request)
             self.paths.append(path)
-            answer = self.script.pop(0) if self.script else error(418, "The script is at its end.")
-        self.asked.release()
-        return answer
+            return self.script.pop(0) if self.script else error(418, "The script is at its end.")
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         server = self

@@ -63,7 +63,7 @@ def find_program(name: str, *folders: Path, package: str) -> Path:
 
 
 def remove_left_folders() -> None:
-    """Remove what killed test runs have left; the number in a folder's name is the run's pid."""
+    """Remove the folders of killed test runs; the number in a folder's name is the run's pid."""
     for folder in Path(tempfile.gettempdir()).glob("chatflow-[0-9]*-*"):
         if not Path("/proc", folder.name.split("-")[1]).exists():
             shutil.rmtree(folder, ignore_errors=True)
@@ -76,7 +76,7 @@ def bound(command: list[str], death: signal.Signals, *options: str) -> list[str]
 
 
 class Server:
-    """One process with a port and a folder of its own; a subclass says how to run it."""
+    """One process with a port and a folder of its own; a subclass knows how to run it."""
 
     variable: ClassVar[str]  # the environment variable that carries the URL
     # How to end it when the test run is gone.
@@ -121,9 +121,9 @@ class Server:
         raise NotImplementedError
 
     def prepare(self) -> None:
-        """Do what is needed once, before the first start."""
+        """Prepare the first start; called once."""
 
-    def answers(self) -> bool:
+    def responds(self) -> bool:
         try:
             socket.create_connection((HOST, self.port), timeout=1).close()
         except OSError:
@@ -144,7 +144,7 @@ class Server:
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_SECONDS
-        while not self.answers():
+        while not self.responds():
             ended = self.process.poll() is not None
             if ended or time.monotonic() > deadline:
                 self.terminate(signal.SIGKILL)
@@ -188,7 +188,7 @@ class Server:
 class Postgres(Server):
     variable = "DATABASE_URL"
     orphan_signal = signal.SIGQUIT
-    # What pg_ctl calls modes are signals to the server.
+    # The modes of pg_ctl are signals to the server.
     modes: ClassVar = {
         "smart": signal.SIGTERM,
         "fast": signal.SIGINT,
@@ -246,7 +246,7 @@ class Postgres(Server):
     def connect(self) -> psycopg.Connection:
         return psycopg.connect(self.url, autocommit=True, connect_timeout=2)
 
-    def answers(self) -> bool:
+    def responds(self) -> bool:
         try:
             self.connect().close()
         except psycopg.OperationalError:
@@ -291,7 +291,7 @@ class Redis(Server):
 
 
 class Nginx(Server):
-    """nginx with what stands in the http block, which has to listen on ``port``."""
+    """nginx with the given http block, which has to listen on ``port``."""
 
     variable = "NGINX_URL"
 
@@ -363,7 +363,7 @@ def run(names: list[str], command: list[str]) -> int:
 
 
 def wait(process: subprocess.Popen[bytes]) -> int:
-    """Wait for the end, passing on what is asked of this process; Ctrl-C has reached both."""
+    """Wait for the end, and pass on this process's signals; Ctrl-C has reached both."""
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         process.send_signal(number)

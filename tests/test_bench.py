@@ -21,7 +21,7 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 # Enough for several sessions and each kind of job.
 JOBS = 60
 
-# By name: PostgreSQL writes a condition in another way when it has read its own writing.
+# By name: PostgreSQL words a condition differently once it has parsed its own wording.
 INDEXES = """
     SELECT array_agg(indexname ORDER BY indexname) FROM pg_indexes WHERE schemaname = 'public'
 """
@@ -64,43 +64,43 @@ def test_a_figure_that_breaks_is_a_miss(capsys: pytest.CaptureFixture[str]) -> N
     assert "Traceback" in capsys.readouterr().err
 
 
-def in_rounds(asked: list[str], who: str, *values: float) -> Callable[[], Samples]:
-    """Return what measures these values, one round after the other, again and again."""
+def make_rounds(calls: list[str], who: str, *values: float) -> Callable[[], Samples]:
+    """Return a function that measures these values, one a round, again and again."""
     each = itertools.cycle(values)
 
-    def measured() -> Samples:
-        asked.append(who)
+    def run_round() -> Samples:
+        calls.append(who)
         return {"frame": [next(each)] * 3}
 
-    return measured
+    return run_round
 
 
 def test_two_things_are_compared_in_turns_until_their_ratio_is_clear_of_the_bar() -> None:
-    asked: list[str] = []
-    value, peer = in_rounds(asked, "value", 2, 8), in_rounds(asked, "peer", 2, 2)
+    calls: list[str] = []
+    value, peer = make_rounds(calls, "value", 2, 8), make_rounds(calls, "peer", 2, 2)
     (found,) = compare(value, peer, bar=1.2)
     assert found.name == "frame, p50"
     assert found.value / found.peer == pytest.approx(2, rel=0.2)
-    assert ratio.LEAST < len(asked) // 2 < ratio.MOST
-    assert asked[:4] == ["peer", "value", "value", "peer"]
+    assert ratio.LEAST < len(calls) // 2 < ratio.MOST
+    assert calls[:4] == ["peer", "value", "value", "peer"]
 
-    asked.clear()
+    calls.clear()
     found, late = compare(value, peer, bar=1e3, late=["frame"])
     assert late == Comparison("frame, p99", found.value, found.peer)
-    assert len(asked) == 2 * ratio.LEAST
+    assert len(calls) == 2 * ratio.LEAST
 
 
 def test_a_round_in_which_the_machine_stood_still_is_left_out() -> None:
-    value = in_rounds([], "value", 3, 3, 3, 3, 300, 3, 3, 0.03)
-    (found,) = compare(value, in_rounds([], "peer", 2), bar=1.2)
+    value = make_rounds([], "value", 3, 3, 3, 3, 300, 3, 3, 0.03)
+    (found,) = compare(value, make_rounds([], "peer", 2), bar=1.2)
     assert found.value == pytest.approx(3)
     assert found.peer == pytest.approx(2)
 
 
 def test_what_stays_at_the_bar_is_measured_as_often_as_anything() -> None:
-    asked: list[str] = []
-    compare(in_rounds(asked, "value", 1, 4, 4, 1), in_rounds(asked, "peer", 2), bar=1.0)
-    assert len(asked) == 2 * ratio.MOST
+    calls: list[str] = []
+    compare(make_rounds(calls, "value", 1, 4, 4, 1), make_rounds(calls, "peer", 2), bar=1.0)
+    assert len(calls) == 2 * ratio.MOST
 
 
 @pytest.mark.postgresql
@@ -116,7 +116,7 @@ def test_a_long_used_database_is_as_the_engine_would_have_made_it() -> None:
 
             indexes = one(INDEXES)
             grown.fill(site, JOBS)
-            # What the two examples left is there besides.
+            # The rows of the two examples are there besides.
             count = JOBS + 2
             assert one("SELECT count(*) FROM workflows_job") == count
             assert one("SELECT count(*) FROM workflows_event") == 10 * count
@@ -124,7 +124,7 @@ def test_a_long_used_database_is_as_the_engine_would_have_made_it() -> None:
             assert one(UNLIKE_ITS_LOG) == 0
             assert one(IN_ANOTHERS_SESSION) == 0
             assert one(INDEXES) == indexes
-            # Deleting them all looks at all foreign keys.
+            # Deleting them all checks all foreign keys.
             printed = python("manage.py", "queue_prune", "--days=0", environment=site.environment)
             assert printed.split() == ["Pruned", str(count), "jobs."]
             assert one("SELECT count(*) FROM workflows_event") == 0

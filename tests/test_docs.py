@@ -1,4 +1,4 @@
-"""What the pages of the documentation point at is there."""
+"""The links, settings and tests that the documentation names exist."""
 
 import re
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ CODE = re.compile(r"`([^`\n]+)`")
 # In a shell block or an .env, or alone in backticks, as `DEBUG` or `DEBUG=true`.
 ASSIGNED = re.compile(r"^(?:export |echo )?([A-Z][A-Z0-9_]+)=", re.M)
 NAMED = re.compile(r"([A-Z][A-Z0-9_]+)(?:=.*)?")
+PROOF = re.compile(r"`(tests/[\w/.]+)::(\w+)`")
 
 # Names in capitals that are no settings of Chatflow's.
 OTHERS = {
@@ -57,7 +58,7 @@ def test_a_link_leads_somewhere(page: Path, target: str) -> None:
 
 
 def named_settings(page: Path) -> set[str]:
-    """Return what the page calls a setting, or seems to."""
+    """Return the names that the page uses as settings, or seems to."""
     text = page.read_text()
     shell = [code for language, code in FENCE.findall(text) if language in ("bash", "ini", "env")]
     matches = map(NAMED.fullmatch, CODE.findall(FENCE.sub("", text)))
@@ -73,3 +74,20 @@ def test_a_setting_exists(page: Path) -> None:
 def test_every_page_is_linked_to() -> None:
     linked = {(page.parent / target.partition("#")[0]).resolve() for page, target in links()}
     assert set(PAGES) - linked == {ROOT / "README.md"}
+
+
+def promises() -> dict[str, str]:
+    """Return the items of guarantees.md's lists of promises, by the promise itself."""
+    page, _, _ = (ROOT / "docs" / "guarantees.md").read_text().partition("## What is not promised")
+    items = re.findall(r"^- \*\*(.+?)\*\*\n((?:  [^\n]+\n)+)", page, re.M | re.S)
+    assert len(items) == page.count("\n- ")
+    return {" ".join(promise.split()): rest for promise, rest in items}
+
+
+@pytest.mark.parametrize("promise", promises())
+def test_a_promise_has_a_proof_that_exists(promise: str) -> None:
+    proofs = PROOF.findall(promises()[promise])
+    assert proofs
+    for path, test in proofs:
+        defined = re.search(rf"^(async )?def {test}\(", (ROOT / path).read_text(), re.M)
+        assert defined, f"{path} has no {test}"

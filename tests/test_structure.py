@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# The rooms, from the roof down. A module may import what stands further down, and its own room.
+# The rooms, from the roof down. A module may import from its own room and those further down.
 # A file named beside its room stands on a floor of its own there.
 FLOORS = (
     "chatflow",
@@ -70,7 +70,7 @@ STAIRS = {
         "database",
     ),
 }
-# What a library is named in; nobody else may name it.
+# The only modules that may name a library.
 LIBRARIES = {
     "django_q": ("workflows.cluster", "chatflow.settings"),
     "django_eventstream": ("workflows.streaming",),
@@ -142,7 +142,7 @@ def graph() -> dict[str, set[str]]:
 
 
 def test_it_works() -> None:
-    """The walk finds what there is: an upward import would be seen."""
+    """The walk finds the imports: an upward one would be seen."""
     assert "workflows.bells.postgres" in MODULES
     assert ("workflows.models", 0) in {
         (target, 0) for target, _ in imported("workflows.services.queues")
@@ -199,7 +199,8 @@ def test_imports_go_down_inside_of_a_room(room: str) -> None:
 
 
 def test_the_library_knows_the_public_api_only() -> None:
-    """What is bundled is written as everybody's own workflows are."""
+    """The bundled workflows are written as everybody's own are."""
+
     private = [
         f"{name}:{line} imports {target}"
         for name in MODULES

@@ -221,7 +221,7 @@ def test_demo_writes_a_secret_key_for_its_owner_alone(demo: Demo) -> None:
     for _ in range(2):
         with demo.start() as process:
             ready_line(process)
-            process.terminate()  # and nobody reads what it says from here on
+            process.terminate()  # and nobody reads its output from here on
         assert process.returncode == 0
         assert demo.is_gone()
         texts.append(env_file.read_text())
@@ -293,9 +293,9 @@ def test_postgres_cuts_every_connection(postgres: Postgres) -> None:
 @pytest.mark.parametrize("mode", ["smart", "fast", "immediate"])
 def test_postgres_stops_and_starts(postgres: Postgres, mode: str) -> None:
     postgres.stop(mode)
-    assert not postgres.answers()
+    assert not postgres.responds()
     postgres.start()
-    assert postgres.answers()
+    assert postgres.responds()
 
 
 def test_redis_comes_back_on_the_same_port() -> None:
@@ -305,7 +305,7 @@ def test_redis_comes_back_on_the_same_port() -> None:
                 connection.sendall(b"PING\r\n")
                 assert connection.recv(7) == b"+PONG\r\n"
             server.restart()
-    assert not server.answers()
+    assert not server.responds()
     assert not server.folder.exists()
 
 

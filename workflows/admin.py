@@ -1,4 +1,4 @@
-"""Jobs, sessions and clusters to look at. Rows are read-only; cancel, retry and forget are actions.
+"""Pages of jobs, sessions and clusters. Rows are read-only; cancel, retry and forget are actions.
 
 The lists are made for millions of rows: nothing counts, sorts or scans a whole table.
 """
@@ -42,9 +42,9 @@ from workflows.running.questions import as_json
 from workflows.services import decisions, queues
 from workflows.store.lifecycle import CLUSTER_SEEN
 
-# Rows that a list pages through; a search or a filter finds what is further down.
+# Rows that a list pages through; a search or a filter finds those further down.
 COUNTED = 10_000
-# Jobs whose text a search looks into: the latest.
+# Jobs whose text a search covers: the latest.
 SEARCHED = 100_000
 # Sessions of one key, each another user's, that a search takes.
 SESSIONS = 500
@@ -101,7 +101,7 @@ class LatestFormSet(InlineFormSet):
 
 
 class ReadOnly:
-    """A row can be looked at, not added, changed or deleted."""
+    """A row can be viewed, not added, changed or deleted."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -162,7 +162,7 @@ class MessageInline(LatestInline):
 
 
 class ByRegistry(admin.SimpleListFilter):
-    """A filter with the choices that the registered workflows offer; none is asked of the table."""
+    """A filter whose choices come from the registered workflows, not from the table."""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         names = {str(getattr(workflow, self.attribute)) for workflow in all_workflows()}
@@ -276,7 +276,7 @@ class JobAdmin(BigTableAdmin):
         users = get_user_model()
         by_name = users.objects.filter(**{users.USERNAME_FIELD: words}).values_list("pk", flat=True)
         by_key = Session.objects.filter(key=words).values_list("pk", flat=True)
-        # Looked up first: joined to the jobs in one query, they would cost a scan of all three.
+        # Queried first: joined to the jobs in one query, they would cost a scan of all three.
         named = Q(user__in=list(by_name)) | Q(session__in=list(by_key[:SESSIONS]))
         if (found := queryset.filter(named)).exists():
             return found, False
@@ -333,7 +333,7 @@ class JobAdmin(BigTableAdmin):
     def tell(
         self, request: HttpRequest, outcomes: dict[str, int], level: int = messages.INFO
     ) -> None:
-        """Say what became of the selected jobs: one message for each outcome."""
+        """Show what became of the selected jobs: one message for each outcome."""
         for outcome, count in outcomes.items():
             if count:
                 self.message_user(request, f"{jobs(count)}: {outcome}", level)
@@ -358,7 +358,7 @@ class DailyUsageAdmin(BigTableAdmin):
 
 
 class DecisionForm(ActionForm):
-    """What goes with a decision about the selected requests."""
+    """The fields that go with a decision about the selected requests."""
 
     reason = CharField(required=False)
     answer = CharField(required=False, label="Answer (JSON)")
@@ -447,7 +447,7 @@ class ClusterAdmin(ReadOnly, ModelAdmin):
 
 
 def cancel(job: Job) -> str:
-    """Cancel a job and return what came of it, in words."""
+    """Cancel a job and return the outcome in words."""
     asked = job.awaiting is not None
     current = services.cancel(job)
     if current.state == State.CANCELLED and not job.is_finished:

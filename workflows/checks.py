@@ -1,4 +1,4 @@
-"""Wrong configuration, said at the start and with a hint."""
+"""Checks that report a wrong configuration at the start, with a hint."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -39,7 +39,7 @@ def check_queue_connection(
 
 @register
 def check_models(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Refuse the name of a model that can't be had."""
+    """Refuse the name of a model that isn't available."""
     try:
         names.check([*names.to_try(), *names.allowed()])
     except ImproperlyConfigured as error:

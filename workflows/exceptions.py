@@ -1,4 +1,4 @@
-"""What can go wrong, by name. A leaf module: it imports nothing of Chatflow.
+"""Chatflow's errors, by name. A leaf module: it imports nothing of Chatflow.
 
 Errors carry a machine ``code`` and, as their text, one sentence that is safe to show to a client.
 """
@@ -15,7 +15,7 @@ class ChatflowError(Exception):
         super().__init__(message or (type(self).__doc__ or "").strip().split("\n")[0])
 
 
-# What a client may be told when it starts, watches or cancels a job.
+# Errors that a client may get when it starts, watches or cancels a job.
 
 
 class JobNotFound(ChatflowError):
@@ -112,7 +112,7 @@ class InvalidForm(ChatflowError):
     """What was filled in is not what the form asks for.
 
     Args:
-        errors: what is wrong, by field.
+        errors: the mistakes, by field.
     """
 
     code = "invalid"
@@ -129,7 +129,7 @@ class CursorBeyondHead(ChatflowError):
     code = "cursor_beyond_head"
 
 
-# What a workflow's author may raise or run into.
+# Errors that a workflow's author may raise or run into.
 
 
 class WorkflowError(ChatflowError):
@@ -229,7 +229,7 @@ class TurnEnded(Interrupt):
 
     Args:
         prompt: the question, which becomes the job's response.
-        awaiting: the answer wanted, in the shape of ``awaiting`` in a status answer.
+        awaiting: the answer wanted, in the shape of ``awaiting`` in a status response.
     """
 
     def __init__(self, prompt: str, awaiting: dict[str, Any]) -> None:

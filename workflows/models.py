@@ -25,7 +25,7 @@ class Session(models.Model):
     key = models.CharField(max_length=255)
     # The job whose question the session's next message answers.
     open_job = models.ForeignKey("Job", models.SET_NULL, null=True, blank=True, related_name="+")
-    # What the older messages said, in short, and the id of the last message that it covers.
+    # A summary of the older messages, and the id of the last message that it covers.
     summary = models.TextField(blank=True, default="", db_default="")
     summary_upto = models.BigIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(default=timezone.now)
@@ -33,7 +33,7 @@ class Session(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            # Serves the look-up of send and history too.
+            # Serves the queries of send and history too.
             models.UniqueConstraint(fields=["user", "key"], name="session_user_key"),
         ]
 
@@ -44,7 +44,7 @@ class Session(models.Model):
 class State(models.TextChoices):
     QUEUED = "queued"  # Waits for a worker, or for an earlier job of its session.
     PROCESSING = "processing"  # A worker holds its lease.
-    COMPLETED = "completed"  # It answered, perhaps with a question.
+    COMPLETED = "completed"  # It has responded, perhaps with a question.
     FAILED = "failed"  # It raised, or its worker was lost too often.
     TIMEOUT = "timeout"  # It ran longer than its workflow may.
     CANCELLED = "cancelled"  # Its user, or a newer message, stopped it.
@@ -69,7 +69,7 @@ class JobQuerySet(models.QuerySet["Job"]):
         return self.filter(state__in=ACTIVE)
 
     def failures(self) -> "JobQuerySet":
-        """The list of failures: what failed or timed out and wasn't retried or forgotten."""
+        """The list of failures: jobs that failed or timed out, neither retried nor forgotten."""
         return self.filter(state__in=UNSUCCESSFUL, forgotten=False)
 
 
@@ -82,16 +82,16 @@ class Job(models.Model):
     )
     session = models.ForeignKey(Session, models.CASCADE, related_name="jobs")
 
-    # What to do.
+    # Its input.
     workflow = models.CharField(max_length=100)
     # The client named the workflow, or the question that it answers: routing has no choice.
     explicit = models.BooleanField(default=False)
     text = models.TextField(help_text="The user's message in this turn.")
     options = models.JSONField(default=dict, blank=True)
-    # What the workflow is to work on, where an action started it.
+    # The workflow's input, where an action started it.
     input = models.JSONField(null=True, blank=True)
     mode = models.CharField(max_length=5, choices=[("sync", "sync"), ("async", "async")])
-    # An earlier job of the session was under way, so that routing must look again.
+    # An earlier job of the session was under way, so that it must be routed once more.
     waited = models.BooleanField(default=False)
     # The job that began this conversation with the workflow; its steps serve all its turns.
     # Null in that job itself.
@@ -102,7 +102,7 @@ class Job(models.Model):
         "self", models.SET_NULL, null=True, blank=True, related_name="retries", db_index=False
     )
 
-    # When, where and by whom.
+    # When, where and by whom it is run.
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
     queue = models.CharField(max_length=50, default="default")
     priority = models.SmallIntegerField(default=0)
@@ -126,17 +126,17 @@ class Job(models.Model):
     idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001
     body_hash = models.CharField(max_length=64, blank=True)
 
-    # How far it is.
+    # Its progress.
     last_seq = models.PositiveIntegerField(default=0)
     progress = models.PositiveSmallIntegerField(default=0)
     progress_message = models.CharField(max_length=500, blank=True)
     # Characters of streamed text that earlier turns of the same conversation have shown.
     text_base = models.PositiveIntegerField(default=0)
 
-    # What came of it.
+    # Its outcome.
     response = models.TextField(blank=True)
     actions = models.JSONField(default=list, blank=True)
-    # The same in full, by id: what an action does when it is used. No client is told.
+    # The same in full, by id, with the effects of the actions. No client sees them.
     offers = models.JSONField(null=True, blank=True)
     sources = models.JSONField(default=list, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
@@ -204,7 +204,7 @@ class Job(models.Model):
                 name="job_lease",
                 condition=Q(state__in=ACTIVE, lease_until__isnull=False),
             ),
-            # lifecycle.claim, services.start, history: what a session has under way, in order.
+            # lifecycle.claim, services.start, history: a session's jobs under way, in order.
             models.Index(
                 fields=["session", "id"], name="job_session_active", condition=Q(state__in=ACTIVE)
             ),
@@ -221,7 +221,7 @@ class Job(models.Model):
                 name="job_failures",
                 condition=Q(state__in=UNSUCCESSFUL, forgotten=False),
             ),
-            # queue_prune: what ended before a moment.
+            # queue_prune: jobs that ended before a moment.
             models.Index(
                 fields=["finished_at"],
                 name="job_finished",
@@ -244,7 +244,7 @@ class Job(models.Model):
 
     @property
     def is_unsuccessful(self) -> bool:
-        """It has ended without an answer."""
+        """Whether it has ended without a response."""
         return self.is_finished and self.state != State.COMPLETED
 
     @property
@@ -268,7 +268,7 @@ class Message(models.Model):
     content = models.TextField()
     actions = models.JSONField(default=list, blank=True)
     sources = models.JSONField(default=list, blank=True)
-    # False: said under ``memory: false``, yet in the history, because a question stands there.
+    # False: sent under ``memory: false``, yet in the history, as a question or the answer to one.
     remembered = models.BooleanField(default=True, db_default=True)
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -283,9 +283,9 @@ class Message(models.Model):
 
 
 class Step(models.Model):
-    """The record of a step: what it returned, so that it never runs again."""
+    """The record of a step: its result, so that it never runs again."""
 
-    # The first job of the conversation: a later turn finds what an earlier one recorded.
+    # The first job of the conversation: a later turn finds the records of the earlier ones.
     root = models.ForeignKey(Job, models.CASCADE, related_name="all_steps", db_index=False)
     job = models.ForeignKey(Job, models.CASCADE, related_name="steps")
     name = models.CharField(max_length=200)
@@ -299,13 +299,13 @@ class Step(models.Model):
     text_length = models.PositiveIntegerField(default=0)
     attempt = models.PositiveIntegerField()
     duration_ms = models.PositiveIntegerField(default=0)
-    # What a request to a model took: model, input_tokens, output_tokens, cost_usd where known.
+    # The usage of a request to a model: model, input_tokens, output_tokens, cost_usd where known.
     usage = models.JSONField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints: ClassVar = [
-            # Serves the runner's look-up of a conversation's steps too.
+            # Serves the runner's query for a conversation's steps too.
             models.UniqueConstraint(fields=["root", "name", "occurrence"], name="step_once"),
         ]
 
@@ -319,7 +319,7 @@ class ActionUse(models.Model):
     action_id = models.CharField(max_length=39, unique=True)
     # Its index serves history: which actions of these jobs were used.
     offered_by = models.ForeignKey(Job, models.CASCADE, related_name="action_uses")
-    # What it started.
+    # The job that it started.
     job = models.ForeignKey(Job, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -334,18 +334,18 @@ def make_approval_id() -> str:
 
 class ApprovalQuerySet(models.QuerySet["ApprovalRequest"]):
     def visible_to(self, user: Any) -> "ApprovalQuerySet":
-        """What *user* is asked to approve: what their own workflows ask."""
+        """The requests that *user* may decide: those of their own workflows."""
         return self.filter(user=user)
 
     def open(self) -> "ApprovalQuerySet":
-        """Those that can be decided: the session's next message would be the answer."""
+        """The requests that can be decided: the session's next message would be the answer."""
         return self.filter(decided_at=None, session__open_job=F("job"))
 
 
 class ApprovalRequest(models.Model):
-    """What a workflow asks to have approved, and on record: who decided, when, how and why.
+    """A workflow's request for approval, and who decided it, when, how and why.
 
-    The record outlives the job, which queue_prune deletes.
+    It outlives the job, which queue_prune deletes.
     """
 
     class Via(models.TextChoices):
@@ -364,7 +364,7 @@ class ApprovalRequest(models.Model):
     workflow = models.CharField(max_length=100)
     prompt = models.TextField()
     details = models.JSONField(default=dict, blank=True)
-    # The JSON schema of the answer that goes with an approval; null where none is asked for.
+    # The JSON schema of the answer that goes with an approval; null where none is wanted.
     schema = models.JSONField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField()
@@ -388,7 +388,7 @@ class ApprovalRequest(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            # decisions.pending: what a user may decide.
+            # decisions.pending: the requests that a user may decide.
             models.Index(
                 fields=["user", "id"],
                 name="approval_undecided",
@@ -401,14 +401,14 @@ class ApprovalRequest(models.Model):
 
 
 class DailyUsage(models.Model):
-    """What a user's jobs have asked of models on one day (UTC), for the daily budgets."""
+    """The requests and tokens that a user's jobs used on one day (UTC), for the daily budgets."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_index=False
     )
     day = models.DateField()
     requests = models.PositiveIntegerField(default=0)
-    # With what is reserved for requests under way.
+    # Including those reserved for requests under way.
     tokens = models.PositiveBigIntegerField(default=0)
 
     class Meta:
@@ -425,7 +425,7 @@ class Event(models.Model):
 
     class Type(models.TextChoices):
         STARTED = "started"  # An attempt began.
-        PROGRESS = "progress"  # The workflow said how far it is.
+        PROGRESS = "progress"  # The workflow reported its progress.
         STEP_STARTED = "step_started"
         STEP_FINISHED = "step_finished"
         DELTA = "delta"  # More words of the response.
@@ -464,7 +464,7 @@ class Event(models.Model):
 
 
 class Cluster(models.Model):
-    """A running cluster, by its own word: its sentinel renews the row every few seconds."""
+    """A running cluster, as it reports itself: its sentinel renews the row every few seconds."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     host = models.CharField(max_length=255)

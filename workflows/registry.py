@@ -1,4 +1,4 @@
-"""The workflows that there are, by name."""
+"""The registered workflows, by name."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -58,8 +58,8 @@ def workflow(
     """Register the decorated function, sync or async, as a workflow.
 
     Args:
-        name: what clients and jobs call it; unique.
-        title: what people call it; by default the name with spaces.
+        name: its name for clients and jobs; unique.
+        title: its name for people; by default the name with spaces.
         description: one sentence for people and for the model that routes messages.
         triggers: words or phrases; a message that contains one of them starts this workflow.
         steps: how many steps a run has; from it comes "Processing step 2 of 4..." and progress.

@@ -31,8 +31,8 @@ PATIENCE = 120.0
 
 
 @dataclass
-class Watched:
-    """What came through a stream: the numbers, and by how many milliseconds each was late."""
+class Delivery:
+    """The events that came through a stream: their numbers, and their delays in milliseconds."""
 
     numbers: list[int] = field(default_factory=list)
     delays: list[float] = field(default_factory=list)
@@ -61,7 +61,7 @@ def measure(stage: Stage) -> list[Line]:
 
 @contextmanager
 def appender(site: Site) -> Iterator[subprocess.Popen[str]]:
-    """Give a process that waits to append its share."""
+    """Yield a process that waits to append its share."""
     jobs = STREAMS // WATCHERS // APPENDERS
     per_second = FRAMES_PER_SECOND / WATCHERS / APPENDERS
     command = [sys.executable, "-m", "bench.appender", str(jobs), str(EVENTS), str(per_second)]
@@ -80,10 +80,10 @@ def appender(site: Site) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-async def watch(port: int, appenders: list[subprocess.Popen[str]]) -> tuple[list[Watched], float]:
-    """Watch all streams while the processes append; return how many frames a second that made."""
+async def watch(port: int, appenders: list[subprocess.Popen[str]]) -> tuple[list[Delivery], float]:
+    """Watch all streams while the processes append; return also the rate of frames a second."""
     gate = asyncio.Semaphore(OPENING)
-    paths = [path for process in appenders for path in json.loads(said(process))] * WATCHERS
+    paths = [path for process in appenders for path in json.loads(read_line(process))] * WATCHERS
     opened = await asyncio.gather(*(open_stream(port, path, gate) for path in paths))
     for process in appenders:
         assert process.stdin is not None
@@ -91,17 +91,17 @@ async def watch(port: int, appenders: list[subprocess.Popen[str]]) -> tuple[list
         process.stdin.flush()
     async with asyncio.timeout(PATIENCE):
         watched = await asyncio.gather(*(read(reader) for reader, _ in opened))
-    return watched, WATCHERS * sum(float(said(process)) for process in appenders)
+    return watched, WATCHERS * sum(float(read_line(process)) for process in appenders)
 
 
-def said(process: subprocess.Popen[str]) -> str:
+def read_line(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     return process.stdout.readline()
 
 
-async def read(reader: asyncio.StreamReader) -> Watched:
+async def read(reader: asyncio.StreamReader) -> Delivery:
     """Read a stream to its end."""
-    watched = Watched()
+    watched = Delivery()
     while raw := await reader.readline():
         if raw.startswith(b"data: "):
             arrived = monotonic_ns()

@@ -56,7 +56,7 @@ class Side:
         return {"POST → first progress frame": [*first], "POST → completed frame": [*last]}
 
     def sync_send(self) -> Samples:
-        rate = sync_sends.sends(self.web, self.site, f"growth-{time.monotonic_ns()}")
+        rate = sync_sends.measure_sends(self.web, self.site, f"growth-{time.monotonic_ns()}")
         return {"a sync send, of 8 at a time": [1000 / rate]}
 
     def busy(self) -> Samples:
@@ -70,22 +70,22 @@ class Side:
     def pages(self) -> Samples:
         job = self.client.get("/ai-demo/workflow/jobs")["jobs"][-1]["job_id"]
         return {
-            "history of 25 turns": self._gets(f"/ai-demo/chat/history/{SESSION}"),
-            "status": self._gets(f"/ai-demo/workflow/status/{job}"),
-            "list of jobs": self._gets("/ai-demo/workflow/jobs"),
+            "history of 25 turns": self._time_gets(f"/ai-demo/chat/history/{SESSION}"),
+            "status": self._time_gets(f"/ai-demo/workflow/status/{job}"),
+            "list of jobs": self._time_gets("/ai-demo/workflow/jobs"),
         }
 
-    def _gets(self, path: str) -> list[float]:
+    def _time_gets(self, path: str) -> list[float]:
         client, delays = self.client, []
         for _ in range(GETS):
-            asked = time.monotonic_ns()
+            began = time.monotonic_ns()
             client.get(path)
-            delays.append((time.monotonic_ns() - asked) / 1e6)
+            delays.append((time.monotonic_ns() - began) / 1e6)
         return delays
 
 
 BUSY = f"{busy.STREAMS:,} busy streams: commit → frame"
-# Milliseconds all of them; a rate as the time for one.
+# All of them in milliseconds; a rate as the time for one.
 SERVED: tuple[Callable[[Side], Samples], ...] = (
     Side.live,
     Side.pickup,
@@ -110,11 +110,11 @@ def measure(stage: Stage) -> list[Line]:
             sides.append(Side(site, web))
             sides[-1].prepare()
         for figure in SERVED:
-            found += compared(stage, *(partial(figure, side) for side in sides))
-    return found + compared(stage, partial(no_ops, used), partial(no_ops, empty))
+            found += compare_sides(stage, *(partial(figure, side) for side in sides))
+    return found + compare_sides(stage, partial(run_no_ops, used), partial(run_no_ops, empty))
 
 
-def no_ops(site: Site) -> Samples:
+def run_no_ops(site: Site) -> Samples:
     queue = contenders.chatflow(site)
     return {
         "a no-op job, full queue drained": [1000 / queue.drain(JOBS)],
@@ -122,7 +122,9 @@ def no_ops(site: Site) -> Samples:
     }
 
 
-def compared(stage: Stage, used: Callable[[], Samples], empty: Callable[[], Samples]) -> list[Line]:
+def compare_sides(
+    stage: Stage, used: Callable[[], Samples], empty: Callable[[], Samples]
+) -> list[Line]:
     return [
         line(f"{stage.jobs:,} jobs: {found.name}", found.value, "ms",
              peer=found.peer, peer_name="empty database",

@@ -1,4 +1,4 @@
-"""What an idle listener costs the web process: memory, threads, database connections, processor."""
+"""The costs of an idle listener to the web process: memory, threads, connections, processor."""
 
 import asyncio
 import resource
@@ -13,7 +13,7 @@ from bench.stage import Stage
 from bench.table import Line, line
 from tests.servers import HOST
 
-# Files that this process or the server has open besides.
+# Other files that this process or the server has open.
 SPARE_FILES = 500
 # Streams that are being opened at once.
 OPENING = 64
@@ -23,7 +23,7 @@ WATCHED = 3.0
 
 @dataclass(frozen=True)
 class Cost:
-    """What a web process held at some moment, and its use of one processor."""
+    """The resources of a web process at some moment, and its use of one processor."""
 
     memory: int
     threads: int
@@ -68,7 +68,7 @@ def kilobytes_each(one: Cost, many: Cost, count: int) -> float:
 
 
 async def listen(web: Web, database_url: str, paths: list[str]) -> tuple[Cost, Cost]:
-    """Open a first stream and then all others; return what the web process holds each time."""
+    """Open a first stream and then all others; return the cost to the web process each time."""
     gate = asyncio.Semaphore(OPENING)
     streams = [await open_stream(web.port, paths[0], gate)]
     one = await cost(web, database_url)

@@ -1,4 +1,4 @@
-"""What NOTIFY's lock costs: events/s of several connections, with NOTIFY in either place, or none.
+"""The cost of NOTIFY's lock: events/s of several connections, with NOTIFY in either place, or none.
 
 A transaction that notifies takes one lock for the whole server before it commits and keeps it
 until it has: while such commits wait for the disk, they wait one behind the other. So the engine

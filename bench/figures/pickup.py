@@ -9,7 +9,7 @@ from bench.stage import ROUNDS, Stage
 from bench.table import Line, line, over_rounds
 
 SECONDS = 4.0
-# Until what a start brings with it is over, and then to be watched.
+# Seconds until the work of starting is over, and seconds for which the idle clusters are watched.
 SETTLE = 5.0
 IDLE_SECONDS = 10.0
 

@@ -1,4 +1,4 @@
-"""What queue_prune does to live traffic, over a million finished jobs; and how fast it is."""
+"""The effect of queue_prune on live traffic, over a million finished jobs; and its speed."""
 
 import time
 from collections.abc import Iterator
@@ -29,13 +29,13 @@ FRAME, SEND = "commit → frame", "async send"
 def measure(stage: Stage) -> list[Line]:
     site, rates = stage.long_used, list[float]()
     with site.web() as web, site.cluster():
-        quiet = partial(traffic, site, web)
+        quiet = partial(measure_traffic, site, web)
 
-        def meanwhile() -> Samples:
-            with pruning(site, rates):
+        def measure_beside_prune() -> Samples:
+            with run_prune(site, rates):
                 return quiet()
 
-        found = compare(meanwhile, quiet, bar=MOST, late=(FRAME, SEND))
+        found = compare(measure_beside_prune, quiet, bar=MOST, late=(FRAME, SEND))
     return [line(f"{stage.jobs:,} jobs: pruned beside live traffic", p50(rates), "jobs/s")] + [
         line(f"during queue_prune: {each.name}", each.value, "ms",
              peer=each.peer, peer_name="without",
@@ -44,13 +44,13 @@ def measure(stage: Stage) -> list[Line]:
     ]  # fmt: skip
 
 
-def traffic(site: Site, web: Web) -> Samples:
+def measure_traffic(site: Site, web: Web) -> Samples:
     """Return the milliseconds from commits to frames, and for sends."""
     frames = live.through_chatflow(site, web)
-    return {FRAME: frames, SEND: sends(Client(web.port, site.headers))}
+    return {FRAME: frames, SEND: time_sends(Client(web.port, site.headers))}
 
 
-def sends(client: Client) -> list[float]:
+def time_sends(client: Client) -> list[float]:
     delays = []
     for number in range(SENDS):
         time.sleep(PAUSE)
@@ -62,19 +62,19 @@ def sends(client: Client) -> list[float]:
 
 
 @contextmanager
-def pruning(site: Site, rates: list[float]) -> Iterator[None]:
+def run_prune(site: Site, rates: list[float]) -> Iterator[None]:
     """Let queue_prune run, from its first batch on; add how many jobs it deleted in a second."""
     with psycopg.connect(site.database_url, autocommit=True) as connection:
 
-        def oldest() -> int:
+        def find_oldest() -> int:
             row = connection.execute(OLDEST).fetchone()
             assert row is not None
             return int(row[0])
 
-        first = oldest()
+        first = find_oldest()
         command = [str(ROOT / "manage.py"), "queue_prune"]
-        with Program(*command, environment=site.environment, ready=lambda: oldest() > first):
-            began, first = time.monotonic(), oldest()
+        with Program(*command, environment=site.environment, ready=lambda: find_oldest() > first):
+            began, first = time.monotonic(), find_oldest()
             yield
             # The oldest go first, and in this order they are numbered.
-            rates.append((oldest() - first) / (time.monotonic() - began))
+            rates.append((find_oldest() - first) / (time.monotonic() - began))

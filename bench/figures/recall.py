@@ -1,4 +1,4 @@
-"""Recall@5: how often a search finds what answers a question about the project's documentation.
+"""Recall@5: how often a search finds the answer to a question about the project's documentation.
 
 The questions are labelled by hand, in bench/questions.py. A question counts as answered if a chunk
 of a section that answers it is among the first five.
@@ -22,7 +22,7 @@ BAR = 0.9
 def measure(stage: Stage) -> list[Line]:
     lines = []
     for name, site in (("PostgreSQL", stage.on_postgres), ("SQLite", stage.on_sqlite)):
-        found = asked(site)
+        found = count_found(site)
         total = len(QUESTIONS) + len(UNSEEN)
         recall = (found["seen"] + found["unseen"]) / total
         lines += [
@@ -35,7 +35,7 @@ def measure(stage: Stage) -> list[Line]:
     return lines
 
 
-def asked(site: Site) -> dict[str, int]:
+def count_found(site: Site) -> dict[str, int]:
     """Return how many questions find an answer, and how many foreign ones get one."""
     found: dict[str, int] = json.loads(
         python("-m", "bench.figures.recall", environment=site.environment)
@@ -44,7 +44,7 @@ def asked(site: Site) -> dict[str, int]:
 
 
 def main() -> None:
-    """Ask everything of the configured database, which gets to hold the documentation."""
+    """Store the documentation in the configured database, and search it for every question."""
     import django
 
     django.setup()
@@ -57,18 +57,18 @@ def main() -> None:
     call_command("ingest", ROOT / "README.md", ROOT / "docs", stdout=sys.stderr)
     user, _ = User.objects.get_or_create(username="reader")
 
-    def answered(questions: dict[str, set[str]]) -> int:
+    def count(questions: dict[str, set[str]]) -> int:
         return sum(
             bool({section(each.id) for each in search(question, user=user, limit=FOUND)} & labels)
             for question, labels in questions.items()
         )
 
     foreign = sum(bool(relevant(search(question, user=user))) for question in FOREIGN)
-    print(json.dumps({"seen": answered(QUESTIONS), "unseen": answered(UNSEEN), "foreign": foreign}))
+    print(json.dumps({"seen": count(QUESTIONS), "unseen": count(UNSEEN), "foreign": foreign}))
 
 
 def section(source: str) -> str:
-    """Return where a source stands, as the labels have it: its page and its own heading."""
+    """Return the place of a source, as in the labels: its page and its own heading."""
     from workflows.knowledge.models import Chunk
 
     document, _, position = source.rpartition("-")

@@ -28,9 +28,9 @@ def measure(stage: Stage) -> list[Line]:
         uvicorn("bench.peers.bare_view.asgi:application", bare) as bare_web,
     ):
         for round_number in range(ROUNDS):
-            rates.append(sends(web, site, f"chatflow-{round_number}"))
-            bare_rates.append(asks(bare_web))
-            own_rates.append(sends(own_web, site, f"own-{round_number}"))
+            rates.append(measure_sends(web, site, f"chatflow-{round_number}"))
+            bare_rates.append(measure_bare_view(bare_web))
+            own_rates.append(measure_sends(own_web, site, f"own-{round_number}"))
     rate, bare_rate, own_rate = p50(rates), p50(bare_rates), p50(own_rates)
     name = f"bare DRF view, {len(queries)} queries"
     return [
@@ -42,21 +42,21 @@ def measure(stage: Stage) -> list[Line]:
     ]  # fmt: skip
 
 
-def sends(web: Web, site: Site, name: str) -> float:
+def measure_sends(web: Web, site: Site, name: str) -> float:
     """Each connection has a session: within one, messages wait for each other."""
     requests = []
     for number in range(load.CONNECTIONS):
         body = {"message": "Hello", "session_id": f"{name}-{number}", "workflow": "bench_noop"}
         encoded = json.dumps(body).encode()
         requests.append(load.post("/ai-demo/chat/send", encoded, site.headers))
-    return rate_of(web, requests)
+    return measure_rate(web, requests)
 
 
-def asks(web: Web) -> float:
-    request = load.post("/ask", json.dumps({"message": "Hello"}).encode(), {})
-    return rate_of(web, [request] * load.CONNECTIONS)
+def measure_bare_view(web: Web) -> float:
+    request = load.post("/send", json.dumps({"message": "Hello"}).encode(), {})
+    return measure_rate(web, [request] * load.CONNECTIONS)
 
 
-def rate_of(web: Web, requests: list[bytes]) -> float:
+def measure_rate(web: Web, requests: list[bytes]) -> float:
     load.requests_per_second(web.port, requests, WARM_UP)
     return load.requests_per_second(web.port, requests, SECONDS)

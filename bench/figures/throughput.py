@@ -7,12 +7,12 @@ from bench.stage import ROUNDS, Stage
 from bench.table import Line, line, p50
 
 JOBS = 1000
-# What Laravel's own database queue did with plain no-ops on two cores, draining 5,000.
+# The rate of Laravel's own database queue with plain no-ops on two cores, draining 5,000.
 LARAVEL = 290.0
 
 
 def measure(stage: Stage) -> list[Line]:
-    # A site of its own: what is left in its queue would hold up other figures.
+    # A site of its own: jobs that are left in its queue would hold up other figures.
     site = Site(stage.postgres.create_database("throughput"))
     ours = contenders.chatflow(site)
     stock = contenders.stock_q2(stage.postgres)

@@ -67,6 +67,6 @@ def take_turn(client: Client) -> tuple[float, float]:
     posted = time.monotonic_ns()
     fields: dict[str, Any] = {"workflow": "bench_steps", "async": True, "session_id": "turns"}
     started = client.send("Go", **fields)
-    # What has no number, such as the frame that says "connected", is no progress.
+    # A frame without a number, such as the one with the status "connected", is no progress.
     arrivals = [arrived for arrived, frame in client.follow(started) if frame.get("seq")]
     return (arrivals[0] - posted) / 1e6, (arrivals[-1] - posted) / 1e6

@@ -1,1 +1,1 @@
-"""What Chatflow is measured beside: the least that could do the same, and what others use."""
+"""Chatflow's peers: the least that could do the same, and the libraries that others use."""

@@ -36,7 +36,7 @@ def prepare(database_url: str) -> None:
 
 
 def pickup(database_url: str, seconds: float) -> list[float]:
-    """Measure what bench.inside.pickup() measures, in the same way."""
+    """Measure the same as bench.inside.pickup(), in the same way."""
     delays = []
     end = time.monotonic() + seconds
     with psycopg.connect(database_url, autocommit=True) as connection:

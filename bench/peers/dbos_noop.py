@@ -1,7 +1,7 @@
 """DBOS with a workflow that does nothing. It runs in an environment without Chatflow's packages.
 
 ``dbos_noop.py work`` is one of the workers; ``dbos_noop.py enqueue 1000`` fills their queue and
-says when it began.
+prints when it began.
 """
 
 import os
@@ -12,7 +12,7 @@ import time
 from dbos import DBOS  # type: ignore[import-not-found]
 
 QUEUE = "noops"
-# With DBOS's defaults a queue is looked at once a second, and who looks first takes all of it. Of
+# With DBOS's defaults a queue is polled once a second, and the first to poll takes all of it. Of
 # the settings that its documentation offers, these were the fastest for two workers that share.
 SETTINGS = {"polling_interval_sec": 0.01, "worker_concurrency": 100}
 

@@ -1,4 +1,4 @@
-"""Workflows that do nothing, so that what is measured is what surrounds them."""
+"""Workflows that do nothing, so that only their surroundings are measured."""
 
 import time
 
@@ -14,7 +14,7 @@ def noop(ctx: Context) -> str:
 
 @workflow("bench_now")
 def now(ctx: Context) -> str:
-    """Answer with the moment at which this function was entered, by the machine's clock."""
+    """Respond with the moment at which this function was entered, by the machine's clock."""
     return str(time.monotonic_ns())
 
 
@@ -31,9 +31,9 @@ def nothing() -> None:
 
 @workflow("bench_beat")
 def beat(ctx: Context) -> str:
-    """Report progress, for "2 0.005" for 2 seconds every 5 ms; each time say when that was.
+    """Report progress, for "2 0.005" for 2 seconds every 5 ms; each message is its moment.
 
-    The answer is how often.
+    The response is the number of reports.
     """
     seconds, pause = ctx.message.split()
     end, count = time.monotonic() + float(seconds), 0
@@ -46,7 +46,7 @@ def beat(ctx: Context) -> str:
 
 @workflow("bench_turn", steps=4)
 def turn(ctx: Context) -> str:
-    """What a turn of a conversation leaves behind: ten events, four steps, an answer of a page."""
+    """Leave as much behind as a turn of a conversation: ten events, four steps, a page of text."""
     for number in range(4):
         ctx.step(f"Step {number}", page, 200)
     if ctx.message == FAILS:

@@ -1,5 +1,5 @@
-"""The models that answer prompts, over pydantic-ai; ``AI_MODEL`` names the one that is asked.
+"""The models that respond to prompts, over pydantic-ai; ``AI_MODEL`` names the one to call.
 
-pydantic-ai takes a second to import. So nothing here imports it when it is itself imported: the
-modules that need it, which are those that ``asking`` brings along, are imported by the first call.
+pydantic-ai takes a second to import. So importing this package doesn't import it: the modules that
+need it, which are ``calls`` and those that it imports, are imported by the first call.
 """

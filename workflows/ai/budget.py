@@ -1,4 +1,4 @@
-"""What a user may ask of models in a day: reserved before a request, settled after it."""
+"""A user's daily budget for models: reserved before a request, settled after it."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -10,8 +10,8 @@ from django.utils import timezone
 from workflows.exceptions import DailyBudgetExceeded
 from workflows.models import DailyUsage
 
-# Tokens that an answer is taken for until its true length is known.
-ANSWER = 1000
+# Tokens that a response counts for until its true length is known.
+RESPONSE_TOKENS = 1000
 CHARACTERS_PER_TOKEN = 4
 
 
@@ -25,14 +25,14 @@ class Reservation:
 
 
 def reserve(user_id: int, characters: int) -> Reservation | None:
-    """Set aside what a request may take; the UPDATE itself refuses what is too much.
+    """Set aside the tokens that a request may take; the UPDATE itself refuses too many.
 
     A request whose worker is lost keeps its reservation until the day is over: its provider may
     well have counted it.
 
     Args:
-        user_id: who asks.
-        characters: the length of what is sent.
+        user_id: the user whose request it is.
+        characters: the length of the request.
 
     Returns:
         The reservation, for settle(); None where no budget is set.
@@ -44,7 +44,7 @@ def reserve(user_id: int, characters: int) -> Reservation | None:
     if not requests and not tokens:
         return None
     day = timezone.now().date()
-    expected = characters // CHARACTERS_PER_TOKEN + ANSWER
+    expected = characters // CHARACTERS_PER_TOKEN + RESPONSE_TOKENS
     DailyUsage.objects.get_or_create(user_id=user_id, day=day)
     free = DailyUsage.objects.filter(user_id=user_id, day=day)
     if requests:
@@ -57,13 +57,13 @@ def reserve(user_id: int, characters: int) -> Reservation | None:
 
 
 def settle(reservation: Reservation | None, tokens: int) -> None:
-    """Put what a request really took, in tokens, in the place of what was set aside for it."""
+    """Replace the tokens that were set aside for a request by those that it really took."""
     if reservation is not None:
         _row(reservation).update(tokens=F("tokens") + tokens - reservation.tokens)
 
 
 def release(reservation: Reservation | None) -> None:
-    """Give back what was set aside for a request that no provider counts."""
+    """Give back the tokens that were set aside for a request that no provider counts."""
     if reservation is not None:
         _row(reservation).update(
             requests=F("requests") - 1, tokens=F("tokens") - reservation.tokens

@@ -1,4 +1,4 @@
-"""What providers do wrong, in the few words that matter: whether to try again, and what to say."""
+"""Errors of providers, reduced to what matters: whether to try again, and the job's error."""
 
 import os
 import re
@@ -23,7 +23,7 @@ SECRET = re.compile(r"(API_?KEY|TOKEN|SECRET|PASSWORD)", re.IGNORECASE)
 
 
 class ProviderError(Exception):
-    """What a provider answered, for the log and the admin; its text holds no key."""
+    """A provider's own error, for the log and the admin; its text holds no key."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class Failure:
     """A request that failed.
 
     Args:
-        error: what the job fails with, unless another try or another model answers.
-        details: what the provider said.
+        error: the job's error, unless another try or another model succeeds.
+        details: the provider's own error.
         again: the same request may well succeed a little later.
-        wait: seconds that the provider asks for before that; None if it doesn't say.
+        wait: seconds that the provider wants to pass before that; None if it names none.
         counted: the provider may count the request all the same.
     """
 
@@ -45,8 +45,8 @@ class Failure:
     counted: bool = False
 
 
-def failure(error: Exception) -> Failure:
-    """Return what it means that a request of a model raised *error*."""
+def classify(error: Exception) -> Failure:
+    """Return the failure of a request that raised *error*."""
     details = without_keys(f"{type(error).__name__}: {error}")
     wait = error.retry_after if isinstance(error, ModelAPIError) else None
     status = error.status_code if isinstance(error, ModelHTTPError) else 0
@@ -65,7 +65,7 @@ def failure(error: Exception) -> Failure:
         return Failure(AIUnavailable(), details, again=True, wait=wait)
     if 400 <= status < 500:
         return Failure(AIRejected(), details)
-    # Garbage, a stream that was cut short: the next answer may be whole. Not so where the request
+    # Garbage, a stream that was cut short: the next response may be whole. Not so where the request
     # could not even be made.
     made = not isinstance(error, UserError)
     return Failure(AIUnavailable(), details, again=made, counted=made)

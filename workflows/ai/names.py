@@ -12,10 +12,10 @@ OFFLINE = "offline"
 
 
 def to_try(name: str = "") -> list[str]:
-    """Return the names of the models to ask, in order.
+    """Return the names of the models to call, in order.
 
     Args:
-        name: the one to ask first; by default ``AI_MODEL``.
+        name: the one to call first; by default ``AI_MODEL``.
     """
     names = [name or settings.AI_MODEL, *settings.AI_FALLBACK_MODELS]
     return list(dict.fromkeys(names))
@@ -27,7 +27,7 @@ def allowed() -> list[str]:
 
 
 def check(names: Sequence[str]) -> None:
-    """Check that there are such models, as far as that can be told without asking a provider.
+    """Check that there are such models, as far as that can be told without calling a provider.
 
     Raises:
         ImproperlyConfigured: the first name that there is no provider for.
@@ -54,6 +54,6 @@ def _has_provider(name: str) -> bool:
     except (ValueError, UserError):
         return False
     except ImportError:
-        # It needs a package that isn't installed; the first request says which.
+        # It needs a package that isn't installed; the error of the first request names it.
         pass
     return True

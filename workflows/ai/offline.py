@@ -28,11 +28,10 @@ Rule = Callable[[str], Awaitable[Any]]
 
 
 class OfflineModel(Model[None]):
-    """Answers by a rule; without one it says that it is no language model. It calls no tools.
+    """Responds by a rule; without one it says that it is no language model. It calls no tools.
 
     Args:
-        rule: called with the user's latest words; what it returns is the answer, None if it has
-            none.
+        rule: called with the user's latest words; it returns the response, or None if it has none.
     """
 
     def __init__(self, rule: Rule | None = None) -> None:
@@ -46,12 +45,12 @@ class OfflineModel(Model[None]):
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
         _, parameters = self.prepare_request(model_settings, model_request_parameters)
-        answer = None if self._rule is None else await self._rule(_latest_words(messages))
-        if answer is None:
+        result = None if self._rule is None else await self._rule(_get_latest_words(messages))
+        if result is None:
             if not parameters.allow_text_output:
                 raise AIOffline
-            answer = introduction()
-        return _response(answer, parameters)
+            result = introduce()
+        return _make_response(result, parameters)
 
     @asynccontextmanager
     async def request_stream(
@@ -77,8 +76,8 @@ class OfflineModel(Model[None]):
         return OFFLINE
 
 
-def introduction() -> str:
-    """Say what this model is, and what there is to do without a better one."""
+def introduce() -> str:
+    """Return a text that says what this model is, and which workflows run without a better one."""
     offers = "\n".join(
         f"- {workflow.title}: say “{workflow.triggers[0]}”"
         for workflow in all_workflows()
@@ -90,7 +89,7 @@ def introduction() -> str:
     )
 
 
-def _latest_words(messages: list[ModelMessage]) -> str:
+def _get_latest_words(messages: list[ModelMessage]) -> str:
     for message in reversed(messages):
         if isinstance(message, ModelRequest):
             for part in reversed(message.parts):
@@ -99,22 +98,22 @@ def _latest_words(messages: list[ModelMessage]) -> str:
     return ""
 
 
-def _response(answer: Any, parameters: ModelRequestParameters) -> ModelResponse:
-    """Put *answer* into the shape that was asked for: words, or a call of the output's tool."""
+def _make_response(result: Any, parameters: ModelRequestParameters) -> ModelResponse:
+    """Put *result* into the shape of the request: words, or a call of the output's tool."""
     part: TextPart | ToolCallPart
     if parameters.output_tools:
         tool = parameters.output_tools[0]
-        arguments = to_jsonable_python(answer)
+        arguments = to_jsonable_python(result)
         if tool.outer_typed_dict_key:
             arguments = {tool.outer_typed_dict_key: arguments}
         part = ToolCallPart(tool.name, arguments, tool_call_id=f"{OFFLINE}_{tool.name}")
     else:
-        part = TextPart(str(answer))
+        part = TextPart(str(result))
     return ModelResponse(parts=[part], model_name=OFFLINE, provider_name=OFFLINE)
 
 
 class _WordByWord(StreamedResponse):
-    """A response whose text comes as a language model's does."""
+    """A response whose text comes word by word, as a language model's does."""
 
     def __init__(self, parameters: ModelRequestParameters, response: ModelResponse) -> None:
         super().__init__(parameters)

@@ -1,4 +1,4 @@
-"""Tools: plain functions that a model may ask for."""
+"""Tools: plain functions that a model may call."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar, overload

@@ -1,4 +1,4 @@
-"""What requests to models took, in tokens and money."""
+"""The usage of models, in tokens and money."""
 
 import logging
 from collections.abc import Iterable
@@ -14,8 +14,8 @@ logger = logging.getLogger(__name__)
 Usage = dict[str, Any]
 
 
-def of(response: "ModelResponse") -> Usage:
-    """Return what one response took: the model, tokens, and US dollars if the price is known."""
+def measure(response: "ModelResponse") -> Usage:
+    """Return the usage of one response: model, tokens, and US dollars if the price is known."""
     usage: Usage = {
         "model": response.model_name or "",
         "input_tokens": response.usage.input_tokens,
@@ -26,14 +26,14 @@ def of(response: "ModelResponse") -> Usage:
     try:
         usage["cost_usd"] = round(float(response.cost().total_price), 8)
     except Exception as error:
-        # A model of one's own, or one that is newer than the price list. Whatever it is, an answer
-        # that is paid for isn't lost over its price.
+        # A model of one's own, or one that is newer than the price list. Whatever the error, a
+        # response that is paid for isn't lost over its price.
         logger.info("The price of %s is not known (%s).", response.model_name, error)
     return usage
 
 
 def total(usages: Iterable[Usage]) -> Usage:
-    """Return the sum, as a job's ``usage``; empty where no model was asked."""
+    """Return the sum, as a job's ``usage``; empty where no model was called."""
     parts = list(usages)
     if not parts:
         return {}

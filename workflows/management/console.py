@@ -1,4 +1,4 @@
-"""Shared by the queue's commands: arguments that are checked, and tables."""
+"""Checked arguments and tables, for the queue's commands."""
 
 import logging
 import unicodedata
@@ -58,7 +58,7 @@ def queue_names(text: str) -> list[str]:
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return *rows* under their headers, in columns as wide as they need. Numbers stand right."""
+    """Return *rows* under their headers, in columns as wide as they need, numbers on the right."""
     cells = [[printable(str(cell)) for cell in row] for row in rows]
     widths = [max(map(width, column)) for column in zip(headers, *cells, strict=True)]
     right = [
@@ -78,7 +78,7 @@ def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) ->
 
 
 def printable(text: str, longest: int = 80) -> str:
-    """Return the first line of *text*, cut, and without characters that steer the terminal."""
+    """Return the first line of *text*, cut, and without characters that control the terminal."""
     line = next(iter(text.strip().splitlines()), "")
     line = "".join(letter if letter.isprintable() else " " for letter in line)
     return line if len(line) <= longest else line[: longest - 1] + "…"

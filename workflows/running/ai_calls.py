@@ -154,9 +154,9 @@ class Thinking(Recording):
         with self._attempt.shielded():
             # It brings pydantic-ai and a provider's SDK along, which take a second to import; an
             # interruption in the middle would leave this process with half of a module.
-            from workflows.ai.asking import Call, ask, candidates
+            from workflows.ai.calls import Call, choose_models, make_call
 
-            models = candidates(
+            models = choose_models(
                 options.get("model") or self.options.get("model", ""),
                 requests.ruled(options.get("offline")),
                 aside,
@@ -173,7 +173,7 @@ class Thinking(Recording):
         async def use(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
             return await aside(partial(self._use, function, arguments))
 
-        return await ask(call, requests, aside, use)
+        return await make_call(call, requests, aside, use)
 
     def _use(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         """Call a tool that the model asks for, where its user agrees."""
@@ -288,7 +288,7 @@ class Requests:
         if self._entered is not None:
             self._context._start_over(self._entered)
 
-    def look(self) -> None:
+    def check(self) -> None:
         self._context._attempt.check()
 
     def seconds_left(self) -> float:

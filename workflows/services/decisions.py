@@ -1,4 +1,4 @@
-"""Deciding what a workflow asks to have approved: once, in time, and on record."""
+"""Deciding a workflow's request for approval: once, in time, and on record."""
 
 from typing import Any
 
@@ -20,16 +20,16 @@ from workflows.store import events
 
 
 def pending(user: Any) -> ApprovalQuerySet:
-    """Return what the user may decide now, the oldest first."""
+    """Return the requests that the user may decide now, the oldest first."""
     mine = ApprovalRequest.objects.visible_to(user)
     sweep(mine)
     return mine.open().select_related("job", "session").order_by("pk")
 
 
 def sweep(requests: ApprovalQuerySet) -> None:
-    """Record of those whose time is over that nobody approved them.
+    """Mark the requests whose time is over as not approved.
 
-    Not of one that a message answers which waits to be read: what counts is when it was sent.
+    But not one that a waiting message answers: the moment at which that was sent counts.
     """
     late = requests.open().filter(expires_at__lte=Now())
     late = ApprovalRequest.objects.filter(pk__in=list(late.values_list("pk", flat=True)))
@@ -42,10 +42,10 @@ def sweep(requests: ApprovalQuerySet) -> None:
 
 
 def get_request(user: Any, public_id: str) -> ApprovalRequest:
-    """Return what the user is asked under that public id.
+    """Return the user's request of that public id.
 
     Raises:
-        ApprovalNotFound: there is nothing, or somebody else is asked.
+        ApprovalNotFound: there is none, or it is somebody else's.
     """
     if "\0" not in public_id:
         mine = ApprovalRequest.objects.visible_to(user).filter(public_id=public_id)
@@ -64,18 +64,18 @@ def decide(
     reason: str = "",
     answer: dict[str, Any] | None = None,
 ) -> Job:
-    """Decide, and let the workflow go on with it: the next turn of its owner's conversation.
+    """Decide, and let the workflow go on: the next turn of its owner's conversation.
 
     Args:
-        request: what is to be approved.
-        by: the user who decides; the caller has seen to it that they may.
-        via: where they do so.
+        request: the request for approval.
+        by: the user who decides; the caller has checked that they may.
+        via: where they decide.
         approved: the decision.
         reason: why.
-        answer: what was filled in, where something was asked for.
+        answer: the data of the form, where the request has one.
 
     Returns:
-        The job that goes on with it.
+        The job that goes on.
 
     Raises:
         ApprovalDecided: somebody was faster.
@@ -95,7 +95,7 @@ def decide(
     _check_undecided(request)
     name = by.get_username()
 
-    def record(job: Job) -> None:
+    def store_decision(job: Job) -> None:
         undecided = ApprovalRequest.objects.filter(pk=request.pk, decided_at=None)
         if not undecided.filter(expires_at__gt=Now()).update(
             approved=approved,
@@ -112,14 +112,14 @@ def decide(
     try:
         return services.start(
             request.user,
-            _words(approved, reason, "" if by == request.user else name),
+            _phrase(approved, reason, "" if by == request.user else name),
             session_key=request.session.key,
             mode="async",
             options=request.job.options,
             # A job that runs here is forgotten when its turn doesn't come; a decision must not be.
             on_busy="reject" if settings.QUEUE_CONNECTION == "sync" else "enqueue",
             answers_to=request.job,
-            record=record,
+            before_commit=store_decision,
         ).job
     except QuestionClosed:
         _check_undecided(request)
@@ -138,7 +138,7 @@ def _check_undecided(request: ApprovalRequest) -> None:
         raise ApprovalDecided
 
 
-def _words(approved: bool, reason: str, name: str) -> str:
-    """Return the decision as the conversation shows it; *name* says whose it is, if not hers."""
+def _phrase(approved: bool, reason: str, name: str) -> str:
+    """Return the decision as the conversation shows it; *name* is empty if the owner decided."""
     verdict = ("Approved" if approved else "Rejected") + (f" by {name}" if name else "")
     return f"{verdict}: {reason}" if reason else f"{verdict}."

@@ -11,12 +11,12 @@ from workflows.running import runner
 from workflows.store import lifecycle
 from workflows.store.lifecycle import Outcome
 
-# Seconds between two looks of a sync job that waits for its turn.
+# Seconds between two tries of a sync job that waits for its turn.
 TURN_POLL = 0.05
 
 
 def run_inline(job: Job, *, wait: float = 10) -> Job:
-    """Run a sync job in this thread, when its turn in the session has come.
+    """Run a sync job in this thread, as soon as it is its turn in the session.
 
     Args:
         job: as started.
@@ -35,7 +35,7 @@ def run_inline(job: Job, *, wait: float = 10) -> Job:
         if claimed is not None:
             outcome = runner.run(claimed, interruptible=False)
             if outcome is not None:
-                return _ended(claimed, session, outcome)
+                return _apply_outcome(claimed, session, outcome)
         elif job.attempt == 0 and time.monotonic() >= give_up_at:
             _withdraw(job)
             raise SessionBusy
@@ -47,10 +47,10 @@ def run_inline(job: Job, *, wait: float = 10) -> Job:
     return job
 
 
-def _ended(job: Job, session: Session, outcome: Outcome) -> Job:
-    """Return a claimed job with what came of it; the rest of it is as it was when it was claimed.
+def _apply_outcome(job: Job, session: Session, outcome: Outcome) -> Job:
+    """Return a claimed job with its outcome; its other fields are as they were at the claim.
 
-    What an answer is made of need not be read again.
+    So the row need not be read again for the response.
     """
     job.session = session
     job.state, job.code, job.error = outcome.state, outcome.code, outcome.error
@@ -60,11 +60,11 @@ def _ended(job: Job, session: Session, outcome: Outcome) -> Job:
 
 
 def _withdraw(job: Job) -> None:
-    """Forget a job that was never begun, and the message that it was to answer."""
+    """Delete a job that never began, and its message."""
     with transaction.atomic():
         waiting = Job.objects.filter(pk=job.pk, state=State.QUEUED, attempt=0)
         if waiting.select_for_update().exists():
             Message.objects.filter(job=job).delete()
-            # What started it can be used again.
+            # The action that started it can be used again.
             ActionUse.objects.filter(job=job).delete()
             waiting.delete()

@@ -1,4 +1,4 @@
-"""What may be done with a job: find it, cancel it, retry it, ask how far it is."""
+"""Finding, cancelling and retrying a job, and its place in the queue."""
 
 from datetime import timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from workflows.registry import get_workflow
 from workflows.services.inline import run_inline
 from workflows.store import lifecycle
 from workflows.store.database import get_database
-from workflows.store.new_jobs import insert, locked_session
+from workflows.store.new_jobs import insert, lock_or_create_session
 
 # Seconds to wait for an atomic step's end before a cancellation is given up.
 PATIENCE = 2.0
@@ -62,9 +62,9 @@ def cancel(job: Job, *, code: str = "cancelled") -> Job:
 
 
 def retry(job: Job) -> Job:
-    """Make a new job that does again what a failed one was to do.
+    """Make a new job with the input of a failed one.
 
-    It resumes where the old one failed: steps that were recorded don't run again. The old job's log
+    It resumes where the old one failed: recorded steps don't run again. The old job's log
     stays closed, and the old failure leaves the list of failures.
 
     Args:
@@ -89,7 +89,7 @@ def retry(job: Job) -> Job:
 
 def _store_again(job: Job) -> Job:
     with transaction.atomic():
-        session = locked_session(job.user, job.session.key)
+        session = lock_or_create_session(job.user, job.session.key)
         old = Job.objects.select_for_update(of=("self",)).get(pk=job.pk)
         if old.state not in (State.FAILED, State.TIMEOUT, State.CANCELLED):
             raise NotRetryable
@@ -133,7 +133,7 @@ def queue_position(job: Job) -> int | None:
 def recent_starts(user: Any, seconds: float) -> int:
     """Return how many jobs the user started in the last *seconds*."""
     since = timezone.now() - timedelta(seconds=seconds)
-    # Plain SQL: every send asks it.
+    # Plain SQL: every send makes this query.
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM workflows_job WHERE user_id = %s AND created_at > %s",

@@ -1,4 +1,4 @@
-"""Using what was offered: the server does what it offered in that session, once."""
+"""Using an offered action: once, and only in the session that it was offered in."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -30,10 +30,10 @@ def act(
     What is refused leaves the action usable.
 
     Args:
-        user: who uses it; only what was offered to them is found.
+        user: who uses it; only actions that were offered to them are found.
         session_key: the conversation that it was offered in.
-        action_id: which one.
-        data: what was filled in, for a form.
+        action_id: the action's id.
+        data: the data of a form.
         mode: see services.start(), also for the others.
 
     Returns:
@@ -48,8 +48,8 @@ def act(
     offered_by, action = _find(user, session_key, action_id)
     turn = actions.restore(action).turn(data)
 
-    def record(job: Job) -> None:
-        # It may have been deleted meanwhile; from here on it waits for this transaction.
+    def use_once(job: Job) -> None:
+        # The offering job may be gone by now; from here on a deletion waits for this transaction.
         if not Job.objects.select_for_update(of=("self",)).filter(pk=offered_by.pk).exists():
             raise ActionNotFound
         if actions.has_expired(action):
@@ -71,12 +71,12 @@ def act(
         idempotency_key=idempotency_key,
         body_hash=body_hash,
         input=events.clean(turn.input),
-        record=record,
+        before_commit=use_once,
     )
 
 
 def _find(user: Any, session_key: str, action_id: str) -> tuple[Job, dict[str, Any]]:
-    # The id goes into a path of JSON.
+    # The id becomes part of a JSON path.
     if actions.ID.fullmatch(action_id) and "\0" not in session_key:
         offering = Job.objects.visible_to(user).filter(session__key=session_key)
         job = offering.filter(offers__has_key=action_id).first()
@@ -86,7 +86,7 @@ def _find(user: Any, session_key: str, action_id: str) -> tuple[Job, dict[str, A
 
 
 def used(jobs: Iterable[Job]) -> set[str]:
-    """Return the ids of the actions that were used, of those that *jobs* offered."""
+    """Return the ids of those actions of *jobs* that were used."""
     offering = [job.pk for job in jobs if job.offers]
     uses = ActionUse.objects.filter(offered_by__in=offering)
     return set(uses.values_list("action_id", flat=True))

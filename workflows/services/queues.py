@@ -1,4 +1,4 @@
-"""What an operator does with the queues: see how full they are, forget failures."""
+"""The operator's side of the queues: how full they are, and the list of failures."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from workflows.models import Job, JobQuerySet
 from workflows.registry import all_workflows
 from workflows.store.database import get_database
 
-# Literals, not parameters: only so does SQLite see that the partial index of active jobs serves.
+# Literals, not parameters: else SQLite doesn't see that it can use the index of active jobs.
 # Sync jobs are left out: their web process runs them, no cluster.
 SIZES = """
     SELECT queue,
@@ -44,7 +44,7 @@ class QueueSize:
 
 
 def sizes() -> list[QueueSize]:
-    """Return how full each queue is that a workflow uses or a job waits in."""
+    """Return the size of each queue that a workflow uses or a job waits in."""
     database = get_database()
     with connection.cursor() as cursor:
         age = database.seconds_since("available_at")
@@ -74,7 +74,7 @@ def unknown(queues: Iterable[str]) -> list[str]:
 
 def failures() -> JobQuerySet:
     """The list of failures, the latest first."""
-    # Said once more as a literal, for SQLite to see that the partial index of failures serves.
+    # Repeated as a literal, so that SQLite sees that it can use the partial index of failures.
     listed: JobQuerySet = Job.objects.failures().extra(  # type: ignore[assignment]
         where=["workflows_job.state IN ('failed', 'timeout')"]
     )

@@ -1,4 +1,4 @@
-"""What may be done with a conversation as a whole."""
+"""Deleting a whole conversation."""
 
 from django.db import transaction
 
@@ -12,8 +12,8 @@ from workflows.store.database import get_database
 def delete_session(session: Session) -> int:
     """Delete a conversation and all that belongs to it: messages, jobs, their steps and events.
 
-    What is under way is cancelled first. Its streams see that, or break off and find nothing when
-    they come back; its worker is told to stop, and can't write any more.
+    Jobs under way are cancelled first. Their streams show that, or break off and find nothing when
+    they come back; their workers are told to stop, and can't write any more.
 
     Args:
         session: the conversation.
@@ -25,14 +25,14 @@ def delete_session(session: Session) -> int:
         _cancel_at_once(session)
     # In a transaction of its own: the open streams see in between how their jobs ended.
     with transaction.atomic():
-        # What has come meanwhile goes with the rest.
+        # Jobs that were started meanwhile go with the rest.
         _cancel_at_once(session)
         _, deleted = Session.objects.filter(pk=session.pk).delete()
     return deleted.get("workflows.Job", 0)
 
 
 def _cancel_at_once(session: Session) -> None:
-    """End what a session has under way without waiting for its worker, which the fence stops."""
+    """End the session's jobs under way without waiting for their workers: the fence stops those."""
     get_database().limit_lock_waits(PATIENCE)
     Session.objects.select_for_update().filter(pk=session.pk).first()
     for job in session.jobs.active().select_for_update(of=("self",)).order_by("id"):

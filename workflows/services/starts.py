@@ -27,12 +27,12 @@ from workflows.services.jobs import cancel
 from workflows.store import lifecycle
 from workflows.store.database import get_database
 from workflows.store.lifecycle import Outcome
-from workflows.store.new_jobs import insert, locked_session, store_in_idle_session
+from workflows.store.new_jobs import insert, lock_or_create_session, store_in_idle_session
 
 Mode = Literal["sync", "async", "auto"]
 OnBusy = Literal["enqueue", "reject", "interrupt"]
 
-# What "auto" takes for long, in seconds, judged by so many of the latest runs.
+# Runs of more seconds than this are long to "auto", which takes the mean of so many recent ones.
 LONG = 5.0
 RECENT_RUNS = 20
 # How long an Idempotency-Key is remembered.
@@ -41,10 +41,10 @@ IDEMPOTENCY_WINDOW = timedelta(hours=24)
 
 @dataclass(frozen=True, kw_only=True)
 class Started:
-    """What start() came to.
+    """The result of start().
 
     Args:
-        job: the job, new or replayed; its mode is what was asked for, or what "auto" came to.
+        job: the job, new or replayed; its mode is the one requested, or the choice of "auto".
         replayed: an earlier request with the same Idempotency-Key made the job.
     """
 
@@ -65,7 +65,7 @@ def start(
     body_hash: str = "",
     input: dict[str, Any] | None = None,
     answers_to: Job | None = None,
-    record: Callable[[Job], None] | None = None,
+    before_commit: Callable[[Job], None] | None = None,
 ) -> Started:
     """Store the message and the job that answers it, in one transaction: both or neither.
 
@@ -80,9 +80,9 @@ def start(
         on_busy: what to do while the session works on an earlier message.
         idempotency_key: the same key and body give the same job, for 24 hours.
         body_hash: tells whether it is the same body.
-        input: what the workflow is to work on; then *text* is a title, not the user's words.
+        input: the workflow's input; then *text* is a title, not the user's words.
         answers_to: the job whose open question this answers, whatever the session is doing.
-        record: called with the job in the transaction that stores it; what it raises refuses it.
+        before_commit: called with the job in the transaction that stores it; may raise to refuse.
 
     Returns:
         The job, which may have ended already: a word that cancels is obeyed at once.
@@ -112,13 +112,13 @@ def start(
     )
     try:
         started = None
-        if answers_to is None and record is None:
+        if answers_to is None and before_commit is None:
             started = _store_at_once(job, session_key, mode)
         if started is None:
             with transaction.atomic():
                 started = _store(job, session_key, mode, on_busy, answers_to)
-                if record is not None:
-                    record(started.job)
+                if before_commit is not None:
+                    before_commit(started.job)
     except (IntegrityError, SessionBusy, ActionUsed) as error:
         # Two requests with one key, or one unique key, at the same moment: the other one was first.
         replayed = _replay(user, idempotency_key, body_hash) if idempotency_key else None
@@ -133,7 +133,7 @@ def start(
 
 
 def _store_at_once(job: Job, session_key: str, mode: Mode) -> Started | None:
-    """Store what nothing in its session stands in the way of, in one statement, if that can be."""
+    """Store the job in one statement, if its session is idle and the database can do so."""
     if not get_database().has_row_versions:
         return None
     try:
@@ -141,7 +141,7 @@ def _store_at_once(job: Job, session_key: str, mode: Mode) -> Started | None:
             job.workflow = route(job.text, job.options)
         _decide(job, mode)
     except Exception:
-        # It may be an answer, or a word that cancels, and none of that workflow's business.
+        # The message may be an answer or a word that cancels, and not be for that workflow at all.
         return None
     return Started(job=job) if store_in_idle_session(job, session_key) else None
 
@@ -149,7 +149,7 @@ def _store_at_once(job: Job, session_key: str, mode: Mode) -> Started | None:
 def _store(
     job: Job, session_key: str, mode: Mode, on_busy: OnBusy, answers_to: Job | None
 ) -> Started:
-    session = locked_session(job.user, session_key)
+    session = lock_or_create_session(job.user, session_key)
     job.session = session
     active = list(session.jobs.active().order_by("id"))
     is_message = job.input is None and answers_to is None
@@ -169,7 +169,7 @@ def _store(
 
 
 def _decide(job: Job, mode: Mode) -> None:
-    """Let *job* be one of its workflow, and decide who runs it."""
+    """Give *job* the settings of its workflow, and decide who runs it."""
     assign(job, job.workflow)
     job.mode = _choose(mode, get_workflow(job.workflow))
     job.inline = job.mode == "sync" or settings.QUEUE_CONNECTION == "sync"
@@ -224,7 +224,7 @@ def _remember(job: Job) -> None:
 
 
 def _obey_cancel(job: Job, session: Session, active: list[Job], mode: Mode) -> Started:
-    """Cancel what the session does, and answer the message that asked for it."""
+    """Cancel the session's jobs and open question, and confirm that in a job of its own."""
     for earlier in active:
         cancel(earlier)
     Session.objects.filter(pk=session.pk).update(open_job=None)
@@ -238,7 +238,7 @@ def _obey_cancel(job: Job, session: Session, active: list[Job], mode: Mode) -> S
 
 
 def _replay(user: Any, key: str, body_hash: str) -> Started | None:
-    """Return the job that this key made, if it did in the last 24 hours."""
+    """Return the job that this key made in the last 24 hours, if any."""
     job = Job.objects.filter(user=user, idempotency_key=key).first()
     if job is None:
         return None

@@ -20,7 +20,7 @@ ADVANCE = """
         updated_at = {now}
 """
 MINE = "id = %(job)s AND attempt = %(attempt)s AND state = 'processing'"
-# What goes with an update of a job's row reads the row as it is then, under the name of job.
+# The inserts of a Write read the updated row of the job, under the name job.
 INSERT = """
     INSERT INTO workflows_event (job_id, seq, type, progress, message, data, attempt, created_at)
     SELECT id, last_seq, {type}, progress, progress_message, {data}, attempt, updated_at FROM job
@@ -28,12 +28,12 @@ INSERT = """
 
 
 def sql_text(name: str) -> str:
-    """Return the SQL expression for the parameter *name*, a text that stands in several places."""
+    """Return the SQL expression for the parameter *name*, a text that is used in several places."""
     return f"CAST(%({name})s AS text)"
 
 
 def event(data: str) -> str:
-    """Return the INSERT of the event ``type`` that a job's row has been brought up to.
+    """Return the INSERT of the event ``type``, numbered by the job's updated row.
 
     Args:
         data: the SQL expression of its data.
@@ -65,11 +65,11 @@ def append(
 
     Args:
         job_id: the job's primary key.
-        attempt: the attempt that speaks.
+        attempt: the attempt that appends it.
         type: one of ``Event.Type``.
         progress: percent; the job's progress never goes back.
         message: what the job is doing; empty to leave it as it was.
-        data: what else the event says; JSON.
+        data: the rest of the event; JSON.
 
     Returns:
         The event's ``seq``.
@@ -85,14 +85,14 @@ def append(
         "message": clean(message)[:MESSAGE_LENGTH],
         "data": json.dumps(clean(data or {})),
     }
-    row = record(_appending(), params)
+    row = write_and_ring(_make_append(), params)
     if row is None:
         raise Fenced
     return int(row[0])
 
 
 @functools.cache
-def _appending() -> Write:
+def _make_append() -> Write:
     database = get_database()
     update = ADVANCE.format(
         greatest=database.greatest, now=database.now(), message=sql_text("message")
@@ -100,15 +100,15 @@ def _appending() -> Write:
     return Write(update, MINE, (event(database.json("data")),), select="last_seq")
 
 
-def record(write: Write, params: dict[str, Any]) -> Row | None:
+def write_and_ring(write: Write, params: dict[str, Any]) -> Row | None:
     """Write, all or nothing, and ring.
 
     Args:
-        write: what to do.
+        write: the update and its inserts.
         params: of all its statements; ``job`` is the job's primary key.
 
     Returns:
-        What it selects; None, with nothing written, if no row was updated.
+        The row that it selects; None, with nothing written, if no row was updated.
     """
     bell = get_bell()
     ring = bell.statement("events", params["job"])

@@ -15,8 +15,8 @@ from workflows.store.rows import columns, from_row
 
 _rings = count(1)
 
-# What a start decides of a job; the rest is as it always is of a new one.
-GIVEN = (
+# The columns that a start decides; the others are the same in every new job.
+START_COLUMNS = (
     "public_id",
     "user_id",
     "workflow",
@@ -33,8 +33,8 @@ GIVEN = (
     "body_hash",
 )
 # A statement sees the rows of the moment at which it began; only the row that it locks is the
-# newest. If somebody has touched the session in between, as whoever stores a message does, then
-# what this one sees of its jobs is out of date: it stores nothing.
+# newest. If somebody has touched the session in between, as everybody does who stores a message,
+# then this one sees an outdated state of its jobs: it stores nothing.
 STORE = """
     WITH seen AS (
         SELECT xmin AS version FROM workflows_session WHERE user_id = %(user_id)s AND key = %(key)s
@@ -66,12 +66,12 @@ def store_in_idle_session(job: Job, key: str) -> bool:
     Only for a database that has_row_versions.
 
     Args:
-        job: what it is to do is decided; its session isn't set yet.
+        job: complete but for its session, which isn't set yet.
         key: the user's name for the session.
 
     Returns:
-        Whether it is stored. It is not where the session works on something, has an open question
-        or gets another message at this very moment.
+        Whether it was stored: not if the session has a job under way or an open question, or gets
+        another message at this very moment.
 
     Raises:
         IntegrityError: there is a job with its idempotency key or its unique key.
@@ -80,12 +80,12 @@ def store_in_idle_session(job: Job, key: str) -> bool:
     params = {
         field.attname: field.get_db_prep_save(getattr(job, field.attname), connection)
         for field in Job._meta.concrete_fields
-        if field.attname in GIVEN
+        if field.attname in START_COLUMNS
     }
     params |= {"key": key, "remembered": bool(job.options.get("memory", True))}
-    # Of equal ones in a transaction PostgreSQL delivers one.
+    # Numbered, as PostgreSQL delivers equal notifications of a transaction only once.
     ring = get_bell().statement("jobs", next(_rings))
-    row = database.fetch(_store(settings.WORKFLOW_LEASE_SECONDS), params, then=ring)
+    row = database.fetch(_compose_store(settings.WORKFLOW_LEASE_SECONDS), params, then=ring)
     if row is None:
         return False
     values = iter(row)
@@ -100,9 +100,9 @@ def store_in_idle_session(job: Job, key: str) -> bool:
 
 
 @functools.cache
-def _store(lease_seconds: float) -> str:
+def _compose_store(lease_seconds: float) -> str:
     database = get_database()
-    values = {name: f"%({name})s" for name in GIVEN}
+    values = {name: f"%({name})s" for name in START_COLUMNS}
     values |= {
         "session_id": "session.id",
         "lease_until": f"CASE WHEN %(inline)s THEN {database.now(lease_seconds)} END",
@@ -123,7 +123,7 @@ def _store(lease_seconds: float) -> str:
 
 
 def insert(job: Job, session: Session) -> None:
-    """Store a job that is to be queued; its times are the database's, as the session brings it."""
+    """Store a job in the queue; its times are the database's, taken from the session's row."""
     job.available_at = session.updated_at
     if job.inline:
         # Until it is claimed, this tells whether its web process still lives.
@@ -131,7 +131,7 @@ def insert(job: Job, session: Session) -> None:
     job.save(force_insert=True)
 
 
-def locked_session(user: Any, key: str) -> Session:
+def lock_or_create_session(user: Any, key: str) -> Session:
     """Return the user's session, locked: two messages to one session are stored one by one."""
     now = get_database().now()
     touched = f"""

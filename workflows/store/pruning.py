@@ -1,8 +1,8 @@
-"""Deleting what ended long ago, a little at a time, beside live traffic.
+"""Deleting jobs that ended long ago, a few at a time, beside live traffic.
 
-Whatever runs on a machine makes other work there late, by as long as it keeps a processor without a
-pause. So a transaction is about few conversations, and on PostgreSQL the others have the machine
-after each of its statements; on SQLite after each transaction, as nobody else can write before.
+A process delays other work on its machine by as long as it keeps a processor without a pause. So a
+transaction deletes few conversations, and on PostgreSQL it rests after each of its statements; on
+SQLite only after each transaction, as nobody else can write before.
 """
 
 import functools
@@ -20,23 +20,23 @@ from django.utils import timezone
 from workflows.models import Cluster, DailyUsage, Job, Session
 from workflows.store.database import get_database
 
-# Jobs that one transaction looks at. SQLite lets everybody else's writes wait for it.
+# Jobs that one transaction checks. On SQLite everybody else's writes wait for it.
 BATCH = 10
-# How many times as long as it has worked it rests then. With bigger batches or less rest, live
-# streams and sends are seen to slow down (make bench).
+# Its rest, in times of its work. With bigger batches or less rest, live streams and sends are seen
+# to slow down (make bench).
 REST = 24
 # Seconds of a rest at most; shorter where rows are locked meanwhile.
 LONGEST_REST = 1.0
 LONGEST_REST_WITH_LOCKS = 0.05
-# Seconds that a statement waits for somebody else's lock. Less than PostgreSQL waits until it
-# looks for a deadlock, so that it is never somebody else who is thrown out of one.
+# Seconds that a statement waits for somebody else's lock. Fewer than PostgreSQL waits until it
+# checks for a deadlock, so that it never cancels somebody else's statement to end one.
 LOCK_TIMEOUT = 0.2
 # A cluster that was killed can't take its row away.
 CLUSTER_KEPT = timedelta(days=1)
 
 
 class Ended(NamedTuple):
-    """What there is to know of a job that has ended."""
+    """A job that has ended."""
 
     pk: int
     root_id: int | None
@@ -44,7 +44,7 @@ class Ended(NamedTuple):
 
 
 class Pace:
-    """Leaves the machine to the others, in proportion to what was taken of it."""
+    """Leaves the machine to the others for a multiple of the time worked on it."""
 
     def __init__(self) -> None:
         self._since = time.monotonic()
@@ -76,11 +76,11 @@ def prune(days: int) -> int:
 
     A conversation with a workflow is deleted as a whole: not while one of its turns is newer or
     under way, nor while its question is open. The messages of the session stay. Live jobs are not
-    waited for and don't wait, on SQLite for no longer than a batch takes. What somebody else has
-    locked is left for another day.
+    waited for and don't wait, on SQLite for no longer than a batch takes. Rows that somebody else
+    has locked are left for another day.
 
     Returns:
-        How many jobs were deleted.
+        The number of jobs that were deleted.
     """
     before = timezone.now() - timedelta(days=days)
     pruned, pace = 0, Pace()
@@ -89,7 +89,7 @@ def prune(days: int) -> int:
         try:
             with pace.transaction():
                 ended = _lock_ended(before, ended)
-                over = _without_live(ended, before)
+                over = _drop_live(ended, before)
                 _delete(over)
             pruned += len(over)
         except OperationalError as error:
@@ -106,11 +106,11 @@ def prune(days: int) -> int:
 def _lock_ended(before: datetime, earlier: list[Ended]) -> list[Ended]:
     """Return the next jobs that ended before a moment, the oldest first.
 
-    They are locked, so that nobody can add a turn to what will be deleted.
+    They are locked, so that nobody can add a turn to a conversation that will be deleted.
 
     Args:
         before: the moment.
-        earlier: the batch before. What it has kept isn't looked at again.
+        earlier: the batch before. The jobs that it kept aren't checked again.
     """
     ended = Job.objects.filter(finished_at__lt=before)
     if earlier:
@@ -121,9 +121,9 @@ def _lock_ended(before: datetime, earlier: list[Ended]) -> list[Ended]:
     return [Ended(*row) for row in ended.values_list("pk", "root_id", "finished_at")[:BATCH]]
 
 
-def _without_live(ended: list[Ended], before: datetime) -> list[int]:
+def _drop_live(ended: list[Ended], before: datetime) -> list[int]:
     """Return all jobs of the conversations that one of *ended* began and that ended as a whole."""
-    # Not in SQL: SQLite would look for the absent root in that column's index, and read it all.
+    # Not in SQL: SQLite would search the index of root for NULL, and read all of it.
     roots = {job.pk: job.pk for job in ended if job.root_id is None}
     kept: set[int] = set()
     turns = Job.objects.filter(root__in=list(roots)).values_list("pk", "root_id", "finished_at")
@@ -134,16 +134,16 @@ def _without_live(ended: list[Ended], before: datetime) -> list[int]:
         free = set(locked.values_list("pk", flat=True))
         kept.update(root for pk, root in later.items() if pk not in free)
     roots |= later
-    asked = Session.objects.filter(open_job__in=list(roots)).values_list("open_job", flat=True)
-    kept.update(roots[pk] for pk in asked)
+    questions = Session.objects.filter(open_job__in=list(roots)).values_list("open_job", flat=True)
+    kept.update(roots[pk] for pk in questions)
     return [pk for pk, root in roots.items() if root not in kept]
 
 
 def _delete(jobs: list[int]) -> None:
-    """Delete jobs with what belongs to them.
+    """Delete jobs with all rows that belong to them.
 
-    One table after the other, as the ORM does it; but that gathers all of it first, and then asks
-    for everything at once, for milliseconds on end.
+    One table after the other, as the ORM does it; but that collects all rows first and then sends
+    all statements without a pause, for milliseconds on end.
     """
     if not jobs:
         return
@@ -151,7 +151,7 @@ def _delete(jobs: list[int]) -> None:
         Job.objects.filter(pk__in=jobs).delete()
         return
     # The ORM's order, so that two who delete the same rows don't wait for each other.
-    for relation in sorted(_relations(), key=lambda each: each.on_delete is SET_NULL):
+    for relation in sorted(_get_relations(), key=lambda each: each.on_delete is SET_NULL):
         name = relation.field.name
         pointing = relation.related_model._base_manager.filter(**{f"{name}__in": jobs})
         if relation.on_delete is SET_NULL:
@@ -164,18 +164,20 @@ def _delete(jobs: list[int]) -> None:
 
 
 @functools.cache
-def _relations() -> list[ManyToOneRel]:
-    """Return what points at jobs; but for turns, which are among the jobs that are deleted."""
+def _get_relations() -> list[ManyToOneRel]:
+    """Return the foreign keys to jobs; but not that of turns, which are among the deleted jobs."""
     pointing = Job._meta.get_fields(include_hidden=True)
     root = Job._meta.get_field("root")
     return [each for each in pointing if isinstance(each, ManyToOneRel) and each.field is not root]
 
 
 def _is_known() -> bool:
-    """Return whether all that a deletion takes along is this application's.
+    """Return whether only this application's models depend on jobs, and no receiver of signals.
 
-    How the models of a project go, and who is told, the ORM knows.
+    Else the deletion is left to the ORM, which knows a project's own models and receivers.
     """
-    told = pre_delete.has_listeners(Job) or post_delete.has_listeners(Job)
+    has_receivers = pre_delete.has_listeners(Job) or post_delete.has_listeners(Job)
     ours = Job._meta.app_label
-    return not told and all(each.related_model._meta.app_label == ours for each in _relations())
+    return not has_receivers and all(
+        each.related_model._meta.app_label == ours for each in _get_relations()
+    )

@@ -1,4 +1,4 @@
-"""Rows that a statement gives back beside other things, as the models that they are."""
+"""Instances of models, made from the rows of plain SQL that returns other columns as well."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -13,22 +13,22 @@ Convert = Callable[[Any], Any]
 
 
 def columns(model: type[models.Model], table: str) -> str:
-    """Return the SQL that names what from_row() takes, of *table*."""
+    """Return the SQL for the columns of *table* that from_row() takes."""
     return ", ".join(f"{table}.{field.column}" for field in model._meta.concrete_fields)
 
 
 def from_row(model: type[M], row: Iterator[Any]) -> M:
-    """Return the model whose row it is, without asking the database for it.
+    """Return the instance of a row, without a query of its own.
 
     Args:
-        model: which one.
-        row: what columns() names comes next in it; what comes behind that is left there.
+        model: its class.
+        row: takes the next values from it, which are those of columns(), and leaves the rest.
     """
-    names, converters = _shape(model)
+    names, converters = _describe(model)
     values = list(islice(row, len(names)))
     for place, convert in converters:
         values[place] = convert(values[place])
-    # As Model.from_db() does it, but in one piece: a claim is waited for, and a job has 49 columns.
+    # As Model.from_db() does it, but in one go: a claim must be fast, and a job has 49 columns.
     made = model.__new__(model)
     made.__dict__.update(zip(names, values, strict=True), _state=ModelState())
     made._state.adding, made._state.db = False, connection.alias
@@ -36,8 +36,8 @@ def from_row(model: type[M], row: Iterator[Any]) -> M:
 
 
 @functools.cache
-def _shape(model: type[models.Model]) -> tuple[list[str], list[tuple[int, Convert]]]:
-    """Return the names of a model's columns, and what Django does to the values of some."""
+def _describe(model: type[models.Model]) -> tuple[list[str], list[tuple[int, Convert]]]:
+    """Return the names of a model's columns, and Django's converters for the values of some."""
     converters: list[tuple[int, Convert]] = []
     for place, field in enumerate(model._meta.concrete_fields):
         column = field.get_col(model._meta.db_table)

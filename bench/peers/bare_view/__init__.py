@@ -1,1 +1,1 @@
-"""A Django project of one DRF view, which asks the database as often as a sync send does."""
+"""A Django project of one DRF view, which queries the database as often as a sync send does."""

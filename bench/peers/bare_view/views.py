@@ -40,7 +40,7 @@ def select() -> None:
     Group.objects.filter(pk=next(rows)).first()
 
 
-# What isn't listed costs as much as a SELECT of one row.
+# A query that isn't listed costs as much as a SELECT of one row.
 VERBS: dict[str, Callable[[], Any]] = {
     "BEGIN": begin,
     "COMMIT": commit,
@@ -51,11 +51,11 @@ VERBS: dict[str, Callable[[], Any]] = {
 
 
 @api_view(["POST"])
-def ask(request: Request) -> Response:
+def send(request: Request) -> Response:
     for verb in QUERIES:
         VERBS.get(verb, select)()
     data: Any = request.data
     return Response({"success": True, "message": data["message"]})
 
 
-urlpatterns = [path("ask", ask)]
+urlpatterns = [path("send", send)]

@@ -1,4 +1,4 @@
-"""``python -m bench.peers.stock_q2.tasks 1000`` enqueues tasks and says when it began."""
+"""``python -m bench.peers.stock_q2.tasks 1000`` enqueues tasks and prints when it began."""
 
 import logging
 import sys

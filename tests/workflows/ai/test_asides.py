@@ -14,7 +14,7 @@ from workflows.exceptions import Cancelled, Interrupt
 
 
 class Shield:
-    """Stands in for an attempt: leaving its shield raises what it was interrupted with."""
+    """Stands in for an attempt: leaving its shield raises the interruption."""
 
     def __init__(self) -> None:
         self.interrupt: Interrupt | None = None

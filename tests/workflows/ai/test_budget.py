@@ -49,7 +49,7 @@ def test_tokens_are_settled(chat: Chat, server: OpenAIServer, settings: LazySett
     chat.begin(hello)
     assert DailyUsage.objects.get().tokens == INPUT_TOKENS + OUTPUT_TOKENS
 
-    # What an answer may take is set aside: a thousand tokens must be left.
+    # The tokens of a response are set aside: a thousand must be left.
     chat.say(workflow="w")
     DailyUsage.objects.update(tokens=501)
     assert chat.say(workflow="w").code == "ai_budget"
@@ -69,7 +69,7 @@ def test_a_refused_request_takes_nothing(
 def test_what_a_provider_may_count_stays_reserved(
     chat: Chat, server: OpenAIServer, settings: LazySettings
 ) -> None:
-    """Else who makes it think for longer than AI_TIMEOUT would have it for nothing."""
+    """Else it would be free to make the model think for longer than AI_TIMEOUT."""
     settings.AI_DAILY_TOKENS = 1500
     settings.AI_TIMEOUT = 0.3
     never = threading.Event()
@@ -77,21 +77,21 @@ def test_what_a_provider_may_count_stays_reserved(
 
     assert chat.begin(hello).code == "ai_unavailable"
     row = DailyUsage.objects.get()
-    assert (row.requests, row.tokens >= budget.ANSWER) == (1, True)
+    assert (row.requests, row.tokens >= budget.RESPONSE_TOKENS) == (1, True)
     never.set()
 
 
 def test_a_provider_that_does_not_count(
     chat: Chat, server: OpenAIServer, settings: LazySettings
 ) -> None:
-    """What was reserved stands for what it took."""
+    """The reservation stands for the usage."""
     settings.AI_DAILY_TOKENS = 1500
     choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "1"}}
     answer = {"id": "1", "object": "chat.completion", "created": 1, "model": "m"}
     server.script = [garbage(json.dumps(answer | {"choices": [choice]}).encode())]
 
     assert chat.begin(hello).response == "1"
-    assert DailyUsage.objects.get().tokens >= budget.ANSWER
+    assert DailyUsage.objects.get().tokens >= budget.RESPONSE_TOKENS
     assert chat.say(workflow="w").code == "ai_budget"
 
 

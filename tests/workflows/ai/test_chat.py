@@ -26,16 +26,16 @@ def greet(ctx: Context) -> str:
     return f"Welcome, {ctx.ask('Your name?')}."
 
 
-def talks(chat: Chat, server: OpenAIServer, *pairs: tuple[str, str]) -> None:
-    """Let the user say, and the model answer."""
-    for said, answered in pairs:
-        server.script = [TALK, text(answered)]
-        chat.say(said)
+def hold_talk(chat: Chat, server: OpenAIServer, *pairs: tuple[str, str]) -> None:
+    """Let the user send messages, each with the model's response."""
+    for message, response in pairs:
+        server.script = [TALK, text(response)]
+        chat.say(message)
     server.requests.clear()
 
 
-def told(server: OpenAIServer) -> list[tuple[str, str]]:
-    """Return what the model was told with the last request."""
+def read_last_request(server: OpenAIServer) -> list[tuple[str, str]]:
+    """Return the messages of the last request to the model."""
     return [(each["role"], each["content"]) for each in server.requests[-1]["messages"]]
 
 
@@ -47,14 +47,14 @@ def test_it_works(chat: Chat, server: OpenAIServer) -> None:
     assert (job.workflow, job.state) == ("chat", State.COMPLETED)
     assert job.response == streamed(job) == "Hello Ada, how are you?"
     assert [event.type for event in events(job)].count(Event.Type.DELTA) > 0
-    assert told(server) == [("system", INSTRUCTIONS), ("user", "I am Ada")]
+    assert read_last_request(server) == [("system", INSTRUCTIONS), ("user", "I am Ada")]
     assert server.requests[-1]["stream"] is True
     assert job.usage["requests"] == 2
 
 
 def test_the_conversation_is_told(chat: Chat, server: OpenAIServer) -> None:
     """With the turns of workflows, and nothing of other sessions and users."""
-    talks(chat, server, ("I am Ada", "Hello Ada."))
+    hold_talk(chat, server, ("I am Ada", "Hello Ada."))
     chat.say("start", workflow="greet")
     chat.say("Lovelace")
     server.script = [TALK, text("You are Ada Lovelace.")]
@@ -62,7 +62,7 @@ def test_the_conversation_is_told(chat: Chat, server: OpenAIServer) -> None:
     job = chat.say("Who am I?")
 
     assert job.response == "You are Ada Lovelace."
-    assert told(server)[1:] == [
+    assert read_last_request(server)[1:] == [
         ("user", "I am Ada"),
         ("assistant", "Hello Ada."),
         ("user", "start"),
@@ -74,8 +74,8 @@ def test_the_conversation_is_told(chat: Chat, server: OpenAIServer) -> None:
 
 
 def test_another_users_words_are_never_sent(chat: Chat, bob: User, server: OpenAIServer) -> None:
-    talks(Chat(bob, chat.key), server, ("My code is 4711", "I keep 4711."))
-    talks(Chat(chat.user, "other"), server, ("My other code is 4712", "I keep 4712."))
+    hold_talk(Chat(bob, chat.key), server, ("My code is 4711", "I keep 4711."))
+    hold_talk(Chat(chat.user, "other"), server, ("My other code is 4712", "I keep 4712."))
     server.script = [TALK, text("I don't know.")]
 
     chat.say("What is the code?")
@@ -87,40 +87,40 @@ def test_a_long_conversation_is_summarised(
     chat: Chat, server: OpenAIServer, settings: LazySettings
 ) -> None:
     settings.AI_MEMORY_TOKENS = 100
-    talks(chat, server, ("I am Ada. " + "x" * 170, "Hello. " + "y" * 170), ("And?", "Yes."))
+    hold_talk(chat, server, ("I am Ada. " + "x" * 170, "Hello. " + "y" * 170), ("And?", "Yes."))
     server.script = [TALK, text("She is Ada."), text("Ada.")]
 
     job = chat.say("Who am I?")
 
     assert job.response == streamed(job) == "Ada."
-    _, summary, *rest = told(server)
+    _, summary, *rest = read_last_request(server)
     assert summary == ("user", f"{memory.ABOUT_SUMMARY}\n<summary>\nShe is Ada.\n</summary>")
     assert rest == [("user", "And?"), ("assistant", "Yes."), ("user", "Who am I?")]
     assert job.usage["requests"] == 3
 
 
 def test_without_memory(chat: Chat, server: OpenAIServer) -> None:
-    talks(chat, server, ("I am Ada", "Hello Ada."))
+    hold_talk(chat, server, ("I am Ada", "Hello Ada."))
     server.script = [TALK, text("I don't know.")]
 
     chat.say("Who am I?", options={"memory": False})
 
-    assert told(server)[1:] == [("user", "Who am I?")]
+    assert read_last_request(server)[1:] == [("user", "Who am I?")]
     assert Message.objects.count() == 2
     # And the turn after it knows nothing of this one.
     server.script = [TALK, text("Ada.")]
     chat.say("And now?")
-    assert "Who am I?" not in str(told(server))
+    assert "Who am I?" not in str(read_last_request(server))
 
 
 def test_plain_chat_still_remembers(chat: Chat, server: OpenAIServer) -> None:
-    talks(chat, server, ("I am Ada", "Hello Ada."))
+    hold_talk(chat, server, ("I am Ada", "Hello Ada."))
     server.script = [text("You are Ada.")]
 
     job = chat.say("greet me: who am I?", options={"actions": False})
 
     assert (job.workflow, job.response) == ("chat", "You are Ada.")
-    assert told(server)[1:3] == [("user", "I am Ada"), ("assistant", "Hello Ada.")]
+    assert read_last_request(server)[1:3] == [("user", "I am Ada"), ("assistant", "Hello Ada.")]
 
 
 def test_the_model_of_the_request(chat: Chat, server: OpenAIServer) -> None:
@@ -148,7 +148,7 @@ def test_a_crash_pays_for_nothing_twice(
     place: str,
 ) -> None:
     settings.AI_MEMORY_TOKENS = 100
-    talks(chat, server, ("I am Ada. " + "x" * 170, "Hello. " + "y" * 170), ("And?", "Yes."))
+    hold_talk(chat, server, ("I am Ada. " + "x" * 170, "Hello. " + "y" * 170), ("And?", "Yes."))
     crashes = Crashes(place)
     ai = Context.ai
 
@@ -173,7 +173,7 @@ def test_a_crash_pays_for_nothing_twice(
 
 @pytest.mark.parametrize("answer", [error(401), error(400)])
 def test_a_provider_that_fails(chat: Chat, server: OpenAIServer, answer: Answer) -> None:
-    """Its own words reach nobody; what was said stays, and the next turn knows it."""
+    """Its own words reach nobody; the user's message stays, and the next turn knows it."""
     server.script = [answer, answer]
 
     job = chat.say("I am Ada")
@@ -183,7 +183,7 @@ def test_a_provider_that_fails(chat: Chat, server: OpenAIServer, answer: Answer)
     assert "provider's own text" not in job.error
     server.script = [TALK, text("Ada.")]
     assert chat.say("Who am I?").response == "Ada."
-    assert told(server)[1:] == [("user", "I am Ada"), ("user", "Who am I?")]
+    assert read_last_request(server)[1:] == [("user", "I am Ada"), ("user", "Who am I?")]
 
 
 # Knowledge.
@@ -215,7 +215,7 @@ def test_the_model_searches(chat: Chat, server: OpenAIServer) -> None:
     assert set(source) == {"id", "title", "url", "relevance", "content_preview"}
     assert source["title"] == "Tides"
     assert Message.objects.get(job=job, role="assistant").sources == job.sources
-    # What the document says reaches the model as a tool's answer, quoted; Bob's not at all.
+    # The document's text reaches the model as a tool's result, quoted; Bob's not at all.
     assert "4711" not in str(server.requests)
     *earlier, found = server.requests[-1]["messages"]
     assert found["role"] == "tool"

@@ -1,4 +1,4 @@
-"""pydantic-ai takes a second to import, so that nobody pays it who asks no model."""
+"""pydantic-ai takes a second to import: nobody waits for it who calls no model."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""ctx.ai over real HTTP: what is asked and recorded, and what a provider's failures come to."""
+"""ctx.ai over real HTTP: requests, their records, and the outcome of a provider's failures."""
 
 import threading
 from dataclasses import dataclass
@@ -118,7 +118,7 @@ def test_a_type_is_filled(chat: Chat, server: OpenAIServer) -> None:
 
     job = chat.begin(order)
 
-    # The model was told what was wrong with its first answer.
+    # The model was told the mistake in its first response.
     assert job.response == "Order(product='lamp', count=3)"
     assert "valid integer" in str(server.requests[1]["messages"])
     assert job.usage["requests"] == 2
@@ -139,11 +139,11 @@ def test_tools(chat: Chat, server: OpenAIServer) -> None:
         call("price", product="moon"),
         text("A lamp is 49.90, the moon isn't for sale."),
     ]
-    asked = []
+    products = []
 
     def price(product: str) -> float:
         """Look up what a product costs."""
-        asked.append(product)
+        products.append(product)
         if product != "lamp":
             raise ToolError(f"There is no {product}.")
         return 49.90
@@ -151,7 +151,7 @@ def test_tools(chat: Chat, server: OpenAIServer) -> None:
     job = chat.begin(lambda ctx: ctx.ai("What is a lamp?", tools=[price]))
 
     assert job.response == "A lamp is 49.90, the moon isn't for sale."
-    assert asked == ["lamp", "moon"]
+    assert products == ["lamp", "moon"]
     function = server.requests[0]["tools"][0]["function"]
     assert (function["name"], function["description"]) == (
         "price",
@@ -294,7 +294,7 @@ def test_nobody_else_counts_calls(chat: Chat, server: OpenAIServer) -> None:
 
 
 def test_an_atomic_step_asks_nobody(chat: Chat, server: OpenAIServer) -> None:
-    """The answer would be rolled back with it, and paid for again."""
+    """The response would be rolled back with it, and paid for again."""
 
     def work(ctx: Context) -> str:
         return ctx.step("Outer", lambda: ctx.step("Inner", ctx.ai, "Hello"), atomic=True)
@@ -310,7 +310,7 @@ EMPTY = b'{"id": "1", "object": "chat.completion", "created": 1, "model": "m", "
 
 @pytest.mark.parametrize("work", [hello, shown])
 @pytest.mark.parametrize(
-    ("failing", "code", "asked"),
+    ("failing", "code", "requests"),
     [
         (error(500), "ai_unavailable", 3),
         (error(503), "ai_unavailable", 3),
@@ -327,14 +327,14 @@ EMPTY = b'{"id": "1", "object": "chat.completion", "created": 1, "model": "m", "
     ids=lambda value: str(getattr(value, "status", "")) if isinstance(value, Answer) else None,
 )
 def test_failures(
-    chat: Chat, server: OpenAIServer, work: object, failing: Answer, code: str, asked: int
+    chat: Chat, server: OpenAIServer, work: object, failing: Answer, code: str, requests: int
 ) -> None:
     server.script = [failing] * 3
 
     job = chat.begin(work)  # type: ignore[arg-type]
 
     assert (job.state, job.code) == (State.FAILED, code)
-    assert len(server.requests) == asked
+    assert len(server.requests) == requests
     assert "provider's own text" not in job.error
     assert streamed(job) == ""
 

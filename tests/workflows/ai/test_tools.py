@@ -30,7 +30,7 @@ def test_the_mark() -> None:
 
 
 class Bank:
-    """What a test's tools did."""
+    """A bank, whose payments are made by a test's tool."""
 
     def __init__(self) -> None:
         self.paid: list[tuple[str, int]] = []
@@ -80,7 +80,7 @@ def test_approval_is_refused(chat: Chat, server: OpenAIServer) -> None:
 
 
 def test_a_document_cannot_pay(chat: Chat, server: OpenAIServer) -> None:
-    """The model falls for what a letter says: its call of the tool still waits for the user."""
+    """The model obeys a letter: its call of the tool still waits for the user."""
     bank = Bank()
     server.script = [
         call("read_letter"),
@@ -196,7 +196,7 @@ def test_approval_in_an_async_workflow(chat: Chat, server: OpenAIServer) -> None
 
 @pytest.mark.django_db(transaction=True)
 def test_calls_side_by_side_replay_their_own(chat: Chat, server: OpenAIServer) -> None:
-    """Whichever is answered first: each call finds its own answers again."""
+    """Whichever is first: each call finds its own responses again."""
     crashes = Crashes("after")
     server.script = [text("1"), text("2")]
     answers: list[list[str]] = []

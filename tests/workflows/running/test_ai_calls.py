@@ -115,7 +115,7 @@ def test_nothing_strikes_while_a_provider_is_imported(
         attempts.append(ctx._attempt)
         return await ctx.aai("Hello")
 
-    monkeypatch.setattr("workflows.ai.asking.models", models)
+    monkeypatch.setattr("workflows.ai.calls.find_models", models)
     job = chat.begin(awork if asynchronous else work)
 
     assert (job.state, imported) == (State.CANCELLED, ["all of it"])

@@ -1,4 +1,4 @@
-"""Deciding: once, in time, by who may; and the workflow goes on with it."""
+"""Deciding: once, in time, by those who may; and the workflow goes on with the decision."""
 
 from datetime import timedelta
 from typing import Any
@@ -29,7 +29,7 @@ Via = ApprovalRequest.Via
 
 
 def settle(by: User, *, via: Via = Via.API, approved: bool = True, **more: Any) -> Job:
-    """Decide, and run what goes on with it."""
+    """Decide, and run the job that goes on."""
     job = decide(the_request(), by=by, via=via, approved=approved, **more)
     run_waiting()
     job.refresh_from_db()
@@ -184,7 +184,7 @@ def test_a_reason_that_the_database_refuses(chat: Chat, alice: User) -> None:
     assert settle(alice, via=Via.ADMIN, reason="a\0\ud800").response == "True by alice: a\ufffd?"
 
 
-# What is filled in.
+# Forms.
 
 
 def test_a_typed_answer(chat: Chat, alice: User) -> None:

@@ -1,4 +1,4 @@
-"""Start, route, answer, cancel, retry: what outsiders may ask of the engine."""
+"""Start, route, answer, cancel, retry: the verbs that outsiders call."""
 
 from datetime import timedelta
 from typing import Any
@@ -312,7 +312,7 @@ def test_a_waiting_message_answers_the_question_of_the_one_before(chat: Chat) ->
 def test_a_waiting_answer_whose_worker_is_lost_stays_an_answer(
     chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It dies before it has run a line, or even before the question was looked for."""
+    """It dies before it has run a line, or even before it was linked to the question."""
     chat.send("ask me")
     second = chat.send("Ada")
     runner.run(claimed(), interruptible=False)
@@ -475,7 +475,7 @@ def test_unique_jobs_at_once(chat: Chat) -> None:
 # Auto.
 
 
-def finished_runs(chat: Chat, *seconds: float) -> None:
+def store_finished_runs(chat: Chat, *seconds: float) -> None:
     for ran_for in seconds:
         job = chat.say("echo")
         Job.objects.filter(pk=job.pk).update(ran_for=ran_for)
@@ -492,13 +492,13 @@ def test_auto_goes_by_the_hint(chat: Chat) -> None:
 def test_auto_goes_by_the_latest_runs(chat: Chat) -> None:
     assert chat.send("echo", mode="auto", workflow="echo").mode == "sync"
     Job.objects.all().delete()
-    finished_runs(chat, 4.0, 5.0)
+    store_finished_runs(chat, 4.0, 5.0)
     assert chat.send("echo", mode="auto").mode == "sync"
     Job.objects.filter(state=State.QUEUED).delete()
-    finished_runs(chat, 100.0)
+    store_finished_runs(chat, 100.0)
     assert chat.send("echo", mode="auto").mode == "async"
     Job.objects.filter(state=State.QUEUED).delete()
-    finished_runs(chat, *[1.0] * starts.RECENT_RUNS)
+    store_finished_runs(chat, *[1.0] * starts.RECENT_RUNS)
     assert chat.send("echo", mode="auto").mode == "sync"
 
 
@@ -569,7 +569,7 @@ def test_queue_connection_sync(chat: Chat, settings: Any) -> None:
     assert (job.mode, job.state, job.response) == ("async", State.COMPLETED, "Echo: echo")
 
 
-# Look up.
+# Queries.
 
 
 def test_get_job(chat: Chat, bob: User) -> None:
@@ -655,7 +655,7 @@ def test_cancel_an_older_question_leaves_the_present_one(chat: Chat) -> None:
 
 
 def test_a_job_that_asks_after_its_cancel_is_cancelled(chat: Chat) -> None:
-    """The user said cancel just before the question: it must not stay open."""
+    """The user cancelled just before the question: it must not stay open."""
 
     def work(ctx: Context) -> str:
         services.cancel(ctx.job)
@@ -818,11 +818,11 @@ def test_a_retry_keeps_its_place_in_the_session(chat: Chat, failed: Job) -> None
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_a_start_is_a_few_queries(chat: Chat) -> None:
-    """Session, what is under way, job, message, ring; and the transaction around them."""
+    """Session, jobs under way, job, message, ring; and the transaction around them."""
     chat.send(workflow="chat")
     run_waiting()
     with CaptureQueriesContext(connection) as captured:
         chat.send(workflow="chat")
 
-    asked = [query["sql"] for query in captured]
-    assert len([sql for sql in asked if sql not in ("BEGIN", "COMMIT")]) <= 5, asked
+    queries = [query["sql"] for query in captured]
+    assert len([sql for sql in queries if sql not in ("BEGIN", "COMMIT")]) <= 5, queries

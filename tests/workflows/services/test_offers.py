@@ -1,4 +1,4 @@
-"""Using what was offered: in that session, by that user, once."""
+"""Using an offered action: in its session, by its user, once."""
 
 from datetime import timedelta
 from typing import Any
@@ -63,7 +63,7 @@ def ids(offered: Job) -> list[str]:
 
 
 def use(user: User, action_id: str, **options: Any) -> Job:
-    """Use an action and run what it started."""
+    """Use an action and run the job that it started."""
     job = act(user, "s", action_id, **options).job
     run_waiting()
     job.refresh_from_db()
@@ -118,7 +118,7 @@ def test_a_form_is_checked_and_stays_usable(
 
 
 def test_only_a_form_takes_data(alice: User, ids: list[str]) -> None:
-    """What a client says of a button isn't believed."""
+    """A client can't give a button an input of its own."""
     with pytest.raises(InvalidForm):
         act(alice, "s", ids[0], data={"invoice": 8})
 

@@ -34,15 +34,15 @@ def job(chat: Chat) -> Job:
     return with_empty_log(claimed())
 
 
-def say(job: Job, progress: int = 0, message: str = "", **data: Any) -> int:
+def report(job: Job, progress: int = 0, message: str = "", **data: Any) -> int:
     return append(
         job.pk, job.attempt, Event.Type.PROGRESS, progress=progress, message=message, data=data
     )
 
 
 def test_it_works(job: Job) -> None:
-    assert say(job, 10, "Ten", key=[1, None, "é"]) == 1
-    assert say(job, 20) == 2
+    assert report(job, 10, "Ten", key=[1, None, "é"]) == 1
+    assert report(job, 20) == 2
     job.refresh_from_db()
 
     assert (job.last_seq, job.progress, job.progress_message) == (2, 20, "Ten")
@@ -56,7 +56,7 @@ def test_it_works(job: Job) -> None:
 
 def test_progress_never_goes_back(job: Job) -> None:
     for percent in (30, 10, 0, 30, 31):
-        say(job, percent)
+        report(job, percent)
 
     assert [event.progress for event in events(job)] == [30, 30, 30, 30, 31]
     assert_log_is_sound(job)
@@ -66,7 +66,7 @@ def test_jobs_are_numbered_by_themselves(chat: Chat, job: Job) -> None:
     Chat(chat.user, "other").send()
     other = with_empty_log(claimed())
 
-    assert [say(job), say(other), say(other), say(job)] == [1, 1, 2, 2]
+    assert [report(job), report(other), report(other), report(job)] == [1, 1, 2, 2]
 
 
 def test_an_older_attempt_is_fenced(job: Job) -> None:
@@ -74,9 +74,9 @@ def test_an_older_attempt_is_fenced(job: Job) -> None:
     second = claimed()
     assert (second.pk, second.attempt) == (job.pk, 2)
     with pytest.raises(Fenced):
-        say(job)
+        report(job)
 
-    assert say(second) == 2
+    assert report(second) == 2
     assert [event.attempt for event in events(job)] == [2, 2]
 
 
@@ -84,7 +84,7 @@ def test_an_older_attempt_is_fenced(job: Job) -> None:
 def test_a_job_that_has_ended_is_fenced(job: Job, state: State) -> None:
     lifecycle.end(job, Outcome(state))
     with pytest.raises(Fenced):
-        say(job)
+        report(job)
 
     assert_log_is_sound(job)
 
@@ -98,14 +98,14 @@ def test_a_waiting_job_is_fenced(job: Job) -> None:
 def test_a_job_that_is_gone_is_fenced(job: Job) -> None:
     Job.objects.filter(pk=job.pk).delete()
     with pytest.raises(Fenced):
-        say(job)
+        report(job)
 
 
 def test_a_fence_leaves_the_transaction_usable(job: Job) -> None:
     with transaction.atomic():
         with pytest.raises(Fenced):
             append(job.pk, 99, Event.Type.PROGRESS)
-        say(job)
+        report(job)
 
     assert len(events(job)) == 1
 
@@ -131,7 +131,7 @@ def test_clean(value: Any, cleaned: Any) -> None:
 
 
 def test_what_no_database_can_store_is_cleaned(job: Job) -> None:
-    say(job, 1, "m\0\ud800", **{"k\0": "v\0\ud800"})
+    report(job, 1, "m\0\ud800", **{"k\0": "v\0\ud800"})
     job.refresh_from_db()
 
     assert job.progress_message == events(job)[0].message == f"m{REPLACED}?"
@@ -140,32 +140,32 @@ def test_what_no_database_can_store_is_cleaned(job: Job) -> None:
 
 def test_words_that_look_like_sql_or_formats(job: Job) -> None:
     nasty = "%s %(job)s {now} ' \" \\ ; -- 100%"
-    say(job, 1, nasty, nasty=nasty)
+    report(job, 1, nasty, nasty=nasty)
 
     assert events(job)[0].message == nasty
     assert events(job)[0].data == {"nasty": nasty}
 
 
 def test_a_long_message_is_cut(job: Job) -> None:
-    say(job, 1, "é" * (MESSAGE_LENGTH + 1))
+    report(job, 1, "é" * (MESSAGE_LENGTH + 1))
 
     assert events(job)[0].message == "é" * MESSAGE_LENGTH
 
 
 def test_progress_beyond_100_is_refused_whole(job: Job) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
-        say(job, 101)
+        report(job, 101)
 
-    assert say(job) == 1
+    assert report(job) == 1
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_rolled_back_event_leaves_nothing(job: Job) -> None:
-    say(job, 10)
+    report(job, 10)
     with rolled_back():
-        say(job, 50, "Fifty")
+        report(job, 50, "Fifty")
 
-    assert say(job) == 2
+    assert report(job) == 2
     assert [event.progress for event in events(job)] == [10, 10]
     assert_log_is_sound(job)
 
@@ -173,7 +173,7 @@ def test_a_rolled_back_event_leaves_nothing(job: Job) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_many_writers_at_once(job: Job) -> None:
     def write(number: int) -> list[int]:
-        return [say(job, percent) for percent in range(25)]
+        return [report(job, percent) for percent in range(25)]
 
     numbers = at_once(4, write)
 
@@ -191,7 +191,7 @@ def test_an_event_is_never_seen_before_those_in_front_of_it(job: Job) -> None:
     def work(number: int) -> None:
         for _ in range(20):
             if number < 3:
-                say(job)
+                report(job)
             else:
                 rows = Event.objects.filter(job=job).order_by("seq")
                 seen.append(list(rows.values_list("seq", flat=True)))
@@ -210,13 +210,13 @@ def test_the_database_itself_refuses_a_second_end(job: Job) -> None:
 
 
 def test_the_database_itself_refuses_a_number_twice(job: Job) -> None:
-    say(job)
+    report(job)
     with pytest.raises(IntegrityError), transaction.atomic():
         Event.objects.create(job=job, seq=1, type=Event.Type.PROGRESS, progress=0, attempt=1)
 
 
 def test_events_go_with_their_job(job: Job) -> None:
-    say(job)
+    report(job)
     job.delete()
 
     assert not Event.objects.exists()
@@ -226,9 +226,9 @@ def test_events_go_with_their_job(job: Job) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_one_round_trip(job: Job, django_assert_num_queries: Any) -> None:
     # The first time a connection learns the statement.
-    say(job, 1, "one")
+    report(job, 1, "one")
     with django_assert_num_queries(1):
-        say(job, 2, "two", key="value")
+        report(job, 2, "two", key="value")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -238,7 +238,7 @@ def test_a_broken_connection_is_an_error_and_no_event(job: Job) -> None:
     connection.connection.close()
     try:
         with pytest.raises(DatabaseError):
-            say(job)
+            report(job)
     finally:
         connection.close()
 

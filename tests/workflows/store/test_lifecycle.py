@@ -79,7 +79,7 @@ def test_it_works(job: Job, settings: Any) -> None:
     )
     assert 0 < seconds_from_now(taken.lease_until) <= settings.WORKFLOW_LEASE_SECONDS + 1
     assert taken.started_at == taken.claimed_at
-    # What the claim returns is the row, with all its types.
+    # The claim returns the row, with all its types.
     job.refresh_from_db()
     for field in Job._meta.concrete_fields:
         assert getattr(taken, field.attname) == getattr(job, field.attname), field
@@ -174,7 +174,7 @@ def test_the_database_itself_refuses_a_second_running_job_of_a_session(chat: Cha
 
 
 def test_a_lost_race_for_a_session_is_no_error(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The look comes before the update; another worker's claim may be committed in between."""
+    """The check comes before the update; another worker's claim may be committed in between."""
     chat.send()
     chat.send()
     claimed()
@@ -233,18 +233,18 @@ def test_one_job_for_many_workers(chat: Chat) -> None:
 def test_a_job_is_two_round_trips(
     chat: Chat, django_assert_num_queries: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One to claim it, one to end it; what it does in between is the workflow's own."""
+    """One to claim it, one to end it; all others in between are the workflow's own."""
     workflow("quiet")(lambda ctx: "done")
     # The first time a connection learns the statements.
     chat.say(workflow="quiet")
     claims: list[str] = []
     fetch_again = prepared.fetch_again
 
-    def asked(sql: str, params: dict[str, Any], **options: Any) -> Any:
+    def spy(sql: str, params: dict[str, Any], **options: Any) -> Any:
         claims.append(sql)
         return fetch_again(sql, params, **options)
 
-    monkeypatch.setattr(prepared, "fetch_again", asked)
+    monkeypatch.setattr(prepared, "fetch_again", spy)
     for number in range(2):
         chat.send(workflow="quiet")
         # Django's count knows nothing of a claim that succeeds at once.
@@ -263,7 +263,7 @@ def test_a_job_is_two_round_trips(
 def test_an_end_rings_for_what_was_stored_meanwhile(
     chat: Chat, monkeypatch: pytest.MonkeyPatch, stored: bool
 ) -> None:
-    """That has rung for itself, while this job still stood in its way."""
+    """The stored job has rung for itself, while this job still stood in its way."""
     bell, rung = get_bell(), []
     monkeypatch.setattr(bell, "ring", lambda topic, key: rung.append(topic))
     chat.send()
@@ -307,14 +307,14 @@ def test_after_a_burst_each_statement_looks_at_few_rows(
             for _ in range(3)
         )
     execute = prepared._execute
-    asked: list[list[dict[str, Any]]] = []
+    plans: list[list[dict[str, Any]]] = []
 
     def explain(statement: prepared.Statement, params: Any, then: Any, cursor: Any) -> Any:
         with rolled_back():
             for change in (*prepared.SET, f"SET LOCAL plan_cache_mode = {mode}"):
                 cursor.execute(change)
             cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.execute}", params)
-            asked.append(list(scans_of(cursor.fetchone()[0][0]["Plan"])))
+            plans.append(list(find_scans(cursor.fetchone()[0][0]["Plan"])))
         return execute(statement, params, then, cursor)
 
     connection.close()
@@ -325,9 +325,9 @@ def test_after_a_burst_each_statement_looks_at_few_rows(
     lifecycle.end(stored, lifecycle.cancelled("cancelled"))
     connection.close()
 
-    assert len(asked) == 4
-    assert "job_next" in [scan.get("Index Name") for scan in asked[1]], asked[1]
-    for scans in asked:
+    assert len(plans) == 4
+    assert "job_next" in [scan.get("Index Name") for scan in plans[1]], plans[1]
+    for scans in plans:
         examined = sum(
             scan["Actual Loops"] * (scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0))
             for scan in scans
@@ -349,9 +349,9 @@ def test_dead_entries_of_a_queue_among_a_million_jobs_are_cleaned_up_as_of_one_a
 @pytest.mark.sqlite
 def test_an_end_looks_at_no_job_of_the_session_that_has_ended(chat: Chat, job: Job) -> None:
     taken = claimed()
-    with CaptureQueriesContext(connection) as asked:
+    with CaptureQueriesContext(connection) as captured:
         lifecycle.end(taken, Outcome(State.COMPLETED))
-    [next_waits] = [query["sql"] for query in asked if "other.session_id =" in query["sql"]]
+    [next_waits] = [query["sql"] for query in captured if "other.session_id =" in query["sql"]]
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN QUERY PLAN {next_waits}")
         plan = str(cursor.fetchall())
@@ -359,12 +359,12 @@ def test_an_end_looks_at_no_job_of_the_session_that_has_ended(chat: Chat, job: J
     assert "other USING INDEX job_session_active (session_id=?" in plan, plan
 
 
-def scans_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield what reads tables in a plan as EXPLAIN shows it."""
+def find_scans(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the scans of tables in a plan, as EXPLAIN shows it."""
     if "Scan" in plan["Node Type"] and plan.get("Relation Name"):
         yield plan
     for part in plan.get("Plans", ()):
-        yield from scans_of(part)
+        yield from find_scans(part)
 
 
 def test_a_sync_job_is_its_web_process_own(chat: Chat, settings: Any) -> None:
@@ -442,7 +442,7 @@ def test_give_back(job: Job) -> None:
     assert (job.state, job.host, job.pid) == (State.QUEUED, "", None)
     assert (job.lease_until, job.claimed_at) == (None, None)
     assert (job.lost, job.failures, job.attempt) == (0, 0, 1)
-    # The deadline counts what it ran.
+    # The deadline counts the seconds that it ran.
     assert job.ran_for == pytest.approx(100, abs=20)
     again = claimed()
     assert (again.pk, again.attempt) == (job.pk, 2)

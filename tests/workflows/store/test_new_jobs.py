@@ -38,7 +38,7 @@ def general(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def row(job: Job) -> dict[str, object]:
-    """Return what a job's row says, but for what no two jobs have alike."""
+    """Return a job's row, but for the columns that differ between any two jobs."""
     found = Job.objects.filter(pk=job.pk).values().get()
     own = ("id", "public_id", "session_id", "available_at", "created_at", "updated_at")
     return {name: value for name, value in found.items() if name not in (*own, "lease_until")}
@@ -51,7 +51,7 @@ def test_it_works(chat: Chat, general: list[str]) -> None:
     assert general == []
     assert (stored.text, stored.options) == ("hello", {"actions": False, "é": ["\\ '"]})
     assert (stored.state, stored.attempt, stored.lease_until) == (State.QUEUED, 0, None)
-    # What the caller has is what stands in the database.
+    # The caller's job is as the row in the database.
     for name in ("session_id", "created_at", "available_at", "updated_at", "public_id", "queue"):
         assert getattr(stored, name) == getattr(job, name), name
     assert job.session == Session.objects.get()
@@ -75,7 +75,7 @@ def test_both_ways_store_the_same(chat: Chat, alice: User, general: list[str], m
         alice,
         "one",
         session_key="t",
-        record=lambda job: None,
+        before_commit=lambda job: None,
         **fields,  # type: ignore[arg-type]
     ).job
 
@@ -198,7 +198,7 @@ def test_each_of_a_transaction_rings(chat: Chat, alice: User) -> None:
     """For equal rings PostgreSQL would ring once, and one worker would wake."""
     rings = Rings()
     subscription = get_bell().listen(("jobs",), rings.on_ring)
-    # It was told to look at everything.
+    # The first ring, to check everything.
     rings.take()
     try:
         with transaction.atomic():

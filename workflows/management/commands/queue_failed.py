@@ -38,7 +38,8 @@ def row(job: Job) -> tuple[str, ...]:
 
 
 def reason(job: Job) -> str:
-    """Return the client's sentence, or the exception where that sentence says nothing."""
+    """Return the client's sentence, or the exception where that sentence explains nothing."""
+
     if job.error != FAILED or not job.traceback:
         return job.error
     return job.traceback.strip().splitlines()[-1]

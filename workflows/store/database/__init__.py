@@ -1,4 +1,4 @@
-"""The database: what the engine wants of it, and how each kind does that."""
+"""The database: the operations that the engine needs, and how each kind of database does them."""
 
 import functools
 

@@ -1,6 +1,6 @@
-"""What the engine wants of a database, where the kinds of databases differ.
+"""The operations in which the databases differ.
 
-All other SQL of the engine is the same everywhere. Parameters stand in it as ``%(name)s``.
+All other SQL of the engine is the same everywhere. Its parameters are written ``%(name)s``.
 """
 
 from abc import ABC, abstractmethod
@@ -13,19 +13,19 @@ from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 Row = tuple[Any, ...]
-# A job's primary key, and the last ``seq`` that somebody has of it.
+# A job's primary key, and the last ``seq`` that a reader has of it.
 Place = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Write:
-    """An update of a job's row and what goes with it. It is made once, for all jobs.
+    """An update of a job's row and the inserts that go with it. It is made once, for all jobs.
 
     Args:
         update: an ``UPDATE … SET …`` of the job's row.
-        where: which row; its condition.
-        inserts: what else is written. Each reads the row as it is then, under the name of ``job``.
-        select: what to return, of ``job``.
+        where: the condition for the row.
+        inserts: further statements. Each reads the updated row, under the name ``job``.
+        select: the expressions to return, over ``job``.
         locks_session: lock the job's session before the job, and let *select* use
             Database.session_touched. Its parameter is ``session``.
     """
@@ -50,22 +50,22 @@ class Fault(Enum):
 
 
 class Database(ABC):
-    """One kind of database. Subclasses pass ``tests/workflows/store/contract.py``."""
+    """One kind of database. Subclasses pass ``tests/workflows/store/database/contract.py``."""
 
     # The truth values.
     true: str
     false: str
     # The function that returns the largest of its arguments.
     greatest: str
-    # What a SELECT ends with that takes rows for itself and leaves out those of others.
+    # The end of a SELECT that locks its rows and leaves out those that others have locked.
     skip_locked: str
-    # Rows are locked one by one. Else whoever writes has the whole database for that time.
+    # Rows are locked one by one. Else a writer has the whole database to itself meanwhile.
     locks_rows: bool
-    # A row says by which transaction it was written. So one statement can find out that somebody
-    # else came between what it sees and what it locks.
+    # A row names the transaction that wrote it. So a statement can find out that somebody else
+    # wrote the row between its snapshot and its lock.
     has_row_versions: bool
-    # In a Write that locks the session: somebody has touched the session between the moment that
-    # the statement sees and the lock.
+    # A condition for a Write that locks the session: somebody has touched the session between the
+    # statement's snapshot and its lock.
     session_touched: str
 
     @abstractmethod
@@ -94,17 +94,17 @@ class Database(ABC):
     def places(self, places: Iterable[Place]) -> tuple[str, dict[str, str]]:
         """Return a query for the places, as rows of two columns, and its parameters.
 
-        There are as few parameters as may be, however many places there are.
+        The number of parameters is small and doesn't depend on the number of places.
         """
 
     @abstractmethod
     def fetch_all(self, sql: str, params: dict[str, Any], *, then: str | None = None) -> list[Row]:
-        """Return the rows of a statement that is asked often.
+        """Return the rows of a statement that is run often.
 
         Args:
             sql: always the same text, or one of a few.
             params: its parameters.
-            then: SQL to be done once it is committed; only what a Bell.statement() is.
+            then: SQL to run once it is committed; only a Bell.statement().
         """
 
     def fetch(self, sql: str, params: dict[str, Any], *, then: str | None = None) -> Row | None:
@@ -117,12 +117,12 @@ class Database(ABC):
         """Write, all or nothing.
 
         Args:
-            write: what.
+            write: the update and its inserts.
             params: the parameters of all its statements.
             then: as in fetch_all().
 
         Returns:
-            What it selects; None, with nothing written, if no row was updated.
+            The row that it selects; None, with nothing written, if no row was updated.
         """
 
     def write_again(
@@ -132,7 +132,7 @@ class Database(ABC):
 
         Args:
             write: as in write(); params likewise.
-            first: SQL to be done before, and in any case; only what an Ear.unlisten() is.
+            first: SQL to run before, and in any case; only an Ear.unlisten().
         """
         if first is not None:
             with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""PostgreSQL: each write is one statement, in one message with what follows its commit."""
+"""PostgreSQL: each write is one statement, in one message with the ring after its commit."""
 
 import functools
 from collections.abc import Iterable
@@ -56,24 +56,24 @@ class Postgres(Database):
         return prepared.fetch_all(sql, params, then=then)
 
     def write(self, write: Write, params: dict[str, Any], *, then: str | None = None) -> Row | None:
-        return self.fetch(one_statement(write), params, then=then)
+        return self.fetch(compose(write), params, then=then)
 
     def write_again(
         self, write: Write, params: dict[str, Any], *, first: str | None = None
     ) -> Row | None:
-        return prepared.fetch_again(one_statement(write), params, first=first)
+        return prepared.fetch_again(compose(write), params, first=first)
 
     def limit_lock_waits(self, seconds: float) -> None:
         with connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = {seconds * 1000:.0f}")
 
     def is_lock_timeout(self, error: BaseException) -> bool:
-        return _state(error) == LOCK_NOT_AVAILABLE
+        return _get_state(error) == LOCK_NOT_AVAILABLE
 
     def fault(self, error: BaseException) -> Fault:
         if not isinstance(error, DatabaseError | InterfaceError) or error.__cause__ is None:
             return Fault.REFUSAL
-        state = _state(error)
+        state = _get_state(error)
         if state is None:
             # PostgreSQL gives a state with all that it refuses. A connection that broke has none,
             # nor has psycopg's own refusal of values that it can't send.
@@ -91,13 +91,13 @@ class Postgres(Database):
             )
 
 
-def _state(error: BaseException) -> str | None:
+def _get_state(error: BaseException) -> str | None:
     state: str | None = getattr(error.__cause__, "sqlstate", None)
     return state
 
 
 @functools.cache
-def one_statement(write: Write) -> str:
+def compose(write: Write) -> str:
     """Return all of a write in one statement."""
     parts = [f"locked AS ({LOCK_SESSION})"] if write.locks_session else []
     # In this order: the session is locked before the job, as everywhere.

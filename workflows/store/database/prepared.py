@@ -1,14 +1,14 @@
-"""What every job and stream asks: PostgreSQL parses and plans each once for a connection.
+"""The statements of every job and stream: a connection parses and plans each of them once.
 
-They are long for what little they do, and a job's table has many columns and indexes: to plan one
-costs five to ten times what it costs to do it. But a plan that was made of an empty queue would
-read all of a full one. So while these are planned and done, reading a table from end to end, or
-collecting all rows that an index knows, is out of the question: whatever the statistics say, each
-walks the indexes that workflows/models.py keeps for it. The first five times PostgreSQL plans a
-statement for its parameters all the same, and finds out that this makes no difference.
+They are long for the little work that they do, and a job's table has many columns and indexes:
+planning one takes PostgreSQL five to ten times as long as running it. But a plan made for an empty
+queue would read all of a full one. So sequential and bitmap scans are off while these are planned
+and run: whatever the statistics are, each walks the indexes that workflows/models.py keeps for it.
+The first five times PostgreSQL plans a statement for its parameters all the same, and finds that
+this makes no difference.
 
-What such a plan is estimated to cost has little to do with what it does: in a large table the
-estimate for a claim is high enough for PostgreSQL to compile it, for half a second, each time.
+Compilation is off as well: the estimated cost of such a plan has little to do with its work, and
+in a large table a claim's is so high that PostgreSQL compiles it, for half a second, each time.
 """
 
 import functools
@@ -29,11 +29,11 @@ OFF = ("enable_seqscan", "enable_bitmapscan", "jit")
 SET = [f"SET LOCAL {name} = off" for name in OFF]
 RESET = [f"SET LOCAL {name} TO DEFAULT" for name in OFF]
 
-# What PostgreSQL calls a prepared statement that gives other columns than before, or isn't there.
+# SQLSTATEs of a prepared statement whose columns have changed, or that isn't there.
 STALE = ("0A000", "26000")
 
 _numbers = count(1)
-# The names of what each connection has prepared.
+# The names of the statements that each connection has prepared.
 _prepared: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
 
 
@@ -61,13 +61,13 @@ def fetch_again(sql: str, params: dict[str, Any], *, first: str | None = None) -
 
     Args:
         sql: as in fetch(); params likewise.
-        first: what to do before, and in any case.
+        first: SQL to run before, and in any case.
     """
     if not _in_transaction():
         connection.ensure_connection()
         statement, own = _statement(sql), connection.connection
         if statement.name in _prepared.get(own, ()):
-            # 1 and True are equal, and not the same in SQL.
+            # 1 and True are equal in Python, but not the same in SQL.
             typed = tuple((name, type(value), value) for name, value in params.items())
             with connection.wrap_database_errors:
                 result = own.pgconn.exec_(_message(statement, first, typed))
@@ -77,7 +77,7 @@ def fetch_again(sql: str, params: dict[str, Any], *, first: str | None = None) -
                 transformer = Transformer(own)
                 transformer.set_pgresult(result)
                 return transformer.load_row(0, tuple)
-    # Here it is prepared; or it has failed, and this says how, or mends it.
+    # It isn't prepared yet, or it has failed: then this mends it, or raises its error.
     if first is not None:
         with connection.cursor() as cursor:
             cursor.execute(first)
@@ -100,14 +100,14 @@ def _in_transaction() -> bool:
 def fetch_all(sql: str, params: dict[str, Any], *, then: str | None = None) -> list[Row]:
     """Return the rows of a statement.
 
-    It is a transaction of its own, as the statements of one message are, and one message with what
-    follows it. Where the caller has a transaction both join that, and leave it usable when they
-    fail.
+    The statement is a transaction of its own, as the statements of one message are, and is sent in
+    one message with *then*. Where the caller has a transaction both join that, and leave it usable
+    when they fail.
 
     Args:
         sql: always the same text, or one of a few.
-        params: whose names stand in it as ``%(name)s``.
-        then: what to do when it is committed.
+        params: its parameters, which it names as ``%(name)s``.
+        then: SQL to run once it is committed.
     """
     with connection.cursor() as cursor:
         statement = _statement(sql)
@@ -117,7 +117,7 @@ def fetch_all(sql: str, params: dict[str, Any], *, then: str | None = None) -> l
         except DatabaseError as error:
             if getattr(error.__cause__, "sqlstate", None) not in STALE:
                 raise
-            # Nothing was done. A migration has changed a column, or somebody discarded all.
+            # Nothing was done: a migration has changed a column, or somebody ran DISCARD ALL.
             _forget(statement, cursor)
             _prepare(statement, cursor)
             return _execute(statement, params, then, cursor)
@@ -136,27 +136,27 @@ def _execute(
     try:
         cursor.execute("; ".join(message), params)
     except DatabaseError:
-        # Neither where the connection is gone, nor where nothing was sent.
+        # There is nothing to undo where the connection is gone or nothing was sent.
         if undo and cursor.connection.info.transaction_status.name == "INERROR":
             cursor.execute(undo)
         raise
-    # Django's wrapper costs more than what it would wrap here.
-    answers = cursor.cursor
+    # Django's wrapper costs more than the calls that it would wrap here.
+    results = cursor.cursor
     for _ in before:
-        answers.nextset()
-    return cast(list[Row], answers.fetchall())
+        results.nextset()
+    return cast(list[Row], results.fetchall())
 
 
 @functools.cache
 def _statement(sql: str) -> Statement:
     names: list[str] = []
 
-    def numbered(match: re.Match[str]) -> str:
+    def replace_name(match: re.Match[str]) -> str:
         if match[1] not in names:
             names.append(match[1])
         return f"${names.index(match[1]) + 1}"
 
-    text = re.sub(r"%\((\w+)\)s", numbered, sql).replace("%%", "%")
+    text = re.sub(r"%\((\w+)\)s", replace_name, sql).replace("%%", "%")
     arguments = ", ".join(f"%({name})s" for name in names)
     name = f"chatflow_{next(_numbers)}"
     return Statement(

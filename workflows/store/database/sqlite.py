@@ -33,8 +33,8 @@ class SQLite(Database):
     session_touched = "0"
 
     def now(self, offset: float = 0) -> str:
-        # Its clock has milliseconds, Python's has more: what was made a moment ago would lie ahead
-        # of a present that is cut off. So this is the last moment of the millisecond.
+        # Its clock has milliseconds, Python's has more: a moment that was just made there would lie
+        # ahead of this one, if that were cut off. So it is the last moment of its millisecond.
         return f"(strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '{offset:+f} seconds') || '999')"
 
     def seconds_since(self, column: str) -> str:

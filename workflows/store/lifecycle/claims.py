@@ -14,7 +14,7 @@ from workflows.store import events
 from workflows.store.database import Row, Write, get_database
 from workflows.store.rows import columns, from_row
 
-# This machine, as the jobs name it that it works on.
+# This machine's name, in the rows of its jobs.
 HOST = socket.gethostname()
 
 # The attempt's first event belongs to the claim.
@@ -28,8 +28,8 @@ TAKE = """
 # A session's jobs run one at a time and in order: a job that runs, or waits in front, bars the way.
 # PostgreSQL's statistics are mostly of an empty queue. After a burst it would go by them, compare
 # every waiting job with every other one, and sort them all, for each claim. OFFSET keeps it from
-# joining, IS TRUE from looking available_at up; and that a job is queued is said in the words of
-# job_next, which it knows no statistics for: so it walks that index to the first job that is free.
+# joining, IS TRUE from searching an index for available_at. The condition for a queued job is that
+# of job_next, for which it has no statistics: so it walks that index to the first free job.
 FREE = """
     CASE WHEN state = 'queued' THEN {true} ELSE {false} END
     AND (available_at <= {now}) IS TRUE
@@ -62,7 +62,7 @@ def claim(queues: Sequence[str], host: str, pid: int, *, first: str | None = Non
         queues: names of queues, the most urgent first; none for all queues alike.
         host: this machine.
         pid: the process that will run it; when it dies, the job is taken from it.
-        first: SQL to be done before; only what an Ear.unlisten() is.
+        first: SQL to run before; only an Ear.unlisten().
 
     Returns:
         The job, now processing under a new attempt, or None if there is none.
@@ -80,7 +80,7 @@ def claim(queues: Sequence[str], host: str, pid: int, *, first: str | None = Non
 
 
 def claim_inline(job: Job, host: str, pid: int) -> Job | None:
-    """Take this one job, which a web process runs itself, if its turn has come. See claim()."""
+    """Take this one job, which a web process runs itself, if it is its turn. See claim()."""
     return _take(THIS_ONE, get_database().write, job=job.pk, host=host, pid=pid)
 
 
@@ -90,7 +90,7 @@ def _take(
     params |= {"type": Event.Type.STARTED, "data": "{}"}
     bell = get_bell()
     try:
-        row = write(_taking(where, settings.WORKFLOW_LEASE_SECONDS, bell), params)
+        row = write(_make_claim(where, settings.WORKFLOW_LEASE_SECONDS, bell), params)
     except IntegrityError:
         # Somebody else began a job of the same session at this very moment.
         return None
@@ -103,8 +103,8 @@ def _take(
 
 
 @cache
-def _taking(where: str, lease: float, bell: Bell) -> Write:
-    """Return what claims. The ring is part of it: which job to ring for isn't known before."""
+def _make_claim(where: str, lease: float, bell: Bell) -> Write:
+    """Return the claim. The ring is part of it: the job to ring for isn't known before."""
     database = get_database()
     words = {
         "now": database.now(),

@@ -1,4 +1,4 @@
-"""Endings: a job's state, its terminal event and its answer commit together."""
+"""Endings: a job's state, its terminal event and its response commit together."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -24,8 +24,8 @@ class Outcome:
 
     Args:
         state: one of the terminal states.
-        response: the answer, or the question that the user is asked.
-        awaiting: what kind of answer the question wants.
+        response: the text for the user, or the question that the user is asked.
+        awaiting: the kind of answer that the question wants.
         code: why it failed, in one machine word.
         error: why it failed, in one sentence for the client.
         traceback: why it failed, for the admin.
@@ -67,24 +67,24 @@ MINE = """
     AND (cancel_code = '' OR NOT %(asks)s)
 """
 JSON_COLUMNS = ("actions", "sources", "offers", "metadata", "awaiting")
-ANSWER = """
+ADD_MESSAGE = """
     INSERT INTO workflows_message
         (session_id, job_id, role, content, actions, sources, remembered, created_at)
     SELECT session_id, id, 'assistant', response, actions, sources, %(remembered)s, updated_at
     FROM job
 """
 # A question stays open until the next message.
-ANSWERED = """
+TOUCH_SESSION = """
     UPDATE workflows_session
     SET updated_at = job.updated_at,
         open_job_id = CASE WHEN %(asks)s THEN job.id ELSE open_job_id END
     FROM job WHERE workflows_session.id = job.session_id
 """
-# Whether the session's next job waits, in the words of job_session_active, or SQLite would read all
-# jobs that the session ever had. Or perhaps waits: if somebody has touched the session, there may
-# be a job that this statement doesn't see yet, and that rang while this one still barred its way.
-# See new_jobs.STORE.
-NEXT_WAITS = """
+# Whether a job of the session may be waiting for this one's end. The condition is worded as in
+# job_session_active, or SQLite would read all jobs that the session ever had. If somebody has
+# touched the session, there may be a job that this statement doesn't see yet, and that rang while
+# this one still barred its way: see new_jobs.STORE.
+NEXT_MAY_WAIT = """
     EXISTS (
         SELECT 1 FROM workflows_job other
         WHERE other.session_id = %(session)s AND other.id <> %(job)s
@@ -94,7 +94,7 @@ NEXT_WAITS = """
 
 
 def end(job: Job, outcome: Outcome) -> Outcome:
-    """End a job: its state, its terminal event and its answer commit together.
+    """End a job: its state, its terminal event and its response commit together.
 
     Args:
         job: as claimed, or queued; its attempt is the fence.
@@ -110,7 +110,7 @@ def end(job: Job, outcome: Outcome) -> Outcome:
     if stored is None and outcome.awaiting:
         mine = Job.objects.filter(pk=job.pk, attempt=job.attempt, state=job.state)
         code = mine.exclude(cancel_code="").values_list("cancel_code", flat=True).first()
-        # Nobody waits for the question any more.
+        # Nobody wants to answer the question any more.
         stored = _end(job, cancelled(code)) if code else None
     if stored is None:
         raise Fenced
@@ -118,19 +118,19 @@ def end(job: Job, outcome: Outcome) -> Outcome:
 
 
 def _end(job: Job, outcome: Outcome) -> Outcome | None:
-    """End a job, unless it isn't the attempt's any more, or was told to stop and would ask."""
-    params = _params(job, outcome)
-    answers = params["asks"] or params["remembered"]
-    row = events.record(_ending(outcome.state == State.COMPLETED, answers), params)
+    """End a job; None if the attempt doesn't hold it, or if it asks after it was told to stop."""
+    params = _make_params(job, outcome)
+    keeps_message = params["asks"] or params["remembered"]
+    row = events.write_and_ring(_make_end(outcome.state == State.COMPLETED, keeps_message), params)
     if row is None:
         return None
     if row[0]:
         get_bell().ring("jobs", job.pk)
-    return _as_stored(outcome, params)
+    return _clean(outcome, params)
 
 
 @cache
-def _ending(completed: bool, answers: bool) -> Write:
+def _make_end(completed: bool, keeps_message: bool) -> Write:
     database = get_database()
     update = END.format(
         type=events.sql_text("type"),
@@ -138,32 +138,32 @@ def _ending(completed: bool, answers: bool) -> Write:
         ran=database.seconds_since("claimed_at"),
         **{name: database.json(name) for name in JSON_COLUMNS},
     )
-    # What a job took stands in its row alone; what a failed one took is paid for as well.
+    # A job's usage stands in its row alone; a failed job's is paid for as well.
     data = database.json("data")
     with_usage = database.json_with(data, "usage", "usage")
     inserts = [events.event(f"CASE WHEN usage = '{{}}' THEN {data} ELSE {with_usage} END")]
     if completed:
-        inserts += [ANSWER, ANSWERED] if answers else [ANSWERED]
-    select = NEXT_WAITS.format(session_touched=database.session_touched)
+        inserts += [ADD_MESSAGE, TOUCH_SESSION] if keeps_message else [TOUCH_SESSION]
+    select = NEXT_MAY_WAIT.format(session_touched=database.session_touched)
     return Write(update, MINE, tuple(inserts), select=select, locks_session=True)
 
 
-def _as_stored(outcome: Outcome, params: dict[str, Any]) -> Outcome:
+def _clean(outcome: Outcome, params: dict[str, Any]) -> Outcome:
     lists: dict[str, Any] = {name: json.loads(params[name]) for name in ("actions", "sources")}
     awaiting = None if params["awaiting"] is None else json.loads(params["awaiting"])
     texts = {name: params[name] for name in ("response", "code", "error")}
     return replace(outcome, awaiting=awaiting, **lists, **texts)
 
 
-def _params(job: Job, outcome: Outcome) -> dict[str, Any]:
+def _make_params(job: Job, outcome: Outcome) -> dict[str, Any]:
     asks = bool(outcome.awaiting)
-    answer: dict[str, Any] = {
+    completion: dict[str, Any] = {
         "response": outcome.response,
         "actions": outcome.actions,
         "sources": outcome.sources,
         "metadata": {"workflow": job.workflow} | outcome.metadata,
     }
-    answer = events.clean(answer | ({"awaiting": outcome.awaiting} if asks else {}))
+    completion = events.clean(completion | ({"awaiting": outcome.awaiting} if asks else {}))
     failure = {"error": events.clean(outcome.error), "code": str(outcome.code)[:50]}
     message = failure["error"] or ("Waiting for your answer" if asks else "Completed")
     return {
@@ -174,13 +174,13 @@ def _params(job: Job, outcome: Outcome) -> dict[str, Any]:
         "type": str(outcome.state),
         "asks": asks,
         "remembered": bool(job.options.get("memory", True)),
-        "response": answer["response"],
-        **{name: json.dumps(answer[name]) for name in ("actions", "sources", "metadata")},
+        "response": completion["response"],
+        **{name: json.dumps(completion[name]) for name in ("actions", "sources", "metadata")},
         "offers": json.dumps(events.clean(outcome.offers)) if outcome.offers else None,
-        "awaiting": json.dumps(answer["awaiting"]) if asks else None,
+        "awaiting": json.dumps(completion["awaiting"]) if asks else None,
         **failure,
         "traceback": events.clean(outcome.traceback),
         "lost": outcome.lost,
         "message": message[: events.MESSAGE_LENGTH],
-        "data": json.dumps(answer if outcome.state == State.COMPLETED else failure),
+        "data": json.dumps(completion if outcome.state == State.COMPLETED else failure),
     }

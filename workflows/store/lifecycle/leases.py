@@ -40,32 +40,32 @@ def renew(attempts: Iterable[tuple[int, int]]) -> dict[int, str]:
         it was cancelled, or an empty string.
     """
     pairs = list(attempts)
-    answer = held(pairs)
-    if not answer:
-        return answer
+    codes = held(pairs)
+    if not codes:
+        return codes
     database = get_database()
     # An atomic step that has appended an event holds its job's row until it commits. It isn't
     # waited for, and reap() leaves its job alone as well.
-    query, numbers = _held_by(pairs)
+    query, numbers = _query_held(pairs)
     lease = database.now(settings.WORKFLOW_LEASE_SECONDS)
     with connection.cursor() as cursor:
         cursor.execute(
             RENEW.format(lease=lease, held=query, skip_locked=database.skip_locked), numbers
         )
-    return answer
+    return codes
 
 
 def held(attempts: Iterable[tuple[int, int]]) -> dict[int, str]:
-    """Return what renew() does, without renewing."""
+    """Return the same as renew(), without renewing."""
     pairs = list(attempts)
     if not pairs:
         return {}
     with connection.cursor() as cursor:
-        cursor.execute(*_held_by(pairs))
+        cursor.execute(*_query_held(pairs))
         return dict(cursor.fetchall())
 
 
-def _held_by(pairs: list[tuple[int, int]]) -> tuple[str, list[int]]:
+def _query_held(pairs: list[tuple[int, int]]) -> tuple[str, list[int]]:
     """Return the query for the jobs that these attempts hold, with its parameters."""
     attempts = " OR ".join(["(id = %s AND attempt = %s)"] * len(pairs))
     return HELD.format(attempts=attempts), [number for pair in pairs for number in pair]
@@ -108,6 +108,6 @@ def give_back(
             raise Fenced
         waiting = Job.objects.get(pk=job.pk)
         if waiting.cancel_code:
-            # There is no other attempt to obey it.
+            # There will be no other attempt to obey the cancel.
             end(waiting, cancelled(waiting.cancel_code))
         get_bell().ring("due" if delay else "jobs", job.pk)

@@ -23,11 +23,11 @@ def reap(*, host: str = "", pid: int | None = None, count: bool = True) -> int:
 
     Args:
         host: with *pid*: the machine of the dead process.
-        pid: the dead process; without it, leases that ran out are looked for.
-        count: the loss counts; not where the process was ended on purpose.
+        pid: the dead process; without it, all jobs are taken whose lease ran out.
+        count: whether the loss counts; not where the process was ended on purpose.
 
     Returns:
-        How many jobs were taken back.
+        The number of jobs that were taken back.
     """
     lost = Job.objects.filter(state=State.PROCESSING)
     if pid is not None:
@@ -62,17 +62,17 @@ def reap_inline() -> int:
 
 
 def clusters_alive() -> int:
-    """Return how many clusters have been seen lately."""
+    """Return the number of clusters that live."""
     return clusters().count()
 
 
 def clusters() -> QuerySet[Cluster]:
-    """The clusters that live."""
+    """Return the clusters that live: those that were seen lately."""
     return Cluster.objects.filter(seen_at__gt=Now() - CLUSTER_SEEN).order_by("started_at")
 
 
 def _adopt_waiting_inline_jobs() -> None:
-    """Hand to the clusters what waited for its turn in a web process that is gone."""
+    """Hand to the clusters the jobs that waited for their turn in a web process that is gone."""
     orphans = Job.objects.filter(inline=True, state=State.QUEUED, lease_until__lt=Now())
     for job in orphans:
         with transaction.atomic():

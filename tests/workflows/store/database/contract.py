@@ -1,4 +1,4 @@
-"""What every database must do for the engine: each of its operations, once, whole and in order."""
+"""The contract of every database: each of the engine's operations, once, whole and in order."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,7 +26,7 @@ def value(sql: str, params: dict[str, Any] | None = None) -> Any:
 
 
 class DatabaseContract:
-    """Inherit it, and say which database it is; run it where that one is configured."""
+    """Inherit it, and name the database; run it where that one is configured."""
 
     kind: type[Database]
 
@@ -57,7 +57,7 @@ class DatabaseContract:
 
         taken = claimed()
         assert (taken.pk, taken.state, taken.attempt) == (job.pk, State.PROCESSING, 1)
-        # What it gives back is the row, as the ORM would read it.
+        # It returns the row, as the ORM would read it.
         assert taken == (read := Job.objects.get(pk=job.pk))
         fields = [field.attname for field in Job._meta.concrete_fields]
         assert [getattr(taken, name) for name in fields] == [getattr(read, name) for name in fields]
@@ -154,7 +154,7 @@ class DatabaseContract:
         assert (size.waiting, size.delayed, size.running) == (1, 0, 1)
         assert 89 < size.oldest_waiting < 120
 
-    # What they are made of.
+    # The parts of these operations.
 
     def test_now(self) -> None:
         later = value(get_database().now(60))
@@ -164,11 +164,11 @@ class DatabaseContract:
     def test_now_is_never_before_what_python_has_just_made(self, alice: User) -> None:
         """SQLite compares moments as texts, and its clock has milliseconds."""
         database, session = get_database(), Session.objects.create(user=alice, key="s")
-        asked = f"updated_at <= {database.now()}, {database.seconds_since('updated_at')}"
+        selected = f"updated_at <= {database.now()}, {database.seconds_since('updated_at')}"
         for _ in range(200):
             Session.objects.filter(pk=session.pk).update(updated_at=timezone.now())
             with connection.cursor() as cursor:
-                cursor.execute(f"SELECT {asked} FROM workflows_session", {})
+                cursor.execute(f"SELECT {selected} FROM workflows_session", {})
                 past, seconds = cursor.fetchone()
             assert past
             # As exact as SQLite's julianday is.

@@ -20,7 +20,7 @@ class TestPostgres(DatabaseContract):
 
 
 class TestInOneStatement(DatabaseContract):
-    """Outside of a transaction a write is one message, with what rings behind its commit."""
+    """Outside of a transaction a write is one message, with the ring behind its commit."""
 
     kind = Postgres
     pytestmark = pytest.mark.django_db(transaction=True)

@@ -57,12 +57,12 @@ def test_again_and_again(alice: User, django_assert_num_queries: Any) -> None:
         assert fetch_again(never, {"never": False}) is None
     with django_assert_num_queries(0):
         assert fetch_again(word, {"word": "other", "n": 0}) == ("other", 1)
-    # Equal they are, and not the same.
+    # They are equal in Python, but not the same in SQL.
     same = "SELECT %(value)s::text"
     assert [fetch_again(same, {"value": value}) for value in (1, 1, True)] == [
         ("1",), ("1",), ("true",)
     ]  # fmt: skip
-    # What has the types of Django's own columns comes as these come.
+    # Values of Django's own columns come as Django would read them.
     mine = "SELECT id, date_joined, '[1]'::jsonb FROM auth_user WHERE id = %(id)s"
     for _ in range(2):
         assert fetch_again(mine, {"id": alice.pk}) == (alice.pk, alice.date_joined, "[1]")
@@ -129,7 +129,7 @@ def test_it_joins_a_transaction(alice: User) -> None:
     with rolled_back():
         fetch(NEW_SESSION, {"user": alice.pk, "key": "s"}, then="NOTIFY chatflow_jobs, '1'")
         assert Session.objects.count() == 1
-        # What follows in the transaction is planned as ever.
+        # The next statements of the transaction are planned as ever.
         assert {setting(name) for name in OFF} == {"on"}
 
     assert not Session.objects.exists()
@@ -170,7 +170,7 @@ def test_a_connection_that_is_gone(chat: Chat) -> None:
 
 @pytest.mark.parametrize("in_transaction", [False, True])
 def test_a_statement_that_has_gone_stale(in_transaction: bool) -> None:
-    """A migration has changed a column that it gives back, or somebody discarded all."""
+    """A migration has changed a column that it returns, or somebody ran DISCARD ALL."""
     with connection.cursor() as cursor:
         cursor.execute("CREATE TEMP TABLE changing AS SELECT 1 AS value")
     every = "SELECT * FROM changing"
@@ -220,7 +220,7 @@ def test_a_claimed_job_is_its_row(chat: Chat, alice: User) -> None:
 
 
 def test_no_plan_reads_a_table_from_end_to_end_or_is_compiled(chat: Chat) -> None:
-    """Neither of an empty table nor of one that has grown since: nothing tells that it has."""
+    """Neither for an empty table nor for one that has grown since, which nothing announces."""
     connection.close()
     for _ in range(9):
         job = chat.say("hello")
@@ -234,7 +234,7 @@ def test_no_plan_reads_a_table_from_end_to_end_or_is_compiled(chat: Chat) -> Non
         for name, statement, count in cursor.fetchall():
             nothing = ", ".join(["NULL"] * count)
             cursor.execute("BEGIN")
-            # As if all of them were estimated to cost what a claim does in a large table.
+            # As if each were estimated to cost as much as a claim in a large table.
             cursor.execute("DISCARD PLANS")
             cursor.execute("SET LOCAL jit_above_cost = 0")
             for change in SET:

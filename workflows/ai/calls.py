@@ -20,18 +20,18 @@ from pydantic_ai.models import Model
 from pydantic_ai.usage import UsageLimits
 
 from workflows.ai.asides import Aside
-from workflows.ai.errors import ProviderError, failure
+from workflows.ai.errors import ProviderError, classify
 from workflows.ai.messages import ChatMessage
-from workflows.ai.recorded import Journal, RecordedModel, models
+from workflows.ai.recorded import Journal, RecordedModel, find_models
 from workflows.exceptions import ToolError
 
-# How often the model may correct a wrong answer, or a wrong call of a tool.
+# How often the model may correct a wrong response, or a wrong call of a tool.
 CORRECTIONS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """What ``ctx.ai`` was asked for, see there; and the models to ask, in order."""
+    """The arguments of ``ctx.ai``, see there; and the models to call, in order."""
 
     messages: Sequence[ChatMessage]
     output_type: Any
@@ -41,40 +41,40 @@ class Call:
     show: bool
 
 
-def candidates(name: str, rule: Callable[[str], Any] | None, aside: Aside) -> list[Model]:
-    """Return the models to ask. See models(); *rule* is plain code."""
+def choose_models(name: str, rule: Callable[[str], Any] | None, aside: Aside) -> list[Model]:
+    """Return the models to call. See find_models(); *rule* is plain code."""
     if rule is None:
-        return models(name, None)
+        return find_models(name, None)
 
     async def call(words: str) -> Any:
         return await aside(lambda: rule(words))
 
-    return models(name, call)
+    return find_models(name, call)
 
 
-async def ask(
+async def make_call(
     call: Call,
     journal: Journal,
     aside: Aside,
     use: Callable[[Callable[..., Any], dict[str, Any]], Coroutine[Any, Any, Any]],
 ) -> Any:
-    """Let a model answer *call*.
+    """Make a call of the models.
 
     Args:
-        call: what is asked.
-        journal: where each answer is recorded.
+        call: the call.
+        journal: where each response is recorded.
         aside: calls plain code.
         use: calls a tool, with its arguments.
 
     Returns:
-        The answer, of the type that was asked for.
+        The result, of the call's output type.
     """
     model = RecordedModel(call.models, journal, aside, show=call.show)
     agent = Agent(
         model,
         output_type=call.output_type,
         instructions=call.instructions,
-        tools=[Tool(_recorded(function, use)) for function in call.tools],
+        tools=[Tool(_record_calls(function, use)) for function in call.tools],
         retries=CORRECTIONS,
     )
     *history, (last, *_) = [(message,) for message in call.messages]
@@ -84,19 +84,19 @@ async def ask(
         try:
             result = await agent.run(
                 last["content"],
-                message_history=[_model_message(message) for (message,) in history],
+                message_history=[_convert(message) for (message,) in history],
                 infer_name=False,
                 # They are counted where they are recorded.
                 usage_limits=UsageLimits(request_limit=None),
             )
         except AgentRunError as error:
-            # The answers came, but they were of no use.
-            problem = failure(error)
+            # The responses came, but they were of no use.
+            problem = classify(error)
             raise problem.error from ProviderError(problem.details)
     return result.output
 
 
-def _recorded(
+def _record_calls(
     function: Callable[..., Any],
     use: Callable[[Callable[..., Any], dict[str, Any]], Coroutine[Any, Any, Any]],
 ) -> Callable[..., Any]:
@@ -112,7 +112,7 @@ def _recorded(
     return call
 
 
-def _model_message(message: ChatMessage) -> ModelMessage:
+def _convert(message: ChatMessage) -> ModelMessage:
     role, text = message["role"], message["content"]
     if role == "assistant":
         return ModelResponse(parts=[TextPart(text)])
