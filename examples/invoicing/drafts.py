@@ -5,6 +5,11 @@ from decimal import Decimal
 
 from examples.invoicing.amounts import format_money, format_quantity, round_money
 
+MAX_LINES = 50
+MAX_NAME = 200
+MAX_PHONE = 50
+MAX_ADDRESS = 500
+
 
 @dataclass(kw_only=True)
 class Item:
@@ -26,6 +31,24 @@ class Request:
 
 
 @dataclass(kw_only=True)
+class Known:
+    """A customer or a product; one without an id is yet to be created."""
+
+    id: int | None = None
+    name: str
+    # A product's price, as text.
+    price: str | None = None
+
+
+@dataclass(kw_only=True)
+class Matches:
+    """Who or what a name may mean: the one it names, or else similar ones, the best first."""
+
+    exact: Known | None = None
+    similar: list[Known] = field(default_factory=list)
+
+
+@dataclass(kw_only=True)
 class Customer:
     """Who pays. Without an id it is a new customer, written together with the invoice."""
 
@@ -34,6 +57,10 @@ class Customer:
     email: str = ""
     phone: str = ""
     billing_address: str = ""
+
+    def __str__(self) -> str:
+        contact = [self.email, self.phone, self.billing_address.replace("\n", ", ")]
+        return f"customer {self.name} ({', '.join(filter(None, contact))})"
 
 
 @dataclass(kw_only=True)
@@ -50,15 +77,13 @@ class Line:
         return round_money(self.quantity * self.price)
 
     def __str__(self) -> str:
-        return (
-            f"{format_quantity(self.quantity)} × {self.name} at {format_money(self.price)}"
-            f" = {format_money(self.total)}"
-        )
+        count, price = format_quantity(self.quantity), format_money(self.price)
+        return f"{count} × {self.name} at {price} = {format_money(self.total)}"
 
 
 @dataclass(kw_only=True)
 class Draft:
-    """All that the invoice will say."""
+    """All that the invoice will say; as text, for the user to check."""
 
     customer: Customer
     lines: list[Line]
@@ -67,22 +92,9 @@ class Draft:
     def total(self) -> Decimal:
         return sum((line.total for line in self.lines), Decimal("0.00"))
 
-    def summary(self) -> str:
-        """Write the draft out for the user to check."""
-        lines = [f"{number}. {line}" for number, line in enumerate(self.lines, 1)]
-        parts = [
-            f"Invoice for {self.customer.name}",
-            "\n".join(lines),
-            f"Total: {format_money(self.total)}",
-        ]
-        if news := self._news():
-            parts.append(f"Also to be created: {news}.")
-        return "\n\n".join(parts)
-
-    def _news(self) -> str:
-        news = [f"product {line.name}" for line in self.lines if line.product_id is None]
-        if self.customer.id is None:
-            address = self.customer.billing_address.replace("\n", ", ")
-            contact = [self.customer.email, self.customer.phone, address]
-            news.insert(0, f"customer {self.customer.name} ({', '.join(filter(None, contact))})")
-        return ", ".join(dict.fromkeys(news))
+    def __str__(self) -> str:
+        rows = "\n".join(f"{number}. {line}" for number, line in enumerate(self.lines, 1))
+        text = f"Invoice for {self.customer.name}\n\n{rows}\n\nTotal: {format_money(self.total)}"
+        new = [str(self.customer)] if self.customer.id is None else []
+        new += [f"product {line.name}" for line in self.lines if line.product_id is None]
+        return f"{text}\n\nAlso to be created: {', '.join(dict.fromkeys(new))}." if new else text

@@ -1,7 +1,11 @@
-"""What a user's invoices are made of. Every row belongs to one user, who alone may see it."""
+"""What a user's invoices are made of. Every row belongs to one user, who alone may see it.
+
+A foreign key without an index of its own is the first part of a unique constraint, whose index
+serves "all of this owner" and the look-up by name too.
+"""
 
 import uuid
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -10,14 +14,13 @@ from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils import timezone
 
-from examples.invoicing.amounts import format_quantity
-from examples.invoicing.limits import MAX_ADDRESS, MAX_NAME, MAX_PHONE, MAX_QUANTITY
+from examples.invoicing.amounts import MAX_QUANTITY, format_quantity
+from examples.invoicing.drafts import MAX_ADDRESS, MAX_NAME, MAX_PHONE
 
 
 class Customer(models.Model):
     """Somebody who gets invoices."""
 
-    # The unique constraint's index begins with it.
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="customers", db_index=False
     )
@@ -28,8 +31,7 @@ class Customer(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            # Serves "all customers of this owner", and the look-up by name when saving.
-            models.UniqueConstraint("owner", Lower("name"), name="invoicing_customer_owner_name"),
+            models.UniqueConstraint("owner", Lower("name"), name="invoicing_customer_owner_name")
         ]
 
     def __str__(self) -> str:
@@ -39,7 +41,6 @@ class Customer(models.Model):
 class Product(models.Model):
     """Something that is sold; its price is what a new line costs unless the user says otherwise."""
 
-    # The unique constraint's index begins with it.
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="products", db_index=False
     )
@@ -48,7 +49,6 @@ class Product(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            # Serves "all products of this owner", and the look-up by name when saving.
             models.UniqueConstraint("owner", Lower("name"), name="invoicing_product_owner_name"),
             models.CheckConstraint(
                 condition=Q(price__gte=0), name="invoicing_product_price_not_negative"
@@ -77,22 +77,12 @@ class InvoiceCounter(models.Model):
         The UPDATE locks the row until that transaction ends, so that two invoices of one owner
         wait for each other, and a transaction that is rolled back gives its number back.
         """
-        if not cls._count_up(owner_id):
+        mine = cls.objects.filter(owner_id=owner_id)
+        if not mine.update(last=F("last") + 1):
             # The owner's first invoice; get_or_create loses the race to another first one quietly.
             cls.objects.get_or_create(owner_id=owner_id)
-            cls._count_up(owner_id)
-        last = cls.objects.values_list("last", flat=True).get(owner_id=owner_id)
-        return f"INV-{last:06d}"
-
-    @classmethod
-    def _count_up(cls, owner_id: int) -> int:
-        return cls.objects.filter(owner_id=owner_id).update(last=F("last") + 1)
-
-
-class InvoiceQuerySet(models.QuerySet["Invoice"]):
-    def visible_to(self, user: Any) -> "InvoiceQuerySet":
-        """The invoices that *user* may see: their own."""
-        return self.filter(owner=user)
+            mine.update(last=F("last") + 1)
+        return f"INV-{mine.values_list('last', flat=True).get():06d}"
 
 
 class Invoice(models.Model):
@@ -100,13 +90,12 @@ class Invoice(models.Model):
 
     # Its address can't be guessed from another invoice's.
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    # Two indexes below begin with it.
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="invoices", db_index=False
     )
     number = models.CharField(max_length=20)
     # RESTRICT protects a customer with invoices as PROTECT does, but still lets a user be deleted
-    # with all that is theirs. Its index serves that check.
+    # with all that is theirs.
     customer = models.ForeignKey(Customer, models.RESTRICT, related_name="invoices")
     created_at = models.DateTimeField(default=timezone.now)
     total = models.DecimalField(max_digits=14, decimal_places=2)
@@ -116,11 +105,9 @@ class Invoice(models.Model):
     voided_at = models.DateTimeField(null=True, blank=True)
     void_reason = models.TextField(blank=True)
 
-    objects = InvoiceQuerySet.as_manager()
-
     class Meta:
         constraints: ClassVar = [
-            # Makes numbers unique whatever the counter does; serves no query.
+            # Makes numbers unique whatever the counter does.
             models.UniqueConstraint(
                 fields=["owner", "number"], name="invoicing_invoice_owner_number"
             ),
@@ -152,10 +139,8 @@ class Invoice(models.Model):
 class InvoiceLine(models.Model):
     """One row of an invoice. It keeps what the product was called and cost at the time."""
 
-    # The unique constraint's index begins with it.
     invoice = models.ForeignKey(Invoice, models.CASCADE, related_name="lines", db_index=False)
     position = models.PositiveSmallIntegerField()
-    # Its index serves deleting a product.
     product = models.ForeignKey(
         Product, models.SET_NULL, null=True, blank=True, related_name="lines"
     )
@@ -167,7 +152,6 @@ class InvoiceLine(models.Model):
     class Meta:
         ordering: ClassVar = ["position"]
         constraints: ClassVar = [
-            # Serves "the lines of this invoice, in order".
             models.UniqueConstraint(fields=["invoice", "position"], name="invoicing_line_position"),
             models.CheckConstraint(
                 condition=Q(quantity__gt=0, quantity__lte=MAX_QUANTITY),

@@ -7,70 +7,54 @@ from typing import TypeVar
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from examples.invoicing.amounts import shorten
-from examples.invoicing.invoices import Match
-from examples.invoicing.limits import MAX_ADDRESS, MAX_PHONE, Refused
-from examples.invoicing.parsing import clean
+from examples.invoicing.amounts import Refused, shorten
+from examples.invoicing.drafts import MAX_ADDRESS, MAX_PHONE
+from examples.invoicing.grammar import clean
 from workflows import Context
 
 T = TypeVar("T")
-SKIP = "Say “skip” to leave it out."
 # The engine reads "skip"; these decline too where an answer is optional.
-DECLINED = {"no", "nope", "none", "nothing", "don't have one", "i don't have one", "unknown"}
+DECLINED = {"", "no", "nope", "none", "nothing", "unknown"}
 
 
-def ask_until(ctx: Context, prompt: str, read: Callable[[str], T], given: str | None = None) -> T:
+def ask_until(
+    ctx: Context, prompt: str, read: Callable[[str], T], given: str | None = None, **options: bool
+) -> T:
     """Return what *read* makes of *given*, or else of the user's answer to *prompt*.
 
-    As long as *read* refuses, the question is asked again, with the reason before it.
+    As long as *read* raises Refused, the question is asked again, with the reason before it.
     """
-    answer, question = given, prompt
+    question = prompt
     while True:
-        if answer is not None:
-            try:
-                return read(answer)
-            except Refused as refused:
-                question = f"{refused} {prompt}"
-        answer = ctx.ask(question) or ""
+        answer = given if given is not None else ctx.ask(question, **options) or ""
+        try:
+            return read(answer)
+        except Refused as refused:
+            question, given = f"{refused} {prompt}", None
 
 
 def ask_optional(ctx: Context, prompt: str, read: Callable[[str], T]) -> T | None:
     """Ask like ask_until(); None when the user declines."""
-    question = prompt
-    while True:
-        answer = ctx.ask(question, optional=True)
-        if answer is None or answer.strip(" .!").casefold() in DECLINED:
-            return None
-        try:
-            return read(answer)
-        except Refused as refused:
-            question = f"{refused} {prompt}"
+
+    def read_unless_declined(text: str) -> T | None:
+        return None if text.strip(" .!").casefold() in DECLINED else read(text)
+
+    prompt = f"{prompt} Say “skip” to leave it out."
+    return ask_until(ctx, prompt, read_unless_declined, optional=True)
 
 
-def agree(ctx: Context, prompt: str) -> bool:
-    """Ask for a yes or a no."""
-    return ctx.confirm(prompt) is True
+def pick(ctx: Context, prompt: str, labels: Sequence[str]) -> int:
+    """Let the user choose one of *labels*; returns its index.
 
-
-def pick(ctx: Context, prompt: str, similar: Sequence[Match]) -> Match | None:
-    """Let the user choose one of *similar*; None means a new one."""
-    choices = [(f"id {match.id}", match.name) for match in similar] + [("new", "Create new")]
-    by_value = {value: match for (value, _), match in zip(choices, similar, strict=False)}
-    return by_value.get(ctx.choose(numbered(prompt, [label for _, label in choices]), choices))
-
-
-def numbered(prompt: str, labels: Sequence[str]) -> str:
-    """Write the choices under the question, for clients that show only its text."""
+    They stand under the question too, for clients that show only its text.
+    """
     rows = [f"{number}. {label}" for number, label in enumerate(labels, 1)]
-    return "\n".join([prompt, *rows])
+    chosen: int = ctx.choose("\n".join([prompt, *rows]), list(enumerate(labels, 1)))
+    return chosen - 1
 
 
 def read_email(text: str) -> str:
-    """Find the e-mail address in an answer.
-
-    Raises:
-        Refused: there is no valid one.
-    """
+    """Find the e-mail address in an answer."""
     found = re.search(r"[^\s<>,;:\"]+@[^\s<>,;:\"]+", clean(text))
     email = found[0].rstrip(".!?") if found else ""
     try:
@@ -81,13 +65,9 @@ def read_email(text: str) -> str:
 
 
 def read_phone(text: str) -> str:
-    """Read a phone number.
-
-    Raises:
-        Refused: it doesn't look like one.
-    """
+    """Read a phone number."""
     phone = " ".join(clean(text).split())
-    if len(phone) > MAX_PHONE or not re.fullmatch(r"[\d\s()+./x#-]*", phone, re.IGNORECASE):
+    if len(phone) > MAX_PHONE or not re.fullmatch(r"[\d\s()+./xX#-]*", phone):
         raise Refused(f"“{shorten(phone)}” is not a phone number.")
     if len(re.findall(r"\d", phone)) < 3:
         raise Refused("A phone number has at least three digits.")
@@ -95,14 +75,8 @@ def read_phone(text: str) -> str:
 
 
 def read_address(text: str) -> str:
-    """Read a postal address; its lines are kept.
-
-    Raises:
-        Refused: it is empty or too long.
-    """
+    """Read a postal address; its lines are kept."""
     address = clean(text)
-    if not address:
-        raise Refused("I could not read an address in that.")
-    if len(address) > MAX_ADDRESS:
-        raise Refused(f"An address can have at most {MAX_ADDRESS} characters.")
+    if not 0 < len(address) <= MAX_ADDRESS:
+        raise Refused(f"An address has 1 to {MAX_ADDRESS} characters.")
     return address

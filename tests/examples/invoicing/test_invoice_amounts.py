@@ -3,6 +3,7 @@ from decimal import Decimal
 import pytest
 
 from examples.invoicing.amounts import (
+    Refused,
     format_money,
     format_quantity,
     parse_number,
@@ -10,7 +11,6 @@ from examples.invoicing.amounts import (
     read_quantity,
     round_money,
 )
-from examples.invoicing.limits import Refused
 
 
 @pytest.mark.parametrize(
@@ -29,12 +29,11 @@ from examples.invoicing.limits import Refused
         ("49.90", "49.90"),
         ("49,9", "49.9"),
         ("0.125", "0.125"),
+        ("1200.300", "1200.3"),
         ("0,125", "0.125"),
         (".5", "0.5"),
         ("three", "3"),
         ("A dozen", "12"),
-        ("-3", "-3"),
-        ("minus 2", "-2"),
         ("0", "0"),
     ],
 )
@@ -42,7 +41,9 @@ def test_numbers_are_read_as_people_type_them(text: str, number: str) -> None:
     assert parse_number(text) == Decimal(number)
 
 
-@pytest.mark.parametrize("text", ["", "x", "1..2", "1,2,3", "1,200.300,50", "3 or 4", "notebook"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "1..2", "1,2,3", "1,200.300,50", "3 or 4", "notebook", "1,20,300"]
+)
 def test_anything_else_is_no_number(text: str) -> None:
     assert parse_number(text) is None
 
@@ -96,6 +97,7 @@ def test_quantities(text: str, quantity: str) -> None:
     [
         ("0", "The quantity must be greater than zero, so 0 won't do."),
         ("-2", "The quantity must be greater than zero, so -2 won't do."),
+        ("minus two", "The quantity must be greater than zero, so minus two won't do."),
         ("0.0004", "The quantity must be greater than zero, so 0.0004 won't do."),
         ("1000001", "The quantity can be at most 1,000,000."),
         ("notebook", "I could not read “notebook” as a quantity."),

@@ -12,7 +12,7 @@ from examples.invoicing.models import (
     InvoiceLine,
     Product,
 )
-from examples.invoicing.settling import next_moves
+from examples.invoicing.settlement import next_moves
 
 pytestmark = pytest.mark.django_db
 

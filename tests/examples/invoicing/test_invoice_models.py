@@ -8,14 +8,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import RestrictedError
 
 from examples.invoicing import drafts
-from examples.invoicing.invoices import (
-    Match,
-    Matches,
-    Saved,
-    find_customer,
-    find_products,
-    save_invoice,
-)
+from examples.invoicing.drafts import Known, Matches
 from examples.invoicing.models import (
     Customer,
     Invoice,
@@ -23,6 +16,7 @@ from examples.invoicing.models import (
     InvoiceLine,
     Product,
 )
+from examples.invoicing.records import Saved, find_customer, find_products, save_invoice
 
 
 def make_draft(name: str = "Acme", *, customer_id: int | None = None) -> drafts.Draft:
@@ -86,9 +80,9 @@ def test_invoices_at_the_same_time_get_numbers_without_a_gap(alice: Any) -> None
 def test_finding_is_limited_to_the_owner(
     alice: Any, bob: Any, acme: Customer, laptop: Product
 ) -> None:
-    assert find_customer(alice.pk, "acme") == Matches(exact=Match(id=acme.pk, name="Acme"))
+    assert find_customer(alice.pk, "acme") == Matches(exact=Known(id=acme.pk, name="Acme"))
     assert find_customer(bob.pk, "acme") == Matches()
-    known = Match(id=laptop.pk, name="Laptop", price="1200.00")
+    known = Known(id=laptop.pk, name="Laptop", price="1200.00")
     assert find_products(alice.pk, ["laptops", "lap-tops", "hat"]) == [
         Matches(exact=known),
         Matches(similar=[known]),

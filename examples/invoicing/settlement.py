@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
 from pydantic import BaseModel, Field
@@ -13,7 +12,6 @@ from examples.invoicing.amounts import format_money
 from examples.invoicing.models import Invoice
 from workflows import Context, workflow
 
-QUESTION = "Which invoice? Say its number, such as INV-000001."
 NUMBER = re.compile(r"\bINV-\d{1,16}\b", re.IGNORECASE)
 
 
@@ -37,21 +35,13 @@ class Found:
 
 def next_moves(invoice_id: str) -> list[dict[str, Any]]:
     """Return what can be done with a new invoice."""
-    given = {"invoice": invoice_id}
+    page = reverse("invoicing:invoice", args=[invoice_id])
+    pay = {"workflow": "pay_invoice", "input": {"invoice": invoice_id}, "schema": Payment}
+    void = {"workflow": "void_invoice", "input": {"invoice": invoice_id}}
     return [
-        {
-            "type": "link",
-            "label": "Open invoice",
-            "url": reverse("invoicing:invoice", args=[invoice_id]),
-        },
-        {
-            "type": "form",
-            "label": "Mark as paid",
-            "workflow": "pay_invoice",
-            "input": given,
-            "schema": Payment,
-        },
-        {"type": "button", "label": "Void it", "workflow": "void_invoice", "input": given},
+        {"type": "link", "label": "Open invoice", "url": page},
+        {"type": "form", "label": "Mark as paid", **pay},
+        {"type": "button", "label": "Void it", **void},
     ]
 
 
@@ -66,11 +56,10 @@ def pay_invoice(ctx: Context) -> object:
     found = _find(ctx)
     if found.problem:
         return found.problem
-    payment = (
-        Payment(method=ctx.input["method"], note=ctx.input.get("note", ""))
-        if "method" in ctx.input
-        else ctx.form(f"How was invoice {found.number} paid?", Payment)
-    )
+    # Who used the action has filled the form in already.
+    given = {key: value for key, value in ctx.input.items() if key in Payment.model_fields}
+    prompt = f"How was invoice {found.number} paid?"
+    payment = Payment(**given) if given else ctx.form(prompt, Payment)
     problem = ctx.step("Noting the payment", mark_paid, ctx.user.pk, found.id, payment, atomic=True)
     return problem or f"Invoice {found.number} is marked as paid by {payment.method}."
 
@@ -90,32 +79,26 @@ def void_invoice(ctx: Context) -> object:
         f"Void invoice {found.number}? This can't be undone.",
         details={"Invoice": found.number, "Customer": found.customer, "Total": found.total},
     )
+    reason = approval.reason
     if not approval.approved:
-        because = f" ({approval.reason})" if approval.reason else ""
-        return f"Invoice {found.number} stays as it is{because}."
-    problem = ctx.step(
-        "Voiding the invoice", mark_void, ctx.user.pk, found.id, approval.reason, atomic=True
-    )
+        return f"Invoice {found.number} stays as it is{f' ({reason})' if reason else ''}."
+    problem = ctx.step("Voiding the invoice", mark_void, ctx.user.pk, found.id, reason, atomic=True)
     return problem or f"Invoice {found.number} is void."
 
 
 def _find(ctx: Context) -> Found:
-    named = NUMBER.search(ctx.message)
-    given = ctx.input.get("invoice")
-    number = ""
-    if given is None:
-        number = named[0] if named else ctx.ask(QUESTION) or ""
-    return ctx.step("Looking up the invoice", find_invoice, ctx.user.pk, given, number)
+    given, said = ctx.input.get("invoice"), ctx.message
+    if given is None and not NUMBER.search(said):
+        said = ctx.ask("Which invoice? Say its number, such as INV-000001.") or ""
+    return ctx.step("Looking up the invoice", find_invoice, ctx.user.pk, given, said)
 
 
-def find_invoice(owner_id: Any, invoice_id: str | None, number: str) -> Found:
+def find_invoice(owner_id: Any, invoice_id: str | None, said: str) -> Found:
     """Find one of the owner's invoices, by its id or else in words that have its number."""
+    named = NUMBER.search(said)
+    key = {"number": named[0].upper()} if named else {"pk": None}
     mine = Invoice.objects.filter(owner_id=owner_id).select_related("customer")
-    named = NUMBER.search(number)
-    if invoice_id is not None:
-        invoice = mine.filter(pk=invoice_id).first()
-    else:
-        invoice = mine.filter(number=named[0].upper()).first() if named else None
+    invoice = mine.filter(**(key if invoice_id is None else {"pk": invoice_id})).first()
     if invoice is None:
         return Found(problem="You have no such invoice.")
     if invoice.status != "open":
@@ -130,17 +113,17 @@ def find_invoice(owner_id: Any, invoice_id: str | None, number: str) -> Found:
 
 def mark_paid(owner_id: Any, invoice_id: str, payment: Payment) -> str:
     """Note the payment. Returns why not, or nothing."""
-    updated = _open(owner_id, invoice_id).update(
-        paid_at=timezone.now(), payment_method=payment.method, payment_note=payment.note
-    )
-    return "" if updated else "Meanwhile the invoice was settled otherwise."
+    paid = {"payment_method": payment.method, "payment_note": payment.note}
+    return _settle(owner_id, invoice_id, paid_at=timezone.now(), **paid)
 
 
 def mark_void(owner_id: Any, invoice_id: str, reason: str) -> str:
     """Declare the invoice void. Returns why not, or nothing."""
-    updated = _open(owner_id, invoice_id).update(voided_at=timezone.now(), void_reason=reason)
-    return "" if updated else "Meanwhile the invoice was settled otherwise."
+    return _settle(owner_id, invoice_id, voided_at=timezone.now(), void_reason=reason)
 
 
-def _open(owner_id: Any, invoice_id: str) -> QuerySet[Invoice]:
-    return Invoice.objects.filter(owner_id=owner_id, pk=invoice_id, paid_at=None, voided_at=None)
+def _settle(owner_id: Any, invoice_id: str, **fields: Any) -> str:
+    still_open = Invoice.objects.filter(
+        owner_id=owner_id, pk=invoice_id, paid_at=None, voided_at=None
+    )
+    return "" if still_open.update(**fields) else "Meanwhile the invoice was settled otherwise."

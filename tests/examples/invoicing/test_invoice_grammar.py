@@ -1,10 +1,8 @@
-import time
-
 import pytest
 
+from examples.invoicing.amounts import Refused
 from examples.invoicing.drafts import Item
-from examples.invoicing.limits import Refused
-from examples.invoicing.parsing import (
+from examples.invoicing.grammar import (
     clean,
     read_customer,
     read_items,
@@ -34,11 +32,6 @@ def rows(items: list[Item]) -> list[Row]:
         ),
         ("Create invoice for John Smith with 3 laptops", "John Smith", [("laptops", "3", None)]),
         (
-            "2 x Desk Lamp @ 49.90 and 1 chair at 80",
-            "",
-            [("Desk Lamp", "2", "49.90"), ("chair", "1", "80")],
-        ),
-        (
             "bill John Smith for 3 hours of consulting at 90",
             "John Smith",
             [("hours of consulting", "3", "90")],
@@ -51,18 +44,10 @@ def rows(items: list[Item]) -> list[Row]:
         ),
         ("please create a new invoice for Acme.", "Acme", []),
         (
-            "create an invoice with 3 laptops at 1200 for Acme",
-            "Acme",
-            [("laptops", "3", "1200")],
-        ),
-        ("3 laptops at 1200 for Acme, invoice please", "Acme", [("laptops", "3", "1200")]),
-        (
             "new invoice: Acme, 3 laptops at 1200, 2 chairs at 80",
             "Acme",
             [("laptops", "3", "1200"), ("chairs", "2", "80")],
         ),
-        ("invoice for 3 laptops at 1200", "", [("laptops", "3", "1200")]),
-        ("invoice for Acme 3 laptops at 1200", "Acme", [("laptops", "3", "1200")]),
         (
             "invoice Acme for 3 laptops at 1.200,50 and 2 mice at 19,90",
             "Acme",
@@ -74,29 +59,9 @@ def rows(items: list[Item]) -> list[Row]:
             [("laptops", "3", "1,200"), ("chairs", "2", "80")],
         ),
         (
-            "invoice Acme for 3 laptops, 1200 each, and 2 chairs, 80 EUR each",
-            "Acme",
-            [("laptops", "3", "1200"), ("chairs", "2", "80 EUR")],
-        ),
-        (
             "Create invoice for Acme\n3 laptops at 1200\n2 chairs at 80",
             "Acme",
             [("laptops", "3", "1200"), ("chairs", "2", "80")],
-        ),
-        (
-            "invoice\ncustomer: Acme\nitems:\n- 3 laptops at 1200\n- 2 chairs at 80",
-            "Acme",
-            [("laptops", "3", "1200"), ("chairs", "2", "80")],
-        ),
-        (
-            "Create invoice for Acme with laptops at 1200 and chairs at 80",
-            "Acme",
-            [("laptops", None, "1200"), ("chairs", None, "80")],
-        ),
-        (
-            "Create invoice for Acme with laptops and chairs",
-            "Acme",
-            [("laptops", None, None), ("chairs", None, None)],
         ),
         ("Create invoice for Acme with 0 laptops", "Acme", [("laptops", "0", None)]),
         ("Create invoice for Acme with -3 laptops at -5", "Acme", [("laptops", "-3", "-5")]),
@@ -110,9 +75,7 @@ def rows(items: list[Item]) -> list[Row]:
             "Acme",
             [("screws", "1 000", "1 200.50")],
         ),
-        ("create invoice for Acme with Desk Lamp x 2 @ 9", "Acme", [("Desk Lamp", "2", "9")]),
         ("create invoice for Acme with 3x laptop @1200", "Acme", [("laptop", "3", "1200")]),
-        ("create invoice for Acme with 3 pcs of lamp at 9", "Acme", [("lamp", "3", "9")]),
     ],
 )
 def test_requests(message: str, customer: str, items: list[Row]) -> None:
@@ -126,9 +89,7 @@ def test_requests(message: str, customer: str, items: list[Row]) -> None:
         ("invoice Studio 54", "Studio 54", []),
         ("create invoice for Studio 54 with 2 cokes", "Studio 54", [("cokes", "2", None)]),
         ("create invoice for 3M with 2 tapes at 5", "3M", [("tapes", "2", "5")]),
-        ("create invoice for 7 Eleven with 2 cokes at 1", "7 Eleven", [("cokes", "2", "1")]),
         ("invoice for A Better Company: 3 hats", "A Better Company", [("hats", "3", None)]),
-        ("invoice Center for Art for 3 hats", "Center for Art", [("hats", "3", None)]),
         ("invoice Acme & Sons for 3 hats", "Acme & Sons", [("hats", "3", None)]),
         ("bill Bill Gates for 3 hats", "Bill Gates", [("hats", "3", None)]),
         ("invoice Notebook Ltd. for 3 hats", "Notebook Ltd.", [("hats", "3", None)]),
@@ -143,11 +104,74 @@ def test_names_that_look_like_something_else(message: str, customer: str, items:
 
 
 @pytest.mark.parametrize(
+    ("message", "customer"),
+    [
+        ("2 x Desk Lamp @ 49.90 and 1 chair at 80", ""),
+        ("create an invoice with 3 laptops at 1200 for Acme", ""),
+        ("3 laptops at 1200 for Acme, invoice please", ""),
+        ("invoice for 3 laptops at 1200", ""),
+        ("invoice for Acme 3 laptops at 1200", ""),
+        ("invoice Acme for 3 laptops, 1200 each, and 2 chairs, 80 EUR each", "Acme"),
+        ("invoice\ncustomer: Acme\nitems:\n- 3 laptops at 1200\n- 2 chairs at 80", ""),
+        ("Create invoice for Acme with laptops at 1200 and chairs at 80", "Acme"),
+        ("Create invoice for Acme with laptops and chairs", "Acme"),
+        ("create invoice for Acme with Desk Lamp x 2 @ 9", "Acme"),
+        ("create invoice for Acme with 3 pcs of lamp at 9", "Acme"),
+        ("create invoice for 7 Eleven with 2 cokes at 1", ""),
+        ("invoice Center for Art for 3 hats", ""),
+    ],
+)
+def test_what_is_not_sure_is_asked_for(message: str, customer: str) -> None:
+    """A question more is fine; a wrong invoice never is."""
+    request = read_request(message)
+    assert (request.customer, request.items) == (customer, [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("laptops and chairs", "Desk Lamp x 2 @ 9", "3 pcs of lamp at 9", "laptops (3) at 1200"),
+        *(
+            "3 laptops priced at 1200",
+            "3 laptops 1200 EUR",
+            "laptop 3x",
+            "3 laptops at 1200 for Acme",
+        ),
+        *(
+            "3 laptops costing 1200",
+            "3 laptops at a price of 1200",
+            "1200 each",
+            "3 laptops à 1200",
+        ),
+    ],
+)
+def test_an_item_that_is_not_sure_is_refused(text: str) -> None:
+    with pytest.raises(Refused, match="could not find an item"):
+        read_items(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        ("axe at 20", ("axe", None, "20")),
+        ("tent", ("tent", None, None)),
+        ("2 4K monitors at 300", ("4K monitors", "2", "300")),
+        ("3 cases for iPhone 15 at 20", ("cases for iPhone 15", "3", "20")),
+        ("2 x 1/4 inch screws at .05", ("1/4 inch screws", "2", ".05")),
+    ],
+)
+def test_names_that_look_like_numbers(text: str, row: Row) -> None:
+    assert rows(read_items(text)) == [row]
+
+
+@pytest.mark.parametrize(
     ("text", "unclear"),
     [
         ("3 laptops for 1200", True),
         ("3 laptops for 1200 each", False),
         ("a laptop for 1200", False),
+        ("3 laptops for 1200 EUR", True),
+        ("laptops for 1200", True),
         ("3 laptops at 1200", False),
     ],
 )
@@ -165,6 +189,8 @@ def test_for_may_be_one_price_or_the_sum(text: str, unclear: bool) -> None:
         ("7 Eleven", "7 Eleven"),
         ("Bill Gates", "Bill Gates"),
         ("create an invoice for Acme", "Acme"),
+        ("Dinner with Andre", "Dinner with Andre"),
+        ("Center for Art", "Center for Art"),
         ("  Acme\x00 \x1b Ltd  ", "Acme Ltd"),
     ],
 )
@@ -183,7 +209,7 @@ def test_names_that_are_refused(text: str) -> None:
         read_name(text)
 
 
-@pytest.mark.parametrize("answer", ["create invoice", "yes", "them", "a new customer", ""])
+@pytest.mark.parametrize("answer", ["create invoice", "create an invoice for them", "???", ""])
 def test_answers_that_name_nobody(answer: str) -> None:
     with pytest.raises(Refused):
         read_customer(answer)
@@ -197,13 +223,3 @@ def test_items_that_are_refused(text: str) -> None:
 
 def test_control_characters_are_dropped_and_lines_kept() -> None:
     assert clean(" a\x00b\x1b\r\nc\td ") == "ab\nc d"
-
-
-@pytest.mark.parametrize(
-    "unit",
-    ["a ", "1 ", ", and ", "for ", "at 1 ", "1,", "please ", "a and ", "x at 1 and ", "1 200 "],
-)
-def test_the_longest_message_is_read_quickly(unit: str) -> None:
-    started = time.process_time()
-    read_request(("create invoice for " + unit * 4000)[:4000])
-    assert time.process_time() - started < 1

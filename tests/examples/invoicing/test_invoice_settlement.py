@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from examples.invoicing.models import Customer, Invoice
-from examples.invoicing.settling import Payment, mark_paid, mark_void
+from examples.invoicing.settlement import Payment, mark_paid, mark_void
 from workflows import offers, services
 from workflows.models import ApprovalRequest, Job
 
