@@ -11,7 +11,7 @@ PYTHON ?= $(shell for python in python3.11 python3 python; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo "$$python" && break; done)
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
-SOURCES := $(wildcard chatflow workflows tests bench) manage.py bin/demo
+SOURCES := $(wildcard chatflow workflows examples tests bench) manage.py bin/demo
 
 # More arguments for pytest: make test-sqlite ARGS='-k stream'
 ARGS ?=

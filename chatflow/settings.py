@@ -118,7 +118,7 @@ INSTALLED_APPS = [
     "workflows",
     "workflows.knowledge",
     "workflows.library",
-    "workflows.library.invoicing",
+    "examples.invoicing",
     *env_apps("EXTRA_APPS"),
 ]
 

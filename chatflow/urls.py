@@ -45,8 +45,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("metrics", health.metrics, name="metrics"),
 ]
 
-if apps.is_installed("workflows.library.invoicing"):
-    urlpatterns.append(path("invoices/", include("workflows.library.invoicing.urls")))
+if apps.is_installed("examples.invoicing"):
+    urlpatterns.append(path("invoices/", include("examples.invoicing.urls")))
 
 handler404 = errors.not_found
 handler500 = errors.server_error

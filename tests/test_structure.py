@@ -81,21 +81,22 @@ LIBRARIES = {
     "pydantic_ai": ("workflows.ai", "workflows.knowledge"),
     "redis": ("workflows.bells", "chatflow.settings"),
 }
-# Django's HTTP. The engine knows nothing of it; its admin and the library's pages do.
+# What is built on the engine, as anybody's own workflows are.
+BUILT_ON_IT = ("workflows.library", "examples")
+# Django's HTTP. The engine knows nothing of it; its admin does.
 HTTP = ("django.http", "django.urls", "django.shortcuts", "django.views", "django.middleware")
 MAY_SPEAK_HTTP = (
     "chatflow",
     "workflows.admin",
     "workflows.cluster.admin",
     "workflows.knowledge.admin",
-    "workflows.library",
 )
 
 
 def modules() -> dict[str, Path]:
     """Return every module of the project, by its name."""
     found = {}
-    for package in ("chatflow", "workflows"):
+    for package in ("chatflow", "workflows", "examples"):
         for path in sorted((ROOT / package).rglob("*.py")):
             if "migrations" in path.parts:
                 continue
@@ -150,13 +151,14 @@ def test_it_works() -> None:
     assert "workflows.store.lifecycle" in graph()["workflows.running.questions"]
     assert floor("workflows.cluster.management.commands.qcluster") == "workflows.cluster.management"
     assert floor("workflows.bells.redis") == "workflows.bells"
+    assert "examples.invoicing.workflows" in MODULES
 
 
 def test_every_module_stands_on_a_floor() -> None:
     lost = {
         name
         for name in MODULES
-        if floor(name) is None and name != "workflows" and not inside(name, ("workflows.library",))
+        if floor(name) is None and name != "workflows" and not inside(name, BUILT_ON_IT)
     }
 
     assert not lost, f"Put them into FLOORS: {sorted(lost)}"
@@ -171,7 +173,7 @@ def test_imports_go_down_only() -> None:
             continue
         for target, line in imported(name):
             there = floor(target)
-            if inside(target, ("workflows.library",)) and here != "chatflow":
+            if inside(target, BUILT_ON_IT) and here != "chatflow":
                 upward.append(f"{name}:{line} imports {target}, which is built on the engine")
             elif there and there != here and FLOORS.index(there) < FLOORS.index(here):
                 upward.append(f"{name}:{line} imports {target}, which stands above it")
@@ -198,17 +200,17 @@ def test_imports_go_down_inside_of_a_room(room: str) -> None:
     assert not upward, "\n".join(upward)
 
 
-def test_the_library_knows_the_public_api_only() -> None:
-    """The bundled workflows are written as everybody's own are."""
-
+@pytest.mark.parametrize("home", BUILT_ON_IT)
+def test_what_is_built_on_the_engine_knows_its_public_api_only(home: str) -> None:
+    """The library and the examples are written as everybody's own workflows are."""
     private = [
         f"{name}:{line} imports {target}"
         for name in MODULES
-        if inside(name, ("workflows.library",))
+        if inside(name, (home,))
         for target, line in imported(name)
-        if inside(target, ("workflows", "chatflow"))
+        if inside(target, ("workflows", "chatflow", *BUILT_ON_IT))
         and target != "workflows"
-        and not inside(target, ("workflows.library",))
+        and not inside(target, (home,))
     ]
 
     assert not private, "\n".join(private)

@@ -1,4 +1,4 @@
-"""A conversation with the bundled invoice workflow."""
+"""A conversation with the invoice workflow of the examples."""
 
 from typing import Any
 

@@ -1,0 +1,1 @@
+"""Invoices made in a conversation: the example of a workflow that asks, edits and saves."""
