@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
@@ -74,6 +77,31 @@ def test_a_setting_exists(page: Path) -> None:
 def test_every_page_is_linked_to() -> None:
     linked = {(page.parent / target.partition("#")[0]).resolve() for page, target in links()}
     assert set(PAGES) - linked == {ROOT / "README.md"}
+
+
+FILES = [
+    path.relative_to(ROOT).as_posix()
+    for room in ("chatflow", "workflows", "examples", "tests", "docs", "bench", "static")
+    for path in (ROOT / room).rglob("*")
+    if "__pycache__" not in path.parts
+]
+
+
+@pytest.mark.parametrize("page", ["docs/house.md", "docs/libraries.md", "CONTRIBUTING.md"])
+def test_a_file_that_is_named_is_there(page: str) -> None:
+    """By its whole path or by the end of it, as `lifecycle/claims.py`."""
+    named = re.findall(r"`([\w./-]+(?:/|\.py|\.md))`", (ROOT / page).read_text())
+    ends = [f"/{path}" for path in FILES]
+    rooms = {f"{end}/" for end in ends}
+    lost = [
+        path
+        for path in named
+        if "NAME" not in path
+        and not any(f"/{path}" == each or each.endswith(f"/{path}") for each in (*ends, *rooms))
+        and not (ROOT / path).exists()
+    ]
+    assert named
+    assert not lost
 
 
 def promises() -> dict[str, str]:
