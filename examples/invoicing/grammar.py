@@ -22,7 +22,7 @@ _REQUEST = re.compile(
 # Somebody who starts over instead of answering; "Bill Gates" and "Invoice Ninja" are answers.
 _ANEW = re.compile(r"(?:please\s+)?(?:create|make|write|new)\b.*?\b(?:invoice|bill)\b", re.I)
 _IT_IS = re.compile(r"(?:it'?s\s+|the\s+customer\s+is\s+)?(?:(?:for|to)\s+)?", re.I)
-_POLITE_END = re.compile(r"[\s,]*\b(?:please|thanks|thank\s+you)[\s.!?]*$", re.I)
+POLITE_END = re.compile(r"[\s,]*\b(?:please|thanks|thank\s+you|now|instead)[\s.!?]*$", re.I)
 # What can't well be in the name of a customer: more was said than the grammar knows.
 _NO_CUSTOMER = re.compile(
     r"\b(?:with|for|at|customer|client|items?)\b|[@:;,\n]|\d\s+\w|^(?:an?|it|me|them)$", re.I
@@ -36,7 +36,7 @@ _ITEM = re.compile(
 )
 # Nor in that of a product; a number may be: "iPhone 15".
 _NO_PRODUCT = re.compile(
-    rf"\b(?:at|for|à|price\D*|cost\w*)\s*\d|@|\b(?:each|apiece|per)\b|{CURRENCY}|[:(]\s*\d|\bx\s*\d"
+    rf"\b(?:at|for|to|à|price\D*|cost\w*)\s*\d|@|\b(?:each|apiece|per)\b|{CURRENCY}|[:(]\s*\d|\bx\s*\d"
     r"|\d\s*[x×]$|\d\s*pcs|^(?:pcs|pieces|units|more|some)\b|\bpriced$|^\d+\s|^[\W\d]*$|^(?:yes|no|ok|it|them)$",
     re.I,
 )
@@ -68,7 +68,7 @@ def read_name(text: str) -> str:
 
 def read_request(message: str) -> Request:
     """Take the customer and the items from a first message, as far as they are sure."""
-    found = _REQUEST.fullmatch(_POLITE_END.sub("", clean(message)))
+    found = _REQUEST.fullmatch(POLITE_END.sub("", clean(message)))
     customer = clean_name(found["customer"]) if found else ""
     if found is None or not customer or _NO_CUSTOMER.search(customer):
         return Request()
@@ -82,7 +82,7 @@ def read_request(message: str) -> Request:
 
 def read_customer(text: str) -> Request:
     """Read an answer to "which customer?"; it may bring items: "Acme with 3 laptops at 1200"."""
-    text = _IT_IS.sub("", _POLITE_END.sub("", clean(text)), count=1)
+    text = _IT_IS.sub("", POLITE_END.sub("", clean(text)), count=1)
     anew = _ANEW.match(text)
     request = read_request(text if anew else f"invoice for {text}")
     # "Dinner with Andre" may be a customer.

@@ -18,6 +18,8 @@ EXAMPLES = (
     "You can say, for example: “change the quantity to 3”, “change the price of chairs to 75”, "
     "“remove the chair”, “add 2 mice at 20” or “customer is Beta GmbH”."
 )
+# What to do, and what the user said of it.
+Change = tuple[Callable[..., None], dict[str, str]]
 
 
 def review(ctx: Context, draft: Draft) -> bool:
@@ -139,18 +141,18 @@ _THE = r"(?:the\s+)?"
 _IS = r"\s*(?:\b(?:to|is|should\s+be)\b|=|:)\s*"
 _NOUN = r"(?:quantity|qty|(?:unit\s+)?price)"
 _CONTACT = r"(?P<target>e-?mail|phone|(?:billing\s+)?address)(?:\s+(?:address|number))?"
-_VALUE = rf"(?:\s+from\s+\S+)?(?:{_IS}(?P<value>\S.*)|\s+(?P<value_>{amounts.MONEY}))"
-# In order: the first that fits counts. A group of a name may stand twice, once with an underscore.
+_VALUE = rf"(?:\s+from\s+\S+)?(?:{_IS}|\s+(?={amounts.MONEY}$))(?P<value>\S.*)"
+# In order: the first that fits counts.
 _CHANGES: list[tuple[Callable[..., None], str]] = [
     (_set_contact, rf"{_VERB}?{_THE}{_CONTACT}{_IS}(?P<value>\S.*)"),
     (_set_customer, rf"{_VERB}?{_THE}(?:customer|client){_IS}(?P<value>\S.*)"),
     (_remove, rf"(?:remove|delete|drop)\s+{_THE}(?P<target>(?!{grammar.COUNT})\S.*)"),
     (_replace, rf"(?:replace|swap)\s+{_THE}(?P<target>.+?)\s+(?:with|by)\s+(?P<value>\S.*)"),
-    (_add, r"(?:add|include|also|plus)\s+(?P<value>\S.*)"),
+    (_add, r"(?:add|include|also|plus)\s+(?P<value>\S.*?)(?:\s+to\s+(?:it|the\s+invoice))?"),
     (_set_amount, rf"{_VERB}?{_THE}(?P<noun>{_NOUN})(?:\s+of\s+{_THE}(?P<target>.+?))?{_VALUE}"),
     (_set_amount, rf"{_VERB}?{_THE}(?P<target>.+?)(?:['’]s)?\s+(?P<noun>{_NOUN}){_VALUE}"),
     (_set_amount, rf"{_VERB}(?:it|{_THE}(?P<target>.+?)\s+to)\s+(?P<value>{amounts.MONEY})"),
-    (_set_line, rf"(?:{_VERB}(?:it\s+)?(?:to\s+)?)?(?P<value>{grammar.COUNT}.+)"),
+    (_set_line, rf"(?:{_VERB}it\s+(?:to\s+)?)?(?P<value>{grammar.COUNT}.+)"),
 ]
 _PATTERNS = [(change, re.compile(pattern, re.I | re.DOTALL)) for change, pattern in _CHANGES]
 # Where a second change begins: "remove the chair and add 2 mice at 20".
@@ -158,13 +160,14 @@ _NEXT = re.compile(
     rf"(?:[,;\n.]|\band\b)\s*(?:and\s+)?(?={_VERB}|(?:remove|delete|add|replace)\b|{_THE}{_NOUN}\b)",
     re.I,
 )
-_OPENING = re.compile(r"(?:(?:please|yes|no|ok|okay|looks\s+good|but|actually)[\s,.!:-]+)*", re.I)
-_CLOSING = re.compile(r"[\s,]+(?:please|thanks|thank\s+you|instead)$", re.I)
+_OPENING = re.compile(
+    r"(?:(?:please|yes|no|ok|okay|looks\s+good|but|actually|wait)[\s,.!:-]+)*", re.I
+)
 
 
-def read_changes(text: str) -> list[tuple[Callable[..., None], dict[str, str]]]:
+def read_changes(text: str) -> list[Change]:
     """Read one or several changes. An empty list means that some part wasn't understood."""
-    text = _CLOSING.sub("", _OPENING.sub("", grammar.clean(text), count=1).strip(" .!?\n"))
+    text = grammar.POLITE_END.sub("", _OPENING.sub("", grammar.clean(text), count=1))
     changes = [_read_change(part) for part in _NEXT.split(text)]
     if None in changes:
         # What looked like two changes may be one with "and" in a name.
@@ -172,11 +175,8 @@ def read_changes(text: str) -> list[tuple[Callable[..., None], dict[str, str]]]:
     return [change for change in changes if change]
 
 
-def _read_change(text: str) -> tuple[Callable[..., None], dict[str, str]] | None:
+def _read_change(text: str) -> Change | None:
     for change, pattern in _PATTERNS:
-        if found := pattern.fullmatch(text.strip(" ,;.\n")):
-            said: dict[str, str] = {}
-            for name, value in found.groupdict().items():
-                said[name.rstrip("_")] = said.get(name.rstrip("_")) or (value or "").strip()
-            return change, said
+        if found := pattern.fullmatch(text.strip(" ,;.!?\n")):
+            return change, {name: (said or "").strip() for name, said in found.groupdict().items()}
     return None

@@ -1,7 +1,7 @@
 """What becomes of an invoice: it is paid, or it is declared void."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from django.urls import reverse
@@ -28,8 +28,7 @@ class Found:
 
     id: str = ""
     number: str = ""
-    customer: str = ""
-    total: str = ""
+    details: dict[str, str] = field(default_factory=dict)
     problem: str = ""
 
 
@@ -56,10 +55,11 @@ def pay_invoice(ctx: Context) -> object:
     found = _find(ctx)
     if found.problem:
         return found.problem
-    # Who used the action has filled the form in already.
-    given = {key: value for key, value in ctx.input.items() if key in Payment.model_fields}
-    prompt = f"How was invoice {found.number} paid?"
-    payment = Payment(**given) if given else ctx.form(prompt, Payment)
+    if "method" in ctx.input:
+        # Who used the action has filled the form in already.
+        payment = Payment.model_validate(ctx.input)
+    else:
+        payment = ctx.form(f"How was invoice {found.number} paid?", Payment)
     problem = ctx.step("Noting the payment", mark_paid, ctx.user.pk, found.id, payment, atomic=True)
     return problem or f"Invoice {found.number} is marked as paid by {payment.method}."
 
@@ -75,10 +75,8 @@ def void_invoice(ctx: Context) -> object:
     found = _find(ctx)
     if found.problem:
         return found.problem
-    approval = ctx.approve(
-        f"Void invoice {found.number}? This can't be undone.",
-        details={"Invoice": found.number, "Customer": found.customer, "Total": found.total},
-    )
+    prompt = f"Void invoice {found.number}? This can't be undone."
+    approval = ctx.approve(prompt, details=found.details)
     reason = approval.reason
     if not approval.approved:
         return f"Invoice {found.number} stays as it is{f' ({reason})' if reason else ''}."
@@ -103,12 +101,9 @@ def find_invoice(owner_id: Any, invoice_id: str | None, said: str) -> Found:
         return Found(problem="You have no such invoice.")
     if invoice.status != "open":
         return Found(problem=f"Invoice {invoice.number} is {invoice.status} already.")
-    return Found(
-        id=str(invoice.pk),
-        number=invoice.number,
-        customer=invoice.customer.name,
-        total=format_money(invoice.total),
-    )
+    customer, total = invoice.customer.name, format_money(invoice.total)
+    details = {"Invoice": invoice.number, "Customer": customer, "Total": total}
+    return Found(id=str(invoice.pk), number=invoice.number, details=details)
 
 
 def mark_paid(owner_id: Any, invoice_id: str, payment: Payment) -> str:

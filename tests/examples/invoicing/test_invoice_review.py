@@ -33,6 +33,7 @@ from examples.invoicing.drafts import Customer, Draft, Line
         ("email is a@b.test", ["contact email|a@b.test"]),
         ("change the phone number to 12345", ["contact phone|12345"]),
         ("add 2 mice at 20", ["add 2 mice at 20"]),
+        ("wait, also add 2 mice to the invoice, please", ["add add 2 mice"]),
         ("add 2 mice at 20 and a hat", ["add 2 mice at 20 and a hat"]),
         ("actually, make it 10 laptops", ["line 10 laptops"]),
         ("5 laptops at 1100", ["line 5 laptops at 1100"]),
@@ -62,7 +63,17 @@ def test_changes(text: str, changes: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "what?", "notebook", "3", "foo bar", "remove 1 chair", "???", "increase the price by 10"],
+    [
+        "",
+        "what?",
+        "notebook",
+        "3",
+        "foo bar",
+        "remove 1 chair",
+        "???",
+        "raise the price by 10",
+        "change 2 laptops to 3 laptops",
+    ],
 )
 def test_what_is_no_change(text: str) -> None:
     assert review.read_changes(text) == []
