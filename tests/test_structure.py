@@ -57,6 +57,7 @@ STAIRS = {
         "routing",
         "memory",
         "watchdog",
+        "attempt",
         "step_results",
     ),
     "workflows.streaming": ("followers", "readers"),
