@@ -50,9 +50,14 @@ STAIRS = {
         "retrieval",
         "model_routing",
         "ai_calls",
+        "model_requests",
         "approvals",
         "questions",
+        "output",
+        "steps",
         "record",
+        "earlier_runs",
+        "step_keys",
         "event_writer",
         "routing",
         "memory",
@@ -149,7 +154,7 @@ def test_it_works() -> None:
     assert ("workflows.models", 0) in {
         (target, 0) for target, _ in imported("workflows.services.queues")
     }
-    assert "workflows.store.lifecycle" in graph()["workflows.running.questions"]
+    assert "workflows.store.lifecycle" in graph()["workflows.running.record"]
     assert floor("workflows.cluster.management.commands.qcluster") == "workflows.cluster.management"
     assert floor("workflows.bells.redis") == "workflows.bells"
 

@@ -24,7 +24,7 @@ from tests.workflows.chat import (
 )
 from workflows import Context, WorkflowError, services
 from workflows.models import Job, State, Step
-from workflows.running import context, event_writer, runner
+from workflows.running import event_writer, runner, steps
 from workflows.store import events as events_module
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
@@ -421,7 +421,7 @@ def test_a_result_that_cannot_be_recorded_is_not_tried_again(chat: Chat) -> None
 @pytest.fixture
 def outages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take every OperationalError for an outage, on SQLite too."""
-    for module in (context, event_writer, runner):
+    for module in (steps, event_writer, runner):
         monkeypatch.setattr(module, "is_outage", lambda error: isinstance(error, OperationalError))
 
 
