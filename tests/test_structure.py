@@ -201,6 +201,22 @@ def test_imports_go_down_inside_of_a_room(room: str) -> None:
     assert not upward, "\n".join(upward)
 
 
+def test_private_members_are_private() -> None:
+    """In the room where a run's parts meet, none reaches behind the other's back."""
+    strays = []
+    for name in STAIRS["workflows.running"]:
+        tree = ast.parse(MODULES[f"workflows.running.{name}"].read_text())
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Attribute):
+                continue
+            private = node.attr.startswith("_") and not node.attr.startswith("__")
+            # os._exit is documented as public.
+            if private and ast.unparse(node.value) not in ("self", "os"):
+                strays.append(f"{name}:{node.lineno} touches {ast.unparse(node)}")
+
+    assert not strays, "\n".join(strays)
+
+
 def test_the_library_knows_the_public_api_only() -> None:
     """What is bundled is written as everybody's own workflows are."""
     private = [
