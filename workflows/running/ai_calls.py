@@ -21,7 +21,7 @@ Prompt = str | Sequence[Message]
 
 
 class Options(TypedDict, total=False):
-    """What a call of ``ctx.ai`` may say beside the prompt and the output's type."""
+    """The options of ``ctx.ai`` beside the prompt and the output's type."""
 
     tools: Sequence[Callable[..., Any]]
     instructions: str | None

@@ -1,8 +1,8 @@
 """The verb that asks for approval: typed, expiring, and on record.
 
-Consent is a decision of a person, not a text that a workflow came across. It counts only where the
+Consent is a decision of a person, not a text that a workflow has found. It counts only where the
 server knows who gave it: an authenticated request of the owner or of the staff (decisions.py), or a
-message that the owner sent when the question stood there.
+message that the owner sent when the question stood there already.
 """
 
 from dataclasses import dataclass
@@ -27,12 +27,12 @@ LIFETIME = 86400
 
 @dataclass(frozen=True, kw_only=True)
 class Approval:
-    """What was decided. One that nobody decided in time is not approved, for "expired".
+    """A decision. Where nobody decided in time, it is not approved, for "expired".
 
     Args:
         approved: whether it may be done.
-        answer: what was filled in with the approval; None where nothing was asked, or if it was
-            not approved.
+        answer: the form that was filled in with the approval; None where there was none, or if it
+            was not approved.
         by: the username of who decided; empty if nobody did.
         at: when.
         reason: why, in the words of who decided; may be empty.

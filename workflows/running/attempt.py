@@ -64,7 +64,7 @@ class Attempt:
         return self.job.pk, self.job.attempt
 
     def check(self) -> None:
-        """Raise what the attempt was interrupted with, unless it is shielded."""
+        """Raise the interruption, if there is one, unless the attempt is shielded."""
         if self.interrupt is None and time.monotonic() >= self.deadline:
             self.interrupted_at = time.monotonic()
             self.interrupt = DeadlineExceeded()
@@ -74,7 +74,7 @@ class Attempt:
 
     @contextmanager
     def shielded(self) -> Iterator[None]:
-        """Put interruptions off until the end: what is written inside is written whole."""
+        """Put interruptions off until the end: writes inside of it are finished."""
         self._shields += 1
         try:
             yield

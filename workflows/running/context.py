@@ -76,7 +76,7 @@ class Context:
 
     @property
     def input(self) -> dict[str, Any]:
-        """What the action that started the workflow is to work on; empty for a message."""
+        """The input of the action that started the workflow; empty for a message."""
         return self.record.origin.input or {}
 
     @property
@@ -112,7 +112,7 @@ class Context:
             retries: how often to call the function again when it raises.
 
         Returns:
-            What the function returned, in this run or in an earlier one.
+            The function's result, of this run or of an earlier one.
 
         Raises:
             StepResultError: the result can't be recorded.
@@ -238,13 +238,13 @@ class Context:
         expires_in: float = approvals.LIFETIME,
         details: dict[str, Any] | None = None,
     ) -> Approval:
-        """Ask for approval, and go on with what was decided. No worker is held meanwhile.
+        """Ask for approval, and go on with the decision. No worker is held meanwhile.
 
         The user says yes or no in the conversation, or decides through the API; or a member of the
         staff does so in the admin. The first decision counts.
 
         Args:
-            prompt: what is to be approved.
+            prompt: what to approve.
             answer: a pydantic model, to be filled in by who approves.
             expires_in: seconds after which it can't be approved any more.
             details: what else to show to who decides; JSON.
@@ -365,7 +365,7 @@ class Context:
         as an extract.
 
         Args:
-            tokens: the room for the messages, as memory.tokens() counts them; by default
+            tokens: the room for the messages, as memory.count_tokens() counts them; by default
                 ``AI_MEMORY_TOKENS``. The summary comes on top.
 
         Returns:

@@ -8,7 +8,7 @@ from workflows.running.step_keys import Key
 
 @dataclass
 class Output:
-    """What a job has shown to its user.
+    """The progress and the words that a job has shown to its user.
 
     Args:
         text: the words that it streamed and that still stand.

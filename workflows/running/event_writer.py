@@ -31,7 +31,7 @@ class EventWriter:
     """Writes the events of a running attempt; every write begins with the words that still wait.
 
     Args:
-        job: as claimed; its head of the log and its progress follow what is written.
+        job: as claimed; its progress and its head of the log follow each write.
         attempt: the running one; it isn't interrupted in the middle of a write.
     """
 

@@ -7,7 +7,7 @@ from workflows.exceptions import WorkflowChanged, WorkflowError
 from workflows.models import Step
 from workflows.running import memory, step_results, steps
 from workflows.running.ai_calls import ModelCalls
-from workflows.running.memory import Said, Summary
+from workflows.running.memory import PastMessage, Summary
 from workflows.running.record import Record
 from workflows.running.step_keys import within
 from workflows.store import events
@@ -24,18 +24,18 @@ def recall(record: Record, calls: ModelCalls, tokens: int | None) -> list[Messag
     session = record.job.session
     summary = Summary(session.summary, session.summary_upto)
     past = memory.window(session, before=record.job.conversation_id, after=summary.upto)
-    outgrown = memory.outgrown(past, room)
+    outgrown = memory.select_outgrown(past, room)
     # A summary that an earlier attempt recorded comes again, though by now there is room.
     if outgrown or record.is_recorded(SUMMARISING):
         made = _summarise(record, calls, summary, outgrown)
         # A later turn of the session may have gone further meanwhile.
         summary = max(summary, made, key=lambda each: each.upto)
         past = [each for each in past if each.id > summary.upto]
-    return memory.as_messages(summary.text, memory.fitting(past, room))
+    return memory.as_messages(summary.text, memory.fit(past, room))
 
 
 def _summarise(
-    record: Record, calls: ModelCalls, summary: Summary, outgrown: list[Said]
+    record: Record, calls: ModelCalls, summary: Summary, outgrown: list[PastMessage]
 ) -> Summary:
     """Make the next summary, once, and store it on the session."""
     entered = record.enter(SUMMARISING, counted=False)
@@ -52,11 +52,11 @@ def _summarise(
     return made
 
 
-def _shorten(calls: ModelCalls, summary: str, outgrown: list[Said]) -> str:
+def _shorten(calls: ModelCalls, summary: str, outgrown: list[PastMessage]) -> str:
     def extract(words: str = "") -> str:
         return memory.extract(summary, outgrown)
 
-    prompt = memory.to_summarise(summary, outgrown)
+    prompt = memory.make_prompt(summary, outgrown)
     try:
         text: str = calls.call(
             prompt, str, {"instructions": memory.INSTRUCTIONS, "offline": extract}

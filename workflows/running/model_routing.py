@@ -51,7 +51,7 @@ def _choose(record: Record, calls: ModelCalls, others: Sequence[Workflow]) -> st
     instructions = INSTRUCTIONS.format(
         own=own.name, workflows="\n".join(_describe(each) for each in (own, *others))
     )
-    prompt = memory.quoted("message", record.origin.text)
+    prompt = memory.quote("message", record.origin.text)
     # The requests inside are the record; this gives them a name of their own.
     with within(path_of(record.take_key(CHOOSING))):
         try:

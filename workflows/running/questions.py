@@ -19,19 +19,19 @@ class Unclear(Exception):
     """The user's words are no answer.
 
     Args:
-        hint: what to say before the question is asked again.
+        hint: a sentence that stands before the question when it is asked again.
     """
 
 
 @dataclass
 class Question:
-    """What the user is asked.
+    """A question to the user.
 
     Args:
         prompt: the question.
         kind: what kind of answer it wants.
         parse: takes the user's words; returns the answer as JSON, or raises Unclear.
-        awaiting: what else a client has to know to ask it.
+        awaiting: the rest that a client has to know to show it.
     """
 
     prompt: str
@@ -110,7 +110,7 @@ def put(record: Record, question: Question) -> Any:
         The answer, as JSON.
 
     Raises:
-        TurnEnded: the user is asked.
+        TurnEnded: the question is open now.
         WorkflowChanged: another question was asked here, or a step taken.
     """
     record.attempt.check()
@@ -174,6 +174,6 @@ def as_json(text: str) -> Any:
 
 
 def complain(error: ValidationError) -> str:
-    """Return a sentence that says what is wrong with a form."""
+    """Return a sentence about the faults of a form."""
     wrong = [f"{'.'.join(map(str, e['loc'])) or 'form'}: {e['msg']}" for e in error.errors()]
     return f"Please mend the form ({'; '.join(wrong)})."

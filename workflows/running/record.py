@@ -1,4 +1,4 @@
-"""The record of a run: what it did, asked and showed, so that none of it happens twice."""
+"""The record of a run: its steps, questions and words, so that none of them happens twice."""
 
 import time
 from collections.abc import Callable

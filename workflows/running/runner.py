@@ -73,7 +73,7 @@ def run(job: Job, *, interruptible: bool) -> Outcome | None:
         return None
     attempt = Attempt(job, workflow.max_execution_time, interruptible=interruptible)
     try:
-        # What can't be stored is the workflow's failure as well.
+        # An answer that can't be stored is the workflow's failure as well.
         return _end(job, _execute(job, workflow, attempt))
     except (AttemptLost, Fenced):
         if interruptible:
@@ -220,9 +220,9 @@ def _hand_over(job: Job, name: str) -> Outcome | None:
 
 
 def _persist(job: Job, transition: Callable[[], T]) -> T | None:
-    """Record what became of an attempt; while the database is away, wait for it.
+    """Record the end of an attempt; while the database is away, wait for it.
 
-    What was committed without a confirmation is found ended when it is tried again, and stays.
+    A transition whose confirmation was lost is found done when it is tried again, and stays.
     """
     give_up_at = time.monotonic() + INLINE_PATIENCE
     while True:
