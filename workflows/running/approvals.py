@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from workflows.dialogue import answers, forms
 from workflows.exceptions import Fenced
 from workflows.models import ActionUse, ApprovalRequest, Job, Step
-from workflows.running.questions import Question, Unclear, as_json, complain, load, put
+from workflows.running import questions
+from workflows.running.questions import Question, Unclear, as_json, complain
 from workflows.running.record import Record
 from workflows.store import events
 
@@ -54,11 +55,12 @@ def approve(
     details: dict[str, Any] | None = None,
 ) -> Approval:
     """See Context.approve()."""
-    value = put(record, ApprovalQuestion(record.job, prompt, answer, expires_in, details or {}))
+    question = ApprovalQuestion(record.job, prompt, answer, expires_in, details or {})
+    value = questions.put(record, question)
     given = value["answer"]
     return Approval(
         approved=value["approved"],
-        answer=None if answer is None or given is None else load(answer, given, prompt),
+        answer=None if answer is None or given is None else questions.load(answer, given, prompt),
         by=value["by"],
         at=datetime.fromisoformat(value["at"]),
         reason=value["reason"],
