@@ -50,13 +50,19 @@ STAIRS = {
         "retrieval",
         "model_routing",
         "ai_calls",
+        "model_requests",
         "approvals",
         "questions",
+        "output",
+        "steps",
         "record",
+        "earlier_runs",
+        "step_keys",
         "event_writer",
         "routing",
         "memory",
         "watchdog",
+        "attempt",
         "step_results",
     ),
     "workflows.streaming": ("followers", "listeners", "readers", "storage"),
@@ -148,7 +154,7 @@ def test_it_works() -> None:
     assert ("workflows.models", 0) in {
         (target, 0) for target, _ in imported("workflows.services.queues")
     }
-    assert "workflows.store.lifecycle" in graph()["workflows.running.questions"]
+    assert "workflows.store.lifecycle" in graph()["workflows.running.record"]
     assert floor("workflows.cluster.management.commands.qcluster") == "workflows.cluster.management"
     assert floor("workflows.bells.redis") == "workflows.bells"
     assert "examples.invoicing.workflows" in MODULES
@@ -198,6 +204,22 @@ def test_imports_go_down_inside_of_a_room(room: str) -> None:
 
     assert {step(name) for name in modules} == set(stairs), "STAIRS names the room's files."
     assert not upward, "\n".join(upward)
+
+
+def test_private_members_are_private() -> None:
+    """In the room where a run's parts meet, none reaches behind the other's back."""
+    strays = []
+    for name in STAIRS["workflows.running"]:
+        tree = ast.parse(MODULES[f"workflows.running.{name}"].read_text())
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Attribute):
+                continue
+            private = node.attr.startswith("_") and not node.attr.startswith("__")
+            # os._exit is documented as public.
+            if private and ast.unparse(node.value) not in ("self", "os"):
+                strays.append(f"{name}:{node.lineno} touches {ast.unparse(node)}")
+
+    assert not strays, "\n".join(strays)
 
 
 @pytest.mark.parametrize("home", BUILT_ON_IT)

@@ -13,7 +13,7 @@ from tests.openai_server import OpenAIServer
 from tests.workflows.chat import Chat
 from workflows import Context, WorkflowError, registry, workflow
 from workflows.running import event_writer, watchdog
-from workflows.running.watchdog import Attempt
+from workflows.running.attempt import Attempt
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,7 +1,13 @@
 """Coroutines that call plain code in between.
 
-A model is asked in coroutines; a workflow, its records and its tools are plain code, which belongs
+A model is called in coroutines; a workflow, its record and its tools are plain code, which belongs
 to the thread and the database connection of the workflow. Such code is called as an *aside*.
+
+asgiref's async_to_sync runs thread-sensitive code in the calling thread as well, but its event loop
+runs in another one. A signal that interrupts the calling thread leaves that loop behind: the
+request to the provider goes on and is paid for, and then waits for ever to have its answer
+recorded. And an interruption that such code raises passes through the coroutine, where a library
+may swallow it.
 """
 
 import asyncio
@@ -28,8 +34,8 @@ class Aside(Protocol):
 class Pausing:
     """Runs a coroutine in this thread; while plain code is called, its event loop stands still.
 
-    So the code runs where the workflow itself does, may use the database, and what interrupts it
-    never passes through the coroutine: that is dropped.
+    So the code runs where the workflow itself does and may use the database, and an interruption
+    never passes through the coroutine: the coroutine is cancelled, and with it its request.
 
     Args:
         shielded: within it nothing interrupts this thread; leaving it may raise.
@@ -46,10 +52,10 @@ class Pausing:
             # Nobody would call it any more.
             raise asyncio.CancelledError
         loop = asyncio.get_running_loop()
-        answer = loop.create_future()
-        self._calls.append((answer, function, surely))
+        result = loop.create_future()
+        self._calls.append((result, function, surely))
         loop.stop()
-        return await answer
+        return await result
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run *coroutine* and return what it returns."""
@@ -81,17 +87,17 @@ class Pausing:
             raise
 
     def _call(
-        self, answer: "asyncio.Future[Any]", function: Callable[[], Any], surely: bool
+        self, result: "asyncio.Future[Any]", function: Callable[[], Any], surely: bool
     ) -> None:
-        if answer.done():
-            # Whoever asked was cancelled meanwhile.
+        if result.done():
+            # Its caller was cancelled meanwhile.
             return
         try:
             value = function()
         except Exception as error:
-            answer.set_exception(error)
+            result.set_exception(error)
         else:
-            answer.set_result(value)
+            result.set_result(value)
 
 
 def _stop(loop: asyncio.AbstractEventLoop, task: object) -> None:

@@ -1,15 +1,14 @@
 """The verb that asks for approval: typed, expiring, and on record.
 
-Consent is a decision of a person, not a text that a workflow came across. It counts only where the
+Consent is a decision of a person, not a text that a workflow has found. It counts only where the
 server knows who gave it: an authenticated request of the owner or of the staff (decisions.py), or a
-message that the owner sent when the question stood there.
+message that the owner sent when the question stood there already.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.db.models.functions import Now
 from django.utils import timezone
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -17,20 +16,24 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from workflows.dialogue import answers, forms
 from workflows.exceptions import Fenced
 from workflows.models import ActionUse, ApprovalRequest, Job, Step
-from workflows.running.questions import Question, Questions, Unclear, as_json, complaint, fill
+from workflows.running import questions
+from workflows.running.questions import Question, Unclear, as_json, complain
+from workflows.running.record import Record
 from workflows.store import events
 
 EXPIRED = "expired"
+# Seconds after which an approval expires unless its workflow says otherwise.
+LIFETIME = 86400
 
 
 @dataclass(frozen=True, kw_only=True)
 class Approval:
-    """What was decided. One that nobody decided in time is not approved, for "expired".
+    """A decision. Where nobody decided in time, it is not approved, for "expired".
 
     Args:
         approved: whether it may be done.
-        answer: what was filled in with the approval; None where nothing was asked, or if it was
-            not approved.
+        answer: the form that was filled in with the approval; None where there was none, or if it
+            was not approved.
         by: the username of who decided; empty if nobody did.
         at: when.
         reason: why, in the words of who decided; may be empty.
@@ -43,54 +46,25 @@ class Approval:
     reason: str
 
 
-class Approvals(Questions):
-    """The verb that asks for approval."""
-
-    def approve(
-        self,
-        prompt: str,
-        *,
-        answer: type[BaseModel] | None = None,
-        expires_in: float = 86400,
-        details: dict[str, Any] | None = None,
-    ) -> Approval:
-        """Ask for approval, and go on with what was decided. No worker is held meanwhile.
-
-        The user says yes or no in the conversation, or decides through the API; or a member of the
-        staff does so in the admin. The first decision counts.
-
-        Args:
-            prompt: what is to be approved.
-            answer: a pydantic model, to be filled in by who approves.
-            expires_in: seconds after which it can't be approved any more.
-            details: what else to show to who decides; JSON.
-
-        Returns:
-            What was decided, by whom, when and why.
-        """
-        question = ApprovalQuestion(self.job, prompt, answer, expires_in, details or {})
-        value = self._question(question)
-        given = value["answer"]
-        return Approval(
-            approved=value["approved"],
-            answer=None if answer is None or given is None else fill(answer, given, prompt),
-            by=value["by"],
-            at=datetime.fromisoformat(value["at"]),
-            reason=value["reason"],
-        )
-
-    async def aapprove(
-        self,
-        prompt: str,
-        *,
-        answer: type[BaseModel] | None = None,
-        expires_in: float = 86400,
-        details: dict[str, Any] | None = None,
-    ) -> Approval:
-        """See approve()."""
-        return await sync_to_async(self.approve)(
-            prompt, answer=answer, expires_in=expires_in, details=details
-        )
+def approve(
+    record: Record,
+    prompt: str,
+    *,
+    answer: type[BaseModel] | None = None,
+    expires_in: float = LIFETIME,
+    details: dict[str, Any] | None = None,
+) -> Approval:
+    """See Context.approve()."""
+    question = ApprovalQuestion(record.job, prompt, answer, expires_in, details or {})
+    value = questions.put(record, question)
+    given = value["answer"]
+    return Approval(
+        approved=value["approved"],
+        answer=None if answer is None or given is None else questions.load(answer, given, prompt),
+        by=value["by"],
+        at=datetime.fromisoformat(value["at"]),
+        reason=value["reason"],
+    )
 
 
 class Verdict(BaseModel):
@@ -167,11 +141,11 @@ class ApprovalQuestion(Question):
 
     def _decide(self, text: str) -> Any:
         assert self.request is not None
-        sent = _sent(self.job)
+        sent = _first_sent(self.job)
         if sent.created_at > self.request.expires_at:
             at = _iso(self.request.expires_at)
             return {"approved": False, "answer": None, "by": "", "at": at, "reason": EXPIRED}
-        if not _is_spoken(sent):
+        if not _was_typed(sent):
             raise Unclear("Your last message came before this question.")
         verdict = _verdict(text)
         if verdict.approved and self.model is not None:
@@ -189,7 +163,7 @@ class ApprovalQuestion(Question):
         try:
             self.model.model_validate({} if answer is None else answer)
         except ValidationError as error:
-            raise Unclear(complaint(error)) from None
+            raise Unclear(complain(error)) from None
 
     def answer(self, step: Step, value: Any) -> None:
         assert self.request is not None
@@ -209,18 +183,18 @@ class ApprovalQuestion(Question):
             raise Fenced
 
 
-def _sent(job: Job) -> Job:
+def _first_sent(job: Job) -> Job:
     """Return the job that the message first came with; a retry brings the same words again."""
     while job.retry_of is not None:
         job = job.retry_of
     return job
 
 
-def _is_spoken(job: Job) -> bool:
-    """Say whether its owner wrote the message when the question stood there.
+def _was_typed(job: Job) -> bool:
+    """Return whether the job's owner typed its message when the question stood there.
 
-    One that had to wait is older than the question; so is the offer of a quick reply. And what goes
-    with a decision made elsewhere belongs to that decision alone.
+    A message that had to wait is older than the question, and so is the offer of a quick reply. The
+    message of a decision made elsewhere belongs to that decision alone.
     """
     return not (job.waited or job.explicit or ActionUse.objects.filter(job=job).exists())
 
@@ -231,7 +205,7 @@ def _verdict(text: str) -> Verdict:
         try:
             return Verdict.model_validate(value)
         except ValidationError as error:
-            raise Unclear(complaint(error)) from None
+            raise Unclear(complain(error)) from None
     consent = answers.consent(text)
     if consent is None:
         raise Unclear("Please answer yes or no, with your reason if you like.")

@@ -1,52 +1,92 @@
-"""What a workflow is handed: the verbs with which it works, asks and answers."""
+"""The argument of a workflow: the verbs with which it works, asks and answers, on one page."""
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack, overload
 
-from asgiref.sync import iscoroutinefunction, sync_to_async
-from django.db import transaction
+from asgiref.sync import sync_to_async
+from django.db.models import prefetch_related_objects
+from pydantic import BaseModel
 
+from workflows.ai.messages import ChatMessage
 from workflows.dialogue.actions import Offered, offer
-from workflows.exceptions import StepResultError, TurnEnded
-from workflows.models import Event, Step
-from workflows.running import step_results
-from workflows.running.approvals import Approvals
-from workflows.running.history import Remembering
-from workflows.running.model_routing import Choosing
-from workflows.running.record import in_transaction, inside
-from workflows.running.retrieval import Searching
-from workflows.store import events
-from workflows.store.outage import is_outage
+from workflows.knowledge.search import Source
+from workflows.models import Session
+from workflows.running import (
+    approvals,
+    history,
+    model_routing,
+    output,
+    questions,
+    retrieval,
+    steps,
+)
+from workflows.running.ai_calls import ModelCalls, Options
+from workflows.running.approvals import Approval
+from workflows.running.record import Record
 
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What a workflow answers with. See Context.reply()."""
+    """A workflow's answer. See Context.reply()."""
 
     text: str
     actions: list[Offered] = field(default_factory=list)
     sources: list[dict[str, Any]] = field(default_factory=list)
 
 
-class Context(Approvals, Choosing, Remembering, Searching):
+class Context:
     """The workflow's side of its job.
 
     Everything that a workflow does with it is recorded: when the function runs again, after a crash
     or with the user's next message, finished steps and given answers return what they returned,
-    and what the user has already been shown isn't shown again.
+    and words that the user has already seen aren't shown again.
+
+    Each verb has a twin for coroutines, with Django's prefix.
 
     Attributes:
         message: the text that started the workflow, the same in every turn.
-        user: whose job it is.
-        session: the conversation.
         options: the flags of send: actions, memory, intelligent_rag.
         job: the row itself.
-        steps: how many steps the run has, as registered; a workflow that finds out may set it.
+        record: what the verbs work on; the engine's own.
     """
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.job = record.job
+        self.message: str = record.origin.text
+        self.options: dict[str, Any] = record.job.options
+        self._calls = ModelCalls(record)
+        if record.is_async:
+            # A coroutine can't query the database for them.
+            prefetch_related_objects([self.job], "user", "session")
+
+    @property
+    def user(self) -> Any:
+        """Whose job it is."""
+        return self.job.user
+
+    @property
+    def session(self) -> Session:
+        """The conversation."""
+        return self.job.session
+
+    @property
+    def input(self) -> dict[str, Any]:
+        """The input of the action that started the workflow; empty for a message."""
+        return self.record.origin.input or {}
+
+    @property
+    def steps(self) -> int | None:
+        """How many steps the run has, as registered; a workflow that finds out may set it."""
+        return self.record.total_steps
+
+    @steps.setter
+    def steps(self, number: int | None) -> None:
+        self.record.total_steps = number
 
     # Work.
 
@@ -72,48 +112,13 @@ class Context(Approvals, Choosing, Remembering, Searching):
             retries: how often to call the function again when it raises.
 
         Returns:
-            What the function returned, in this run or in an earlier one.
+            The function's result, of this run or of an earlier one.
 
         Raises:
             StepResultError: the result can't be recorded.
             WorkflowChanged: the recorded steps are not those of the present code.
         """
-        entered = self._enter(name)
-        if isinstance(entered, Step):
-            recorded: T = step_results.load(name, function, entered.result)
-            return recorded
-        for retry in range(retries + 1):
-            path = inside.set(entered.path)
-            within = in_transaction.set(atomic or in_transaction.get())
-            try:
-                # The shield outlasts the transaction, so that its commit isn't torn.
-                with ExitStack() as shield:
-                    with transaction.atomic() if atomic else nullcontext():
-                        value = function(*args, **kwargs)
-                        self._attempt.check()
-                        shield.enter_context(self._writing())
-                        result: T = self._leave(entered, function, value)
-                return result
-            except TurnEnded:
-                if atomic:
-                    # Its record was rolled back: it would be asked again for ever.
-                    raise TypeError("An atomic step can't ask the user anything.") from None
-                raise
-            except Exception as error:
-                if atomic:
-                    # Its events were rolled back with it, and the steps inside it.
-                    self._unsay()
-                    self.job.last_seq = entered.head
-                    self._position, self._shown = entered.position, entered.shown
-                    for key in [key for key in self._steps if key[0].startswith(entered.path)]:
-                        del self._steps[key]
-                if retry == retries or isinstance(error, StepResultError) or is_outage(error):
-                    raise
-                self._start_over(entered)
-            finally:
-                in_transaction.reset(within)
-                inside.reset(path)
-        raise AssertionError("A step neither returned nor raised.")
+        return steps.take(self.record, name, function, args, kwargs, atomic=atomic, retries=retries)
 
     async def astep(
         self,
@@ -125,27 +130,9 @@ class Context(Approvals, Choosing, Remembering, Searching):
         **kwargs: Any,
     ) -> Any:
         """See step(). A coroutine function is awaited; an atomic step takes a plain one."""
-        if not iscoroutinefunction(function):
-            return await sync_to_async(self.step)(
-                name, function, *args, atomic=atomic, retries=retries, **kwargs
-            )
-        if atomic:
-            raise TypeError("An atomic step must be a plain function: transactions are not async.")
-        entered = await sync_to_async(self._enter)(name)
-        if isinstance(entered, Step):
-            return step_results.load(name, function, entered.result)
-        for retry in range(retries + 1):
-            path = inside.set(entered.path)
-            try:
-                value = await function(*args, **kwargs)
-                break
-            except Exception:
-                if retry == retries:
-                    raise
-                await sync_to_async(self._start_over)(entered)
-            finally:
-                inside.reset(path)
-        return await sync_to_async(self._aleave)(entered, function, value)
+        return await steps.atake(
+            self.record, name, function, args, kwargs, atomic=atomic, retries=retries
+        )
 
     def progress(self, percent: int, message: str = "") -> None:
         """Say how far the workflow is.
@@ -154,15 +141,7 @@ class Context(Approvals, Choosing, Remembering, Searching):
             percent: 0 to 100; the job's progress never goes back.
             message: what it is doing now.
         """
-        self._attempt.check()
-        percent = min(99, max(0, int(percent)))
-        message = events.clean(message)[: events.MESSAGE_LENGTH]
-        if self._replays or (percent, message) in self._said:
-            # It was said in an earlier run.
-            return
-        # The row has what the user sees; what was said is needed to know it again.
-        data = {"said": [percent, message]}
-        self._append(Event.Type.PROGRESS, progress=percent, message=message, data=data)
+        output.report(self.record, percent, message)
 
     async def aprogress(self, percent: int, message: str = "") -> None:
         """See progress()."""
@@ -174,33 +153,290 @@ class Context(Approvals, Choosing, Remembering, Searching):
         A model's words may come one by one: those that follow each other within 50 ms are shown
         together.
         """
-        self._attempt.check()
-        text = events.clean(text)
-        start, self._position = self._position, self._position + len(text)
-        if self._position <= 0:
-            # An earlier turn has shown it.
-            return
-        if start < 0:
-            text, start = text[-start:], 0
-        known = self._shown[start : start + len(text)]
-        if text.startswith(known):
-            text = text[len(known) :]
-        else:
-            self._take_back_text(start)
-        if text:
-            self._shown += text
-            self._say(text)
+        output.write(self.record, text)
 
     async def awrite(self, text: str) -> None:
         """See write()."""
         await sync_to_async(self.write)(text)
 
-    # The answer.
+    # Questions to the user. Each ends the turn; the user's next message is the answer.
 
-    @property
-    def input(self) -> dict[str, Any]:
-        """What the action that started the workflow is to work on; empty for a message."""
-        return (self.job.root or self.job).input or {}
+    def ask(self, prompt: str, *, optional: bool = False) -> str | None:
+        """Ask the user for a text.
+
+        Args:
+            prompt: the question.
+            optional: the user may decline, with "skip" for example.
+
+        Returns:
+            The user's words; None if they declined.
+        """
+        return questions.ask(self.record, prompt, optional=optional)
+
+    async def aask(self, prompt: str, *, optional: bool = False) -> str | None:
+        """See ask()."""
+        return await sync_to_async(self.ask)(prompt, optional=optional)
+
+    def choose(self, prompt: str, choices: Sequence[Any]) -> Any:
+        """Ask the user to choose.
+
+        Args:
+            prompt: the question.
+            choices: at least one value, ``(value, label)`` pair or ``{"value", "label"}`` mapping;
+                values are JSON.
+
+        Returns:
+            The value of the choice. The user may give its number, its value or its label.
+        """
+        return questions.choose(self.record, prompt, choices)
+
+    async def achoose(self, prompt: str, choices: Sequence[Any]) -> Any:
+        """See choose()."""
+        return await sync_to_async(self.choose)(prompt, choices)
+
+    def confirm(self, prompt: str, *, or_text: bool = False) -> bool | str:
+        """Ask the user for a yes or a no.
+
+        Args:
+            prompt: the question.
+            or_text: return an answer that is neither, instead of asking again.
+
+        Returns:
+            True, False, or with *or_text* the user's words.
+        """
+        return questions.confirm(self.record, prompt, or_text=or_text)
+
+    async def aconfirm(self, prompt: str, *, or_text: bool = False) -> bool | str:
+        """See confirm()."""
+        return await sync_to_async(self.confirm)(prompt, or_text=or_text)
+
+    def form(self, prompt: str, model: type[M]) -> M:
+        """Ask the user to fill in a form.
+
+        Args:
+            prompt: the question.
+            model: a pydantic model; its fields are the form's. The answer is a JSON object, or
+                plain words where there is one field only.
+
+        Returns:
+            The form, filled in.
+
+        Raises:
+            StepResultError: the recorded answer doesn't fit the present model any more.
+        """
+        return questions.fill_in(self.record, prompt, model)
+
+    async def aform(self, prompt: str, model: type[M]) -> M:
+        """See form()."""
+        return await sync_to_async(self.form)(prompt, model)
+
+    def approve(
+        self,
+        prompt: str,
+        *,
+        answer: type[BaseModel] | None = None,
+        expires_in: float = approvals.LIFETIME,
+        details: dict[str, Any] | None = None,
+    ) -> Approval:
+        """Ask for approval, and go on with the decision. No worker is held meanwhile.
+
+        The user says yes or no in the conversation, or decides through the API; or a member of the
+        staff does so in the admin. The first decision counts.
+
+        Args:
+            prompt: what to approve.
+            answer: a pydantic model, to be filled in by who approves.
+            expires_in: seconds after which it can't be approved any more.
+            details: what else to show to who decides; JSON.
+
+        Returns:
+            The decision: by whom, when and why.
+
+        Raises:
+            StepResultError: the recorded answer doesn't fit the present model any more.
+        """
+        return approvals.approve(
+            self.record, prompt, answer=answer, expires_in=expires_in, details=details
+        )
+
+    async def aapprove(
+        self,
+        prompt: str,
+        *,
+        answer: type[BaseModel] | None = None,
+        expires_in: float = approvals.LIFETIME,
+        details: dict[str, Any] | None = None,
+    ) -> Approval:
+        """See approve()."""
+        return await sync_to_async(self.approve)(
+            prompt, answer=answer, expires_in=expires_in, details=details
+        )
+
+    # Models.
+
+    @overload
+    def ai(self, prompt: str | Sequence[ChatMessage], **options: Unpack[Options]) -> str: ...
+
+    @overload
+    def ai(
+        self,
+        prompt: str | Sequence[ChatMessage],
+        *,
+        output_type: type[T],
+        **options: Unpack[Options],
+    ) -> T: ...
+
+    def ai(
+        self,
+        prompt: str | Sequence[ChatMessage],
+        *,
+        output_type: Any = str,
+        **options: Unpack[Options],
+    ) -> Any:
+        """Call a model.
+
+        Each request to the model is a step, and so is each call of a tool: recorded when it
+        returns, and never made twice. Each request counts against the workflow's ``max_ai_calls``.
+
+        Args:
+            prompt: the user's words; or a conversation, ``{"role", "content"}`` mappings of which
+                the last is the user's.
+            output_type: the type of the answer: a pydantic model, a dataclass or another type that
+                pydantic knows; by default text.
+            options: any of these:
+                tools: functions that the model may call before it answers; see workflows.tool.
+                instructions: what the model is told about its work.
+                model: the name of the model to try first, such as ``anthropic:claude-haiku-4-5``;
+                by default what the request chose, or else ``AI_MODEL``.
+                offline: what the offline model goes by: a function of the user's latest words that
+                returns the answer. Without it, or where it returns None, that model introduces
+                itself, or, where more than text is wanted, says that it can't.
+                show: stream the words to the user as they come.
+
+        Returns:
+            The answer.
+
+        Raises:
+            BudgetExceeded: the job, or its user today, has made all the requests that they may.
+            AIUnavailable: no model could be reached, or none gave a usable answer.
+            AIRejected: the model refused the request.
+            AIRateLimited: the model is too busy.
+            AIOffline: only the offline model is there, and it has no rule for this.
+        """
+        return self._calls.call(prompt, output_type, options)
+
+    @overload
+    async def aai(self, prompt: str | Sequence[ChatMessage], **options: Unpack[Options]) -> str: ...
+
+    @overload
+    async def aai(
+        self,
+        prompt: str | Sequence[ChatMessage],
+        *,
+        output_type: type[T],
+        **options: Unpack[Options],
+    ) -> T: ...
+
+    async def aai(
+        self,
+        prompt: str | Sequence[ChatMessage],
+        *,
+        output_type: Any = str,
+        **options: Unpack[Options],
+    ) -> Any:
+        """See ai()."""
+        return await self._calls.acall(prompt, output_type, options)
+
+    def route(self) -> None:
+        """Hand the message over to another workflow, if the model finds that it is for that one.
+
+        Then this doesn't return: the same job begins anew as the other workflow, in its queue and
+        with its limits. The model is told the message and what workflows there are, nothing else;
+        it is called once, which counts against daily budgets, not against ``max_ai_calls``. It
+        isn't called where the client named the workflow or wants plain chat, and the offline model
+        isn't called at all.
+        """
+        model_routing.route(self.record, self._calls)
+
+    async def aroute(self) -> None:
+        """See route()."""
+        await sync_to_async(self.route)()
+
+    # Memory and documents.
+
+    def history(self, *, tokens: int | None = None) -> list[ChatMessage]:
+        """Return the session's messages before the one that started the workflow.
+
+        They are the same in every run and turn of the workflow, and go into ctx.ai() in front of
+        the present message. When a conversation has outgrown the room, its older part is
+        summarised, once for many turns: by the model, which counts as a request to it, or offline
+        as an extract.
+
+        Args:
+            tokens: the room for the messages, as memory.count_tokens() counts them; by default
+                ``AI_MEMORY_TOKENS``. The summary comes on top.
+
+        Returns:
+            ``{"role", "content"}`` mappings, the oldest first; none where the workflow was started
+            under ``memory: false``.
+        """
+        return history.recall(self.record, self._calls, tokens)
+
+    async def ahistory(self, *, tokens: int | None = None) -> list[ChatMessage]:
+        """See history()."""
+        return await sync_to_async(self.history)(tokens=tokens)
+
+    def search(self, query: str, limit: int = 5) -> list[Source]:
+        """Search the documents that the user may see: their own and everybody's.
+
+        A search is a step: it is recorded, and comes again as it was.
+
+        Args:
+            query: a question or some words.
+            limit: how many sources.
+
+        Returns:
+            The sources, the best first; none under ``intelligent_rag: false``.
+        """
+        return retrieval.find(self.record, query, limit)
+
+    async def asearch(self, query: str, limit: int = 5) -> list[Source]:
+        """See search()."""
+        return await sync_to_async(self.search)(query, limit)
+
+    def search_documents(self, query: str) -> str:
+        """Search the user's documents, when the answer may stand there.
+
+        Use it for questions about a product, a project or a matter of the user's own, before you
+        say that you do not know. Search with the few words that matter; search again with other
+        words where nothing fits.
+
+        Args:
+            query: what to look for.
+        """
+        # For ctx.ai(tools=[ctx.search_documents]): the model is told the words above.
+        return retrieval.find_as_data(self.record, query)
+
+    def answer_from_documents(self, query: str) -> str | None:
+        """Search, and quote what fits, where there is no model to put it into words.
+
+        The answer says that it is offline, and that it is a quotation. The sources that go with it
+        are ``ctx.sources()``.
+
+        Returns:
+            The answer; None where no document is relevant enough to be one.
+        """
+        return retrieval.quote(self.record, query)
+
+    def sources(self) -> list[dict[str, Any]]:
+        """Return the finds of this job's searches, for ``ctx.reply(sources=…)``: the best first.
+
+        Each part of a document stands there once, and only if it is relevant; searches that tools
+        made, and those of an earlier attempt, count too.
+        """
+        return retrieval.list_sources(self.record)
+
+    # The answer.
 
     def reply(
         self,

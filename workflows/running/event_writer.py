@@ -13,7 +13,7 @@ from django.db import connection
 
 from workflows.exceptions import AttemptLost, Fenced, first_line
 from workflows.models import Event, Job, State
-from workflows.running.watchdog import Attempt
+from workflows.running.attempt import Attempt
 from workflows.store import events
 from workflows.store.outage import database_answers, is_outage
 
@@ -27,11 +27,16 @@ PACE = 0.05
 BULK = 2000
 
 
-class Writing:
-    """Writes events of a running attempt; every write begins with the words that still wait."""
+class EventWriter:
+    """Writes the events of a running attempt; every write begins with the words that still wait.
+
+    Args:
+        job: as claimed; its progress and its head of the log follow each write.
+        attempt: the running one; it isn't interrupted in the middle of a write.
+    """
 
     def __init__(self, job: Job, attempt: Attempt) -> None:
-        self.job = job
+        self._job = job
         self._attempt = attempt
         # Who writes holds it: the workflow, or the watchdog with words that nothing follows.
         self._pen = threading.RLock()
@@ -39,60 +44,10 @@ class Writing:
         self._words: deque[str] = deque()
         self._sending = ""
         self._send_at = 0.0
-        # Where the head of the log was before a write of which it isn't known whether it stands.
-        self._doubt: int | None = None
+        # A write was not confirmed, and may have been committed: the head of the log before it.
+        self._unconfirmed: int | None = None
 
-    def flush(self) -> None:
-        """Show the words that wait."""
-        with self._writing():
-            pass
-
-    def _say(self, words: str) -> None:
-        """Show more words, soon; at once unless others have only just been shown."""
-        self._words.append(words)
-        if time.monotonic() >= self._send_at or sum(map(len, self._words)) >= BULK:
-            self.flush()
-        elif len(self._words) == 1 and not connection.in_atomic_block:
-            # Else they are seen at the commit, and the row is locked until then.
-            self._attempt.call_at(self._send_at, self._send_from_watchdog)
-
-    def _unsay(self) -> None:
-        """Forget the words that wait."""
-        self._words.clear()
-        self._sending = ""
-
-    def _send(self, write: Callable[[Callable[[], None]], None]) -> None:
-        while self._sending or self._words:
-            if not self._sending:
-                # What an earlier try may have written stays by itself.
-                self._sending = "".join(self._words.popleft() for _ in range(len(self._words)))
-            write(self._append_words)
-            self._sending = ""
-            self._send_at = time.monotonic() + PACE
-
-    def _append_words(self) -> None:
-        self.job.last_seq = events.append(
-            self.job.pk, self.job.attempt, Event.Type.DELTA, data={"delta": self._sending}
-        )
-
-    def _send_from_watchdog(self) -> None:
-        """Show the words that wait, while the workflow does something else."""
-        if not self._pen.acquire(blocking=False):
-            # Whoever writes has begun with them.
-            return
-        try:
-            self._send(self._once)
-        except (Fenced, AttemptLost):
-            # The workflow will notice by itself.
-            pass
-        except DatabaseError as error:
-            logger.warning("%s: its words could not be shown (%s).", self.job, first_line(error))
-            connection.close()
-            self._attempt.call_at(time.monotonic() + RECONNECT, self._send_from_watchdog)
-        finally:
-            self._pen.release()
-
-    def _append(
+    def append(
         self,
         type: Event.Type,
         *,
@@ -100,61 +55,132 @@ class Writing:
         message: str = "",
         data: dict[str, Any] | None = None,
     ) -> None:
+        """Append an event.
+
+        Args:
+            type: of the event.
+            progress: percent; the job's own never goes back.
+            message: what the workflow is doing now.
+            data: JSON, as the event's type has it.
+
+        Raises:
+            AttemptLost: somebody else owns the job now.
+        """
         progress = min(99, max(0, progress))
 
         def append() -> None:
-            self.job.last_seq = events.append(
-                self.job.pk, self.job.attempt, type, progress=progress, message=message, data=data
+            self._job.last_seq = events.append(
+                self._job.pk, self._job.attempt, type, progress=progress, message=message, data=data
             )
 
-        with self._writing():
-            self._persist(append)
-        self.job.progress = max(self.job.progress, progress)
-        self.job.progress_message = message or self.job.progress_message
+        with self.writing():
+            self.persist(append)
+        self._job.progress = max(self._job.progress, progress)
+        self._job.progress_message = message or self._job.progress_message
+
+    def show(self, words: str) -> None:
+        """Append more words, soon; at once unless others have only just been shown."""
+        self._words.append(words)
+        if time.monotonic() >= self._send_at or sum(map(len, self._words)) >= BULK:
+            self.flush()
+        elif len(self._words) == 1 and not connection.in_atomic_block:
+            # Else they are seen at the commit, and the row is locked until then.
+            self._attempt.call_at(self._send_at, self._send_from_watchdog)
+
+    def flush(self) -> None:
+        """Append the words that wait."""
+        with self.writing():
+            pass
+
+    def forget(self, head: int) -> None:
+        """Drop the words that wait, and whatever was rolled back behind the event *head*."""
+        self._words.clear()
+        self._sending = ""
+        self._job.last_seq = head
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Write without being interrupted; a stale attempt stops here."""
+    def writing(self) -> Iterator[None]:
+        """Write without being interrupted; a stale attempt stops here.
+
+        Raises:
+            AttemptLost: somebody else owns the job now.
+        """
         with self._pen, self._attempt.shielded():
             try:
-                self._send(self._persist)
+                self._send(self.persist)
                 yield
             except Fenced:
                 raise AttemptLost from None
 
-    def _persist(self, write: Callable[[], None]) -> None:
-        """Write; and if the database goes away meanwhile, wait for it and write then."""
+    def persist(self, write: Callable[[], None]) -> None:
+        """Call *write*, again if the database goes away meanwhile, until it is written once.
+
+        Args:
+            write: appends an event, and whatever belongs to it in the same transaction.
+        """
         while True:
             try:
-                return self._once(write)
+                return self._write_once(write)
             except DatabaseError as error:
                 if connection.in_atomic_block or not is_outage(error):
                     raise
             self._wait_for_database()
 
-    def _once(self, write: Callable[[], None]) -> None:
-        """Write, unless it is what was written already, without a confirmation, at the last try.
+    def _send(self, write: Callable[[Callable[[], None]], None]) -> None:
+        while self._sending or self._words:
+            if not self._sending:
+                # The words of an unconfirmed write stay by themselves.
+                self._sending = "".join(self._words.popleft() for _ in range(len(self._words)))
+            write(self._append_words)
+            self._sending = ""
+            self._send_at = time.monotonic() + PACE
+
+    def _append_words(self) -> None:
+        self._job.last_seq = events.append(
+            self._job.pk, self._job.attempt, Event.Type.DELTA, data={"delta": self._sending}
+        )
+
+    def _send_from_watchdog(self) -> None:
+        """Append the words that wait, while the workflow does something else."""
+        if not self._pen.acquire(blocking=False):
+            # Whoever writes has begun with them.
+            return
+        try:
+            self._send(self._write_once)
+        except (Fenced, AttemptLost):
+            # The workflow will notice by itself.
+            pass
+        except DatabaseError as error:
+            logger.warning("%s: its words could not be shown (%s).", self._job, first_line(error))
+            connection.close()
+            self._attempt.call_at(time.monotonic() + RECONNECT, self._send_from_watchdog)
+        finally:
+            self._pen.release()
+
+    def _write_once(self, write: Callable[[], None]) -> None:
+        """Write, unless the last try was committed, though its confirmation was lost.
 
         Every write appends an event, and nobody else appends to the job: so the head of the log
-        tells whether it stands.
+        tells whether it was.
         """
-        if self._doubt is not None and self._stands(self._doubt):
+        if self._unconfirmed is not None and self._was_committed(self._unconfirmed):
             return
-        head = self.job.last_seq
+        head = self._job.last_seq
         try:
             write()
         except DatabaseError as error:
             if not connection.in_atomic_block and is_outage(error):
-                self._doubt = head
+                self._unconfirmed = head
             raise
 
-    def _stands(self, head: int) -> bool:
-        mine = Job.objects.filter(pk=self.job.pk, attempt=self.job.attempt)
+    def _was_committed(self, head: int) -> bool:
+        """Return whether the unconfirmed write, before which the log ended at *head*, stands."""
+        mine = Job.objects.filter(pk=self._job.pk, attempt=self._job.attempt)
         job = mine.filter(state=State.PROCESSING).first()
         if job is None:
             raise AttemptLost
-        self._doubt = None
-        self.job.last_seq = job.last_seq
+        self._unconfirmed = None
+        self._job.last_seq = job.last_seq
         return job.last_seq > head
 
     def _wait_for_database(self) -> None:

@@ -1,6 +1,6 @@
-"""What a model is told of a conversation: the latest messages, and of the older ones a summary.
+"""The memory of a conversation: the latest messages, and of the older ones a summary.
 
-Messages that were said under ``memory: false`` are no part of it.
+Messages sent under ``memory: false`` are no part of it.
 """
 
 import re
@@ -33,12 +33,12 @@ INSTRUCTIONS = (
 
 
 @dataclass(frozen=True)
-class Said:
-    """A message of the conversation.
+class PastMessage:
+    """A message of an earlier turn.
 
     Args:
         role: ``user`` or ``assistant``.
-        text: what was said.
+        text: its words.
         id: the message's primary key.
     """
 
@@ -49,7 +49,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Summary:
-    """What the older messages said, in short.
+    """The older messages, in short.
 
     Args:
         text: at most SUMMARY_LENGTH characters.
@@ -60,7 +60,7 @@ class Summary:
     upto: int = 0
 
 
-def tokens(text: str) -> int:
+def count_tokens(text: str) -> int:
     """Estimate how many tokens a model reads in *text*: a quarter of its bytes, and a few around.
 
     Tokenizers differ. For English prose this is near to what they count, for other scripts and for
@@ -69,55 +69,55 @@ def tokens(text: str) -> int:
     return len(text.encode("utf-8", "replace")) // 4 + 4
 
 
-def window(session: Session, *, before: int, after: int = 0) -> list[Said]:
+def window(session: Session, *, before: int, after: int = 0) -> list[PastMessage]:
     """Return the latest messages of a session, the oldest first. One indexed query.
 
     Args:
         session: the conversation.
-        before: the primary key of a job; only what was said in earlier jobs counts.
+        before: the primary key of a job; only messages of earlier jobs count.
         after: the primary key of a message; only later ones count.
     """
-    said = Message.objects.filter(session_id=session.pk, pk__gt=after, remembered=True)
+    past = Message.objects.filter(session_id=session.pk, pk__gt=after, remembered=True)
     # A job that was pruned was an earlier one.
-    said = said.filter(Q(job_id__lt=before) | Q(job_id=None)).order_by("-pk")
-    rows = list(said.values_list("role", "content", "pk")[:MOST])
-    return [Said(*row) for row in reversed(rows)]
+    past = past.filter(Q(job_id__lt=before) | Q(job_id=None)).order_by("-pk")
+    rows = list(past.values_list("role", "content", "pk")[:MOST])
+    return [PastMessage(*row) for row in reversed(rows)]
 
 
-def fitting(said: Sequence[Said], budget: int) -> list[Said]:
+def fit(past: Sequence[PastMessage], budget: int) -> list[PastMessage]:
     """Return the latest of the messages that fit into *budget* tokens; of the last one, a part."""
-    fit: list[Said] = []
+    chosen: list[PastMessage] = []
     room = budget
-    for one in reversed(said):
-        room -= tokens(one.text)
+    for one in reversed(past):
+        room -= count_tokens(one.text)
         if room < 0:
             break
-        fit.insert(0, one)
-    if said and not fit:
-        last = said[-1]
-        part = last.text.encode("utf-8", "replace")[: max(0, budget - tokens(CUT)) * 4]
-        fit = [Said(last.role, part.decode(errors="ignore") + CUT, last.id)]
-    return fit
+        chosen.insert(0, one)
+    if past and not chosen:
+        last = past[-1]
+        part = last.text.encode("utf-8", "replace")[: max(0, budget - count_tokens(CUT)) * 4]
+        chosen = [PastMessage(last.role, part.decode(errors="ignore") + CUT, last.id)]
+    return chosen
 
 
-def outgrown(said: Sequence[Said], budget: int) -> list[Said]:
-    """Return the messages that a summary is to take the place of; none while all of them fit.
+def select_outgrown(past: Sequence[PastMessage], budget: int) -> list[PastMessage]:
+    """Return the messages that a summary is to replace; none while all of them fit.
 
     More than has to go: half of the room is free then, so that a summary serves many turns.
     """
-    if len(said) < MOST and sum(tokens(one.text) for one in said) <= budget:
+    if len(past) < MOST and sum(count_tokens(one.text) for one in past) <= budget:
         return []
-    kept = fitting(said[-MOST // 2 :], budget // 2)
-    return list(said[: len(said) - len(kept)])
+    kept = fit(past[-MOST // 2 :], budget // 2)
+    return list(past[: len(past) - len(kept)])
 
 
-def as_messages(summary: str, said: Sequence[Said]) -> list[ChatMessage]:
+def as_messages(summary: str, past: Sequence[PastMessage]) -> list[ChatMessage]:
     """Return a conversation as ``ctx.ai`` takes it: first the summary, if there is one."""
     messages: list[ChatMessage] = []
     if summary:
-        text = f"{ABOUT_SUMMARY}\n{quoted('summary', summary)}"
+        text = f"{ABOUT_SUMMARY}\n{quote('summary', summary)}"
         messages.append({"role": "user", "content": text})
-    for one in said:
+    for one in past:
         role: Literal["user", "assistant"] = (
             "assistant" if one.role == Message.Role.ASSISTANT else "user"
         )
@@ -125,27 +125,27 @@ def as_messages(summary: str, said: Sequence[Said]) -> list[ChatMessage]:
     return messages
 
 
-def to_summarise(summary: str, said: Sequence[Said]) -> str:
-    """Return what the model is to summarise: the summary so far, and the messages after it."""
-    lines = "\n".join(f"{one.role}: {_cut(one.text, EXCERPT_LENGTH)}" for one in said)
-    return f"{quoted('summary', summary)}\n{quoted('conversation', lines)}"
+def make_prompt(summary: str, past: Sequence[PastMessage]) -> str:
+    """Return the prompt for a summary: the summary so far, and the messages after it."""
+    lines = "\n".join(f"{one.role}: {_cut(one.text, EXCERPT_LENGTH)}" for one in past)
+    return f"{quote('summary', summary)}\n{quote('conversation', lines)}"
 
 
-def quoted(tag: str, text: str) -> str:
+def quote(tag: str, text: str) -> str:
     """Return *text* as a block that it can't end by itself: what is inside is data."""
     harmless = re.sub(rf"<(?=\s*/?\s*{tag})", "&lt;", text, flags=re.IGNORECASE)
     return f"<{tag}>\n{harmless}\n</{tag}>"
 
 
-def extract(summary: str, said: Sequence[Said]) -> str:
+def extract(summary: str, past: Sequence[PastMessage]) -> str:
     """Summarise without a model: the first sentence of each of the user's messages.
 
     Args:
         summary: the one so far; it is continued.
-        said: what is to be added to it.
+        past: the messages to add to it.
     """
     lines = summary.splitlines()
-    lines += [f"- {_first_sentence(one.text)}" for one in said if one.role == Message.Role.USER]
+    lines += [f"- {_first_sentence(one.text)}" for one in past if one.role == Message.Role.USER]
     return _latest_lines(lines)
 
 

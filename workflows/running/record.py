@@ -1,9 +1,7 @@
-"""The record of a run: what it did, asked and said, so that none of it happens twice."""
+"""The record of a run: its steps, questions and words, so that none of them happens twice."""
 
-import hashlib
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,88 +10,207 @@ from django.db import transaction
 from django.db.models import Q
 
 from workflows.exceptions import WorkflowChanged
-from workflows.models import Event, Job, Session, Step
+from workflows.models import Event, Job, Step
 from workflows.registry import Workflow
-from workflows.running import step_results
-from workflows.running.event_writer import Writing
-from workflows.running.watchdog import Attempt
-from workflows.store import events
-
-Key = tuple[str, int]
-NAME_LENGTH = 200
-# What the choice of a workflow is recorded under.
-CHOOSING = "Choosing the workflow"
-
-# The path of the step that is being run, in this thread or asyncio task.
-inside: ContextVar[str] = ContextVar("inside", default="")
-# It is an atomic one, or inside of one.
-in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
+from workflows.running.attempt import Attempt
+from workflows.running.earlier_runs import Output, read_lineage, read_output, read_steps
+from workflows.running.event_writer import EventWriter
+from workflows.running.step_keys import Key, full_name, inside, is_choice, path_of
+from workflows.store import events, lifecycle
 
 
 @dataclass(frozen=True)
 class Entered:
-    """A step that has begun: its key, what the keys of steps inside it begin with, its frame, the
-    progress after it; and how it stood before: the place in the text, the text, the log's head."""
+    """A step that has begun, and how the run stood before it.
+
+    Args:
+        key: the step's own.
+        path: what the keys of steps inside it begin with.
+        frame: the step as its events show it.
+        progress: the job's, after the step.
+        position: the place in the text.
+        text: the words that stood.
+        head: the last event of the log.
+        began: when, by the monotonic clock.
+    """
 
     key: Key
     path: str
-    step: dict[str, Any]
+    frame: dict[str, Any]
     progress: int
     position: int
-    shown: str
+    text: str
     head: int
     began: float
 
 
-class Recording(Writing):
-    """A run and its record: recorded steps come again as they were, and what was shown stays."""
+class Record:
+    """A run as it is recorded: finished steps come again as they were, and shown words stay.
+
+    Attributes:
+        job: the row.
+        workflow: the function that runs, as registered.
+        attempt: the running one.
+        events: writes the run's events.
+        total_steps: how many steps the run has, where that is known.
+        is_async: the workflow is a coroutine function; its steps may be recorded in any order.
+        answer: the user's words that the open question waits for; None when they are taken.
+        text: the words that this job has shown and that still stand.
+        position: where in these words the workflow is; below 0 in those of earlier turns.
+        reports: the progress that earlier attempts reported, as pairs of percent and message.
+    """
 
     def __init__(self, job: Job, workflow: Workflow, attempt: Attempt) -> None:
-        super().__init__(job, attempt)
-        self.options: dict[str, Any] = job.options
-        self.message: str = job.root.text if job.root else job.text
-        self.steps: int | None = workflow.steps
-        self._workflow = workflow
-        if self._is_async:
-            # Its own code can't ask the database for them.
-            self.user, self.session  # noqa: B018
-        self._steps = _recorded(job)
+        self.job = job
+        self.workflow = workflow
+        self.attempt = attempt
+        self.events = EventWriter(job, attempt)
+        self.total_steps = workflow.steps
+        self.is_async = iscoroutinefunction(workflow.function)
+        self._steps = read_steps(job)
         # Recorded steps that this run has not come by yet, in the order of their recording.
-        # The choice of this workflow, which another one made, isn't come by at all.
-        self._ahead: list[Key] = [
-            key
-            for key, step in self._steps.items()
-            if step.finished and not key[0].startswith(CHOOSING)
+        # It doesn't come by the choice of this workflow, which another one made.
+        self._ahead = [
+            key for key, step in self._steps.items() if step.finished and not is_choice(key[0])
         ]
         self._occurrences: dict[str, int] = {}
         self._step_count = 0
-        # A later turn brings the answer to the question that an earlier one ended with. A question
-        # that this very job opened, before its worker was lost, is not answered by it.
-        self._answer: str | None = None
-        for step in self._steps.values():
-            if not step.finished and step.job_id not in _lineage(job):
-                self._answer = job.text
-        self._shown, self._said = _emitted(job) if job.attempt > 1 else ("", set())
-        # What recorded steps streamed, to be streamed again where it was taken back, and in the
-        # log of a retry.
-        self._known = _emitted(job.retry_of)[0] if job.retry_of else ""
-        # Where in the streamed text the workflow is; below 0 in words that earlier turns showed.
-        self._position = -job.text_base
+        self.answer = job.text if self._is_answered() else None
+        output = read_output(job) if job.attempt > 1 else Output()
+        self.text, self.reports = output.text, output.reports
+        # The words of recorded steps, to be shown again where they were taken back, and in the log
+        # of a retry.
+        self._known = read_output(job.retry_of).text if job.retry_of else ""
+        self.position = -job.text_base
+
+    def _is_answered(self) -> bool:
+        """Return whether this job brings the answer to the question that an earlier turn asked.
+
+        A question that the job itself asked, before its worker was lost, isn't answered by it.
+        """
+        questions = [step for step in self._steps.values() if not step.finished]
+        if not questions:
+            return False
+        lineage = read_lineage(self.job)
+        return any(step.job_id not in lineage for step in questions)
 
     @property
-    def user(self) -> Any:
-        return self.job.user
+    def origin(self) -> Job:
+        """The job that began the conversation with the workflow, whose message started it."""
+        return self.job.root or self.job
 
     @property
-    def session(self) -> Session:
-        return self.job.session
+    def replays(self) -> bool:
+        """Whether the run has yet to come by what an earlier one recorded or asked."""
+        return bool(self._ahead) or self.answer is not None
 
-    # For the runner.
+    # Steps.
 
-    @property
-    def text_written(self) -> str:
-        """The words that this job has streamed."""
-        return self._shown
+    def take_key(self, name: str) -> Key:
+        """Return the key of the next step of that name, and count it."""
+        key = self._next_key(name)
+        self._occurrences[key[0]] = key[1]
+        return key
+
+    def is_recorded(self, name: str) -> bool:
+        """Return whether there is a record of the next step of that name, should it be taken."""
+        return self._next_key(name) in self._steps
+
+    def find(self, key: Key) -> Step | None:
+        """Return the record of a step or question; that of an open question isn't finished."""
+        return self._steps.get(key)
+
+    def list_steps(self) -> list[Step]:
+        """Return the finished steps of this job; not those of its earlier turns."""
+        return [
+            step for step in self._steps.values() if step.finished and step.job_id == self.job.pk
+        ]
+
+    def enter(self, name: str, *, counted: bool = True) -> Step | Entered:
+        """Begin a step: return its record if there is one, else announce it.
+
+        Args:
+            name: the step's.
+            counted: it is one of the steps that the user sees numbered.
+
+        Raises:
+            WorkflowChanged: another step was recorded here.
+        """
+        self.attempt.check()
+        key = self.take_key(name)
+        counted = counted and not inside.get()
+        if counted:
+            self._step_count += 1
+        recorded = self._steps.get(key)
+        if recorded is not None:
+            self.pass_by(key)
+            return recorded
+        if self.replays:
+            self._check_order(name, path_of(key))
+        elif len(self.text) > max(0, self.position):
+            # An earlier attempt died inside this step: its words don't stand.
+            self.take_back(max(0, self.position))
+        return self._announce(key, name, counted)
+
+    def leave(
+        self,
+        entered: Entered,
+        result: Any,
+        *,
+        usage: dict[str, Any] | None = None,
+        also: Callable[[], None] | None = None,
+    ) -> None:
+        """Record what a step returned.
+
+        Args:
+            entered: the step, as enter() returned it.
+            result: JSON.
+            usage: what a request to a model took.
+            also: writes more, once the step is listed, in the same transaction.
+        """
+
+        def store() -> None:
+            with transaction.atomic():
+                self._store(entered, result, usage)
+                if also is not None:
+                    also()
+
+        with self.events.writing():
+            self.events.persist(store)
+
+    def pass_by(self, key: Key) -> None:
+        """Go past a recorded step; the recorded ones come in the order of their recording.
+
+        Raises:
+            WorkflowChanged: it is another one's turn.
+        """
+        step = self._steps[key]
+        # The run doesn't come by the steps inside it.
+        self._ahead = [ahead for ahead in self._ahead if not ahead[0].startswith(path_of(key))]
+        # A step that this run itself recorded comes again when the one around it is tried again.
+        if key in self._ahead:
+            first = self._steps[self._ahead[0]]
+            # One that failed at first is recorded, by a later run, behind those that follow it.
+            same_run = (step.job_id, step.attempt) == (first.job_id, first.attempt)
+            if not self.is_async and step is not first and same_run:
+                raise WorkflowChanged
+            self._ahead.remove(key)
+        self._skip_words(step.text_length - self.job.text_base)
+
+    def start_over(self, entered: Entered) -> None:
+        """Take back the words of a step's failed try; its inner steps come again."""
+        for name in [name for name in self._occurrences if name.startswith(entered.path)]:
+            del self._occurrences[name]
+        if self.position > entered.position:
+            self.position = entered.position
+            self.take_back(max(0, entered.position))
+
+    def roll_back(self, entered: Entered) -> None:
+        """Forget an atomic step's events and its inner steps: the database has rolled them back."""
+        self.events.forget(entered.head)
+        self.position, self.text = entered.position, entered.text
+        for key in [key for key in self._steps if key[0].startswith(entered.path)]:
+            del self._steps[key]
 
     def close(self) -> None:
         """Check, when the function has returned, that it came by all that was recorded.
@@ -101,196 +218,149 @@ class Recording(Writing):
         Raises:
             WorkflowChanged: it did not.
         """
-        if self._replays:
+        if self.replays:
             raise WorkflowChanged
-        self.flush()
+        self.events.flush()
+
+    # Questions.
+
+    def suspend(self, key: Key, also: Callable[[Step], None]) -> None:
+        """Record that a question is open; the turn ends with it.
+
+        Args:
+            key: the question's.
+            also: writes more about it, in the same transaction.
+        """
+        with self.events.writing(), transaction.atomic():
+            lifecycle.hold(self.job)
+            step, _ = Step.objects.get_or_create(
+                root_id=self.job.conversation_id,
+                name=key[0],
+                occurrence=key[1],
+                defaults={
+                    "job": self.job,
+                    "question": True,
+                    "finished": False,
+                    "text_length": self._text_length(),
+                    "attempt": self.job.attempt,
+                },
+            )
+            also(step)
+
+    def resume(self, step: Step, result: Any, also: Callable[[Step], None]) -> None:
+        """Record the answer to an open question, and go on.
+
+        Args:
+            step: the question, as find() returned it.
+            result: the answer, as JSON.
+            also: writes more about it, in the same transaction.
+        """
+        self.answer = None
+        with self.events.writing(), transaction.atomic():
+            lifecycle.hold(self.job)
+            also(step)
+            step.result, step.finished = events.clean(result), True
+            step.job, step.attempt = self.job, self.job.attempt
+            step.save()
+
+    # Words.
+
+    def say(self, words: str) -> None:
+        """Show the next words of the response, unless the user has seen them already.
+
+        Args:
+            words: as the database can store them.
+        """
+        start, self.position = self.position, self.position + len(words)
+        if self.position <= 0:
+            # An earlier turn has shown them.
+            return
+        if start < 0:
+            words, start = words[-start:], 0
+        known = self.text[start : start + len(words)]
+        if words.startswith(known):
+            words = words[len(known) :]
+        else:
+            self.take_back(start)
+        self._show(words)
+
+    def take_back(self, length: int) -> None:
+        """Let only the first *length* characters of the shown words stand."""
+        self.events.append(
+            Event.Type.RESTARTED, data={"attempt": self.job.attempt, "text_length": length}
+        )
+        self._known = self.text + self._known[len(self.text) :]
+        self.text = self.text[:length]
 
     # Inside.
 
-    @property
-    def _is_async(self) -> bool:
-        # Concurrent steps may be recorded in any order.
-        return iscoroutinefunction(self._workflow.function)
-
-    @property
-    def _replays(self) -> bool:
-        # What an earlier run recorded, or asked, is still to come.
-        return bool(self._ahead) or self._answer is not None
-
     def _next_key(self, name: str) -> Key:
-        name, occurrence = self._coming_key(name)
-        self._occurrences[name] = occurrence
-        return name, occurrence
-
-    def _is_recorded(self, name: str) -> bool:
-        """Say whether the next step of that name, should the workflow come by it, has a record."""
-        return self._coming_key(name) in self._steps
-
-    def _coming_key(self, name: str) -> Key:
-        name = _fitting(inside.get() + events.clean(name))
+        name = full_name(name)
         return name, self._occurrences.get(name, 0) + 1
 
-    def _pass_by(self, key: Key) -> None:
-        """Go past a recorded step; the recorded ones come in the order of their recording."""
-        step = self._steps[key]
-        # What was recorded inside of it is not come by.
-        self._ahead = [ahead for ahead in self._ahead if not ahead[0].startswith(path_of(key))]
-        # A step that this run itself recorded comes again when the one around it is tried again.
-        if key in self._ahead:
-            first = self._steps[self._ahead[0]]
-            # One that failed at first is recorded, by a later run, behind those that follow it.
-            same_run = (step.job_id, step.attempt) == (first.job_id, first.attempt)
-            if not self._is_async and step is not first and same_run:
-                raise WorkflowChanged
-            self._ahead.remove(key)
-        # The words that it streamed stand, and are not streamed again.
-        self._position = step.text_length - self.job.text_base
-        missing = self._known[len(self._shown) : max(0, self._position)]
-        if missing:
-            self._shown += missing
-            self._say(missing)
-
-    def _enter(self, name: str, *, counted: bool = True) -> Step | Entered:
-        """Begin a step: return its record, or announce it."""
-        self._attempt.check()
-        key = self._next_key(name)
-        if counted and not inside.get():
-            self._step_count += 1
-        recorded = self._steps.get(key)
-        if recorded is not None:
-            self._pass_by(key)
-            return recorded
-        path = path_of(key)
-        if self._replays:
-            inner = bool(self._ahead) and self._ahead[0][0].startswith(path)
-            if not (inner or self._is_async or self._failed_before(name)):
-                raise WorkflowChanged
-        elif len(self._shown) > max(0, self._position):
-            # An earlier attempt died inside this step: its words don't stand.
-            self._take_back_text(max(0, self._position))
-        step: dict[str, Any] = {"name": name}
-        message, before, after = f"{name}...", 0, 0
-        if counted and not inside.get():
-            number, total = self._step_count, max(self.steps or 0, self._step_count)
-            step |= {"number": number, "total": total}
-            if self.steps is not None:
-                message = f"Processing step {number} of {total}..."
-                before, after = (100 * done // total for done in (number - 1, number))
-        self._append(Event.Type.STEP_STARTED, progress=before, message=message, data={"step": step})
-        return Entered(
-            key,
-            path,
-            step,
-            after,
-            self._position,
-            self._shown,
-            self.job.last_seq,
-            time.monotonic(),
-        )
+    def _check_order(self, name: str, path: str) -> None:
+        """Refuse a step without a record where an earlier run recorded or asked something else."""
+        begun = bool(self._ahead) and self._ahead[0][0].startswith(path)
+        if not (begun or self.is_async or self._failed_before(name)):
+            raise WorkflowChanged
 
     def _failed_before(self, name: str) -> bool:
-        """Say whether the workflow has caught the failure of an unrecorded step, and gone on."""
+        """Return whether the workflow has caught the failure of an unrecorded step, and gone on."""
         conversation = Q(job=self.job.conversation_id) | Q(job__root=self.job.conversation_id)
         began = Event.objects.filter(conversation, type=Event.Type.STEP_STARTED)
         return began.filter(data__step__name=events.clean(name)).exists()
 
-    def _start_over(self, entered: Entered) -> None:
-        """Take back what a failed try of a step has streamed; its inner steps come again."""
-        for name in [name for name in self._occurrences if name.startswith(entered.path)]:
-            del self._occurrences[name]
-        if self._position > entered.position:
-            self._position = entered.position
-            self._take_back_text(max(0, entered.position))
+    def _announce(self, key: Key, name: str, counted: bool) -> Entered:
+        """Append the event that a step begins."""
+        frame: dict[str, Any] = {"name": name}
+        message, before, after = f"{name}...", 0, 0
+        if counted:
+            number, total = self._step_count, max(self.total_steps or 0, self._step_count)
+            frame |= {"number": number, "total": total}
+            if self.total_steps is not None:
+                message = f"Processing step {number} of {total}..."
+                before, after = (100 * done // total for done in (number - 1, number))
+        self.events.append(
+            Event.Type.STEP_STARTED, progress=before, message=message, data={"step": frame}
+        )
+        return Entered(
+            key=key,
+            path=path_of(key),
+            frame=frame,
+            progress=after,
+            position=self.position,
+            text=self.text,
+            head=self.job.last_seq,
+            began=time.monotonic(),
+        )
 
-    def _aleave(self, entered: Entered, function: Callable[..., Any], value: Any) -> Any:
-        self._attempt.check()
-        with self._writing():
-            return self._leave(entered, function, value)
-
-    def _leave(self, entered: Entered, function: Callable[..., Any], value: Any) -> Any:
-        """Record what a step returned, and give it back as a later run will find it."""
-        encoded = events.clean(step_results.dump(entered.key[0], function, value))
-
-        def record() -> None:
-            with transaction.atomic():
-                self._record(entered, encoded)
-
-        self._persist(record)
-        return step_results.load(entered.key[0], function, encoded)
-
-    def _record(self, entered: Entered, encoded: Any, usage: dict[str, Any] | None = None) -> None:
+    def _store(self, entered: Entered, result: Any, usage: dict[str, Any] | None) -> None:
         # The event comes first: it locks the job's row, and it is the fence.
-        self._append(
-            Event.Type.STEP_FINISHED, progress=entered.progress, data={"step": entered.step}
+        self.events.append(
+            Event.Type.STEP_FINISHED, progress=entered.progress, data={"step": entered.frame}
         )
         self._steps[entered.key] = Step.objects.create(
             root_id=self.job.conversation_id,
             job=self.job,
             name=entered.key[0],
             occurrence=entered.key[1],
-            result=encoded,
-            text_length=max(0, self._position + self.job.text_base),
+            result=result,
+            text_length=self._text_length(),
             attempt=self.job.attempt,
             duration_ms=int((time.monotonic() - entered.began) * 1000),
             usage=usage,
         )
 
-    def _take_back_text(self, length: int) -> None:
-        """Say that only the first *length* characters of the streamed text stand."""
-        self._append(
-            Event.Type.RESTARTED,
-            data={"attempt": self.job.attempt, "text_length": length},
-        )
-        self._known = self._shown + self._known[len(self._shown) :]
-        self._shown = self._shown[:length]
+    def _text_length(self) -> int:
+        """Return how many characters the workflow has shown in all its turns."""
+        return max(0, self.position + self.job.text_base)
 
+    def _skip_words(self, position: int) -> None:
+        """Go on at *position*: the words before it stand; those that don't are shown again."""
+        self.position = position
+        self._show(self._known[len(self.text) : max(0, position)])
 
-def path_of(key: Key) -> str:
-    """Return what the names of the steps inside the step *key* begin with."""
-    return f"{key[0]}#{key[1]} > "
-
-
-def _fitting(name: str) -> str:
-    """Return *name*, or something as unique that fits into its column."""
-    if len(name) <= NAME_LENGTH:
-        return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
-    return f"{name[: NAME_LENGTH - 17]}~{digest}"
-
-
-def _lineage(job: Job) -> set[int]:
-    """Return the primary keys of the job and of those that it retries."""
-    keys, older = {job.pk}, job.retry_of
-    while older is not None:
-        keys.add(older.pk)
-        older = older.retry_of
-    return keys
-
-
-def _recorded(job: Job) -> dict[Key, Step]:
-    """Return the steps that the job's conversation has recorded so far, in their order."""
-    if job.attempt == 1 and job.root_id is None:
-        # Nothing ran yet.
-        return {}
-    steps = Step.objects.filter(root=job.conversation_id).order_by("id")
-    return {(step.name, step.occurrence): step for step in steps}
-
-
-def _emitted(job: Job) -> tuple[str, set[tuple[int, str]]]:
-    """Return what a job has emitted so far.
-
-    Returns:
-        The words that it streamed and that still stand, and the progress that it reported, as
-        pairs of percent and message.
-    """
-    shown, said = "", set()
-    types = (Event.Type.DELTA, Event.Type.RESTARTED, Event.Type.PROGRESS)
-    for event in Event.objects.filter(job=job, type__in=types).order_by("seq"):
-        if event.type == Event.Type.DELTA:
-            shown += event.data["delta"]
-        elif event.type == Event.Type.RESTARTED:
-            shown = shown[: event.data["text_length"]]
-        else:
-            percent, message = event.data["said"]
-            said.add((percent, message))
-    return shown, said
+    def _show(self, words: str) -> None:
+        if words:
+            self.text += words
+            self.events.show(words)

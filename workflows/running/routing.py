@@ -1,4 +1,4 @@
-"""Which workflow a message is for, and what its job takes on with it."""
+"""The workflow that a message is for, and the settings that its job takes on with it."""
 
 import re
 
@@ -10,7 +10,7 @@ from workflows.registry import all_workflows, get_workflow
 from workflows.store import lifecycle
 
 DEFAULT = "chat"
-# What assign() sets.
+# The fields that assign() sets.
 ASSIGNED = ["workflow", "queue", "priority", "unique_key"]
 
 
@@ -85,7 +85,7 @@ def reroute(job: Job) -> None:
 
     Only now it is known whether the earlier job ended with a question, which this one answers.
     """
-    # One of which more is on record than that it was begun, has begun as what it is.
+    # A job with more events than those of its claims has begun its work, as what it is.
     if job.explicit or job.root_id or job.last_seq > job.attempt or not job.waited:
         return
     session = Session.objects.select_related("open_job__root").filter(pk=job.session_id).first()

@@ -29,10 +29,11 @@ from workflows.exceptions import (
 from workflows.models import Job, State
 from workflows.registry import Workflow, get_workflow
 from workflows.running import watchdog
+from workflows.running.attempt import Attempt
 from workflows.running.context import Context, Reply
 from workflows.running.event_writer import RECONNECT
+from workflows.running.record import Record
 from workflows.running.routing import hand_over, reroute
-from workflows.running.watchdog import Attempt
 from workflows.store import lifecycle
 from workflows.store.lifecycle import Outcome
 from workflows.store.outage import is_outage
@@ -72,7 +73,7 @@ def run(job: Job, *, interruptible: bool) -> Outcome | None:
         return None
     attempt = Attempt(job, workflow.max_execution_time, interruptible=interruptible)
     try:
-        # What can't be stored is the workflow's failure as well.
+        # An answer that can't be stored is the workflow's failure as well.
         return _end(job, _execute(job, workflow, attempt))
     except (AttemptLost, Fenced):
         if interruptible:
@@ -95,23 +96,24 @@ def run(job: Job, *, interruptible: bool) -> Outcome | None:
 def _execute(job: Job, workflow: Workflow, attempt: Attempt) -> Outcome:
     try:
         with watchdog.running(attempt):
-            context = Context(job, workflow, attempt)
+            record = Record(job, workflow, attempt)
+            context = Context(record)
             try:
                 answer = _call(workflow, context)
             except TurnEnded:
-                context.flush()
+                record.events.flush()
                 raise
             except Interrupt:
                 raise
             except BaseException:
                 # Code may have turned its interruption into an error of its own,
                 attempt.check()
-                context.flush()
+                record.events.flush()
                 raise
             # or have swallowed it.
             attempt.check()
-            context.close()
-            return _completed(answer, context)
+            record.close()
+            return _completed(answer, record)
     except TurnEnded as turn:
         return Outcome(State.COMPLETED, response=turn.prompt, awaiting=turn.awaiting)
     except (AttemptLost, HandedOver, ShuttingDown):
@@ -144,9 +146,9 @@ def _call(workflow: Workflow, context: Context) -> Any:
     return asyncio.run(call())
 
 
-def _completed(answer: Any, context: Context) -> Outcome:
+def _completed(answer: Any, record: Record) -> Outcome:
     if answer is None:
-        answer = context.text_written
+        answer = record.text
     if isinstance(answer, str):
         answer = Reply(answer)
     if not isinstance(answer, Reply):
@@ -154,7 +156,7 @@ def _completed(answer: Any, context: Context) -> Outcome:
     if not isinstance(answer.text, str):
         raise TypeError(f"The text of a reply is a string, not {type(answer.text).__name__}")
     # actions: false asks for an answer without next moves.
-    actions = answer.actions if context.options.get("actions", True) else []
+    actions = answer.actions if record.job.options.get("actions", True) else []
     return Outcome(
         State.COMPLETED,
         response=answer.text,
@@ -218,9 +220,9 @@ def _hand_over(job: Job, name: str) -> Outcome | None:
 
 
 def _persist(job: Job, transition: Callable[[], T]) -> T | None:
-    """Record what became of an attempt; while the database is away, wait for it.
+    """Record the end of an attempt; while the database is away, wait for it.
 
-    What was committed without a confirmation is found ended when it is tried again, and stays.
+    A transition whose confirmation was lost is found done when it is tried again, and stays.
     """
     give_up_at = time.monotonic() + INLINE_PATIENCE
     while True:

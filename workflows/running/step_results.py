@@ -1,4 +1,4 @@
-"""What a step returned, to JSON and back."""
+"""The results of steps, to JSON and back."""
 
 import functools
 import inspect

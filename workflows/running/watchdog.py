@@ -1,7 +1,8 @@
-"""The watchdog: one thread in each process that runs jobs. It renews their leases, and stops them.
+"""The watchdog: one thread in each process that runs jobs. It sends the heartbeats of their
+attempts, which renew their leases, and stops the attempts that must not go on.
 
-A job that is cancelled, runs out of time or loses its lease is interrupted where it stands: in a
-worker's main thread by a signal, elsewhere at its next step, progress or AI call.
+An attempt that is cancelled, runs out of time or loses its lease is interrupted where it stands: in
+a worker's main thread by a signal, elsewhere at its next step, progress or call of a model.
 """
 
 import logging
@@ -12,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
 
@@ -26,7 +26,8 @@ from workflows.exceptions import (
     ShuttingDown,
     first_line,
 )
-from workflows.models import Job, State
+from workflows.models import State
+from workflows.running.attempt import UNHEARD, Attempt, heartbeat_interval
 from workflows.store import lifecycle
 
 logger = logging.getLogger(__name__)
@@ -37,102 +38,13 @@ GRACE = 5.0
 # call is seen only when that call returns, or at the next signal. Not too often: psycopg, which
 # waits in pieces of 0.1 s, would begin the same piece anew at each of them, and never look up.
 NUDGE = 0.25
-# Seconds before leases are renewed again that could not be: the database may be back any moment,
-# and other clusters will soon look for leases that ran out meanwhile.
+# Seconds from a heartbeat that failed to the next: the database may be back any moment, and other
+# clusters will soon look for leases that ran out meanwhile.
 RETRY = 0.2
-# Seconds that an attempt runs before its watchdog listens for its cancellation. Most have ended by
-# then, and PostgreSQL wakes every connection that listens for whatever anybody rings.
-UNHEARD = 0.2
-# Seconds without an attempt after which it listens no more.
+# Seconds without an attempt after which the watchdog listens for no cancellation.
 LINGER = 5.0
 
-
-def renewal() -> float:
-    """Return after how many seconds a lease is renewed."""
-    return settings.WORKFLOW_LEASE_SECONDS / 3
-
-
-class Attempt:
-    """One running attempt, as its watchdog and its context see it.
-
-    Args:
-        job: as claimed.
-        limit: seconds that the job may run, over all its attempts.
-        interruptible: it runs in the main thread of a worker, where a signal can stop it.
-    """
-
-    def __init__(self, job: Job, limit: float, *, interruptible: bool) -> None:
-        self.job = job
-        self.limit = limit
-        self.deadline = time.monotonic() + max(0.0, limit - job.ran_for)
-        self.renew_at = time.monotonic() + renewal()
-        # When to begin to listen for its cancellation; None when that is done.
-        self.listen_at: float | None = time.monotonic() + UNHEARD
-        # What the watchdog is to do in its own thread, and when.
-        self.alarm: tuple[float, Callable[[], None]] | None = None
-        self.interruptible = interruptible
-        self.interrupt: Interrupt | None = None
-        self.interrupted_at = 0.0
-        # The interruption was raised in the workflow's code; raised again it would disturb the
-        # cleaning up.
-        self.noticed = False
-        self.nudged_at = 0.0
-        self._shields = 0
-
-    @property
-    def key(self) -> tuple[int, int]:
-        return self.job.pk, self.job.attempt
-
-    def stop(self, interrupt: Interrupt) -> None:
-        """Interrupt the attempt; only the first call counts."""
-        if self.interrupt is not None:
-            return
-        # In this order: who sees the interruption knows since when.
-        self.interrupted_at = time.monotonic()
-        self.interrupt = interrupt
-        self.nudge()
-
-    def call_at(self, moment: float, action: Callable[[], None]) -> None:
-        """Have the watchdog call *action*, once, at *moment*; in the place of an earlier one.
-
-        Args:
-            moment: by the monotonic clock.
-            action: must be quick and must not raise.
-        """
-        self.alarm = (moment, action)
-        get_watchdog().look_by(moment)
-
-    def nudge(self) -> None:
-        """Signal the worker's main thread, where the attempt runs in one."""
-        self.nudged_at = time.monotonic()
-        if self.interruptible:
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
-
-    def check(self) -> None:
-        """Raise what the attempt was interrupted with, unless it is shielded."""
-        if self.interrupt is None and time.monotonic() >= self.deadline:
-            self.interrupted_at = time.monotonic()
-            self.interrupt = DeadlineExceeded()
-        if self.interrupt is not None and not self._shields:
-            self.noticed = True
-            raise self.interrupt
-
-    @contextmanager
-    def shielded(self) -> Iterator[None]:
-        """Put interruptions off until the end: what is written inside is written whole."""
-        self._shields += 1
-        try:
-            yield
-        finally:
-            self._shields -= 1
-        if self.interrupt is not None:
-            self.check()
-
-    def close(self) -> None:
-        """Put interruptions off for ever: the workflow's code has been left."""
-        self._shields += 1
-
-
+# The attempt that runs in this process's main thread.
 _running: Attempt | None = None
 
 
@@ -166,65 +78,121 @@ def running(attempt: Attempt) -> Iterator[None]:
 
 
 class Watchdog(threading.Thread):
-    """See the module."""
+    """See the module.
+
+    Args:
+        on_stuck: called with an attempt in a worker's main thread that ignores its interruption;
+            by default its process is ended.
+
+    Attributes:
+        pid: the process that it belongs to.
+        wakeup: set, it has the thread look at once.
+        subscription: hears of cancellations, while there is one.
+    """
 
     def __init__(self, on_stuck: Callable[[Attempt], None] | None = None) -> None:
         super().__init__(name="watchdog", daemon=True)
         self.pid = os.getpid()
+        self.wakeup = threading.Event()
+        self.subscription: Subscription | None = None
+        self._on_stuck = on_stuck or end_process
         self._attempts: dict[tuple[int, int], Attempt] = {}
         # Reentrant, because shut_down() is called from a signal handler.
         self._lock = threading.RLock()
-        self._look = threading.Event()
-        # When it will look by itself.
+        # When it will look by itself, and when it last had an attempt.
         self._looks_at = 0.0
-        self._subscription: Subscription | None = None
-        # When it last had an attempt.
         self._busy_at = -LINGER
-        # Something may have been cancelled.
+        # An attempt may have been cancelled.
         self._rung = False
-        self._on_stuck = on_stuck or end_process
+        # The database was there at the last heartbeat.
         self._reached = True
 
     def watch(self, attempt: Attempt) -> None:
-        """Mind an attempt from now on. The thread stays asleep until something is due."""
+        """Watch an attempt from now on. The thread stays asleep until something is due."""
         with self._lock:
             self._attempts[attempt.key] = attempt
+            attempt.wake_by = self.look_by
             if not self.is_alive():
                 self.start()
             self.look_by(_next_moment(attempt))
 
     def unwatch(self, attempt: Attempt) -> None:
+        """Let go of an attempt."""
         with self._lock:
             self._attempts.pop(attempt.key, None)
             self._busy_at = time.monotonic()
 
     def attempts(self) -> list[Attempt]:
+        """Return the watched attempts."""
         with self._lock:
             return list(self._attempts.values())
 
     def look_by(self, moment: float) -> None:
-        """Look at the attempts no later than at *moment*."""
+        """Look at the attempts no later than at *moment*, by the monotonic clock."""
         with self._lock:
             if moment < self._looks_at:
-                self._look.set()
+                self.wakeup.set()
+
+    def hear(self, topic: str, key: int | None) -> None:
+        """Look at once if the job *key*, or any at all, may have been cancelled."""
+        if key is None or any(attempt.job.pk == key for attempt in self.attempts()):
+            self._rung = True
+            self.wakeup.set()
 
     def run(self) -> None:
+        """Look at the attempts whenever something is due."""
         while True:
-            self._look.wait(self._seconds_to_next())
-            self._look.clear()
-            self._check_clocks()
-            self._listen()
-            # Not set back where it wasn't set: it may be just now.
-            if rung := self._rung:
-                self._rung = False
-            attempts = self.attempts()
-            if any(time.monotonic() >= attempt.renew_at for attempt in attempts):
-                renewed = self._ask(lifecycle.renew)
-                for attempt in attempts:
-                    attempt.renew_at = time.monotonic() + (renewal() if renewed else RETRY)
-            # On SQLite every write rings: a ring answered by a write would ring for ever.
-            elif rung and not self._ask(lifecycle.held):
-                _listen_later(attempts)
+            self.wakeup.wait(self.seconds_to_next())
+            self.wakeup.clear()
+            self.look()
+
+    def seconds_to_next(self) -> float:
+        """Return the seconds until something is due."""
+        with self._lock:
+            # An attempt that comes meanwhile has its first heartbeat later than this.
+            moments = [time.monotonic() + heartbeat_interval()]
+            if not self._attempts and time.monotonic() < self._busy_at + LINGER:
+                # So that one that comes soon need not wake it.
+                moments.append(time.monotonic() + UNHEARD)
+            moments += [_next_moment(attempt) for attempt in self._attempts.values()]
+            self._looks_at = min(moments)
+            return max(0.0, self._looks_at - time.monotonic())
+
+    def look(self) -> None:
+        """Do for the attempts what is due: alarms, deadlines, heartbeats, cancellations."""
+        for attempt in self.attempts():
+            self._check_clock(attempt)
+        self._listen()
+        # Not set back where it wasn't set: it may be just now.
+        if rung := self._rung:
+            self._rung = False
+        attempts = self.attempts()
+        if any(time.monotonic() >= attempt.heartbeat_at for attempt in attempts):
+            renewed = self._check_leases(lifecycle.renew)
+            for attempt in attempts:
+                pause = heartbeat_interval() if renewed else RETRY
+                attempt.heartbeat_at = time.monotonic() + pause
+        # On SQLite every write rings: a ring answered by a write would ring for ever.
+        elif rung and not self._check_leases(lifecycle.held):
+            _listen_later(attempts)
+
+    def _check_clock(self, attempt: Attempt) -> None:
+        """Call an attempt's alarm, stop it at its deadline, and see to it that it stops."""
+        now = time.monotonic()
+        if attempt.alarm is not None and now >= attempt.alarm[0]:
+            (_, action), attempt.alarm = attempt.alarm, None
+            action()
+        if attempt.interrupt is None:
+            if now >= attempt.deadline:
+                attempt.stop(DeadlineExceeded())
+        elif now >= attempt.interrupted_at + GRACE:
+            self.unwatch(attempt)
+            if attempt.interruptible:
+                self._on_stuck(attempt)
+            else:
+                end_without(attempt)
+        elif _is_deaf(attempt) and now >= attempt.nudged_at + NUDGE:
+            attempt.nudge()
 
     def _listen(self) -> None:
         """Listen for cancellations while there are attempts for which it is worth while."""
@@ -232,10 +200,10 @@ class Watchdog(threading.Thread):
         unheard = [
             each for each in attempts if each.listen_at is not None and now >= each.listen_at
         ]
-        if unheard and self._subscription is None:
+        if unheard and self.subscription is None:
             try:
-                # Not waited for: deadlines and leases are minded by this thread as well.
-                self._subscription = get_bell().listen(("cancel",), self._on_ring, wait=False)
+                # Not waited for: deadlines and heartbeats are this thread's as well.
+                self.subscription = get_bell().listen(("cancel",), self.hear, wait=False)
             except Exception as error:
                 logger.warning("Cancellations can't be heard (%s).", first_line(error))
                 _listen_later(unheard)
@@ -244,54 +212,23 @@ class Watchdog(threading.Thread):
             attempt.listen_at = None
             # It may have been cancelled before.
             self._rung = True
-        if not attempts and self._subscription is not None and now >= self._busy_at + LINGER:
-            self._subscription.close(wait=False)
-            self._subscription = None
+        if not attempts and self.subscription is not None and now >= self._busy_at + LINGER:
+            self.subscription.close(wait=False)
+            self.subscription = None
             connection.close()
 
-    def _on_ring(self, topic: str, key: int | None) -> None:
-        if key is None or any(attempt.job.pk == key for attempt in self.attempts()):
-            self._rung = True
-            self._look.set()
+    def _check_leases(self, read: Callable[[list[tuple[int, int]]], dict[int, str]]) -> bool:
+        """Stop the attempts that were cancelled or have lost their lease.
 
-    def _seconds_to_next(self) -> float:
-        with self._lock:
-            # An attempt that comes meanwhile has its first renewal later than this.
-            moments = [time.monotonic() + renewal()]
-            if not self._attempts and time.monotonic() < self._busy_at + LINGER:
-                # So that one that comes soon need not wake it.
-                moments.append(time.monotonic() + UNHEARD)
-            moments += [_next_moment(attempt) for attempt in self._attempts.values()]
-            self._looks_at = min(moments)
-            return max(0.0, self._looks_at - time.monotonic())
+        Args:
+            read: renews the leases, or only reads them; returns those that are held.
 
-    def _check_clocks(self) -> None:
-        now = time.monotonic()
-        for attempt in self.attempts():
-            if attempt.alarm is not None and now >= attempt.alarm[0]:
-                (_, action), attempt.alarm = attempt.alarm, None
-                action()
-            if attempt.interrupt is None and now >= attempt.deadline:
-                attempt.stop(DeadlineExceeded())
-            elif attempt.interrupt is not None:
-                if now >= attempt.interrupted_at + GRACE:
-                    self.unwatch(attempt)
-                    if attempt.interruptible:
-                        self._on_stuck(attempt)
-                    else:
-                        end_without(attempt)
-                elif (
-                    attempt.interruptible
-                    and not attempt.noticed
-                    and now >= attempt.nudged_at + NUDGE
-                ):
-                    attempt.nudge()
-
-    def _ask(self, which_are_held: Callable[[list[tuple[int, int]]], dict[int, str]]) -> bool:
-        """Stop what was cancelled or lost, and say whether the database could be asked."""
+        Returns:
+            Whether the database was there.
+        """
         attempts = self.attempts()
         try:
-            held = which_are_held([attempt.key for attempt in attempts])
+            held = read([attempt.key for attempt in attempts])
         except DatabaseError as error:
             # The lease may run out meanwhile; then the fence keeps this attempt from writing.
             if self._reached:
@@ -309,15 +246,20 @@ class Watchdog(threading.Thread):
         return True
 
 
+def _is_deaf(attempt: Attempt) -> bool:
+    """Return whether the attempt was signalled, and its code hasn't noticed."""
+    return attempt.interruptible and not attempt.noticed
+
+
 def _listen_later(attempts: list[Attempt]) -> None:
-    """Have them looked after again soon, as if they weren't listened for yet."""
+    """Look for their cancellations again soon, as if nobody listened for them yet."""
     for attempt in attempts:
         attempt.listen_at = time.monotonic() + RETRY
 
 
 def _next_moment(attempt: Attempt) -> float:
     """Return when the watchdog has something to do for an attempt."""
-    moments = [attempt.renew_at]
+    moments = [attempt.heartbeat_at]
     if attempt.listen_at is not None:
         moments.append(attempt.listen_at)
     if attempt.alarm is not None:
@@ -326,7 +268,7 @@ def _next_moment(attempt: Attempt) -> float:
         moments.append(attempt.deadline)
     else:
         moments.append(attempt.interrupted_at + GRACE)
-        if attempt.interruptible and not attempt.noticed:
+        if _is_deaf(attempt):
             moments.append(attempt.nudged_at + NUDGE)
     return min(moments)
 
@@ -357,7 +299,11 @@ def end_process(attempt: Attempt) -> None:
 
 
 def outcome_of(interrupt: Interrupt | None, limit: float) -> lifecycle.Outcome:
-    """Return how a job ends that was interrupted."""
+    """Return how a job ends that was interrupted.
+
+    Raises:
+        Interrupt: this one doesn't end it.
+    """
     if isinstance(interrupt, Cancelled):
         return lifecycle.cancelled(interrupt.code)
     if isinstance(interrupt, DeadlineExceeded):

@@ -22,6 +22,7 @@ from tests.openai_server import (
 from tests.workflows.chat import Chat, Crashes, events, resume, streamed
 from workflows import Context, ToolError
 from workflows.models import State, Step
+from workflows.running.record import Record
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 
@@ -216,18 +217,18 @@ def test_half_streamed_words_start_over(
 ) -> None:
     crashes = Crashes("here")
     server.script = [text("First half, second half."), text("Now all of it.")]
-    write = Context.write
+    say = Record.say
 
     def work(ctx: Context) -> str:
         ctx.write("Well. ")
         return ctx.ai("Hello", show=True)
 
-    def breaking(ctx: Context, words: str) -> None:
-        write(ctx, words)
+    def breaking(record: Record, words: str) -> None:
+        say(record, words)
         if "alf" in words:
             crashes.at("here")
 
-    monkeypatch.setattr(Context, "write", breaking)
+    monkeypatch.setattr(Record, "say", breaking)
     job = resume(chat.begin(work))
 
     assert (job.response, streamed(job)) == ("Now all of it.", "Well. Now all of it.")

@@ -8,7 +8,7 @@ from tests.workflows.chat import Chat, Crashes, resume, streamed
 from workflows import Context
 from workflows.exceptions import Cancelled
 from workflows.models import State
-from workflows.running.watchdog import Attempt
+from workflows.running.attempt import Attempt
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 
@@ -108,11 +108,11 @@ def test_nothing_strikes_while_a_provider_is_imported(
         return []
 
     def work(ctx: Context) -> str:
-        attempts.append(ctx._attempt)
+        attempts.append(ctx.record.attempt)
         return ctx.ai("Hello")
 
     async def awork(ctx: Context) -> str:
-        attempts.append(ctx._attempt)
+        attempts.append(ctx.record.attempt)
         return await ctx.aai("Hello")
 
     monkeypatch.setattr("workflows.ai.calls.find_models", models)

@@ -128,56 +128,6 @@ def test_steps_may_be_set_while_it_runs(chat: Chat) -> None:
     assert events(job)[2].progress == 50
 
 
-def test_progress(chat: Chat) -> None:
-    def report(ctx: Context) -> str:
-        ctx.progress(30, "Nearly")
-        ctx.progress(10, "It never goes back")
-        ctx.progress(-5)
-        ctx.progress(1000, "x" * 600)
-        return "done"
-
-    job = chat.begin(report)
-
-    said = [event for event in events(job) if event.type == "progress"]
-    assert [event.progress for event in said] == [30, 30, 30, 99]
-    assert [event.message for event in said] == [
-        "Nearly",
-        "It never goes back",
-        "It never goes back",
-        "x" * 500,
-    ]
-    assert_log_is_sound(job)
-
-
-def test_written_words_are_the_answer_where_there_is_no_other(chat: Chat) -> None:
-    def stream(ctx: Context) -> None:
-        for word in ("one ", "", "two"):
-            ctx.write(word)
-
-    job = chat.begin(stream)
-
-    assert job.response == "one two"
-    assert [event.data["delta"] for event in events(job) if event.type == "delta"] == [
-        "one ",
-        "two",
-    ]
-
-
-def test_text_that_no_database_can_store(chat: Chat) -> None:
-    def spoil(ctx: Context) -> str:
-        dirty = "a\0b\ud800c"
-        ctx.progress(5, dirty)
-        ctx.write(dirty)
-        first = ctx.step(dirty, lambda: {"k": dirty})
-        assert first == {"k": "a\N{REPLACEMENT CHARACTER}b?c"}
-        return dirty
-
-    job = chat.begin(spoil)
-
-    assert (job.state, job.traceback) == (State.COMPLETED, "")
-    assert job.response == streamed(job) == "a\N{REPLACEMENT CHARACTER}b?c"
-
-
 def test_actions_false_means_no_next_moves(chat: Chat) -> None:
     workflow("w")(lambda ctx: ctx.reply("Done", actions=[AGAIN]))
 
@@ -216,73 +166,6 @@ def test_an_async_workflow(chat: Chat) -> None:
     assert (last.response, last.actions) == ("go Ada b True", [{**AGAIN, "id": ANY}])
     assert Group.objects.count() == 1
     assert Step.objects.filter(question=False).count() == 2
-
-
-@pytest.mark.django_db(transaction=True)
-def test_concurrent_steps(chat: Chat) -> None:
-    ran: list[int] = []
-    crashes = Crashes("end")
-    met: list[asyncio.Barrier] = []
-
-    async def think(number: int) -> int:
-        # All of them have begun before any of them ends.
-        await met[-1].wait()
-        ran.append(number)
-        return number
-
-    async def work(ctx: Context) -> str:
-        met.append(asyncio.Barrier(5))
-        found = await asyncio.gather(*(ctx.astep(f"Think {n}", think, n) for n in range(5)))
-        crashes.at("end")
-        return str(found)
-
-    job = resume(chat.begin(work, steps=5))
-
-    assert job.response == "[0, 1, 2, 3, 4]"
-    assert sorted(ran) == [0, 1, 2, 3, 4]
-    assert types(job).count("step_finished") == 5
-    assert_log_is_sound(job)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_an_async_step_tried_again(chat: Chat) -> None:
-    tried: list[int] = []
-
-    async def think(ctx: Context) -> int:
-        tried.append(1)
-        await ctx.awrite(f"try {len(tried)}")
-        if len(tried) < 2:
-            raise ValueError
-        return len(tried)
-
-    async def work(ctx: Context) -> None:
-        await ctx.astep("Think", think, ctx, retries=1)
-
-    job = chat.begin(work)
-
-    assert job.response == streamed(job) == "try 2"
-
-
-@pytest.mark.django_db(transaction=True)
-def test_an_async_step_cannot_be_atomic(chat: Chat) -> None:
-    async def think() -> None:
-        raise AssertionError
-
-    async def work(ctx: Context) -> None:
-        await ctx.astep("Think", think, atomic=True)
-
-    job = chat.begin(work)
-
-    assert job.state == State.FAILED
-    assert "An atomic step must be a plain function" in job.traceback
-
-
-def test_an_atomic_step_cannot_ask(chat: Chat) -> None:
-    """Its rollback would take the question along, and the answer would find none."""
-    job = chat.begin(lambda ctx: ctx.step("Save", lambda: ctx.ask("Name?"), atomic=True))
-
-    assert job.state == State.FAILED
-    assert "An atomic step can't ask the user anything." in job.traceback
 
 
 @pytest.mark.django_db(transaction=True)

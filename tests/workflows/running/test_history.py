@@ -127,7 +127,7 @@ def test_offline_the_summary_is_an_extract(chat: Chat) -> None:
     assert covered + told == 12
 
 
-def recalled(chat: Chat) -> list[memory.Said]:
+def recalled(chat: Chat) -> list[memory.PastMessage]:
     session = session_of(chat)
     first = Job.objects.filter(workflow="w").order_by("pk").first()
     assert first is not None
@@ -285,7 +285,7 @@ def test_the_room_is_a_setting(chat: Chat, settings: LazySettings) -> None:
     talk(chat, 6)
 
     job = chat.begin(
-        lambda ctx: str(sum(memory.tokens(one["content"]) for one in ctx.history()[1:]))
+        lambda ctx: str(sum(memory.count_tokens(one["content"]) for one in ctx.history()[1:]))
     )
 
     assert int(job.response) <= 100

@@ -10,7 +10,7 @@ from workflows import workflow
 from workflows.exceptions import Fenced
 from workflows.models import Job, Message, Session
 from workflows.running import memory
-from workflows.running.memory import CUT, SUMMARY_LENGTH, Said, Summary
+from workflows.running.memory import CUT, SUMMARY_LENGTH, PastMessage, Summary
 from workflows.store import lifecycle
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
@@ -112,51 +112,51 @@ def test_one_query_by_the_index(chat: Chat) -> None:
     ("text", "number"), [("", 4), ("four", 5), ("a" * 400, 104), ("日本語で", 7), ("\ud800", 4)]
 )
 def test_tokens(text: str, number: int) -> None:
-    assert memory.tokens(text) == number
+    assert memory.count_tokens(text) == number
 
 
-def said(*texts: str) -> list[Said]:
+def past(*texts: str) -> list[PastMessage]:
     roles = ["user", "assistant"]
-    return [Said(roles[n % 2], text, id=n + 1) for n, text in enumerate(texts)]
+    return [PastMessage(roles[n % 2], text, id=n + 1) for n, text in enumerate(texts)]
 
 
 def test_the_oldest_do_not_fit() -> None:
-    talk = said(*["x" * 40] * 5)  # 14 tokens each.
+    talk = past(*["x" * 40] * 5)  # 14 tokens each.
 
-    assert memory.fitting(talk, 70) == talk
-    assert memory.fitting(talk, 69) == talk[1:]
-    assert memory.fitting(talk, 14) == talk[-1:]
-    assert memory.fitting([], 100) == []
+    assert memory.fit(talk, 70) == talk
+    assert memory.fit(talk, 69) == talk[1:]
+    assert memory.fit(talk, 14) == talk[-1:]
+    assert memory.fit([], 100) == []
 
 
 def test_a_message_that_is_too_long_is_cut() -> None:
-    (only,) = memory.fitting(said("ü" * 1000), 100)
+    (only,) = memory.fit(past("ü" * 1000), 100)
 
     assert only.text.startswith("üüü")
     assert only.text.endswith(CUT)
-    assert memory.tokens(only.text) <= 100
+    assert memory.count_tokens(only.text) <= 100
 
 
 def test_what_outgrows_leaves_half_of_the_room_free() -> None:
-    talk = said(*["x" * 40] * 8)
+    talk = past(*["x" * 40] * 8)
 
-    assert memory.outgrown(talk, 8 * 14) == []
-    assert memory.outgrown(talk, 8 * 14 - 1) == talk[:5]
+    assert memory.select_outgrown(talk, 8 * 14) == []
+    assert memory.select_outgrown(talk, 8 * 14 - 1) == talk[:5]
 
 
 def test_many_short_messages_outgrow_it_too() -> None:
     """Else those beyond what is looked at would be forgotten without a summary."""
-    talk = said(*["ok"] * memory.MOST)
+    talk = past(*["ok"] * memory.MOST)
 
-    assert memory.outgrown(talk[1:], 10**6) == []
-    assert memory.outgrown(talk, 10**6) == talk[: memory.MOST // 2]
+    assert memory.select_outgrown(talk[1:], 10**6) == []
+    assert memory.select_outgrown(talk, 10**6) == talk[: memory.MOST // 2]
 
 
 # The summary.
 
 
 def test_an_extract() -> None:
-    talk = said(
+    talk = past(
         "I am Ada. I like trains!", "Hello Ada.", "Book one\nto Rome, please", "Done.", "x" * 500
     )
 
@@ -171,14 +171,14 @@ def test_an_extract() -> None:
 def test_an_extract_is_bounded() -> None:
     summary = ""
     for number in range(100):
-        summary = memory.extract(summary, said(f"Sentence number {number} of the conversation."))
+        summary = memory.extract(summary, past(f"Sentence number {number} of the conversation."))
 
     assert len(summary) <= SUMMARY_LENGTH
     assert summary.endswith("- Sentence number 99 of the conversation.")
 
 
 def test_nothing_ends_its_own_block() -> None:
-    block = memory.quoted("summary", "a </summary> b < /SUMMARY > c <summary> d <b>")
+    block = memory.quote("summary", "a </summary> b < /SUMMARY > c <summary> d <b>")
 
     assert block.splitlines()[0] == "<summary>"
     assert block.splitlines()[-1] == "</summary>"
@@ -187,11 +187,11 @@ def test_nothing_ends_its_own_block() -> None:
 
 
 def test_messages_for_a_model() -> None:
-    assert memory.as_messages("", said("a", "b")) == [
+    assert memory.as_messages("", past("a", "b")) == [
         {"role": "user", "content": "a"},
         {"role": "assistant", "content": "b"},
     ]
-    about, *rest = memory.as_messages("- Trains.", said("a"))
+    about, *rest = memory.as_messages("- Trains.", past("a"))
     assert about["role"] == "user"
     assert "<summary>\n- Trains.\n</summary>" in about["content"]
     assert len(rest) == 1

@@ -1,15 +1,10 @@
 """What a run does after a crash, and what becomes of the record."""
 
 import itertools
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group
-from django.db import IntegrityError, OperationalError, connection
-from pydantic import BaseModel
+from django.db import OperationalError, connection
 
 from tests.workflows.chat import (
     Chat,
@@ -22,34 +17,12 @@ from tests.workflows.chat import (
     streamed,
     types,
 )
-from workflows import Context, WorkflowError, services
+from workflows import Context, services
 from workflows.models import Job, State, Step
-from workflows.running import context, event_writer, runner
+from workflows.running import event_writer, runner, steps
 from workflows.store import events as events_module
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
-
-
-@dataclass
-class Line:
-    product: str
-    price: Decimal
-
-
-@dataclass
-class Draft:
-    customer: str | None = None
-    lines: list[Line] = field(default_factory=list)
-
-
-class Model(BaseModel):
-    name: str
-    price: Decimal
-
-
-def make_group(name: str) -> str:
-    Group.objects.create(name=name)
-    return name
 
 
 def noted(ran: list[Any], value: Any) -> Any:
@@ -111,51 +84,6 @@ def test_steps_of_one_name(chat: Chat) -> None:
 
     assert (ran, job.response) == ([0, 1, 2], "[0, 1, 2]")
     assert [step.occurrence for step in Step.objects.order_by("id")] == [1, 2, 3]
-
-
-def test_a_result_comes_back_as_its_type(chat: Chat) -> None:
-    crashes = Crashes("end")
-    seen: list[Any] = []
-
-    def draft() -> Draft:
-        return Draft("Acme", [Line("Laptop", Decimal("1200.50"))])
-
-    def model() -> Model:
-        return Model(name="n", price=Decimal("0.10"))
-
-    def nothing() -> None:
-        return None
-
-    def pair() -> tuple[int, str]:
-        return 1, "a"
-
-    def work(ctx: Context) -> str:
-        seen.append([ctx.step(f.__name__, f) for f in (draft, model, nothing, pair)])
-        crashes.at("end")
-        return "done"
-
-    job = resume(chat.begin(work))
-
-    assert job.state == State.COMPLETED
-    assert seen[0] == seen[1] == [draft(), model(), None, pair()]
-    assert [type(value) for value in seen[1]] == [Draft, Model, type(None), tuple]
-    assert type(seen[1][0].lines[0].price) is Decimal
-
-
-def test_the_first_run_sees_what_a_later_one_sees(chat: Chat) -> None:
-    """A mutable result is not shared with the function that made it."""
-    kept: list[list[int]] = []
-
-    def make() -> list[int]:
-        kept.append([1])
-        return kept[0]
-
-    def work(ctx: Context) -> str:
-        mine = ctx.step("Make", make)
-        kept[0].append(2)
-        return str(mine)
-
-    assert chat.begin(work).response == "[1]"
 
 
 def test_words_are_not_streamed_twice(chat: Chat) -> None:
@@ -241,24 +169,6 @@ def test_words_in_characters_beyond_the_first_plane(chat: Chat) -> None:
     assert resume(chat.begin(stream)).response == "👩‍👩‍👧 é𝔘!"
 
 
-def test_progress_is_not_said_twice(chat: Chat) -> None:
-    crashes = Crashes("end")
-
-    def report(ctx: Context) -> str:
-        ctx.progress(10, "One")
-        ctx.step("Work", int)
-        ctx.progress(20, "Two")
-        crashes.at("end")
-        ctx.progress(30, "Three")
-        return "done"
-
-    job = resume(chat.begin(report))
-
-    said = [event.message for event in events(job) if event.type == "progress"]
-    assert said == ["One", "Two", "Three"]
-    assert_log_is_sound(job)
-
-
 def test_an_attempt_that_was_lost_writes_nothing_more(chat: Chat) -> None:
     """Another worker has taken the job while this one slept."""
     late: list[str] = []
@@ -281,147 +191,13 @@ def test_an_attempt_that_was_lost_writes_nothing_more(chat: Chat) -> None:
     assert job.state == State.PROCESSING
 
 
-# Atomic steps.
-
-
-def test_an_atomic_step_and_its_record_are_one(chat: Chat) -> None:
-    crashes = Crashes("inside", "after")
-
-    def save(name: str) -> str:
-        make_group(name)
-        crashes.at("inside")
-        return name
-
-    def work(ctx: Context) -> str:
-        saved = ctx.step("Save", save, "g", atomic=True)
-        crashes.at("after")
-        return saved
-
-    job = chat.begin(work)
-    assert not Group.objects.exists()
-    resume(job)
-    assert [group.name for group in Group.objects.all()] == ["g"]
-    resume(job)
-
-    assert job.response == "g"
-    assert Group.objects.count() == 1
-    assert_log_is_sound(job)
-
-
-def test_an_atomic_step_that_cannot_be_recorded_leaves_nothing(chat: Chat) -> None:
-    def save() -> object:
-        make_group("g")
-        return {1, 2}
-
-    job = chat.begin(lambda ctx: ctx.step("Save", save, atomic=True))
-
-    assert (job.state, job.code) == (State.FAILED, "step_result")
-    assert not Group.objects.exists()
-
-
-def test_an_atomic_step_that_raises_leaves_nothing(chat: Chat) -> None:
-    def save(ctx: Context) -> None:
-        make_group("g")
-        ctx.write("Saved")
-        ctx.progress(50, "Saving")
-        raise WorkflowError("No.")
-
-    def work(ctx: Context) -> str:
-        ctx.step("Save", save, ctx, atomic=True)
-        return "never"
-
-    job = chat.begin(work)
-
-    assert (job.state, job.error) == (State.FAILED, "No.")
-    assert not Group.objects.exists()
-    assert types(job) == ["started", "step_started", "failed"]
-    assert_log_is_sound(job)
-
-
-def test_what_an_atomic_step_wrote_in_vain_is_no_part_of_the_answer(chat: Chat) -> None:
-    def save(ctx: Context) -> None:
-        ctx.write("Saved")
-        raise ValueError
-
-    def work(ctx: Context) -> None:
-        try:
-            ctx.step("Save", save, ctx, atomic=True)
-        except ValueError:
-            ctx.write("Sorry")
-
-    job = chat.begin(work)
-
-    assert job.response == streamed(job) == "Sorry"
-
-
-def test_an_atomic_step_tried_again(chat: Chat) -> None:
-    failures = iter((ValueError, IntegrityError))
-
-    def save(ctx: Context) -> str:
-        make_group("g")
-        ctx.write("Saved")
-        for failure in failures:
-            raise failure
-        return "g"
-
-    job = chat.begin(lambda ctx: ctx.step("Save", save, ctx, atomic=True, retries=2) and None)
-
-    assert job.state == State.COMPLETED
-    assert Group.objects.count() == 1
-    assert job.response == streamed(job) == "Saved"
-
-
-# Steps that raise.
-
-
-def test_a_step_tried_again(chat: Chat) -> None:
-    tried: list[int] = []
-
-    def think(ctx: Context) -> int:
-        tried.append(1)
-        ctx.write(f"try {len(tried)}")
-        if len(tried) < 3:
-            raise ValueError
-        return len(tried)
-
-    def work(ctx: Context) -> None:
-        assert ctx.step("Think", think, ctx, retries=2) == 3
-
-    job = chat.begin(work)
-
-    assert job.state == State.COMPLETED
-    assert job.response == streamed(job) == "try 3"
-    assert types(job).count("step_started") == 1
-
-
-def test_a_step_tried_too_often(chat: Chat) -> None:
-    tried: list[int] = []
-
-    def think() -> None:
-        tried.append(1)
-        raise ValueError("no luck")
-
-    job = chat.begin(lambda ctx: ctx.step("Think", think, retries=2))
-
-    assert len(tried) == 3
-    assert (job.state, job.code) == (State.FAILED, "workflow_failed")
-    assert "no luck" in job.traceback
-
-
-def test_a_result_that_cannot_be_recorded_is_not_tried_again(chat: Chat) -> None:
-    tried: list[int] = []
-    job = chat.begin(lambda ctx: ctx.step("Think", lambda: {noted(tried, 1)}, retries=5))
-
-    assert (job.code, len(tried)) == ("step_result", 1)
-
-
 # While the database is away.
 
 
 @pytest.fixture
 def outages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take every OperationalError for an outage, on SQLite too."""
-    for module in (context, event_writer, runner):
+    for module in (steps, event_writer, runner):
         monkeypatch.setattr(module, "is_outage", lambda error: isinstance(error, OperationalError))
 
 
@@ -520,64 +296,6 @@ def test_inner_steps(chat: Chat) -> None:
     assert_log_is_sound(job)
 
 
-def test_inner_steps_when_the_outer_one_is_tried_again(chat: Chat) -> None:
-    ran: list[str] = []
-
-    def inner(ctx: Context) -> str:
-        ran.append("inner")
-        ctx.write("inner ")
-        return "found"
-
-    def outer(ctx: Context) -> str:
-        ran.append("outer")
-        ctx.write("outer ")
-        found = ctx.step("Inner", inner, ctx)
-        ctx.write("rest")
-        if ran.count("outer") < 3:
-            raise ValueError
-        return found
-
-    def work(ctx: Context) -> None:
-        assert ctx.step("Outer", outer, ctx, retries=2) == "found"
-
-    job = chat.begin(work)
-
-    assert ran == ["outer", "inner", "outer", "outer"]
-    assert job.response == streamed(job) == "outer inner rest"
-
-
-def test_inner_steps_of_an_atomic_step(chat: Chat) -> None:
-    crashes = Crashes("end of outer")
-    failures = iter([ValueError])
-
-    def outer(ctx: Context) -> str:
-        made = ctx.step("Make", make_group, "g")
-        crashes.at("end of outer")
-        for failure in failures:
-            raise failure
-        return made
-
-    job = chat.begin(lambda ctx: ctx.step("Outer", outer, ctx, atomic=True, retries=1))
-    assert not Group.objects.exists()
-    resume(job)
-
-    assert job.response == "g"
-    assert Group.objects.count() == 1
-    assert_log_is_sound(job)
-
-
-def test_long_names(chat: Chat) -> None:
-    """Names that differ only behind the column's length are different steps."""
-    crashes = Crashes("end")
-
-    def work(ctx: Context) -> str:
-        found = [ctx.step("x" * 300 + end, str, end) for end in "ab"]
-        crashes.at("end")
-        return "".join(found)
-
-    assert resume(chat.begin(work)).response == "ab"
-
-
 # Failures that the workflow survives.
 
 
@@ -600,57 +318,6 @@ def test_a_step_whose_failure_was_caught_does_not_bar_the_way(chat: Chat) -> Non
     job = resume(chat.begin(work))
 
     assert (job.state, job.response, job.traceback) == (State.COMPLETED, "unknown", "")
-
-
-# Results that can't be recorded.
-
-
-class Thing:
-    pass
-
-
-def unannotated() -> Any:
-    return Line("Laptop", Decimal(1))
-
-
-def wrongly_annotated() -> Line:
-    return {"product": "Laptop", "price": "1"}  # type: ignore[return-value]
-
-
-@pytest.mark.parametrize(
-    ("function", "name"),
-    [
-        (lambda: (1, 2), "tuple"),
-        (lambda: [1, (2, 3)], "list"),
-        (lambda: {1, 2}, "set"),
-        (lambda: {1: "a"}, "dict"),
-        (lambda: Thing(), "Thing"),
-        (lambda: Decimal("1.5"), "Decimal"),
-        (lambda: float("nan"), "float"),
-        (lambda: b"bytes", "bytes"),
-        (lambda: Model(name="n", price=Decimal(1)), "Model"),
-        (unannotated, "Line"),
-        (wrongly_annotated, "dict"),
-    ],
-)
-def test_a_result_that_cannot_be_recorded(
-    chat: Chat, function: Callable[[], Any], name: str
-) -> None:
-    job = chat.begin(lambda ctx: str(ctx.step("Think", function)))
-
-    assert (job.state, job.code, job.error) == (State.FAILED, "step_result", runner.FAILED)
-    assert f"Step 'Think' returned a {name} that does not come back the same" in job.traceback
-    assert not Step.objects.exists()
-
-
-@pytest.mark.parametrize(
-    "value", [None, True, 0, -1.5, "", "text", [], {}, [1, {"a": None}], {"b": [1, 2]}]
-)
-def test_json_needs_no_annotation(chat: Chat, value: Any) -> None:
-    job = chat.begin(lambda ctx: repr(ctx.step("Think", lambda: value)))
-
-    assert job.response == repr(value)
-    assert Step.objects.get().result == value
 
 
 # A workflow that was changed while its job was under way.
@@ -697,30 +364,6 @@ def test_a_changed_workflow_fails_clearly(chat: Chat, after: list[str]) -> None:
 
 def test_steps_may_be_added_at_the_end(chat: Chat) -> None:
     assert redeployed(chat, ["A", "B"], ["A", "B", "C"]).state == State.COMPLETED
-
-
-def test_a_step_that_returns_another_type_now(chat: Chat) -> None:
-    crashes = Crashes("end")
-
-    def before() -> dict[str, str]:
-        return {"name": "n"}
-
-    def after() -> Model:
-        raise AssertionError
-
-    function: Callable[[], Any] = before
-
-    def work(ctx: Context) -> str:
-        ctx.step("Think", function)
-        crashes.at("end")
-        return "done"
-
-    job = chat.begin(work)
-    function = after
-    resume(job)
-
-    assert (job.state, job.code) == (State.FAILED, "step_result")
-    assert "is not a Model any more" in job.traceback
 
 
 # A retry.

@@ -326,7 +326,7 @@ def test_a_deadline_at_the_next_verb(chat: Chat) -> None:
 
     def work(ctx: Context) -> str:
         ctx.step("First", str)
-        ctx._attempt.deadline = time.monotonic()
+        ctx.record.attempt.deadline = time.monotonic()
         seen.append("first")
         ctx.step("Second", seen.append, "second")
         return "never"
@@ -351,7 +351,7 @@ def test_each_verb_looks_at_the_clock(chat: Chat, verb: str) -> None:
     }
 
     def work(ctx: Context) -> str:
-        ctx._attempt.deadline = time.monotonic()
+        ctx.record.attempt.deadline = time.monotonic()
         getattr(ctx, verb)(*arguments[verb])
         return "never"
 
@@ -383,7 +383,7 @@ def test_waiting_in_the_queue_does_not_count(chat: Chat) -> None:
 def test_an_atomic_step_that_ran_over_its_time_leaves_nothing(chat: Chat) -> None:
     def save(ctx: Context) -> None:
         Group.objects.create(name="g")
-        ctx._attempt.deadline = time.monotonic()
+        ctx.record.attempt.deadline = time.monotonic()
 
     def work(ctx: Context) -> str:
         ctx.step("Save", save, ctx, atomic=True)
@@ -397,7 +397,7 @@ def test_an_atomic_step_that_ran_over_its_time_leaves_nothing(chat: Chat) -> Non
 
 def test_except_exception_does_not_swallow_an_interruption(chat: Chat) -> None:
     def work(ctx: Context) -> str:
-        ctx._attempt.deadline = time.monotonic()
+        ctx.record.attempt.deadline = time.monotonic()
         try:
             ctx.progress(10)
         except Exception:
@@ -409,7 +409,7 @@ def test_except_exception_does_not_swallow_an_interruption(chat: Chat) -> None:
 
 def test_code_that_swallows_everything_is_stopped_at_the_next_verb(chat: Chat) -> None:
     def work(ctx: Context) -> str:
-        ctx._attempt.deadline = time.monotonic()
+        ctx.record.attempt.deadline = time.monotonic()
         for _ in range(3):
             try:
                 ctx.progress(10)
@@ -426,7 +426,7 @@ def test_cleaning_up_when_interrupted(chat: Chat) -> None:
 
     def work(ctx: Context) -> str:
         try:
-            ctx._attempt.deadline = time.monotonic()
+            ctx.record.attempt.deadline = time.monotonic()
             ctx.progress(10)
         finally:
             cleaned.append("up")
@@ -453,7 +453,7 @@ def test_a_worker_that_is_told_to_stop_gives_its_job_back(chat: Chat) -> None:
 
     def work(ctx: Context) -> str:
         for stop in stops:
-            ctx._attempt.stop(stop())
+            ctx.record.attempt.stop(stop())
         ctx.step("Work", str)
         return "done"
 

@@ -26,7 +26,8 @@ from workflows.exceptions import (
 )
 from workflows.models import Job, State
 from workflows.running import runner, watchdog
-from workflows.running.watchdog import Attempt, Watchdog
+from workflows.running.attempt import Attempt
+from workflows.running.watchdog import Watchdog
 from workflows.store import lifecycle
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -65,22 +66,21 @@ def own() -> Iterator[Watchdog]:
         mine.unwatch(attempt)
 
 
-class Renewals:
-    """What the watchdog's renewals came to, to be waited for."""
+class Reads:
+    """The watchdog's reads of leases, to be counted and waited for."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._renew = lifecycle.renew
+    def __init__(self, read: Callable[[Any], dict[int, str]]) -> None:
+        self._read = read
         self._done = threading.Semaphore(0)
         self.failures: list[Exception] = []
         self.count = 0
-        monkeypatch.setattr(lifecycle, "renew", self)
 
     def __call__(self, attempts: Any) -> dict[int, str]:
         self.count += 1
         try:
             if self.failures:
                 raise self.failures.pop()
-            return self._renew(attempts)
+            return self._read(attempts)
         finally:
             self._done.release()
 
@@ -88,9 +88,26 @@ class Renewals:
         assert self._done.acquire(timeout=NET)
 
 
+class Renewals(Reads):
+    """Those that renew the leases."""
+
+
+class Looks(Reads):
+    """Those that look for cancellations only."""
+
+
 @pytest.fixture
 def renewals(monkeypatch: pytest.MonkeyPatch) -> Renewals:
-    return Renewals(monkeypatch)
+    renewals = Renewals(lifecycle.renew)
+    monkeypatch.setattr(lifecycle, "renew", renewals)
+    return renewals
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
+    looks = Looks(lifecycle.held)
+    monkeypatch.setattr(lifecycle, "held", looks)
+    return looks
 
 
 def test_it_renews(own: Watchdog, job: Job, renewals: Renewals, settings: Any) -> None:
@@ -110,25 +127,15 @@ def test_it_renews(own: Watchdog, job: Job, renewals: Renewals, settings: Any) -
 
 
 def test_a_ring_makes_it_look_and_not_write(
-    own: Watchdog, job: Job, renewals: Renewals, monkeypatch: pytest.MonkeyPatch, settings: Any
+    own: Watchdog, job: Job, renewals: Renewals, looks: Looks, settings: Any
 ) -> None:
     """On SQLite a write is a ring: to answer one with the other would never end."""
     settings.WORKFLOW_LEASE_SECONDS = 10 * NET
     attempt = Watched(job)
     own.watch(attempt)
-    looked = threading.Semaphore(0)
-    held = lifecycle.held
-
-    def look(attempts: Any) -> dict[int, str]:
-        try:
-            return held(attempts)
-        finally:
-            looked.release()
-
-    monkeypatch.setattr(lifecycle, "held", look)
     for _ in range(5):
-        own._on_ring("cancel", None)
-        assert looked.acquire(timeout=NET)
+        own.hear("cancel", None)
+        looks.wait_for_one()
 
     assert attempt.interrupt is None
     # One at the most was still due: of an earlier test, with a shorter lease.
@@ -176,16 +183,32 @@ def test_what_it_wakes_up_for(job: Job, monkeypatch: pytest.MonkeyPatch) -> None
     asleep = Watchdog()
     monkeypatch.setattr(asleep, "is_alive", lambda: True)
     # It has had others lately.
-    asleep._busy_at = time.monotonic()
-    asleep._seconds_to_next()
+    asleep.unwatch(Watched(job))
+    asleep.seconds_to_next()
 
     asleep.watch(Watched(job, limit=10 * NET))
-    assert not asleep._look.is_set()
+    assert not asleep.wakeup.is_set()
     # Somebody else's cancel.
-    asleep._on_ring("cancel", job.pk + 1)
-    assert not asleep._look.is_set()
+    asleep.hear("cancel", job.pk + 1)
+    assert not asleep.wakeup.is_set()
     asleep.watch(Watched(job, limit=0.05))
-    assert asleep._look.is_set()
+    assert asleep.wakeup.is_set()
+
+
+def test_an_alarm_wakes_it_up(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    asleep = Watchdog()
+    monkeypatch.setattr(asleep, "is_alive", lambda: True)
+    attempt, called = Watched(job), []
+    asleep.watch(attempt)
+    asleep.seconds_to_next()
+
+    attempt.call_at(time.monotonic() + 10 * NET, lambda: called.append("too early"))
+    assert not asleep.wakeup.is_set()
+    attempt.call_at(time.monotonic(), lambda: called.append("now"))
+    assert asleep.wakeup.is_set()
+    for _ in range(2):
+        asleep.look()
+    assert called == ["now"]
 
 
 class Listening:
@@ -205,7 +228,9 @@ class Listening:
         self.count -= 1
 
 
-def test_it_listens_for_those_that_take_longer(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_listens_for_those_that_take_longer(
+    job: Job, looks: Looks, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """PostgreSQL wakes every connection that listens, for whatever is rung."""
     bell = Listening()
     monkeypatch.setattr(watchdog, "get_bell", lambda: bell)
@@ -213,23 +238,22 @@ def test_it_listens_for_those_that_take_longer(job: Job, monkeypatch: pytest.Mon
     monkeypatch.setattr(mine, "is_alive", lambda: True)
     attempt = Watched(job)
     mine.watch(attempt)
-    mine._listen()
-    assert (bell.count, mine._rung) == (0, False)
+    mine.look()
+    assert (bell.count, looks.count) == (0, 0)
 
-    # It runs for a while. What was cancelled before it was listened to is looked for.
+    # It runs for a while. A cancellation before it was listened for is looked for.
     attempt.listen_at = time.monotonic()
-    mine._listen()
-    assert (bell.count, mine._rung) == (1, True)
-    mine._rung = False
-    mine._listen()
-    assert (bell.count, mine._rung) == (1, False)
+    mine.look()
+    assert (bell.count, looks.count) == (1, 1)
+    mine.look()
+    assert (bell.count, looks.count) == (1, 1)
 
     # There may be another soon; after some seconds there is none.
     mine.unwatch(attempt)
-    mine._listen()
+    mine.look()
     assert bell.count == 1
-    monkeypatch.setattr(mine, "_busy_at", time.monotonic() - watchdog.LINGER)
-    mine._listen()
+    monkeypatch.setattr(watchdog, "LINGER", 0.0)
+    mine.look()
     assert bell.count == 0
 
 
@@ -248,45 +272,39 @@ def test_a_doorbell_that_cannot_be_listened_to(
     attempt = Watched(job)
     mine.watch(attempt)
     attempt.listen_at = time.monotonic()
-    mine._listen()
+    mine.look()
 
     assert "too many open files" in caplog.text
     assert attempt.listen_at is not None
     assert attempt.listen_at > time.monotonic() - watchdog.RETRY
 
 
-def test_a_cancel_that_is_rung_for(own: Watchdog, job: Job, settings: Any) -> None:
+def test_a_cancel_that_is_rung_for(own: Watchdog, job: Job, looks: Looks, settings: Any) -> None:
     """In an attempt that has run for a while; no renewal would find it."""
     settings.WORKFLOW_LEASE_SECONDS = 100 * NET
     attempt = Watched(job, 100 * NET)
     own.watch(attempt)
-    while attempt.listen_at is not None or own._subscription is None:
-        time.sleep(0.01)
-    assert own._subscription.ready.wait(NET)
-    while own._rung or own._look.is_set():
-        time.sleep(0.01)
+    # It listens, and has looked for what was cancelled before.
+    while attempt.listen_at is not None:
+        looks.wait_for_one()
+    assert own.subscription is not None
+    assert own.subscription.ready.wait(NET)
     services.cancel(job)
 
     assert isinstance(attempt.stopped_by(), Cancelled)
 
 
 def test_a_look_that_failed_is_repeated(
-    own: Watchdog, job: Job, settings: Any, monkeypatch: pytest.MonkeyPatch
+    own: Watchdog, job: Job, looks: Looks, settings: Any
 ) -> None:
     settings.WORKFLOW_LEASE_SECONDS = 100 * NET
-    held, failures = lifecycle.held, [OperationalError("gone"), OperationalError("gone")]
-
-    def look(attempts: Any) -> dict[int, str]:
-        if failures:
-            raise failures.pop()
-        return held(attempts)
-
-    monkeypatch.setattr(lifecycle, "held", look)
+    looks.failures = [OperationalError("gone"), OperationalError("gone")]
     services.cancel(job)
     attempt = Watched(job, 100 * NET)
     own.watch(attempt)
 
     assert isinstance(attempt.stopped_by(), Cancelled)
+    assert not looks.failures
 
 
 def test_only_the_cancelled_one_is_stopped(own: Watchdog, chat: Chat, job: Job) -> None:
@@ -318,14 +336,6 @@ def test_the_deadline(own: Watchdog, job: Job) -> None:
     assert isinstance(attempt.stopped_by(), DeadlineExceeded)
 
 
-def test_the_first_reason_stands(own: Watchdog, job: Job) -> None:
-    attempt = Watched(job)
-    attempt.stop(ShuttingDown())
-    attempt.stop(Cancelled())
-
-    assert isinstance(attempt.interrupt, ShuttingDown)
-
-
 @pytest.mark.usefixtures("signals")
 def test_a_signal_that_is_lost(own: Watchdog, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that comes just before a blocking call doesn't end that call. The next one does."""
@@ -334,7 +344,7 @@ def test_a_signal_that_is_lost(own: Watchdog, job: Job, monkeypatch: pytest.Monk
     attempt = Watched(job, interruptible=True)
     own.watch(attempt)
     attempt.stop(Cancelled())
-    own._look.set()
+    own.look_by(0.0)
     for _ in range(3):
         assert sent.acquire(timeout=NET)
     # Once it was noticed, what cleans up after it is left in peace.
@@ -349,32 +359,6 @@ def test_shut_down(own: Watchdog, job: Job) -> None:
     watchdog.shut_down()
 
     assert isinstance(attempt.stopped_by(), ShuttingDown)
-
-
-def test_what_is_written_is_written_whole(job: Job) -> None:
-    attempt = Watched(job)
-    written = []
-
-    def write() -> None:
-        with attempt.shielded():
-            attempt.stop(Cancelled())
-            with attempt.shielded():
-                attempt.check()
-            attempt.check()
-            written.append("all")
-        written.append("too much")
-
-    with pytest.raises(Cancelled):
-        write()
-    assert written == ["all"]
-
-
-def test_what_has_been_left_is_not_interrupted(job: Job) -> None:
-    attempt = Watched(job)
-    attempt.close()
-    attempt.stop(Cancelled())
-
-    attempt.check()
 
 
 def test_an_uncommitted_claim_is_left_alone(own: Watchdog, chat: Chat, settings: Any) -> None:

@@ -1,0 +1,51 @@
+"""The names of steps in the record."""
+
+import pytest
+
+from tests.workflows.chat import Chat, Crashes, resume
+from workflows import Context
+from workflows.running.step_keys import NAME_LENGTH, full_name, is_choice, path_of, within
+
+LONG = "x" * (NAME_LENGTH + 1)
+
+
+def test_it_works() -> None:
+    assert full_name("Read") == "Read"
+    with within(path_of(("Read", 2))):
+        assert full_name("Look up") == "Read#2 > Look up"
+    assert full_name("Read") == "Read"
+
+
+def test_it_ends_with_an_error() -> None:
+    with pytest.raises(ValueError, match="no"), within("Read#1 > "):
+        raise ValueError("no")
+    assert full_name("Look up") == "Look up"
+
+
+def test_a_name_fits_into_its_column() -> None:
+    assert full_name("x" * NAME_LENGTH) == "x" * NAME_LENGTH
+    assert len(full_name(LONG)) == NAME_LENGTH
+    assert full_name(f"{LONG}a") != full_name(f"{LONG}b")
+
+
+def test_a_name_can_be_stored() -> None:
+    assert full_name("a\0b") == "a\N{REPLACEMENT CHARACTER}b"
+
+
+def test_the_choice_of_a_workflow() -> None:
+    assert is_choice("Choosing the workflow#1 > Asking the model")
+    assert not is_choice("Asking the model")
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("unkept")
+def test_long_names(chat: Chat) -> None:
+    """Names that differ only behind the column's length are different steps."""
+    crashes = Crashes("end")
+
+    def work(ctx: Context) -> str:
+        found = [ctx.step("x" * 300 + end, str, end) for end in "ab"]
+        crashes.at("end")
+        return "".join(found)
+
+    assert resume(chat.begin(work)).response == "ab"

@@ -1,0 +1,116 @@
+"""One running attempt: how long it may run, and the interruption that stops it."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from django.conf import settings
+
+from workflows.exceptions import DeadlineExceeded, Interrupt
+from workflows.models import Job
+
+# Seconds that an attempt runs before its watchdog listens for its cancellation. Most have ended by
+# then, and PostgreSQL wakes every connection that listens for whatever anybody rings.
+UNHEARD = 0.2
+
+
+def heartbeat_interval() -> float:
+    """Return the seconds from one heartbeat, which renews the lease, to the next."""
+    return settings.WORKFLOW_LEASE_SECONDS / 3
+
+
+class Attempt:
+    """One running attempt, as its watchdog and its record see it.
+
+    Args:
+        job: as claimed.
+        limit: seconds that the job may run, over all its attempts.
+        interruptible: it runs in the main thread of a worker, where a signal can stop it.
+
+    Attributes:
+        deadline: when its time is over; this and all other moments are by the monotonic clock.
+        heartbeat_at: when its lease is to be renewed.
+        listen_at: when to begin to listen for its cancellation; None when that is done.
+        alarm: a call that its watchdog is to make, and when.
+        wake_by: tells its watchdog to look by a moment; set by the watchdog that watches it.
+        interrupt: the reason why it is to stop.
+        interrupted_at: since when.
+        noticed: the interruption was raised in the workflow's code; raised again it would disturb
+            the cleaning up.
+        nudged_at: when it was last signalled.
+    """
+
+    def __init__(self, job: Job, limit: float, *, interruptible: bool) -> None:
+        now = time.monotonic()
+        self.job = job
+        self.limit = limit
+        self.interruptible = interruptible
+        self.deadline = now + max(0.0, limit - job.ran_for)
+        self.heartbeat_at = now + heartbeat_interval()
+        self.listen_at: float | None = now + UNHEARD
+        self.alarm: tuple[float, Callable[[], None]] | None = None
+        self.wake_by: Callable[[float], None] | None = None
+        self.interrupt: Interrupt | None = None
+        self.interrupted_at = 0.0
+        self.noticed = False
+        self.nudged_at = 0.0
+        self._shields = 0
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """The job's primary key and the attempt's number, which the lease belongs to."""
+        return self.job.pk, self.job.attempt
+
+    def check(self) -> None:
+        """Raise the interruption, if there is one, unless the attempt is shielded."""
+        if self.interrupt is None and time.monotonic() >= self.deadline:
+            self.interrupted_at = time.monotonic()
+            self.interrupt = DeadlineExceeded()
+        if self.interrupt is not None and not self._shields:
+            self.noticed = True
+            raise self.interrupt
+
+    @contextmanager
+    def shielded(self) -> Iterator[None]:
+        """Put interruptions off until the end: writes inside of it are finished."""
+        self._shields += 1
+        try:
+            yield
+        finally:
+            self._shields -= 1
+        if self.interrupt is not None:
+            self.check()
+
+    def close(self) -> None:
+        """Put interruptions off for ever: the workflow's code has been left."""
+        self._shields += 1
+
+    def stop(self, interrupt: Interrupt) -> None:
+        """Interrupt the attempt; only the first call counts."""
+        if self.interrupt is not None:
+            return
+        # In this order: who sees the interruption knows since when.
+        self.interrupted_at = time.monotonic()
+        self.interrupt = interrupt
+        self.nudge()
+
+    def nudge(self) -> None:
+        """Signal the worker's main thread, where the attempt runs in one."""
+        self.nudged_at = time.monotonic()
+        if self.interruptible:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+
+    def call_at(self, moment: float, action: Callable[[], None]) -> None:
+        """Have the watchdog call *action*, once, at *moment*; in the place of an earlier one.
+
+        Nobody calls it for an attempt that isn't watched.
+
+        Args:
+            moment: by the monotonic clock.
+            action: must be quick and must not raise.
+        """
+        self.alarm = (moment, action)
+        if self.wake_by is not None:
+            self.wake_by(moment)

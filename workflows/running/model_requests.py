@@ -1,0 +1,111 @@
+"""The requests that one call makes to a model. Each is a step, recorded when its answer came."""
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+from workflows.ai import budget
+from workflows.ai.names import OFFLINE
+from workflows.ai.usage import Usage, total
+from workflows.models import Job, Step
+from workflows.running import output
+from workflows.running.record import Entered, Record
+from workflows.running.step_keys import is_choice, within
+from workflows.store import events
+
+AI_STEP = "Asking the model"
+# Stands between the words of two answers of one call.
+APART = "\n\n"
+
+
+class Requests:
+    """The requests of one call, as RecordedModel's journal.
+
+    Args:
+        record: the run's.
+        spend: counts one more request, or raises BudgetExceeded.
+    """
+
+    def __init__(self, record: Record, spend: Callable[[], None]) -> None:
+        self._record = record
+        self._spend = spend
+        self._entered: Entered | None = None
+        self._reservation: budget.Reservation | None = None
+        # An earlier answer, which called tools, has shown words; the present one has.
+        self._showed = self._shows = False
+
+    def as_rule(self, rule: Callable[[str], Any] | None) -> Callable[[str], Any] | None:
+        """Return *rule* as a part of the request: steps that it takes are inside of this one."""
+        if rule is None:
+            return None
+
+        def answer(words: str) -> Any:
+            assert self._entered is not None, "A rule without a request."
+            with within(self._entered.path):
+                return rule(words)
+
+        return answer
+
+    def begin(self) -> dict[str, Any] | None:
+        """See Journal."""
+        position = self._record.position
+        self._showed, self._shows = self._showed or self._shows, False
+        entered = self._record.enter(AI_STEP, counted=False)
+        if isinstance(entered, Step):
+            self._shows = self._record.position > position
+            return dict(entered.result or {})
+        if not is_choice(entered.key[0]):
+            self._spend()
+        self._entered = entered
+        self._reservation = None
+        return None
+
+    def reserve(self, characters: int) -> None:
+        """See Journal."""
+        if self._reservation is None:
+            self._reservation = budget.reserve(self._record.job.user_id, characters)
+
+    def release(self) -> None:
+        """See Journal."""
+        budget.release(self._reservation)
+
+    def record(self, response: dict[str, Any], usage: Usage) -> None:
+        """See Journal."""
+        assert self._entered is not None, "An answer without a request."
+
+        def settle() -> None:
+            job = self._record.job
+            job.usage = total(step.usage or {} for step in list_requests(self._record))
+            Job.objects.filter(pk=job.pk).update(usage=job.usage)
+            tokens = usage["input_tokens"] + usage["output_tokens"]
+            if tokens or usage["model"] == OFFLINE:
+                # Else the provider doesn't count; the tokens set aside stand for its own.
+                budget.settle(self._reservation, tokens)
+
+        self._record.leave(self._entered, events.clean(response), usage=usage, also=settle)
+
+    def show(self, text: str) -> None:
+        """See Journal."""
+        if self._showed and not self._shows:
+            text = f"{APART}{text}"
+        self._shows = True
+        output.write(self._record, text)
+
+    def start_over(self) -> None:
+        """See Journal."""
+        self._shows = False
+        if self._entered is not None:
+            self._record.start_over(self._entered)
+
+    def check(self) -> None:
+        """See Journal."""
+        self._record.attempt.check()
+
+    def seconds_left(self) -> float:
+        """See Journal."""
+        return self._record.attempt.deadline - monotonic()
+
+
+def list_requests(record: Record) -> list[Step]:
+    """Return the recorded requests of the job; not those of its earlier turns."""
+    return [step for step in record.list_steps() if step.usage]

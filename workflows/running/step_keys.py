@@ -1,0 +1,50 @@
+"""How a step is called in the record: by its name and its occurrence, inside of other steps."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from workflows.store import events
+
+# A step's full name, and its number among those of that name.
+Key = tuple[str, int]
+NAME_LENGTH = 200
+# The name under which the choice of a workflow is recorded.
+CHOOSING = "Choosing the workflow"
+
+# The path of the step that is being run, in this thread or asyncio task.
+inside: ContextVar[str] = ContextVar("inside", default="")
+
+
+@contextmanager
+def within(path: str) -> Iterator[None]:
+    """Let the steps that are taken meanwhile, in this thread or asyncio task, belong to *path*."""
+    token = inside.set(path)
+    try:
+        yield
+    finally:
+        inside.reset(token)
+
+
+def path_of(key: Key) -> str:
+    """Return what the names of the steps inside the step *key* begin with."""
+    return f"{key[0]}#{key[1]} > "
+
+
+def full_name(name: str) -> str:
+    """Return the name under which a step is recorded that is called *name* here."""
+    return _fit(inside.get() + events.clean(name))
+
+
+def is_choice(name: str) -> bool:
+    """Return whether the step is part of the choice of a workflow, which no workflow counts."""
+    return name.startswith(CHOOSING)
+
+
+def _fit(name: str) -> str:
+    """Return *name*, or something as unique that fits into its column."""
+    if len(name) <= NAME_LENGTH:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return f"{name[: NAME_LENGTH - 17]}~{digest}"
