@@ -59,7 +59,7 @@ class Presence:
         self.do_chore(Cluster.objects.filter(pk=self.cluster_id).delete)
 
     def do_chore(self, chore: Callable[..., object], **kwargs: Any) -> None:
-        """Do a chore in the database; while that is away, leave it for later or to another one.
+        """Do a chore in the database; if that is away, leave it for later or to another cluster.
 
         Args:
             chore: called with *kwargs*.
