@@ -10,7 +10,7 @@ from importlib import import_module
 
 from bench import figures
 from bench.stage import Stage, stage
-from bench.table import Line, broken, render
+from bench.table import Line, describe_failure, render
 
 # Each module is a figure, under its own name.
 FIGURES = sorted(module.name for module in pkgutil.iter_modules(figures.__path__))
@@ -48,7 +48,7 @@ def measure(prepared: Stage, names: Sequence[str]) -> list[Line]:
             lines += import_module(f"{figures.__name__}.{name}").measure(prepared)
         except Exception as error:
             traceback.print_exc()
-            lines.append(broken(name, error))
+            lines.append(describe_failure(name, error))
         print(f"… {time.monotonic() - began:.0f} seconds.", file=sys.stderr, flush=True)
     return lines
 

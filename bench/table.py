@@ -54,7 +54,7 @@ def line(
     )
 
 
-def broken(figure: str, error: Exception) -> Line:
+def describe_failure(figure: str, error: Exception) -> Line:
     """Return the line of a figure that could not be measured."""
     return Line(figure, f"{type(error).__name__}, see above", "–", "–", "–", "MISS")
 

@@ -31,7 +31,7 @@ READ_BY_SDKS = {"OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "OLLAM
 # .env.example
 
 
-def documented() -> dict[str, str]:
+def read_documented() -> dict[str, str]:
     lines = re.findall(r"^# ([A-Z][A-Z0-9_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.M)
     return dict(lines)
 
@@ -55,7 +55,7 @@ def read_by_settings() -> dict[str, object]:
 def test_every_setting_is_documented_and_nothing_else() -> None:
     settings = read_by_settings()
     assert {"SECRET_KEY", "DATABASE_URL", "WORKFLOW_TRIES"} <= set(settings)
-    assert set(documented()) - READ_BY_DEMO - READ_BY_SDKS == set(settings)
+    assert set(read_documented()) - READ_BY_DEMO - READ_BY_SDKS == set(settings)
 
 
 def test_documented_defaults_are_the_real_ones() -> None:
@@ -69,7 +69,7 @@ def test_documented_defaults_are_the_real_ones() -> None:
                 text = ",".join(map(str, default))
             case _:
                 text = str(default)
-        assert documented()[name] == text, name
+        assert read_documented()[name] == text, name
 
 
 # Packages

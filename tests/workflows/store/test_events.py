@@ -185,7 +185,7 @@ def test_many_writers_at_once(job: Job) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_an_event_is_never_seen_before_those_in_front_of_it(job: Job) -> None:
-    """A reader that goes by its cursor would miss what is committed behind it."""
+    """A reader that goes by its cursor would miss an event that is committed behind it."""
     seen: list[list[int]] = []
 
     def work(number: int) -> None:

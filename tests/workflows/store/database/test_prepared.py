@@ -19,14 +19,14 @@ NEW_SESSION = """
 """
 
 
-def prepared() -> list[tuple[str, int, int]]:
+def list_prepared() -> list[tuple[str, int, int]]:
     """Return the prepared statements of this connection, with their generic and custom plans."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT statement, generic_plans, custom_plans FROM pg_prepared_statements")
         return list(cursor.fetchall())
 
 
-def setting(name: str) -> str:
+def get_setting(name: str) -> str:
     with connection.cursor() as cursor:
         cursor.execute(f"SHOW {name}")
         return str(cursor.fetchone()[0])
@@ -45,7 +45,7 @@ def test_it_is_planned_a_few_times_only(chat: Chat) -> None:
         chat.send()
         Job.objects.filter(pk=claimed().pk).delete()
 
-    claims = [plans for text, *plans in prepared() if "SET state = 'processing'" in text]
+    claims = [plans for text, *plans in list_prepared() if "SET state = 'processing'" in text]
     assert claims == [[4, 5]]
 
 
@@ -73,8 +73,8 @@ def test_what_is_done_first() -> None:
         for _ in range(times):
             fetch_again("SELECT 1", {})
         fetch_again("SELECT 1", {}, first="SET application_name = 'first'")
-        assert setting("application_name") == "first"
-        assert setting("enable_seqscan") == "on"
+        assert get_setting("application_name") == "first"
+        assert get_setting("enable_seqscan") == "on"
         connection.close()
 
 
@@ -83,7 +83,7 @@ def test_what_is_done_first_is_done_where_it_fails(alice: User) -> None:
     fetch_again(NEW_SESSION, new)
     with pytest.raises(IntegrityError):
         fetch_again(NEW_SESSION, new, first="SET application_name = 'first'")
-    assert setting("application_name") == "first"
+    assert get_setting("application_name") == "first"
     connection.close()
 
 
@@ -122,7 +122,7 @@ def test_what_fails_leaves_nothing_behind(alice: User, then: str | None) -> None
     assert fetch(NEW_SESSION, new | {"key": "t"}, then=then) == ("t",)
     connection.close()
     assert Session.objects.count() == 2
-    assert setting("enable_seqscan") == "on"
+    assert get_setting("enable_seqscan") == "on"
 
 
 def test_it_joins_a_transaction(alice: User) -> None:
@@ -130,7 +130,7 @@ def test_it_joins_a_transaction(alice: User) -> None:
         fetch(NEW_SESSION, {"user": alice.pk, "key": "s"}, then="NOTIFY chatflow_jobs, '1'")
         assert Session.objects.count() == 1
         # The next statements of the transaction are planned as ever.
-        assert {setting(name) for name in OFF} == {"on"}
+        assert {get_setting(name) for name in OFF} == {"on"}
 
     assert not Session.objects.exists()
 
@@ -141,7 +141,7 @@ def test_what_fails_leaves_its_transaction_usable(alice: User) -> None:
         fetch(NEW_SESSION, new)
         with pytest.raises(IntegrityError):
             fetch(NEW_SESSION, new)
-        assert setting("enable_seqscan") == "on"
+        assert get_setting("enable_seqscan") == "on"
         fetch(NEW_SESSION, new | {"key": "t"})
 
     assert Session.objects.count() == 2
