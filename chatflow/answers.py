@@ -8,7 +8,8 @@ from django.urls import reverse
 from rest_framework.request import Request
 
 from chatflow.auth import sign_link
-from chatflow.dialects import seed
+from chatflow.dialects import get_dialect
+from chatflow.moments import iso
 from workflows import offers, services
 from workflows.actions import has_expired
 from workflows.models import ApprovalRequest, Job, Message, Session, State
@@ -68,12 +69,12 @@ def summary(job: Job) -> dict[str, Any]:
         "job_id": job.public_id,
         "session_id": job.session.key,
         "workflow": job.workflow,
-        "status": seed.status(job.state),
+        "status": get_dialect().status(job.state),
         "state": job.state,
         "progress": job.progress,
         "message": job.progress_message or "Your request is being processed...",
-        "updated_at": seed.iso(job.updated_at),
-        "created_at": seed.iso(job.created_at),
+        "updated_at": iso(job.updated_at),
+        "created_at": iso(job.created_at),
         "attempt": job.attempt,
         "last_event_id": job.last_seq,
         **(failure(job) if job.is_unsuccessful else {}),
@@ -112,7 +113,7 @@ def message(row: Message, used: Collection[str] = ()) -> dict[str, Any]:
         **({"awaiting": asked} if asked else {}),
         **(failure(job) if job is not None and failed else {}),
         "job_id": job.public_id if job is not None else None,
-        "created_at": seed.iso(row.created_at),
+        "created_at": iso(row.created_at),
     }
 
 
@@ -132,8 +133,8 @@ def approval(row: ApprovalRequest) -> dict[str, Any]:
         "workflow": row.workflow,
         "session_id": row.session.key,
         "job_id": row.job.public_id if row.job else None,
-        "created_at": seed.iso(row.created_at),
-        "expires_at": seed.iso(row.expires_at),
+        "created_at": iso(row.created_at),
+        "expires_at": iso(row.expires_at),
     }
 
 

@@ -18,7 +18,7 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from chatflow.dialects import seed
+from chatflow.moments import iso
 from chatflow.parsers import JSONParser, TextJSONParser
 from chatflow.serializers import ErrorSerializer, PageSerializer, StrictCharField, no_control
 from workflows.knowledge.documents import TITLE_LENGTH, store
@@ -239,8 +239,8 @@ def described(request: Request, row: Document) -> dict[str, Any]:
         "type": row.kind,
         "chunks": row.chunk_count,
         "shared": row.owner_id is None,
-        "created_at": seed.iso(row.created_at),
-        "updated_at": seed.iso(row.updated_at),
+        "created_at": iso(row.created_at),
+        "updated_at": iso(row.updated_at),
     }
 
 

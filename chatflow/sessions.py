@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from chatflow import answers, serializers
-from chatflow.dialects import seed
+from chatflow.moments import iso
 from chatflow.views import ERROR, find_session
 from workflows import offers, services
 from workflows.models import ApprovalRequest, Job, Message, Session, Step
@@ -68,8 +68,8 @@ def exported(session: Session) -> dict[str, Any]:
     return {
         "success": True,
         "session_id": session.key,
-        "created_at": seed.iso(session.created_at),
-        "updated_at": seed.iso(session.updated_at),
+        "created_at": iso(session.created_at),
+        "updated_at": iso(session.updated_at),
         "summary": session.summary,
         "messages": [answers.message(row, used) for row in messages],
         "jobs": [exported_job(job) for job in jobs.values()],
@@ -88,7 +88,7 @@ def exported_job(job: Job) -> dict[str, Any]:
             {
                 "name": step.name,
                 "duration_ms": step.duration_ms,
-                "finished_at": seed.iso(step.created_at),
+                "finished_at": iso(step.created_at),
             }
             for step in job.steps.all()
         ],
@@ -103,5 +103,5 @@ def exported_approval(row: ApprovalRequest) -> dict[str, Any]:
         "answer": row.answer,
         "by": row.by,
         "via": row.via,
-        "decided_at": seed.iso(row.decided_at) if row.decided_at else None,
+        "decided_at": iso(row.decided_at) if row.decided_at else None,
     }

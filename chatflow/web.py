@@ -14,6 +14,7 @@ from django.core.handlers.asgi import ASGIRequest
 
 from chatflow import stream
 from chatflow.asgi_types import Receive, Scope, Send
+from chatflow.dialects import DEFAULT, get_dialect
 from chatflow.errors import Problem, as_response, too_large
 from chatflow.pool import Pool
 from chatflow.wsgi import application as wsgi
@@ -41,11 +42,18 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.close", "code": 1000})
 
 
-async def http(scope: Scope, receive: Receive, send: Send) -> None:
+async def http(scope: Scope, receive: Receive, send: Send, dialect: str = DEFAULT) -> None:
+    """Answer a request.
+
+    Args:
+        scope, receive, send: as ASGI has them.
+        dialect: the name of what streams are written in.
+    """
     path = STREAM_PATH.fullmatch(scope["path"])
     # A preflight is answered by the middleware that answers all of them.
     if path is not None and scope["method"] != "OPTIONS":
-        opened = await stream.opened(hide_token(scope), send, path[1])
+        inner = hide_token(scope)
+        opened = await stream.opened(inner, send, path[1], get_dialect(dialect))
         if opened is not None:
             await opened.run(receive)
         return
