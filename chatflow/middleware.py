@@ -12,7 +12,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from chatflow.errors import API_PREFIX, DATABASE_OUT, UNAVAILABLE, as_response, of_status
+from chatflow.errors import DATABASE_OUT, UNAVAILABLE, as_response, is_api, of_status
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -55,7 +55,7 @@ def envelope(get_response: GetResponse) -> GetResponse:
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
         status = response.status_code
-        if status < 400 or not request.path.startswith(API_PREFIX):
+        if status < 400 or not is_api(request.path):
             return response
         is_json = response.headers.get("Content-Type") == "application/json"
         # With DEBUG, Django's own page of a bug says more.

@@ -139,6 +139,8 @@ MIDDLEWARE = [
 ]
 
 ROOT_URLCONF = "chatflow.urls"
+# What the API and its pages stand below, with a slash at both ends; this one is the seed's.
+BASE_PATH = "/ai-demo/"
 WSGI_APPLICATION = "chatflow.wsgi.application"
 ASGI_APPLICATION = "chatflow.asgi.application"
 TEMPLATES = [
@@ -191,7 +193,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 LOGIN_URL = "login"
-LOGIN_REDIRECT_URL = "/ai-demo/chat/"
+LOGIN_REDIRECT_URL = "chat"
 LOGOUT_REDIRECT_URL = "/accounts/login/"
 
 # HTTP.
@@ -281,7 +283,7 @@ AI_DAILY_TOKENS = env_integer("AI_DAILY_TOKENS", 0)
 
 AI_EMBEDDING_MODEL = env.str("AI_EMBEDDING_MODEL", default="")
 # Where this site shows a document; the engine itself knows no addresses.
-KNOWLEDGE_PAGE = "/ai-demo/knowledge/pages/{id}"
+KNOWLEDGE_PAGE = f"{BASE_PATH}knowledge/pages/{{id}}"
 
 Q_CLUSTER = {
     "name": "chatflow",

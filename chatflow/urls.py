@@ -1,6 +1,7 @@
-"""Where everything is. The API's base path is the seed's."""
+"""Where everything is; the API and its pages below BASE_PATH."""
 
 from django.apps import apps
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import views as auth_views
 from django.urls import URLPattern, URLResolver, include, path, re_path
@@ -34,7 +35,7 @@ api = [
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="chat"), name="home"),
-    path("ai-demo/", include(api)),
+    path(settings.BASE_PATH.removeprefix("/"), include(api)),
     path("accounts/login/", auth_views.LoginView.as_view(), name="login"),
     path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),

@@ -1,6 +1,7 @@
 """The API and the pages: parse, call one verb, answer. The stream is in stream.py."""
 
 import hashlib
+import json
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -249,19 +250,26 @@ def chat(request: HttpRequest) -> HttpResponse:
         {"name": each.name, "title": each.title, "description": each.description}
         for each in all_workflows()
     ]
-    urls = {
-        "send": reverse("send"),
-        "history": reverse("history", args=["{session_id}"]),
-        "jobs": reverse("jobs"),
-        "cancel": reverse("cancel", args=["{job_id}"]),
-        "action": reverse("action"),
-        "approval": reverse("approval", args=["{approval_id}"]),
-    }
-    context = {"model_name": settings.AI_MODEL, "workflows": workflows, "urls": urls}
+    context = {"model_name": settings.AI_MODEL, "workflows": workflows, "urls": urls()}
     return render(request, "chat.html", context)
 
 
 @login_required
 def example(request: HttpRequest) -> HttpResponse:
     """Show the page that uses every part of AsyncChatClient."""
-    return render(request, "example.html")
+    return render(request, "example.html", {"urls": urls()})
+
+
+def urls() -> str:
+    """Return where AsyncChatClient finds what it calls, as JSON; the names are its own."""
+    plain = ("send", "jobs", "action", "approvals")
+    one_of = {
+        "history": "session_id",
+        "status": "job_id",
+        "stream": "job_id",
+        "cancel": "job_id",
+        "approval": "approval_id",
+    }
+    found = {name: reverse(name) for name in plain}
+    found |= {name: reverse(name, args=[f"{{{key}}}"]) for name, key in one_of.items()}
+    return json.dumps(found)

@@ -1,6 +1,7 @@
 """One ASGI application: streams on the event loop, everything else in a bounded thread pool."""
 
 import asyncio
+import functools
 import io
 import re
 import signal
@@ -20,7 +21,6 @@ from chatflow.pool import Pool
 from chatflow.wsgi import application as wsgi
 from workflows import streams
 
-STREAM_PATH = re.compile(r"/ai-demo/workflow/stream/([^/]+)")
 # `token` as a parameter's name, however its letters are escaped.
 TOKEN = re.compile(
     rb"(^|[&;])((?:t|%74)(?:o|%6f)(?:k|%6b)(?:e|%65)(?:n|%6e))=[^&;]*", re.IGNORECASE
@@ -49,7 +49,7 @@ async def http(scope: Scope, receive: Receive, send: Send, dialect: str = DEFAUL
         scope, receive, send: as ASGI has them.
         dialect: the name of what streams are written in.
     """
-    path = STREAM_PATH.fullmatch(scope["path"])
+    path = stream_path(settings.BASE_PATH).fullmatch(scope["path"])
     # A preflight is answered by the middleware that answers all of them.
     if path is not None and scope["method"] != "OPTIONS":
         inner = hide_token(scope)
@@ -69,6 +69,11 @@ async def http(scope: Scope, receive: Receive, send: Send, dialect: str = DEFAUL
         return
     else:
         await pool.answer(with_body(inner, body), body, send)
+
+
+@functools.cache
+def stream_path(base: str) -> re.Pattern[str]:
+    return re.compile(rf"{re.escape(base)}workflow/stream/([^/]+)")
 
 
 def hide_token(scope: Scope) -> Scope:
