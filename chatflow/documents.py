@@ -19,6 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from chatflow.moments import iso
+from chatflow.paging import read_page
 from chatflow.parsers import JSONParser, TextJSONParser
 from chatflow.serializers import ErrorSerializer, PageSerializer, StrictCharField, no_control
 from workflows.knowledge.documents import TITLE_LENGTH, store
@@ -179,18 +180,10 @@ def brought(sent: dict[str, Any]) -> tuple[bytes, Kind, str]:
 
 
 def listed(request: Request) -> Response:
-    page = PageSerializer(data=request.query_params)
-    page.is_valid(raise_exception=True)
-    limit = page.validated_data["limit"]
     found = Document.objects.visible_to(request.user).defer("content")
-    if "before" in page.validated_data:
-        mark = find_document(request.user, page.validated_data["before"])
-        found = found.filter(created_at__lte=mark.created_at).exclude(
-            created_at=mark.created_at, pk__gte=mark.pk
-        )
-    rows = list(found.order_by("-created_at", "-pk")[: limit + 1])
-    more = str(rows[limit - 1].pk) if len(rows) > limit else None
-    documents = [described(request, row) for row in rows[:limit]]
+    page, last = read_page(request, found, find_document)
+    documents = [described(request, row) for row in page]
+    more = str(last.pk) if last else None
     return Response({"success": True, "documents": documents, "next": more})
 
 

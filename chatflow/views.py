@@ -22,6 +22,7 @@ from chatflow import answers, serializers
 from chatflow.auth import Grant, JobAuthentication, find_job
 from chatflow.errors import SessionNotFound, Unavailable
 from chatflow.limits import check_rate, slot
+from chatflow.paging import read_page
 from chatflow.parsers import canonical
 from workflows import services
 from workflows.exceptions import InProgress
@@ -186,19 +187,10 @@ def retry(request: Request, job_id: str) -> Response:
 )
 @api_view(["GET"])
 def jobs(request: Request) -> Response:
-    page = serializers.PageSerializer(data=request.query_params)
-    page.is_valid(raise_exception=True)
-    limit = page.validated_data["limit"]
     found = Job.objects.visible_to(request.user).select_related("session", "root")
-    if "before" in page.validated_data:
-        # By the moment first, as the index of this list is.
-        mark = find_job(request.user, page.validated_data["before"])
-        found = found.filter(created_at__lte=mark.created_at).exclude(
-            created_at=mark.created_at, pk__gte=mark.pk
-        )
-    rows = list(found.order_by("-created_at", "-pk")[: limit + 1])
-    more = rows[limit - 1].public_id if len(rows) > limit else None
-    listed = [answers.listed(job) for job in rows[:limit]]
+    page, last = read_page(request, found, find_job)
+    listed = [answers.listed(job) for job in page]
+    more = last.public_id if last else None
     return Response({"success": True, "jobs": listed, "next": more})
 
 
