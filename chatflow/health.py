@@ -1,27 +1,22 @@
 """For probes and Prometheus: is the process alive, can it serve, how much is there to do."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
-from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
-from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.utils import timezone
 from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from chatflow.errors import DATABASE_OUT, RETRY_AFTER
 from chatflow.stream import open_streams
-from workflows import lifecycle
-from workflows.clock import sql_seconds_since
-from workflows.models import ACTIVE, TERMINAL, Job, State
+from workflows import queues, services
+from workflows.models import State
 
-# Literals, not parameters: only so does SQLite see that the partial index of active jobs serves.
-ACTIVE_JOBS = """
-    SELECT state, count(*), {age}
-    FROM workflows_job WHERE state IN ('queued', 'processing') GROUP BY state
-"""
+HOUR = timedelta(hours=1)
 
 
 @require_safe
@@ -37,7 +32,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     try:
         if not migrated():
             checks["migrations"] = "Run manage.py migrate"
-        elif not worker_alive():
+        elif not services.is_anybody_working():
             checks["workers"] = "No worker alive"
     except DATABASE_OUT:
         checks["database"] = "Not reachable"
@@ -53,43 +48,36 @@ def migrated() -> bool:
     return not executor.migration_plan(executor.loader.graph.leaf_nodes())
 
 
-def worker_alive() -> bool:
-    if settings.QUEUE_CONNECTION == "sync":
-        return True
-    return lifecycle.clusters_alive() > 0
-
-
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Answer Prometheus. Finished jobs are counted over an hour: the cost must not grow."""
-    active = active_jobs()
-    _, wait = active[State.QUEUED]
-    lines = [
-        *family("jobs", "Jobs under way", {state: count for state, (count, _) in active.items()}),
-        *family("jobs_finished_1h", "Jobs that ended within the last hour", finished_jobs()),
-        *family("queue_oldest_seconds", "Age of the oldest waiting job", {"": wait}),
-        *family("open_streams", "Open streams of this process", {"": len(open_streams)}),
-    ]
-    return HttpResponse("\n".join([*lines, ""]), content_type="text/plain; version=0.0.4")
+    """Answer Prometheus. What is of all processes is read from the database at this moment."""
+    registry = CollectorRegistry()
+    registry.register(Gauges())
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
-def active_jobs() -> dict[str, tuple[int, float]]:
-    """Return how many jobs are queued and processing, and the age of the oldest in seconds."""
-    with connection.cursor() as cursor:
-        cursor.execute(ACTIVE_JOBS.format(age=sql_seconds_since("min(created_at)")), [])
-        rows = {state: (count, float(age)) for state, count, age in cursor.fetchall()}
-    return {state: rows.get(state, (0, 0.0)) for state in ACTIVE}
+class Gauges(Collector):
+    """Finished jobs are counted over an hour: the cost must not grow with the table."""
+
+    def collect(self) -> Iterable[Metric]:
+        active = queues.active_jobs()
+        under_way = {state: each.count for state, each in active.items()}
+        yield by_state("jobs", "Jobs under way.", under_way)
+        yield by_state(
+            "jobs_finished_1h", "Jobs that ended within the last hour.", queues.finished_jobs(HOUR)
+        )
+        yield GaugeMetricFamily(
+            "chatflow_queue_oldest_seconds",
+            "Age of the oldest waiting job.",
+            active[State.QUEUED].oldest,
+        )
+        yield GaugeMetricFamily(
+            "chatflow_open_streams", "Open streams of this process.", len(open_streams)
+        )
 
 
-def finished_jobs() -> dict[str, int]:
-    recent = Job.objects.filter(finished_at__gt=timezone.now() - timedelta(hours=1))
-    counts = dict(recent.values_list("state").annotate(Count("pk")).order_by())
-    return {state: counts.get(state, 0) for state in TERMINAL}
-
-
-def family(name: str, about: str, values: Mapping[str, float]) -> list[str]:
-    lines = [f"# HELP chatflow_{name} {about}.", f"# TYPE chatflow_{name} gauge"]
-    for state, value in values.items():
-        label = f'{{state="{state}"}}' if state else ""
-        lines.append(f"chatflow_{name}{label} {value:g}")
-    return lines
+def by_state(name: str, about: str, counts: Mapping[State, int]) -> GaugeMetricFamily:
+    gauge = GaugeMetricFamily(f"chatflow_{name}", about, labels=["state"])
+    for state, count in counts.items():
+        gauge.add_metric([state], count)
+    return gauge

@@ -74,6 +74,8 @@ LIBRARIES = {
     "rest_framework": ("chatflow",),
     "drf_spectacular": ("chatflow",),
     "knox": ("chatflow",),
+    "csp": ("chatflow",),
+    "prometheus_client": ("chatflow",),
     "psycopg": ("workflows.bells", "workflows.prepared"),
     "pydantic_ai": ("workflows.ai", "workflows.knowledge"),
     "redis": ("workflows.bells", "chatflow.settings"),

@@ -478,6 +478,14 @@ def queue_position(job: Job) -> int | None:
     return before.count() + 1
 
 
+def is_anybody_working() -> bool:
+    """Whether a job that is queued now would be worked on: by a cluster that was seen lately.
+
+    Without a queue the web process itself does it.
+    """
+    return settings.QUEUE_CONNECTION == "sync" or lifecycle.clusters_alive() > 0
+
+
 def recent_starts(user: Any, seconds: float) -> int:
     """Return how many jobs the user started in the last *seconds*."""
     since = timezone.now() - timedelta(seconds=seconds)
