@@ -42,6 +42,7 @@ FLOORS = (
     "workflows.routing",
     "workflows.memory",
     "workflows.keeper",
+    "workflows.lookups",
     "workflows.pruning",
     "workflows.queues",
     "workflows.storing",
@@ -80,6 +81,17 @@ LIBRARIES = {
     "pydantic_ai": ("workflows.ai", "workflows.knowledge"),
     "redis": ("workflows.bells", "chatflow.settings"),
 }
+# Where jobs and events are written.
+STORE = (
+    "workflows.lifecycle",
+    "workflows.events",
+    "workflows.prepared",
+    "workflows.rows",
+    "workflows.clock",
+    "workflows.storing",
+    "workflows.outage",
+    "workflows.pruning",
+)
 # Django's HTTP. The engine knows nothing of it; its admin and the library's pages do.
 HTTP = ("django.http", "django.urls", "django.shortcuts", "django.views", "django.middleware")
 MAY_SPEAK_HTTP = (
@@ -237,6 +249,19 @@ def test_a_library_is_named_where_it_belongs(library: str) -> None:
                 strays.append(f"{name}:{node.lineno} names {node.value!r}")
 
     assert not strays, "\n".join(strays)
+
+
+def test_the_edge_never_reaches_into_the_store() -> None:
+    """It calls the verbs, and reads the models; how these are stored is the engine's alone."""
+    inward = [
+        f"{name}:{line} imports {target}"
+        for name in MODULES
+        if inside(name, ("chatflow",))
+        for target, line in imported(name)
+        if inside(target, STORE)
+    ]
+
+    assert not inward, "\n".join(inward)
 
 
 def test_the_engine_knows_nothing_of_http() -> None:
