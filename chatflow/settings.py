@@ -1,6 +1,5 @@
 """Every knob, read from the environment or from `.env`; `.env.example` explains each one."""
 
-import io
 import os
 import re
 import sys
@@ -12,23 +11,12 @@ import environ
 from csp.constants import NONE, SELF, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
 
+from chatflow.environment import read_env_file
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
-
-
-def read_env_file(path: Path) -> None:
-    """Read ``NAME=value`` lines; the environment wins. A comment may follow a value after a space.
-
-    django-environ's own ``parse_comments`` would also cut a key or a password at any ``#``.
-    """
-    value = r""""[^"]*"|'[^']*'|(?!["']).*?"""
-    commented = rf"^((?:export )?\w+=(?:{value}))[ \t]+#.*$"
-    text = path.read_text("utf-8") if path.exists() else ""
-    env.read_env(io.StringIO(re.sub(commented, r"\1", text, flags=re.MULTILINE)))
-
-
-read_env_file(Path(os.environ.get("ENV_FILE") or BASE_DIR / ".env"))
+read_env_file(Path(os.environ.get("ENV_FILE") or BASE_DIR / ".env"), env)
 
 
 def env_number(name: str, default: float, *, minimum: float = 0) -> float:
