@@ -5,7 +5,7 @@ import logging
 import math
 import sys
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
@@ -69,6 +69,15 @@ class SessionNotFound(rest.NotFound):
     default_detail = "There is no such session."
 
 
+class ErrorBody(TypedDict):
+    success: bool
+    error: Annotated[str, "One sentence for people."]
+    code: Annotated[str, "One word for programs."]
+    errors: NotRequired[dict[str, list[str]]]
+    session_id: NotRequired[Annotated[str, "Of a sync send whose job did not complete."]]
+    job_id: NotRequired[Annotated[str, "Of a sync send whose job did not complete."]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Problem:
     """An error as the client will see it."""
@@ -80,8 +89,8 @@ class Problem:
     headers: dict[str, str] = field(default_factory=dict)
 
     @property
-    def body(self) -> dict[str, Any]:
-        body: dict[str, Any] = {"success": False, "error": self.error, "code": self.code}
+    def body(self) -> ErrorBody:
+        body: ErrorBody = {"success": False, "error": self.error, "code": self.code}
         if self.errors:
             body["errors"] = self.errors
         return body

@@ -6,7 +6,7 @@ size. It also answers 500 to a cursor whose position is no moment.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from django.db.models import Model, QuerySet
 from rest_framework.request import Request
@@ -14,6 +14,8 @@ from rest_framework.request import Request
 from chatflow.serializers import PageSerializer
 
 M = TypeVar("M", bound=Model)
+# What a list answers beside its rows.
+Following = Annotated[str | None, "`before` of the next page."]
 
 
 def read_page(

@@ -55,7 +55,7 @@ def test_no_database(anonymous: Client, monkeypatch: pytest.MonkeyPatch) -> None
     def refuse() -> bool:
         raise OperationalError
 
-    monkeypatch.setattr("chatflow.health.migrated", refuse)
+    monkeypatch.setattr("chatflow.endpoints.probes.migrated", refuse)
     answer = anonymous.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["checks"]["database"] == "Not reachable"
@@ -63,7 +63,7 @@ def test_no_database(anonymous: Client, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_migrations_missing(anonymous: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatflow.health.migrated", lambda: False)
+    monkeypatch.setattr("chatflow.endpoints.probes.migrated", lambda: False)
     assert anonymous.get("/readyz").json()["error"] == "Run manage.py migrate"
 
 

@@ -1,15 +1,11 @@
-"""A user's documents: brought, listed, read and taken away again; and a page that shows each."""
+"""A user's documents: uploaded, listed, looked at and deleted."""
 
 from pathlib import PurePath
-from typing import Any
+from typing import Annotated, Any, TypedDict
 from uuid import UUID
 
 from django.conf import settings
-from django.contrib.auth.decorators import login_required
 from django.core.validators import URLValidator
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_safe
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import api_view, parser_classes
@@ -18,10 +14,12 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from chatflow.bodies import Moment, Shown
 from chatflow.moments import iso
-from chatflow.paging import read_page
+from chatflow.paging import Following, read_page
 from chatflow.parsers import JSONParser, TextJSONParser
-from chatflow.serializers import ErrorSerializer, PageSerializer, StrictCharField, no_control
+from chatflow.schema import refusals
+from chatflow.serializers import PageSerializer, StrictCharField, no_control
 from workflows.knowledge.documents import TITLE_LENGTH, store
 from workflows.knowledge.models import Document, Kind
 from workflows.knowledge.readers import ENDINGS, Unreadable, kind_of
@@ -89,30 +87,26 @@ class UploadSerializer(serializers.Serializer[Any]):
         return attrs
 
 
-class DocumentSerializer(serializers.Serializer[Any]):
-    id = serializers.UUIDField()
-    title = serializers.CharField()
-    url = serializers.CharField(help_text="Where people read it.")
-    type = serializers.ChoiceField(choices=Kind.values)
-    chunks = serializers.IntegerField(help_text="Parts that searches find.")
-    shared = serializers.BooleanField(help_text="Everybody may see it; only the site deletes it.")
-    created_at = serializers.DateTimeField()
-    updated_at = serializers.DateTimeField()
+class DocumentBody(TypedDict):
+    id: Annotated[str, Shown(format="uuid")]
+    title: str
+    url: Annotated[str, "Where people read it."]
+    type: Annotated[str, Shown(enum=tuple(Kind))]
+    chunks: Annotated[int, "Parts that searches find."]
+    shared: Annotated[bool, "Everybody may see it; only the site deletes it."]
+    created_at: Moment
+    updated_at: Moment
 
 
-class DocumentAnswerSerializer(serializers.Serializer[Any]):
-    success = serializers.BooleanField()
-    document = DocumentSerializer()
+class DocumentAnswerBody(TypedDict):
+    success: bool
+    document: DocumentBody
 
 
-class DocumentsAnswerSerializer(serializers.Serializer[Any]):
-    success = serializers.BooleanField()
-    documents = DocumentSerializer(many=True)
-    next = serializers.CharField(allow_null=True, help_text="`before` of the next page.")
-
-
-def refusals(*statuses: int) -> dict[Any, Any]:
-    return dict.fromkeys(statuses, ErrorSerializer)
+class DocumentsAnswerBody(TypedDict):
+    success: bool
+    documents: list[DocumentBody]
+    next: Following
 
 
 @extend_schema(
@@ -120,7 +114,7 @@ def refusals(*statuses: int) -> dict[Any, Any]:
     operation_id="ai_demo_knowledge_documents_list",
     summary="List the documents that you may see, the newest first",
     parameters=[PageSerializer],
-    responses={200: DocumentsAnswerSerializer, **refusals(400, 401, 404, 503)},
+    responses={200: DocumentsAnswerBody, **refusals(400, 401, 404, 503)},
 )
 @extend_schema(
     methods=["POST"],
@@ -128,8 +122,8 @@ def refusals(*statuses: int) -> dict[Any, Any]:
     description="The same document again is answered 200, and not added twice.",
     request={"application/json": UploadSerializer, "multipart/form-data": UploadSerializer},
     responses={
-        200: DocumentAnswerSerializer,
-        201: DocumentAnswerSerializer,
+        200: DocumentAnswerBody,
+        201: DocumentAnswerBody,
         **refusals(400, 401, 403, 409, 413, 415, 503),
     },
 )
@@ -157,7 +151,7 @@ def add(request: Request) -> Response:
         )
     except Unreadable as error:
         raise ValidationError({"file" if "file" in sent else "text": [str(error)]}) from error
-    answer = {"success": True, "document": described(request, made)}
+    answer: DocumentAnswerBody = {"success": True, "document": described(request, made)}
     return Response(answer, status=201 if new else 200)
 
 
@@ -184,23 +178,24 @@ def listed(request: Request) -> Response:
     page, last = read_page(request, found, find_document)
     documents = [described(request, row) for row in page]
     more = str(last.pk) if last else None
-    return Response({"success": True, "documents": documents, "next": more})
+    body: DocumentsAnswerBody = {"success": True, "documents": documents, "next": more}
+    return Response(body)
 
 
 @extend_schema(
     methods=["GET"],
     summary="Look at a document",
-    responses={200: DocumentAnswerSerializer, **refusals(401, 404, 503)},
+    responses={200: DocumentAnswerBody, **refusals(401, 404, 503)},
 )
 @extend_schema(
     methods=["DELETE"],
     summary="Delete a document of yours",
-    responses={200: DocumentAnswerSerializer, **refusals(401, 403, 404, 503)},
+    responses={200: DocumentAnswerBody, **refusals(401, 403, 404, 503)},
 )
 @api_view(["GET", "DELETE"])
 def document(request: Request, document_id: UUID) -> Response:
     found = find_document(request.user, document_id)
-    answer = {"success": True, "document": described(request, found)}
+    answer: DocumentAnswerBody = {"success": True, "document": described(request, found)}
     if request.method == "DELETE":
         if found.owner_id != request.user.pk:
             raise DocumentNotFound
@@ -224,7 +219,7 @@ def find_document(user: Any, document_id: UUID | str) -> Document:
     return found
 
 
-def described(request: Request, row: Document) -> dict[str, Any]:
+def described(request: Request, row: Document) -> DocumentBody:
     return {
         "id": str(row.pk),
         "title": row.title,
@@ -235,15 +230,3 @@ def described(request: Request, row: Document) -> dict[str, Any]:
         "created_at": iso(row.created_at),
         "updated_at": iso(row.updated_at),
     }
-
-
-@require_safe
-@login_required
-def page(request: HttpRequest, document_id: UUID) -> HttpResponse:
-    """Show what was read of a document; its text is escaped, whatever it says."""
-    try:
-        found = find_document(request.user, document_id)
-    except DocumentNotFound:
-        raise Http404 from None
-    context = {"document": found, "chunks": found.chunks.defer("embedding").order_by("position")}
-    return render(request, "document.html", context)
