@@ -1,13 +1,16 @@
 """A dialect costs one file, one line and the inherited contract: here is one of 20 lines."""
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 
+import chatflow
 from chatflow import web
 from chatflow.auth import sign_link
 from chatflow.dialects import DIALECTS, Dialect, get_dialect
@@ -61,6 +64,15 @@ class TestWords(DialectContract):
             elif not word.startswith("["):
                 text += word
         return text
+
+
+def test_nobody_names_a_dialect_but_its_line() -> None:
+    """The stream and the answers know the interface, and ask for one by name."""
+    package = Path(chatflow.__file__).parent
+    named = re.compile(r"chatflow\.dialects(\.(?!base)| import (?!DEFAULT|Dialect|get_dialect))\w+")
+    strays = [path for path in package.rglob("*.py") if named.search(path.read_text())]
+
+    assert strays == [package / "dialects/__init__.py"]
 
 
 @pytest_asyncio.fixture
