@@ -21,7 +21,7 @@ from chatflow.dialects import get_dialect
 from chatflow.errors import ErrorBody
 from chatflow.moments import iso
 from workflows import services
-from workflows.actions import has_expired
+from workflows.dialogue.actions import has_expired
 from workflows.models import ApprovalRequest, Job, Message, State
 
 # Characters of a message that stand in the list of jobs.

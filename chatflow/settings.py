@@ -310,8 +310,8 @@ Q_CLUSTER = {
 }
 
 # The stream serves the engine's event rows through django-eventstream's own interfaces.
-EVENTSTREAM_STORAGE_CLASS = "workflows.streams.EventRows"
-EVENTSTREAM_CHANNELMANAGER_CLASS = "workflows.streams.JobChannels"
+EVENTSTREAM_STORAGE_CLASS = "workflows.streaming.followers.EventRows"
+EVENTSTREAM_CHANNELMANAGER_CLASS = "workflows.streaming.followers.JobChannels"
 
 LOGGING: dict[str, Any] = {
     "version": 1,

@@ -27,10 +27,10 @@ from chatflow.asgi_types import Receive, Scope, Send
 from chatflow.auth import Grant
 from chatflow.dialects import Dialect
 from chatflow.errors import Unavailable, as_response, problem
-from workflows import streams
+from workflows.streaming import followers
 from workflows.exceptions import CursorBeyondHead
 from workflows.models import Event, Job
-from workflows.streams import Follower, StreamCut
+from workflows.streaming.followers import Follower, StreamCut
 
 logger = logging.getLogger(__name__)
 
@@ -156,7 +156,7 @@ class OpenStreams:
             Throttled: the user has too many of them.
             Unavailable: the process is shutting down.
         """
-        if streams.listeners.closing:
+        if followers.listeners.closing:
             raise Unavailable("The server is about to restart. Please try again.")
         if self._by_user[user_id] >= settings.STREAMS_PER_USER:
             raise Throttled(wait=1, detail="Too many open streams.")
@@ -198,7 +198,7 @@ class OpenStreams:
 
     async def _cut_revoked(self, watching: list[OpenStream]) -> None:
         try:
-            revoked = await streams.in_reader(auth.revoked, [each.right for each in watching])
+            revoked = await followers.in_reader(auth.revoked, [each.right for each in watching])
         except Exception as error:
             logger.warning("The open streams could not be looked at.", exc_info=error)
             return
@@ -229,7 +229,7 @@ async def opened(
     try:
         if scope["method"] != "GET":
             raise MethodNotAllowed(scope["method"])
-        grant = await streams.in_reader(look, request, public_id)
+        grant = await followers.in_reader(look, request, public_id)
         cursor = read_cursor(request)
         finished = has_all(grant.job, cursor)
         if not finished:

@@ -19,7 +19,7 @@ from chatflow.dialects import DEFAULT, get_dialect
 from chatflow.errors import Problem, as_response, too_large
 from chatflow.pool import Pool
 from chatflow.wsgi import application as wsgi
-from workflows import streams
+from workflows.streaming import followers
 
 # `token` as a parameter's name, however its letters are escaped.
 TOKEN = re.compile(
@@ -137,11 +137,11 @@ async def refuse(scope: Scope, send: Send, found: Problem) -> None:
 
 async def lifespan(receive: Receive, send: Send) -> None:
     await receive()
-    await streams.open_streams()
+    await followers.open_streams()
     cut_streams_on_signals()
     await send({"type": "lifespan.startup.complete"})
     await receive()
-    await streams.close_streams()
+    await followers.close_streams()
     await send({"type": "lifespan.shutdown.complete"})
 
 
@@ -156,7 +156,7 @@ def cut_streams_on_signals() -> None:
 
     def wrap(previous: Callable[[int, FrameType | None], Any]) -> Any:
         def stop(number: int, frame: FrameType | None) -> None:
-            loop.call_soon_threadsafe(streams.cut_streams)
+            loop.call_soon_threadsafe(followers.cut_streams)
             previous(number, frame)
 
         return stop

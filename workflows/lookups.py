@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from django.db import connection, models
 
-from workflows.prepared import fetch
-from workflows.rows import next_values
+from workflows.store.prepared import fetch
+from workflows.store.rows import next_values
 
 M = TypeVar("M", bound=models.Model)
 

@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.models import Count
 from django.utils import timezone
 
-from workflows.clock import sql_now, sql_seconds_since
+from workflows.store.clock import sql_now, sql_seconds_since
 from workflows.models import ACTIVE, TERMINAL, Job, JobQuerySet, State
 from workflows.registry import all_workflows
 

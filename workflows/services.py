@@ -12,9 +12,11 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Avg
 from django.utils import timezone
 
-from workflows import answers, lifecycle, runner
+from workflows.dialogue import answers
+from workflows.store import lifecycle
+from workflows.running import runner
 from workflows.bells import get_bell
-from workflows.clock import sql_now
+from workflows.store.clock import sql_now
 from workflows.exceptions import (
     ActionUsed,
     AlreadyQueued,
@@ -25,11 +27,11 @@ from workflows.exceptions import (
     QuestionClosed,
     SessionBusy,
 )
-from workflows.lifecycle import Outcome
+from workflows.store.lifecycle import Outcome
 from workflows.models import ActionUse, Job, Message, Session, State
 from workflows.registry import Workflow, get_workflow
-from workflows.routing import DEFAULT, assign, continue_from, open_question, route
-from workflows.storing import store_in_idle_session
+from workflows.running.routing import DEFAULT, assign, continue_from, open_question, route
+from workflows.store.new_jobs import store_in_idle_session
 
 Mode = Literal["sync", "async", "auto"]
 OnBusy = Literal["enqueue", "reject", "interrupt"]

@@ -25,7 +25,8 @@ from chatflow.bodies import (
 from chatflow.errors import SessionNotFound
 from chatflow.moments import iso
 from chatflow.schema import refusals
-from workflows import offers, services
+from workflows.services import offers
+from workflows import services
 from workflows.models import ACTIVE, ApprovalRequest, Job, Message, Session, State, Step
 
 # The longest history that is answered; older messages are left out.

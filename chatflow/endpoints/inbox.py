@@ -13,7 +13,7 @@ from chatflow.endpoints.sends import sent_answer
 from chatflow.limits import check_rate, slot
 from chatflow.schema import refusals
 from chatflow.serializers import DecisionSerializer
-from workflows import decisions
+from workflows.services import decisions
 from workflows.models import ApprovalRequest
 
 # The longest list that is answered; what comes after shows when these are decided.

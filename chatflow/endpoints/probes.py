@@ -13,7 +13,8 @@ from prometheus_client.registry import Collector
 
 from chatflow.errors import DATABASE_OUT, RETRY_AFTER
 from chatflow.stream import open_streams
-from workflows import queues, services
+from workflows.services import queues
+from workflows import services
 from workflows.models import State
 
 HOUR = timedelta(hours=1)

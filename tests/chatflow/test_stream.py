@@ -26,9 +26,10 @@ from tests.chatflow.exchange import Exchange
 from tests.chatflow.test_auth import grant_of
 from tests.chatflow.threads import close_streams
 from tests.conftest import Bearer
-from workflows import services, streams
-from workflows.events import append
-from workflows.lifecycle import Outcome, end
+from workflows import services
+from workflows.streaming import followers
+from workflows.store.events import append
+from workflows.store.lifecycle import Outcome, end
 from workflows.models import Event, Job, State
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,7 +42,7 @@ SOON = 10.0
 @pytest_asyncio.fixture(autouse=True)
 async def listening() -> AsyncIterator[None]:
     """Stop what the streams of this test's event loop have started."""
-    streams.listeners.closing = False
+    followers.listeners.closing = False
     yield
     await close_streams()
 
@@ -317,7 +318,7 @@ async def test_a_client_that_leaves_is_noticed(alice: User, make_job: MakeJob) -
         exchange.hang_up()
         await asyncio.wait_for(exchange.task, SOON)
     assert len(stream.open_streams) == 0
-    assert streams.listeners.listeners_by_channel == {}
+    assert followers.listeners.listeners_by_channel == {}
 
 
 async def test_a_client_that_takes_nothing_is_dropped(
@@ -341,7 +342,7 @@ async def test_shutting_down_breaks_streams_off(alice: User, make_job: MakeJob) 
     job = await sync_to_async(make_job)(alice)
     async with Exchange(application, link(job)) as exchange:
         await take(exchange.frames(), 1)
-        streams.cut_streams()
+        followers.cut_streams()
         await asyncio.wait_for(exchange.task, SOON)
     assert not exchange.complete
     async with Exchange(application, link(job)) as late:

@@ -17,7 +17,7 @@ from chatflow import urls
 from chatflow.web import application
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.threads import close_streams
-from workflows import streams
+from workflows.streaming import followers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -41,7 +41,7 @@ def elsewhere(settings: Any) -> Iterator[None]:
 @pytest_asyncio.fixture
 async def listening() -> AsyncIterator[None]:
     """Stop what the streams of this test's event loop have started."""
-    streams.listeners.closing = False
+    followers.listeners.closing = False
     yield
     await close_streams()
 

@@ -8,9 +8,9 @@ from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
-from workflows import queues
+from workflows.services import queues
 from workflows.models import ACTIVE, Job, Session, State
-from workflows.queues import ActiveJobs
+from workflows.services.queues import ActiveJobs
 
 pytestmark = pytest.mark.django_db
 

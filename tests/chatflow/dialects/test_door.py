@@ -18,7 +18,7 @@ from tests.chatflow.conftest import MakeJob
 from tests.chatflow.dialects.contract import DialectContract
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.threads import close_streams
-from workflows import streams
+from workflows.streaming import followers
 from workflows.models import Event, Job
 
 
@@ -78,7 +78,7 @@ def test_nobody_names_a_dialect_but_its_line() -> None:
 @pytest_asyncio.fixture
 async def listening() -> AsyncIterator[None]:
     """Stop what the streams of this test's event loop have started."""
-    streams.listeners.closing = False
+    followers.listeners.closing = False
     yield
     await close_streams()
 

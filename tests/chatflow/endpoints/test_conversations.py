@@ -16,7 +16,8 @@ from tests.chatflow.conftest import AGAIN, MakeJob
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.test_stream import begin
 from tests.chatflow.threads import close_streams
-from workflows import Context, services, streams, workflow
+from workflows import Context, services, workflow
+from workflows.streaming import followers
 from workflows.models import ApprovalRequest, Event, Job, Message, Session, State, Step
 
 pytestmark = pytest.mark.django_db
@@ -337,7 +338,7 @@ def test_cancelled_before_it_is_deleted(
 async def test_the_stream_of_a_deleted_job_does_not_end_as_a_success(
     as_alice: Client, alice: User, make_job: MakeJob
 ) -> None:
-    streams.listeners.closing = False
+    followers.listeners.closing = False
     job = await sync_to_async(make_job)(alice)
     await sync_to_async(begin)(job)
     path = f"/ai-demo/workflow/stream/{job.public_id}?token={await sync_to_async(sign_link)(job)}"

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from tests.chatflow.conftest import MakeJob
 from workflows import Context, workflow
-from workflows.forms import schema_of
+from workflows.dialogue.forms import schema_of
 from workflows.models import ApprovalRequest, Job
 
 PENDING = "/ai-demo/workflow/approvals"

@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import resolve
 
-from tests.knowledge.pdf import pdf
+from tests.workflows.knowledge.pdf import pdf
 from workflows.knowledge.documents import store
 from workflows.knowledge.models import Document, Kind
 from workflows.knowledge.search import search
