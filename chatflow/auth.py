@@ -1,6 +1,5 @@
 """Who is asking, and may they see this job: Bearer token, session cookie, or signed link."""
 
-import functools
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,8 +23,7 @@ from rest_framework.request import Request
 from workflows import services
 from workflows.exceptions import JobNotFound
 from workflows.models import Job
-from workflows.store.database import get_database
-from workflows.store.rows import columns, from_row
+from workflows.services.lookups import find_with
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -42,26 +40,10 @@ class BearerAuthentication(TokenAuthentication):  # type: ignore[misc]
         """
         # Real tokens are hexadecimal; other bytes must not reach the database.
         if token.isalnum():
-            digest = hash_token(token.decode())
-            row = get_database().fetch(_owner_of_token(), {"digest": digest})
-            if row is not None:
-                values = iter(row)
-                found = from_row(AuthToken, values)
-                found.user = from_row(get_user_model(), values)
-                if found.expiry is None or found.expiry >= timezone.now():
-                    return cast(tuple[Any, AuthToken], self.validate_user(found))
+            found = find_with(AuthToken, "user", key=hash_token(token.decode()))
+            if found is not None and (found.expiry is None or found.expiry >= timezone.now()):
+                return cast(tuple[Any, AuthToken], self.validate_user(found))
         raise AuthenticationFailed("Invalid token.")
-
-
-@functools.cache
-def _owner_of_token() -> str:
-    user = get_user_model()._meta
-    return f"""
-        SELECT {columns(AuthToken, "token")}, {columns(get_user_model(), "owner")}
-        FROM {AuthToken._meta.db_table} token
-        JOIN {user.db_table} owner ON owner.{user.pk.column} = token.user_id
-        WHERE token.digest = %(digest)s
-    """
 
 
 class CookieAuthentication(SessionAuthentication):

@@ -5,8 +5,9 @@ import logging
 import math
 import sys
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -22,8 +23,6 @@ from workflows.models import Job, Session
 
 logger = logging.getLogger(__name__)
 
-# The paths whose answers are JSON, whatever happens.
-API_PREFIX = "/ai-demo/"
 # What Django raises when the database can't be reached, or is locked for too long.
 DATABASE_OUT = (OperationalError, InterfaceError)
 RETRY_AFTER = 5
@@ -70,6 +69,15 @@ class SessionNotFound(rest.NotFound):
     default_detail = "There is no such session."
 
 
+class ErrorBody(TypedDict):
+    success: bool
+    error: Annotated[str, "One sentence for people."]
+    code: Annotated[str, "One word for programs."]
+    errors: NotRequired[dict[str, list[str]]]
+    session_id: NotRequired[Annotated[str, "Of a sync send whose job did not complete."]]
+    job_id: NotRequired[Annotated[str, "Of a sync send whose job did not complete."]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Problem:
     """An error as the client will see it."""
@@ -81,8 +89,8 @@ class Problem:
     headers: dict[str, str] = field(default_factory=dict)
 
     @property
-    def body(self) -> dict[str, Any]:
-        body: dict[str, Any] = {"success": False, "error": self.error, "code": self.code}
+    def body(self) -> ErrorBody:
+        body: ErrorBody = {"success": False, "error": self.error, "code": self.code}
         if self.errors:
             body["errors"] = self.errors
         return body
@@ -92,7 +100,7 @@ class Problem:
         return json.dumps(self.body).encode()
 
 
-# What Django itself answers under API_PREFIX, by status.
+# What Django itself answers to the API's callers, by status.
 SENTENCES = {
     400: "The request can't be read.",
     403: "The request does not come from a page of this site.",
@@ -108,6 +116,11 @@ UNAVAILABLE = Problem(
     error="The database can't be reached just now. Please try again.",
     headers={"Retry-After": str(RETRY_AFTER)},
 )
+
+
+def is_api(path: str) -> bool:
+    """Whether what is asked for at *path* is answered in JSON, whatever happens."""
+    return path.startswith(settings.BASE_PATH)
 
 
 def too_large(limit: int) -> Problem:
@@ -201,12 +214,12 @@ def of_status(status: int) -> Problem:
 
 @csrf_exempt
 def not_found(request: HttpRequest, exception: Any = None) -> HttpResponse:
-    if request.path.startswith(API_PREFIX):
+    if is_api(request.path):
         return as_response(NOT_FOUND)
     return defaults.page_not_found(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    if request.path.startswith(API_PREFIX):
+    if is_api(request.path):
         return as_response(problem(sys.exc_info()[1] or Exception()))
     return defaults.server_error(request)

@@ -1,6 +1,5 @@
 """Every knob, read from the environment or from `.env`; `.env.example` explains each one."""
 
-import io
 import os
 import re
 import sys
@@ -9,25 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import environ
+from csp.constants import NONE, SELF, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
+
+from chatflow.environment import read_env_file
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
-
-
-def read_env_file(path: Path) -> None:
-    """Read ``NAME=value`` lines; the environment wins. A comment may follow a value after a space.
-
-    django-environ's own ``parse_comments`` would also cut a key or a password at any ``#``.
-    """
-    value = r""""[^"]*"|'[^']*'|(?!["']).*?"""
-    commented = rf"^((?:export )?\w+=(?:{value}))[ \t]+#.*$"
-    text = path.read_text("utf-8") if path.exists() else ""
-    env.read_env(io.StringIO(re.sub(commented, r"\1", text, flags=re.MULTILINE)))
-
-
-read_env_file(Path(os.environ.get("ENV_FILE") or BASE_DIR / ".env"))
+read_env_file(Path(os.environ.get("ENV_FILE") or BASE_DIR / ".env"), env)
 
 
 def env_number(name: str, default: float, *, minimum: float = 0) -> float:
@@ -111,6 +100,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "corsheaders",
+    "csp",
     "knox",
     # Above django_q, so that `manage.py qcluster` starts the safe cluster.
     "workflows.cluster",
@@ -127,7 +117,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
-    "chatflow.middleware.content_security_policy",
+    "chatflow.middleware.ContentSecurityPolicy",
     "chatflow.middleware.envelope",
     "chatflow.middleware.service_unavailable",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -139,6 +129,8 @@ MIDDLEWARE = [
 ]
 
 ROOT_URLCONF = "chatflow.urls"
+# What the API and its pages stand below, with a slash at both ends; this one is the seed's.
+BASE_PATH = "/ai-demo/"
 WSGI_APPLICATION = "chatflow.wsgi.application"
 ASGI_APPLICATION = "chatflow.asgi.application"
 TEMPLATES = [
@@ -191,7 +183,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 LOGIN_URL = "login"
-LOGIN_REDIRECT_URL = "/ai-demo/chat/"
+LOGIN_REDIRECT_URL = "chat"
 LOGOUT_REDIRECT_URL = "/accounts/login/"
 
 # HTTP.
@@ -214,6 +206,19 @@ CORS_ALLOW_HEADERS = [
     "x-csrftoken",
 ]
 CORS_EXPOSE_HEADERS = ["Retry-After", "Idempotency-Replayed"]
+
+# The pages load nothing from another host.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "style-src": [SELF, UNSAFE_INLINE],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -281,7 +286,7 @@ AI_DAILY_TOKENS = env_integer("AI_DAILY_TOKENS", 0)
 
 AI_EMBEDDING_MODEL = env.str("AI_EMBEDDING_MODEL", default="")
 # Where this site shows a document; the engine itself knows no addresses.
-KNOWLEDGE_PAGE = "/ai-demo/knowledge/pages/{id}"
+KNOWLEDGE_PAGE = f"{BASE_PATH}knowledge/pages/{{id}}"
 
 Q_CLUSTER = {
     "name": "chatflow",

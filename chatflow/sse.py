@@ -6,6 +6,8 @@ from typing import Any
 KEEP_ALIVE = b": keep-alive\n\n"
 # Lines end here for some clients, though not by the specification.
 LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+# Made once: json.dumps() would make one for each frame.
+encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def frame(data: dict[str, Any], *, event_id: int | None = None, retry: int | None = None) -> bytes:
@@ -21,6 +23,5 @@ def frame(data: dict[str, Any], *, event_id: int | None = None, retry: int | Non
         lines.append(f"id: {event_id}")
     if retry is not None:
         lines.append(f"retry: {retry}")
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    lines.append(f"data: {text.translate(LINE_ENDS)}")
+    lines.append(f"data: {encode(data).translate(LINE_ENDS)}")
     return "\n".join([*lines, "", ""]).encode("utf-8", "replace")

@@ -25,7 +25,7 @@ from rest_framework.exceptions import MethodNotAllowed, ParseError, Throttled
 from chatflow import auth, sse
 from chatflow.asgi_types import Receive, Scope, Send
 from chatflow.auth import Grant
-from chatflow.dialects import seed
+from chatflow.dialects import Dialect
 from chatflow.errors import Unavailable, as_response, problem
 from workflows.exceptions import CursorBeyondHead
 from workflows.models import Event, Job
@@ -45,8 +45,6 @@ PIECE = 65536
 # one query is about.
 LOOK_AGAIN = 2.0
 LOOKS = 5000
-# Milliseconds after which a client comes back when its stream broke off.
-RETRY = 1000
 LARGEST_CURSOR = 2**31 - 1
 
 HEADERS = {
@@ -60,11 +58,11 @@ HEADERS = {
 class OpenStream(Follower):
     """A client that watches a job. Nothing but the bare minimum is kept: there may be thousands."""
 
-    __slots__ = ("_error", "_lifetime", "_send", "public_id", "right", "turn")
+    __slots__ = ("_error", "_lifetime", "_send", "dialect", "right", "turn")
 
-    def __init__(self, grant: Grant, cursor: int, send: Send) -> None:
+    def __init__(self, grant: Grant, dialect: Dialect, cursor: int, send: Send) -> None:
         super().__init__(grant.job.pk, cursor)
-        self.public_id = grant.job.public_id
+        self.dialect = dialect
         self.right = grant.right
         # When it shows its signs of life.
         self.turn = 0
@@ -101,14 +99,15 @@ class OpenStream(Follower):
             if len(body) >= PIECE:
                 await self._put(body)
                 body = b""
-            body += sse.frame(seed.frame(self.public_id, event), event_id=event.seq)
+            for frame in self.dialect.frames(event):
+                body += frame
         await self._put(body, more=not events[-1].is_terminal)
 
     def over(self, error: BaseException | None) -> None:
         """Let run() return."""
         self._error = error
         if error is not None and not isinstance(error, StreamCut | TimeoutError):
-            logger.error("The stream of %s broke", self.public_id, exc_info=error)
+            logger.error("The stream of %s broke", self.dialect.job_id, exc_info=error)
         self._lifetime.reschedule(0)
 
     async def _put(self, body: bytes, *, more: bool = True) -> None:
@@ -212,8 +211,16 @@ open_streams = OpenStreams()
 _cors = CorsMiddleware(lambda request: HttpResponse())
 
 
-async def opened(scope: Scope, send: Send, public_id: str) -> OpenStream | None:
+async def opened(
+    scope: Scope, send: Send, public_id: str, dialect: type[Dialect]
+) -> OpenStream | None:
     """Answer one request for a job's stream.
+
+    Args:
+        scope: the request.
+        send: takes the answer.
+        public_id: the job's.
+        dialect: what the stream's frames are written in.
 
     Returns:
         The open stream, to be run at once; None where the whole answer was given.
@@ -235,9 +242,10 @@ async def opened(scope: Scope, send: Send, public_id: str) -> OpenStream | None:
         return None
     head = HttpResponse(headers=HEADERS)
     _cors.add_response_headers(request, head)
-    stream = OpenStream(grant, cursor, send)
+    encoder = dialect(grant.job)
+    stream = OpenStream(grant, encoder, cursor, send)
     open_streams.add(stream)
-    stream.begin(stream.greet(head, sse.frame(seed.connected(grant.job), retry=RETRY)))
+    stream.begin(stream.greet(head, encoder.connected(grant.job)))
     return stream
 
 

@@ -1,32 +1,34 @@
-"""Where everything is. The API's base path is the seed's."""
+"""Where everything is; the API and its pages below BASE_PATH."""
 
 from django.apps import apps
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import views as auth_views
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from chatflow import actions, approvals, documents, errors, health, sessions, views
+from chatflow import errors
+from chatflow.endpoints import acts, conversations, inbox, jobs, pages, probes, sends, uploads
 
 api = [
-    path("chat/send", views.send, name="send"),
-    path("chat/action", actions.act, name="action"),
-    path("chat/history/<path:session_id>", views.history, name="history"),
-    path("chat/session/<path:session_id>/export", sessions.export, name="export"),
-    path("chat/session/<path:session_id>", sessions.delete, name="session"),
-    path("workflow/status/<str:job_id>", views.status, name="status"),
-    path("workflow/stream/<str:job_id>", views.stream, name="stream"),
-    path("workflow/cancel/<str:job_id>", views.cancel, name="cancel"),
-    path("workflow/retry/<str:job_id>", views.retry, name="retry"),
-    path("workflow/jobs", views.jobs, name="jobs"),
-    path("workflow/approvals", approvals.pending, name="approvals"),
-    path("workflow/approval/<str:approval_id>", approvals.decide, name="approval"),
-    path("knowledge/documents", documents.shelf, name="documents"),
-    path("knowledge/documents/<uuid:document_id>", documents.document, name="document"),
-    path("knowledge/pages/<uuid:document_id>", documents.page, name="document-page"),
-    path("chat/", views.chat, name="chat"),
-    path("chat/example/", views.example, name="example"),
+    path("chat/send", sends.send, name="send"),
+    path("chat/action", acts.act, name="action"),
+    path("chat/history/<path:session_id>", conversations.history, name="history"),
+    path("chat/session/<path:session_id>/export", conversations.export, name="export"),
+    path("chat/session/<path:session_id>", conversations.delete, name="session"),
+    path("workflow/status/<str:job_id>", jobs.status, name="status"),
+    path("workflow/stream/<str:job_id>", jobs.stream, name="stream"),
+    path("workflow/cancel/<str:job_id>", jobs.cancel, name="cancel"),
+    path("workflow/retry/<str:job_id>", jobs.retry, name="retry"),
+    path("workflow/jobs", jobs.jobs, name="jobs"),
+    path("workflow/approvals", inbox.pending, name="approvals"),
+    path("workflow/approval/<str:approval_id>", inbox.decide, name="approval"),
+    path("knowledge/documents", uploads.shelf, name="documents"),
+    path("knowledge/documents/<uuid:document_id>", uploads.document, name="document"),
+    path("knowledge/pages/<uuid:document_id>", pages.document, name="document-page"),
+    path("chat/", pages.chat, name="chat"),
+    path("chat/example/", pages.example, name="example"),
     path("chat", RedirectView.as_view(pattern_name="chat")),
     # In the envelope also with DEBUG, where Django shows a page of its own.
     re_path("", errors.not_found),
@@ -34,15 +36,15 @@ api = [
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="chat"), name="home"),
-    path("ai-demo/", include(api)),
+    path(settings.BASE_PATH.removeprefix("/"), include(api)),
     path("accounts/login/", auth_views.LoginView.as_view(), name="login"),
     path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
-    path("healthz", health.healthz, name="healthz"),
-    path("readyz", health.readyz, name="readyz"),
-    path("metrics", health.metrics, name="metrics"),
+    path("healthz", probes.healthz, name="healthz"),
+    path("readyz", probes.readyz, name="readyz"),
+    path("metrics", probes.metrics, name="metrics"),
 ]
 
 if apps.is_installed("examples.invoicing"):

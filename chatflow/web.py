@@ -1,6 +1,7 @@
 """One ASGI application: streams on the event loop, everything else in a bounded thread pool."""
 
 import asyncio
+import functools
 import io
 import re
 import signal
@@ -14,12 +15,12 @@ from django.core.handlers.asgi import ASGIRequest
 
 from chatflow import stream
 from chatflow.asgi_types import Receive, Scope, Send
+from chatflow.dialects import DEFAULT, get_dialect
 from chatflow.errors import Problem, as_response, too_large
 from chatflow.pool import Pool
 from chatflow.wsgi import application as wsgi
 from workflows.streaming.listeners import listeners
 
-STREAM_PATH = re.compile(r"/ai-demo/workflow/stream/([^/]+)")
 # `token` as a parameter's name, however its letters are escaped.
 TOKEN = re.compile(
     rb"(^|[&;])((?:t|%74)(?:o|%6f)(?:k|%6b)(?:e|%65)(?:n|%6e))=[^&;]*", re.IGNORECASE
@@ -41,11 +42,18 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.close", "code": 1000})
 
 
-async def http(scope: Scope, receive: Receive, send: Send) -> None:
-    path = STREAM_PATH.fullmatch(scope["path"])
+async def http(scope: Scope, receive: Receive, send: Send, dialect: str = DEFAULT) -> None:
+    """Answer a request.
+
+    Args:
+        scope, receive, send: as ASGI has them.
+        dialect: the name of what streams are written in.
+    """
+    path = stream_path(settings.BASE_PATH).fullmatch(scope["path"])
     # A preflight is answered by the middleware that answers all of them.
     if path is not None and scope["method"] != "OPTIONS":
-        opened = await stream.opened(hide_token(scope), send, path[1])
+        inner = hide_token(scope)
+        opened = await stream.opened(inner, send, path[1], get_dialect(dialect))
         if opened is not None:
             await opened.run(receive)
         return
@@ -61,6 +69,11 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
         return
     else:
         await pool.answer(with_body(inner, body), body, send)
+
+
+@functools.cache
+def stream_path(base: str) -> re.Pattern[str]:
+    return re.compile(rf"{re.escape(base)}workflow/stream/([^/]+)")
 
 
 def hide_token(scope: Scope) -> Scope:

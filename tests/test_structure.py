@@ -42,7 +42,16 @@ FLOORS = (
 )
 # Inside of a room, from the top down, where the order is worth keeping.
 STAIRS = {
-    "workflows.services": ("offers", "decisions", "starts", "sessions", "jobs", "inline", "queues"),
+    "workflows.services": (
+        "offers",
+        "decisions",
+        "starts",
+        "sessions",
+        "jobs",
+        "inline",
+        "queues",
+        "lookups",
+    ),
     "workflows.running": (
         "runner",
         "context",
@@ -83,6 +92,8 @@ LIBRARIES = {
     "rest_framework": ("chatflow",),
     "drf_spectacular": ("chatflow",),
     "knox": ("chatflow",),
+    "csp": ("chatflow",),
+    "prometheus_client": ("chatflow",),
     "psycopg": ("workflows.bells", "workflows.store"),
     "pydantic_ai": ("workflows.ai", "workflows.knowledge"),
     "redis": ("workflows.bells", "chatflow.settings"),
@@ -284,6 +295,19 @@ def test_a_library_is_named_where_it_belongs(library: str) -> None:
                 strays.append(f"{name}:{node.lineno} names {node.value!r}")
 
     assert not strays, "\n".join(strays)
+
+
+def test_the_edge_never_reaches_into_the_store() -> None:
+    """It calls the verbs, and reads the models; how these are stored is the engine's alone."""
+    inward = [
+        f"{name}:{line} imports {target}"
+        for name in MODULES
+        if inside(name, ("chatflow",))
+        for target, line in imported(name)
+        if inside(target, ("workflows.store",))
+    ]
+
+    assert not inward, "\n".join(inward)
 
 
 def test_the_engine_knows_nothing_of_http() -> None:

@@ -191,7 +191,8 @@ def ready_line(process: subprocess.Popen[str]) -> str:
 def demo(tmp_path: Path) -> Iterator[Demo]:
     (tmp_path / "bin").mkdir()
     (tmp_path / "chatflow").mkdir()
-    shutil.copy(ROOT / "bin/demo", tmp_path / "bin/demo")
+    for file in ("bin/demo", "chatflow/environment.py"):
+        shutil.copy(ROOT / file, tmp_path / file)
     (tmp_path / "manage.py").write_text(STUB_MANAGE)
     (tmp_path / "chatflow/asgi.py").write_text(STUB_ASGI)
     demo = Demo(tmp_path)
@@ -228,6 +229,16 @@ def test_demo_writes_a_secret_key_for_its_owner_alone(demo: Demo) -> None:
     assert texts[0] == texts[1]
     assert re.fullmatch(r"DEBUG=true\nSECRET_KEY=[\w-]{50,}\n\n# last", texts[0])
     assert stat.S_IMODE(env_file.stat().st_mode) == 0o600
+
+
+def test_demo_reads_the_file_as_the_settings_do(demo: Demo) -> None:
+    """With a comment behind a value, quotes, and signs that mean something elsewhere."""
+    text = f"export PORT='{demo.port}'  # mine\nHOST=localhost # this machine\nSECRET_KEY=$a#b"
+    (demo.folder / ".env").write_text(text)
+    with demo.start(PORT="", HOST="") as process:
+        assert f"http://localhost:{demo.port}/" in ready_line(process)
+        process.terminate()
+    assert (demo.folder / ".env").read_text() == text
 
 
 def test_demo_refuses_a_port_in_use(demo: Demo) -> None:

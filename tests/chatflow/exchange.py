@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 from urllib.parse import quote
 
-from chatflow.asgi_types import Application, Message
+from chatflow.asgi_types import Application, AsgiMessage
 
 SECONDS = 10.0
 
@@ -45,15 +45,15 @@ class Exchange:
             "server": ("testserver", 80),
         }
         self._application = application
-        self._requests: asyncio.Queue[Message] = asyncio.Queue()
+        self._requests: asyncio.Queue[AsgiMessage] = asyncio.Queue()
         chunks = body if isinstance(body, list) else [body]
         for number, chunk in enumerate(chunks, 1):
             self._requests.put_nowait(
                 {"type": "http.request", "body": chunk, "more_body": number < len(chunks)}
             )
-        self._sent: asyncio.Queue[Message] = asyncio.Queue()
+        self._sent: asyncio.Queue[AsgiMessage] = asyncio.Queue()
         # Called with each message before it is taken; may be slow.
-        self.on_send: Callable[[Message], Any] | None = None
+        self.on_send: Callable[[AsgiMessage], Any] | None = None
         self.status = 0
         self.headers: dict[str, str] = {}
         self.complete = False
@@ -72,12 +72,12 @@ class Exchange:
     def hang_up(self) -> None:
         self._requests.put_nowait({"type": "http.disconnect"})
 
-    async def _send(self, message: Message) -> None:
+    async def _send(self, message: AsgiMessage) -> None:
         if self.on_send is not None:
             await self.on_send(message)
         self._sent.put_nowait(message)
 
-    async def _message(self) -> Message | None:
+    async def _message(self) -> AsgiMessage | None:
         """Return the next message; None when the application has returned."""
         getter = asyncio.ensure_future(self._sent.get())
         await asyncio.wait(

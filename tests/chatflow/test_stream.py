@@ -18,7 +18,7 @@ from django.test import Client
 from django.utils import timezone
 
 from chatflow import stream
-from chatflow.asgi_types import Message
+from chatflow.asgi_types import AsgiMessage
 from chatflow.auth import Right, revoked, sign_link
 from chatflow.web import application
 from tests.chatflow.conftest import AGAIN, MakeJob
@@ -327,7 +327,7 @@ async def test_a_client_that_takes_nothing_is_dropped(
     monkeypatch.setattr(stream, "SEND_TIMEOUT", 0.05)
     job = await sync_to_async(make_job)(alice)
 
-    async def stuck(message: Message) -> None:
+    async def stuck(message: AsgiMessage) -> None:
         if message["type"] == "http.response.body":
             await asyncio.sleep(60)
 

@@ -1,7 +1,14 @@
 """The verbs that outsiders call: an HTTP edge, a command, the admin, a team's own code."""
 
 from workflows.services.inline import run_inline
-from workflows.services.jobs import cancel, get_job, queue_position, recent_starts, retry
+from workflows.services.jobs import (
+    cancel,
+    get_job,
+    is_anybody_working,
+    queue_position,
+    recent_starts,
+    retry,
+)
 from workflows.services.sessions import delete_session
 from workflows.services.starts import Mode, OnBusy, Started, start, takes_long
 
@@ -12,6 +19,7 @@ __all__ = [
     "cancel",
     "delete_session",
     "get_job",
+    "is_anybody_working",
     "queue_position",
     "recent_starts",
     "retry",

@@ -140,3 +140,11 @@ def recent_starts(user: Any, seconds: float) -> int:
             [user.pk, connection.ops.adapt_datetimefield_value(since)],
         )
         return int(cursor.fetchone()[0])
+
+
+def is_anybody_working() -> bool:
+    """Whether a job that is queued now would be worked on: by a cluster that was seen lately.
+
+    Without a queue the web process itself does it.
+    """
+    return settings.QUEUE_CONNECTION == "sync" or lifecycle.clusters_alive() > 0

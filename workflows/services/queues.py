@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import connection
+from django.db.models import Count
 from django.utils import timezone
 
-from workflows.models import Job, JobQuerySet
+from workflows.models import ACTIVE, TERMINAL, Job, JobQuerySet, State
 from workflows.registry import all_workflows
 from workflows.store.database import get_database
 
@@ -22,6 +23,13 @@ SIZES = """
     FROM workflows_job
     WHERE state IN ('queued', 'processing') AND NOT inline
     GROUP BY queue ORDER BY queue
+"""
+
+
+# The same literals, and sync jobs too.
+ACTIVE_JOBS = """
+    SELECT state, count(*), {age}
+    FROM workflows_job WHERE state IN ('queued', 'processing') GROUP BY state
 """
 
 
@@ -61,6 +69,38 @@ def sizes() -> list[QueueSize]:
         }
     idle = {workflow.queue: QueueSize(queue=workflow.queue) for workflow in all_workflows()}
     return [size for _, size in sorted((idle | busy).items())]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActiveJobs:
+    """The jobs of one state, in all queues and in the web processes.
+
+    Args:
+        count: how many there are.
+        oldest: seconds since the oldest of them was sent; 0 without any.
+    """
+
+    count: int = 0
+    oldest: float = 0.0
+
+
+def active_jobs() -> dict[State, ActiveJobs]:
+    """Return what is queued and what is processing."""
+    age = get_database().seconds_since("min(created_at)")
+    with connection.cursor() as cursor:
+        cursor.execute(ACTIVE_JOBS.format(age=age), [])
+        found = {
+            state: ActiveJobs(count=count, oldest=float(oldest))
+            for state, count, oldest in cursor.fetchall()
+        }
+    return {state: found.get(state, ActiveJobs()) for state in ACTIVE}
+
+
+def finished_jobs(within: timedelta) -> dict[State, int]:
+    """Return how many jobs have ended lately, by how."""
+    recent = Job.objects.filter(finished_at__gt=timezone.now() - within)
+    counts = dict(recent.values_list("state").annotate(Count("pk")).order_by())
+    return {state: counts.get(state, 0) for state in TERMINAL}
 
 
 def unknown(queues: Iterable[str]) -> list[str]:

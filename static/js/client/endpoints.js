@@ -1,13 +1,14 @@
+const BASE_PATH = '/ai-demo/';
 const PATHS = {
-  send: '/ai-demo/chat/send',
-  history: '/ai-demo/chat/history/{session_id}',
-  jobs: '/ai-demo/workflow/jobs',
-  status: '/ai-demo/workflow/status/{job_id}',
-  stream: '/ai-demo/workflow/stream/{job_id}',
-  cancel: '/ai-demo/workflow/cancel/{job_id}',
-  action: '/ai-demo/chat/action',
-  approvals: '/ai-demo/workflow/approvals',
-  approval: '/ai-demo/workflow/approval/{approval_id}',
+  send: 'chat/send',
+  history: 'chat/history/{session_id}',
+  jobs: 'workflow/jobs',
+  status: 'workflow/status/{job_id}',
+  stream: 'workflow/stream/{job_id}',
+  cancel: 'workflow/cancel/{job_id}',
+  action: 'chat/action',
+  approvals: 'workflow/approvals',
+  approval: 'workflow/approval/{approval_id}',
 };
 const PLACEHOLDER = /(\{|%7B)\w+(\}|%7D)/i;
 
@@ -17,7 +18,7 @@ export class Endpoints {
   #urls;
 
   constructor(base, urls) {
-    this.#base = base.replace(/\/+$/, '');
+    this.#base = base.replace(/\/+$/, '') + BASE_PATH;
     this.#urls = urls;
   }
 

@@ -202,10 +202,8 @@ class ChatPage {
   }
 
   #newClient(sessionId) {
-    const { sendUrl: send, historyUrl: history, jobsUrl: jobs, cancelUrl: cancel } = this.#root.dataset;
-    const { actionUrl: action, approvalUrl: approval } = this.#root.dataset;
     // The page waits for a server that is being restarted: for about a minute.
-    const urls = { send, history, jobs, cancel, action, approval };
+    const urls = JSON.parse(this.#root.dataset.urls);
     const client = new AsyncChatClient('', null, { urls, maxFailures: 20 });
     if (sessionId) client.sessionId = sessionId;
     return client;

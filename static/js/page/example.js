@@ -12,7 +12,8 @@ const page = document.getElementById('main');
 const form = document.getElementById('example-form');
 const streamed = document.getElementById('streamed');
 
-const chat = new AsyncChatClient(page.dataset.apiBase);
+// Without `urls` it calls /ai-demo/… of this page's own site.
+const chat = new AsyncChatClient('', null, { urls: JSON.parse(page.dataset.urls) });
 let job = null;
 
 // The job's id and links, as soon as the server has them: keep the id to resume after a reload.

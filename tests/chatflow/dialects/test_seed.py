@@ -1,22 +1,65 @@
 """The seed's dialect."""
 
-from datetime import UTC, datetime, timedelta, timezone
+import json
 from typing import Any
 
 import pytest
 
-from chatflow.dialects import seed
+from chatflow.dialects.seed import Seed
+from tests.chatflow.dialects.contract import LOGS, NOON, DialectContract, job, log
 from workflows.models import Event, Job
 
-NOON = datetime(2026, 1, 13, 13, 45, tzinfo=UTC)
+SEED = Seed(Job(public_id="workflow_x"))
 
 
 def event(type: str, **data: Any) -> Event:
     return Event(seq=3, type=type, progress=50, message="m", data=data, attempt=1, created_at=NOON)
 
 
-def test_it_works() -> None:
-    assert seed.frame("workflow_x", event("progress")) == {
+def data(frame: bytes) -> Any:
+    """Return what a client finds in ``event.data``."""
+    return json.loads(frame.partition(b"data: ")[2])
+
+
+class TestSeed(DialectContract):
+    name = "seed"
+    dialect = Seed
+
+    def is_end(self, frame: bytes) -> bool:
+        return data(frame)["status"] in ("completed", "failed", "timeout")
+
+    def words(self, frames: list[bytes]) -> str:
+        text = ""
+        for update in map(data, frames):
+            text = text[: update.get("text_length")] + update.get("delta", "")
+        return text
+
+    def test_a_client_comes_back_at_any_cursor(self) -> None:
+        events = log(LOGS["taken back"])
+        whole = [Seed(job()).frames(event) for event in events]
+        for cursor in range(len(events)):
+            encoder = Seed(job())
+            assert [encoder.frames(event) for event in events[cursor:]] == whole[cursor:]
+
+
+def test_the_bytes_of_an_event() -> None:
+    assert SEED.frames(event("delta", delta="Grüße", said=["x"])) == [
+        b'id: 3\ndata: {"delta":"Gr\xc3\xbc\xc3\x9fe","status":"processing","progress":50,'
+        b'"message":"m","updated_at":"2026-01-13T13:45:00Z","seq":3,"type":"delta",'
+        b'"job_id":"workflow_x"}\n\n'
+    ]
+
+
+def test_the_bytes_of_the_opening() -> None:
+    opened = Job(public_id="workflow_x", progress=25, last_seq=4, updated_at=NOON)
+    assert SEED.connected(opened) == (
+        b'retry: 1000\ndata: {"status":"connected","progress":25,"message":"Stream connected",'
+        b'"updated_at":"2026-01-13T13:45:00Z","job_id":"workflow_x","last_event_id":4}\n\n'
+    )
+
+
+def test_an_event_says() -> None:
+    assert SEED.data(event("progress")) == {
         "status": "processing",
         "progress": 50,
         "message": "m",
@@ -42,31 +85,14 @@ def test_it_works() -> None:
     ],
 )
 def test_every_type_has_one_of_the_seeds_words(type: str, status: str) -> None:
-    assert seed.frame("workflow_x", event(type))["status"] == status
+    assert SEED.data(event(type))["status"] == status
 
 
 def test_the_event_says_the_rest() -> None:
-    frame = seed.frame("workflow_x", event("delta", delta="words"))
+    frame = SEED.data(event("delta", delta="words"))
     assert frame["delta"] == "words"
 
 
 def test_but_it_can_not_pass_for_something_else() -> None:
-    frame = seed.frame("workflow_x", event("progress", status="completed", seq=99))
+    frame = SEED.data(event("progress", status="completed", seq=99))
     assert (frame["status"], frame["seq"]) == ("processing", 3)
-
-
-def test_connected() -> None:
-    job = Job(public_id="workflow_x", progress=25, last_seq=4, updated_at=NOON)
-    assert seed.connected(job) == {
-        "status": "connected",
-        "progress": 25,
-        "message": "Stream connected",
-        "updated_at": "2026-01-13T13:45:00Z",
-        "job_id": "workflow_x",
-        "last_event_id": 4,
-    }
-
-
-def test_moments_are_in_utc() -> None:
-    elsewhere = NOON.astimezone(timezone(timedelta(hours=5)))
-    assert seed.iso(elsewhere) == "2026-01-13T13:45:00Z"

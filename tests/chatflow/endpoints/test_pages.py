@@ -1,10 +1,25 @@
 """The pages, and what the browser may load."""
 
 import re
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+
+POLICY = {
+    "default-src 'self'",
+    "img-src 'self' data:",
+    "style-src 'self' 'unsafe-inline'",
+    "object-src 'none'",
+    "base-uri 'none'",
+    "form-action 'self'",
+    "frame-ancestors 'none'",
+}
+
+
+def policy(answer: Any) -> set[str]:
+    return set(answer.headers.get("Content-Security-Policy", "").split("; "))
 
 
 @pytest.fixture
@@ -53,10 +68,28 @@ def test_short_ways_to_the_chat(anonymous: Client, path: str) -> None:
 def test_nothing_comes_from_another_host(anonymous: Client, db: None, path: str) -> None:
     page = anonymous.get(path)
     assert page.status_code == 200
-    assert page["Content-Security-Policy"].startswith("default-src 'self'")
+    assert policy(page) == POLICY
     assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", page.content.decode())
     # The policy forbids scripts in the page.
     assert not re.search(r"<script(?![^>]*\bsrc=)[^>]*>\s*\S", page.content.decode())
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/ai-demo/workflow/jobs", "/nothing"])
+def test_every_answer_has_the_policy(anonymous: Client, db: None, path: str) -> None:
+    assert policy(anonymous.get(path)) == POLICY
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [("/nothing", {}, 404), ("/", {"Host": "evil.example"}, 400)],
+)
+def test_but_not_the_pages_that_debug(
+    settings: Any, db: None, path: str, headers: dict[str, str], status: int
+) -> None:
+    settings.DEBUG = True
+    settings.ALLOWED_HOSTS = ["testserver"]
+    answer = Client(headers=headers).get(path)
+    assert (answer.status_code, policy(answer)) == (status, {""})
 
 
 def test_the_schema_names_every_path(anonymous: Client) -> None:

@@ -1,15 +1,11 @@
-"""A user's documents: brought, listed, read and taken away again; and a page that shows each."""
+"""A user's documents: uploaded, listed, looked at and deleted."""
 
 from pathlib import PurePath
-from typing import Any
+from typing import Annotated, Any, TypedDict
 from uuid import UUID
 
 from django.conf import settings
-from django.contrib.auth.decorators import login_required
 from django.core.validators import URLValidator
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_safe
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import api_view, parser_classes
@@ -18,9 +14,12 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from chatflow.dialects import seed
+from chatflow.bodies import Moment, Shown
+from chatflow.moments import iso
+from chatflow.paging import Following, read_page
 from chatflow.parsers import JSONParser, TextJSONParser
-from chatflow.serializers import ErrorSerializer, PageSerializer, StrictCharField, no_control
+from chatflow.schema import refusals
+from chatflow.serializers import PageSerializer, StrictCharField, no_control
 from workflows.knowledge.documents import TITLE_LENGTH, store
 from workflows.knowledge.models import Document
 from workflows.knowledge.readers import (
@@ -93,30 +92,26 @@ class UploadSerializer(serializers.Serializer[Any]):
         return attrs
 
 
-class DocumentSerializer(serializers.Serializer[Any]):
-    id = serializers.UUIDField()
-    title = serializers.CharField()
-    url = serializers.CharField(help_text="Where people read it.")
-    type = serializers.ChoiceField(choices=[reader.kind for reader in READERS])
-    chunks = serializers.IntegerField(help_text="Parts that searches find.")
-    shared = serializers.BooleanField(help_text="Everybody may see it; only the site deletes it.")
-    created_at = serializers.DateTimeField()
-    updated_at = serializers.DateTimeField()
+class DocumentBody(TypedDict):
+    id: Annotated[str, Shown(format="uuid")]
+    title: str
+    url: Annotated[str, "Where people read it."]
+    type: Annotated[str, Shown(enum=tuple(reader.kind for reader in READERS))]
+    chunks: Annotated[int, "Parts that searches find."]
+    shared: Annotated[bool, "Everybody may see it; only the site deletes it."]
+    created_at: Moment
+    updated_at: Moment
 
 
-class DocumentAnswerSerializer(serializers.Serializer[Any]):
-    success = serializers.BooleanField()
-    document = DocumentSerializer()
+class DocumentAnswerBody(TypedDict):
+    success: bool
+    document: DocumentBody
 
 
-class DocumentsAnswerSerializer(serializers.Serializer[Any]):
-    success = serializers.BooleanField()
-    documents = DocumentSerializer(many=True)
-    next = serializers.CharField(allow_null=True, help_text="`before` of the next page.")
-
-
-def refusals(*statuses: int) -> dict[Any, Any]:
-    return dict.fromkeys(statuses, ErrorSerializer)
+class DocumentsAnswerBody(TypedDict):
+    success: bool
+    documents: list[DocumentBody]
+    next: Following
 
 
 @extend_schema(
@@ -124,7 +119,7 @@ def refusals(*statuses: int) -> dict[Any, Any]:
     operation_id="ai_demo_knowledge_documents_list",
     summary="List the documents that you may see, the newest first",
     parameters=[PageSerializer],
-    responses={200: DocumentsAnswerSerializer, **refusals(400, 401, 404, 503)},
+    responses={200: DocumentsAnswerBody, **refusals(400, 401, 404, 503)},
 )
 @extend_schema(
     methods=["POST"],
@@ -132,8 +127,8 @@ def refusals(*statuses: int) -> dict[Any, Any]:
     description="The same document again is answered 200, and not added twice.",
     request={"application/json": UploadSerializer, "multipart/form-data": UploadSerializer},
     responses={
-        200: DocumentAnswerSerializer,
-        201: DocumentAnswerSerializer,
+        200: DocumentAnswerBody,
+        201: DocumentAnswerBody,
         **refusals(400, 401, 403, 409, 413, 415, 503),
     },
 )
@@ -161,7 +156,7 @@ def add(request: Request) -> Response:
         )
     except Unreadable as error:
         raise ValidationError({"file" if "file" in sent else "text": [str(error)]}) from error
-    answer = {"success": True, "document": described(request, made)}
+    answer: DocumentAnswerBody = {"success": True, "document": described(request, made)}
     return Response(answer, status=201 if new else 200)
 
 
@@ -184,35 +179,28 @@ def brought(sent: dict[str, Any]) -> tuple[bytes, str, str]:
 
 
 def listed(request: Request) -> Response:
-    page = PageSerializer(data=request.query_params)
-    page.is_valid(raise_exception=True)
-    limit = page.validated_data["limit"]
     found = Document.objects.visible_to(request.user).defer("content")
-    if "before" in page.validated_data:
-        mark = find_document(request.user, page.validated_data["before"])
-        found = found.filter(created_at__lte=mark.created_at).exclude(
-            created_at=mark.created_at, pk__gte=mark.pk
-        )
-    rows = list(found.order_by("-created_at", "-pk")[: limit + 1])
-    more = str(rows[limit - 1].pk) if len(rows) > limit else None
-    documents = [described(request, row) for row in rows[:limit]]
-    return Response({"success": True, "documents": documents, "next": more})
+    page, last = read_page(request, found, find_document)
+    documents = [described(request, row) for row in page]
+    more = str(last.pk) if last else None
+    body: DocumentsAnswerBody = {"success": True, "documents": documents, "next": more}
+    return Response(body)
 
 
 @extend_schema(
     methods=["GET"],
     summary="Look at a document",
-    responses={200: DocumentAnswerSerializer, **refusals(401, 404, 503)},
+    responses={200: DocumentAnswerBody, **refusals(401, 404, 503)},
 )
 @extend_schema(
     methods=["DELETE"],
     summary="Delete a document of yours",
-    responses={200: DocumentAnswerSerializer, **refusals(401, 403, 404, 503)},
+    responses={200: DocumentAnswerBody, **refusals(401, 403, 404, 503)},
 )
 @api_view(["GET", "DELETE"])
 def document(request: Request, document_id: UUID) -> Response:
     found = find_document(request.user, document_id)
-    answer = {"success": True, "document": described(request, found)}
+    answer: DocumentAnswerBody = {"success": True, "document": described(request, found)}
     if request.method == "DELETE":
         if found.owner_id != request.user.pk:
             raise DocumentNotFound
@@ -236,7 +224,7 @@ def find_document(user: Any, document_id: UUID | str) -> Document:
     return found
 
 
-def described(request: Request, row: Document) -> dict[str, Any]:
+def described(request: Request, row: Document) -> DocumentBody:
     return {
         "id": str(row.pk),
         "title": row.title,
@@ -244,18 +232,6 @@ def described(request: Request, row: Document) -> dict[str, Any]:
         "type": row.kind,
         "chunks": row.chunk_count,
         "shared": row.owner_id is None,
-        "created_at": seed.iso(row.created_at),
-        "updated_at": seed.iso(row.updated_at),
+        "created_at": iso(row.created_at),
+        "updated_at": iso(row.updated_at),
     }
-
-
-@require_safe
-@login_required
-def page(request: HttpRequest, document_id: UUID) -> HttpResponse:
-    """Show what was read of a document; its text is escaped, whatever it says."""
-    try:
-        found = find_document(request.user, document_id)
-    except DocumentNotFound:
-        raise Http404 from None
-    context = {"document": found, "chunks": found.chunks.defer("embedding").order_by("position")}
-    return render(request, "document.html", context)

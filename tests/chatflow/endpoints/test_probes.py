@@ -55,7 +55,7 @@ def test_no_database(anonymous: Client, monkeypatch: pytest.MonkeyPatch) -> None
     def refuse() -> bool:
         raise OperationalError
 
-    monkeypatch.setattr("chatflow.health.migrated", refuse)
+    monkeypatch.setattr("chatflow.endpoints.probes.migrated", refuse)
     answer = anonymous.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["checks"]["database"] == "Not reachable"
@@ -63,7 +63,7 @@ def test_no_database(anonymous: Client, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_migrations_missing(anonymous: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatflow.health.migrated", lambda: False)
+    monkeypatch.setattr("chatflow.endpoints.probes.migrated", lambda: False)
     assert anonymous.get("/readyz").json()["error"] == "Run manage.py migrate"
 
 
@@ -72,15 +72,22 @@ def test_metrics(anonymous: Client, alice: User, make_job: MakeJob, run: Any) ->
     run(make_job(alice, session="b", workflow="fail"))
     make_job(alice, session="c")
     answer = anonymous.get("/metrics")
-    assert answer["Content-Type"] == "text/plain; version=0.0.4"
+    assert answer["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     lines = answer.content.decode().splitlines()
     for line in (
-        'chatflow_jobs{state="queued"} 1',
-        'chatflow_jobs{state="processing"} 0',
-        'chatflow_jobs_finished_1h{state="completed"} 1',
-        'chatflow_jobs_finished_1h{state="failed"} 1',
-        "chatflow_open_streams 0",
+        'chatflow_jobs{state="queued"} 1.0',
+        'chatflow_jobs{state="processing"} 0.0',
+        'chatflow_jobs_finished_1h{state="completed"} 1.0',
+        'chatflow_jobs_finished_1h{state="failed"} 1.0',
+        "chatflow_open_streams 0.0",
         "# TYPE chatflow_queue_oldest_seconds gauge",
     ):
         assert line in lines
+    # Nothing of the process itself, which would be another one's at the next scrape.
+    assert {line.split()[2] for line in lines if line.startswith("# TYPE")} == {
+        "chatflow_jobs",
+        "chatflow_jobs_finished_1h",
+        "chatflow_queue_oldest_seconds",
+        "chatflow_open_streams",
+    }
     assert "alice" not in answer.content.decode()

@@ -7,24 +7,26 @@ from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from chatflow import serializers
-from chatflow.views import ERROR, KEY, turn
+from chatflow.bodies import ResultBody, StartedBody
+from chatflow.endpoints.sends import turn
+from chatflow.schema import KEY, refusals
+from chatflow.serializers import ActSerializer
 from workflows.services import offers
 
 
 @extend_schema(
     summary="Use an action that was offered",
     parameters=[KEY],
-    request=serializers.ActSerializer,
+    request=ActSerializer,
     responses={
-        200: serializers.ResultSerializer,
-        202: serializers.StartedSerializer,
-        **dict.fromkeys([400, 401, 403, 404, 409, 413, 415, 429, 500, 503, 504], ERROR),
+        200: ResultBody,
+        202: StartedBody,
+        **refusals(400, 401, 403, 404, 409, 413, 415, 429, 500, 503, 504),
     },
 )
 @api_view(["POST"])
 def act(request: Request) -> Response:
-    serializer = serializers.ActSerializer(data=request.data)
+    serializer = ActSerializer(data=request.data)
     serializer.is_valid(raise_exception=True)
     asked = serializer.validated_data
     start = partial(

@@ -1,4 +1,4 @@
-"""The other views of the API: status, cancel, retry, jobs, history."""
+"""Jobs: status, cancel, retry, the list."""
 
 from typing import Any
 from unittest.mock import ANY
@@ -8,14 +8,12 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from tests.chatflow.conftest import AGAIN, MakeJob
-from workflows import services
 from workflows.models import Job
 
 STATUS = "/ai-demo/workflow/status/"
 CANCEL = "/ai-demo/workflow/cancel/"
 RETRY = "/ai-demo/workflow/retry/"
 JOBS = "/ai-demo/workflow/jobs"
-HISTORY = "/ai-demo/chat/history/"
 
 
 def data(client: Client, job: Job) -> Any:
@@ -167,88 +165,3 @@ def test_wrong_pages(as_alice: Client, query: str) -> None:
 
 def test_a_page_after_somebody_elses_job(as_bob: Client, alice: User, make_job: MakeJob) -> None:
     assert as_bob.get(f"{JOBS}?before={make_job(alice).public_id}").status_code == 404
-
-
-# history
-
-
-def test_history(as_alice: Client, alice: User, make_job: MakeJob, run: Any) -> None:
-    job = run(make_job(alice))
-    history = as_alice.get(HISTORY + "s").json()
-    said, answered = history.pop("messages")
-    assert history == {"success": True, "session_id": "s", "active_job": None, "awaiting": None}
-    assert said.pop("created_at").endswith("Z")
-    assert said == {
-        "role": "user",
-        "content": "hello",
-        "actions": [],
-        "sources": [],
-        "job_id": job.public_id,
-    }
-    assert (answered["role"], answered["content"]) == ("assistant", "You said: hello")
-    assert answered["actions"] == [{**AGAIN, "id": ANY, "state": "offered"}]
-
-
-def test_history_says_what_failed(
-    as_alice: Client, alice: User, make_job: MakeJob, run: Any
-) -> None:
-    job = run(make_job(alice, workflow="crash"))
-    (said,) = as_alice.get(HISTORY + "s").json()["messages"]
-    assert (said["role"], said["error"], said["code"]) == ("user", job.error, job.code)
-
-
-def test_the_list_of_jobs_says_what_began_each(
-    as_alice: Client, alice: User, make_job: MakeJob, run: Any
-) -> None:
-    run(make_job(alice, "order pizza", workflow="ask"))
-    run(make_job(alice, "the answer", workflow=None))
-    jobs = as_alice.get("/ai-demo/workflow/jobs").json()["jobs"]
-    assert [job["text"] for job in jobs] == ["order pizza", "order pizza"]
-
-
-def test_history_has_the_job_under_way(
-    as_alice: Client, anonymous: Client, alice: User, make_job: MakeJob, settings: Any
-) -> None:
-    first, _ = make_job(alice), make_job(alice)
-    # Long ago: the link is a new one.
-    Job.objects.update(created_at="2026-01-01T00:00:00Z")
-    active = as_alice.get(HISTORY + "s").json()["active_job"]
-    assert set(active) == {"job_id", "stream_url", "status_url", "state"}
-    assert (active["job_id"], active["state"]) == (first.public_id, "queued")
-    assert anonymous.get(active["status_url"]).status_code == 200
-
-
-def test_history_has_the_open_question(
-    as_alice: Client, alice: User, make_job: MakeJob, run: Any
-) -> None:
-    job = run(make_job(alice, workflow="ask"))
-    history = as_alice.get(HISTORY + "s").json()
-    assert history["awaiting"]["kind"] == "text"
-    assert history["messages"][-1]["awaiting"] == history["awaiting"]
-    services.cancel(job)
-    assert as_alice.get(HISTORY + "s").json()["awaiting"] is None
-
-
-@pytest.mark.parametrize("key", ["a b", "a/b", "ä😀", "100%", "?x=1", "x" * 255, "{}"])
-def test_odd_session_ids(as_alice: Client, alice: User, make_job: MakeJob, key: str) -> None:
-    from urllib.parse import quote
-
-    make_job(alice, session=key)
-    answer = as_alice.get(HISTORY + quote(key))
-    assert answer.status_code == 200
-    assert answer.json()["session_id"] == key
-
-
-def test_an_unknown_session(as_alice: Client) -> None:
-    answer = as_alice.get(HISTORY + "nowhere")
-    assert answer.status_code == 404
-    assert answer.json()["code"] == "not_found"
-
-
-def test_history_costs_the_same_for_many_messages(
-    as_alice: Client, alice: User, make_job: MakeJob, run: Any, django_assert_max_num_queries: Any
-) -> None:
-    for _ in range(5):
-        run(make_job(alice))
-    with django_assert_max_num_queries(6):
-        assert len(as_alice.get(HISTORY + "s").json()["messages"]) == 10

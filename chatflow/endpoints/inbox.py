@@ -1,13 +1,18 @@
 """What waits for the user's approval, and their decision."""
 
+from typing import TypedDict
+
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from chatflow import answers, serializers
+from chatflow import bodies
+from chatflow.bodies import ApprovalBody, StartedBody
+from chatflow.endpoints.sends import sent_answer
 from chatflow.limits import check_rate, slot
-from chatflow.views import ERROR, sent_answer
+from chatflow.schema import refusals
+from chatflow.serializers import DecisionSerializer
 from workflows.models import ApprovalRequest
 from workflows.services import decisions
 
@@ -15,29 +20,35 @@ from workflows.services import decisions
 MOST = 100
 
 
+class ApprovalsBody(TypedDict):
+    success: bool
+    approvals: list[ApprovalBody]
+
+
 @extend_schema(
     summary="List what waits for your approval",
-    responses={200: serializers.ApprovalsSerializer, **dict.fromkeys([401, 503], ERROR)},
+    responses={200: ApprovalsBody, **refusals(401, 503)},
 )
 @api_view(["GET"])
 def pending(request: Request) -> Response:
     waiting = decisions.pending(request.user)[:MOST]
-    return Response({"success": True, "approvals": [answers.approval(row) for row in waiting]})
+    body: ApprovalsBody = {"success": True, "approvals": [bodies.approval(row) for row in waiting]}
+    return Response(body)
 
 
 @extend_schema(
     summary="Approve or reject",
     description="The workflow goes on with it, in the background.",
-    request=serializers.DecisionSerializer,
+    request=DecisionSerializer,
     responses={
-        202: serializers.StartedSerializer,
-        **dict.fromkeys([400, 401, 403, 404, 409, 413, 415, 429, 503], ERROR),
+        202: StartedBody,
+        **refusals(400, 401, 403, 404, 409, 413, 415, 429, 503),
     },
 )
 @api_view(["POST"])
 def decide(request: Request, approval_id: str) -> Response:
     asked = decisions.get_request(request.user, approval_id)
-    decision = serializers.DecisionSerializer(data=request.data)
+    decision = DecisionSerializer(data=request.data)
     decision.is_valid(raise_exception=True)
     check_rate(request.user)
     with slot("async", request.user):

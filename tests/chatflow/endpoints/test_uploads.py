@@ -156,7 +156,7 @@ def test_pages_of_the_list(as_alice: Client) -> None:
 
 
 def test_too_many(as_alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatflow.documents.MOST", 1)
+    monkeypatch.setattr("chatflow.endpoints.uploads.MOST", 1)
     add(as_alice, text="one")
     answer = add(as_alice, text="two")
     assert answer.status_code == 409

@@ -1,0 +1,48 @@
+"""What a dialect is: the one thing that the stream and the answers know of it."""
+
+from abc import ABC, abstractmethod
+
+from workflows.models import Event, Job
+
+
+class Dialect(ABC):
+    """Encodes one job's log for one client, event by event.
+
+    An encoder is pure: the same log gives the same frames, and the frames of an event never change
+    because of later ones. It asks the database nothing, and one is kept for each open stream, so
+    that it should be small. What each dialect owes its clients is in the inherited test,
+    tests/chatflow/dialects/contract.py.
+
+    A frame is a whole block of Server-Sent Events, as chatflow.sse makes it: bytes that go to the
+    client as they are. A stream that breaks off has simply no more of them, so only the frame of
+    the terminal event may tell a client that the job has ended.
+
+    Args:
+        job: the job; its public id is all that is kept.
+    """
+
+    __slots__ = ("job_id",)
+
+    def __init__(self, job: Job) -> None:
+        self.job_id = job.public_id
+
+    @staticmethod
+    @abstractmethod
+    def status(state: str) -> str:
+        """Return the dialect's word for a job's state, or for the type of an event."""
+
+    @abstractmethod
+    def connected(self, job: Job) -> bytes:
+        """Return the frame that opens a stream. It stands for no event, and has no cursor.
+
+        Args:
+            job: as it is when the stream opens.
+        """
+
+    @abstractmethod
+    def frames(self, event: Event) -> list[bytes]:
+        """Return the frames of *event*: one, several, or none if this dialect has no word for it.
+
+        Args:
+            event: the next of the log; each is handed over once, in order.
+        """

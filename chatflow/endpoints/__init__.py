@@ -1,0 +1,1 @@
+"""What each path answers: parse, call one verb, answer."""

@@ -1,0 +1,222 @@
+"""A conversation as a whole: its owner reads it, takes it along, or deletes it."""
+
+from typing import Annotated, Any, TypedDict
+
+from django.db.models import Prefetch
+from django.utils import timezone
+from django.utils.text import slugify
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import api_view
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from chatflow import bodies
+from chatflow.bodies import (
+    JSON,
+    ApprovalBody,
+    AwaitingBody,
+    LinksBody,
+    MessageBody,
+    Moment,
+    OutcomeBody,
+    Shown,
+    SummaryBody,
+)
+from chatflow.errors import SessionNotFound
+from chatflow.moments import iso
+from chatflow.schema import refusals
+from workflows import services
+from workflows.models import ACTIVE, ApprovalRequest, Job, Message, Session, State, Step
+from workflows.services import offers
+
+# The longest history that is answered; older messages are left out.
+MESSAGES = 500
+
+
+class ActiveJobBody(LinksBody):
+    job_id: str
+    state: Annotated[str, Shown(enum=ACTIVE)]
+
+
+class HistoryBody(TypedDict):
+    success: bool
+    session_id: str
+    messages: list[MessageBody]
+    active_job: ActiveJobBody | None
+    awaiting: AwaitingBody | None
+
+
+@extend_schema(
+    summary="Read a conversation",
+    responses={200: HistoryBody, **refusals(401, 404, 503)},
+)
+@api_view(["GET"])
+def history(request: Request, session_id: str) -> Response:
+    session = find_session(request.user, session_id)
+    latest = session.messages.select_related("job").order_by("-pk")[:MESSAGES]
+    rows = list(reversed(latest))
+    used = offers.used(row.job for row in rows if row.job is not None)
+    body: HistoryBody = {
+        "success": True,
+        "session_id": session.key,
+        "messages": [bodies.message(row, used) for row in rows],
+        "active_job": active_job(request, session),
+        "awaiting": session.open_job.awaiting if session.open_job else None,
+    }
+    return Response(body)
+
+
+def find_session(user: Any, key: str) -> Session:
+    """Return the user's own session.
+
+    Raises:
+        SessionNotFound: there is no such session, or it is somebody else's.
+    """
+    if "\0" not in key:
+        found = Session.objects.filter(user=user, key=key).select_related("open_job").first()
+        if found is not None:
+            return found
+    raise SessionNotFound
+
+
+def active_job(request: Request, session: Session) -> ActiveJobBody | None:
+    """Return the job that the session is working on, or else the one that is next."""
+    active = list(session.jobs.filter(state__in=ACTIVE).order_by("pk"))
+    active.sort(key=lambda job: job.state != State.PROCESSING)
+    if not active:
+        return None
+    job = active[0]
+    # The link is new, since the job may have waited for longer than a link lives.
+    links = bodies.links(request, job, issued=timezone.now())
+    return {"job_id": job.public_id, **links, "state": job.state}
+
+
+class DeletedBody(TypedDict):
+    success: bool
+    session_id: str
+    jobs: Annotated[int, "How many jobs went with it."]
+
+
+class ExportedStepBody(TypedDict):
+    name: str
+    duration_ms: int
+    finished_at: Moment
+
+
+class ExportedJobBody(SummaryBody, OutcomeBody):
+    text: str
+    options: JSON
+    usage: JSON
+    steps: list[ExportedStepBody]
+
+
+class ExportedApprovalBody(ApprovalBody):
+    approved: bool | None
+    reason: str
+    answer: JSON | None
+    by: str
+    via: str
+    decided_at: Moment | None
+
+
+class ExportBody(TypedDict):
+    success: bool
+    session_id: str
+    created_at: Moment
+    updated_at: Moment
+    summary: Annotated[str, "What the model is told of the older messages."]
+    messages: list[MessageBody]
+    jobs: list[ExportedJobBody]
+    approvals: list[ExportedApprovalBody]
+
+
+@extend_schema(
+    summary="Delete a conversation",
+    responses={
+        200: DeletedBody,
+        **refusals(401, 403, 404, 503),
+    },
+)
+@api_view(["DELETE"])
+def delete(request: Request, session_id: str) -> Response:
+    return deleted(request, session_id)
+
+
+@extend_schema(
+    methods=["GET"],
+    summary="Take a conversation along",
+    description="The answer is a download.",
+    responses={200: ExportBody, **refusals(401, 404, 503)},
+)
+@extend_schema(methods=["DELETE"], exclude=True)
+@api_view(["GET", "DELETE"])
+def export(request: Request, session_id: str) -> Response:
+    if request.method == "DELETE":
+        # The key may have slashes, and these may be its last words.
+        return deleted(request, f"{session_id}/export")
+    session = find_session(request.user, session_id)
+    filename = f"{slugify(session.key)[:100] or 'conversation'}.json"
+    headers = {"Content-Disposition": f'attachment; filename="{filename}"'}
+    return Response(exported(session), headers=headers)
+
+
+def deleted(request: Request, session_id: str) -> Response:
+    session = find_session(request.user, session_id)
+    jobs = services.delete_session(session)
+    body: DeletedBody = {"success": True, "session_id": session.key, "jobs": jobs}
+    return Response(body)
+
+
+def exported(session: Session) -> ExportBody:
+    """Return all that is kept of a conversation, but for what is the engine's own."""
+    public = Step.objects.filter(question=False).order_by("pk")
+    public = public.only("job", "name", "duration_ms", "created_at")
+    found = session.jobs.defer("traceback").prefetch_related(Prefetch("steps", public))
+    jobs = {job.pk: job for job in found.order_by("pk")}
+    messages = list(session.messages.order_by("pk"))
+    approvals = list(session.approval_requests.order_by("pk"))
+    rows: list[Message | ApprovalRequest] = [*messages, *approvals]
+    for row in rows:
+        # Without another query for each of them.
+        row.job = jobs.get(row.job_id) if row.job_id else None
+    used = offers.used(jobs.values())
+    return {
+        "success": True,
+        "session_id": session.key,
+        "created_at": iso(session.created_at),
+        "updated_at": iso(session.updated_at),
+        "summary": session.summary,
+        "messages": [bodies.message(row, used) for row in messages],
+        "jobs": [exported_job(job) for job in jobs.values()],
+        "approvals": [exported_approval(row) for row in approvals],
+    }
+
+
+def exported_job(job: Job) -> ExportedJobBody:
+    return {
+        **bodies.summary(job),
+        "text": job.text,
+        "options": job.options,
+        **bodies.outcome(job),
+        "usage": job.usage,
+        "steps": [
+            {
+                "name": step.name,
+                "duration_ms": step.duration_ms,
+                "finished_at": iso(step.created_at),
+            }
+            for step in job.steps.all()
+        ],
+    }
+
+
+def exported_approval(row: ApprovalRequest) -> ExportedApprovalBody:
+    return {
+        **bodies.approval(row),
+        "approved": row.approved,
+        "reason": row.reason,
+        "answer": row.answer,
+        "by": row.by,
+        "via": row.via,
+        "decided_at": iso(row.decided_at) if row.decided_at else None,
+    }

@@ -1,0 +1,58 @@
+"""The pages that people see: the chat, the example of its client, a document."""
+
+import json
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from chatflow.endpoints.uploads import DocumentNotFound, find_document
+from workflows.registry import all_workflows
+
+
+@login_required
+def chat(request: HttpRequest) -> HttpResponse:
+    """Show the demo page."""
+    workflows = [
+        {"name": each.name, "title": each.title, "description": each.description}
+        for each in all_workflows()
+    ]
+    context = {"model_name": settings.AI_MODEL, "workflows": workflows, "urls": urls()}
+    return render(request, "chat.html", context)
+
+
+@login_required
+def example(request: HttpRequest) -> HttpResponse:
+    """Show the page that uses every part of AsyncChatClient."""
+    return render(request, "example.html", {"urls": urls()})
+
+
+def urls() -> str:
+    """Return where AsyncChatClient finds what it calls, as JSON; the names are its own."""
+    plain = ("send", "jobs", "action", "approvals")
+    one_of = {
+        "history": "session_id",
+        "status": "job_id",
+        "stream": "job_id",
+        "cancel": "job_id",
+        "approval": "approval_id",
+    }
+    found = {name: reverse(name) for name in plain}
+    found |= {name: reverse(name, args=[f"{{{key}}}"]) for name, key in one_of.items()}
+    return json.dumps(found)
+
+
+@require_safe
+@login_required
+def document(request: HttpRequest, document_id: UUID) -> HttpResponse:
+    """Show what was read of a document; its text is escaped, whatever it says."""
+    try:
+        found = find_document(request.user, document_id)
+    except DocumentNotFound:
+        raise Http404 from None
+    context = {"document": found, "chunks": found.chunks.defer("embedding").order_by("position")}
+    return render(request, "document.html", context)

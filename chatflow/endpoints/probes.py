@@ -1,0 +1,84 @@
+"""For probes and Prometheus: is the process alive, can it serve, how much is there to do."""
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from chatflow.errors import DATABASE_OUT, RETRY_AFTER
+from chatflow.stream import open_streams
+from workflows import services
+from workflows.models import State
+from workflows.services import queues
+
+HOUR = timedelta(hours=1)
+
+
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Say that the process is alive; nothing else is asked."""
+    return JsonResponse({"success": True})
+
+
+@require_safe
+def readyz(request: HttpRequest) -> HttpResponse:
+    """Say whether a message would be worked on now."""
+    checks = {"database": "ok", "migrations": "ok", "workers": "ok"}
+    try:
+        if not migrated():
+            checks["migrations"] = "Run manage.py migrate"
+        elif not services.is_anybody_working():
+            checks["workers"] = "No worker alive"
+    except DATABASE_OUT:
+        checks["database"] = "Not reachable"
+    wrong = [text for text in checks.values() if text != "ok"]
+    if not wrong:
+        return JsonResponse({"success": True, "checks": checks})
+    body = {"success": False, "error": wrong[0], "code": "not_ready", "checks": checks}
+    return JsonResponse(body, status=503, headers={"Retry-After": str(RETRY_AFTER)})
+
+
+def migrated() -> bool:
+    executor = MigrationExecutor(connection)
+    return not executor.migration_plan(executor.loader.graph.leaf_nodes())
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Answer Prometheus. What is of all processes is read from the database at this moment."""
+    registry = CollectorRegistry()
+    registry.register(Gauges())
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+class Gauges(Collector):
+    """Finished jobs are counted over an hour: the cost must not grow with the table."""
+
+    def collect(self) -> Iterable[Metric]:
+        active = queues.active_jobs()
+        under_way = {state: each.count for state, each in active.items()}
+        yield by_state("jobs", "Jobs under way.", under_way)
+        yield by_state(
+            "jobs_finished_1h", "Jobs that ended within the last hour.", queues.finished_jobs(HOUR)
+        )
+        yield GaugeMetricFamily(
+            "chatflow_queue_oldest_seconds",
+            "Age of the oldest waiting job.",
+            active[State.QUEUED].oldest,
+        )
+        yield GaugeMetricFamily(
+            "chatflow_open_streams", "Open streams of this process.", len(open_streams)
+        )
+
+
+def by_state(name: str, about: str, counts: Mapping[State, int]) -> GaugeMetricFamily:
+    gauge = GaugeMetricFamily(f"chatflow_{name}", about, labels=["state"])
+    for state, count in counts.items():
+        gauge.add_metric([state], count)
+    return gauge

@@ -1,0 +1,93 @@
+"""Sending a message, and what all that starts a job have in common."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import api_view
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from chatflow import bodies, serializers
+from chatflow.bodies import ResultBody, StartedBody
+from chatflow.limits import check_rate, slot
+from chatflow.parsers import canonical
+from chatflow.schema import KEY, refusals
+from workflows import services
+from workflows.exceptions import InProgress
+from workflows.models import Job, State
+from workflows.services import Mode, OnBusy, Started
+
+
+@extend_schema(
+    summary="Send a message",
+    parameters=[KEY],
+    request=serializers.SendSerializer,
+    responses={
+        200: ResultBody,
+        202: StartedBody,
+        **refusals(400, 401, 403, 409, 413, 415, 429, 500, 503, 504),
+    },
+)
+@api_view(["POST"])
+def send(request: Request) -> Response:
+    sent = serializers.validated_send(request.data)
+
+    def start(**how: Any) -> Started:
+        return services.start(
+            request.user,
+            sent["message"],
+            session_key=sent["session_id"],
+            workflow=sent["workflow"],
+            options=serializers.options(sent),
+            **how,
+        )
+
+    return turn(request, start, mode=sent["mode"], on_busy=sent["on_busy"])
+
+
+def turn(
+    request: Request, start: Callable[..., Started], *, mode: Mode, on_busy: OnBusy
+) -> Response:
+    """Take a request that starts a job: bound it, start, run what is sync, and answer.
+
+    Args:
+        request: whose body, with its Idempotency-Key, starts one job only.
+        start: called with what the verbs that start jobs have in common; see services.start().
+        mode: as the client asked for it.
+        on_busy: likewise.
+    """
+    key = idempotency_key(request)
+    check_rate(request.user, key)
+    with slot(mode, request.user) as allowed:
+        started = start(
+            mode=allowed,
+            on_busy=on_busy,
+            idempotency_key=key,
+            body_hash=hashlib.sha256(canonical(request.data)).hexdigest(),
+        )
+        job = started.job
+        if job.mode == "sync" and not started.replayed:
+            job = services.run_inline(job)
+    return sent_answer(request, job, replayed=started.replayed)
+
+
+def sent_answer(request: Request, job: Job, *, replayed: bool = False) -> Response:
+    headers = {"Idempotency-Replayed": "true"} if replayed else {}
+    if replayed and job.mode == "sync" and not job.is_finished:
+        raise InProgress
+    # A sync job that isn't finished was lost to a worker, which goes on with it.
+    if job.mode == "async" or not job.is_finished:
+        return Response(bodies.started(request, job), status=202, headers=headers)
+    return Response(
+        bodies.finished(job), status=bodies.SYNC_STATUS[State(job.state)], headers=headers
+    )
+
+
+def idempotency_key(request: Request) -> str | None:
+    key: str = request.META.get("HTTP_IDEMPOTENCY_KEY", "").strip()
+    if len(key) > 255 or not key.isprintable():
+        raise ValidationError("The Idempotency-Key must be at most 255 printable characters.")
+    return key or None

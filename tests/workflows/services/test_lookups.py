@@ -1,0 +1,114 @@
+"""One row and the row that it points to, whatever models these are."""
+
+import uuid
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.db import connection, models
+from django.db.models.signals import post_init
+from django.test.utils import isolate_apps
+from knox.models import AuthToken
+
+from workflows.services.lookups import find_with
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def team() -> Iterator[Any]:
+    """Make the tables of a team that has people with UUIDs, and members who are people."""
+    with isolate_apps("tests"):
+
+        class Person(models.Model):  # noqa: DJ008
+            id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+            name = models.CharField(max_length=20)
+            likes = models.JSONField(default=dict)
+
+            class Meta:
+                app_label = "tests"
+
+        class Member(Person):  # noqa: DJ008
+            since = models.DateField(null=True)
+
+            class Meta:
+                app_label = "tests"
+
+            @classmethod
+            def from_db(cls, *args: Any, **kwargs: Any) -> Any:
+                found = super().from_db(*args, **kwargs)
+                found.is_loaded = True  # type: ignore[attr-defined]
+                return found
+
+        class Badge(models.Model):  # noqa: DJ008
+            digest = models.CharField(max_length=20, primary_key=True)
+            holder = models.ForeignKey(Member, models.CASCADE)
+
+            class Meta:
+                app_label = "tests"
+
+        tables = (Person, Member, Badge)
+        with connection.schema_editor() as editor:
+            for table in tables:
+                editor.create_model(table)
+        yield SimpleNamespace(Member=Member, Badge=Badge)
+        with connection.schema_editor() as editor:
+            for table in reversed(tables):
+                editor.delete_model(table)
+
+
+def test_it_works(alice: Any) -> None:
+    token, _ = AuthToken.objects.create(alice)
+
+    found = find_with(AuthToken, "user", key=token.digest)
+
+    assert found == token
+    assert (found.created, found.expiry) == (token.created, token.expiry)
+    assert found.user == alice
+    assert find_with(AuthToken, "user", key="unknown") is None
+
+
+def test_whoever_it_is(team: Any) -> None:
+    """With a parent table, a UUID for a key, and something to do when it's loaded."""
+    ann = team.Member.objects.create(name="Ann", likes={"tea": True})
+    badge = team.Badge.objects.create(digest="abc", holder=ann)
+    made = []
+
+    def note(sender: Any, instance: Any, **kwargs: Any) -> None:
+        made.append(instance)
+
+    post_init.connect(note, sender=team.Member)
+    try:
+        found = find_with(team.Badge, "holder", key="abc")
+    finally:
+        post_init.disconnect(note, sender=team.Member)
+
+    assert found is not None
+    assert found == badge
+    assert found.holder == ann
+    assert (found.holder.name, found.holder.likes) == ("Ann", {"tea": True})
+    assert found.holder.is_loaded
+    assert made == [found.holder]
+
+
+def test_it_can_be_saved_again(team: Any) -> None:
+    ann = team.Member.objects.create(name="Ann")
+    team.Badge.objects.create(digest="abc", holder=ann)
+
+    found = find_with(team.Badge, "holder", key="abc")
+    assert found is not None
+    found.holder.name = "Anna"
+    found.holder.save()
+
+    assert team.Member.objects.get().name == "Anna"
+
+
+def test_it_takes_one_query(alice: Any, django_assert_num_queries: Any) -> None:
+    token, _ = AuthToken.objects.create(alice)
+    find_with(AuthToken, "user", key=token.digest)
+
+    with django_assert_num_queries(1):
+        found = find_with(AuthToken, "user", key=token.digest)
+        assert found is not None
+        assert found.user.username == "alice"
