@@ -1,2 +1,2 @@
-/** The client's address, which people's pages import; all of it is in `client/`. */
+// The address of the client, for pages here and elsewhere; all that it consists of is in client/.
 export { AsyncChatClient, ChatError } from './client/async-chat.js';

@@ -1,40 +1,72 @@
+/** The rooms of static/js, and the one way in which imports go: page -> async-chat.js -> client. */
+
 import assert from 'node:assert/strict';
-import { readdir, readFile } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
-import { test } from 'node:test';
+import { readFileSync, readdirSync } from 'node:fs';
+import { dirname, join, posix } from 'node:path';
+import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 
-const ROOT = new URL('../../static/js/', import.meta.url).pathname;
-const IMPORT = /^\s*(?:import|export)\b[^'"]*?\bfrom\s+['"]([^'"]+)['"]/gm;
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../../static/js');
+const ENTRY = 'async-chat.js';
+const COMMENT = /\/\*[^]*?\*\/|^\s*\/\/.*$/gm;
+const IMPORT = /\b(?:from|import)\s*\(?\s*(['"`])(.*?)\1/g;
+// What a room's modules may import, beside each other.
+const DOORS = { client: [], page: [ENTRY], '.': ['client/async-chat.js'] };
 
-/** What the modules of a room import, as paths below static/js. */
-async function imported(room) {
-  const names = (await readdir(join(ROOT, room))).filter((name) => name.endsWith('.js'));
-  const found = names.map(async (name) => {
-    const path = join(ROOT, room, name);
-    const text = await readFile(path, 'utf8');
-    return [...text.matchAll(IMPORT)].map(([, target]) => relative(ROOT, join(dirname(path), target)));
-  });
-  return (await Promise.all(found)).flat();
+const listed = readdirSync(ROOT, { recursive: true }).map((name) => name.replaceAll('\\', '/'));
+const modules = Object.fromEntries(
+  listed.filter((name) => name.endsWith('.js')).map((name) => [name, readFileSync(join(ROOT, name), 'utf8')]),
+);
+
+/** The modules that `code` imports, by their names below static/js. */
+function importsOf(name, code) {
+  const addresses = [...code.replace(COMMENT, '').matchAll(IMPORT)].map(([, , address]) => address);
+  return addresses.map((address) => (address.startsWith('.') ? posix.join(posix.dirname(name), address) : address));
 }
 
-test('the client stands alone', async () => {
-  const targets = await imported('client');
+/** Every import that leaves its room by something else than a door. */
+function trespasses(sources) {
+  return Object.entries(sources).flatMap(([name, code]) => {
+    const room = posix.dirname(name);
+    const isAllowed = (other) => posix.dirname(other) === room || DOORS[room]?.includes(other);
+    return importsOf(name, code).filter((other) => !isAllowed(other)).map((other) => `${name} -> ${other}`);
+  });
+}
 
-  assert.ok(targets.includes('client/errors.js'), 'The walk finds what there is.');
-  assert.deepEqual(targets.filter((path) => !path.startsWith('client/')), []);
-});
+/** The import circle that a walk from `name` runs into, or null. */
+function circle(name, path = []) {
+  if (path.includes(name)) return [...path, name].join(' -> ');
+  for (const other of importsOf(name, modules[name])) {
+    const found = circle(other, [...path, name]);
+    if (found) return found;
+  }
+  return null;
+}
 
-test('the page uses the client and its own', async () => {
-  const targets = await imported('page');
+describe('the rooms', () => {
+  test('each module stands in one of them; outside is the entry alone', () => {
+    const rooms = new Set(Object.keys(modules).map((name) => posix.dirname(name)));
+    assert.deepEqual([...rooms].sort(), ['.', 'client', 'page']);
+    assert.deepEqual(Object.keys(modules).filter((name) => !name.includes('/')), [ENTRY]);
+  });
 
-  assert.ok(targets.includes('client/async-chat.js'));
-  assert.deepEqual(targets.filter((path) => !/^(client|page)\//.test(path)), []);
-});
+  test('the client imports nothing of the page, and the page the client by its entry only', () => {
+    assert.deepEqual(trespasses(modules), []);
+  });
 
-test('the address that people import gives the client', async () => {
-  const { AsyncChatClient, ChatError } = await import('../../static/js/async-chat.js');
-  const client = await import('../../static/js/client/async-chat.js');
+  test('a trespass is seen, however it is written', () => {
+    const ways = [`import { a } from '../page/dom.js';`, `import '../page/dom.js';`, `export * from "../page/dom.js";`, 'await import(`../page/dom.js`);'];
+    for (const code of ways) {
+      assert.deepEqual(trespasses({ 'client/x.js': code }), ['client/x.js -> page/dom.js'], code);
+    }
+    assert.deepEqual(trespasses({ 'page/x.js': `import '../client/errors.js';` }), ['page/x.js -> client/errors.js']);
+    assert.deepEqual(trespasses({ 'client/x.js': `import 'lodash';` }), ['client/x.js -> lodash']);
+  });
 
-  assert.equal(AsyncChatClient, client.AsyncChatClient);
-  assert.equal(ChatError, client.ChatError);
+  test('every import leads to a module, and none in a circle', () => {
+    for (const [name, code] of Object.entries(modules)) {
+      for (const other of importsOf(name, code)) assert.ok(other in modules, `${name} -> ${other}`);
+      assert.equal(circle(name), null);
+    }
+  });
 });

@@ -1,10 +1,11 @@
+import { answerOf } from './answer.js';
 import { Endpoints } from './endpoints.js';
-import { ChatError, errorOfFrame } from './errors.js';
+import { ChatError } from './errors.js';
+import { followJob } from './job-follower.js';
 import { Listeners } from './listeners.js';
+import { PendingWork } from './pending-work.js';
 import { cookie, requestJSON } from './request.js';
 import { newSessionId } from './session-id.js';
-import { follow } from './sse-follow.js';
-import { StreamedText } from './streamed-text.js';
 
 export { ChatError };
 
@@ -20,7 +21,7 @@ const WORK = /(?<![\p{L}\p{N}_])(create|add|make|new|generate|build|import|invoi
 export class AsyncChatClient extends Listeners {
   #endpoints;
   #tuning;
-  #pending = new Set();
+  #pending = new PendingWork();
 
   /**
    * @param {string} apiBaseUrl where the API lives; empty for this page's own site
@@ -101,7 +102,7 @@ export class AsyncChatClient extends Listeners {
 
   /** Follow the job that an async send was answered with. */
   handleAsyncResponse(data, { signal } = {}) {
-    return this.#track(signal, (aborted) => this.#follow(data, aborted));
+    return this.#pending.run((aborted) => this.#follow(data, aborted), signal);
   }
 
   /** Follow a job again, say after a reload: by its id, or by what the server said of it. */
@@ -126,68 +127,37 @@ export class AsyncChatClient extends Listeners {
 
   /** Stop waiting: whatever is pending rejects with "Disconnected". The jobs themselves go on. */
   disconnect() {
-    for (const controller of this.#pending) {
-      controller.abort(new ChatError('Disconnected', { code: 'disconnected' }));
-    }
+    this.#pending.abort(new ChatError('Disconnected', { code: 'disconnected' }));
   }
 
   /** Post what starts a job, and wait for the job's answer. */
   #start(name, id, fields, { signal, idempotencyKey, ...options }) {
     const body = JSON.stringify({ ...fields, ...options });
     const headers = idempotencyKey ? { 'Idempotency-Key': idempotencyKey } : {};
-    return this.#track(signal, async (aborted) => {
+    const work = async (aborted) => {
       const data = await this.#request(name, id, { method: 'POST', body, headers, signal: aborted });
-      return data.async ? this.#follow(data, aborted) : this.#result(data, data.job_id);
-    });
+      return data.async ? this.#follow(data, aborted) : answerOf(data, data.job_id, this.sessionId);
+    };
+    return this.#pending.run(work, signal);
   }
 
   async #follow(data, signal) {
-    const jobId = data.job_id;
-    // Where there is no signed link, a token can't come along: EventSource sends no headers.
-    const stream_url = data.stream_url || (this.authToken ? null : this.#endpoints.of('stream', jobId));
-    const job = { ...data, stream_url, status_url: data.status_url || this.#endpoints.of('status', jobId) };
-    const text = new StreamedText();
-    const onFrame = (frame) => {
-      if (text.take(frame)) this.notify('delta', text.value, frame, jobId);
-      this.notify('progress', frame, jobId);
-    };
-    this.notify('start', job);
-    try {
-      const headers = () => this.getAuthHeaders();
-      const last = await follow(job, { ...this.#tuning, signal, onFrame, headers });
-      if (last.status !== 'completed') throw errorOfFrame(last);
-      return this.#result(last, jobId, data.session_id);
-    } catch (error) {
-      error.jobId = jobId;
-      throw error;
-    }
+    const job = { ...data, ...this.#linksOf(data) };
+    const headers = () => this.getAuthHeaders();
+    const last = await followJob(job, { ...this.#tuning, signal, headers, listeners: this });
+    return answerOf(last, job.job_id, data.session_id ?? this.sessionId);
   }
 
-  #result(data, jobId, sessionId = this.sessionId) {
-    const { response, actions, sources, session_id = sessionId, awaiting, metadata } = data;
-    const offered = { actions: actions ?? [], sources: sources ?? [] };
-    const result = { success: true, response, ...offered, session_id, job_id: jobId };
-    return Object.assign(result, awaiting && { awaiting }, metadata && { metadata });
+  /** Where the job can be followed; without a stream it is polled. */
+  #linksOf({ job_id: jobId, stream_url, status_url }) {
+    // Where there is no signed link, a token can't come along: EventSource sends no headers.
+    const stream = this.authToken ? null : this.#endpoints.of('stream', jobId);
+    return { stream_url: stream_url || stream, status_url: status_url || this.#endpoints.of('status', jobId) };
   }
 
   #request(name, id, { headers = {}, ...init } = {}) {
     const type = init.body ? { 'Content-Type': 'application/json' } : {};
     const allHeaders = { ...this.getAuthHeaders(), ...type, ...headers };
     return requestJSON(this.#endpoints.of(name, id), { ...init, headers: allHeaders });
-  }
-
-  /** Run `work` with a signal that disconnect() and the caller's own signal end. */
-  async #track(signal, work) {
-    const controller = new AbortController();
-    const abort = () => controller.abort(new ChatError('Aborted', { code: 'aborted', cause: signal.reason }));
-    signal?.addEventListener('abort', abort);
-    if (signal?.aborted) abort();
-    this.#pending.add(controller);
-    try {
-      return await work(controller.signal);
-    } finally {
-      this.#pending.delete(controller);
-      signal?.removeEventListener('abort', abort);
-    }
   }
 }

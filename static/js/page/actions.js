@@ -1,6 +1,6 @@
 import { button, element } from './dom.js';
 import { Fields } from './fields.js';
-import { link } from './format.js';
+import { link } from './links.js';
 
 const SETTLED = { used: 'used', expired: 'expired' };
 

@@ -1,21 +1,14 @@
-import { AsyncChatClient } from '../client/async-chat.js';
-import {
-  displayError,
-  displayMessage,
-  hideLoadingIndicator,
-  retireReplies,
-  updateLoadingIndicator,
-} from './chat-ui.js';
+import { AsyncChatClient } from '../async-chat.js';
 import { Composer } from './composer.js';
-import { labelOf } from './replies.js';
+import { displayError, displayMessage, retireReplies } from './messages.js';
 import { SessionStore } from './session-store.js';
 import { Sidebar } from './sidebar.js';
+import { showTranscript } from './transcript.js';
+import { TurnQueue } from './turn-queue.js';
 import { Turn } from './turn.js';
 
 const byId = (id) => document.getElementById(id);
 
-// What the user stopped is no error.
-const STOPPED = new Set(['cancelled', 'interrupted']);
 // What an action says of itself, where it stands.
 const REFUSALS = new Set(['invalid', 'action_used', 'action_expired']);
 // What can't be done by trying again.
@@ -26,8 +19,7 @@ class ChatPage {
   #root = byId('chat');
   #store = new SessionStore(this.#root.dataset.user);
   #client = this.#newClient();
-  // The unfinished ones, in the order in which the server works on them.
-  #turns = [];
+  #turns = new TurnQueue();
   #composer = new Composer((message) => this.#send(message));
   #sidebar = new Sidebar({
     onStart: (title, workflow) => this.#send(title, { workflow }),
@@ -44,21 +36,19 @@ class ChatPage {
       chip.addEventListener('click', () => this.#send(chip.dataset.message));
     }
     byId('new-conversation').addEventListener('click', () => this.#open(null));
-    byId('cancel').addEventListener('click', () => this.#cancel());
+    byId('cancel').addEventListener('click', () => this.#turns.cancelFirst());
     byId('sign-out')?.addEventListener('submit', () => this.#store.forget());
     this.#open(this.#store.load());
   }
 
   /** Show another session, or with null a new one; what runs in the old one goes on without the page. */
   async #open(sessionId) {
-    for (const { client } of this.#turns) client.disconnect();
-    this.#turns = [];
+    this.#turns.leave();
     this.#client = this.#newClient(sessionId);
     byId('conversation').replaceChildren(byId('welcome'));
     byId('welcome').hidden = Boolean(sessionId);
     this.#root.dataset.session = this.#client.sessionId;
     this.#sidebar.close();
-    this.#draw();
     if (sessionId) await this.#restore();
     else this.#store.forget();
     this.#composer.focus();
@@ -71,7 +61,8 @@ class ChatPage {
       const past = await client.history();
       if (client !== this.#client) return;
       this.#store.save(client.sessionId);
-      this.#showPast(past);
+      byId('welcome').hidden = past.messages.length > 0 || Boolean(past.active_job);
+      showTranscript(past, this.#moves);
       if (past.active_job) this.#resume(past.active_job);
     } catch (error) {
       if (client !== this.#client) return;
@@ -80,25 +71,12 @@ class ChatPage {
     }
   }
 
-  #showPast({ messages, active_job: activeJob, awaiting }) {
-    byId('welcome').hidden = messages.length > 0 || Boolean(activeJob);
-    const open = activeJob ? null : awaiting;
-    messages.forEach(({ role, content, actions, sources, error, code }, index) => {
-      const isLast = index === messages.length - 1;
-      const text = role === 'user' ? labelOf(messages[index - 1]?.awaiting, content) : content;
-      if (isLast) retireReplies();
-      displayMessage(text, { role, actions, sources, awaiting: isLast ? open : null, moves: this.#moves });
-      if (error && STOPPED.has(code)) displayMessage(error, { role: 'note' });
-      else if (error) displayError(error);
-    });
-  }
-
   async #resume(job) {
     await this.#run((client) => client.resume(job));
     // A message that waited behind this one has become the active job.
     const client = this.#client;
     const { active_job: next } = await client.history().catch(() => ({}));
-    const isIdle = client === this.#client && !this.#turns.length;
+    const isIdle = client === this.#client && this.#turns.isEmpty;
     if (isIdle && next && next.job_id !== job.job_id) this.#open(client.sessionId);
   }
 
@@ -151,15 +129,13 @@ class ChatPage {
   }
 
   async #run(begin, { again, isRefusal = () => false } = {}) {
-    const turn = new Turn(this.#newClient(this.#client.sessionId), () => this.#draw());
+    const turn = new Turn(this.#newClient(this.#client.sessionId), () => this.#turns.draw());
     const remedy = (error) => this.#remedy(error, turn, again);
-    this.#turns.push(turn);
-    this.#draw();
+    this.#turns.add(turn);
     const error = await turn.settle(begin(turn.client), { moves: this.#moves, remedy, isRefusal });
-    this.#turns = this.#turns.filter((other) => other !== turn);
+    this.#turns.remove(turn);
     // The next message is on its way already: what this turn asks or offers isn't open any more.
-    if (this.#turns.length) retireReplies();
-    this.#draw();
+    if (!this.#turns.isEmpty) retireReplies();
     this.#listRecent();
     return error;
   }
@@ -171,29 +147,6 @@ class ChatPage {
       return { label: 'Reconnect', onClick: () => this.#resume({ job_id: turn.jobId }) };
     }
     return again && { label: 'Try again', onClick: () => again(error) };
-  }
-
-  async #cancel() {
-    const [turn] = this.#turns;
-    byId('cancel').disabled = true;
-    updateLoadingIndicator('Cancelling…');
-    try {
-      // A direct send doesn't tell its job before it has ended.
-      const jobId = turn.jobId ?? (await turn.client.history()).active_job?.job_id;
-      if (jobId) await turn.client.cancel(jobId);
-    } catch (error) {
-      displayError(error);
-    }
-    byId('cancel').disabled = false;
-  }
-
-  #draw() {
-    const [turn] = this.#turns;
-    byId('composer').dataset.running = String(Boolean(turn));
-    if (!turn) return hideLoadingIndicator();
-    const { message, percent, step } = turn.progress;
-    const others = this.#turns.length - 1;
-    updateLoadingIndicator(others ? `${message || 'Working…'} · ${others} more waiting` : message, percent, step);
   }
 
   async #listRecent() {

@@ -1,12 +1,7 @@
 // Every part of AsyncChatClient, in short pieces to copy from.
-import { AsyncChatClient } from '../client/async-chat.js';
-import {
-  displayError,
-  displayMessage,
-  hideLoadingIndicator,
-  retireReplies,
-  updateLoadingIndicator,
-} from './chat-ui.js';
+import { AsyncChatClient } from '../async-chat.js';
+import { hideLoadingIndicator, updateLoadingIndicator } from './loading-indicator.js';
+import { displayError, displayMessage, retireReplies } from './messages.js';
 
 const page = document.getElementById('main');
 const form = document.getElementById('example-form');

@@ -1,5 +1,5 @@
 import { element } from './dom.js';
-import { link } from './format.js';
+import { link } from './links.js';
 
 /** The documents that a message cites; all that is said of them is text. */
 export function sourceList(sources) {

@@ -1,4 +1,4 @@
-import { displayError, displayMessage, fillMessage, keepEndInSight } from './chat-ui.js';
+import { displayFailure, displayMessage, fillMessage, keepEndInSight } from './messages.js';
 
 /** One message of the user and what becomes of it, on the page. */
 export class Turn {
@@ -59,8 +59,7 @@ export class Turn {
     // Words that were streamed before a failure stay readable; a reconnect streams them anew.
     if (this.#article.hidden || error.code === 'connection_failed') this.#article.remove();
     else this.#article.setAttribute('aria-busy', 'false');
-    if (error.code === 'cancelled' || error.code === 'interrupted') displayMessage(error.message, { role: 'note' });
-    else displayError(error, remedy(error));
+    displayFailure(error, remedy(error));
   }
 
   #take({ status, message, progress, step, queue_position: position }) {

@@ -1,26 +1,13 @@
 import { actionBar } from './actions.js';
 import { button, element } from './dom.js';
-import { formatText } from './format.js';
-import { questionBar } from './replies.js';
+import { formatText } from './formatted-text.js';
+import { questionBar } from './questions.js';
 import { sourceList } from './sources.js';
 
-const byId = (id) => document.getElementById(id);
+// What the user stopped is no error.
+const STOPPED = new Set(['cancelled', 'interrupted']);
 
-/** Show what the running job is doing: `#progress` and its parts; no number means "some time". */
-export function updateLoadingIndicator(message, progress, step = '') {
-  const isKnown = Number.isFinite(progress);
-  const bar = byId('progress-bar');
-  show(byId('progress'));
-  setText('progress-message', message || 'Working…');
-  setText('progress-step', step);
-  setText('progress-percent', isKnown ? `${Math.round(progress)} %` : '');
-  if (isKnown) bar.value = progress;
-  else bar.removeAttribute('value');
-}
-
-export function hideLoadingIndicator() {
-  byId('progress').hidden = true;
-}
+const conversation = () => document.getElementById('conversation');
 
 /**
  * Add a message to `#conversation`; returns its article, for fillMessage() to change.
@@ -31,7 +18,7 @@ export function hideLoadingIndicator() {
 export function displayMessage(text, { role = 'assistant', ...rest } = {}) {
   const article = element('article', { className: `message message--${role}` });
   const add = () => {
-    byId('conversation').append(article);
+    conversation().append(article);
     fillMessage(article, { text, ...rest });
   };
   keepEndInSight(add, { force: role === 'user' });
@@ -50,6 +37,12 @@ export function displayError(error, { label, onClick } = {}) {
     keepEndInSight(() => article.append(element('div', { className: 'message__actions' }, button(label, again))));
   }
   return article;
+}
+
+/** Say why there is no answer. */
+export function displayFailure({ message, code }, remedy) {
+  if (STOPPED.has(code)) displayMessage(message, { role: 'note' });
+  else displayError(message, remedy);
 }
 
 /**
@@ -79,21 +72,8 @@ export function retireReplies() {
 
 /** Change the page; the newest message stays in sight, unless the reader has scrolled away from it. */
 export function keepEndInSight(change, { force = false } = {}) {
-  const log = byId('conversation');
+  const log = conversation();
   const distance = log.scrollHeight - log.scrollTop - log.clientHeight;
   change();
   if (force || distance < 240) log.scrollTop = log.scrollHeight;
-}
-
-/** What appears below the conversation takes room from it. */
-function show(panel) {
-  if (!panel.hidden) return;
-  keepEndInSight(() => {
-    panel.hidden = false;
-  });
-}
-
-function setText(id, text) {
-  const node = byId(id);
-  if (node.textContent !== text) node.textContent = text;
 }

@@ -1,3 +1,4 @@
+import { approvalForm } from './approvals.js';
 import { button, element } from './dom.js';
 import { Fields } from './fields.js';
 
@@ -6,8 +7,6 @@ const YES_NO = [
   ['yes', 'Yes', 'chip--primary'],
   ['no', 'No'],
 ];
-// Answers that say: there is nothing to decide any more.
-const OVER = new Set([404, 409]);
 const CANCEL = ['cancel', 'Cancel', 'chip--quiet'];
 
 /**
@@ -64,56 +63,6 @@ function questionForm({ schema }, moves, cancel) {
   const submit = element('button', { type: 'submit', className: 'chip chip--primary', textContent: 'Send' });
   const buttons = element('div', { className: 'message__actions' }, submit, cancel);
   return element('form', { className: 'panel', onsubmit }, fields.node, buttons);
-}
-
-function approvalForm(awaiting, moves, cancel, bar) {
-  const { schema, details, expires_at: expiresAt } = awaiting;
-  const fields = schema ? new Fields(schema) : null;
-  const reason = element('input', { type: 'text', maxLength: 1000, autocomplete: 'off' });
-  const label = element('label', {}, 'Reason (optional)', reason);
-  const complaint = element('p', { className: 'field__error', hidden: true });
-  complaint.setAttribute('role', 'alert');
-  const decide = async (approved) => {
-    if (bar.dataset.busy || (approved && !form.reportValidity())) return;
-    bar.dataset.busy = 'true';
-    approve.disabled = reject.disabled = true;
-    const answer = approved && fields ? { answer: fields.values } : {};
-    const error = await moves.decide(awaiting, { approved, reason: reason.value.trim(), ...answer });
-    delete bar.dataset.busy;
-    approve.disabled = reject.disabled = false;
-    // A decision can't be taken back, nor given twice.
-    if (!error || OVER.has(error.status)) return bar.remove();
-    if (!error.errors) return;
-    complaint.textContent = fields ? fields.complain(error.errors) : error.message;
-    complaint.hidden = !complaint.textContent;
-  };
-  const approve = button('Approve', () => decide(true), 'chip chip--primary');
-  const reject = button('Reject', () => decide(false), 'chip');
-  // Enter, after a reason was typed, must not decide which way.
-  const onsubmit = (event) => event.preventDefault();
-  const buttons = element('div', { className: 'message__actions' }, approve, reject, cancel);
-  const parts = [detailList(details), fields?.node, element('div', { className: 'field' }, label), complaint, buttons, until(expiresAt)];
-  const form = element('form', { className: 'panel', onsubmit }, ...parts.filter(Boolean));
-  form.setAttribute('aria-label', awaiting.prompt ?? 'Approval');
-  return form;
-}
-
-function detailList(details) {
-  const entries = Object.entries(details ?? {});
-  if (!entries.length) return null;
-  const rows = entries.flatMap(([name, value]) => [
-    element('dt', { textContent: name }),
-    element('dd', { textContent: typeof value === 'string' ? value : JSON.stringify(value) }),
-  ]);
-  return element('dl', { className: 'details' }, ...rows);
-}
-
-function until(expiresAt) {
-  const moment = new Date(expiresAt);
-  if (Number.isNaN(moment.getTime())) return null;
-  const when = moment.toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' });
-  const textContent = moment <= new Date() ? `The time to decide was over at ${when}.` : `To be decided by ${when}.`;
-  return element('p', { className: 'field__hint', textContent });
 }
 
 function replyButton([value, label, look = ''], moves) {

@@ -1,30 +1,13 @@
-import { isTerminal, pollStatus, readStatus } from './poll.js';
+import { isTerminal, readStatus } from './job-status.js';
 import { parseObject } from './request.js';
 
 const CLOSED = 2;
 
 /** The stream doesn't deliver; the job itself may be well. */
-class StreamLost extends Error {}
+export class StreamLost extends Error {}
 
-/**
- * Follow a job to its end; resolves with its last frame, whatever that says.
- *
- * @param {{stream_url?: string, status_url: string}} job
- * @param {object} options `signal`, `onFrame`, `headers`, `pollInterval`, `maxFailures`,
- *   `quietTimeout`, `reopenDelay`
- */
-export async function follow(job, options) {
-  if (job.stream_url && globalThis.EventSource) {
-    try {
-      return await new StreamFollower(job, options).follow();
-    } catch (error) {
-      if (!(error instanceof StreamLost)) throw error;
-    }
-  }
-  return pollStatus(job.status_url, options);
-}
-
-class StreamFollower {
+/** Takes the frames of a job's stream, each once, across broken connections. */
+export class StreamFollower {
   #job;
   #options;
   #source = null;
@@ -35,11 +18,16 @@ class StreamFollower {
   #resolve;
   #reject;
 
+  /**
+   * @param {{stream_url: string, status_url: string}} job
+   * @param {object} options `signal`, `onFrame`, `headers`, `maxFailures`, `quietTimeout`, `reopenDelay`
+   */
   constructor(job, options) {
     this.#job = job;
     this.#options = options;
   }
 
+  /** Resolves with the job's last frame, whatever that says; rejects with StreamLost or the signal's reason. */
   follow() {
     const { signal } = this.#options;
     const abort = () => {
