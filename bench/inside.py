@@ -2,11 +2,13 @@
 
 import json
 import logging
+import os
 import random
 import re
 import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import django
 
@@ -22,7 +24,11 @@ from knox.models import AuthToken  # noqa: E402
 from bench.workflows_app.workflows import FAILS  # noqa: E402
 from chatflow.auth import sign_link  # noqa: E402
 from workflows import services  # noqa: E402
-from workflows.models import Cluster, Job, Session  # noqa: E402
+from workflows.models import Cluster, Event, Job, Session, State  # noqa: E402
+from workflows.store import events, lifecycle  # noqa: E402
+from workflows.store.lifecycle import Outcome  # noqa: E402
+
+T = TypeVar("T")
 
 
 def pickup(seconds: str) -> list[float]:
@@ -116,6 +122,34 @@ def first_word(sql: str, prepared: dict[str, str]) -> str:
     return text.split()[0].strip(";").upper()
 
 
+def statements(count: str, plans: str) -> dict[str, list[float]]:
+    """Store, claim and end so many jobs, each with an event; return the milliseconds of each.
+
+    Args:
+        count: how many jobs.
+        plans: PostgreSQL's ``plan_cache_mode``.
+    """
+    user = User.objects.get(username="bench")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('plan_cache_mode', %s, false)", [plans])
+    found: dict[str, list[float]] = {"store": [], "claim": [], "append": [], "end": []}
+
+    def timed(name: str, ask: Callable[..., T], *args: Any, **options: Any) -> T:
+        asked = time.monotonic_ns()
+        answer = ask(*args, **options)
+        found[name].append((time.monotonic_ns() - asked) / 1e6)
+        return answer
+
+    for number in range(int(count)):
+        key = f"statements-{number % 10}"
+        timed("store", services.start, user, "Go", session_key=key, workflow="bench_noop")
+        job = timed("claim", lifecycle.claim, (), lifecycle.HOST, os.getpid())
+        assert job is not None
+        timed("append", events.append, job.pk, job.attempt, Event.Type.PROGRESS)
+        timed("end", lifecycle.end, job, Outcome(State.COMPLETED, response="Done."))
+    return found
+
+
 def clusters() -> int:
     return Cluster.objects.count()
 
@@ -134,6 +168,7 @@ def main(verb: str, *arguments: str) -> None:
             waiting_links,
             examples,
             sync_send_queries,
+            statements,
             clusters,
             forget_clusters,
         )
