@@ -178,8 +178,8 @@ def test_a_lost_race_for_a_session_is_no_error(chat: Chat, monkeypatch: pytest.M
     chat.send()
     chat.send()
     claimed()
-    blind = claims.NEXT.replace("{free}", "state = 'queued' AND available_at <= {now}")
-    monkeypatch.setattr(claims, "NEXT", blind)
+    blind = claims.NEXT_OF_ALL.replace("{free}", "state = 'queued' AND available_at <= {now}")
+    monkeypatch.setattr(claims, "NEXT_OF_ALL", blind)
 
     assert claim() is None
     assert connection.needs_rollback is False

@@ -17,7 +17,7 @@ Row = tuple[Any, ...]
 Place = tuple[int, int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Write:
     """An update of a job's row and the inserts that go with it. It is made once, for all jobs.
 

@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from django.conf import settings
@@ -47,7 +47,8 @@ NEXT = """
         ORDER BY priority DESC, id LIMIT 1{skip_locked}
     )
 """
-IN_QUEUE = "AND queue = %(queue)s"
+NEXT_OF_ALL = NEXT.replace("{in_queue}", "")
+NEXT_IN_QUEUE = NEXT.replace("{in_queue}", "AND queue = %(queue)s")
 THIS_ONE = "id = %(job)s AND inline AND {free}"
 NEXT_DUE = """
     SELECT -({since}) FROM workflows_job
@@ -67,12 +68,9 @@ def claim(queues: Sequence[str], host: str, pid: int, *, first: str | None = Non
     Returns:
         The job, now processing under a new attempt, or None if there is none.
     """
+    write = partial(get_database().write_again, first=first)
     for queue in queues or (None,):
-        where = NEXT.replace("{in_queue}", IN_QUEUE if queue else "")
-
-        def write(write: Write, params: dict[str, Any]) -> Row | None:
-            return get_database().write_again(write, params, first=first)
-
+        where = NEXT_IN_QUEUE if queue else NEXT_OF_ALL
         job = _take(where, write, queue=queue, host=host, pid=pid)
         if job is not None:
             return job
