@@ -184,7 +184,7 @@ class Job(models.Model):
         ]
         indexes: ClassVar = [
             # lifecycle.claim: the next queued job, best priority first, then oldest; and nothing
-            # else: see lifecycle.FREE.
+            # else: see claims.FREE.
             models.Index(
                 F("priority").desc(),
                 "id",
@@ -208,7 +208,7 @@ class Job(models.Model):
             models.Index(
                 fields=["session", "id"], name="job_session_active", condition=Q(state__in=ACTIVE)
             ),
-            # services.check_rate, the list of a user's jobs.
+            # limits.check_rate, the list of a user's jobs.
             models.Index(fields=["user", "-created_at"], name="job_user_recent"),
             # The turns of a conversation, the retries of a failure.
             models.Index(fields=["root"], name="job_root", condition=Q(root__isnull=False)),

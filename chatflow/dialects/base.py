@@ -9,9 +9,10 @@ class Dialect(ABC):
     """Encodes one job's log for one client, event by event.
 
     An encoder is pure: the same log gives the same frames, and the frames of an event never change
-    because of later ones. It asks the database nothing, and one is kept for each open stream, so
-    that it should be small. What each dialect owes its clients is in the inherited test,
-    tests/chatflow/dialects/contract.py.
+    because of later ones. A client that comes back is served by a new one, from the event after its
+    cursor: the encoder has not seen those before it. It queries nothing, and one is kept for each
+    open stream, so it should be small. The inherited test, tests/chatflow/dialects/contract.py,
+    says what each dialect owes its clients.
 
     A frame is a whole block of Server-Sent Events, as chatflow.sse makes it: bytes that go to the
     client as they are. A stream that breaks off has simply no more of them, so only the frame of

@@ -45,11 +45,12 @@ class Context:
     or with the user's next message, finished steps and given answers return what they returned,
     and words that the user has already seen aren't shown again.
 
-    Each verb has a twin for coroutines, with Django's prefix.
+    Each verb has a twin for coroutines, whose name begins with ``a``, as in Django. Those without
+    one, sources() and the tool search_documents(), may be used in both.
 
     Attributes:
         message: the text that started the workflow, the same in every turn.
-        options: the flags of send: actions, memory, intelligent_rag.
+        options: the flags of send: actions, memory, intelligent_rag, model.
         job: the row itself.
         record: what the verbs work on; the engine's own.
     """
@@ -138,7 +139,7 @@ class Context:
         """Say how far the workflow is.
 
         Args:
-            percent: 0 to 100; the job's progress never goes back.
+            percent: 0 to 99, since 100 is the end's; the job's progress never goes back.
             message: what it is doing now.
         """
         output.report(self.record, percent, message)
@@ -161,6 +162,12 @@ class Context:
 
     # Questions to the user. Each ends the turn; the user's next message is the answer.
 
+    @overload
+    def ask(self, prompt: str) -> str: ...
+
+    @overload
+    def ask(self, prompt: str, *, optional: bool) -> str | None: ...
+
     def ask(self, prompt: str, *, optional: bool = False) -> str | None:
         """Ask the user for a text.
 
@@ -173,9 +180,15 @@ class Context:
         """
         return questions.ask(self.record, prompt, optional=optional)
 
+    @overload
+    async def aask(self, prompt: str) -> str: ...
+
+    @overload
+    async def aask(self, prompt: str, *, optional: bool) -> str | None: ...
+
     async def aask(self, prompt: str, *, optional: bool = False) -> str | None:
         """See ask()."""
-        return await sync_to_async(self.ask)(prompt, optional=optional)
+        return await sync_to_async(questions.ask)(self.record, prompt, optional=optional)
 
     def choose(self, prompt: str, choices: Sequence[Any]) -> Any:
         """Ask the user to choose.
@@ -194,6 +207,12 @@ class Context:
         """See choose()."""
         return await sync_to_async(self.choose)(prompt, choices)
 
+    @overload
+    def confirm(self, prompt: str) -> bool: ...
+
+    @overload
+    def confirm(self, prompt: str, *, or_text: bool) -> bool | str: ...
+
     def confirm(self, prompt: str, *, or_text: bool = False) -> bool | str:
         """Ask the user for a yes or a no.
 
@@ -206,9 +225,15 @@ class Context:
         """
         return questions.confirm(self.record, prompt, or_text=or_text)
 
+    @overload
+    async def aconfirm(self, prompt: str) -> bool: ...
+
+    @overload
+    async def aconfirm(self, prompt: str, *, or_text: bool) -> bool | str: ...
+
     async def aconfirm(self, prompt: str, *, or_text: bool = False) -> bool | str:
         """See confirm()."""
-        return await sync_to_async(self.confirm)(prompt, or_text=or_text)
+        return await sync_to_async(questions.confirm)(self.record, prompt, or_text=or_text)
 
     def form(self, prompt: str, model: type[M]) -> M:
         """Ask the user to fill in a form.
@@ -427,6 +452,10 @@ class Context:
             The answer; None where no document is relevant enough to be one.
         """
         return retrieval.quote(self.record, query)
+
+    async def aanswer_from_documents(self, query: str) -> str | None:
+        """See answer_from_documents()."""
+        return await sync_to_async(self.answer_from_documents)(query)
 
     def sources(self) -> list[dict[str, Any]]:
         """Return the finds of this job's searches, for ``ctx.reply(sources=…)``: the best first.

@@ -175,8 +175,12 @@ class Record:
                 if also is not None:
                     also()
 
-        with self.events.writing():
-            self.events.persist(store)
+        try:
+            with self.events.writing():
+                self.events.persist(store)
+        except BaseException:
+            self._steps.pop(entered.key, None)
+            raise
 
     def pass_by(self, key: Key) -> None:
         """Go past a recorded step; the recorded ones come in the order of their recording.
@@ -185,12 +189,13 @@ class Record:
             WorkflowChanged: it is another one's turn.
         """
         step = self._steps[key]
-        # The run doesn't come by the steps inside it.
+        # The steps inside it are skipped with it.
         self._ahead = [ahead for ahead in self._ahead if not ahead[0].startswith(path_of(key))]
-        # A step that this run itself recorded comes again when the one around it is tried again.
+        # Else this very run has recorded it, and the step around it is being tried again.
         if key in self._ahead:
             first = self._steps[self._ahead[0]]
-            # One that failed at first is recorded, by a later run, behind those that follow it.
+            # Order holds among the steps of one attempt only: a step that failed at first is
+            # recorded by a later attempt, behind those that follow it.
             same_run = (step.job_id, step.attempt) == (first.job_id, first.attempt)
             if not self.is_async and step is not first and same_run:
                 raise WorkflowChanged
@@ -209,8 +214,10 @@ class Record:
         """Forget an atomic step's events and its inner steps: the database has rolled them back."""
         self.events.forget(entered.head)
         self.position, self.text = entered.position, entered.text
-        for key in [key for key in self._steps if key[0].startswith(entered.path)]:
-            del self._steps[key]
+        # Its own record too: the commit may have failed after the function had returned.
+        inner = [key for key in self._steps if key[0].startswith(entered.path)]
+        for key in (entered.key, *inner):
+            self._steps.pop(key, None)
 
     def close(self) -> None:
         """Check, when the function has returned, that it came by all that was recorded.
@@ -301,11 +308,14 @@ class Record:
     def _check_order(self, name: str, path: str) -> None:
         """Refuse a step without a record where an earlier run recorded or asked something else."""
         begun = bool(self._ahead) and self._ahead[0][0].startswith(path)
-        if not (begun or self.is_async or self._failed_before(name)):
+        if not (begun or self.is_async or self._began_before(name)):
             raise WorkflowChanged
 
-    def _failed_before(self, name: str) -> bool:
-        """Return whether the workflow has caught the failure of an unrecorded step, and gone on."""
+    def _began_before(self, name: str) -> bool:
+        """Return whether a step of that name began in an earlier run, by its name only.
+
+        One without a record has failed there, and the workflow has caught that and gone on.
+        """
         conversation = Q(job=self.job.conversation_id) | Q(job__root=self.job.conversation_id)
         began = Event.objects.filter(conversation, type=Event.Type.STEP_STARTED)
         return began.filter(data__step__name=events.clean(name)).exists()

@@ -10,6 +10,8 @@ from workflows.store import events
 # A step's full name, and its number among those of that name.
 Key = tuple[str, int]
 NAME_LENGTH = 200
+# Characters of the digest that tells two names apart whose beginnings are the same.
+DIGEST_LENGTH = 16
 # The name under which the choice of a workflow is recorded.
 CHOOSING = "Choosing the workflow"
 
@@ -33,18 +35,22 @@ def path_of(key: Key) -> str:
 
 
 def full_name(name: str) -> str:
-    """Return the name under which a step is recorded that is called *name* here."""
-    return _fit(inside.get() + events.clean(name))
+    """Return the name under which a step is recorded that is called *name* here.
+
+    Raises:
+        ValueError: the steps around it have names that leave no room for it.
+    """
+    path, own = inside.get(), events.clean(name)
+    if len(path) + len(own) <= NAME_LENGTH:
+        return f"{path}{own}"
+    # Only its own part is cut: steps are found by the path that their names begin with.
+    room = NAME_LENGTH - len(path) - DIGEST_LENGTH - 1
+    if room < 0:
+        raise ValueError(f"The steps around {name!r} have names that are too long together: {path}")
+    digest = hashlib.sha256(f"{path}{own}".encode()).hexdigest()[:DIGEST_LENGTH]
+    return f"{path}{own[:room]}~{digest}"
 
 
 def is_choice(name: str) -> bool:
     """Return whether the step is part of the choice of a workflow, which no workflow counts."""
     return name.startswith(CHOOSING)
-
-
-def _fit(name: str) -> str:
-    """Return *name*, or something as unique that fits into its column."""
-    if len(name) <= NAME_LENGTH:
-        return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
-    return f"{name[: NAME_LENGTH - 17]}~{digest}"

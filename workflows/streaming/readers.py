@@ -13,7 +13,7 @@ from django.db import connection
 
 from workflows.exceptions import first_line
 from workflows.models import Event
-from workflows.streaming.storage import EventRows, Place
+from workflows.streaming.storage import ChannelCursor, EventRows
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Readers:
         for _ in range(READERS):
             self.threads.submit(everybody.wait)
         # Those who wait for the events after a place.
-        self._asked: dict[Place, list[asyncio.Future[list[Event]]]] = {}
+        self._asked: dict[ChannelCursor, list[asyncio.Future[list[Event]]]] = {}
         self._looks: set[asyncio.Task[None]] = set()
 
     def close(self) -> None:
@@ -51,7 +51,7 @@ class Readers:
         """Call *function* in one of the threads."""
         return await self._loop.run_in_executor(self.threads, _call, function, *args)
 
-    def events_after(self, place: Place) -> asyncio.Future[list[Event]]:
+    def events_after(self, place: ChannelCursor) -> asyncio.Future[list[Event]]:
         """Return the job's next events, at most BATCH of them; none while the database is away.
 
         All who ask while the threads are busy are answered together, so that a thousand rings at
@@ -77,7 +77,7 @@ class Readers:
                     if not answer.done():
                         answer.set_result(events.get(place, []))
 
-    def _take(self) -> dict[Place, list[asyncio.Future[list[Event]]]]:
+    def _take(self) -> dict[ChannelCursor, list[asyncio.Future[list[Event]]]]:
         """Take out the places to look at next; those that nobody waits for any more are dropped."""
         waiting = {
             place: answers

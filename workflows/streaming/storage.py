@@ -9,7 +9,7 @@ from workflows.store.database import get_database
 from workflows.store.rows import columns, from_row
 
 # A job's channel, and the last ``seq`` that somebody has of it.
-Place = tuple[str, int]
+ChannelCursor = tuple[str, int]
 
 # Events of a job that one look brings at most, to bound the memory.
 BATCH = 100
@@ -62,7 +62,7 @@ class EventRows(StorageBase):  # type: ignore[misc]
         params = {"job": _job_id(channel), "seq": last_id, "limit": limit}
         return [from_row(Event, iter(row)) for row in get_database().fetch_all(query, params)]
 
-    def events_after(self, places: Sequence[Place]) -> dict[Place, list[Event]]:
+    def events_after(self, places: Sequence[ChannelCursor]) -> dict[ChannelCursor, list[Event]]:
         """Return the next events, at most BATCH, after each of the places; one query for all.
 
         A place without any is left out.
@@ -73,7 +73,7 @@ class EventRows(StorageBase):  # type: ignore[misc]
             events = self.get_events(*place, limit=BATCH)
             return {place: events} if events else {}
         table, params = _table(places)
-        found: dict[Place, list[Event]] = {}
+        found: dict[ChannelCursor, list[Event]] = {}
         query = AFTER_EACH.format(places=table, columns=columns(Event, "event"))
         for row in get_database().fetch_all(query, {**params, "limit": BATCH}):
             values = iter(row)
@@ -81,7 +81,7 @@ class EventRows(StorageBase):  # type: ignore[misc]
             found.setdefault((channel(event.job_id), seq), []).append(event)
         return found
 
-    def moved(self, places: Sequence[Place]) -> dict[str, int | None]:
+    def moved(self, places: Sequence[ChannelCursor]) -> dict[str, int | None]:
         """Return the last ``seq`` of the channels that are past their places; one query for all.
 
         For a job that was deleted it is None.
@@ -91,6 +91,6 @@ class EventRows(StorageBase):  # type: ignore[misc]
         return {channel(job_id): head for job_id, head in rows}
 
 
-def _table(places: Sequence[Place]) -> tuple[str, dict[str, str]]:
+def _table(places: Sequence[ChannelCursor]) -> tuple[str, dict[str, str]]:
     """Return the places as a subquery, and its parameters."""
     return get_database().places([(_job_id(channel), seq) for channel, seq in places])

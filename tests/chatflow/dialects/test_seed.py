@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chatflow.dialects.seed import Seed
-from tests.chatflow.dialects.contract import LOGS, NOON, DialectContract, job, log
+from tests.chatflow.dialects.contract import NOON, DialectContract
 from workflows.models import Event, Job
 
 SEED = Seed(Job(public_id="workflow_x"))
@@ -33,13 +33,6 @@ class TestSeed(DialectContract):
         for update in map(data, frames):
             text = text[: update.get("text_length")] + update.get("delta", "")
         return text
-
-    def test_a_client_comes_back_at_any_cursor(self) -> None:
-        events = log(LOGS["taken back"])
-        whole = [Seed(job()).frames(event) for event in events]
-        for cursor in range(len(events)):
-            encoder = Seed(job())
-            assert [encoder.frames(event) for event in events[cursor:]] == whole[cursor:]
 
 
 def test_the_bytes_of_an_event() -> None:

@@ -49,3 +49,34 @@ def test_long_names(chat: Chat) -> None:
         return "".join(found)
 
     assert resume(chat.begin(work)).response == "ab"
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("unkept")
+def test_a_step_inside_of_a_long_name_is_found_again(chat: Chat) -> None:
+    """Only its own part is cut: the path in front of it stays whole."""
+    crashes, ran = Crashes("end"), []
+
+    def count() -> int:
+        ran.append(1)
+        return len(ran)
+
+    def work(ctx: Context) -> str:
+        outer = ctx.step("o" * 150, lambda: ctx.step("i" * 100, count))
+        crashes.at("end")
+        return f"{outer} {ctx.step('after', lambda: 2)}"
+
+    assert resume(chat.begin(work)).response == "1 2"
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("unkept")
+def test_names_that_are_too_long_together(chat: Chat) -> None:
+    """Said at once, not when a worker is lost."""
+
+    def work(ctx: Context) -> str:
+        return str(ctx.step("o" * 190, lambda: ctx.step("the inner step", lambda: 1)))
+
+    job = chat.begin(work)
+    assert (job.state, job.code) == ("failed", "workflow_failed")
+    assert "too long together" in job.traceback

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from tests.workflows.chat import Chat, Crashes, assert_log_is_sound, resume, streamed, types
 from workflows import Context, WorkflowError
-from workflows.models import State, Step
+from workflows.models import Message, State, Step
 from workflows.running import runner
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
@@ -414,3 +414,25 @@ def test_an_async_step_cannot_be_atomic(chat: Chat) -> None:
 
     assert job.state == State.FAILED
     assert "An atomic step must be a plain function" in job.traceback
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_commit_that_fails_leaves_no_record(chat: Chat, inside: bool) -> None:
+    """Foreign keys are checked at the commit: then the function has returned already."""
+    ran = []
+
+    def save() -> str:
+        ran.append(1)
+        if len(ran) == 1:
+            Message.objects.create(session_id=999_999, role="user", content="lost")
+        return f"saved {len(ran)}"
+
+    def work(ctx: Context) -> str:
+        if inside:
+            return ctx.step("Outer", lambda: ctx.step("Save", save, atomic=True), retries=1)
+        return ctx.step("Save", save, atomic=True, retries=1)
+
+    job = chat.begin(work)
+    assert (job.state, job.response) == (State.COMPLETED, "saved 2")
+    assert {step.result for step in job.steps.all()} == {"saved 2"}

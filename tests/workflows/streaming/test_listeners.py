@@ -27,7 +27,7 @@ from workflows.models import Event, Job, State
 from workflows.streaming import listeners as module
 from workflows.streaming.followers import StreamCut
 from workflows.streaming.listeners import listeners
-from workflows.streaming.storage import Place, channel
+from workflows.streaming.storage import ChannelCursor, channel
 
 T = TypeVar("T")
 
@@ -92,12 +92,12 @@ async def test_the_sweep_is_one_query_for_all(
 ) -> None:
     monkeypatch.setattr(module, "get_bell", DeafBell)
     monkeypatch.setattr(module, "SWEEP", 0.01)
-    swept: list[Sequence[Place]] = []
+    swept: list[Sequence[ChannelCursor]] = []
     both = asyncio.Event()
     moved = listeners.storage.moved
     loop = asyncio.get_running_loop()
 
-    def counted(places: Sequence[Place]) -> dict[str, int | None]:
+    def counted(places: Sequence[ChannelCursor]) -> dict[str, int | None]:
         swept.append(sorted(places))
         if len(places) == 2:
             loop.call_soon_threadsafe(both.set)
@@ -119,16 +119,16 @@ async def test_the_sweep_is_one_query_for_all(
 async def test_an_idle_stream_costs_no_look(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither a sweep nor a ring for another job makes it look."""
     monkeypatch.setattr(module, "SWEEP", 0.01)
-    looks: list[Sequence[Place]] = []
+    looks: list[Sequence[ChannelCursor]] = []
     sweeps = asyncio.Semaphore(0)
     events_after, moved = listeners.storage.events_after, listeners.storage.moved
     loop = asyncio.get_running_loop()
 
-    def look(places: Sequence[Place]) -> dict[Place, list[Event]]:
+    def look(places: Sequence[ChannelCursor]) -> dict[ChannelCursor, list[Event]]:
         looks.append(places)
         return events_after(places)
 
-    def sweep(places: Sequence[Place]) -> dict[str, int | None]:
+    def sweep(places: Sequence[ChannelCursor]) -> dict[str, int | None]:
         loop.call_soon_threadsafe(sweeps.release)
         return moved(places)
 

@@ -12,7 +12,7 @@ from tests.workflows.chat import NET, Chat
 from tests.workflows.streaming.following import running
 from workflows.models import Event
 from workflows.streaming.readers import READERS, Readers
-from workflows.streaming.storage import EventRows, Place, channel
+from workflows.streaming.storage import ChannelCursor, EventRows, channel
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -20,11 +20,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 async def test_those_who_ask_meanwhile_are_answered_together(
     chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks: list[Sequence[Place]] = []
+    looks: list[Sequence[ChannelCursor]] = []
     rows = EventRows()
     whole = rows.events_after
 
-    def look(places: Sequence[Place]) -> dict[Place, list[Event]]:
+    def look(places: Sequence[ChannelCursor]) -> dict[ChannelCursor, list[Event]]:
         looks.append(places)
         if len(looks) <= 2:
             raise OperationalError("server closed the connection unexpectedly")

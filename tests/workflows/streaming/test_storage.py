@@ -8,7 +8,7 @@ from tests.workflows.chat import Chat
 from tests.workflows.streaming.following import running
 from workflows.models import Event
 from workflows.streaming import storage
-from workflows.streaming.storage import EventRows, Place, channel
+from workflows.streaming.storage import ChannelCursor, EventRows, channel
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,7 +32,7 @@ def two(chat: Chat) -> str:
     return channel(running(chat, "two", 3).pk)
 
 
-def seqs(found: dict[Place, list[Event]]) -> dict[Place, list[int]]:
+def seqs(found: dict[ChannelCursor, list[Event]]) -> dict[ChannelCursor, list[int]]:
     return {place: [event.seq for event in events] for place, events in found.items()}
 
 

@@ -14,7 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 Row = tuple[Any, ...]
 # A job's primary key, and the last ``seq`` that a reader has of it.
-Place = tuple[int, int]
+JobCursor = tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +91,7 @@ class Database(ABC):
         """Return the SQL for the JSON object *data* with one more key, whose value is *column*."""
 
     @abstractmethod
-    def places(self, places: Iterable[Place]) -> tuple[str, dict[str, str]]:
+    def places(self, places: Iterable[JobCursor]) -> tuple[str, dict[str, str]]:
         """Return a query for the places, as rows of two columns, and its parameters.
 
         The number of parameters is small and doesn't depend on the number of places.

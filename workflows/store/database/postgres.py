@@ -8,7 +8,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from workflows.store.database import prepared
-from workflows.store.database.base import Database, Fault, Place, Row, Write
+from workflows.store.database.base import Database, Fault, JobCursor, Row, Write
 
 # SQLSTATE classes and codes (the manual's appendix A): connection exceptions; the operator's
 # intervention, such as a shutdown, a crash, a start that isn't over or a terminated backend; no
@@ -47,7 +47,7 @@ class Postgres(Database):
     def json_with(self, data: str, key: str, column: str) -> str:
         return f"{data} || jsonb_build_object('{key}', {column})"
 
-    def places(self, places: Iterable[Place]) -> tuple[str, dict[str, str]]:
+    def places(self, places: Iterable[JobCursor]) -> tuple[str, dict[str, str]]:
         jobs, seqs = (f"{{{','.join(map(str, column))}}}" for column in zip(*places, strict=True))
         query = "SELECT * FROM unnest(%(jobs)s::bigint[], %(seqs)s::bigint[])"
         return query, {"jobs": jobs, "seqs": seqs}

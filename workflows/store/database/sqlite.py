@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from django.db import DatabaseError, connection, transaction
 
-from workflows.store.database.base import Database, Fault, Place, Row, Write
+from workflows.store.database.base import Database, Fault, JobCursor, Row, Write
 
 # Primary result codes (sqlite.org/rescode.html) that have to do with the file and not with the
 # statement: busy, locked, out of memory, read-only, an I/O error, a full disk, a file that can't be
@@ -46,7 +46,7 @@ class SQLite(Database):
     def json_with(self, data: str, key: str, column: str) -> str:
         return f"json_patch({data}, json_object('{key}', json({column})))"
 
-    def places(self, places: Iterable[Place]) -> tuple[str, dict[str, str]]:
+    def places(self, places: Iterable[JobCursor]) -> tuple[str, dict[str, str]]:
         pair = "json_extract(value, '$[0]'), json_extract(value, '$[1]')"
         return f"SELECT {pair} FROM json_each(%(places)s)", {"places": json.dumps(list(places))}
 
