@@ -28,11 +28,13 @@ SECRET_KEY_FALLBACKS = env.names("SECRET_KEY_FALLBACKS")
 ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
 
-# Behind a proxy that sets X-Forwarded-Proto and X-Forwarded-Host itself.
+# Behind a proxy that sets the X-Forwarded-… headers itself, or takes them away; addresses.py.
 TRUST_PROXY = env.boolean("TRUST_PROXY", False)
 if TRUST_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     USE_X_FORWARDED_HOST = True
+# What a proxy puts in front of the site's paths, for all who come.
+FORCE_SCRIPT_NAME = env.prefix("FORCE_SCRIPT_NAME")
 
 INSTALLED_APPS = [
     # Above staticfiles, so that `manage.py runserver` starts the one that streams.
@@ -68,7 +70,7 @@ MIDDLEWARE = [
     "chatflow.middleware.envelope",
     "chatflow.middleware.service_unavailable",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "chatflow.middleware.AllowedHosts",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -131,7 +133,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "chat"
-LOGOUT_REDIRECT_URL = "/accounts/login/"
+LOGOUT_REDIRECT_URL = "login"
 
 # HTTP.
 
@@ -185,6 +187,10 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Background AI workflows with live progress for chat applications.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "chatflow.schema.name_server",
+    ],
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     # Nothing is loaded from another host.
@@ -194,6 +200,10 @@ SPECTACULAR_SETTINGS = {
 }
 
 STATIC_URL = "/static/"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "chatflow.addresses.PrefixedStaticFiles"},
+}
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Only where another server is to serve them, after collectstatic.
 STATIC_ROOT = env.text("STATIC_ROOT") or None
