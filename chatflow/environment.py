@@ -63,7 +63,9 @@ class EnvFile:
             self._add(binding)
 
     def place(self, name: str) -> str:
-        return f"line {self.lines[name]} of {self.path}"
+        """Say where a setting stands, or would."""
+        line = self.lines.get(name)
+        return f"line {line} of {self.path}" if line else f"in {self.path}"
 
     def _add(self, binding: Binding) -> None:
         if not (binding.key or binding.error):

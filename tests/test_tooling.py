@@ -274,7 +274,11 @@ def test_demo_refuses_what_is_no_port(demo: Demo, port: str) -> None:
     with demo.start(PORT=port) as process:
         output, _ = process.communicate(timeout=20)
     assert process.returncode == 1
-    assert "PORT must be a number from 1 to 65535" in output
+    assert f"PORT must be a number from 1 to 65535, not {port!r} (in the environment)." in output
+    (demo.folder / ".env").write_text(f"\nPORT={port}\n")
+    with demo.start(PORT="") as process:
+        output, _ = process.communicate(timeout=20)
+    assert f"not {port!r} (line 2 of {demo.folder / '.env'})." in output
 
 
 @pytest.mark.parametrize(("file", "name"), [("web", "web server"), ("cluster", "cluster")])

@@ -64,6 +64,8 @@ def front(site: Site, prefix: str) -> Iterator[str]:
 def test_every_link_leads_through_nginx(site: Site, front: str) -> None:
     site.close_gate("front")
     headers = {"Authorization": f"Bearer {site.token('alice')}"}
+    # What a client says of itself is not believed.
+    headers |= {"X-Forwarded-Prefix": "/evil", "X-Forwarded-Port": "1", "X-Forwarded-Host": "evil"}
     body = {"message": "speaker front", "async": True}
     sent = httpx.post(f"{front}/ai-demo/chat/send", json=body, headers=headers).json()
     for link in (sent["stream_url"], sent["status_url"]):

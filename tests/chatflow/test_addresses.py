@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from html import unescape
 from typing import Any
@@ -266,6 +269,20 @@ async def test_what_is_stored_has_no_prefix(below: Application, headers: dict[st
         await call(below, SEND, headers, {"message": "x", "workflow": "offer", "async": mode})
     async for job in Job.objects.all():
         assert [each["url"] for each in job.actions] == ["/invoices/", "https://example.com/"]
+
+
+def test_a_worker_knows_no_prefix() -> None:
+    """Django would give it that of FORCE_SCRIPT_NAME."""
+    code = "import django; django.setup(); from django.urls import reverse; print(reverse('login'))"
+    named = {"DJANGO_SETTINGS_MODULE": "chatflow.settings", "FORCE_SCRIPT_NAME": "/chat"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | named,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "/accounts/login/\n"
 
 
 @pytest.mark.django_db(transaction=True)
