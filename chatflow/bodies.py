@@ -16,6 +16,7 @@ from typing import Annotated, Any, NotRequired, TypedDict, cast
 from django.urls import reverse
 from rest_framework.request import Request
 
+from chatflow.addresses import placed
 from chatflow.auth import sign_link
 from chatflow.dialects import get_dialect
 from chatflow.errors import ErrorBody
@@ -111,8 +112,8 @@ class OutcomeBody(TypedDict):
 def outcome(job: Job) -> OutcomeBody:
     result: OutcomeBody = {
         "response": job.response,
-        "actions": job.actions,
-        "sources": job.sources,
+        "actions": placed(job.actions),
+        "sources": placed(job.sources),
     }
     if job.awaiting:
         result["awaiting"] = job.awaiting
@@ -211,9 +212,7 @@ def status(job: Job) -> StatusBody:
     if position is not None:
         data["queue_position"] = position
     if job.state == State.COMPLETED:
-        data["response"], data["actions"], data["sources"] = job.response, job.actions, job.sources
-        if job.awaiting:
-            data["awaiting"] = job.awaiting
+        data = {**data, **outcome(job)}
     if job.usage:
         data["usage"] = job.usage
     return {"success": True, "data": data}
@@ -237,8 +236,10 @@ def message(row: Message, used: Collection[str] = ()) -> MessageBody:
     body: MessageBody = {
         "role": row.role,
         "content": row.content,
-        "actions": [{**action, "state": action_state(action, used)} for action in row.actions],
-        "sources": row.sources,
+        "actions": [
+            {**action, "state": action_state(action, used)} for action in placed(row.actions)
+        ],
+        "sources": placed(row.sources),
         "job_id": job.public_id if job is not None else None,
         "created_at": iso(row.created_at),
     }

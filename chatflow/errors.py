@@ -119,7 +119,7 @@ UNAVAILABLE = Problem(
 
 
 def is_api(path: str) -> bool:
-    """Whether what is asked for at *path* is answered in JSON, whatever happens."""
+    """Whether what is asked for at *path* of this site is answered in JSON, whatever happens."""
     return path.startswith(settings.BASE_PATH)
 
 
@@ -214,12 +214,12 @@ def of_status(status: int) -> Problem:
 
 @csrf_exempt
 def not_found(request: HttpRequest, exception: Any = None) -> HttpResponse:
-    if is_api(request.path):
+    if is_api(request.path_info):
         return as_response(NOT_FOUND)
     return defaults.page_not_found(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    if is_api(request.path):
+    if is_api(request.path_info):
         return as_response(problem(sys.exc_info()[1] or Exception()))
     return defaults.server_error(request)

@@ -13,8 +13,9 @@ from django.conf import settings
 from django.core.signals import got_request_exception
 from django.db import connection
 from django.dispatch import receiver
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponsePermanentRedirect
 from django.http.response import HttpResponseBase
+from django.middleware.common import CommonMiddleware
 
 from chatflow.errors import DATABASE_OUT, UNAVAILABLE, as_response, is_api, of_status
 
@@ -22,6 +23,8 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 # Seconds for which a database connection that was found alive is taken for it.
 FRESH = 1.0
+# Where probes ask, as urls.py has it.
+PROBES = ("/healthz", "/readyz")
 
 
 @receiver(got_request_exception)
@@ -53,7 +56,7 @@ def envelope(get_response: GetResponse) -> GetResponse:
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
         status = response.status_code
-        if status < 400 or not is_api(request.path):
+        if status < 400 or not is_api(request.path_info):
             return response
         is_json = response.headers.get("Content-Type") == "application/json"
         # With DEBUG, Django's own page of a bug says more.
@@ -62,6 +65,17 @@ def envelope(get_response: GetResponse) -> GetResponse:
         return as_response(of_status(status))
 
     return middleware
+
+
+class AllowedHosts(CommonMiddleware):
+    """Refuse hosts that are not in ALLOWED_HOSTS, as Django does, but never a probe.
+
+    Who asks whether a container lives knows its address only, which nobody can name beforehand. No
+    address is made of the host there.
+    """
+
+    def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
+        return None if request.path_info in PROBES else super().process_request(request)
 
 
 class ContentSecurityPolicy(CSPMiddleware):

@@ -40,6 +40,8 @@ class Pool:
             send: takes the answer.
         """
         environ = build_environ(cast(Any, scope), cast(Any, BytesIO(body)))
+        # Not what the environment of this process may have under that name.
+        environ["SCRIPT_NAME"] = scope.get("root_path", "")
         loop = asyncio.get_running_loop()
         # What a request sets in its context ends with it.
         call = copy_context().run

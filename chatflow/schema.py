@@ -21,6 +21,7 @@ from drf_spectacular.extensions import (
 from drf_spectacular.plumbing import build_array_type, build_object_type, resolve_type_hint
 from drf_spectacular.utils import OpenApiParameter
 
+from chatflow.addresses import request_prefix
 from chatflow.bodies import Shown
 from chatflow.errors import ErrorBody
 
@@ -35,6 +36,13 @@ KEY = OpenApiParameter(
 def refusals(*statuses: int) -> dict[Any, Any]:
     """Return the ``responses`` of an endpoint for what it refuses, and with which statuses."""
     return dict.fromkeys(statuses, ErrorBody)
+
+
+def name_server(result: Any, generator: Any, request: Any, public: bool) -> Any:
+    """Say in the schema where its paths begin, if that is below a prefix."""
+    if prefix := request_prefix():
+        result["servers"] = [{"url": prefix}]
+    return result
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -1,75 +1,22 @@
 """Every knob, read from the environment or from `.env`; `.env.example` explains each one."""
 
 import os
-import re
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-import environ
 from csp.constants import NONE, SELF, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
 
-from chatflow.environment import read_env_file
+from chatflow.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.Env()
-read_env_file(Path(os.environ.get("ENV_FILE") or BASE_DIR / ".env"), env)
+env = Environment(Path(os.environ.get("ENV_FILE") or BASE_DIR / ".env"))
 
-
-def env_number(name: str, default: float, *, minimum: float = 0) -> float:
-    """Read a number from the environment; a wrong one stops the start with a clear sentence."""
-    raw = env.str(name, default="") or str(default)
-    try:
-        value = float(raw)
-    except ValueError:
-        raise ImproperlyConfigured(f"{name} must be a number, not {raw!r}.") from None
-    if not value >= minimum:
-        raise ImproperlyConfigured(f"{name} must be at least {minimum:g}, not {raw!r}.")
-    return value
-
-
-def env_integer(name: str, default: int, *, minimum: int = 0) -> int:
-    value = env_number(name, default, minimum=minimum)
-    if value != int(value):
-        raise ImproperlyConfigured(f"{name} must be a whole number, not {value}.")
-    return int(value)
-
-
-def env_rate(name: str, default: str) -> tuple[int, float]:
-    """Read a rate such as ``60/min`` as (how many, in how many seconds)."""
-    raw = env.str(name, default="") or default
-    match = re.fullmatch(r"(\d+)/(s|sec|min|h|hour|d|day)", raw)
-    if match is None:
-        raise ImproperlyConfigured(f"{name} must look like 60/min, not {raw!r}.")
-    seconds = {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2][0]]
-    return int(match[1]), float(seconds)
-
-
-def env_names(name: str) -> list[str]:
-    """Read names that are separated by commas."""
-    return [each.strip() for each in env.list(name, default=[]) if each.strip()]
-
-
-def env_apps(name: str) -> list[str]:
-    """Read names of Django apps; one that isn't there stops the start with a clear sentence."""
-    apps = env_names(name)
-    for app in apps:
-        try:
-            found = find_spec(app.partition(".apps.")[0])
-        except ModuleNotFoundError:
-            found = None
-        if found is None:
-            raise ImproperlyConfigured(
-                f"{name} names {app!r}, but there is no such Python package."
-            )
-    return apps
-
-
-DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY", default="")
+DEBUG = env.boolean("DEBUG", False)
+SECRET_KEY = env.text("SECRET_KEY")
 if not SECRET_KEY:
     if not DEBUG:
         raise ImproperlyConfigured(
@@ -77,15 +24,17 @@ if not SECRET_KEY:
             "into .env (`make demo` does it for you), or set DEBUG=true while developing."
         )
     SECRET_KEY = "insecure-and-only-for-debugging"
-SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+SECRET_KEY_FALLBACKS = env.names("SECRET_KEY_FALLBACKS")
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
 
-# Behind a proxy that sets X-Forwarded-Proto and X-Forwarded-Host itself.
-TRUST_PROXY = env.bool("TRUST_PROXY", default=False)
+# Behind a proxy that sets the X-Forwarded-… headers itself, or takes them away; addresses.py.
+TRUST_PROXY = env.boolean("TRUST_PROXY", False)
 if TRUST_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     USE_X_FORWARDED_HOST = True
+# What a proxy puts in front of the site's paths, for all who come.
+FORCE_SCRIPT_NAME = env.prefix("FORCE_SCRIPT_NAME")
 
 INSTALLED_APPS = [
     # Above staticfiles, so that `manage.py runserver` starts the one that streams.
@@ -109,7 +58,7 @@ INSTALLED_APPS = [
     "workflows.knowledge",
     "workflows.library",
     "examples.invoicing",
-    *env_apps("EXTRA_APPS"),
+    *env.apps("EXTRA_APPS"),
 ]
 
 MIDDLEWARE = [
@@ -121,7 +70,7 @@ MIDDLEWARE = [
     "chatflow.middleware.envelope",
     "chatflow.middleware.service_unavailable",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "chatflow.middleware.AllowedHosts",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -151,7 +100,7 @@ TEMPLATES = [
 # The database.
 
 DATABASES: dict[str, dict[str, Any]] = {
-    "default": env.db("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")
+    "default": env.database("DATABASE_URL", f"sqlite:///{quote(str(BASE_DIR / 'db.sqlite3'))}")
 }
 _database = DATABASES["default"]
 if _database["ENGINE"] == "django.db.backends.sqlite3":
@@ -184,19 +133,19 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "chat"
-LOGOUT_REDIRECT_URL = "/accounts/login/"
+LOGOUT_REDIRECT_URL = "login"
 
 # HTTP.
 
 # Threads that answer everything but streams; sync runs take half of them at most.
-WEB_THREADS = env_integer("WEB_THREADS", 16, minimum=2)
-MAX_BODY_BYTES = env_integer("MAX_BODY_BYTES", 1_048_576, minimum=1)
+WEB_THREADS = env.integer("WEB_THREADS", 16, minimum=2)
+MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 1_048_576, minimum=1)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
-STREAM_LINK_TTL = env_number("STREAM_LINK_TTL", 3600, minimum=1)
-STREAMS_PER_USER = env_integer("STREAMS_PER_USER", 20, minimum=1)
-RATE_LIMIT_SEND = env_rate("RATE_LIMIT_SEND", "60/min")
+STREAM_LINK_TTL = env.number("STREAM_LINK_TTL", 3600, minimum=1)
+STREAMS_PER_USER = env.integer("STREAMS_PER_USER", 20, minimum=1)
+RATE_LIMIT_SEND = env.rate("RATE_LIMIT_SEND", "60/min")
 
-CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS")
 CORS_ALLOW_HEADERS = [
     "accept",
     "authorization",
@@ -238,6 +187,10 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Background AI workflows with live progress for chat applications.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "chatflow.schema.name_server",
+    ],
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     # Nothing is loaded from another host.
@@ -247,9 +200,13 @@ SPECTACULAR_SETTINGS = {
 }
 
 STATIC_URL = "/static/"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "chatflow.addresses.PrefixedStaticFiles"},
+}
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Only where another server is to serve them, after collectstatic.
-STATIC_ROOT = env.str("STATIC_ROOT", default="") or None
+STATIC_ROOT = env.text("STATIC_ROOT") or None
 # Served straight from the apps' folders, also without DEBUG: no collectstatic before a first run.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
@@ -263,28 +220,28 @@ USE_I18N = False
 
 # Workflows.
 
-QUEUE_CONNECTION = env.str("QUEUE_CONNECTION", default="database")
-REDIS_URL = env.str("REDIS_URL", default="")
-QUEUE_WORKERS = env_integer("QUEUE_WORKERS", 2, minimum=1)
-WORKFLOW_MAX_EXECUTION_TIME = env_number("WORKFLOW_MAX_EXECUTION_TIME", 120, minimum=0.001)
-WORKFLOW_MAX_AI_CALLS = env_integer("WORKFLOW_MAX_AI_CALLS", 10)
-WORKFLOW_LEASE_SECONDS = env_number("WORKFLOW_LEASE_SECONDS", 15, minimum=0.1)
-WORKFLOW_TRIES = env_integer("WORKFLOW_TRIES", 3, minimum=1)
+QUEUE_CONNECTION = env.word("QUEUE_CONNECTION", "database")
+REDIS_URL = env.url("REDIS_URL", schemes=("redis", "rediss", "unix"))
+QUEUE_WORKERS = env.integer("QUEUE_WORKERS", 2, minimum=1)
+WORKFLOW_MAX_EXECUTION_TIME = env.number("WORKFLOW_MAX_EXECUTION_TIME", 120, minimum=0.001)
+WORKFLOW_MAX_AI_CALLS = env.integer("WORKFLOW_MAX_AI_CALLS", 10)
+WORKFLOW_LEASE_SECONDS = env.number("WORKFLOW_LEASE_SECONDS", 15, minimum=0.1)
+WORKFLOW_TRIES = env.integer("WORKFLOW_TRIES", 3, minimum=1)
 
 # Models.
 
-AI_MODEL = env.str("AI_MODEL", default="offline")
-AI_FALLBACK_MODELS = env_names("AI_FALLBACK_MODELS")
-AI_ALLOWED_MODELS = env_names("AI_ALLOWED_MODELS")
-AI_TIMEOUT = env_number("AI_TIMEOUT", 60, minimum=0.1)
-AI_MEMORY_TOKENS = env_integer("AI_MEMORY_TOKENS", 4000, minimum=100)
+AI_MODEL = env.word("AI_MODEL", "offline")
+AI_FALLBACK_MODELS = env.names("AI_FALLBACK_MODELS")
+AI_ALLOWED_MODELS = env.names("AI_ALLOWED_MODELS")
+AI_TIMEOUT = env.number("AI_TIMEOUT", 60, minimum=0.1)
+AI_MEMORY_TOKENS = env.integer("AI_MEMORY_TOKENS", 4000, minimum=100)
 # Of one user on one day; 0 is no limit.
-AI_DAILY_REQUESTS = env_integer("AI_DAILY_REQUESTS", 0)
-AI_DAILY_TOKENS = env_integer("AI_DAILY_TOKENS", 0)
+AI_DAILY_REQUESTS = env.integer("AI_DAILY_REQUESTS", 0)
+AI_DAILY_TOKENS = env.integer("AI_DAILY_TOKENS", 0)
 
 # Knowledge.
 
-AI_EMBEDDING_MODEL = env.str("AI_EMBEDDING_MODEL", default="")
+AI_EMBEDDING_MODEL = env.word("AI_EMBEDDING_MODEL")
 # Where this site shows a document; the engine itself knows no addresses.
 KNOWLEDGE_PAGE = f"{BASE_PATH}knowledge/pages/{{id}}"
 

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from copy import copy
 from importlib import import_module
 
 from corsheaders.middleware import CorsMiddleware
@@ -23,6 +24,7 @@ from django.utils.functional import SimpleLazyObject
 from rest_framework.exceptions import MethodNotAllowed, ParseError, Throttled
 
 from chatflow import auth, sse
+from chatflow.addresses import placed
 from chatflow.asgi_types import Receive, Scope, Send
 from chatflow.auth import Grant
 from chatflow.dialects import Dialect
@@ -58,11 +60,14 @@ HEADERS = {
 class OpenStream(Follower):
     """A client that watches a job. Nothing but the bare minimum is kept: there may be thousands."""
 
-    __slots__ = ("_error", "_lifetime", "_send", "dialect", "right", "turn")
+    __slots__ = ("_error", "_lifetime", "_prefix", "_send", "dialect", "right", "turn")
 
-    def __init__(self, grant: Grant, dialect: Dialect, cursor: int, send: Send) -> None:
+    def __init__(
+        self, grant: Grant, dialect: Dialect, cursor: int, send: Send, prefix: str = ""
+    ) -> None:
         super().__init__(grant.job.pk, cursor)
         self.dialect = dialect
+        self._prefix = prefix
         self.right = grant.right
         # When it shows its signs of life.
         self.turn = 0
@@ -99,9 +104,18 @@ class OpenStream(Follower):
             if len(body) >= PIECE:
                 await self._put(body)
                 body = b""
-            for frame in self.dialect.frames(event):
+            for frame in self.dialect.frames(self._placed(event)):
                 body += frame
         await self._put(body, more=not events[-1].is_terminal)
+
+    def _placed(self, event: Event) -> Event:
+        """Return the event such that what it links to is found; other streams read the same one."""
+        cited = {name: event.data[name] for name in ("actions", "sources") if name in event.data}
+        if not (self._prefix and cited):
+            return event
+        own = copy(event)
+        own.data = event.data | {name: placed(each, self._prefix) for name, each in cited.items()}
+        return own
 
     def over(self, error: BaseException | None) -> None:
         """Let run() return."""
@@ -243,7 +257,7 @@ async def opened(
     head = HttpResponse(headers=HEADERS)
     _cors.add_response_headers(request, head)
     encoder = dialect(grant.job)
-    stream = OpenStream(grant, encoder, cursor, send)
+    stream = OpenStream(grant, encoder, cursor, send, scope.get("root_path", ""))
     open_streams.add(stream)
     stream.begin(stream.greet(head, encoder.connected(grant.job)))
     return stream

@@ -4,7 +4,7 @@ from django.apps import apps
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import views as auth_views
-from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.urls import URLPattern, URLResolver, include, path, re_path, reverse_lazy
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
@@ -33,6 +33,9 @@ api = [
     # In the envelope also with DEBUG, where Django shows a page of its own.
     re_path("", errors.not_found),
 ]
+
+# Its own "/" would lose the slash behind a prefix.
+admin.site.site_url = reverse_lazy("home")  # type: ignore[assignment]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="chat"), name="home"),

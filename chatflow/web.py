@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 
 from chatflow import stream
+from chatflow.addresses import path_info, seen_by_client
 from chatflow.asgi_types import Receive, Scope, Send
 from chatflow.dialects import DEFAULT, get_dialect
 from chatflow.errors import Problem, as_response, too_large
@@ -49,15 +50,14 @@ async def http(scope: Scope, receive: Receive, send: Send, dialect: str = DEFAUL
         scope, receive, send: as ASGI has them.
         dialect: the name of what streams are written in.
     """
-    path = stream_path(settings.BASE_PATH).fullmatch(scope["path"])
+    inner = seen_by_client(hide_token(scope))
+    path = stream_path(settings.BASE_PATH).fullmatch(path_info(inner))
     # A preflight is answered by the middleware that answers all of them.
     if path is not None and scope["method"] != "OPTIONS":
-        inner = hide_token(scope)
         opened = await stream.opened(inner, send, path[1], get_dialect(dialect))
         if opened is not None:
             await opened.run(receive)
         return
-    inner = hide_token(scope)
     try:
         async with asyncio.timeout(BODY_TIMEOUT):
             body = await read_body(inner, receive)

@@ -241,6 +241,26 @@ def test_demo_reads_the_file_as_the_settings_do(demo: Demo) -> None:
     assert (demo.folder / ".env").read_text() == text
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_demo_leaves_the_file_as_its_editor_wrote_it(demo: Demo, encoding: str) -> None:
+    """With its byte-order mark and its line ends, around the key that is put there."""
+    env_file = demo.folder / ".env"
+    env_file.write_bytes("# für uns\r\nSECRET_KEY = ''\r\nDEBUG=true\r\n".encode(encoding))
+    with demo.start() as process:
+        ready_line(process)
+        process.terminate()
+    text = env_file.read_bytes().decode(encoding)
+    assert re.fullmatch("# für uns\r\nSECRET_KEY=[\\w-]{50,}\r\nDEBUG=true\r\n", text)
+
+
+def test_demo_names_the_line_that_it_can_not_read(demo: Demo) -> None:
+    (demo.folder / ".env").write_text("DEBUG=true\nSECRET_KEY='a\n")
+    with demo.start() as process:
+        output, _ = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert output.startswith(f"bin/demo: Line 2 of {demo.folder / '.env'} can't be read")
+
+
 def test_demo_refuses_a_port_in_use(demo: Demo) -> None:
     with socket.create_server((HOST, demo.port)), demo.start() as process:
         output, _ = process.communicate(timeout=20)
@@ -254,7 +274,11 @@ def test_demo_refuses_what_is_no_port(demo: Demo, port: str) -> None:
     with demo.start(PORT=port) as process:
         output, _ = process.communicate(timeout=20)
     assert process.returncode == 1
-    assert "PORT must be a number from 1 to 65535" in output
+    assert f"PORT must be a number from 1 to 65535, not {port!r} (in the environment)." in output
+    (demo.folder / ".env").write_text(f"\nPORT={port}\n")
+    with demo.start(PORT="") as process:
+        output, _ = process.communicate(timeout=20)
+    assert f"not {port!r} (line 2 of {demo.folder / '.env'})." in output
 
 
 @pytest.mark.parametrize(("file", "name"), [("web", "web server"), ("cluster", "cluster")])

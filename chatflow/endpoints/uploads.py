@@ -14,6 +14,7 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from chatflow.addresses import request_prefix
 from chatflow.bodies import Moment, Shown
 from chatflow.moments import iso
 from chatflow.paging import Following, read_page
@@ -228,7 +229,7 @@ def described(request: Request, row: Document) -> DocumentBody:
     return {
         "id": str(row.pk),
         "title": row.title,
-        "url": row.url or request.build_absolute_uri(row.page),
+        "url": row.url or request.build_absolute_uri(request_prefix() + row.page),
         "type": row.kind,
         "chunks": row.chunk_count,
         "shared": row.owner_id is None,

@@ -11,9 +11,10 @@ from django.utils import timezone
 from workflows.knowledge import embeddings
 from workflows.knowledge.chunking import chunks
 from workflows.knowledge.models import Chunk, Document, audience_of
-from workflows.knowledge.readers import Section, read
+from workflows.knowledge.readers import Section, Unreadable, read
 
 TITLE_LENGTH = 200
+PATH_LENGTH = 1000
 
 
 def store(
@@ -42,8 +43,9 @@ def store(
         The document, and whether anything is new.
 
     Raises:
-        Unreadable: it is broken, or there is no text in it.
+        Unreadable: it is broken, there is no text in it, or *path* can't be stored.
     """
+    _check_path(path)
     digest = hashlib.sha256(content).hexdigest()
     mine = Document.objects.filter(owner=owner, path=path)
     document = (mine if path else mine.filter(content_hash=digest)).first()
@@ -57,6 +59,13 @@ def store(
     document.title, document.url = title, url or document.url
     reread(document, name=name or PurePath(path).name)
     return document, True
+
+
+def _check_path(path: str) -> None:
+    if len(path) > PATH_LENGTH:
+        raise Unreadable(f"Its path has more than {PATH_LENGTH} characters.")
+    if any("\ud800" <= sign <= "\udfff" for sign in path):
+        raise Unreadable("Its name is not text in UTF-8.")
 
 
 def reread(document: Document, *, name: str = "") -> None:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextvars import Context
 
 from django.db import transaction
 
@@ -33,7 +34,9 @@ def run_inline(job: Job, *, wait: float = 10) -> Job:
     while job.inline and not job.is_finished:
         claimed = lifecycle.claim_inline(job, lifecycle.HOST, os.getpid())
         if claimed is not None:
-            outcome = runner.run(claimed, interruptible=False)
+            # As in a worker: nothing that the request around it has set in its context, such as the
+            # prefix of its addresses, reaches the workflow.
+            outcome = Context().run(runner.run, claimed, interruptible=False)
             if outcome is not None:
                 return _apply_outcome(claimed, session, outcome)
         elif job.attempt == 0 and time.monotonic() >= give_up_at:

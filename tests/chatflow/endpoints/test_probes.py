@@ -67,6 +67,24 @@ def test_migrations_missing(anonymous: Client, monkeypatch: pytest.MonkeyPatch) 
     assert anonymous.get("/readyz").json()["error"] == "Run manage.py migrate"
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("host", ["10.42.0.17:8000", "[fd00::7]", "evil.example", "a b", "", "*"])
+@pytest.mark.parametrize("trusted", [True, False])
+def test_probes_by_any_host(anonymous: Client, host: str, trusted: bool, settings: Any) -> None:
+    """By the address of a container, which ALLOWED_HOSTS can't know; it gives nothing away."""
+    settings.ALLOWED_HOSTS = ["chat.example.com"]
+    settings.USE_X_FORWARDED_HOST = trusted
+    cluster(5)
+    for method in (anonymous.get, anonymous.head):
+        for path in ("/healthz", "/readyz"):
+            answer = method(path, headers={"host": host, "x-forwarded-host": host})
+            assert answer.status_code == 200
+            assert "chat.example.com" not in str(answer.headers) + answer.content.decode()
+    for path in ("/metrics", "/", "/healthz/", "/ai-demo/chat/", "/ai-demo/workflow/jobs"):
+        answer = anonymous.get(path, headers={"host": host, "x-forwarded-host": host})
+        assert answer.status_code == 400, path
+
+
 def test_metrics(anonymous: Client, alice: User, make_job: MakeJob, run: Any) -> None:
     run(make_job(alice, session="a"))
     run(make_job(alice, session="b", workflow="fail"))

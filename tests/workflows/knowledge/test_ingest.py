@@ -1,5 +1,7 @@
 """manage.py ingest."""
 
+import os
+import re
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -70,7 +72,38 @@ def test_what_can_not_be_read_is_said_and_the_rest_is_read(folder: Path) -> None
     assert names() == ["a.md", "b.html", "c.pdf"]
 
 
-@pytest.mark.parametrize("name", ["nowhere", "picture.png"])
-def test_what_is_no_document(folder: Path, name: str) -> None:
-    with pytest.raises(CommandError):
-        ingest(folder / name)
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("nowhere", "It is not there."), ("picture.png", "It is none of .md, "), ("circle", "It is")],
+)
+def test_what_is_no_document(
+    folder: Path, name: str, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is said, and keeps no other path from being read."""
+    (folder / "circle").symlink_to(folder / "circle")
+    said = "1 documents, 1 of them new or changed. 1 could not be read."
+    with pytest.raises(CommandError, match=re.escape(said)):
+        call_command("ingest", folder / name, folder / "a.md")
+    assert f"{folder / name}: {reason}" in capsys.readouterr().err
+    assert names() == ["a.md"]
+
+
+def test_names_that_can_not_be_stored(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither database takes them; the documents beside them are read, kept and forgotten."""
+    (folder / os.fsdecode(b"stra\xdfe.md")).write_text("words")
+    deep = folder.joinpath(*["x" * 250] * 4)
+    deep.mkdir(parents=True)
+    (deep / "e.md").write_text("words")
+    for options in ({}, {"prune": True}):
+        with pytest.raises(CommandError, match=r"5 documents, .* 2 could not be read"):
+            call_command("ingest", folder, **options)
+        complaints = capsys.readouterr().err
+        assert f"{folder}/stra\\udcdfe.md: Its name is not text in UTF-8." in complaints
+        assert "e.md: Its path has more than 1000 characters." in complaints
+        assert names() == ["a.md", "b.html", "c.pdf"]
+    (folder / "c.pdf").unlink()
+    with pytest.raises(CommandError, match="Forgot 1 documents"):
+        call_command("ingest", folder, prune=True)
+    assert "Forgot 2 documents" in ingest(folder, delete=True)
+    bad = folder / os.fsdecode(b"\xdf")
+    assert "Forgot 0 documents" in ingest(bad, delete=True)

@@ -1,3 +1,4 @@
+import os
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,9 +29,13 @@ class Command(BaseCommand):
             "--prune", action="store_true", help="forget what is gone from the folders, too"
         )
 
+    # How many paths and documents could not be read.
+    unread = 0
+
     def handle(self, *args: Any, **options: Any) -> str:
         owner = self.owner(options["user"])
-        paths = [path.resolve() for path in options["paths"]]
+        # Unlike resolve(), this takes links that lead in a circle.
+        paths = [Path(os.path.realpath(path)) for path in options["paths"]]
         if options["delete"]:
             return self.forget(Document.objects.filter(below(paths), owner=owner))
         files = [file for path in paths for file in self.files(path)]
@@ -39,12 +44,12 @@ class Command(BaseCommand):
         if options["prune"]:
             folders = [path for path in paths if path.is_dir()]
             gone = Document.objects.filter(below(folders), owner=owner)
-            said += " " + self.forget(gone.exclude(path__in=map(str, files)))
+            said += " " + self.forget(gone.exclude(path__in=map(printable, files)))
         # Those that the provider failed to give earlier on.
         missing = embeddings.embed_missing(Chunk.objects.filter(document__owner=owner))
         said += f" {missing} chunks have no embedding yet." if missing else ""
-        if None in outcomes:
-            raise CommandError(f"{said} {outcomes.count(None)} could not be read.")
+        if self.unread:
+            raise CommandError(f"{said} {self.unread} could not be read.")
         return said
 
     def owner(self, name: str | None) -> Any:
@@ -56,7 +61,10 @@ class Command(BaseCommand):
         return user
 
     def files(self, path: Path) -> Iterator[Path]:
-        """Yield the documents at *path*; hidden files and folders in a folder are none."""
+        """Yield the documents at *path*; hidden files and folders in a folder are none.
+
+        What is wrong with one path is said, and keeps no other from being read.
+        """
         if path.is_file() and kind_of(path.name):
             yield path
         elif path.is_dir():
@@ -65,9 +73,9 @@ class Command(BaseCommand):
                 if file.is_file() and kind_of(file.name) and not hidden:
                     yield file
         elif path.exists():
-            raise CommandError(f"{path} is none of {', '.join(suffixes())}.")
+            self.complain(path, f"It is none of {', '.join(suffixes())}.")
         else:
-            raise CommandError(f"{path} is not there.")
+            self.complain(path, "It is not there.")
 
     def ingest(self, file: Path, owner: Any) -> bool | None:
         """Say whether the document is new or changed; None if it can't be read."""
@@ -76,9 +84,13 @@ class Command(BaseCommand):
         try:
             _, new = store(file.read_bytes(), kind, owner=owner, path=str(file))
         except (Unreadable, OSError) as error:
-            self.stderr.write(f"{file}: {error}")
+            self.complain(file, error)
             return None
         return new
+
+    def complain(self, path: Path, about: object) -> None:
+        self.unread += 1
+        self.stderr.write(f"{printable(path)}: {about}")
 
     def forget(self, documents: "QuerySet[Document]") -> str:
         _, counts = documents.delete()
@@ -89,5 +101,11 @@ def below(paths: list[Path]) -> Q:
     """Return the condition that a document is one of *paths*, or in one of them."""
     found = Q(pk__in=[])
     for path in paths:
-        found |= Q(path=str(path)) | Q(path__startswith=f"{str(path).rstrip('/')}/")
+        name = printable(path)
+        found |= Q(path=name) | Q(path__startswith=f"{name.rstrip('/')}/")
     return found
+
+
+def printable(path: Path) -> str:
+    """Return the path, with its bytes that are no text, which no database takes, written out."""
+    return str(path).encode(errors="backslashreplace").decode()

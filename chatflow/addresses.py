@@ -1,0 +1,128 @@
+"""Addresses as clients see them: all that is known of what proxies have put in front of the site.
+
+The site itself knows its own paths only, and what is stored, such as an action's link, holds those.
+A request brings the host, the port and the prefix that its client came by; every address in its
+answer has them.
+"""
+
+import re
+from typing import Any
+
+from django.conf import settings
+from django.contrib.staticfiles.storage import StaticFilesStorage
+from django.urls import get_script_prefix, is_valid_path
+
+from chatflow.asgi_types import Scope
+
+JSON = dict[str, Any]
+
+# What a proxy may put in front: nothing that needs quoting, and no host, as in //evil.example.
+PREFIX = re.compile(r"(/[\w.~-]+)+", re.ASCII)
+# They never need to be written, and a proxy behind another one often names the wrong one of them.
+STANDARD_PORTS = ("80", "443")
+USED_UP = (b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-prefix")
+
+
+def seen_by_client(scope: Scope) -> Scope:
+    """Return the request as its client made it: with the host, the port and the prefix it came by.
+
+    Args:
+        scope: as the server has it. ``root_path`` is the prefix, which ``path`` begins with, as
+            ASGI wants it; servers and proxies that leave it out or write it twice are understood.
+    """
+    given = scope.get("root_path", "")
+    forwarded = _forwarded(scope) if settings.TRUST_PROXY else {}
+    prefix = _prefix(given, forwarded)
+    if not (forwarded or prefix or given):
+        return scope
+    path = prefix + own_path(_without(given, scope["path"]), prefix)
+    headers = _with_host(scope["headers"], forwarded) if forwarded else scope["headers"]
+    return {**scope, "root_path": prefix, "path": path, "headers": headers}
+
+
+def path_info(scope: Scope) -> str:
+    """Return the path of a request on this site, as urls.py knows it."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
+
+def own_path(path: str, prefix: str) -> str:
+    """Return *path* on this site, whether the proxy has taken the prefix away or handed it on."""
+    rest = _without(prefix, path)
+    return path if rest == path or is_valid_path(path) else rest
+
+
+def _prefix(given: str, forwarded: dict[bytes, str]) -> str:
+    """Return what stands before the site's paths, such as ``/chat``, or nothing.
+
+    Who runs the server is believed before a proxy is.
+    """
+    for prefix in (settings.FORCE_SCRIPT_NAME, given):
+        if prefix and prefix.strip("/"):
+            return f"/{prefix.strip('/')}"
+    told = forwarded.get(b"x-forwarded-prefix", "").rstrip("/")
+    return told if PREFIX.fullmatch(told) else ""
+
+
+def _without(prefix: str, path: str) -> str:
+    rest = path.removeprefix(prefix)
+    whole = rest == "" or rest.startswith("/") or prefix.endswith("/")
+    return f"/{rest.removeprefix('/')}" if whole else path
+
+
+def _forwarded(scope: Scope) -> dict[bytes, str]:
+    """Return what the proxy says; of several, the one that the client met speaks first."""
+    found: dict[bytes, str] = {}
+    for name, value in scope["headers"]:
+        if name in USED_UP:
+            found.setdefault(name, value.decode("latin-1").partition(",")[0].strip())
+    return found
+
+
+def _with_host(
+    headers: list[tuple[bytes, bytes]], forwarded: dict[bytes, str]
+) -> list[tuple[bytes, bytes]]:
+    own = next((value.decode("latin-1") for name, value in headers if name == b"host"), "")
+    host = _host(forwarded.get(b"x-forwarded-host") or own, forwarded.get(b"x-forwarded-port", ""))
+    kept = [each for each in headers if each[0] not in (b"host", *USED_UP)]
+    return [(b"host", host.encode("latin-1")), *kept] if host else kept
+
+
+def _host(host: str, port: str) -> str:
+    """Return *host* with the port that stands there already, or else with *port*."""
+    name, _, written = host.rpartition(":") if re.search(r":\d*$", host) else (host, "", "")
+    port = written or (port if re.fullmatch("[0-9]{1,5}", port) else "")
+    return f"{name}:{port}" if name and port and port not in STANDARD_PORTS else name
+
+
+def request_prefix() -> str:
+    """Return the prefix of the request that this thread is answering."""
+    return get_script_prefix().rstrip("/")
+
+
+def placed(cited: list[JSON], prefix: str | None = None) -> list[JSON]:
+    """Return actions or sources such that their paths of this site lead there by the prefix.
+
+    Args:
+        cited: as they are stored; they stay as they are.
+        prefix: by default that of the request that this thread is answering.
+    """
+    prefix = request_prefix() if prefix is None else prefix
+    if not prefix:
+        return cited
+    return [
+        {**each, "url": prefix + each["url"]} if _is_path(each.get("url")) else each
+        for each in cited
+    ]
+
+
+def _is_path(url: Any) -> bool:
+    return isinstance(url, str) and url.startswith("/") and not url.startswith("//")
+
+
+class PrefixedStaticFiles(StaticFilesStorage):
+    """Static files by the prefix of each request; Django would keep that of the first one."""
+
+    def url(self, name: str | None) -> str:
+        url = super().url(name)
+        return request_prefix() + url if _is_path(url) else url
