@@ -42,9 +42,15 @@ def event(data: str) -> str:
 
 
 def clean(value: Any) -> Any:
-    """Return *value* without what PostgreSQL can't store: NUL and lone surrogates."""
+    """Return *value* without what PostgreSQL can't store: NUL and surrogates.
+
+    A pair of surrogates is the character that JSON escapes so.
+    """
     if isinstance(value, str):
-        return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+        text = value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+        if text.isascii():
+            return text
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, dict):
         return {clean(key): clean(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
