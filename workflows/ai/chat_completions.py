@@ -45,6 +45,7 @@ def repair_completion(body: bytes) -> bytes:
     completion["created"] = int(completion.get("created") or 0)
     completion["usage"] = _read_usage(completion.get("usage"))
     for choice in choices:
+        choice["finish_reason"] = choice.get("finish_reason") or None
         _repair_message(choice.get("message"))
     return json.dumps(completion).encode()
 
@@ -58,6 +59,7 @@ class Chunks:
         self._common: JSON = {}
         self._usage: JSON | None = None
         self._gave_reason = self._was_counted = False
+        self._calls = Calls()
 
     def repair(self, data: bytes) -> bytes | None:
         """Return a chunk as OpenAI would send it; None if it says nothing."""
@@ -94,18 +96,57 @@ class Chunks:
             choice["finish_reason"] = choice.get("finish_reason") or "stop"
         if not isinstance(choice.get("delta"), dict):
             choice["delta"] = {}
+        for call in _read_objects(choice["delta"].get("tool_calls")):
+            self._calls.repair(call)
         choice["index"] = choice.get("index") or 0
         choice["finish_reason"] = choice.get("finish_reason") or None
         self._gave_reason = self._gave_reason or choice["finish_reason"] is not None
+
+
+class Calls:
+    """Tells the calls of tools apart whose pieces come in the chunks of one stream."""
+
+    def __init__(self) -> None:
+        # By their own numbers: the index and the id that the server gave each, and its name.
+        self._begun: list[tuple[Any, str | None, str | None]] = []
+
+    def repair(self, call: JSON) -> None:
+        """Give a piece of a call the number of that call, and the first one an id of its own."""
+        function = call["function"] = call.get("function") or {}
+        index, id_, name = call.get("index"), call.get("id") or None, function.get("name")
+        number = self._find(index, id_)
+        if number is None:
+            number = len(self._begun)
+            is_known = any(id_ == other for _, other, _ in self._begun)
+            call["id"] = f"{id_}_{number}" if id_ and is_known else id_
+            self._begun.append((index, id_, name))
+        else:
+            call["id"] = None
+            if name == self._begun[number][2]:
+                function["name"] = None
+        call["index"] = number
+
+    def _find(self, index: Any, id_: str | None) -> int | None:
+        for number in reversed(range(len(self._begun))):
+            other_index, other_id, _ = self._begun[number]
+            if id_ is None and index is None:
+                return number
+            if index == other_index and id_ in (None, other_id):
+                return number
+        return None
 
 
 def _repair_message(message: Any) -> None:
     if not isinstance(message, dict):
         return
     message["role"] = message.get("role") or "assistant"
+    known = set()
     for number, call in enumerate(_read_objects(message.get("tool_calls"))):
         call["index"] = number
-        call["id"] = call.get("id") or f"call_{number}"
+        call["id"] = call.get("id") or "call"
+        if call["id"] in known:
+            call["id"] += f"_{number}"
+        known.add(call["id"])
         call["type"] = call.get("type") or "function"
         function = call.get("function")
         if isinstance(function, dict) and isinstance(function.get("arguments"), dict):

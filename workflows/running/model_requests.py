@@ -10,7 +10,7 @@ from workflows.ai.usage import Usage, total
 from workflows.models import Job, Step
 from workflows.running import output
 from workflows.running.record import Entered, Record
-from workflows.running.step_keys import is_choice, within
+from workflows.running.step_keys import is_aside, is_choice, within
 from workflows.store import events
 
 AI_STEP = "Asking the model"
@@ -124,6 +124,15 @@ class Requests:
     def seconds_left(self) -> float:
         """See Journal."""
         return self._record.attempt.deadline - monotonic()
+
+
+def was_cut_off(record: Record) -> bool:
+    """Say whether the model had no room for the whole of an answer that this job got from it."""
+    return any(
+        (step.result or {}).get("finish_reason") == "length"
+        for step in list_requests(record)
+        if not is_aside(step.name)
+    )
 
 
 def list_requests(record: Record) -> list[Step]:

@@ -47,10 +47,8 @@ def clean(value: Any) -> Any:
     A pair of surrogates is the character that JSON escapes so.
     """
     if isinstance(value, str):
-        text = value.replace("\0", "\N{REPLACEMENT CHARACTER}")
-        if text.isascii():
-            return text
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        joined = value.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+        return joined.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
     if isinstance(value, dict):
         return {clean(key): clean(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
