@@ -34,7 +34,7 @@ class Request:
     @property
     def length(self) -> int:
         """How many characters its messages have."""
-        return _length(self.messages)
+        return len(ModelMessagesTypeAdapter.dump_json(self.messages))
 
     @property
     def prompt(self) -> str:
@@ -67,8 +67,8 @@ def shorten(request: Request) -> Request | None:
     memory = request.messages[:turn]
     if not memory:
         return None
-    room = _length(memory) // 2
-    while memory and (_length(memory) > room or isinstance(memory[0], ModelResponse)):
+    room = _count_characters(memory) // 2
+    while memory and (_count_characters(memory) > room or isinstance(memory[0], ModelResponse)):
         # Models expect the user to begin.
         del memory[0]
     return replace(request, messages=[*memory, *request.messages[turn:]])
@@ -111,8 +111,9 @@ def read_words(response: ModelResponse, request: Request) -> ModelResponse:
     return replace(response, parts=[*others, call])
 
 
-def _length(messages: Sequence[ModelMessage]) -> int:
-    return len(ModelMessagesTypeAdapter.dump_json(list(messages)))
+def _count_characters(messages: Sequence[ModelMessage]) -> int:
+    parts = [part for message in messages for part in message.parts]
+    return sum(len(str(getattr(part, "content", part))) for part in parts)
 
 
 def _find_turn(messages: Sequence[ModelMessage]) -> int:

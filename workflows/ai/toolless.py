@@ -22,8 +22,3 @@ def remember(model_id: str, failure: Failure) -> None:
         model_id,
         failure.details.splitlines()[0],
     )
-
-
-def forget() -> None:
-    """Forget all of them; for tests."""
-    _found.clear()

@@ -314,3 +314,27 @@ def test_offline_a_crash_keeps_the_sources(chat: Chat, monkeypatch: pytest.Monke
 
     assert [source["title"] for source in job.sources] == ["Tides"]
     assert job.response == streamed(job)
+
+
+def test_the_turn_after_an_answer_that_broke_off(chat: Chat, server: OpenAIServer) -> None:
+    """What the user saw of it is told, as such."""
+    server.script = [TALK, *[Answer(text="Once upon a time", cut=3)] * 3]
+    assert chat.say("Tell me a tale").state == State.FAILED
+    server.script = [TALK, text("A king.")]
+
+    assert chat.say("Who was there?").response == "A king."
+    assert read_last_request(server)[1:] == [
+        ("user", "Tell me a tale"),
+        ("assistant", f"Once upo{memory.BROKEN_OFF}"),
+        ("user", "Who was there?"),
+    ]
+
+
+def test_a_cut_off_summary_marks_no_answer(
+    chat: Chat, server: OpenAIServer, settings: LazySettings
+) -> None:
+    settings.AI_MEMORY_TOKENS = 100
+    hold_talk(chat, server, ("I am Ada. " + "x" * 170, "Hello. " + "y" * 170), ("And?", "Yes."))
+    server.script = [TALK, Answer(text="She is Ada.", finish="length"), text("Ada.")]
+
+    assert "cut_off" not in chat.say("Who am I?").metadata
