@@ -165,10 +165,12 @@ def _make_end(completed: bool, content: str) -> Write:
 
 
 def _clean(outcome: Outcome, params: dict[str, Any]) -> Outcome:
-    lists: dict[str, Any] = {name: json.loads(params[name]) for name in ("actions", "sources")}
+    kept: dict[str, Any] = {
+        name: json.loads(params[name]) for name in ("actions", "sources", "metadata")
+    }
     awaiting = None if params["awaiting"] is None else json.loads(params["awaiting"])
     texts = {name: params[name] for name in ("response", "code", "error")}
-    return replace(outcome, awaiting=awaiting, **lists, **texts)
+    return replace(outcome, awaiting=awaiting, **kept, **texts)
 
 
 def _make_metadata(job: Job, outcome: Outcome) -> dict[str, Any]:
