@@ -102,11 +102,26 @@ def started(request: Request, job: Job) -> StartedBody:
     }
 
 
+class MetadataBody(TypedDict):
+    """What else is known of an answer."""
+
+    workflow: str
+    cut_off: NotRequired[Annotated[bool, "The model had no room for the rest of it."]]
+    broken_off: NotRequired[Annotated[bool, "The job ended in the middle of it."]]
+
+
+def marks(job: Job) -> MetadataBody | None:
+    """Return what is known of an answer that is not whole; None where it is."""
+    is_whole = "cut_off" not in job.metadata and "broken_off" not in job.metadata
+    return None if is_whole else cast(MetadataBody, job.metadata)
+
+
 class OutcomeBody(TypedDict):
     response: str
     actions: list[JSON]
     sources: list[JSON]
     awaiting: NotRequired[AwaitingBody]
+    metadata: NotRequired[MetadataBody]
 
 
 def outcome(job: Job) -> OutcomeBody:
@@ -117,6 +132,8 @@ def outcome(job: Job) -> OutcomeBody:
     }
     if job.awaiting:
         result["awaiting"] = job.awaiting
+    if metadata := marks(job):
+        result["metadata"] = metadata
     return result
 
 
@@ -197,6 +214,7 @@ class StatusDataBody(SummaryBody):
     actions: NotRequired[list[JSON]]
     sources: NotRequired[list[JSON]]
     awaiting: NotRequired[AwaitingBody]
+    metadata: NotRequired[MetadataBody]
     usage: NotRequired[JSON]
 
 
@@ -213,6 +231,8 @@ def status(job: Job) -> StatusBody:
         data["queue_position"] = position
     if job.state == State.COMPLETED:
         data = {**data, **outcome(job)}
+    elif metadata := marks(job):
+        data["metadata"] = metadata
     if job.usage:
         data["usage"] = job.usage
     return {"success": True, "data": data}
@@ -224,6 +244,7 @@ class MessageBody(TypedDict):
     actions: list[JSON]
     sources: list[JSON]
     awaiting: NotRequired[AwaitingBody]
+    metadata: NotRequired[MetadataBody]
     error: NotRequired[str]
     code: NotRequired[str]
     job_id: str | None
@@ -247,6 +268,9 @@ def message(row: Message, used: Collection[str] = ()) -> MessageBody:
         return body
     if row.role == Message.Role.ASSISTANT and job.awaiting:
         body["awaiting"] = job.awaiting
+    metadata = marks(job)
+    if row.role == Message.Role.ASSISTANT and metadata:
+        body["metadata"] = metadata
     # What failed has no answer: its question says so.
     if row.role == Message.Role.USER and job.is_unsuccessful:
         body["error"], body["code"] = failure(job)

@@ -22,21 +22,25 @@ class Answer:
     Args:
         text: the words of the response.
         calls: the tools that it calls: their names and arguments.
+        finish: the reason for its end, instead of the usual one.
         status: other than 200, an error is sent.
         headers: more headers.
         body: sent instead of anything that OpenAI would.
         stall: the response waits for this; nobody may ever set it.
         stall_at: it waits after so many chunks of a stream; by default before the response begins.
+        comment: what a stream sends every 0.1 seconds while it waits.
         cut: the connection is cut after so many chunks of a stream, or in the middle of the body.
     """
 
     text: str = ""
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    finish: str = ""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | None = None
     stall: threading.Event | None = None
     stall_at: int = 0
+    comment: bytes = b""
     cut: int | None = None
 
 
@@ -56,6 +60,12 @@ def output(**fields: Any) -> Answer:
 def error(status: int, message: str = "It is the provider's own text.", **headers: str) -> Answer:
     body = json.dumps({"error": {"message": message, "type": "error", "code": None}})
     return Answer(status=status, body=body.encode(), headers=headers)
+
+
+def stream(*chunks: dict[str, Any] | str) -> Answer:
+    """Return a stream of these chunks, or of these frames as they are, and nothing else."""
+    frames = [chunk if isinstance(chunk, str) else frame(chunk) for chunk in chunks]
+    return Answer(body="".join(frames).encode(), headers={"Content-Type": "text/event-stream"})
 
 
 def garbage(body: bytes = b"<html>It works!</html>") -> Answer:
@@ -104,7 +114,7 @@ class OpenAIServer:
                 length = int(self.headers.get("Content-Length", 0))
                 request = json.loads(self.rfile.read(length))
                 answer = server.take(self.path, request)
-                if not answer.stall_at:
+                if not answer.stall_at and not answer.comment:
                     _wait(answer)
                 try:
                     _send(self, request, answer)
@@ -149,12 +159,23 @@ def _send_chunks(to: BaseHTTPRequestHandler, chunks: Iterable[str], answer: Answ
         if number == answer.cut:
             to.close_connection = True
             return
-        if number and number == answer.stall_at:
+        if number == answer.stall_at and answer.comment:
+            _comment(to, answer)
+        elif number and number == answer.stall_at:
             _wait(answer)
-        data = chunk.encode()
-        to.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
-        to.wfile.flush()
+        _send_chunk(to, chunk.encode())
     to.wfile.write(b"0\r\n\r\n")
+
+
+def _send_chunk(to: BaseHTTPRequestHandler, data: bytes) -> None:
+    to.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+    to.wfile.flush()
+
+
+def _comment(to: BaseHTTPRequestHandler, answer: Answer) -> None:
+    """Keep the connection alive while the answer waits."""
+    while answer.stall is not None and not answer.stall.wait(0.1):
+        _send_chunk(to, answer.comment)
 
 
 def _pieces(words: str) -> list[str]:
@@ -175,7 +196,7 @@ def _completion(request: dict[str, Any], answer: Answer) -> tuple[dict[str, Any]
         {"index": number, "id": id_, "type": "function", "function": {"name": name, "arguments": a}}
         for number, (id_, name, a) in enumerate(_calls(answer))
     ]
-    reason = "tool_calls" if calls else "stop"
+    reason = answer.finish or ("tool_calls" if calls else "stop")
     usage = {
         "prompt_tokens": INPUT_TOKENS,
         "completion_tokens": OUTPUT_TOKENS,

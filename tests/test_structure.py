@@ -54,6 +54,7 @@ STAIRS = {
     ),
     "workflows.running": (
         "runner",
+        "watchdog",
         "context",
         "history",
         "retrieval",
@@ -70,7 +71,6 @@ STAIRS = {
         "event_writer",
         "routing",
         "memory",
-        "watchdog",
         "attempt",
         "step_results",
     ),

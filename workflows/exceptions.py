@@ -173,16 +173,46 @@ class AIUnavailable(WorkflowError):
     code = "ai_unavailable"
 
 
+class AIBrokeOff(AIUnavailable):
+    """The AI model's answer broke off. Please try again.
+
+    Args:
+        words: those that came before, as the user has seen them.
+    """
+
+    def __init__(self, words: str = "") -> None:
+        super().__init__()
+        self.words = words
+
+
+class AIUnusable(AIUnavailable):
+    """The AI model gave no usable answer. Please try again, or ask in other words."""
+
+    code = "ai_unusable"
+
+
 class AIRejected(WorkflowError):
     """The AI model refused the request."""
 
     code = "ai_rejected"
 
 
+class AIFiltered(AIRejected):
+    """The AI model's content filter stopped the answer."""
+
+
+class AITooLong(AIRejected):
+    """This is too long for the AI model. Please start a new conversation or send less."""
+
+
 class AIRateLimited(WorkflowError):
     """The AI model is too busy right now. Please try again in a while."""
 
     code = "ai_rate_limited"
+
+
+class AIQuotaUsedUp(AIRateLimited):
+    """This site's account with the AI model's provider is used up. Trying again doesn't help."""
 
 
 class AIOffline(WorkflowError):

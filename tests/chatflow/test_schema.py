@@ -6,12 +6,14 @@ from typing import Any
 
 import jsonschema
 import pytest
+from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 
 from tests.chatflow.conftest import MakeJob
-from workflows import Context, workflow
+from tests.openai_server import Answer, OpenAIServer
+from workflows import Context, WorkflowError, workflow
 from workflows.models import Job
 
 pytestmark = pytest.mark.django_db
@@ -97,6 +99,40 @@ def test_sends(call: Checked, name: str, status: int) -> None:
     job = Job.objects.get()
     call("GET", f"workflow/status/{job.public_id}", 200)
     call("GET", f"chat/session/of {name}/export", 200)
+
+
+def test_an_answer_that_is_cut_off(
+    call: Checked, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says so wherever it stands."""
+    settings.AI_MODEL = "openai-chat:m"
+    workflow("think")(lambda ctx: ctx.ai("Hello"))
+    marked = {"workflow": "think", "cut_off": True}
+    with OpenAIServer(Answer(text="Half an answer", finish="length")) as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        sent = call("POST", "chat/send", 200, body("think"))
+
+    assert (sent["response"], sent["metadata"]) == ("Half an answer", marked)
+    status = call("GET", f"workflow/status/{sent['job_id']}", 200)["data"]
+    assert status["metadata"] == marked
+    assert call("GET", "chat/history/of think", 200)["messages"][-1]["metadata"] == marked
+
+
+def test_an_answer_that_broke_off(call: Checked) -> None:
+    def tell(ctx: Context) -> str:
+        ctx.write("Once upon a time")
+        raise WorkflowError("It broke.")
+
+    workflow("tell")(tell)
+    sent = call("POST", "chat/send", 500, body("tell"))
+
+    asked, partial = call("GET", "chat/history/of tell", 200)["messages"]
+    assert (asked["error"], partial["content"]) == ("It broke.", "Once upon a time")
+    assert partial["metadata"] == {"workflow": "tell", "broken_off": True}
+    status = call("GET", f"workflow/status/{sent['job_id']}", 200)["data"]
+    assert status["metadata"] == partial["metadata"]
+    call("GET", "chat/session/of tell/export", 200)
 
 
 def test_background(call: Checked, make_job: MakeJob, alice: User) -> None:

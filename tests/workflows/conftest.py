@@ -95,6 +95,8 @@ def server(settings: LazySettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     settings.AI_MODEL = "openai-chat:gpt-4o-mini"
     # Waiting is not what is tested.
     monkeypatch.setattr("workflows.ai.recorded.BACKOFF", (0.0, 0.0))
+    # What one test finds out about a model no other one knows.
+    monkeypatch.setattr("workflows.ai.toolless._found", set())
     with OpenAIServer() as server:
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)

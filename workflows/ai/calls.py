@@ -1,5 +1,6 @@
 """One call of ``ctx.ai``: pydantic-ai's agent, over the recorded model."""
 
+import logging
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -19,11 +20,15 @@ from pydantic_ai.messages import (
 from pydantic_ai.models import Model
 from pydantic_ai.usage import UsageLimits
 
+from workflows.ai.answers import is_garbled
 from workflows.ai.asides import Aside
+from workflows.ai.connections import disconnect
 from workflows.ai.errors import ProviderError, classify
 from workflows.ai.messages import ChatMessage
 from workflows.ai.recorded import Journal, RecordedModel, find_models
-from workflows.exceptions import ToolError
+from workflows.exceptions import AIOffline, AIUnavailable, AIUnusable, ToolError, WorkflowError
+
+logger = logging.getLogger(__name__)
 
 # How often the model may correct a wrong response, or a wrong call of a tool.
 CORRECTIONS = 2
@@ -69,31 +74,58 @@ async def make_call(
     Returns:
         The result, of the call's output type.
     """
-    model = RecordedModel(call.models, journal, aside, show=call.show)
     agent = Agent(
-        model,
         output_type=call.output_type,
         instructions=call.instructions,
         tools=[Tool(_record_calls(function, use)) for function in call.tools],
         retries=CORRECTIONS,
     )
-    *history, (last, *_) = [(message,) for message in call.messages]
     async with AsyncExitStack() as clients:
-        for candidate in call.models:
-            await clients.enter_async_context(candidate)
+        for model in call.models:
+            await clients.enter_async_context(model)
+            clients.push_async_callback(disconnect, model)
+        return await _run(agent, call, journal, aside)
+
+
+async def _run(agent: Agent[None, Any], call: Call, journal: Journal, aside: Aside) -> Any:
+    """Run the agent with the models; with those after the one whose answers were of no use."""
+    *history, last = call.messages
+    models = list(call.models)
+    problem: WorkflowError | None = None
+    while models:
+        model = RecordedModel(models, journal, aside, show=call.show)
         try:
             result = await agent.run(
                 last["content"],
-                message_history=[_convert(message) for (message,) in history],
+                model=model,
+                message_history=[_convert(message) for message in history],
                 infer_name=False,
                 # They are counted where they are recorded.
                 usage_limits=UsageLimits(request_limit=None),
             )
         except AgentRunError as error:
-            # The responses came, but they were of no use.
-            problem = classify(error)
-            raise problem.error from ProviderError(problem.details)
-    return result.output
+            problem = _explain(error, model)
+            models = models[model.place + 1 :]
+            logger.warning("%s: %s", model.models[model.place].model_id, problem.__cause__)
+        except AIOffline:
+            # That this one can't help either is not the cause.
+            if problem is None:
+                raise
+            break
+        else:
+            return result.output
+    assert problem is not None, "There is a model at least."
+    raise problem
+
+
+def _explain(error: AgentRunError, model: RecordedModel) -> WorkflowError:
+    """Return the job's error where the responses came, but were of no use."""
+    failure = classify(error)
+    problem = failure.error
+    if type(problem) is AIUnavailable:
+        problem = AIUnusable(code=None if is_garbled(model.latest) else AIUnavailable.code)
+    problem.__cause__ = ProviderError(failure.details)
+    return problem
 
 
 def _record_calls(

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
@@ -12,7 +13,6 @@ from pydantic import TypeAdapter
 from pydantic_ai.exceptions import UnexpectedModelBehavior, UserError
 from pydantic_ai.messages import (
     ModelMessage,
-    ModelMessagesTypeAdapter,
     ModelResponse,
     ModelResponseStreamEvent,
     PartDeltaEvent,
@@ -22,13 +22,24 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.models import Model, ModelRequestParameters, infer_model
 from pydantic_ai.models.fallback import FallbackModel
+from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
 
-from workflows.ai import names, usage
+from workflows.ai import names, toolless, usage
+from workflows.ai.answers import find_fault, without_reasoning
 from workflows.ai.asides import Aside
+from workflows.ai.connections import make_provider
 from workflows.ai.errors import Failure, ProviderError, classify
 from workflows.ai.offline import OfflineModel, Rule
-from workflows.exceptions import AIOffline, AIUnavailable, WorkflowError
+from workflows.ai.requests import Request, drop_tools, put_in_words, read_words, shorten
+from workflows.ai.words import Words
+from workflows.exceptions import (
+    AIBrokeOff,
+    AIOffline,
+    AITooLong,
+    AIUnavailable,
+    WorkflowError,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -39,9 +50,17 @@ TRIES = 3
 BACKOFF = (0.5, 2.0)
 # Longer than this a provider's Retry-After isn't waited out: the next model, if any, is called.
 LONGEST_WAIT = 20.0
+# Where no other model is left to call, one that shows signs of life may be silent for so many times
+# the usual.
+PATIENCE = 3
 # Seconds between two checks whether the job was stopped meanwhile.
 CHECK_INTERVAL = 0.1
+# pydantic-ai would take for reasoning what stands between these. It knows tags only where a chunk
+# is one, and so it is given some that never come: see words.Words.
+NO_TAGS = ("\0reasoning", "\0answer")
 
+# In the metadata of a response: the place of its model among those to call.
+PLACE = "place"
 RESPONSE = TypeAdapter(ModelResponse)
 
 
@@ -51,11 +70,17 @@ class Journal(Protocol):
     def begin(self) -> dict[str, Any] | None:
         """Begin the next request, or return its response from an earlier run."""
 
+    def is_last(self) -> bool:
+        """Say whether the job may make no request after the one that was begun."""
+
     def reserve(self, characters: int) -> None:
-        """Reserve the tokens of a request of that length, once, in the user's daily budget."""
+        """Reserve one try of a request of that length in the user's daily budget."""
 
     def release(self) -> None:
-        """Give back the tokens that were reserved for a request that no provider counts."""
+        """Give back what was reserved for a try that no provider counts."""
+
+    def look_up(self, words: str) -> str:
+        """Return what a model that can't call tools is told beside the user's latest words."""
 
     def record(self, response: dict[str, Any], usage: dict[str, Any]) -> None:
         """Record the response."""
@@ -83,15 +108,29 @@ class RecordedModel(FallbackModel):
         journal: where the responses are recorded.
         aside: calls the journal.
         show: stream the words to the user.
+
+    Attributes:
+        latest: the latest response.
     """
 
     def __init__(
         self, models: Sequence[Model], journal: Journal, aside: Aside, *, show: bool
     ) -> None:
         super().__init__(*models)
+        self.latest: ModelResponse | None = None
         self._journal = journal
         self._aside = aside
         self._show = show
+        self._words = Words()
+        # What toolless models are told, once it was looked up; the memory was too long for one.
+        self._told: str | None = None
+        self._is_shortened = False
+
+    @property
+    def place(self) -> int:
+        """The place of the model that gave the latest response; also where that was recorded."""
+        metadata = self.latest.metadata if self.latest else None
+        return int((metadata or {}).get(PLACE, 0))
 
     async def request(
         self,
@@ -101,66 +140,108 @@ class RecordedModel(FallbackModel):
     ) -> ModelResponse:
         recorded = await self._aside(self._journal.begin)
         if recorded is not None:
-            return RESPONSE.validate_python(recorded)
-        response = await self._request_in_order(messages, model_settings, model_request_parameters)
+            self.latest = RESPONSE.validate_python(recorded)
+            return self.latest
+        request = Request(messages, model_settings, model_request_parameters)
+        if request.brings_results and await self._aside(self._journal.is_last):
+            # With another call of a tool all that the others brought would be lost.
+            request = drop_tools(request)
+        self.latest = response = await self._request_in_order(request)
         record = partial(
             self._journal.record,
             RESPONSE.dump_python(response, mode="json"),
-            usage.measure(response),
+            usage.measure(response, request.length),
         )
         await self._aside(record, surely=True)
         return response
 
-    async def _request_in_order(
-        self,
-        messages: list[ModelMessage],
-        model_settings: ModelSettings | None,
-        parameters: ModelRequestParameters,
-    ) -> ModelResponse:
+    async def _request_in_order(self, request: Request) -> ModelResponse:
         failures: list[Failure] = []
         for place, model in enumerate(self.models):
-            if not isinstance(model, OfflineModel):
-                characters = len(ModelMessagesTypeAdapter.dump_json(messages))
-                await self._aside(partial(self._journal.reserve, characters))
-            for number in range(TRIES):
-                # A model that is silent leaves those after it their share of the time.
-                share = self._journal.seconds_left() / (len(self.models) - place)
-                request = self._request_once(model, messages, model_settings, parameters, share)
-                outcome = await self._wait_for(request)
-                if isinstance(outcome, ModelResponse):
-                    return outcome
-                failures.append(outcome)
-                logger.warning("%s: %s", model.model_id, outcome.details.splitlines()[0])
-                if not await self._should_retry(outcome, number):
-                    break
-        if not any(each.counted for each in failures):
-            await self._aside(self._journal.release)
+            outcome = await self._request_as_it_can(model, request, left=len(self.models) - place)
+            if isinstance(outcome, ModelResponse):
+                return replace(outcome, metadata={PLACE: place})
+            failures.append(outcome)
         # The offline model's failure, that it can't help either, is not the cause.
         causes = [each for each in failures if not isinstance(each.error, AIOffline)] or failures
         raise causes[-1].error from ProviderError(causes[-1].details)
 
-    async def _request_once(
-        self,
-        model: Model,
-        messages: list[ModelMessage],
-        model_settings: ModelSettings | None,
-        parameters: ModelRequestParameters,
-        seconds: float,
+    async def _request_as_it_can(
+        self, model: Model, request: Request, *, left: int
     ) -> ModelResponse | Failure:
-        limits = ModelSettings(
-            # The tries are counted here.
-            max_retries=0,
-            timeout=max(0.1, min(settings.AI_TIMEOUT, seconds)),
+        """Make a request to one model; again with less where it finds it too much."""
+        if self._is_shortened:
+            request = shorten(request) or request
+        outcome = await self._request_in_words_or_not(model, request, left)
+        if not isinstance(outcome, Failure) or not isinstance(outcome.error, AITooLong):
+            return outcome
+        shorter = None if self._is_shortened else shorten(request)
+        if shorter is None:
+            return outcome
+        logger.warning("%s is asked again, with half of the conversation.", model.model_id)
+        self._is_shortened = True
+        return await self._request_in_words_or_not(model, shorter, left)
+
+    async def _request_in_words_or_not(
+        self, model: Model, request: Request, left: int
+    ) -> ModelResponse | Failure:
+        if not request.has_tools:
+            return await self._request_until(model, request, left)
+        if not toolless.is_toolless(model.model_id):
+            outcome = await self._request_until(model, request, left)
+            if not isinstance(outcome, Failure) or not outcome.refuses_tools:
+                return outcome
+            toolless.remember(model.model_id, outcome)
+        if self._told is None and request.parameters.function_tools:
+            self._told = await self._aside(partial(self._journal.look_up, request.prompt))
+        worded = put_in_words(request, self._told or "")
+        outcome = await self._request_until(model, worded, left)
+        if isinstance(outcome, ModelResponse):
+            return read_words(outcome, request)
+        return outcome
+
+    async def _request_until(
+        self, model: Model, request: Request, left: int
+    ) -> ModelResponse | Failure:
+        """Make a request to one model, some times if need be.
+
+        Args:
+            model: the model to call.
+            request: for it.
+            left: how many models there are to call, with this one.
+        """
+        for number in range(TRIES):
+            if not isinstance(model, OfflineModel):
+                await self._aside(partial(self._journal.reserve, request.length))
+            outcome = await self._wait_for(self._request_once(model, request, left))
+            if isinstance(outcome, ModelResponse):
+                return outcome
+            logger.warning("%s: %s", model.model_id, outcome.details.splitlines()[0])
+            if not outcome.counted:
+                await self._aside(self._journal.release)
+            if not await self._should_retry(outcome, number):
+                break
+        return outcome
+
+    async def _request_once(
+        self, model: Model, request: Request, left: int
+    ) -> ModelResponse | Failure:
+        # A model that is silent leaves those after it their share of the time.
+        share = self._journal.seconds_left() / left
+        silence = max(0.1, min(settings.AI_TIMEOUT, share))
+        # The tries are counted by the caller.
+        limits = ModelSettings(max_retries=0, timeout=silence)
+        if left == 1:
+            silence = max(silence, min(PATIENCE * silence, share))
+        request = replace(
+            request,
+            settings=cast(ModelSettings, {**(request.settings or {}), **limits}),
+            messages=model.prepare_messages(request.messages, request.parameters),
         )
-        model_settings = cast(ModelSettings, {**(model_settings or {}), **limits})
-        messages = model.prepare_messages(messages, parameters)
+        self._words = Words()
+        problem: Failure | None
         try:
-            if self._show:
-                response = await self._request_streaming(
-                    model, messages, model_settings, parameters
-                )
-            else:
-                response = await model.request(messages, model_settings, parameters)
+            response = await self._receive(model, request, silence)
         except AIOffline as error:
             problem = Failure(error, str(error))
         except (WorkflowError, DatabaseError):
@@ -171,30 +252,60 @@ class RecordedModel(FallbackModel):
                 # The rule raised it.
                 raise
             # Providers' libraries trip over garbage with errors of all kinds.
-            problem = classify(error)
+            problem = self._explain(error, silence)
         else:
-            if response.state == "complete":
-                return response
-            details = f"The answer is {response.state}."
-            problem = Failure(AIUnavailable(), details, again=True, counted=True)
+            response = without_reasoning(response)
+            problem = None if isinstance(model, OfflineModel) else find_fault(response)
+        if problem is None:
+            return response
         await self._aside(self._journal.start_over)
-        return problem
+        return self._keep_words(problem)
 
-    async def _request_streaming(
-        self,
-        model: Model,
-        messages: list[ModelMessage],
-        model_settings: ModelSettings,
-        parameters: ModelRequestParameters,
-    ) -> ModelResponse:
-        async with model.request_stream(messages, model_settings, parameters) as stream:
-            async for event in stream:
-                if text := _get_words(event):
-                    await self._aside(partial(self._journal.show, text))
+    def _explain(self, error: Exception, silence: float) -> Failure:
+        if isinstance(error, TimeoutError):
+            text = f"It was silent for {silence:g} seconds."
+            return Failure(AIUnavailable(), text, counted=True)
+        return classify(error)
+
+    def _keep_words(self, problem: Failure) -> Failure:
+        """Let the job's error bring the words that the user saw before an answer broke off."""
+        if not self._words.text or type(problem.error) is not AIUnavailable:
+            return problem
+        return replace(problem, error=AIBrokeOff(self._words.text))
+
+    async def _receive(self, model: Model, request: Request, silence: float) -> ModelResponse:
+        """Make a request and return its response, however long that takes while data comes.
+
+        Raises:
+            TimeoutError: nothing has come for *silence* seconds. Comments are nothing: proxies keep
+                a connection alive with them whether the model works or not.
+        """
+        arguments = (request.messages, request.settings, request.parameters)
+        is_offline = isinstance(model, OfflineModel)
+        async with asyncio.timeout(None if is_offline else silence) as limit:
+            if not self._show:
+                return await model.request(*arguments)
+            async with model.request_stream(*arguments) as stream:
+                async for event in stream:
+                    limit.reschedule(None)
+                    await self._show_words(_get_words(event))
+                    if not is_offline:
+                        limit.reschedule(asyncio.get_running_loop().time() + silence)
+            limit.reschedule(None)
+            await self._show_words(None)
         response = stream.get()
-        if not isinstance(model, OfflineModel) and not _was_ended_by_provider(response):
+        if not is_offline and not _was_ended_by_provider(response):
             raise UnexpectedModelBehavior("The stream ended before the answer did.")
         return response
+
+    async def _show_words(self, piece: str | None) -> None:
+        """Show the next words of a response; None at its end."""
+        withdrawn = self._words.withdrawn
+        words = self._words.close() if piece is None else self._words.take(piece)
+        if self._words.withdrawn > withdrawn:
+            await self._aside(self._journal.start_over)
+        if words:
+            await self._aside(partial(self._journal.show, words))
 
     async def _should_retry(self, problem: Failure, number: int) -> bool:
         """Say whether the same model is to be asked again, after the wait that it takes."""
@@ -246,9 +357,15 @@ def find_models(name: str, rule: Rule | None) -> list[Model]:
     found: list[Model] = []
     for each in names.to_try(name):
         try:
-            found.append(OfflineModel(rule) if each == names.OFFLINE else infer_model(each))
+            found.append(OfflineModel(rule) if each == names.OFFLINE else _make_model(each))
         except (UserError, ImportError, ValueError) as error:
             logger.error("The model %s can't be asked: %s", each, error)
     if not found:
         raise AIUnavailable
     return found
+
+
+def _make_model(name: str) -> Model:
+    model = infer_model(name, make_provider)
+    model.profile = ModelProfile(**{**model.profile, "thinking_tags": NO_TAGS})
+    return model

@@ -13,9 +13,17 @@ logger = logging.getLogger(__name__)
 
 Usage = dict[str, Any]
 
+# What a token has in the median, by which tokens are estimated that nobody counts.
+CHARACTERS_PER_TOKEN = 4
 
-def measure(response: "ModelResponse") -> Usage:
-    """Return the usage of one response: model, tokens, and US dollars if the price is known."""
+
+def measure(response: "ModelResponse", characters: int) -> Usage:
+    """Return the usage of one response: model, tokens, and US dollars if the price is known.
+
+    Args:
+        response: of the model. Some servers don't say its tokens; then they are estimated.
+        characters: the length of the request.
+    """
     usage: Usage = {
         "model": response.model_name or "",
         "input_tokens": response.usage.input_tokens,
@@ -23,6 +31,13 @@ def measure(response: "ModelResponse") -> Usage:
     }
     if response.model_name == OFFLINE:
         return usage
+    if not usage["input_tokens"] and not usage["output_tokens"]:
+        said = sum(len(str(getattr(part, "content", part))) for part in response.parts)
+        return usage | {
+            "input_tokens": characters // CHARACTERS_PER_TOKEN,
+            "output_tokens": -(-said // CHARACTERS_PER_TOKEN),
+            "estimated": True,
+        }
     try:
         usage["cost_usd"] = round(float(response.cost().total_price), 8)
     except Exception as error:
@@ -43,6 +58,8 @@ def total(usages: Iterable[Usage]) -> Usage:
         "output_tokens": sum(part["output_tokens"] for part in parts),
         "models": list(dict.fromkeys(part["model"] for part in parts)),
     }
+    if any(part.get("estimated") for part in parts):
+        usage["estimated"] = True
     if any("cost_usd" in part for part in parts):
         usage["cost_usd"] = round(sum(part.get("cost_usd", 0.0) for part in parts), 8)
     return usage

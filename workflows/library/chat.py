@@ -21,6 +21,7 @@ def chat(ctx: Context) -> Any:
         [*ctx.history(), {"role": "user", "content": ctx.message}],
         instructions=INSTRUCTIONS,
         tools=[ctx.search_documents] if searches else [],
+        toolless=ctx.search_documents if searches else None,
         offline=ctx.answer_from_documents,
         show=True,
     )

@@ -27,6 +27,7 @@ class Options(TypedDict, total=False):
     instructions: str | None
     model: str
     offline: Callable[[str], Any] | None
+    toolless: Callable[[str], str] | None
     show: bool
 
 
@@ -61,7 +62,9 @@ class ModelCalls:
             yield
 
     async def _talk(self, aside: Aside, prompt: Prompt, output_type: Any, options: Options) -> Any:
-        requests = Requests(self._record, self._spend)
+        requests = Requests(
+            self._record, self._spend, is_last=self._is_spent, told=options.get("toolless")
+        )
         with self._record.attempt.shielded():
             # It brings pydantic-ai and a provider's SDK along, which take a second to import; an
             # interruption in the middle would leave this process with half of a module.
@@ -92,15 +95,19 @@ class ModelCalls:
         Raises:
             BudgetExceeded: the job has made all that it may.
         """
+        if self._is_spent():
+            raise BudgetExceeded
+        self._begun += 1
+
+    def _is_spent(self) -> bool:
+        """Say whether the job has made all the requests that it may."""
         attempt = self._record.job.attempt
         earlier = [
             step
             for step in list_requests(self._record)
             if step.attempt < attempt and not is_choice(step.name)
         ]
-        if len(earlier) + self._begun >= self._record.workflow.max_ai_calls:
-            raise BudgetExceeded
-        self._begun += 1
+        return len(earlier) + self._begun >= self._record.workflow.max_ai_calls
 
 
 def _use(record: Record, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:

@@ -336,6 +336,8 @@ class Context:
                 offline: what the offline model goes by: a function of the user's latest words that
                 returns the answer. Without it, or where it returns None, that model introduces
                 itself, or, where more than text is wanted, says that it can't.
+                toolless: what a model that can't call tools is told instead: a function of the
+                user's latest words. Such a model is asked again without the tools.
                 show: stream the words to the user as they come.
 
         Returns:
@@ -343,9 +345,9 @@ class Context:
 
         Raises:
             BudgetExceeded: the job, or its user today, has made all the requests that they may.
-            AIUnavailable: no model could be reached, or none gave a usable answer.
-            AIRejected: the model refused the request.
-            AIRateLimited: the model is too busy.
+            AIUnavailable: no model could be reached, or none gave a usable answer (AIUnusable).
+            AIRejected: the model refused the request, or a content filter stopped its answer.
+            AIRateLimited: the model is too busy, or the account with its provider is used up.
             AIOffline: only the offline model is there, and it has no rule for this.
         """
         return self._calls.call(prompt, output_type, options)

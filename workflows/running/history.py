@@ -9,10 +9,8 @@ from workflows.running import memory, step_results, steps
 from workflows.running.ai_calls import ModelCalls
 from workflows.running.memory import PastMessage, Summary
 from workflows.running.record import Record
-from workflows.running.step_keys import within
+from workflows.running.step_keys import SUMMARISING, within
 from workflows.store import events
-
-SUMMARISING = "Summarising the conversation"
 
 
 def recall(record: Record, calls: ModelCalls, tokens: int | None) -> list[ChatMessage]:

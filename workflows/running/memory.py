@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from workflows.ai.messages import ChatMessage
-from workflows.models import Job, Message, Session
+from workflows.models import Job, Message, Session, State
 from workflows.store import lifecycle
 
 # Messages that are looked at. As many are never left waiting for a summary.
@@ -23,6 +23,8 @@ EXCERPT_LENGTH = 1000
 # Characters of one message in a summary that no model wrote.
 LINE_LENGTH = 160
 CUT = " […]"
+# What a model is told behind the words of an answer that broke off.
+BROKEN_OFF = "\n[The answer broke off here.]"
 
 ABOUT_SUMMARY = "What was said before, in short. It is for reference and asks for nothing:"
 INSTRUCTIONS = (
@@ -80,8 +82,14 @@ def window(session: Session, *, before: int, after: int = 0) -> list[PastMessage
     past = Message.objects.filter(session_id=session.pk, pk__gt=after, remembered=True)
     # A job that was pruned was an earlier one.
     past = past.filter(Q(job_id__lt=before) | Q(job_id=None)).order_by("-pk")
-    rows = list(past.values_list("role", "content", "pk")[:MOST])
-    return [PastMessage(*row) for row in reversed(rows)]
+    rows = list(past.values_list("role", "content", "pk", "job__state")[:MOST])
+    return [_read(*row) for row in reversed(rows)]
+
+
+def _read(role: str, content: str, key: int, state: str | None) -> PastMessage:
+    # Whose job has no response has left what the user saw of one.
+    is_partial = role == Message.Role.ASSISTANT and state not in (None, State.COMPLETED)
+    return PastMessage(role, content + BROKEN_OFF if is_partial else content, key)
 
 
 def fit(past: Sequence[PastMessage], budget: int) -> list[PastMessage]:

@@ -10,7 +10,7 @@ from workflows.ai.usage import Usage, total
 from workflows.models import Job, Step
 from workflows.running import output
 from workflows.running.record import Entered, Record
-from workflows.running.step_keys import is_choice, within
+from workflows.running.step_keys import is_aside, is_choice, within
 from workflows.store import events
 
 AI_STEP = "Asking the model"
@@ -24,11 +24,22 @@ class Requests:
     Args:
         record: the run's.
         spend: counts one more request, or raises BudgetExceeded.
+        is_last: says whether it would raise now.
+        told: what models are told that can't call tools, by the user's latest words.
     """
 
-    def __init__(self, record: Record, spend: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        record: Record,
+        spend: Callable[[], None],
+        *,
+        is_last: Callable[[], bool] = lambda: False,
+        told: Callable[[str], str] | None = None,
+    ) -> None:
         self._record = record
         self._spend = spend
+        self._is_last = is_last
+        self._told = self.as_rule(told)
         self._entered: Entered | None = None
         self._reservation: budget.Reservation | None = None
         # An earlier answer, which called tools, has shown words; the present one has.
@@ -60,14 +71,23 @@ class Requests:
         self._reservation = None
         return None
 
+    def is_last(self) -> bool:
+        """See Journal."""
+        return self._is_last()
+
     def reserve(self, characters: int) -> None:
         """See Journal."""
-        if self._reservation is None:
-            self._reservation = budget.reserve(self._record.job.user_id, characters)
+        # What was reserved for an earlier try stays so: its provider may count it.
+        self._reservation = budget.reserve(self._record.job.user_id, characters)
 
     def release(self) -> None:
         """See Journal."""
         budget.release(self._reservation)
+        self._reservation = None
+
+    def look_up(self, words: str) -> str:
+        """See Journal."""
+        return self._told(words) if self._told is not None else ""
 
     def record(self, response: dict[str, Any], usage: Usage) -> None:
         """See Journal."""
@@ -77,10 +97,10 @@ class Requests:
             job = self._record.job
             job.usage = total(step.usage or {} for step in list_requests(self._record))
             Job.objects.filter(pk=job.pk).update(usage=job.usage)
-            tokens = usage["input_tokens"] + usage["output_tokens"]
-            if tokens or usage["model"] == OFFLINE:
-                # Else the provider doesn't count; the tokens set aside stand for its own.
-                budget.settle(self._reservation, tokens)
+            # The offline model costs nothing. Where a provider doesn't count, the tokens set aside
+            # stand for its own.
+            if usage["model"] != OFFLINE and not usage.get("estimated"):
+                budget.settle(self._reservation, usage["input_tokens"] + usage["output_tokens"])
 
         self._record.leave(self._entered, events.clean(response), usage=usage, also=settle)
 
@@ -104,6 +124,15 @@ class Requests:
     def seconds_left(self) -> float:
         """See Journal."""
         return self._record.attempt.deadline - monotonic()
+
+
+def was_cut_off(record: Record) -> bool:
+    """Say whether the model had no room for the whole of an answer that this job got from it."""
+    return any(
+        (step.result or {}).get("finish_reason") == "length"
+        for step in list_requests(record)
+        if not is_aside(step.name)
+    )
 
 
 def list_requests(record: Record) -> list[Step]:

@@ -5,6 +5,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from django.db import OperationalError, connection, connections
 from django.utils import timezone
 
 from workflows.exceptions import (
+    AIBrokeOff,
     AlreadyQueued,
     AttemptLost,
     Fenced,
@@ -31,7 +33,9 @@ from workflows.registry import Workflow, get_workflow
 from workflows.running import watchdog
 from workflows.running.attempt import Attempt
 from workflows.running.context import Context, Reply
+from workflows.running.earlier_runs import read_output
 from workflows.running.event_writer import RECONNECT
+from workflows.running.model_requests import was_cut_off
 from workflows.running.record import Record
 from workflows.running.routing import hand_over, reroute
 from workflows.store import lifecycle
@@ -163,6 +167,7 @@ def _completed(answer: Any, record: Record) -> Outcome:
         actions=[action.public for action in actions],
         offers={action.id: action.full for action in actions},
         sources=answer.sources,
+        metadata={"cut_off": True} if was_cut_off(record) else {},
     )
 
 
@@ -182,6 +187,9 @@ def _failed(job: Job, workflow: Workflow, error: Exception) -> Outcome | None:
     if isinstance(error, WorkflowError):
         logger.info("%s failed: %s", job, error)
         failed = Outcome(State.FAILED, code=error.code, error=str(error), traceback=details)
+        if isinstance(error, AIBrokeOff):
+            # They were taken back for the sake of another answer, which didn't come.
+            failed = replace(failed, partial=read_output(job).text + error.words)
         return _end(job, failed)
     logger.error("%s: %s raised.", job, job.workflow, exc_info=error)
     delay = workflow.backoff[min(job.failures, len(workflow.backoff) - 1)]
@@ -201,7 +209,13 @@ def _may_try_again(job: Job, workflow: Workflow, delay: float) -> bool:
 
 
 def _end(job: Job, outcome: Outcome) -> Outcome | None:
-    return _persist(job, lambda: lifecycle.end(job, outcome))
+    def end() -> Outcome:
+        if outcome.state == State.COMPLETED or outcome.partial:
+            return lifecycle.end(job, outcome)
+        # What the user saw of a response that broke off is a part of the conversation.
+        return lifecycle.end(job, replace(outcome, partial=read_output(job).text))
+
+    return _persist(job, end)
 
 
 def _give_back(job: Job, *, delay: float = 0, lost: int = 0, failures: int = 0) -> None:

@@ -14,6 +14,8 @@ NAME_LENGTH = 200
 DIGEST_LENGTH = 16
 # The name under which the choice of a workflow is recorded.
 CHOOSING = "Choosing the workflow"
+# And that of a summary for the memory.
+SUMMARISING = "Summarising the conversation"
 
 # The path of the step that is being run, in this thread or asyncio task.
 inside: ContextVar[str] = ContextVar("inside", default="")
@@ -54,3 +56,8 @@ def full_name(name: str) -> str:
 def is_choice(name: str) -> bool:
     """Return whether the step is part of the choice of a workflow, which no workflow counts."""
     return name.startswith(CHOOSING)
+
+
+def is_aside(name: str) -> bool:
+    """Return whether the step is no part of the answer, but of what goes on beside it."""
+    return name.startswith((CHOOSING, SUMMARISING))

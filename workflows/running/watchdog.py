@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from django.db import Error as DatabaseError
 from django.db import connection
@@ -28,6 +29,7 @@ from workflows.exceptions import (
 )
 from workflows.models import State
 from workflows.running.attempt import UNHEARD, Attempt, heartbeat_interval
+from workflows.running.earlier_runs import read_output
 from workflows.store import lifecycle
 
 logger = logging.getLogger(__name__)
@@ -276,7 +278,7 @@ def _next_moment(attempt: Attempt) -> float:
 def end_without(attempt: Attempt) -> None:
     """End a job whose code is blocked in a web process; the fence stops it when it goes on."""
     try:
-        lifecycle.end(attempt.job, outcome_of(attempt.interrupt, attempt.limit))
+        end_interrupted(attempt)
     except (Fenced, Interrupt):
         # It has just ended, or it is somebody else's by now.
         pass
@@ -289,13 +291,20 @@ def end_process(attempt: Attempt) -> None:
     """End a job whose code ignores its interruption, and this process with it."""
     logger.error("%s did not stop when it was told to; ending its worker.", attempt.job)
     try:
-        lifecycle.end(attempt.job, outcome_of(attempt.interrupt, attempt.limit))
+        end_interrupted(attempt)
     except Exception as error:
         logger.error(
             "%s could not be ended (%s); its lease will run out.", attempt.job, first_line(error)
         )
     finally:
         os._exit(1)
+
+
+def end_interrupted(attempt: Attempt) -> lifecycle.Outcome:
+    """End a job in the name of its code, which doesn't stop when it is told to."""
+    outcome = outcome_of(attempt.interrupt, attempt.limit)
+    partial = read_output(attempt.job).text
+    return lifecycle.end(attempt.job, replace(outcome, partial=partial))
 
 
 def outcome_of(interrupt: Interrupt | None, limit: float) -> lifecycle.Outcome:

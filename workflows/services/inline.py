@@ -58,7 +58,7 @@ def _apply_outcome(job: Job, session: Session, outcome: Outcome) -> Job:
     job.session = session
     job.state, job.code, job.error = outcome.state, outcome.code, outcome.error
     job.response, job.actions, job.sources = outcome.response, outcome.actions, outcome.sources
-    job.awaiting = outcome.awaiting
+    job.awaiting, job.metadata = outcome.awaiting, outcome.metadata
     return job
 
 

@@ -42,9 +42,13 @@ def event(data: str) -> str:
 
 
 def clean(value: Any) -> Any:
-    """Return *value* without what PostgreSQL can't store: NUL and lone surrogates."""
+    """Return *value* without what PostgreSQL can't store: NUL and surrogates.
+
+    A pair of surrogates is the character that JSON escapes so.
+    """
     if isinstance(value, str):
-        return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+        joined = value.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+        return joined.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
     if isinstance(value, dict):
         return {clean(key): clean(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,6 +1,7 @@
 import { actionBar } from './actions.js';
 import { button, element } from './dom.js';
 import { formatText } from './formatted-text.js';
+import { answerMark } from './answer-mark.js';
 import { questionBar } from './questions.js';
 import { sourceList } from './sources.js';
 
@@ -49,12 +50,13 @@ export function displayFailure({ message, code }, remedy) {
  * Set what a message shows.
  *
  * @param {HTMLElement} article
- * @param {object} content `text`, `actions`, `sources`, `awaiting`; `moves`: what the page does when
- *   the user picks one (see actionBar and questionBar); `busy` while words are still coming
+ * @param {object} content `text`, `metadata`, `actions`, `sources`, `awaiting`; `moves`: what the page
+ *   does when the user picks one (see actionBar and questionBar); `busy` while words are still coming
  */
-export function fillMessage(article, { text = '', actions, sources, awaiting, moves, busy = false }) {
+export function fillMessage(article, { text = '', metadata, actions, sources, awaiting, moves, busy = false }) {
   const parts = [
     element('div', { className: 'message__text' }, formatText(text)),
+    answerMark(metadata),
     sourceList(sources),
     questionBar(awaiting, moves),
     actionBar(actions, moves),

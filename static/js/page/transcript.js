@@ -9,11 +9,17 @@ import { labelOf } from './questions.js';
  */
 export function showTranscript({ messages, active_job: activeJob, awaiting }, moves) {
   const open = activeJob ? null : awaiting;
-  messages.forEach(({ role, content, actions, sources, error, code }, index) => {
+  let failure = null;
+  messages.forEach(({ role, content, metadata, actions, sources, error, code }, index) => {
     const isLast = index === messages.length - 1;
     const text = role === 'user' ? labelOf(messages[index - 1]?.awaiting, content) : content;
     if (isLast) retireReplies();
-    displayMessage(text, { role, actions, sources, awaiting: isLast ? open : null, moves });
-    if (error) displayFailure({ message: error, code });
+    displayMessage(text, { role, metadata, actions, sources, awaiting: isLast ? open : null, moves });
+    if (error) failure = { message: error, code };
+    // Below the words that came before it, where some did.
+    if (failure && !messages[index + 1]?.metadata?.broken_off) {
+      displayFailure(failure);
+      failure = null;
+    }
   });
 }

@@ -40,10 +40,10 @@ export class Turn {
    */
   async settle(promise, { moves, remedy, isRefusal }) {
     try {
-      const { response, actions, sources, awaiting, job_id } = await promise;
+      const { response, metadata, actions, sources, awaiting, job_id } = await promise;
       this.#text = null;
       this.#article.dataset.jobId = job_id;
-      const content = { text: response ?? '', actions, sources, awaiting, moves };
+      const content = { text: response ?? '', metadata, actions, sources, awaiting, moves };
       keepEndInSight(() => fillMessage(this.#article, content));
       return null;
     } catch (error) {

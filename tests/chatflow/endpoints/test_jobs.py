@@ -57,7 +57,7 @@ def test_status_of_a_completed_job(
     assert found["sources"] == [{"title": "You"}]
     assert found["last_event_id"] == job.last_seq
     assert found["attempt"] == 1
-    assert not {"error", "code", "awaiting", "queue_position", "usage"} & set(found)
+    assert not {"error", "code", "awaiting", "queue_position", "usage", "metadata"} & set(found)
 
 
 def test_status_of_a_question(as_alice: Client, alice: User, make_job: MakeJob, run: Any) -> None:

@@ -32,6 +32,17 @@ describe('the transcript', () => {
     assert.deepEqual(shown(), [['assistant', 'Sure?']]);
   });
 
+  test('the words of an answer that broke off stand above the reason, with a mark', () => {
+    const messages = [
+      { role: 'user', content: 'a', error: 'Cancelled.', code: 'cancelled' },
+      { role: 'assistant', content: 'Once upon', metadata: { workflow: 'chat', broken_off: true } },
+      { role: 'user', content: 'b' },
+    ];
+    showTranscript({ messages }, {});
+    const expected = [['user', 'a'], ['assistant', 'Once uponThe answer broke off here.'], ['note', 'Cancelled.'], ['user', 'b']];
+    assert.deepEqual(shown(), expected);
+  });
+
   test('a turn that failed says why', () => {
     const messages = [
       { role: 'user', content: 'a', error: 'It broke.', code: 'failed' },

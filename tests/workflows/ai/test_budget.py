@@ -16,9 +16,10 @@ from tests.openai_server import (
     OpenAIServer,
     error,
     garbage,
+    stream,
     text,
 )
-from tests.workflows.ai.test_recorded import hello
+from tests.workflows.ai.test_recorded import hello, shown
 from tests.workflows.chat import Chat, at_once
 from workflows.ai import budget
 from workflows.exceptions import DailyBudgetExceeded
@@ -79,6 +80,62 @@ def test_what_a_provider_may_count_stays_reserved(
     row = DailyUsage.objects.get()
     assert (row.requests, row.tokens >= budget.RESPONSE_TOKENS) == (1, True)
     never.set()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        Answer(text="It is cut off.", cut=3),
+        stream(
+            {"choices": [{"index": 0, "delta": {"content": "It"}}]},
+            {"error": {"message": "Provider disconnected", "code": 502}},
+        ),
+    ],
+    ids=["cut", "error"],
+)
+def test_an_answer_that_breaks_off_is_counted(
+    chat: Chat, server: OpenAIServer, settings: LazySettings, broken: Answer
+) -> None:
+    """Each try: no more requests are made than there may be."""
+    settings.AI_DAILY_REQUESTS = 2
+    server.script = [broken] * 9
+
+    codes = [chat.begin(shown).code for _ in range(3)]
+
+    assert (codes, len(server.requests)) == (["ai_budget"] * 3, 2)
+    assert DailyUsage.objects.get().requests == 2
+
+
+def test_a_try_that_was_refused_is_given_back(
+    chat: Chat, server: OpenAIServer, settings: LazySettings
+) -> None:
+    settings.AI_DAILY_REQUESTS = 1
+    server.script = [error(500), error(429, Retry_After="0"), text("One.")]
+
+    assert chat.begin(hello).response == "One."
+    row = DailyUsage.objects.get()
+    assert (row.requests, row.tokens) == (1, INPUT_TOKENS + OUTPUT_TOKENS)
+
+
+def test_a_request_that_was_not_sent_takes_nothing(
+    chat: Chat, server: OpenAIServer, settings: LazySettings
+) -> None:
+    settings.AI_DAILY_REQUESTS = 1
+    server.__exit__()
+
+    assert chat.begin(hello).code == "ai_unavailable"
+    assert DailyUsage.objects.get().requests == 0
+
+
+def test_the_offline_model_gives_nothing_back(
+    chat: Chat, server: OpenAIServer, settings: LazySettings
+) -> None:
+    settings.AI_DAILY_TOKENS = 9000
+    settings.AI_FALLBACK_MODELS = ["offline"]
+    server.script = [Answer(text="It is cut off.", cut=3)] * 3
+
+    assert "offline model" in chat.begin(shown).response
+    assert DailyUsage.objects.get().tokens >= 3 * budget.RESPONSE_TOKENS
 
 
 def test_a_provider_that_does_not_count(

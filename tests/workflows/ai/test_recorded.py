@@ -1,5 +1,6 @@
 """ctx.ai over real HTTP: requests, their records, and the outcome of a provider's failures."""
 
+import json
 import threading
 from dataclasses import dataclass
 
@@ -17,11 +18,13 @@ from tests.openai_server import (
     frame,
     garbage,
     output,
+    stream,
     text,
 )
 from tests.workflows.chat import Chat, Crashes, events, resume, streamed
 from workflows import Context, ToolError
-from workflows.models import State, Step
+from workflows.ai.messages import ChatMessage
+from workflows.models import Job, State, Step
 from workflows.running.record import Record
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
@@ -500,3 +503,389 @@ def test_a_model_without_its_key(
 
     settings.AI_FALLBACK_MODELS = ["offline"]
     assert "I am Chatflow's offline model" in chat.begin(hello).response
+
+
+# The ends of answers.
+
+
+FALLBACK = "openai-chat:gpt-4o"
+
+
+@pytest.mark.parametrize("work", [hello, shown])
+def test_a_content_filter_is_a_refusal(chat: Chat, server: OpenAIServer, work: object) -> None:
+    """Whatever words came before it."""
+    server.script = [Answer(text="Half an answer", finish="content_filter")]
+
+    job = chat.begin(work)  # type: ignore[arg-type]
+
+    assert (job.state, job.code, streamed(job)) == (State.FAILED, "ai_rejected", "")
+    assert job.error == "The AI model's content filter stopped the answer."
+    assert len(server.requests) == 1
+    assert not job.chat_messages.filter(role="assistant").exists()
+
+
+@pytest.mark.parametrize("work", [hello, shown])
+def test_an_answer_that_is_cut_off(chat: Chat, server: OpenAIServer, work: object) -> None:
+    server.script = [Answer(text="Half an answer", finish="length"), text("A whole one.")]
+
+    job = chat.begin(work)  # type: ignore[arg-type]
+
+    assert (job.state, job.response) == (State.COMPLETED, "Half an answer")
+    assert job.metadata == {"workflow": "w", "cut_off": True}
+    assert events(job)[-1].data["metadata"] == job.metadata
+
+    assert chat.say(workflow="w").metadata == {"workflow": "w"}
+
+
+def test_a_cut_off_answer_is_marked_after_a_crash(chat: Chat, server: OpenAIServer) -> None:
+    crashes = Crashes("after")
+    server.script = [Answer(text="Half an answer", finish="length")]
+
+    def work(ctx: Context) -> str:
+        answer = ctx.ai("Hello")
+        crashes.at("after")
+        return answer
+
+    assert resume(chat.begin(work)).metadata["cut_off"] is True
+
+
+def chunk(content: str | None = None, finish: str | None = None) -> dict[str, object]:
+    delta = {} if content is None else {"content": content}
+    return CHUNK | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+
+
+COUNTED = CHUNK | {"choices": [], "usage": {"prompt_tokens": 100, "completion_tokens": 20}}
+DONE = "data: [DONE]\n\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        stream(chunk("Hello", ""), chunk("", ""), COUNTED, DONE),
+        stream(chunk("Hello"), COUNTED, DONE),
+        stream(chunk("Hello"), chunk(finish="stop"), COUNTED),
+        stream(
+            chunk("Hello"), CHUNK | {"choices": [{"index": 0}]}, chunk("", "stop"), COUNTED, DONE
+        ),
+    ],
+    ids=["empty", "null", "no DONE", "no delta"],
+)
+def test_a_complete_stream_is_an_end(chat: Chat, server: OpenAIServer, answer: Answer) -> None:
+    server.script = [answer]
+
+    job = chat.begin(shown)
+
+    assert job.response == streamed(job) == "Hello"
+    assert (job.usage["input_tokens"], job.usage["output_tokens"]) == (100, 20)
+
+
+def test_usage_is_counted_once(chat: Chat, server: OpenAIServer) -> None:
+    counted = {"usage": COUNTED["usage"]}
+    server.script = [
+        stream(chunk("Hel") | counted, chunk("lo") | counted, chunk("", "stop") | counted, COUNTED)
+    ]
+
+    job = chat.begin(shown)
+
+    assert (job.usage["input_tokens"], job.usage["output_tokens"]) == (100, 20)
+
+
+@pytest.mark.parametrize("work", [hello, shown])
+def test_usage_that_nobody_tells_is_estimated(
+    chat: Chat, server: OpenAIServer, work: object
+) -> None:
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Hello"}}
+    whole = CHUNK | {"choices": [choice | {"finish_reason": "stop"}]}
+    server.script = [
+        stream(chunk("Hello"), chunk(finish="stop"), DONE)
+        if work is shown
+        else garbage(json.dumps(whole).encode())
+    ]
+
+    usage = chat.begin(work).usage  # type: ignore[arg-type]
+
+    assert usage["estimated"] is True
+    assert (usage["input_tokens"] > 0, usage["output_tokens"]) == (True, 2)
+    assert "cost_usd" not in usage
+
+
+def test_plain_json_to_a_request_for_a_stream(chat: Chat, server: OpenAIServer) -> None:
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Hello"}}
+    server.script = [garbage(json.dumps(CHUNK | {"choices": [choice]}).encode())]
+
+    job = chat.begin(shown)
+
+    assert job.response == streamed(job) == "Hello"
+
+
+@pytest.mark.parametrize("work", [hello, shown])
+def test_a_server_that_has_moved(chat: Chat, server: OpenAIServer, work: object) -> None:
+    moved = Answer(
+        status=307, body=b"", headers={"Location": f"{server.url}/moved/chat/completions"}
+    )
+    server.script = [moved, text("Hello.")]
+
+    assert chat.begin(work).response == "Hello."  # type: ignore[arg-type]
+    assert server.paths[-1] == "/v1/moved/chat/completions"
+    assert server.requests[0] == server.requests[1]
+
+
+# Reasoning.
+
+
+@pytest.mark.parametrize("work", [hello, shown])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "<think>A secret.</think>\n\nHello.",
+        "A secret.</think>\n\nHello.",
+        "<think>\nA secret</think>Hello.",
+    ],
+)
+def test_reasoning_is_no_answer(chat: Chat, server: OpenAIServer, work: object, said: str) -> None:
+    """In pieces of four characters, as the server sends it."""
+    server.script = [text(said)]
+
+    job = chat.begin(work)  # type: ignore[arg-type]
+
+    assert job.response == "Hello."
+    assert streamed(job) == ("Hello." if work is shown else "")
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        ("<think>", "A secret", "</think>Hello", "."),
+        ("<think>A secret", "</think>", "Hello."),
+        ("A secret", "</think>", "Hello."),
+        ("Hello<think>A secret</think>.",),
+    ],
+)
+def test_reasoning_in_chunks(chat: Chat, server: OpenAIServer, pieces: tuple[str, ...]) -> None:
+    server.script = [stream(*map(chunk, pieces), chunk(finish="stop"), COUNTED, DONE)]
+
+    job = chat.begin(shown)
+
+    assert job.response == streamed(job) == "Hello."
+
+
+def test_the_halves_of_a_character(chat: Chat, server: OpenAIServer) -> None:
+    server.script = [
+        stream(chunk("Hello \ud83d"), chunk("\ude00."), chunk(finish="stop"), COUNTED, DONE)
+    ]
+
+    job = chat.begin(shown)
+
+    assert job.response == streamed(job) == "Hello 😀."
+
+
+# Answers that are none.
+
+
+ONLY_REASONING = Answer(text="<think>I wonder", finish="length")
+
+
+@pytest.mark.parametrize("work", [hello, shown])
+@pytest.mark.parametrize(("answer", "requests"), [(ONLY_REASONING, 1), (text(""), 3)])
+def test_an_empty_answer(
+    chat: Chat, server: OpenAIServer, work: object, answer: Answer, requests: int
+) -> None:
+    server.script = [answer] * 3
+
+    job = chat.begin(work)  # type: ignore[arg-type]
+
+    assert (job.code, len(server.requests)) == ("ai_unusable", requests)
+    assert "no usable answer" in job.error
+
+
+def test_an_empty_answer_asks_the_next_model(
+    chat: Chat, server: OpenAIServer, settings: LazySettings
+) -> None:
+    settings.AI_FALLBACK_MODELS = [FALLBACK]
+    server.script = [ONLY_REASONING, text("Hello.")]
+
+    assert chat.begin(hello).response == "Hello."
+    assert server.requests[-1]["model"] == "gpt-4o"
+
+
+def garbled(*, times: int) -> list[Answer]:
+    call = {"id": "c", "type": "function", "function": {"name": "final_result", "arguments": "{oo"}}
+    choice = {"index": 0, "message": {"role": "assistant", "tool_calls": [call]}}
+    body = CHUNK | {"choices": [choice | {"finish_reason": "tool_calls"}]}
+    return [garbage(json.dumps(body).encode())] * times
+
+
+def test_garbled_answers(chat: Chat, server: OpenAIServer) -> None:
+    server.script = garbled(times=3)
+
+    job = chat.begin(order)
+
+    assert (job.code, len(server.requests)) == ("ai_unusable", 3)
+
+
+def test_garbled_answers_ask_the_next_model(
+    chat: Chat, server: OpenAIServer, settings: LazySettings
+) -> None:
+    """And the recorded ones come again, so that it is the same model after a crash."""
+    settings.AI_FALLBACK_MODELS = [FALLBACK]
+    crashes = Crashes("after")
+    server.script = [*garbled(times=3), output(product="lamp", count=3)]
+
+    def work(ctx: Context) -> str:
+        wanted = order(ctx)
+        crashes.at("after")
+        return wanted
+
+    job = resume(chat.begin(work))
+
+    assert job.response == "Order(product='lamp', count=3)"
+    assert [each["model"] for each in server.requests] == ["gpt-4o-mini"] * 3 + ["gpt-4o"]
+
+
+def test_an_account_that_is_used_up(chat: Chat, server: OpenAIServer) -> None:
+    body = {"error": {"message": "You exceeded it.", "code": "insufficient_quota"}}
+    server.script = [Answer(status=429, body=json.dumps(body).encode())]
+
+    job = chat.begin(hello)
+
+    assert (job.code, len(server.requests)) == ("ai_rate_limited", 1)
+    assert "used up" in job.error
+    assert "busy" not in job.error
+
+
+# Less than all.
+
+
+TOO_LONG = error(400, "This model's maximum context length is 8192 tokens.")
+
+
+def remembering(ctx: Context) -> str:
+    messages: list[ChatMessage] = []
+    for number in range(4):
+        messages.append({"role": "user", "content": f"question {number}"})
+        messages.append({"role": "assistant", "content": f"answer {number}"})
+    messages.append({"role": "user", "content": "And now?"})
+    return ctx.ai(messages, instructions="Be short.")
+
+
+def test_a_conversation_that_is_too_long(chat: Chat, server: OpenAIServer) -> None:
+    server.script = [TOO_LONG, text("Now this.")]
+
+    assert chat.begin(remembering).response == "Now this."
+    said = [(each["role"], each["content"]) for each in server.requests[1]["messages"]]
+    assert said[0] == ("system", "Be short.")
+    assert said[1:] == [
+        ("user", "question 2"),
+        ("assistant", "answer 2"),
+        ("user", "question 3"),
+        ("assistant", "answer 3"),
+        ("user", "And now?"),
+    ]
+
+
+@pytest.mark.parametrize(("work", "requests"), [(remembering, 2), (hello, 1)])
+def test_it_is_shortened_once(
+    chat: Chat, server: OpenAIServer, work: object, requests: int
+) -> None:
+    server.script = [TOO_LONG] * 3
+
+    job = chat.begin(work)  # type: ignore[arg-type]
+
+    assert (job.code, len(server.requests)) == ("ai_rejected", requests)
+    assert "too long" in job.error
+
+
+def test_the_last_request_of_a_loop_has_no_tools(chat: Chat, server: OpenAIServer) -> None:
+    """What the tools brought isn't lost."""
+    server.script = [call("look"), call("look"), text("Two lamps.")]
+
+    def look() -> str:
+        """Look."""
+        return "a lamp"
+
+    job = chat.begin(lambda ctx: ctx.ai("What is there?", tools=[look]), max_ai_calls=3)
+
+    assert job.response == "Two lamps."
+    assert ["tools" in each for each in server.requests] == [True, True, False]
+    assert server.requests[-1]["messages"][-1]["content"] == "a lamp"
+
+
+# Silence.
+
+
+@pytest.mark.parametrize("begun", [0, 3])
+def test_comments_are_no_data(
+    chat: Chat, server: OpenAIServer, settings: LazySettings, begun: int
+) -> None:
+    settings.AI_TIMEOUT = 0.4
+    settings.AI_FALLBACK_MODELS = [FALLBACK]
+    never = threading.Event()
+    server.script = [
+        Answer(text="Too late.", comment=b": keep-alive\n\n", stall=never, stall_at=begun),
+        text("In time."),
+    ]
+
+    job = chat.begin(shown)
+
+    assert job.response == streamed(job) == "In time."
+    never.set()
+
+
+def test_the_last_model_that_shows_signs_of_life_is_waited_for(
+    chat: Chat, server: OpenAIServer, settings: LazySettings
+) -> None:
+    settings.AI_TIMEOUT = 0.5
+    later = threading.Event()
+    server.script = [Answer(text="At last.", comment=b": keep-alive\n\n", stall=later)]
+    timer = threading.Timer(0.8, later.set)
+    timer.start()
+
+    assert chat.begin(shown).response == "At last."
+    timer.join()
+
+
+def test_but_not_for_ever(chat: Chat, server: OpenAIServer, settings: LazySettings) -> None:
+    settings.AI_TIMEOUT = 0.2
+    never = threading.Event()
+    server.script = [Answer(text="Never.", comment=b": keep-alive\n\n", stall=never)]
+
+    job = chat.begin(shown)
+
+    assert (job.code, len(server.requests)) == ("ai_unavailable", 1)
+    assert "silent for 0.6 seconds" in job.traceback
+    never.set()
+
+
+# What the user saw of an answer that broke off.
+
+
+def said(job: Job) -> list[str]:
+    return [row.content for row in job.chat_messages.order_by("pk")]
+
+
+def test_the_words_before_a_time_out_stay(chat: Chat, server: OpenAIServer) -> None:
+    never = threading.Event()
+    server.script = [Answer(text="Once upon a time", stall=never, stall_at=3)]
+
+    job = chat.begin(shown, max_execution_time=1)
+
+    assert (job.state, said(job)) == (State.TIMEOUT, ["go", "Once upo"])
+    assert job.metadata == {"workflow": "w", "broken_off": True}
+    never.set()
+
+
+def test_the_words_before_a_cut_stay(chat: Chat, server: OpenAIServer) -> None:
+    server.script = [Answer(text="Once upon a time", cut=3)] * 3
+
+    job = chat.begin(shown)
+
+    assert (job.state, job.code, said(job)) == (State.FAILED, "ai_unavailable", ["go", "Once upo"])
+    assert job.error == "The AI model's answer broke off. Please try again."
+
+
+def test_a_failure_without_words_leaves_none(chat: Chat, server: OpenAIServer) -> None:
+    server.script = [error(400)]
+
+    job = chat.begin(shown)
+
+    assert (said(job), job.metadata) == (["go"], {"workflow": "w"})

@@ -6,7 +6,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tests.workflows.chat import Chat, claimed
-from workflows import workflow
+from workflows import Context, WorkflowError, workflow
 from workflows.exceptions import Fenced
 from workflows.models import Job, Message, Session
 from workflows.running import memory
@@ -71,6 +71,20 @@ def test_what_was_pruned_still_counts(chat: Chat) -> None:
     later = chat.send("two", workflow="echo")
 
     assert window(chat, before=later.pk) == ["one", "Echo: one"]
+
+
+def test_the_words_of_an_answer_that_broke_off(chat: Chat) -> None:
+    def tell(ctx: Context) -> str:
+        ctx.write("Once upon a time")
+        raise WorkflowError("It broke.")
+
+    workflow("tell")(tell)
+    chat.say("Tell me", workflow="tell")
+
+    assert window(chat) == ["Tell me", f"Once upon a time{memory.BROKEN_OFF}"]
+    # Not where the conversation isn't remembered.
+    chat.say("Tell me", workflow="tell", options={"memory": False})
+    assert len(window(chat)) == 2
 
 
 def test_nobody_elses_words(chat: Chat, bob: User) -> None:

@@ -25,7 +25,7 @@ from tests.workflows.chat import (
     types,
 )
 from workflows import Context, WorkflowError, services, workflow
-from workflows.exceptions import DeadlineExceeded, ShuttingDown
+from workflows.exceptions import Cancelled, DeadlineExceeded, ShuttingDown
 from workflows.models import Job, State
 from workflows.running import runner
 from workflows.store import lifecycle
@@ -499,3 +499,27 @@ def test_many_sync_runs_at_once(chat: Chat) -> None:
         return services.run_inline(mine).response
 
     assert at_once(4, run) == ["m0", "m1", "m2", "m3"]
+
+
+def test_the_words_of_a_job_that_is_stopped_stay(chat: Chat) -> None:
+    """Those that stand: not those that were taken back."""
+
+    def tell(ctx: Context) -> str:
+        ctx.write("Once upon a time")
+        ctx.record.take_back(len("Once"))
+        raise Cancelled
+
+    job = chat.begin(tell)
+
+    assert (job.state, job.metadata["broken_off"]) == (State.CANCELLED, True)
+    assert [row.content for row in job.chat_messages.order_by("pk")] == ["go", "Once"]
+
+
+def test_a_job_that_fails_without_words_leaves_no_message(chat: Chat) -> None:
+    def fail(ctx: Context) -> str:
+        raise WorkflowError
+
+    job = chat.begin(fail)
+
+    assert "broken_off" not in job.metadata
+    assert job.chat_messages.count() == 1

@@ -24,11 +24,12 @@ from workflows.exceptions import (
     Interrupt,
     ShuttingDown,
 )
-from workflows.models import Job, State
+from workflows.models import Event, Job, State
 from workflows.running import runner, watchdog
 from workflows.running.attempt import Attempt
 from workflows.running.watchdog import Watchdog
 from workflows.store import lifecycle
+from workflows.store.events import append
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -353,6 +354,15 @@ def test_a_signal_that_is_lost(own: Watchdog, job: Job, monkeypatch: pytest.Monk
     with pytest.raises(Cancelled):
         attempt.check()
     assert attempt.noticed
+
+
+def test_the_words_of_code_that_does_not_stop_stay(job: Job) -> None:
+    append(job.pk, job.attempt, Event.Type.DELTA, data={"delta": "Once upon"})
+    attempt = Watched(job)
+    attempt.stop(Cancelled())
+    watchdog.end_without(attempt)
+
+    assert list(job.chat_messages.values_list("content", flat=True)) == ["go", "Once upon"]
 
 
 def test_shut_down(own: Watchdog, job: Job) -> None:

@@ -115,6 +115,8 @@ def test_a_fence_leaves_the_transaction_usable(job: Job) -> None:
     [
         ("a\0b", f"a{REPLACED}b"),
         ("a\ud800b\udfff", "a?b?"),
+        # The two halves of a character, as JSON escapes them.
+        ("a\ud83d\ude00b", "a😀b"),
         ("👩‍👩‍👧 é", "👩‍👩‍👧 é"),
         (
             {"k\0": ["\0", {"x": "\ud800"}], "n": 1},

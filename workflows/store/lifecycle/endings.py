@@ -25,6 +25,7 @@ class Outcome:
     Args:
         state: one of the terminal states.
         response: the text for the user, or the question that the user is asked.
+        partial: the words that the user saw of a response that broke off.
         awaiting: the kind of answer that the question wants.
         code: why it failed, in one machine word.
         error: why it failed, in one sentence for the client.
@@ -34,6 +35,7 @@ class Outcome:
 
     state: State
     response: str = ""
+    partial: str = ""
     actions: list[dict[str, Any]] = field(default_factory=list)
     # The actions in full, by id. See actions.Offered.
     offers: dict[str, Any] = field(default_factory=dict)
@@ -70,7 +72,7 @@ JSON_COLUMNS = ("actions", "sources", "offers", "metadata", "awaiting")
 ADD_MESSAGE = """
     INSERT INTO workflows_message
         (session_id, job_id, role, content, actions, sources, remembered, created_at)
-    SELECT session_id, id, 'assistant', response, actions, sources, %(remembered)s, updated_at
+    SELECT session_id, id, 'assistant', {content}, actions, sources, %(remembered)s, updated_at
     FROM job
 """
 # A question stays open until the next message.
@@ -120,8 +122,7 @@ def end(job: Job, outcome: Outcome) -> Outcome:
 def _end(job: Job, outcome: Outcome) -> Outcome | None:
     """End a job; None if the attempt doesn't hold it, or if it asks after it was told to stop."""
     params = _make_params(job, outcome)
-    keeps_message = params["asks"] or params["remembered"]
-    row = events.write_and_ring(_make_end(outcome.state == State.COMPLETED, keeps_message), params)
+    row = events.write_and_ring(_make_end(*_choose_message(outcome, params)), params)
     if row is None:
         return None
     if row[0]:
@@ -129,8 +130,21 @@ def _end(job: Job, outcome: Outcome) -> Outcome | None:
     return _clean(outcome, params)
 
 
+def _choose_message(outcome: Outcome, params: dict[str, Any]) -> tuple[bool, str]:
+    """Return whether the job completes, and the SQL of the message that it leaves, if any."""
+    if outcome.state == State.COMPLETED:
+        return True, "response" if params["asks"] or params["remembered"] else ""
+    return False, events.sql_text("partial") if params["partial"] and params["remembered"] else ""
+
+
 @cache
-def _make_end(completed: bool, keeps_message: bool) -> Write:
+def _make_end(completed: bool, content: str) -> Write:
+    """Return the UPDATE that ends a job.
+
+    Args:
+        completed: it ends with a response.
+        content: the SQL of its message's words; empty where it leaves no message.
+    """
     database = get_database()
     update = END.format(
         type=events.sql_text("type"),
@@ -142,17 +156,26 @@ def _make_end(completed: bool, keeps_message: bool) -> Write:
     data = database.json("data")
     with_usage = database.json_with(data, "usage", "usage")
     inserts = [events.event(f"CASE WHEN usage = '{{}}' THEN {data} ELSE {with_usage} END")]
+    if content:
+        inserts.append(ADD_MESSAGE.format(content=content))
     if completed:
-        inserts += [ADD_MESSAGE, TOUCH_SESSION] if keeps_message else [TOUCH_SESSION]
+        inserts.append(TOUCH_SESSION)
     select = NEXT_MAY_WAIT.format(session_touched=database.session_touched)
     return Write(update, MINE, tuple(inserts), select=select, locks_session=True)
 
 
 def _clean(outcome: Outcome, params: dict[str, Any]) -> Outcome:
-    lists: dict[str, Any] = {name: json.loads(params[name]) for name in ("actions", "sources")}
+    kept: dict[str, Any] = {
+        name: json.loads(params[name]) for name in ("actions", "sources", "metadata")
+    }
     awaiting = None if params["awaiting"] is None else json.loads(params["awaiting"])
     texts = {name: params[name] for name in ("response", "code", "error")}
-    return replace(outcome, awaiting=awaiting, **lists, **texts)
+    return replace(outcome, awaiting=awaiting, **kept, **texts)
+
+
+def _make_metadata(job: Job, outcome: Outcome) -> dict[str, Any]:
+    broke_off = {"broken_off": True} if outcome.partial else {}
+    return {"workflow": job.workflow} | outcome.metadata | broke_off
 
 
 def _make_params(job: Job, outcome: Outcome) -> dict[str, Any]:
@@ -161,7 +184,7 @@ def _make_params(job: Job, outcome: Outcome) -> dict[str, Any]:
         "response": outcome.response,
         "actions": outcome.actions,
         "sources": outcome.sources,
-        "metadata": {"workflow": job.workflow} | outcome.metadata,
+        "metadata": _make_metadata(job, outcome),
     }
     completion = events.clean(completion | ({"awaiting": outcome.awaiting} if asks else {}))
     failure = {"error": events.clean(outcome.error), "code": str(outcome.code)[:50]}
@@ -175,6 +198,7 @@ def _make_params(job: Job, outcome: Outcome) -> dict[str, Any]:
         "asks": asks,
         "remembered": bool(job.options.get("memory", True)),
         "response": completion["response"],
+        "partial": events.clean(outcome.partial),
         **{name: json.dumps(completion[name]) for name in ("actions", "sources", "metadata")},
         "offers": json.dumps(events.clean(outcome.offers)) if outcome.offers else None,
         "awaiting": json.dumps(completion["awaiting"]) if asks else None,

@@ -1,0 +1,221 @@
+"""OpenAI's chat completions as other servers speak them, put right before an SDK reads them.
+
+Servers leave fields out, repeat the usage in each chunk, or never say that the answer has ended.
+The SDK reads what OpenAI sends, and pydantic-ai trusts it.
+"""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+JSON = dict[str, Any]
+
+DONE = b"[DONE]"
+COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+
+
+async def repair_stream(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield a streamed completion as OpenAI would send it.
+
+    Args:
+        body: as the server sends it. It may be a whole completion instead of a stream.
+    """
+    chunks = Chunks()
+    async for data in _read_events(body):
+        if data.startswith(DONE):
+            break
+        if repaired := chunks.repair(data):
+            yield _frame(repaired)
+    for chunk in chunks.close():
+        yield _frame(json.dumps(chunk).encode())
+    yield _frame(DONE)
+    # The connection can be used again once it is read to its end.
+    async for _ in body:
+        pass
+
+
+def repair_completion(body: bytes) -> bytes:
+    """Return a whole completion as OpenAI would send it; what is none is returned as it is."""
+    completion = _read_object(body)
+    choices = _read_objects(completion.get("choices"))
+    if not choices:
+        return body
+    completion["id"] = completion.get("id") or ""
+    completion["object"] = "chat.completion"
+    completion["created"] = int(completion.get("created") or 0)
+    completion["usage"] = _read_usage(completion.get("usage"))
+    for choice in choices:
+        choice["finish_reason"] = choice.get("finish_reason") or None
+        _repair_message(choice.get("message"))
+    return json.dumps(completion).encode()
+
+
+class Chunks:
+    """Puts the chunks of one stream right, one after the other."""
+
+    def __init__(self) -> None:
+        # What all chunks have in common; the last usage that a chunk told; whether a chunk gave
+        # the reason for the end, and whether one told the usage only, as the last one does.
+        self._common: JSON = {}
+        self._usage: JSON | None = None
+        self._gave_reason = self._was_counted = False
+        self._calls = Calls()
+
+    def repair(self, data: bytes) -> bytes | None:
+        """Return a chunk as OpenAI would send it; None if it says nothing."""
+        chunk = _read_object(data)
+        choices = _read_objects(chunk.get("choices"))
+        if not chunk or chunk.get("error") or (chunk.get("choices") and not choices):
+            # An error, or garbage: the SDK says which.
+            return data
+        usage = _read_usage(chunk.pop("usage", None))
+        if usage is not None:
+            # All that was used so far, so the last one counts; it is told once, at the end.
+            self._usage = usage
+            self._was_counted = not choices
+        self._common = {key: value for key, value in chunk.items() if key != "choices"}
+        for choice in choices:
+            self._repair_choice(choice)
+        return json.dumps(chunk | {"choices": choices}).encode() if choices else None
+
+    def close(self) -> Iterator[JSON]:
+        """Yield the chunks that the stream has still to say: why it has ended, and its usage."""
+        if self._was_counted and not self._gave_reason:
+            # Who tells the usage of an answer has come to its end.
+            choice = {"index": 0, "delta": {}, "finish_reason": "stop"}
+            yield self._common | {"choices": [choice]}
+        if self._usage is not None:
+            yield self._common | {"choices": [], "usage": self._usage}
+
+    def _repair_choice(self, choice: JSON) -> None:
+        message = choice.pop("message", None)
+        if isinstance(message, dict):
+            # A whole completion where a stream was wanted.
+            _repair_message(message)
+            choice["delta"] = message
+            choice["finish_reason"] = choice.get("finish_reason") or "stop"
+        if not isinstance(choice.get("delta"), dict):
+            choice["delta"] = {}
+        for call in _read_objects(choice["delta"].get("tool_calls")):
+            self._calls.repair(call)
+        choice["index"] = choice.get("index") or 0
+        choice["finish_reason"] = choice.get("finish_reason") or None
+        self._gave_reason = self._gave_reason or choice["finish_reason"] is not None
+
+
+class Calls:
+    """Tells the calls of tools apart whose pieces come in the chunks of one stream."""
+
+    def __init__(self) -> None:
+        # By their own numbers: the index and the id that the server gave each, and its name.
+        self._begun: list[tuple[Any, str | None, str | None]] = []
+
+    def repair(self, call: JSON) -> None:
+        """Give a piece of a call the number of that call, and the first one an id of its own."""
+        function = call["function"] = call.get("function") or {}
+        index, id_, name = call.get("index"), call.get("id") or None, function.get("name")
+        number = self._find(index, id_)
+        if number is None:
+            number = len(self._begun)
+            is_known = any(id_ == other for _, other, _ in self._begun)
+            call["id"] = f"{id_}_{number}" if id_ and is_known else id_
+            self._begun.append((index, id_, name))
+        else:
+            call["id"] = None
+            if name == self._begun[number][2]:
+                function["name"] = None
+        call["index"] = number
+
+    def _find(self, index: Any, id_: str | None) -> int | None:
+        for number in reversed(range(len(self._begun))):
+            other_index, other_id, _ = self._begun[number]
+            if id_ is None and index is None:
+                return number
+            if index == other_index and id_ in (None, other_id):
+                return number
+        return None
+
+
+def _repair_message(message: Any) -> None:
+    if not isinstance(message, dict):
+        return
+    message["role"] = message.get("role") or "assistant"
+    known = set()
+    for number, call in enumerate(_read_objects(message.get("tool_calls"))):
+        call["index"] = number
+        call["id"] = call.get("id") or "call"
+        if call["id"] in known:
+            call["id"] += f"_{number}"
+        known.add(call["id"])
+        call["type"] = call.get("type") or "function"
+        function = call.get("function")
+        if isinstance(function, dict) and isinstance(function.get("arguments"), dict):
+            function["arguments"] = json.dumps(function["arguments"])
+
+
+def _read_usage(usage: Any) -> JSON | None:
+    """Return the usage with numbers for its counts; None where it says nothing."""
+    if not isinstance(usage, dict):
+        return None
+    counts = {name: _read_number(usage[name]) for name in COUNTS if usage.get(name) is not None}
+    if not any(counts.values()):
+        return None
+    return usage | {name: counts.get(name) or 0 for name in COUNTS}
+
+
+def _read_number(value: Any) -> int:
+    try:
+        return int(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return 0
+
+
+def _read_object(data: bytes) -> JSON:
+    try:
+        value = json.loads(data)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _read_objects(values: Any) -> list[JSON]:
+    """Return the list that *values* is; empty where it is none of objects."""
+    if isinstance(values, list) and all(isinstance(value, dict) for value in values):
+        return values
+    return []
+
+
+async def _read_events(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the data of each event of a stream; a body that is a JSON object counts as one."""
+    data: list[bytes] = []
+    is_object = None
+    async for line in _read_lines(body):
+        if is_object is None and line.strip():
+            is_object = line.lstrip().startswith(b"{")
+        if is_object:
+            data.append(line)
+        elif line.startswith(b"data:"):
+            data.append(line.removeprefix(b"data:").removeprefix(b" "))
+        elif not line and data:
+            yield b"\n".join(data)
+            data = []
+    if data:
+        yield b"\n".join(data)
+
+
+async def _read_lines(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    rest: list[bytes] = []
+    async for piece in body:
+        if b"\n" not in piece:
+            rest.append(piece)
+            continue
+        *lines, last = b"".join([*rest, piece]).split(b"\n")
+        for line in lines:
+            yield line.removesuffix(b"\r")
+        rest = [last]
+    if last := b"".join(rest):
+        yield last.removesuffix(b"\r")
+
+
+def _frame(data: bytes) -> bytes:
+    return b"data: %s\n\n" % data.replace(b"\n", b"\ndata: ")

@@ -1,0 +1,151 @@
+"""A request to a model, and the ways of asking for less."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelMessagesTypeAdapter,
+    ModelRequest,
+    ModelRequestPart,
+    ModelResponse,
+    ModelResponsePart,
+    RetryPromptPart,
+    TextPart,
+    ToolCallPart,
+    ToolReturnPart,
+    UserPromptPart,
+)
+from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.settings import ModelSettings
+
+BY_SCHEMA = "Answer with one JSON object and nothing else. It must fit this JSON schema:\n{schema}"
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request, as pydantic-ai makes it."""
+
+    messages: list[ModelMessage]
+    settings: ModelSettings | None
+    parameters: ModelRequestParameters
+
+    @property
+    def length(self) -> int:
+        """How many characters its messages have."""
+        return len(ModelMessagesTypeAdapter.dump_json(self.messages))
+
+    @property
+    def prompt(self) -> str:
+        """The user's latest words."""
+        parts = self.messages[_find_turn(self.messages)].parts
+        said = [part.content for part in parts if isinstance(part, UserPromptPart)]
+        return "\n\n".join(each for each in said if isinstance(each, str))
+
+    @property
+    def has_tools(self) -> bool:
+        """Whether the model is to call any."""
+        return bool(self.parameters.function_tools or self.parameters.output_tools)
+
+    @property
+    def brings_results(self) -> bool:
+        """Whether it brings the model what the tools returned that it has called."""
+        last = self.messages[-1]
+        parts = last.parts if isinstance(last, ModelRequest) else []
+        return any(isinstance(part, ToolReturnPart | RetryPromptPart) for part in parts)
+
+
+def drop_tools(request: Request) -> Request:
+    """Return the request with no more tools than its answer takes."""
+    return replace(request, parameters=replace(request.parameters, function_tools=[]))
+
+
+def shorten(request: Request) -> Request | None:
+    """Return the request with the later half of its memory; None if it has none."""
+    turn = _find_turn(request.messages)
+    memory = request.messages[:turn]
+    if not memory:
+        return None
+    room = _count_characters(memory) // 2
+    while memory and (_count_characters(memory) > room or isinstance(memory[0], ModelResponse)):
+        # Models expect the user to begin.
+        del memory[0]
+    return replace(request, messages=[*memory, *request.messages[turn:]])
+
+
+def put_in_words(request: Request, told: str) -> Request:
+    """Return the request for a model that can't call tools; read_words() reads its answer.
+
+    Args:
+        request: for a model that can.
+        told: what the tools would tell the model, as far as that is known before.
+    """
+    messages = [_describe_calls(message) for message in request.messages]
+    turn = _find_turn(request.messages)
+    prompt = messages[turn]
+    assert isinstance(prompt, ModelRequest), "A user's prompt is a request."
+    tools = request.parameters.output_tools
+    wanted = BY_SCHEMA.format(schema=json.dumps(tools[0].parameters_json_schema)) if tools else ""
+    parts = [_extend(part, told, wanted) for part in prompt.parts]
+    messages[turn] = replace(prompt, parts=parts)
+    parameters = replace(
+        request.parameters,
+        function_tools=[],
+        output_tools=[],
+        output_mode="text",
+        allow_text_output=True,
+    )
+    return Request(messages, request.settings, parameters)
+
+
+def read_words(response: ModelResponse, request: Request) -> ModelResponse:
+    """Return the answer to a request that was put in words, as *request* wanted it."""
+    tools = request.parameters.output_tools
+    text = "".join(part.content for part in response.parts if isinstance(part, TextPart))
+    start, end = text.find("{"), text.rfind("}")
+    if not tools or start < 0 or end < start:
+        return response
+    call = ToolCallPart(tools[0].name, text[start : end + 1])
+    others = [part for part in response.parts if not isinstance(part, TextPart)]
+    return replace(response, parts=[*others, call])
+
+
+def _count_characters(messages: Sequence[ModelMessage]) -> int:
+    parts = [part for message in messages for part in message.parts]
+    return sum(len(str(getattr(part, "content", part))) for part in parts)
+
+
+def _find_turn(messages: Sequence[ModelMessage]) -> int:
+    """Return the place of the user's latest prompt."""
+    for place in reversed(range(len(messages))):
+        if any(isinstance(part, UserPromptPart) for part in messages[place].parts):
+            return place
+    return 0
+
+
+def _extend(part: ModelRequestPart, before: str, after: str) -> ModelRequestPart:
+    if not isinstance(part, UserPromptPart) or not isinstance(part.content, str):
+        return part
+    return replace(part, content="\n\n".join(filter(None, [before, part.content, after])))
+
+
+def _describe_calls(message: ModelMessage) -> ModelMessage:
+    """Return *message* with calls of tools, and what they returned, in words."""
+    if isinstance(message, ModelResponse):
+        return replace(message, parts=[_describe_call(part) for part in message.parts])
+    return replace(message, parts=[_describe_result(part) for part in message.parts])
+
+
+def _describe_call(part: ModelResponsePart) -> ModelResponsePart:
+    if not isinstance(part, ToolCallPart):
+        return part
+    return TextPart(f"{part.tool_name}: {part.args_as_json_str()}")
+
+
+def _describe_result(part: ModelRequestPart) -> ModelRequestPart:
+    if isinstance(part, ToolReturnPart):
+        return UserPromptPart(f"{part.tool_name}: {part.model_response_str()}")
+    if isinstance(part, RetryPromptPart):
+        return UserPromptPart(part.model_response())
+    return part

@@ -1,0 +1,74 @@
+"""The words of a model's answer, as they come: without its reasoning, in whole characters."""
+
+import re
+
+# Models put their reasoning between these. Some begin with the second, as the first one stands in
+# the prompt. In backticks they are what the answer is about.
+TAG = re.compile(r"(?<!`)<(/?)think(?:ing)?>", re.IGNORECASE)
+PART_OF_TAG = re.compile(r"<(/?(t(h(i(n(k(i(n(g)?)?)?)?)?)?)?)?)?$", re.IGNORECASE)
+HALF_CHARACTER = re.compile("[\ud800-\udbff]$")
+
+
+class Words:
+    """Takes an answer piece by piece.
+
+    Attributes:
+        text: the words of the answer so far.
+        withdrawn: how many times they turned out to be reasoning, and were taken back.
+    """
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.withdrawn = 0
+        self._held = ""
+        self._is_reasoning = False
+        self._has_reasoned = False
+
+    def take(self, piece: str) -> str:
+        """Return the next words of the answer; the piece may end in the middle of one."""
+        return self._read(self._held + piece, is_last=False)
+
+    def close(self) -> str:
+        """Return the last words of the answer."""
+        return self._read(self._held, is_last=True)
+
+    def _read(self, piece: str, *, is_last: bool) -> str:
+        piece, self._held = (piece, "") if is_last else _hold_back(piece)
+        piece = _join_halves(piece)
+        before = len(self.text)
+        withdrawn = self.withdrawn
+        # The tag's neighbour may have come with an earlier piece.
+        start = 0
+        lead = self.text[-1:] if self.text.endswith("`") else ""
+        for tag in TAG.finditer(lead + piece):
+            self._add(piece[start : tag.start() - len(lead)])
+            start = tag.end() - len(lead)
+            self._pass_tag(closes=bool(tag[1]))
+        self._add(piece[start:])
+        return self.text if self.withdrawn > withdrawn else self.text[before:]
+
+    def _add(self, words: str) -> None:
+        if self._is_reasoning:
+            return
+        if self._has_reasoned and not self.text:
+            words = words.lstrip()
+        self.text += words
+
+    def _pass_tag(self, *, closes: bool) -> None:
+        if closes and not self._is_reasoning and not self._has_reasoned:
+            # All that came before it was reasoning.
+            self.withdrawn += bool(self.text)
+            self.text = ""
+        self._has_reasoned = self._has_reasoned or closes
+        self._is_reasoning = not closes
+
+
+def _join_halves(text: str) -> str:
+    """Put the two halves of a character, as JSON escapes them, together."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _hold_back(piece: str) -> tuple[str, str]:
+    """Split off the end of *piece* that can't be read without the next piece."""
+    part = PART_OF_TAG.search(piece) or HALF_CHARACTER.search(piece)
+    return (piece[: part.start()], piece[part.start() :]) if part else (piece, "")
