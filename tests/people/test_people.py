@@ -1,4 +1,4 @@
-"""Everything works for users of any model. A process has one model, so each gets its own."""
+"""Everything works for users of any model. A process knows one, so each has its own process."""
 
 import os
 import subprocess
@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from django.db import connection
 
 ROOT = Path(__file__).resolve().parents[2]
 VERBS = "tests/people/verbs.py"
@@ -26,4 +25,4 @@ def test_the_verbs_work_for(model: str) -> None:
         timeout=NET,
     )
     assert found.returncode == 0, found.stdout + found.stderr
-    assert connection.vendor in found.stdout
+    assert "passed" in found.stdout
