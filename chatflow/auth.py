@@ -9,8 +9,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
 from django.core.signing import BadSignature, Signer, b62_decode, b62_encode
-from django.db.models import CharField, Value
-from django.db.models.functions import Cast
+from django.db.models import CharField, QuerySet, Value
 from django.http import HttpRequest
 from django.utils import timezone
 from knox.auth import TokenAuthentication
@@ -20,7 +19,7 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 from rest_framework.request import Request
 
-from workflows import services
+from workflows import clock, services
 from workflows.exceptions import JobNotFound
 from workflows.models import Job
 from workflows.services.lookups import find_with
@@ -41,7 +40,7 @@ class BearerAuthentication(TokenAuthentication):  # type: ignore[misc]
         # Real tokens are hexadecimal; other bytes must not reach the database.
         if token.isalnum():
             found = find_with(AuthToken, "user", key=hash_token(token.decode()))
-            if found is not None and (found.expiry is None or found.expiry >= timezone.now()):
+            if found is not None and (found.expiry is None or found.expiry >= clock.now()):
                 return cast(tuple[Any, AuthToken], self.validate_user(found))
         raise AuthenticationFailed("Invalid token.")
 
@@ -111,7 +110,7 @@ def _link_age_limit() -> timedelta:
 class Right:
     """A credential that opened a job, as little of it as tells whether it still holds."""
 
-    user_id: int
+    user_id: Any
     kind: Literal["token", "session", "link"]
     # The token's digest, or the session's key.
     key: str = ""
@@ -217,33 +216,42 @@ def _open_link(token: str, public_id: str) -> Grant:
 
 
 def _in_time(right: Right, links_valid_from: datetime | None) -> bool:
-    if right.expires is not None and right.expires < timezone.now():
+    if right.expires is not None and right.expires < clock.now():
         return False
     return right.issued is None or links_valid_from is None or right.issued >= links_valid_from
 
 
 def revoked(rights: Collection[Right]) -> set[Right]:
     """Return those of *rights* that don't hold any more; one query for all of them."""
-    users = (
-        get_user_model()
-        .objects.filter(pk__in={right.user_id for right in rights}, is_active=True)
-        .values_list(
-            Value("user", CharField()),
-            Cast("pk", CharField()),
-            "password",
-            "access__links_valid_from",
-        )
+    nothing = Value("", CharField())
+    users = active_users().filter(pk__in={right.user_id for right in rights})
+    # First, as it says what the columns are: a user's key may be of any type.
+    users = users.values_list(
+        Value("user", CharField()), "pk", nothing, "password", "access__links_valid_from"
     )
     tokens = AuthToken.objects.filter(digest__in=_keys(rights, "token")).values_list(
-        Value("token", CharField()), "digest", Value("", CharField()), "expiry"
+        Value("token", CharField()), "user", "digest", nothing, "expiry"
     )
+    # By this host's clock, as Django itself goes by it.
     sessions = Session.objects.filter(
         session_key__in=_keys(rights, "session"), expire_date__gt=timezone.now()
     ).values_list(
-        Value("session", CharField()), "session_key", Value("", CharField()), "expire_date"
+        Value("session", CharField()),
+        Value(None, get_user_model()._meta.pk),
+        "session_key",
+        nothing,
+        "expire_date",
     )
-    rows = {(kind, key): rest for kind, key, *rest in users.union(tokens, sessions, all=True)}
+    found = users.union(tokens, sessions, all=True)
+    rows = {(kind, key or user): rest for kind, user, key, *rest in found}
     return {right for right in rights if not _holds(right, rows)}
+
+
+def active_users() -> QuerySet[Any]:
+    """The users who have not been deactivated; a user model need not know that."""
+    users = get_user_model()._default_manager
+    known = any(field.name == "is_active" for field in users.model._meta.get_fields())
+    return users.filter(is_active=True) if known else users.all()
 
 
 def _keys(rights: Collection[Right], kind: str) -> set[str]:
@@ -251,8 +259,8 @@ def _keys(rights: Collection[Right], kind: str) -> set[str]:
     return {right.key for right in rights if right.kind == kind} or {""}
 
 
-def _holds(right: Right, rows: dict[tuple[str, str], list[Any]]) -> bool:
-    user = rows.get(("user", str(right.user_id)))
+def _holds(right: Right, rows: dict[tuple[str, Any], list[Any]]) -> bool:
+    user = rows.get(("user", right.user_id))
     if user is None:
         return False
     password, links_valid_from = user

@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from threading import Lock
 from typing import Any
 
 from django.conf import settings
-from django.utils import timezone
+from django.db.models import F
+from django.db.models.functions import Now
 from rest_framework.exceptions import Throttled
 
 from chatflow.errors import Unavailable
@@ -20,7 +20,7 @@ from workflows.services import Mode
 SLOTS = max(1, settings.WEB_THREADS // 2)
 # Half of them for one user, so that nobody keeps all others waiting.
 PER_USER = max(1, SLOTS // 2)
-_taken: Counter[int] = Counter()
+_taken: Counter[Any] = Counter()
 _lock = Lock()
 
 
@@ -45,7 +45,7 @@ def slot(mode: Mode, user: Any) -> Iterator[Mode]:
         raise Unavailable("Too many requests are being answered at once. Please try again.")
 
 
-def _take(user_id: int) -> bool:
+def _take(user_id: Any) -> bool:
     with _lock:
         if _taken[user_id] >= PER_USER or _taken.total() >= SLOTS:
             return False
@@ -53,7 +53,7 @@ def _take(user_id: int) -> bool:
         return True
 
 
-def _release(user_id: int) -> None:
+def _release(user_id: Any) -> None:
     with _lock:
         _taken[user_id] -= 1
         if not _taken[user_id]:
@@ -73,7 +73,8 @@ def check_rate(user: Any, idempotency_key: str | None = None) -> None:
     # A replay starts nothing.
     if idempotency_key and jobs.filter(idempotency_key=idempotency_key).exists():
         return
-    moments = jobs.order_by("-created_at").values_list("created_at", flat=True)
-    room_at = (moments[limit - 1] if limit else timezone.now()) + timedelta(seconds=seconds)
-    wait = (room_at - timezone.now()).total_seconds()
+    wait = seconds
+    if limit:
+        ages = jobs.order_by("-created_at").values_list(Now() - F("created_at"), flat=True)
+        wait -= ages[limit - 1].total_seconds()
     raise Throttled(wait=max(1.0, wait), detail="Too many messages.")

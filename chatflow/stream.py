@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from copy import copy
 from importlib import import_module
+from typing import Any
 
 from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
@@ -154,7 +155,7 @@ class OpenStreams:
     def __init__(self) -> None:
         self._turns: list[set[OpenStream]] = [set() for _ in range(TURNS)]
         self._opened = 0
-        self._by_user: Counter[int] = Counter()
+        self._by_user: Counter[Any] = Counter()
         self._guards: list[asyncio.Task[None]] = []
 
     def __len__(self) -> int:
@@ -163,7 +164,7 @@ class OpenStreams:
     def __iter__(self) -> Iterator[OpenStream]:
         return iter([stream for turn in self._turns for stream in turn])
 
-    def check_room(self, user_id: int) -> None:
+    def check_room(self, user_id: Any) -> None:
         """Refuse a stream that may not be opened.
 
         Raises:

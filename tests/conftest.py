@@ -1,13 +1,16 @@
 """The cast: Alice owns, Bob is another user, Charlie may not enter."""
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 from knox.models import AuthToken
 
 Bearer = Callable[[User], dict[str, str]]
@@ -61,3 +64,28 @@ def as_bob(bob: User, bearer: Bearer) -> Client:
 @pytest.fixture
 def anonymous() -> Client:
     return Client(raise_request_exception=False)
+
+
+@pytest.fixture(params=[-600, 600], ids=["behind", "ahead"])
+def wrong_clock(request: pytest.FixtureRequest) -> Iterator[float]:
+    """Set this host's clock ten minutes off the database's, and return by how many seconds."""
+    with set_clock(timedelta(seconds=request.param)):
+        yield request.param
+
+
+@contextmanager
+def set_clock(off: timedelta) -> Iterator[None]:
+    """Let all of Django believe for a while that the present is *off* the true one."""
+    right = timezone.now
+
+    def now() -> datetime:
+        return right() + off
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timezone, "now", now)
+        for model in apps.get_models():
+            for field in model._meta.concrete_fields:
+                if field.default is right:
+                    # Where a field looks its default up.
+                    patch.setitem(field.__dict__, "_get_default", now)
+        yield

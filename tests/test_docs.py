@@ -27,6 +27,8 @@ OTHERS = {
     # SQL, HTTP, signals, make and its variables.
     "LISTEN", "NOTIFY", "COMMIT", "POST", "GET", "SIGTERM", "SIGKILL", "SIGINT", "ARGS", "CLOSED",
     "DELETE", "UPDATE", "INSERT", "SELECT", "JSON", "ID", "WAL", "IMMEDIATE",
+    # Django's own.
+    "DJANGO_SETTINGS_MODULE",
     # The last words of queue_work's lines.
     "DONE", "FAIL", "CANCELLED", "RELEASED", "LOST",
 }  # fmt: skip

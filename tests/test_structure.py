@@ -39,6 +39,8 @@ FLOORS = (
     "workflows.dialogue",
     "workflows.registry",
     "workflows.exceptions",
+    "workflows.users",
+    "workflows.clock",
 )
 # Inside of a room, from the top down, where the order is worth keeping.
 STAIRS = {

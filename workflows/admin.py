@@ -23,7 +23,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from workflows import services
+from workflows import clock, services
 from workflows.exceptions import ChatflowError
 from workflows.models import (
     ApprovalRequest,
@@ -41,6 +41,7 @@ from workflows.registry import all_workflows
 from workflows.running.questions import as_json
 from workflows.services import decisions, queues
 from workflows.store.lifecycle import CLUSTER_SEEN
+from workflows.users import find_user
 
 # Rows that a list pages through; a search or a filter finds those further down.
 COUNTED = 10_000
@@ -249,7 +250,7 @@ class JobAdmin(BigTableAdmin):
             return "-"
         seconds = job.ran_for
         if job.claimed_at is not None and not job.is_finished:
-            seconds += max(0.0, (timezone.now() - job.claimed_at).total_seconds())
+            seconds += max(0.0, (clock.now() - job.claimed_at).total_seconds())
         return f"{seconds:.1f} s"
 
     @admin.display(description="traceback")
@@ -273,11 +274,12 @@ class JobAdmin(BigTableAdmin):
             return queryset, False
         if words.startswith("workflow_"):
             return queryset.filter(public_id__startswith=words), False
-        users = get_user_model()
-        by_name = users.objects.filter(**{users.USERNAME_FIELD: words}).values_list("pk", flat=True)
+        user = find_user(words)
         by_key = Session.objects.filter(key=words).values_list("pk", flat=True)
         # Queried first: joined to the jobs in one query, they would cost a scan of all three.
-        named = Q(user__in=list(by_name)) | Q(session__in=list(by_key[:SESSIONS]))
+        named = Q(session__in=list(by_key[:SESSIONS]))
+        if user is not None:
+            named |= Q(user=user)
         if (found := queryset.filter(named)).exists():
             return found, False
         return queryset.filter(pk__gt=_latest_pk() - SEARCHED, text__icontains=words), False
@@ -388,7 +390,7 @@ class ApprovalRequestAdmin(BigTableAdmin):
             return "approved" if row.approved else "rejected"
         if row.job_id is None or row.session.open_job_id != row.job_id:
             return "closed"
-        return "expired" if row.expires_at <= timezone.now() else "open"
+        return "expired" if row.expires_at <= clock.now() else "open"
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Say whether the user may decide for others."""

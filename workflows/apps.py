@@ -18,7 +18,8 @@ class WorkflowsConfig(AppConfig):
 
 
 def _prepare(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
-    from workflows.store.database import get_database
+    from workflows.store.database import get_database, read_clock
 
     if connection.alias == DEFAULT_DB_ALIAS:
         get_database().prepare(connection)
+        read_clock(connection)

@@ -15,6 +15,9 @@ from django.db import models
 from django.db.models import Case, F, Q, When
 from django.utils import timezone
 
+# Characters that are kept of the name of who decided; an e-mail address may be longer.
+NAME_LENGTH = 150
+
 
 class Session(models.Model):
     """A user's conversation. The client picks its key; two users may pick the same."""
@@ -373,7 +376,7 @@ class ApprovalRequest(models.Model):
     reason = models.TextField(blank=True)
     answer = models.JSONField(null=True, blank=True)
     # A name, not a key: who decided stays on record when the account is gone.
-    by = models.CharField(max_length=150, blank=True)
+    by = models.CharField(max_length=NAME_LENGTH, blank=True)
     via = models.CharField(max_length=6, choices=Via.choices, blank=True)
     decided_at = models.DateTimeField(null=True, blank=True)
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, TypedDict
 
 from django.db.models import Prefetch
-from django.utils import timezone
+from django.db.models.functions import Now
 from django.utils.text import slugify
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import api_view
@@ -81,13 +81,14 @@ def find_session(user: Any, key: str) -> Session:
 
 def active_job(request: Request, session: Session) -> ActiveJobBody | None:
     """Return the job that the session is working on, or else the one that is next."""
-    active = list(session.jobs.filter(state__in=ACTIVE).order_by("pk"))
+    found: Any = session.jobs.filter(state__in=ACTIVE).annotate(now=Now())
+    active = list(found.order_by("pk"))
     active.sort(key=lambda job: job.state != State.PROCESSING)
     if not active:
         return None
     job = active[0]
     # The link is new, since the job may have waited for longer than a link lives.
-    links = bodies.links(request, job, issued=timezone.now())
+    links = bodies.links(request, job, issued=job.now)
     return {"job_id": job.public_id, **links, "state": job.state}
 
 

@@ -5,7 +5,7 @@ serves "all of this owner" and the look-up by name too.
 """
 
 import uuid
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -71,7 +71,7 @@ class InvoiceCounter(models.Model):
         return str(self.last)
 
     @classmethod
-    def next_number(cls, owner_id: int) -> str:
+    def next_number(cls, owner_id: Any) -> str:
         """Take the owner's next invoice number. Call it in the transaction that uses the number.
 
         The UPDATE locks the row until that transaction ends, so that two invoices of one owner

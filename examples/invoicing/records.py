@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.db.models import Manager, Value
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Now
 
 from examples.invoicing.drafts import Draft, Known, Matches
 from examples.invoicing.models import Customer, Invoice, InvoiceCounter, InvoiceLine, Product
@@ -52,7 +52,11 @@ def save_invoice(owner_id: Any, draft: Draft) -> Saved:
         return Saved(problem=f"The customer {new.name} is not there any more.")
     number = InvoiceCounter.next_number(owner_id)
     invoice = Invoice.objects.create(
-        owner_id=owner_id, number=number, customer=customer, total=draft.total
+        owner_id=owner_id,
+        number=number,
+        customer=customer,
+        total=draft.total,
+        created_at=Now(),
     )
     InvoiceLine.objects.bulk_create(
         InvoiceLine(

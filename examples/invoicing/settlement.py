@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from django.db.models.functions import Now
 from django.urls import reverse
-from django.utils import timezone
 from pydantic import BaseModel, Field
 
 from examples.invoicing.amounts import format_money
@@ -109,12 +109,12 @@ def find_invoice(owner_id: Any, invoice_id: str | None, said: str) -> Found:
 def mark_paid(owner_id: Any, invoice_id: str, payment: Payment) -> str:
     """Note the payment. Returns why not, or nothing."""
     paid = {"payment_method": payment.method, "payment_note": payment.note}
-    return _settle(owner_id, invoice_id, paid_at=timezone.now(), **paid)
+    return _settle(owner_id, invoice_id, paid_at=Now(), **paid)
 
 
 def mark_void(owner_id: Any, invoice_id: str, reason: str) -> str:
     """Declare the invoice void. Returns why not, or nothing."""
-    return _settle(owner_id, invoice_id, voided_at=timezone.now(), void_reason=reason)
+    return _settle(owner_id, invoice_id, voided_at=Now(), void_reason=reason)
 
 
 def _settle(owner_id: Any, invoice_id: str, **fields: Any) -> str:

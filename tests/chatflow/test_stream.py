@@ -423,7 +423,7 @@ async def test_a_link_that_runs_out_ends_its_stream(
     async with Exchange(application, link(job)) as exchange:
         assert await exchange.start() == 200
         then = timezone.now() + timedelta(seconds=settings.STREAM_LINK_TTL)
-        monkeypatch.setattr("chatflow.auth.timezone", SimpleNamespace(now=lambda: then))
+        monkeypatch.setattr("chatflow.auth.clock", SimpleNamespace(now=lambda: then))
         await asyncio.wait_for(exchange.task, SOON)
     assert not exchange.complete
 

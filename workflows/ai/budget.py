@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from django.conf import settings
 from django.db.models import F, QuerySet
-from django.utils import timezone
 
+from workflows import clock
 from workflows.exceptions import DailyBudgetExceeded
 from workflows.models import DailyUsage
 
@@ -19,19 +20,19 @@ CHARACTERS_PER_TOKEN = 4
 class Reservation:
     """Tokens that are set aside for one request of a user."""
 
-    user_id: int
+    user_id: Any
     day: date
     tokens: int
 
 
-def reserve(user_id: int, characters: int) -> Reservation | None:
+def reserve(user_id: Any, characters: int) -> Reservation | None:
     """Set aside the tokens that a request may take; the UPDATE itself refuses too many.
 
     A request whose worker is lost keeps its reservation until the day is over: its provider may
     well have counted it.
 
     Args:
-        user_id: the user whose request it is.
+        user_id: the key of the user whose request it is.
         characters: the length of the request.
 
     Returns:
@@ -43,7 +44,7 @@ def reserve(user_id: int, characters: int) -> Reservation | None:
     requests, tokens = settings.AI_DAILY_REQUESTS, settings.AI_DAILY_TOKENS
     if not requests and not tokens:
         return None
-    day = timezone.now().date()
+    day = clock.now().date()
     expected = characters // CHARACTERS_PER_TOKEN + RESPONSE_TOKENS
     DailyUsage.objects.get_or_create(user_id=user_id, day=day)
     free = DailyUsage.objects.filter(user_id=user_id, day=day)

@@ -1,21 +1,23 @@
 """django-q2's ORM broker, for tasks that are no workflows (``async_task()``, schedules)."""
 
 from django.db import transaction
-from django.utils import timezone
+from django.db.models.expressions import RawSQL
 from django_q.brokers.orm import ORM
 from django_q.conf import Conf
 from django_q.models import OrmQ
 
 from workflows.bells import get_bell
+from workflows.store.database import get_database
 
 
 class JobBroker(ORM):  # type: ignore[misc]
-    """The ORM broker, with a doorbell and in order."""
+    """The ORM broker, with a doorbell, in order, and by the database's clock."""
 
     def enqueue(self, task: str) -> int:
         """Store a task's message and ring, in the caller's transaction."""
         with transaction.atomic(using=Conf.ORM):
             pk: int = super().enqueue(task)
+            OrmQ.objects.using(Conf.ORM).filter(pk=pk).update(lock=_now())
             get_bell().ring("due", 0)
         return pk
 
@@ -25,9 +27,13 @@ class JobBroker(ORM):  # type: ignore[misc]
         Returns:
             At most one pair of the message's key and its signed payload.
         """
-        due = OrmQ.objects.using(Conf.ORM).filter(key=self.list_key, lock__lt=timezone.now())
+        due = OrmQ.objects.using(Conf.ORM).filter(key=self.list_key, lock__lte=_now())
         for message in due.order_by("id")[:10]:
             mine = OrmQ.objects.using(Conf.ORM).filter(pk=message.pk, lock=message.lock)
-            if mine.update(lock=self.timeout(message)):
+            if mine.update(lock=_now(Conf.RETRY)):
                 return [(message.pk, message.payload)]
         return []
+
+
+def _now(offset: float = 0) -> RawSQL:
+    return RawSQL(get_database().now(offset), [])

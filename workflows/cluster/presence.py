@@ -50,6 +50,7 @@ class Presence:
                 "host": HOST,
                 "pid": self.pid,
                 "workers": self.workers,
+                "started_at": Now(),
                 "seen_at": Now(),
             },
         )

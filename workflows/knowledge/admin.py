@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
@@ -61,7 +62,7 @@ class DocumentAdmin(ModelAdmin):
     list_display = ("title", "owner", "kind", "chunk_count", "path", "updated_at")
     list_filter = ("kind", ("owner", admin.EmptyFieldListFilter))
     list_select_related = ("owner",)
-    search_fields = ("title", "path", "owner__username")
+    search_fields = ("title", "path", f"owner__{get_user_model().USERNAME_FIELD}")
     ordering = ("-updated_at",)
     actions = ("read_again",)
 

@@ -6,8 +6,8 @@ from pathlib import PurePath
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
+from workflows import clock
 from workflows.knowledge import embeddings
 from workflows.knowledge.chunking import chunks
 from workflows.knowledge.models import Chunk, Document, audience_of
@@ -50,7 +50,7 @@ def store(
     mine = Document.objects.filter(owner=owner, path=path)
     document = (mine if path else mine.filter(content_hash=digest)).first()
     if document is None:
-        document = Document(owner=owner, path=path)
+        document = Document(owner=owner, path=path, created_at=clock.now())
     elif (document.content_hash, document.kind) == (digest, kind) and (
         (title or document.title, url or document.url) == (document.title, document.url)
     ):
@@ -80,7 +80,7 @@ def reread(document: Document, *, name: str = "") -> None:
     name = name or PurePath(document.path).name
     document.title = (document.title or _title(sections, name))[:TITLE_LENGTH]
     document.content_hash = hashlib.sha256(document.content).hexdigest()
-    document.updated_at = timezone.now()
+    document.updated_at = clock.now()
     rows = [
         Chunk(
             document=document,

@@ -5,6 +5,7 @@ FTS5 table with triggers on SQLite (migration 0002). No code has to remember to 
 """
 
 import uuid
+from hashlib import sha256
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -17,11 +18,20 @@ from workflows.knowledge import readers
 
 # Chunks that everybody may find; the others are their owner's. See audience_of().
 EVERYBODY = "all"
+AUDIENCE_LENGTH = 30
 
 
-def audience_of(owner_id: int | None) -> str:
-    """Return the word by which the index knows who may find a chunk."""
-    return EVERYBODY if owner_id is None else f"user{owner_id}"
+def audience_of(owner_id: Any) -> str:
+    """Return the word by which the index knows who may find a chunk.
+
+    Args:
+        owner_id: a user's key, of any type; None for everybody.
+    """
+    if owner_id is None:
+        return EVERYBODY
+    # Other keys may be long, or have marks at which an index would cut the word.
+    key = owner_id if isinstance(owner_id, int) else sha256(str(owner_id).encode()).hexdigest()
+    return f"user{key}"[:AUDIENCE_LENGTH]
 
 
 class DocumentQuerySet(models.QuerySet["Document"]):
@@ -90,7 +100,7 @@ class Chunk(models.Model):
     # 1 for the first.
     position = models.PositiveIntegerField()
     # Who may find it. Only narrows the search: what is found is checked against the document.
-    audience = models.CharField(max_length=30)
+    audience = models.CharField(max_length=AUDIENCE_LENGTH)
     title = models.CharField(max_length=200)
     # The words of the file's name, which often say what its title does not.
     name = models.CharField(max_length=200)

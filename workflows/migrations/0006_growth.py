@@ -37,7 +37,8 @@ def drop_index(
     table, column = f"workflows_{model}", f"{name}_id"
     index = f"{table}_{column}_{hashed}"
     return migrations.RunSQL(
-        f"DROP INDEX IF EXISTS {index}",
+        # PostgreSQL has a second one where the key is a text, as a user's may be.
+        [f"DROP INDEX IF EXISTS {index}", f"DROP INDEX IF EXISTS {index}_like"],
         f"CREATE INDEX {index} ON {table} ({column})",
         state_operations=[migrations.AlterField(model_name=model, name=name, field=field)],
     )

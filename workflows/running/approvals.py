@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models.functions import Now
-from django.utils import timezone
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from workflows import clock
 from workflows.dialogue import answers, forms
 from workflows.exceptions import Fenced
-from workflows.models import ActionUse, ApprovalRequest, Job, Step
+from workflows.models import NAME_LENGTH, ActionUse, ApprovalRequest, Job, Step
 from workflows.running import questions
 from workflows.running.questions import Question, Unclear, as_json, complain
 from workflows.running.record import Record
@@ -34,7 +34,7 @@ class Approval:
         approved: whether it may be done.
         answer: the form that was filled in with the approval; None where there was none, or if it
             was not approved.
-        by: the username of who decided; empty if nobody did.
+        by: who decided, by the name that they sign in with; empty if nobody did.
         at: when.
         reason: why, in the words of who decided; may be empty.
     """
@@ -110,6 +110,7 @@ class ApprovalQuestion(Question):
         }
 
     def _new(self, step: Step) -> ApprovalRequest:
+        now = clock.now()
         request = ApprovalRequest.objects.create(
             user_id=self.job.user_id,
             session_id=self.job.session_id,
@@ -118,7 +119,8 @@ class ApprovalQuestion(Question):
             prompt=events.clean(self.prompt),
             details=events.clean(self.details),
             schema=events.clean(self.schema),
-            expires_at=timezone.now() + timedelta(seconds=self.expires_in),
+            created_at=now,
+            expires_at=now + timedelta(seconds=self.expires_in),
         )
         step.result = request.public_id
         step.save(update_fields=["result"])
@@ -154,7 +156,7 @@ class ApprovalQuestion(Question):
             "approved": verdict.approved,
             "answer": verdict.answer if verdict.approved and self.model is not None else None,
             "by": self.job.user.get_username(),
-            "at": _iso(timezone.now()),
+            "at": _iso(clock.now()),
             "reason": verdict.reason,
         }
 
@@ -173,7 +175,7 @@ class ApprovalQuestion(Question):
         updated = ApprovalRequest.objects.filter(pk=self.request.pk, decided_at=None).update(
             approved=value["approved"],
             answer=events.clean(value["answer"]),
-            by=value["by"],
+            by=value["by"][:NAME_LENGTH],
             reason=events.clean(value["reason"]),
             via=ApprovalRequest.Via.EXPIRY if expired else ApprovalRequest.Via.CHAT,
             decided_at=self.request.expires_at if expired else Now(),

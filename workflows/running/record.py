@@ -9,6 +9,7 @@ from asgiref.sync import iscoroutinefunction
 from django.db import transaction
 from django.db.models import Q
 
+from workflows import clock
 from workflows.exceptions import WorkflowChanged
 from workflows.models import Event, Job, Step
 from workflows.registry import Workflow
@@ -359,6 +360,7 @@ class Record:
             attempt=self.job.attempt,
             duration_ms=int((time.monotonic() - entered.began) * 1000),
             usage=usage,
+            created_at=clock.now(),
         )
 
     def _text_length(self) -> int:

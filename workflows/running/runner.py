@@ -13,8 +13,8 @@ from asgiref.sync import ThreadSensitiveContext, iscoroutinefunction, sync_to_as
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import OperationalError, connection, connections
-from django.utils import timezone
 
+from workflows import clock
 from workflows.exceptions import (
     AIBrokeOff,
     AlreadyQueued,
@@ -204,7 +204,7 @@ def _failed(job: Job, workflow: Workflow, error: Exception) -> Outcome | None:
 def _may_try_again(job: Job, workflow: Workflow, delay: float) -> bool:
     if workflow.retry_until is not None:
         until = job.created_at + timedelta(seconds=workflow.retry_until)
-        return timezone.now() + timedelta(seconds=delay) < until
+        return clock.now() + timedelta(seconds=delay) < until
     return job.failures + 1 < workflow.tries
 
 

@@ -15,7 +15,7 @@ from workflows.exceptions import (
     InvalidForm,
     QuestionClosed,
 )
-from workflows.models import ApprovalQuerySet, ApprovalRequest, Job
+from workflows.models import NAME_LENGTH, ApprovalQuerySet, ApprovalRequest, Job
 from workflows.store import events
 
 
@@ -101,7 +101,7 @@ def decide(
             approved=approved,
             reason=reason,
             answer=events.clean(answer) if approved else None,
-            by=name,
+            by=name[:NAME_LENGTH],
             via=via,
             decided_at=Now(),
         ):

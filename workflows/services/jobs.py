@@ -1,11 +1,9 @@
 """Finding, cancelling and retrying a job, and its place in the queue."""
 
-from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
-from django.utils import timezone
 
 from workflows.bells import get_bell
 from workflows.exceptions import AlreadyQueued, AlreadyRetried, JobNotFound, NotRetryable
@@ -15,6 +13,7 @@ from workflows.services.inline import run_inline
 from workflows.store import lifecycle
 from workflows.store.database import get_database
 from workflows.store.new_jobs import insert, lock_or_create_session
+from workflows.store.rows import key_of
 
 # Seconds to wait for an atomic step's end before a cancellation is given up.
 PATIENCE = 2.0
@@ -132,12 +131,12 @@ def queue_position(job: Job) -> int | None:
 
 def recent_starts(user: Any, seconds: float) -> int:
     """Return how many jobs the user started in the last *seconds*."""
-    since = timezone.now() - timedelta(seconds=seconds)
+    since = get_database().now(-seconds)
     # Plain SQL: every send makes this query.
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM workflows_job WHERE user_id = %s AND created_at > %s",
-            [user.pk, connection.ops.adapt_datetimefield_value(since)],
+            f"SELECT count(*) FROM workflows_job WHERE user_id = %s AND created_at > {since}",
+            [key_of(user)],
         )
         return int(cursor.fetchone()[0])
 

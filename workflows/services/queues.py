@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.db import connection
 from django.db.models import Count
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from workflows.models import ACTIVE, TERMINAL, Job, JobQuerySet, State
 from workflows.registry import all_workflows
@@ -98,7 +98,7 @@ def active_jobs() -> dict[State, ActiveJobs]:
 
 def finished_jobs(within: timedelta) -> dict[State, int]:
     """Return how many jobs have ended lately, by how."""
-    recent = Job.objects.filter(finished_at__gt=timezone.now() - within)
+    recent = Job.objects.filter(finished_at__gt=Now() - within)
     counts = dict(recent.values_list("state").annotate(Count("pk")).order_by())
     return {state: counts.get(state, 0) for state in TERMINAL}
 
@@ -128,5 +128,4 @@ def forget(jobs: JobQuerySet) -> int:
 
 def flush(hours: int = 0) -> int:
     """Forget the failures of more than *hours* hours ago; return how many."""
-    before = timezone.now() - timedelta(hours=hours)
-    return forget(Job.objects.filter(finished_at__lt=before))
+    return forget(Job.objects.filter(finished_at__lt=Now() - timedelta(hours=hours)))

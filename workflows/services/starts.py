@@ -8,8 +8,8 @@ from typing import Any, Literal
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Avg
-from django.utils import timezone
 
+from workflows import clock
 from workflows.bells import get_bell
 from workflows.dialogue import answers
 from workflows.exceptions import (
@@ -220,6 +220,7 @@ def _remember(job: Job) -> None:
             role=Message.Role.USER,
             content=job.text,
             remembered=remembered,
+            created_at=job.created_at,
         )
 
 
@@ -242,7 +243,7 @@ def _replay(user: Any, key: str, body_hash: str) -> Started | None:
     job = Job.objects.filter(user=user, idempotency_key=key).first()
     if job is None:
         return None
-    if job.created_at < timezone.now() - IDEMPOTENCY_WINDOW:
+    if job.created_at < clock.now() - IDEMPOTENCY_WINDOW:
         Job.objects.filter(pk=job.pk).update(idempotency_key=None)
         return None
     if job.body_hash != body_hash:

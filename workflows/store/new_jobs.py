@@ -11,7 +11,7 @@ from django.db import connection
 from workflows.bells import get_bell
 from workflows.models import Job, Message, Session
 from workflows.store.database import get_database
-from workflows.store.rows import columns, from_row
+from workflows.store.rows import columns, from_row, key_of
 
 _rings = count(1)
 
@@ -124,7 +124,7 @@ def _compose_store(lease_seconds: float) -> str:
 
 def insert(job: Job, session: Session) -> None:
     """Store a job in the queue; its times are the database's, taken from the session's row."""
-    job.available_at = session.updated_at
+    job.created_at = job.updated_at = job.available_at = session.updated_at
     if job.inline:
         # Until it is claimed, this tells whether its web process still lives.
         job.lease_until = session.updated_at + timedelta(seconds=settings.WORKFLOW_LEASE_SECONDS)
@@ -140,5 +140,5 @@ def lock_or_create_session(user: Any, key: str) -> Session:
         ON CONFLICT (user_id, key) DO UPDATE SET updated_at = excluded.updated_at
         RETURNING *
     """
-    session: Session = Session.objects.raw(touched, [user.pk, key])[0]
+    session: Session = Session.objects.raw(touched, [key_of(user), key])[0]
     return session

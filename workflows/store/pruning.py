@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 
 from django.db import OperationalError, connection, transaction
 from django.db.models import SET_NULL, ManyToOneRel
+from django.db.models.functions import Now
 from django.db.models.signals import post_delete, pre_delete
-from django.utils import timezone
 
+from workflows import clock
 from workflows.models import Cluster, DailyUsage, Job, Session
-from workflows.store.database import get_database
+from workflows.store.database import get_database, read_clock
 
 # Jobs that one transaction checks. On SQLite everybody else's writes wait for it.
 BATCH = 10
@@ -82,7 +83,8 @@ def prune(days: int) -> int:
     Returns:
         The number of jobs that were deleted.
     """
-    before = timezone.now() - timedelta(days=days)
+    read_clock(connection)
+    before = clock.now() - timedelta(days=days)
     pruned, pace = 0, Pace()
     ended: list[Ended] = []
     while True:
@@ -98,7 +100,7 @@ def prune(days: int) -> int:
         if len(ended) < BATCH:
             break
         pace.rest()
-    Cluster.objects.filter(seen_at__lt=timezone.now() - CLUSTER_KEPT).delete()
+    Cluster.objects.filter(seen_at__lt=Now() - CLUSTER_KEPT).delete()
     DailyUsage.objects.filter(day__lt=before.date()).delete()
     return pruned
 

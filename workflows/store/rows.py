@@ -1,4 +1,4 @@
-"""Instances of models, made from the rows of plain SQL that returns other columns as well."""
+"""Between plain SQL and models: rows become instances, and keys become parameters."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -15,6 +15,11 @@ Convert = Callable[[Any], Any]
 def columns(model: type[models.Model], table: str) -> str:
     """Return the SQL for the columns of *table* that from_row() takes."""
     return ", ".join(f"{table}.{field.column}" for field in model._meta.concrete_fields)
+
+
+def key_of(row: models.Model) -> Any:
+    """Return the primary key of *row* as a parameter of plain SQL, whatever its field is."""
+    return row._meta.pk.get_db_prep_value(row.pk, connection)
 
 
 def from_row(model: type[M], row: Iterator[Any]) -> M:

@@ -1,12 +1,12 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
+from django.db.models.functions import Now
 from knox.models import AuthToken
 
 from chatflow.models import Access
+from workflows.users import find_user
 
 
 class Command(BaseCommand):
@@ -16,9 +16,9 @@ class Command(BaseCommand):
         parser.add_argument("username")
 
     def handle(self, *args: Any, username: str, **options: Any) -> str:
-        user = get_user_model().objects.filter(username=username).first()
+        user = find_user(username)
         if user is None:
             raise CommandError(f"There is no user {username!r}.")
-        Access.objects.update_or_create(user=user, defaults={"links_valid_from": timezone.now()})
+        Access.objects.update_or_create(user=user, defaults={"links_valid_from": Now()})
         count, _ = AuthToken.objects.filter(user=user).delete()
         return f"Revoked {count} token{'' if count == 1 else 's'} and every link of {username}."

@@ -1,9 +1,11 @@
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
+
+from chatflow.management.users import create_user
+from workflows.users import find_user
 
 
 class Command(BaseCommand):
@@ -13,10 +15,9 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        users = get_user_model().objects
-        if not users.filter(username="demo").exists():
-            users.create_user("demo", password="demo")
-        if not users.filter(username="admin").exists():
-            users.create_superuser("admin", password="admin")
+        if find_user("demo") is None:
+            create_user("demo", password="demo")
+        if find_user("admin") is None:
+            create_user("admin", password="admin", superuser=True)
         documentation = [settings.BASE_DIR / "README.md", settings.BASE_DIR / "docs"]
         call_command("ingest", *documentation, prune=True, stdout=self.stdout)

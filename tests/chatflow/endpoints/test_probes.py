@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import OperationalError
+from django.db.models.functions import Now
 from django.test import Client
 from django.utils import timezone
 
@@ -30,8 +31,18 @@ def test_ready(anonymous: Client) -> None:
     cluster(5)
     answer = anonymous.get("/readyz")
     assert answer.status_code == 200
-    checks = {"database": "ok", "migrations": "ok", "workers": "ok"}
+    checks = {"database": "ok", "migrations": "ok", "workers": "ok", "clock": "ok"}
     assert answer.json() == {"success": True, "checks": checks}
+
+
+@pytest.mark.django_db
+def test_a_wrong_clock_is_told(anonymous: Client, wrong_clock: float) -> None:
+    Cluster.objects.create(host="h", pid=1, workers=2, seen_at=Now())
+    answer = anonymous.get("/readyz")
+    assert answer.status_code == 200
+    side = "ahead of" if wrong_clock > 0 else "behind"
+    told = f"This host's clock is 600.0 s {side} the database's"
+    assert answer.json()["checks"]["clock"] == told
 
 
 @pytest.mark.django_db

@@ -17,9 +17,9 @@ from functools import cache, reduce
 from operator import or_
 from typing import Annotated, Any, get_args
 
-from django.utils import timezone
 from pydantic import Field, TypeAdapter, ValidationError
 
+from workflows import clock
 from workflows.dialogue.actions.base import Offer, Turn
 from workflows.dialogue.actions.link import Link
 from workflows.dialogue.actions.quick_reply import QuickReply
@@ -65,7 +65,7 @@ def offer(actions: Sequence[Mapping[str, Any]]) -> list[Offered]:
     Raises:
         InvalidAction: which one is wrong, and why.
     """
-    now = timezone.now()
+    now = clock.now()
     return [_offered(number, action, now) for number, action in enumerate(actions, 1)]
 
 
@@ -110,4 +110,4 @@ def restore(full: Mapping[str, Any]) -> Offer:
 def has_expired(action: Mapping[str, Any]) -> bool:
     """Say whether the time of an action, public or in full, is over."""
     expires_at = action.get("expires_at")
-    return expires_at is not None and datetime.fromisoformat(expires_at) <= timezone.now()
+    return expires_at is not None and datetime.fromisoformat(expires_at) <= clock.now()

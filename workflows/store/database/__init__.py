@@ -4,11 +4,13 @@ import functools
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.module_loading import import_string
 
+from workflows import clock
 from workflows.store.database.base import Database, Fault, Row, Write
 
-__all__ = ["Database", "Fault", "Row", "Write", "get_database"]
+__all__ = ["Database", "Fault", "Row", "Write", "get_database", "read_clock"]
 
 # By Django's name of the kind.
 DATABASES = {
@@ -32,3 +34,11 @@ def _make(vendor: str) -> Database:
         raise ImproperlyConfigured(f"Chatflow runs on PostgreSQL and SQLite, not on {vendor}.")
     database: Database = import_string(DATABASES[vendor])()
     return database
+
+
+def read_clock(connection: BaseDatabaseWrapper) -> None:
+    """Let ``workflows.clock`` know what the database's clock says; on PostgreSQL by a query."""
+    sent = clock.ticks()
+    moment = get_database().read_clock(connection)
+    if moment is not None:
+        clock.keep(moment, sent)

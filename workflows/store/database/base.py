@@ -6,6 +6,7 @@ All other SQL of the engine is the same everywhere. Its parameters are written `
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Any
 
@@ -77,6 +78,10 @@ class Database(ABC):
         Args:
             offset: seconds to add.
         """
+
+    @abstractmethod
+    def read_clock(self, connection: BaseDatabaseWrapper) -> datetime | None:
+        """Return the database's present moment; None where its clock is this host's own."""
 
     @abstractmethod
     def seconds_since(self, column: str) -> str:

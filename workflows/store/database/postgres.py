@@ -2,7 +2,8 @@
 
 import functools
 from collections.abc import Iterable
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -37,6 +38,11 @@ class Postgres(Database):
 
     def now(self, offset: float = 0) -> str:
         return f"(statement_timestamp() + interval '{offset:f} seconds')"
+
+    def read_clock(self, connection: BaseDatabaseWrapper) -> datetime:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT statement_timestamp()")
+            return cast(datetime, cursor.fetchone()[0])
 
     def seconds_since(self, column: str) -> str:
         return f"extract(epoch from statement_timestamp() - {column})"

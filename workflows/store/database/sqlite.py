@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from django.db import DatabaseError, connection, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from workflows.store.database.base import Database, Fault, JobCursor, Row, Write
 
@@ -36,6 +37,9 @@ class SQLite(Database):
         # Its clock has milliseconds, Python's has more: a moment that was just made there would lie
         # ahead of this one, if that were cut off. So it is the last moment of its millisecond.
         return f"(strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '{offset:+f} seconds') || '999')"
+
+    def read_clock(self, connection: BaseDatabaseWrapper) -> None:
+        """Read nothing: the file is on this host."""
 
     def seconds_since(self, column: str) -> str:
         return f"((julianday({self.now()}) - julianday({column})) * 86400.0)"

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from tests.workflows.chat import Chat
 from tests.workflows.dialogue.actions.contract import SECRET, ActionContract
-from workflows import workflow
+from workflows import clock, workflow
 from workflows.dialogue import actions
 from workflows.dialogue.actions import Offer, Turn
 from workflows.dialogue.actions.base import refuse
@@ -59,7 +59,7 @@ def test_the_time_of_an_action() -> None:
     assert timedelta(seconds=50) < left <= timedelta(seconds=60)
     assert "expires_in" not in offered.public
     assert not actions.has_expired(offered.public)
-    assert actions.has_expired({"expires_at": timezone.now().isoformat()})
+    assert actions.has_expired({"expires_at": clock.now().isoformat()})
     assert not actions.has_expired(LINK)
 
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Q, QuerySet
 
@@ -12,6 +11,7 @@ from workflows.knowledge import embeddings
 from workflows.knowledge.documents import store
 from workflows.knowledge.models import Chunk, Document
 from workflows.knowledge.readers import Unreadable, kind_of, labels, suffixes
+from workflows.users import find_user
 
 
 class Command(BaseCommand):
@@ -55,7 +55,7 @@ class Command(BaseCommand):
     def owner(self, name: str | None) -> Any:
         if name is None:
             return None
-        user = get_user_model().objects.filter(username=name).first()
+        user = find_user(name)
         if user is None:
             raise CommandError(f"There is no user {name!r}.")
         return user

@@ -1,0 +1,29 @@
+"""Making users, for the site's commands."""
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import CommandError
+
+
+def create_user(name: str, *, password: str | None = None, superuser: bool = False) -> Any:
+    """Make a user who signs in as *name*, as the user model's own manager makes them.
+
+    Args:
+        name: the value of the model's USERNAME_FIELD.
+        password: without one the user can't sign in, but may have tokens.
+        superuser: they may do everything.
+
+    Raises:
+        CommandError: the model's users need more than that.
+    """
+    users = get_user_model()
+    method = "create_superuser" if superuser else "create_user"
+    try:
+        create = getattr(users._default_manager, method)
+        return create(**{users.USERNAME_FIELD: name}, password=password)
+    except (AttributeError, TypeError) as error:
+        raise CommandError(
+            f"{users.__name__}'s manager makes no user of a name alone ({error}). "
+            "Make the user in another way first."
+        ) from error
