@@ -1,6 +1,5 @@
 """Running a sync job in the caller's own thread."""
 
-import os
 import time
 
 from django.db import transaction
@@ -31,7 +30,7 @@ def run_inline(job: Job, *, wait: float = 10) -> Job:
     give_up_at = time.monotonic() + wait
     session = job.session
     while job.inline and not job.is_finished:
-        claimed = lifecycle.claim_inline(job, lifecycle.HOST, os.getpid())
+        claimed = lifecycle.claim_inline(job, lifecycle.this_process())
         if claimed is not None:
             outcome = runner.run(claimed, interruptible=False)
             if outcome is not None:

@@ -540,6 +540,26 @@ def test_a_stray_signal_interrupts_nothing(chat: Chat) -> None:
     assert job.state == State.COMPLETED
 
 
+def test_a_standstill_is_no_grace(job: Job) -> None:
+    """A process that is paused just after it has interrupted its code doesn't end for it."""
+    stuck: list[Attempt] = []
+    watching = Watchdog(stuck.append)
+    attempt = Attempt(job, NET, interruptible=False)
+    attempt.interruptible = True
+    watching._attempts[attempt.key] = attempt
+    attempt.noticed = True
+    attempt.interrupt = ShuttingDown()
+    attempt.interrupted_at = time.monotonic() - 60
+    watching.forgive_standstill(60.0)
+    watching.look()
+    assert stuck == []
+    attempt.interrupted_at -= watchdog.GRACE
+    watching.forgive_standstill(0.1)
+    watching.look()
+
+    assert stuck == [attempt]
+
+
 STUBBORN = """
 import os, signal, sys, time
 import django
@@ -564,7 +584,7 @@ def stubborn(ctx):
         except BaseException:
             print("swallowed", flush=True)
 
-job = lifecycle.claim((), "here", os.getpid())
+job = lifecycle.claim((), lifecycle.this_process())
 runner.run(job, interruptible=True)
 print("never")
 """
