@@ -36,6 +36,8 @@ class Presence:
         self.pid = os.getpid()
         self.workers = workers
         self.vigil = Vigil(pace)
+        # Nobody knows how long others have stood still.
+        self.vigil.doubt()
         self._numbers = count(1)
 
     def next_worker_id(self) -> str:

@@ -179,10 +179,13 @@ class Watchdog(threading.Thread):
             self._rung = False
         attempts = self.attempts()
         if any(time.monotonic() >= attempt.heartbeat_at for attempt in attempts):
+            # The lease counts from there, however long the renewal is blocked.
+            began = time.monotonic()
             renewed = self._check_leases(lifecycle.renew)
             for attempt in attempts:
-                pause = lifecycle.heartbeat_interval() if renewed else RETRY
-                attempt.heartbeat_at = time.monotonic() + pause
+                attempt.heartbeat_at = (
+                    began + lifecycle.heartbeat_interval() if renewed else time.monotonic() + RETRY
+                )
         # On SQLite every write rings: a ring answered by a write would ring for ever.
         elif rung and not self._check_leases(lifecycle.held):
             _listen_later(attempts)

@@ -125,6 +125,7 @@ class Listeners(ListenerManager):  # type: ignore[misc]
     async def _sweep_for_ever(self) -> None:
         """Sweep at every ring that names no job, and every second without one."""
         vigil, looked_after = Vigil(ORPHANS), 0.0
+        vigil.doubt()
         while True:
             await _within(SWEEP, self._sweep_now)
             self._sweep_now.clear()

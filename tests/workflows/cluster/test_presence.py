@@ -28,6 +28,11 @@ def presence() -> Presence:
     return Presence(workers=3, pace=1.0)
 
 
+def test_it_takes_nobody_for_lost_at_first(presence: Presence) -> None:
+    """Others may just have stood still, or been blocked for long."""
+    assert not presence.vigil.keep()
+
+
 def away(**kwargs: Any) -> None:
     raise OperationalError("gone")
 
@@ -63,6 +68,7 @@ def test_it_withdraws_itself_only(presence: Presence) -> None:
 
 
 def test_a_database_that_is_away(presence: Presence, caplog: pytest.LogCaptureFixture) -> None:
+    presence.vigil._doubts_until = 0.0
     assert presence.vigil.keep()
     presence.do_chore(away, count=False)
     assert "The database is out of reach (gone)" in caplog.text

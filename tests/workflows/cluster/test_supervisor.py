@@ -54,6 +54,8 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Supervisor]:
     """Return a supervisor whose new workers are made up."""
     cluster = Supervisor(workers=2)
     monkeypatch.setattr(cluster, "spawn_worker", lambda: cluster.pool.append(Worker(99)))
+    # It has been there for a while.
+    monkeypatch.setattr(cluster.presence.vigil, "_doubts_until", 0.0)
     yield cluster
     os.close(cluster.task_queue.wait_fd)
     os.close(cluster.task_queue._wake)

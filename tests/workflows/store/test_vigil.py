@@ -87,6 +87,16 @@ def test_no_standstill_that_costs_a_living_lease_escapes(
     assert not mine.keep()
 
 
+def test_a_first_look_that_is_blocked_however_shortly(
+    clocks: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows how long others have been blocked before."""
+    blocked = iter([1000.0, 1000.5])
+    monkeypatch.setattr(vigil, "_read_clock", lambda: next(blocked))
+
+    assert not Vigil(1.0).keep()
+
+
 def test_an_outage_is_a_standstill_too(clocks: dict[str, float]) -> None:
     mine = Vigil(1.0)
     assert mine.keep()

@@ -17,6 +17,8 @@ from workflows.store.database import get_database
 RENEWAL = 2.0
 # Seconds by which a look may be late in any case: machines are busy.
 LATE = 1.0
+# Seconds that the first look may take: nobody knows how long others have been blocked already.
+BLOCKED = 0.2
 # A primary key that no job has.
 NOBODYS = -1
 
@@ -36,7 +38,8 @@ class Vigil:
 
     It goes by the database's clock, as the leases do. So it sees all that may come between two
     looks: a process or a machine that stood still, with its own clocks or without them; a query
-    that was blocked; a clock that was put forward.
+    that was blocked; a clock that was put forward. Of the time before its first look it knows
+    nothing: whoever goes on to look doubts at first.
 
     Args:
         pace: seconds between two looks, at most.
@@ -67,10 +70,12 @@ class Vigil:
         Raises:
             DatabaseError: the database is away, or takes no writes.
         """
-        before = _read_clock() if self._looked_at is None else self._looked_at
+        before, expected = self._looked_at, self.pace + max(LATE, heartbeat_interval() / 2)
+        if before is None:
+            before, expected = _read_clock(), BLOCKED
         _wait_as_a_renewal_would()
         self._looked_at = _read_clock()
-        if self._looked_at - before > self.pace + max(LATE, heartbeat_interval() / 2):
+        if self._looked_at - before > expected:
             self.doubt()
         return time.monotonic() >= self._doubts_until
 
