@@ -1,24 +1,26 @@
 """Clusters that are paused, blocked, or started again in place: the living keep their jobs."""
 
 import os
-import shutil
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import psycopg
 import pytest
 
 from tests.acceptance.conftest import MakeSite
-from tests.acceptance.processes import Process, Site, children, eventually, is_alive
+from tests.acceptance.processes import (
+    CONTAINER,
+    Process,
+    Site,
+    children,
+    eventually,
+    is_alive,
+    may_make_containers,
+)
 
 LEASE = 3.0
-# Linux's own containers, without their network and files; may need to be root.
-CONTAINER = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child=SIGKILL", "--"]
-
-Gated = Callable[[str], str]
 
 
 @pytest.fixture
@@ -117,14 +119,7 @@ def start_in_container(site: Site) -> Process:
     return cluster
 
 
-@pytest.fixture
-def _containers() -> None:
-    unshare = shutil.which("unshare")
-    if unshare is None or subprocess.run([*CONTAINER, "true"], check=False).returncode:
-        pytest.skip("may not make containers")
-
-
-@pytest.mark.usefixtures("_containers")
+@pytest.mark.skipif(not may_make_containers(), reason="may not make containers")
 def test_a_container_that_is_started_again_in_place(make_site: MakeSite, kind: str) -> None:
     """Host name and pids are those of the dead one, whose job's lease runs out meanwhile."""
     site = make_site(kind, WORKFLOW_LEASE_SECONDS=str(LEASE))
