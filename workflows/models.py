@@ -118,6 +118,9 @@ class Job(models.Model):
     lost = models.PositiveIntegerField(default=0)
     failures = models.PositiveIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)
+    # Who holds it: an identity of its own for each start of a process; see lifecycle.Worker. A
+    # machine's name and a pid tell people the same.
+    worker = models.CharField(max_length=50, blank=True, default="", db_default="")
     host = models.CharField(max_length=255, blank=True)
     pid = models.PositiveIntegerField(null=True, blank=True)
     claimed_at = models.DateTimeField(null=True, blank=True)
@@ -472,6 +475,9 @@ class Cluster(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     host = models.CharField(max_length=255)
     pid = models.PositiveIntegerField()
+    # Where the pid is that of this process only, and when it began there: see cluster.processes.
+    place = models.CharField(max_length=150, blank=True, default="", db_default="")
+    began = models.BigIntegerField(null=True, blank=True)
     workers = models.PositiveSmallIntegerField()
     started_at = models.DateTimeField(default=timezone.now)
     seen_at = models.DateTimeField()

@@ -1,4 +1,7 @@
-"""Chaos: jobs run while processes are killed, connections cut and the database goes away.
+"""Chaos: processes are killed and paused, connections cut, the database goes away; and jobs run.
+
+One of the two clusters runs in a container, where that is allowed: its processes have the same pids
+whenever it is started again.
 
     python -m tests.acceptance.chaos --seconds 600
 
@@ -17,21 +20,32 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import httpx
 
-from tests.acceptance.processes import Databases, Process, Site
+from tests.acceptance.processes import (
+    CONTAINER,
+    Databases,
+    Process,
+    Site,
+    children,
+    may_make_containers,
+)
 from tests.servers import Postgres
 
+LEASE = 3.0
 LEDGER = "tests.acceptance.apps.ledger"
 SETTINGS = {
     # A job is hit by more kills here than in years of production. What is tested is that no kill
     # loses or repeats anything, not that three of them are enough to give a job up.
     "WORKFLOW_TRIES": "1000",
-    # A supervisor's death takes its workers with it; their jobs wait for their leases to run out.
-    "WORKFLOW_LEASE_SECONDS": "3",
+    # The jobs of a container that was killed, or of a cluster that is paused, wait for their leases
+    # to run out.
+    "WORKFLOW_LEASE_SECONDS": str(LEASE),
 }
 # How many jobs wait or run at any moment, so that every kind of blow meets some.
 AT_ONCE = 60
@@ -39,9 +53,10 @@ AT_ONCE = 60
 PATIENCE = 300.0
 TERMINAL = ("completed", "failed", "timeout", "cancelled")
 
-# The kinds of blows, and how often each comes; SQLite has no connections to cut.
+# The kinds of blows, and how often each comes. SQLite has no connections to cut, and who is paused
+# with its one lock in hand stops everybody.
 KILLS: dict[str, int] = {"kill a worker": 6, "kill a supervisor": 2}
-BLOWS: dict[str, int] = {**KILLS, "cut a connection": 3, "cancel a job": 1}
+BLOWS: dict[str, int] = {**KILLS, "cut a connection": 3, "cancel a job": 1, "pause": 1}
 
 Say = Callable[[str], None]
 
@@ -142,6 +157,7 @@ class Chaos:
         self.say = say
         self.random = random.Random(plan.seed)
         self.done: Counter[str] = Counter()
+        self.prefixes = [[], CONTAINER if may_make_containers() else []]
         self.clusters: list[Process] = []
         self.cancelled: set[str] = set()
         self.began = time.monotonic()
@@ -149,7 +165,9 @@ class Chaos:
     def run(self) -> list[str]:
         """Do it, and return what the audit complains of."""
         self.site.start_web()
-        self.clusters = [self.site.start_cluster("--workers=2") for _ in range(2)]
+        self.clusters = [self.start_cluster(prefix) for prefix in self.prefixes]
+        for cluster in self.clusters:
+            cluster.wait_for(partial(works, cluster))
         sender = Sender(self.site, self.orders())
         self.began = time.monotonic()
         sender.start()
@@ -224,9 +242,17 @@ class Chaos:
         """Start dead clusters again, as systemd does."""
         for index, cluster in enumerate(self.clusters):
             if not cluster.running:
-                self.clusters[index] = self.site.start(
-                    "cluster", self.site.manage_command("qcluster", "--workers=2")
-                )
+                self.clusters[index] = self.start_cluster(self.prefixes[index])
+
+    def start_cluster(self, prefix: list[str]) -> Process:
+        command = self.site.manage_command("qcluster", "--workers=2")
+        return self.site.start("cluster", [*prefix, *command])
+
+    def supervisors(self) -> list[int]:
+        """Return the supervisors that live; a container's own process is its parent."""
+        both = zip(self.clusters, self.prefixes, strict=True)
+        found = [cluster.children()[:1] if prefix else [cluster.pid] for cluster, prefix in both]
+        return [pid for each in found for pid in each]
 
     # Blows.
 
@@ -238,15 +264,28 @@ class Chaos:
             "kill a supervisor": self.kill_a_supervisor,
             "cut a connection": self.cut_a_connection,
             "cancel a job": self.cancel_a_job,
+            "pause": self.pause,
         }
         self.done[kind if blows[kind]() else f"{kind} (there was none)"] += 1
 
     def kill_a_worker(self) -> bool:
-        workers = sorted(pid for cluster in self.clusters for pid in cluster.children())
+        workers = sorted(pid for parent in self.supervisors() for pid in children(parent))
         return bool(workers) and kill(self.random.choice(workers))
 
     def kill_a_supervisor(self) -> bool:
-        return kill(self.random.choice(self.clusters).pid)
+        supervisors = self.supervisors()
+        return bool(supervisors) and kill(self.random.choice(supervisors))
+
+    def pause(self) -> bool:
+        """Have a cluster, or both, stand still for longer than a lease."""
+        paused = self.random.sample(self.clusters, self.random.randint(1, len(self.clusters)))
+        for number in (signal.SIGSTOP, signal.SIGCONT):
+            for cluster in paused:
+                with suppress(ProcessLookupError):
+                    os.killpg(cluster.pid, number)
+            if number == signal.SIGSTOP:
+                time.sleep(LEASE + 1)
+        return True
 
     def cut_a_connection(self) -> bool:
         """Terminate a random backend: of a worker, a watchdog, a doorbell, the web server."""
@@ -305,6 +344,10 @@ class Chaos:
         if any(not cluster.running for cluster in self.clusters):
             problems.append("a cluster has ended by itself at the end")
         return problems
+
+
+def works(cluster: Process) -> bool:
+    return "The cluster works" in cluster.log()
 
 
 def kill(pid: int) -> bool:

@@ -41,6 +41,10 @@ def eventually(look: Callable[[], T], timeout: float = SECONDS) -> T:
     return found
 
 
+# Linux's own containers, without files and networks of their own: each has the same pids.
+CONTAINER = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child=SIGKILL", "--"]
+
+
 def children(pid: int) -> list[int]:
     """Return the processes that *pid* has started."""
     found = []
@@ -53,6 +57,13 @@ def children(pid: int) -> list[int]:
         if int(parent) == pid and state != "Z":
             found.append(int(stat.parent.name))
     return found
+
+
+def may_make_containers() -> bool:
+    """Say whether this process may start others behind CONTAINER."""
+    if shutil.which(CONTAINER[0]) is None:
+        return False
+    return subprocess.run([*CONTAINER, "true"], capture_output=True, check=False).returncode == 0
 
 
 def is_alive(pid: int) -> bool:

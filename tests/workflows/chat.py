@@ -1,6 +1,5 @@
 """A conversation whose jobs run in the test's own thread, as a worker would run them."""
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,8 +16,9 @@ from workflows.registry import workflow
 from workflows.running import runner
 from workflows.running.context import Context
 from workflows.store import lifecycle
+from workflows.store.lifecycle import Vigil, Worker
 
-HOST, PID = "here", os.getpid()
+ME = Worker("me", host="here")
 # Seconds after which a test that waits has failed. A net, not a measure.
 NET = 30.0
 
@@ -50,7 +50,7 @@ class Chat:
 
 
 def claim() -> Job | None:
-    return lifecycle.claim((), HOST, PID)
+    return lifecycle.claim((), ME)
 
 
 def claimed() -> Job:
@@ -86,7 +86,12 @@ def run_waiting() -> None:
 
 def lose_worker() -> None:
     """Take back what this process had claimed, as if it had died."""
-    lifecycle.reap(host=HOST, pid=PID)
+    assert lifecycle.reap_worker(ME.id)
+
+
+def reap() -> int:
+    """Take back the jobs whose leases ran out, as one that was awake all the time."""
+    return lifecycle.reap(Vigil(1.0))
 
 
 def resume(job: Job) -> Job:

@@ -27,12 +27,13 @@ from django_q.tasks import async_task
 from tests.workflows.chat import NET, Chat, at_once, claimed
 from workflows import Context, services, workflow
 from workflows.cluster.management.commands import qcluster
+from workflows.cluster.presence import take_back_lost_jobs
 from workflows.management import console
 from workflows.models import Cluster, Event, Job, Message, Session, State, Step
 from workflows.running import runner
 from workflows.services import queues
 from workflows.store import events, lifecycle, pruning
-from workflows.store.lifecycle import Outcome
+from workflows.store.lifecycle import Outcome, Vigil
 
 ROOT = Path(__file__).resolve().parents[2]
 ID = r"workflow_[0-9a-f]{32}"
@@ -330,6 +331,22 @@ class TestQueueWorkProcess:
         waiting.refresh_from_db()
         assert waiting.state == State.QUEUED
         assert not Cluster.objects.exists()
+
+    def test_a_killed_ones_job_is_taken_back_at_once(
+        self, worker: Callable[[], "subprocess.Popen[str]"], chat: Chat
+    ) -> None:
+        """Whoever looks next on this machine needn't wait for the lease."""
+        process = worker()
+        running = chat.send("A long demo with 1 step of 60 s", workflow="demo_long")
+        wait_for(lambda: runs(running))
+        wait_for(Cluster.objects.exists)
+        take_back_lost_jobs(Vigil(1.0))
+        assert runs(running)
+        process.kill()
+        process.wait(NET)
+        take_back_lost_jobs(Vigil(1.0))
+        running.refresh_from_db()
+        assert (running.state, running.lost) == (State.QUEUED, 1)
 
     def test_a_second_signal_gives_the_job_back(
         self, worker: Callable[[], "subprocess.Popen[str]"], chat: Chat

@@ -9,13 +9,13 @@ from django.contrib.auth.models import User
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
-from tests.workflows.chat import NET, Chat, at_once, claimed
+from tests.workflows.chat import ME, NET, Chat, at_once, claimed, reap
 from workflows import Context, services, workflow
 from workflows.exceptions import Fenced
 from workflows.models import Event, Job, State
 from workflows.running import watchdog
 from workflows.store import events, lifecycle
-from workflows.store.lifecycle import Outcome
+from workflows.store.lifecycle import Outcome, Vigil
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,8 +29,8 @@ def test_an_atomic_step_holds_nobody_up(chat: Chat) -> None:
 
     def others(number: int) -> None:
         seen["held"] = lifecycle.renew([(job.pk, job.attempt)])
-        seen["stuck"] = lifecycle.stuck_pids(job.host)
-        seen["reaped"] = lifecycle.reap()
+        seen["stuck"] = lifecycle.stuck_workers([job.worker], Vigil(1.0))
+        seen["reaped"] = reap()
         try:
             services.cancel(job)
         except OperationalError as error:
@@ -44,8 +44,8 @@ def test_an_atomic_step_holds_nobody_up(chat: Chat) -> None:
     assert (seen["held"], seen["stuck"], seen["reaped"]) == ({job.pk: ""}, set(), 0)
     assert isinstance(seen["cancel"], OperationalError)
     # Once it has committed, it is like any other.
-    assert lifecycle.stuck_pids(job.host) == {job.pid}
-    assert lifecycle.reap() == 1
+    assert lifecycle.stuck_workers([job.worker], Vigil(1.0)) == {ME.id}
+    assert reap() == 1
 
 
 def test_an_end_and_a_newer_message_at_once(chat: Chat, alice: User) -> None:

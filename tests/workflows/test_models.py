@@ -5,8 +5,12 @@ from django.apps import apps
 from django.db import connection
 from django.db.models import ForeignKey, Model
 
+from workflows.models import Cluster, Job
+
 pytestmark = pytest.mark.django_db
 
+# Columns that came later than the tables.
+ADDED = {Job: ("worker",), Cluster: ("place", "began")}
 MODELS = [*apps.get_app_config("workflows").get_models()]
 
 
@@ -27,3 +31,11 @@ def test_the_database_has_what_the_model_declares(model: type[Model]) -> None:
     }
     # django-stubs doesn't know the attribute.
     assert alone == {field.column for field in keys if field.db_index}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("model", ADDED, ids=lambda model: model.__name__)
+def test_processes_of_the_version_before_can_go_on_to_store_rows(model: type[Model]) -> None:
+    """They don't know the columns that a migration has added under them."""
+    for name in ADDED[model]:
+        field = model._meta.get_field(name)
+        assert field.null or field.has_db_default()  # type: ignore[union-attr]

@@ -24,7 +24,6 @@ from workflows.exceptions import first_line
 from workflows.models import Job
 from workflows.running import runner, watchdog
 from workflows.store import lifecycle
-from workflows.store.lifecycle import HOST
 
 logger = logging.getLogger(__name__)
 
@@ -44,10 +43,14 @@ class Fetcher:
 
     Args:
         queues: names of queues, the most urgent first; none for all.
+
+    Attributes:
+        worker: who fetches; a worker of a cluster has the identity that its supervisor gave it.
     """
 
     def __init__(self, queues: Sequence[str] = ()) -> None:
         self.queues = tuple(queues)
+        self.worker = lifecycle.this_process()
         # Shared, as the lead is, by all workers that are forked from here.
         self.rings = Rings()
         ear = get_bell().ear(TOPICS)
@@ -65,7 +68,7 @@ class Fetcher:
         while not self.stopping:
             try:
                 if self._unsure:
-                    lifecycle.reap(host=HOST, pid=os.getpid(), count=False)
+                    lifecycle.reap_worker(self.worker.id, count=False)
                     self._unsure = False
                 package = self._look(rings)
                 if package is not None:
@@ -88,7 +91,7 @@ class Fetcher:
 
     def get_nowait(self) -> dict[str, Any] | None:
         """Take a job, or else an ordinary task, if there is one."""
-        job = lifecycle.claim(self.queues, HOST, os.getpid())
+        job = lifecycle.claim(self.queues, self.worker)
         return job_package(job) if job is not None else task_package()
 
     def _look(self, rings: bytes) -> dict[str, Any] | None:
@@ -96,7 +99,7 @@ class Fetcher:
         if rings == HEAR and self.leadership is not None:
             # It hears them after the claim: most likely they were rung for the job that it takes.
             rings, unlisten = b"", self.leadership.unlisten()
-        job = lifecycle.claim(self.queues, HOST, os.getpid(), first=unlisten)
+        job = lifecycle.claim(self.queues, self.worker, first=unlisten)
         if job is not None:
             self._pass_on(rings, but=JOB)
             return job_package(job)

@@ -18,10 +18,10 @@ from django_q.utils import get_func_repr
 from django_q.worker import worker
 
 from workflows.cluster.fetch import STOP, Fetcher, Results, obey_signals, run_job
-from workflows.cluster.presence import REGISTER, Presence
+from workflows.cluster.presence import REGISTER, Presence, take_back_lost_jobs
 from workflows.models import Job, State
 from workflows.running import watchdog
-from workflows.store import lifecycle
+from workflows.store.lifecycle import Vigil, Worker
 
 # Called with the work in words, the seconds that it took, and its result.
 Report = Callable[[str, float, str], None]
@@ -89,26 +89,23 @@ class ReportedResults(Results):
 
 
 class Heartbeat(threading.Thread):
-    """Shows that this process lives, as a cluster of one worker does, and finds lost leases."""
+    """Shows that this process lives, as a cluster of one worker does, and finds lost jobs."""
 
     def __init__(self) -> None:
         super().__init__(name="heartbeat", daemon=True)
-        self._presence = Presence(workers=1)
+        self._presence = Presence(workers=1, pace=REGISTER)
         self._leave = threading.Event()
+        self.worker = Worker(self._presence.next_worker_id())
 
     def run(self) -> None:
         try:
             while not self._leave.is_set():
-                self._beat()
-                self._leave.wait(REGISTER)
+                self._presence.do_chore(self._presence.register)
+                self._presence.do_chore(take_back_lost_jobs, vigil=self._presence.vigil)
+                self._leave.wait(self._presence.vigil.pace)
             self._presence.withdraw()
         finally:
             connection.close()
-
-    def _beat(self) -> None:
-        self._presence.do_chore(self._presence.register)
-        if self._presence.trusts_leases():
-            self._presence.do_chore(lifecycle.reap)
 
     def close(self) -> None:
         self._leave.set()
@@ -120,9 +117,10 @@ def work(shift: Shift, report: Report) -> None:
 
     SIGTERM and Ctrl-C let the running job end; a second one gives it back to the queue.
     """
-    lifecycle.reap()
+    take_back_lost_jobs(Vigil(REGISTER))
     heartbeat = Heartbeat() if shift.patient else None
     if heartbeat is not None:
+        shift.worker = heartbeat.worker
         heartbeat.start()
         shift.listen()
     try:

@@ -1,27 +1,26 @@
-"""A cluster's sign of life, and its patience while the database is away."""
+"""A cluster's sign of life, the burial of those that died here, and its patience."""
 
 import logging
 import os
-import time
 import uuid
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 from django.db import Error as DatabaseError
 from django.db import connections
 from django.db.models.functions import Now
 
+from workflows.cluster.processes import find_beginning, find_place, is_dead
 from workflows.exceptions import first_line
 from workflows.models import Cluster
-from workflows.store.lifecycle import HOST
+from workflows.store import lifecycle
+from workflows.store.lifecycle import HOST, Vigil
 
 logger = logging.getLogger(__name__)
 
 # Seconds between two signs of life.
 REGISTER = 2.0
-# Seconds after an outage of the database in which no lease counts as lost: many ran out meanwhile,
-# and workers that live shall renew theirs first.
-AFTERMATH = 5.0
 
 
 class Presence:
@@ -29,13 +28,21 @@ class Presence:
 
     Args:
         workers: how many the cluster has.
+        pace: seconds between two looks at leases that ran out.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, pace: float) -> None:
         self.cluster_id = uuid.uuid4()
         self.pid = os.getpid()
         self.workers = workers
-        self._away_at = -AFTERMATH
+        self.vigil = Vigil(pace)
+        # Nobody knows how long others have stood still.
+        self.vigil.doubt()
+        self._numbers = count(1)
+
+    def next_worker_id(self) -> str:
+        """Return the identity of the worker that is started next."""
+        return lifecycle.worker_id(self.cluster_id, next(self._numbers))
 
     def register(self) -> None:
         """Renew the row.
@@ -49,6 +56,8 @@ class Presence:
             create_defaults={
                 "host": HOST,
                 "pid": self.pid,
+                "place": find_place(),
+                "began": find_beginning(self.pid),
                 "workers": self.workers,
                 "started_at": Now(),
                 "seen_at": Now(),
@@ -69,9 +78,36 @@ class Presence:
             chore(**kwargs)
         except DatabaseError as error:
             logger.warning("The database is out of reach (%s).", first_line(error))
-            self._away_at = time.monotonic()
+            self.vigil.doubt()
             connections.close_all()
 
-    def trusts_leases(self) -> bool:
-        """Whether a lease that ran out is lost: not so soon after an outage."""
-        return time.monotonic() - self._away_at > AFTERMATH
+
+def take_back_lost_jobs(vigil: Vigil) -> None:
+    """Take back the jobs of clusters that died here, and those whose leases ran out.
+
+    Args:
+        vigil: of whoever looks.
+
+    Raises:
+        DatabaseError: the database is away.
+    """
+    bury_dead_clusters()
+    lifecycle.reap(vigil)
+
+
+def bury_dead_clusters() -> None:
+    """Take back the jobs of clusters that have died in this place.
+
+    Their workers have died with them: see supervisor.die_with_parent().
+
+    Raises:
+        DatabaseError: the database is away.
+    """
+    place = find_place()
+    if not place:
+        return
+    for cluster in Cluster.objects.filter(place=place):
+        dead = cluster.began is not None and is_dead(cluster.pid, cluster.began)
+        if dead and lifecycle.reap_cluster(cluster.pk):
+            logger.warning("The cluster with pid %d died; its jobs are taken back.", cluster.pid)
+            cluster.delete()

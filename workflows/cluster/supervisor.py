@@ -19,9 +19,9 @@ from django_q.signals import post_spawn
 
 from workflows.bells import Subscription
 from workflows.cluster.fetch import Fetcher, Results, obey_signals
-from workflows.cluster.presence import REGISTER, Presence
+from workflows.cluster.presence import REGISTER, Presence, take_back_lost_jobs
 from workflows.store import lifecycle
-from workflows.store.lifecycle import HOST
+from workflows.store.lifecycle import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -55,9 +55,13 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         self.grace = grace
         self.task_queue = Fetcher(queues)
         self.result_queue = Results()
-        self.presence = Presence(self.pool_size)
+        self.presence = Presence(self.pool_size, REAP)
         self.pid = self.presence.pid
         self.stops = 0
+        # The identity of the worker that was spawned last.
+        self._newest = ""
+        # The dead workers whose jobs aren't taken back yet, and whether the loss counts.
+        self._dead: dict[str, bool] = {}
         self._listening = False
         self._subscription: Subscription | None = None
         self._due = {"reap": 0.0, "register": 0.0, "schedule": 0.0}
@@ -86,7 +90,9 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         connections.close_all()
         if self._subscription is not None:
             self._subscription.close()
+        self._newest = self.presence.next_worker_id()
         super().spawn_worker()
+        self.pool[-1].identity = self._newest
         if self._listening:
             self._subscription = self.task_queue.listen()
 
@@ -116,12 +122,13 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         worker.join()
         if worker.exitcode != 0:
             logger.error("Worker %d died (%s); replacing it.", worker.pid, worker.exitcode)
-        self.presence.do_chore(lifecycle.reap, host=HOST, pid=worker.pid, count=count)
+        self._dead[worker.identity] = count
+        self.presence.do_chore(self.reap_dead_workers)
 
     def do_chores(self) -> None:
         """Do what is due: find lost leases, show that this cluster lives, run the schedules."""
         chores = {
-            "reap": (REAP, self.reap),
+            "reap": (self.presence.vigil.pace, self.reap),
             "register": (REGISTER, self.presence.register),
             "schedule": (SCHEDULE, scheduler),
         }
@@ -131,17 +138,26 @@ class Supervisor(Sentinel):  # type: ignore[misc]
                 self.presence.do_chore(chore)
 
     def reap(self) -> None:
-        """Take back the jobs whose leases ran out."""
-        if not self.presence.trusts_leases():
-            return
-        stuck = lifecycle.stuck_pids(HOST)
-        for worker in self.pool:
-            if worker.pid in stuck:
-                # Its watchdog couldn't renew: code that doesn't let go of Python's lock stops all
-                # threads of its process.
-                logger.error("Worker %d has lost its lease; killing it.", worker.pid)
-                worker.kill()
-        lifecycle.reap()
+        """Take back the jobs of the dead, and those whose leases ran out."""
+        self.reap_dead_workers()
+        self.kill_stuck_workers()
+        take_back_lost_jobs(self.presence.vigil)
+
+    def reap_dead_workers(self) -> None:
+        """Take back the jobs of the workers whose death was seen."""
+        for identity, count in list(self._dead.items()):
+            if lifecycle.reap_worker(identity, count=count):
+                del self._dead[identity]
+
+    def kill_stuck_workers(self) -> None:
+        """Kill the workers whose watchdogs couldn't renew their leases.
+
+        Code that doesn't let go of Python's lock stops all threads of its process.
+        """
+        workers = {worker.identity: worker for worker in self.pool}
+        for identity in lifecycle.stuck_workers(workers, self.presence.vigil):
+            logger.error("Worker %d has lost its lease; killing it.", workers[identity].pid)
+            workers[identity].kill()
 
     def drain(self) -> None:
         """Let running jobs end within the grace; then have them given back; then kill."""
@@ -179,6 +195,7 @@ class Supervisor(Sentinel):  # type: ignore[misc]
     def _on_spawn(self, **kwargs: Any) -> None:
         """Prepare a worker process. Called inside of it, by django-q2."""
         self.task_queue.reopen()
+        self.task_queue.worker = Worker(self._newest)
         obey_signals(self.task_queue)
         die_with_parent(self.pid)
 

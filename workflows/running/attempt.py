@@ -6,19 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from django.conf import settings
-
 from workflows.exceptions import DeadlineExceeded, Interrupt
 from workflows.models import Job
+from workflows.store.lifecycle import heartbeat_interval
 
 # Seconds that an attempt runs before its watchdog listens for its cancellation. Most have ended by
 # then, and PostgreSQL wakes every connection that listens for whatever anybody rings.
 UNHEARD = 0.2
-
-
-def heartbeat_interval() -> float:
-    """Return the seconds from one heartbeat, which renews the lease, to the next."""
-    return settings.WORKFLOW_LEASE_SECONDS / 3
 
 
 class Attempt:

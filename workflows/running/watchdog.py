@@ -28,7 +28,7 @@ from workflows.exceptions import (
     first_line,
 )
 from workflows.models import State
-from workflows.running.attempt import UNHEARD, Attempt, heartbeat_interval
+from workflows.running.attempt import UNHEARD, Attempt
 from workflows.running.earlier_runs import read_output
 from workflows.store import lifecycle
 
@@ -146,13 +146,24 @@ class Watchdog(threading.Thread):
         while True:
             self.wakeup.wait(self.seconds_to_next())
             self.wakeup.clear()
+            self.forgive_standstill(time.monotonic() - self._looks_at)
             self.look()
+
+    def forgive_standstill(self, late: float) -> None:
+        """Leave interrupted code its grace, if the whole process has stood still.
+
+        Args:
+            late: seconds that this look comes later than it was meant to.
+        """
+        if late >= GRACE / 2:
+            for attempt in self.attempts():
+                attempt.interrupted_at = min(attempt.interrupted_at + late, time.monotonic())
 
     def seconds_to_next(self) -> float:
         """Return the seconds until something is due."""
         with self._lock:
             # An attempt that comes meanwhile has its first heartbeat later than this.
-            moments = [time.monotonic() + heartbeat_interval()]
+            moments = [time.monotonic() + lifecycle.heartbeat_interval()]
             if not self._attempts and time.monotonic() < self._busy_at + LINGER:
                 # So that one that comes soon need not wake it.
                 moments.append(time.monotonic() + UNHEARD)
@@ -170,10 +181,13 @@ class Watchdog(threading.Thread):
             self._rung = False
         attempts = self.attempts()
         if any(time.monotonic() >= attempt.heartbeat_at for attempt in attempts):
+            # The lease counts from there, however long the renewal is blocked.
+            began = time.monotonic()
             renewed = self._check_leases(lifecycle.renew)
             for attempt in attempts:
-                pause = heartbeat_interval() if renewed else RETRY
-                attempt.heartbeat_at = time.monotonic() + pause
+                attempt.heartbeat_at = (
+                    began + lifecycle.heartbeat_interval() if renewed else time.monotonic() + RETRY
+                )
         # On SQLite every write rings: a ring answered by a write would ring for ever.
         elif rung and not self._check_leases(lifecycle.held):
             _listen_later(attempts)

@@ -1,6 +1,5 @@
 """Running a sync job in the caller's own thread."""
 
-import os
 import time
 from contextvars import Context
 
@@ -32,7 +31,7 @@ def run_inline(job: Job, *, wait: float = 10) -> Job:
     give_up_at = time.monotonic() + wait
     session = job.session
     while job.inline and not job.is_finished:
-        claimed = lifecycle.claim_inline(job, lifecycle.HOST, os.getpid())
+        claimed = lifecycle.claim_inline(job, lifecycle.this_process())
         if claimed is not None:
             # As in a worker: nothing that the request around it has set in its context, such as the
             # prefix of its addresses, reaches the workflow.

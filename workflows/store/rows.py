@@ -30,7 +30,7 @@ def from_row(model: type[M], row: Iterator[Any]) -> M:
         row: takes the next values from it, which are those of columns(), and leaves the rest.
     """
     names, values = next_values(model, row)
-    # As Model.from_db() does it, but in one go: a claim must be fast, and a job has 49 columns.
+    # As Model.from_db() does it, but in one go: a claim must be fast, and a job has 50 columns.
     made = model.__new__(model)
     made.__dict__.update(zip(names, values, strict=True), _state=ModelState())
     made._state.adding, made._state.db = False, connection.alias

@@ -16,6 +16,7 @@ from django_eventstream.views import ListenerManager
 from workflows.bells import Subscription, get_bell
 from workflows.exceptions import first_line
 from workflows.store import lifecycle
+from workflows.store.lifecycle import Vigil
 from workflows.streaming.readers import Readers
 from workflows.streaming.storage import EventRows, channel
 
@@ -123,19 +124,21 @@ class Listeners(ListenerManager):  # type: ignore[misc]
 
     async def _sweep_for_ever(self) -> None:
         """Sweep at every ring that names no job, and every second without one."""
-        looked_after = 0.0
+        vigil, looked_after = Vigil(ORPHANS), 0.0
+        vigil.doubt()
         while True:
             await _within(SWEEP, self._sweep_now)
             self._sweep_now.clear()
             await self._sweep()
-            if time.monotonic() - looked_after >= ORPHANS:
+            if time.monotonic() - looked_after >= vigil.pace:
                 looked_after = time.monotonic()
-                await self._fail_orphans()
+                await self._fail_orphans(vigil)
 
-    async def _fail_orphans(self) -> None:
+    async def _fail_orphans(self, vigil: Vigil) -> None:
         try:
-            await self.readers.call(lifecycle.reap_inline)
+            await self.readers.call(lifecycle.reap_inline, vigil)
         except DatabaseError as error:
+            vigil.doubt()
             logger.warning("Orphaned jobs could not be looked for (%s).", first_line(error))
 
     async def _sweep(self) -> None:

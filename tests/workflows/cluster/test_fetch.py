@@ -23,7 +23,7 @@ from workflows.cluster.rings import DUE, JOB, LEADER
 from workflows.models import Job, State
 from workflows.running import runner
 from workflows.store import lifecycle
-from workflows.store.lifecycle import HOST
+from workflows.store.lifecycle import HOST, Worker
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("unkept")]
 
@@ -182,7 +182,7 @@ def test_it_wakes_up_for_a_job(fetcher: Fetcher, chat: Chat, monkeypatch: Any) -
 def test_it_wakes_up_for_a_delayed_job(fetcher: Fetcher, chat: Chat, monkeypatch: Any) -> None:
     monkeypatch.setattr(fetch, "POLL", NET)
     job = chat.send("hello")
-    lifecycle.give_back(lifecycle.claim((), HOST, 1) or job, delay=0.1)
+    lifecycle.give_back(lifecycle.claim((), Worker("other")) or job, delay=0.1)
 
     assert isinstance(fetcher.get(), dict)
 

@@ -1,24 +1,36 @@
 """A cluster's sign of life."""
 
 import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import OperationalError
+from django.db.models import F
+from django.utils import timezone
 
-from workflows.cluster import presence as module
-from workflows.cluster.presence import Presence
-from workflows.models import Cluster
+from tests.workflows.chat import Chat
+from workflows.cluster.presence import Presence, bury_dead_clusters
+from workflows.cluster.processes import find_beginning, find_place
+from workflows.models import Cluster, Job, State
 from workflows.store import lifecycle
-from workflows.store.lifecycle import HOST
+from workflows.store.lifecycle import HOST, Worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 def presence() -> Presence:
-    return Presence(workers=3)
+    return Presence(workers=3, pace=1.0)
+
+
+def test_it_takes_nobody_for_lost_at_first(presence: Presence) -> None:
+    """Others may just have stood still, or been blocked for long."""
+    assert not presence.vigil.keep()
 
 
 def away(**kwargs: Any) -> None:
@@ -47,7 +59,7 @@ def test_it_goes_on_living(presence: Presence) -> None:
 
 
 def test_it_withdraws_itself_only(presence: Presence) -> None:
-    other = Presence(workers=1)
+    other = Presence(workers=1, pace=1.0)
     presence.register()
     other.register()
     presence.withdraw()
@@ -55,18 +67,73 @@ def test_it_withdraws_itself_only(presence: Presence) -> None:
     assert [row.pk for row in Cluster.objects.all()] == [other.cluster_id]
 
 
-def test_a_database_that_is_away(
-    presence: Presence, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert presence.trusts_leases()
+def test_a_database_that_is_away(presence: Presence, caplog: pytest.LogCaptureFixture) -> None:
+    presence.vigil._doubts_until = 0.0
+    assert presence.vigil.keep()
     presence.do_chore(away, count=False)
     assert "The database is out of reach (gone)" in caplog.text
-    assert not presence.trusts_leases()
-    monkeypatch.setattr(module, "AFTERMATH", 0.0)
-
-    assert presence.trusts_leases()
+    assert not presence.vigil.keep()
 
 
 def test_other_errors_are_not_hidden(presence: Presence) -> None:
     with pytest.raises(ZeroDivisionError):
         presence.do_chore(lambda: 1 / 0)
+
+
+# Clusters that have died here.
+
+
+def test_names_are_never_given_again(presence: Presence) -> None:
+    other = Presence(workers=1, pace=1.0)
+    names = [each.next_worker_id() for each in (presence, presence, other)]
+
+    assert len(set(names)) == 3
+
+
+@pytest.fixture
+def dead(chat: Chat) -> Iterator[Cluster]:
+    """Return a cluster whose process lives, until it is killed, and holds a job."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    presence = Presence(workers=1, pace=1.0)
+    chat.send()
+    lifecycle.claim((), Worker(presence.next_worker_id()))
+    yield Cluster.objects.create(
+        pk=presence.cluster_id,
+        host=HOST,
+        pid=process.pid,
+        place=find_place(),
+        began=find_beginning(process.pid),
+        workers=1,
+        seen_at=timezone.now(),
+    )
+    process.kill()
+    process.communicate()
+
+
+def test_a_dead_cluster_is_buried_at_once(dead: Cluster) -> None:
+    bury_dead_clusters()
+    job = Job.objects.get()
+    assert (job.state, job.lost) == (State.PROCESSING, 0)
+    os.kill(dead.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)
+    bury_dead_clusters()
+
+    job.refresh_from_db()
+    assert (job.state, job.lost) == (State.QUEUED, 1)
+    assert not Cluster.objects.exists()
+
+
+def test_a_recycled_pid_is_another_process(dead: Cluster) -> None:
+    Cluster.objects.update(began=F("began") - 1)
+    bury_dead_clusters()
+
+    assert Job.objects.get().state == State.QUEUED
+
+
+@pytest.mark.parametrize("change", [{"place": ""}, {"place": "another boot"}, {"began": None}])
+def test_whose_death_is_not_certain_is_left_alone(dead: Cluster, change: dict[str, Any]) -> None:
+    Cluster.objects.update(pid=2**22 + 1, **change)
+    bury_dead_clusters()
+
+    assert Job.objects.get().state == State.PROCESSING
+    assert Cluster.objects.exists()

@@ -17,7 +17,6 @@ from django_q.cluster import Sentinel
 
 from tests.workflows.chat import NET, Chat, claimed
 from tests.workflows.running.test_watchdog import database_url
-from workflows.cluster import presence
 from workflows.cluster import supervisor as module
 from workflows.cluster.supervisor import Supervisor
 from workflows.models import Cluster, Job, State
@@ -34,6 +33,7 @@ class Worker:
 
     def __init__(self, pid: int = 1, *, alive: bool = True, exitcode: int | None = None) -> None:
         self.pid = pid
+        self.identity = f"worker-{pid}"
         self.alive = alive
         self.exitcode = exitcode
         self.seconds = SimpleNamespace(value=-1.0)
@@ -54,6 +54,8 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Supervisor]:
     """Return a supervisor whose new workers are made up."""
     cluster = Supervisor(workers=2)
     monkeypatch.setattr(cluster, "spawn_worker", lambda: cluster.pool.append(Worker(99)))
+    # It has been there for a while.
+    monkeypatch.setattr(cluster.presence.vigil, "_doubts_until", 0.0)
     yield cluster
     os.close(cluster.task_queue.wait_fd)
     os.close(cluster.task_queue._wake)
@@ -71,7 +73,7 @@ def test_a_dead_worker_is_replaced_and_its_job_taken_back(
     cluster: Supervisor, chat: Chat, exitcode: int, lost: int
 ) -> None:
     job = chat.send()
-    lifecycle.claim((), HOST, 1)
+    lifecycle.claim((), lifecycle.Worker("worker-1"))
     cluster.pool = [Worker(1, alive=False, exitcode=exitcode), Worker(2)]
     cluster.mind_workers()
     job.refresh_from_db()
@@ -80,14 +82,67 @@ def test_a_dead_worker_is_replaced_and_its_job_taken_back(
     assert (job.state, job.lost) == (State.QUEUED, lost)
 
 
-def test_the_same_pid_elsewhere_is_another_worker(cluster: Supervisor, chat: Chat) -> None:
+def test_the_same_host_and_pid_may_be_another_worker(cluster: Supervisor, chat: Chat) -> None:
+    """It runs in another container, or in this one before it was started again."""
     job = chat.send()
-    lifecycle.claim((), "there", 1)
+    lifecycle.claim((), lifecycle.Worker("worker-of-another", HOST, 1))
     cluster.pool = [Worker(1, alive=False, exitcode=-9)]
     cluster.mind_workers()
     job.refresh_from_db()
 
     assert job.state == State.PROCESSING
+
+
+def test_a_dead_workers_job_that_is_still_locked(
+    cluster: Supervisor, chat: Chat, monkeypatch: Any
+) -> None:
+    """The database has yet to undo its atomic step, or is away: the job is taken a bit later."""
+    chat.send()
+    lifecycle.claim((), lifecycle.Worker("worker-1"))
+    tried = []
+
+    def not_yet(worker: str, *, count: bool) -> bool:
+        tried.append(worker)
+        if len(tried) == 1:
+            raise OperationalError("gone")
+        return False
+
+    cluster.pool = [Worker(1, alive=False, exitcode=-9)]
+    with monkeypatch.context() as patch:
+        patch.setattr(lifecycle, "reap_worker", not_yet)
+        cluster.mind_workers()
+        cluster.reap()
+    assert Job.objects.get().state == State.PROCESSING
+    cluster.reap()
+
+    assert (Job.objects.get().state, Job.objects.get().lost) == (State.QUEUED, 1)
+    assert tried == ["worker-1", "worker-1"]
+
+
+def stand_still(cluster: Supervisor) -> None:
+    """Have the cluster stand still for a minute, as its looks see it."""
+    assert cluster.presence.vigil.keep()
+    assert cluster.presence.vigil._looked_at is not None
+    cluster.presence.vigil._looked_at -= 60.0
+
+
+@pytest.mark.parametrize("stood_still", [True, False])
+def test_a_stuck_worker_is_killed_but_not_after_a_standstill(
+    cluster: Supervisor, chat: Chat, stood_still: bool
+) -> None:
+    """Its lease ran out, and it is about to renew it: not even its own supervisor touches it."""
+    chat.send()
+    taken = lifecycle.claim((), lifecycle.Worker("worker-1"))
+    assert taken is not None
+    Job.objects.update(lease_until=taken.created_at)
+    mine, idle = cluster.pool = [Worker(1), Worker(2)]
+    if stood_still:
+        stand_still(cluster)
+    cluster.reap()
+    job = Job.objects.get()
+
+    assert (mine.alive, idle.alive) == (stood_still, True)
+    assert (job.state, job.lost) == ((State.PROCESSING, 0) if stood_still else (State.QUEUED, 1))
 
 
 def test_a_task_that_swallows_its_timeout(cluster: Supervisor) -> None:
@@ -130,6 +185,7 @@ def test_a_database_that_is_away(
     def away() -> None:
         raise OperationalError("gone")
 
+    cluster.reap()
     monkeypatch.setattr(cluster.presence, "register", away)
     cluster.do_chores()
     assert "The database is out of reach (gone)" in caplog.text
@@ -138,7 +194,7 @@ def test_a_database_that_is_away(
     Job.objects.filter(pk=taken.pk).update(lease_until=taken.created_at)
     cluster.reap()
     assert Job.objects.get().state == State.PROCESSING
-    monkeypatch.setattr(presence, "AFTERMATH", 0.0)
+    monkeypatch.setattr(cluster.presence.vigil, "_doubts_until", 0.0)
     cluster.reap()
 
     assert Job.objects.get().state == State.QUEUED
@@ -151,7 +207,7 @@ def test_workers_are_asked_then_interrupted_then_killed(
     monkeypatch.setattr(module, "LAST_GRACE", 0.05)
     monkeypatch.setattr(module, "CYCLE", 0.01)
     job = chat.send()
-    lifecycle.claim((), HOST, 3)
+    lifecycle.claim((), lifecycle.Worker("worker-3"))
     willing, working, stuck = cluster.pool = [Worker(1), Worker(2), Worker(3)]
 
     def kill(pid: int, signum: int) -> None:
@@ -187,7 +243,12 @@ def test_no_doorbell_hears_while_a_worker_is_forked(monkeypatch: Any) -> None:
         return Listening()
 
     cluster = Supervisor(workers=1)
-    monkeypatch.setattr(Sentinel, "spawn_worker", lambda self: happened.append("fork"))
+
+    def fork(self: Supervisor) -> None:
+        happened.append("fork")
+        self.pool.append(Worker())
+
+    monkeypatch.setattr(Sentinel, "spawn_worker", fork)
     monkeypatch.setattr(cluster.task_queue, "listen", listen)
     cluster.spawn_worker()
     cluster._listening, cluster._subscription = True, listen()

@@ -550,6 +550,52 @@ def test_a_stray_signal_interrupts_nothing(chat: Chat) -> None:
     assert job.state == State.COMPLETED
 
 
+def test_a_renewal_that_was_blocked_is_done_again(
+    job: Job, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    """A lease counts from the beginning of its renewal: it may have run out by the end."""
+    settings.WORKFLOW_LEASE_SECONDS = 15.0
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    watching, attempt = Watchdog(), Attempt(job, NET, interruptible=False)
+    attempt.listen_at = None
+    watching._attempts[attempt.key] = attempt
+    renew = lifecycle.renew
+
+    def blocked(attempts: Any) -> dict[int, str]:
+        now[0] += 14.0
+        return renew(attempts)
+
+    now[0] = attempt.heartbeat_at
+    with monkeypatch.context() as patch:
+        patch.setattr(lifecycle, "renew", blocked)
+        watching.look()
+    assert attempt.heartbeat_at < now[0]
+    watching.look()
+
+    assert attempt.heartbeat_at == now[0] + 5.0
+
+
+def test_a_standstill_is_no_grace(job: Job) -> None:
+    """A process that is paused just after it has interrupted its code doesn't end for it."""
+    stuck: list[Attempt] = []
+    watching = Watchdog(stuck.append)
+    attempt = Attempt(job, NET, interruptible=False)
+    attempt.interruptible = True
+    watching._attempts[attempt.key] = attempt
+    attempt.noticed = True
+    attempt.interrupt = ShuttingDown()
+    attempt.interrupted_at = time.monotonic() - 60
+    watching.forgive_standstill(60.0)
+    watching.look()
+    assert stuck == []
+    attempt.interrupted_at -= watchdog.GRACE
+    watching.forgive_standstill(0.1)
+    watching.look()
+
+    assert stuck == [attempt]
+
+
 STUBBORN = """
 import os, signal, sys, time
 import django
@@ -574,7 +620,7 @@ def stubborn(ctx):
         except BaseException:
             print("swallowed", flush=True)
 
-job = lifecycle.claim((), "here", os.getpid())
+job = lifecycle.claim((), lifecycle.this_process())
 runner.run(job, interruptible=True)
 print("never")
 """

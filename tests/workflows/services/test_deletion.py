@@ -3,7 +3,7 @@
 import pytest
 from django.contrib.auth.models import User
 
-from tests.workflows.chat import HOST, PID, Chat, at_once, claimed, run_waiting
+from tests.workflows.chat import ME, Chat, at_once, claimed, run_waiting
 from workflows import Context, services, workflow
 from workflows.exceptions import ChatflowError, Fenced
 from workflows.models import Event, Job, Message, Session, State, Step
@@ -65,7 +65,7 @@ def test_a_job_that_is_deleted_under_its_worker(chat: Chat, when: str) -> None:
             lifecycle.end(running, lifecycle.Outcome(State.COMPLETED, response="Done"))
 
     assert nothing_left()
-    assert lifecycle.reap(host=HOST, pid=PID) == 0
+    assert lifecycle.reap_worker(ME.id)
 
 
 def test_messages_and_deletions_at_once(chat: Chat) -> None:

@@ -10,15 +10,15 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.workflows.chat import (
-    HOST,
+    ME,
     NET,
-    PID,
     Chat,
     assert_log_is_sound,
     at_once,
     claim,
     claimed,
     events,
+    lose_worker,
     rolled_back,
     run_waiting,
     types,
@@ -317,7 +317,7 @@ def test_a_waiting_answer_whose_worker_is_lost_stays_an_answer(
     second = chat.send("Ada")
     runner.run(claimed(), interruptible=False)
     claimed()
-    lifecycle.reap(host=HOST, pid=PID)
+    lose_worker()
     run_waiting()
     second.refresh_from_db()
 
@@ -512,7 +512,7 @@ def test_run_inline(chat: Chat) -> None:
 
     ended = services.run_inline(job)
     assert (ended.state, ended.response) == (State.COMPLETED, "Echo: echo")
-    assert ended.pid == PID
+    assert ended.pid == ME.pid
 
 
 @pytest.mark.django_db(transaction=True)

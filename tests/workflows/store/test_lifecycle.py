@@ -2,6 +2,7 @@
 
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import chain
@@ -15,9 +16,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.workflows.chat import (
-    HOST,
+    ME,
     NET,
-    PID,
     Chat,
     assert_log_is_sound,
     at_once,
@@ -25,6 +25,7 @@ from tests.workflows.chat import (
     claimed,
     events,
     lose_worker,
+    reap,
     rolled_back,
     types,
     until_a_lock_is_waited_for,
@@ -37,7 +38,7 @@ from workflows.running import runner
 from workflows.store import lifecycle
 from workflows.store.database import prepared
 from workflows.store.events import append
-from workflows.store.lifecycle import Outcome, claims
+from workflows.store.lifecycle import Outcome, Vigil, Worker, claims
 
 pytestmark = pytest.mark.django_db
 
@@ -71,12 +72,8 @@ def test_it_works(job: Job, settings: Any) -> None:
     taken = claimed()
 
     assert taken.pk == job.pk
-    assert (taken.state, taken.attempt, taken.host, taken.pid) == (
-        State.PROCESSING,
-        1,
-        HOST,
-        PID,
-    )
+    assert (taken.state, taken.attempt) == (State.PROCESSING, 1)
+    assert (taken.worker, taken.host, taken.pid) == (ME.id, ME.host, ME.pid)
     assert 0 < seconds_from_now(taken.lease_until) <= settings.WORKFLOW_LEASE_SECONDS + 1
     assert taken.started_at == taken.claimed_at
     # The claim returns the row, with all its types.
@@ -106,7 +103,7 @@ def test_queues(chat: Chat) -> None:
     jobs = [change(session(chat, n).send(), queue=name) for n, name in enumerate(names)]
 
     def take(*queues: str) -> int | None:
-        taken = lifecycle.claim(queues, HOST, PID)
+        taken = lifecycle.claim(queues, ME)
         return None if taken is None else [job.pk for job in jobs].index(taken.pk)
 
     # The first queue that has one, whatever is older elsewhere.
@@ -122,7 +119,7 @@ def test_a_high_priority_does_not_leave_its_queue(chat: Chat) -> None:
     change(session(chat, 1).send(), queue="low", priority=9)
     first = change(session(chat, 2).send(), queue="high")
 
-    taken = lifecycle.claim(("high", "low"), HOST, PID)
+    taken = lifecycle.claim(("high", "low"), ME)
     assert taken == first
 
 
@@ -202,7 +199,7 @@ def test_claims_at_once(chat: Chat) -> None:
     def take_all(number: int) -> list[tuple[int, int]]:
         mine = []
         while Job.objects.filter(state=State.QUEUED).exists():
-            taken = lifecycle.claim((), HOST, number)
+            taken = lifecycle.claim((), Worker(str(number)))
             if taken is not None:
                 mine.append((taken.session_id, taken.pk))
                 running = Job.objects.filter(session=taken.session_id, state=State.PROCESSING)
@@ -223,7 +220,7 @@ def test_claims_at_once(chat: Chat) -> None:
 def test_one_job_for_many_workers(chat: Chat) -> None:
     for _ in range(5):
         chat.send()
-        taken = at_once(4, lambda number: lifecycle.claim((), HOST, number))
+        taken = at_once(4, lambda number: lifecycle.claim((), Worker(str(number))))
         assert sorted(type(result).__name__ for result in taken) == ["Job"] + ["NoneType"] * 3
         lifecycle.end(next(filter(None, taken)), Outcome(State.COMPLETED))
 
@@ -372,18 +369,18 @@ def test_a_sync_job_is_its_web_process_own(chat: Chat, settings: Any) -> None:
 
     assert claim() is None
     assert 0 < seconds_from_now(job.lease_until) <= settings.WORKFLOW_LEASE_SECONDS + 1
-    taken = lifecycle.claim_inline(job, HOST, PID)
+    taken = lifecycle.claim_inline(job, ME)
     assert taken is not None
     assert (taken.pk, taken.attempt, taken.inline) == (job.pk, 1, True)
-    assert lifecycle.claim_inline(job, HOST, PID) is None
+    assert lifecycle.claim_inline(job, ME) is None
 
 
 def test_a_sync_job_waits_for_its_turn(chat: Chat, job: Job) -> None:
     sync = chat.send(mode="sync")
 
-    assert lifecycle.claim_inline(sync, HOST, PID) is None
+    assert lifecycle.claim_inline(sync, ME) is None
     lifecycle.end(job, Outcome(State.COMPLETED))
-    assert lifecycle.claim_inline(sync, HOST, PID)
+    assert lifecycle.claim_inline(sync, ME)
 
 
 def test_seconds_to_next(chat: Chat, job: Job) -> None:
@@ -408,7 +405,7 @@ def test_renew(chat: Chat, job: Job) -> None:
     assert lifecycle.renew([(taken.pk, taken.attempt)]) == {taken.pk: ""}
     job.refresh_from_db()
     assert seconds_from_now(job.lease_until) > 0
-    assert lifecycle.reap() == 0
+    assert reap() == 0
 
 
 def test_renew_tells_what_is_lost_and_what_was_cancelled(chat: Chat) -> None:
@@ -439,7 +436,7 @@ def test_give_back(job: Job) -> None:
     lifecycle.give_back(taken)
     job.refresh_from_db()
 
-    assert (job.state, job.host, job.pid) == (State.QUEUED, "", None)
+    assert (job.state, job.worker, job.host, job.pid) == (State.QUEUED, "", "", None)
     assert (job.lease_until, job.claimed_at) == (None, None)
     assert (job.lost, job.failures, job.attempt) == (0, 0, 1)
     # The deadline counts the seconds that it ran.
@@ -482,7 +479,7 @@ def test_give_back_of_what_is_not_ones_own(job: Job) -> None:
 
 def test_a_sync_job_that_waits_for_its_next_try_is_no_orphan(chat: Chat, settings: Any) -> None:
     job = chat.send(mode="sync")
-    taken = lifecycle.claim_inline(job, HOST, PID)
+    taken = lifecycle.claim_inline(job, ME)
     assert taken is not None
     lifecycle.give_back(taken, delay=3600, inline=True)
     job.refresh_from_db()
@@ -509,10 +506,10 @@ def test_hold(job: Job) -> None:
 def test_a_lease_that_ran_out(chat: Chat, job: Job) -> None:
     taken, live = claimed(), session(chat, 2).send()
     claimed()
-    assert lifecycle.reap() == 0
+    assert reap() == 0
     change(taken, lease_until=Now() + PAST)
 
-    assert lifecycle.reap() == 1
+    assert reap() == 1
     job.refresh_from_db()
     live.refresh_from_db()
     assert (job.state, job.lost) == (State.QUEUED, 1)
@@ -522,17 +519,32 @@ def test_a_lease_that_ran_out(chat: Chat, job: Job) -> None:
 def test_the_jobs_of_a_dead_process(chat: Chat) -> None:
     for number in range(4):
         session(chat, number).send()
-    takers = [("here", 1), ("here", 1), ("here", 2), ("there", 1)]
-    jobs = [lifecycle.claim((), host, pid) for host, pid in takers]
+    # They are told apart by nothing else: as containers that are started again in place are.
+    takers = [Worker(identity, "here", 1) for identity in ("dead", "dead", "other", "")]
+    jobs = [lifecycle.claim((), taker) for taker in takers]
 
-    assert lifecycle.reap(host="here", pid=1) == 2
+    assert lifecycle.reap_worker("dead")
     states = [Job.objects.get(pk=job.pk).state for job in jobs if job]
     assert states == ["queued", "queued", "processing", "processing"]
 
 
+def test_the_jobs_of_a_dead_cluster(chat: Chat) -> None:
+    for number in range(4):
+        session(chat, number).send()
+    dead, other = uuid.UUID(int=1), uuid.UUID(int=2)
+    takers = [(dead, 1), (dead, 12), (other, 1)]
+    jobs = [lifecycle.claim((), Worker(lifecycle.worker_id(*taker))) for taker in takers]
+    jobs.append(lifecycle.claim((), lifecycle.this_process()))
+
+    assert lifecycle.reap_cluster(dead)
+    states = [(job.state, job.lost) for job in Job.objects.order_by("pk")]
+    assert states == [("queued", 1), ("queued", 1), ("processing", 0), ("processing", 0)]
+    assert None not in jobs
+
+
 def test_a_process_that_was_ended_on_purpose_does_not_count(job: Job) -> None:
     claimed()
-    lifecycle.reap(host=HOST, pid=PID, count=False)
+    assert lifecycle.reap_worker(ME.id, count=False)
     job.refresh_from_db()
 
     assert (job.state, job.lost) == (State.QUEUED, 0)
@@ -575,7 +587,7 @@ def test_reapers_at_once(job: Job) -> None:
     """However many clusters see it, a loss counts once."""
     change(claimed(), lease_until=Now() + PAST)
 
-    assert sum(at_once(4, lambda number: lifecycle.reap())) == 1
+    assert sum(at_once(4, lambda number: reap())) == 1
     job.refresh_from_db()
     assert (job.state, job.lost) == (State.QUEUED, 1)
 
@@ -585,11 +597,11 @@ def test_reapers_at_once(job: Job) -> None:
 
 def test_without_a_cluster_an_orphan_fails(chat: Chat) -> None:
     running, waiting = chat.send(mode="sync"), chat.send(mode="sync")
-    lifecycle.claim_inline(running, HOST, PID)
-    assert lifecycle.reap_inline() == 0
+    lifecycle.claim_inline(running, ME)
+    assert lifecycle.reap_inline(Vigil(1.0)) == 0
     Job.objects.update(lease_until=Now() + PAST)
 
-    assert lifecycle.reap_inline() == 2
+    assert lifecycle.reap_inline(Vigil(1.0)) == 2
     for job in (running, waiting):
         job.refresh_from_db()
         assert (job.state, job.code) == (State.FAILED, "worker_lost")
@@ -599,13 +611,13 @@ def test_without_a_cluster_an_orphan_fails(chat: Chat) -> None:
 
 def test_a_cluster_resumes_an_orphan(chat: Chat) -> None:
     running, waiting = chat.send(mode="sync"), chat.send(mode="sync")
-    lifecycle.claim_inline(running, HOST, PID)
+    lifecycle.claim_inline(running, ME)
     Job.objects.update(lease_until=Now() + PAST)
     Cluster.objects.create(host="there", pid=1, workers=1, seen_at=Now())
 
     assert lifecycle.clusters_alive() == 1
-    assert lifecycle.reap_inline() == 0
-    lifecycle.reap()
+    assert lifecycle.reap_inline(Vigil(1.0)) == 0
+    reap()
     taken = claimed()
     assert (taken.pk, taken.inline) == (running.pk, False)
     lifecycle.end(taken, Outcome(State.COMPLETED))

@@ -24,6 +24,8 @@ from tests.workflows.streaming.following import (
 )
 from workflows.bells import OnRing, Subscription
 from workflows.models import Event, Job, State
+from workflows.store import lifecycle
+from workflows.store.lifecycle import Vigil
 from workflows.streaming import listeners as module
 from workflows.streaming.followers import StreamCut
 from workflows.streaming.listeners import listeners
@@ -198,6 +200,34 @@ async def test_orphaned_sync_jobs_are_looked_for(
 
     await elsewhere(made.refresh_from_db)
     assert (made.state, made.code) == (State.FAILED, "worker_lost")
+
+
+async def test_nobody_is_an_orphan_just_after_an_outage(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All looks keep one vigil, and so each knows how the one before it went."""
+    monkeypatch.setattr(module, "SWEEP", 0.01)
+    monkeypatch.setattr(module, "ORPHANS", 0.01)
+    vigils: list[Vigil] = []
+    loop, looked = asyncio.get_running_loop(), asyncio.Semaphore(0)
+
+    def look(vigil: Vigil) -> int:
+        vigils.append(vigil)
+        loop.call_soon_threadsafe(looked.release)
+        if len(vigils) == 1:
+            raise OperationalError("gone")
+        return 0
+
+    monkeypatch.setattr(lifecycle, "reap_inline", look)
+    batches = follow(job.pk, 0)
+    await read(batches)
+    async with asyncio.timeout(NET):
+        for _ in range(3):
+            await looked.acquire()
+    await close(batches)
+
+    assert len(set(vigils)) == 1
+    assert not await elsewhere(vigils[0].keep)
 
 
 # The end of the process.

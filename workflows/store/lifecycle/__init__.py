@@ -5,7 +5,7 @@ lock before it: who finds no row has lost the race and does nothing more. Leases
 the database's clock.
 """
 
-from workflows.store.lifecycle.claims import HOST, claim, claim_inline, seconds_to_next
+from workflows.store.lifecycle.claims import claim, claim_inline, seconds_to_next
 from workflows.store.lifecycle.endings import (
     CANCELLED,
     INTERRUPTED,
@@ -23,9 +23,13 @@ from workflows.store.lifecycle.reaping import (
     clusters,
     clusters_alive,
     reap,
+    reap_cluster,
     reap_inline,
-    stuck_pids,
+    reap_worker,
+    stuck_workers,
 )
+from workflows.store.lifecycle.vigil import Vigil, heartbeat_interval
+from workflows.store.lifecycle.workers import HOST, Worker, this_process, worker_id
 
 __all__ = [
     "CANCELLED",
@@ -36,6 +40,8 @@ __all__ = [
     "WEB_PROCESS_LOST",
     "WORKER_LOST",
     "Outcome",
+    "Vigil",
+    "Worker",
     "cancelled",
     "claim",
     "claim_inline",
@@ -43,12 +49,17 @@ __all__ = [
     "clusters_alive",
     "end",
     "give_back",
+    "heartbeat_interval",
     "held",
     "hold",
     "lock_session",
     "reap",
+    "reap_cluster",
     "reap_inline",
+    "reap_worker",
     "renew",
     "seconds_to_next",
-    "stuck_pids",
+    "stuck_workers",
+    "this_process",
+    "worker_id",
 ]

@@ -1,6 +1,5 @@
 """Claiming: the next job that may run becomes the claimer's, under a new attempt."""
 
-import socket
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any
@@ -12,17 +11,15 @@ from workflows.bells import Bell, get_bell
 from workflows.models import Event, Job
 from workflows.store import events
 from workflows.store.database import Row, Write, get_database
+from workflows.store.lifecycle.workers import Worker
 from workflows.store.rows import columns, from_row
-
-# This machine's name, in the rows of its jobs.
-HOST = socket.gethostname()
 
 # The attempt's first event belongs to the claim.
 TAKE = """
     UPDATE workflows_job
-    SET state = 'processing', attempt = attempt + 1, lease_until = {lease}, host = %(host)s,
-        pid = %(pid)s, claimed_at = {now}, started_at = coalesce(started_at, {now}),
-        last_seq = last_seq + 1, updated_at = {now},
+    SET state = 'processing', attempt = attempt + 1, lease_until = {lease},
+        worker = %(worker)s, host = %(host)s, pid = %(pid)s, claimed_at = {now},
+        started_at = coalesce(started_at, {now}), last_seq = last_seq + 1, updated_at = {now},
         progress_message = CASE WHEN attempt = 0 THEN 'Starting...' ELSE 'Resuming...' END
 """
 # A session's jobs run one at a time and in order: a job that runs, or waits in front, bars the way.
@@ -50,19 +47,20 @@ NEXT = """
 NEXT_OF_ALL = NEXT.replace("{in_queue}", "")
 NEXT_IN_QUEUE = NEXT.replace("{in_queue}", "AND queue = %(queue)s")
 THIS_ONE = "id = %(job)s AND inline AND {free}"
+# How PostgreSQL and SQLite name the constraint that two running jobs of a session break.
+ONE_RUNNING = ("job_one_running_per_session", "workflows_job.session_id")
 NEXT_DUE = """
     SELECT -({since}) FROM workflows_job
     WHERE state = 'queued' AND finished_at IS NULL AND NOT inline AND available_at > {now}
 """
 
 
-def claim(queues: Sequence[str], host: str, pid: int, *, first: str | None = None) -> Job | None:
+def claim(queues: Sequence[str], worker: Worker, *, first: str | None = None) -> Job | None:
     """Take the next job that may run: the first queue that has one, best priority, oldest.
 
     Args:
         queues: names of queues, the most urgent first; none for all queues alike.
-        host: this machine.
-        pid: the process that will run it; when it dies, the job is taken from it.
+        worker: the process that will run it; when it dies, the job is taken from it.
         first: SQL to run before; only an Ear.unlisten().
 
     Returns:
@@ -71,25 +69,31 @@ def claim(queues: Sequence[str], host: str, pid: int, *, first: str | None = Non
     write = partial(get_database().write_again, first=first)
     for queue in queues or (None,):
         where = NEXT_IN_QUEUE if queue else NEXT_OF_ALL
-        job = _take(where, write, queue=queue, host=host, pid=pid)
+        job = _take(where, write, worker, queue=queue)
         if job is not None:
             return job
     return None
 
 
-def claim_inline(job: Job, host: str, pid: int) -> Job | None:
+def claim_inline(job: Job, worker: Worker) -> Job | None:
     """Take this one job, which a web process runs itself, if it is its turn. See claim()."""
-    return _take(THIS_ONE, get_database().write, job=job.pk, host=host, pid=pid)
+    return _take(THIS_ONE, get_database().write, worker, job=job.pk)
 
 
 def _take(
-    where: str, write: Callable[[Write, dict[str, Any]], Row | None], **params: Any
+    where: str,
+    write: Callable[[Write, dict[str, Any]], Row | None],
+    worker: Worker,
+    **params: Any,
 ) -> Job | None:
+    params |= {"worker": worker.id, "host": worker.host, "pid": worker.pid}
     params |= {"type": Event.Type.STARTED, "data": "{}"}
     bell = get_bell()
     try:
         row = write(_make_claim(where, settings.WORKFLOW_LEASE_SECONDS, bell), params)
-    except IntegrityError:
+    except IntegrityError as error:
+        if not any(name in str(error) for name in ONE_RUNNING):
+            raise
         # Somebody else began a job of the same session at this very moment.
         return None
     if row is None:

@@ -15,7 +15,8 @@ from workflows.store.lifecycle.locks import lock_session
 GIVE_BACK = """
     UPDATE workflows_job
     SET state = 'queued', inline = %(inline)s,
-        lease_until = CASE WHEN %(inline)s THEN {lease} ELSE NULL END, host = '', pid = NULL,
+        lease_until = CASE WHEN %(inline)s THEN {lease} ELSE NULL END,
+        worker = '', host = '', pid = NULL,
         lost = lost + %(lost)s, failures = failures + %(failures)s, ran_for = ran_for + {ran},
         claimed_at = NULL, available_at = {later}, updated_at = {now}
     WHERE id = %(job)s AND attempt = %(attempt)s AND state = 'processing'

@@ -1,5 +1,11 @@
-"""Reaping: jobs whose worker, web process or whole cluster is gone are taken from it."""
+"""Reaping: jobs whose worker, web process or whole cluster is gone are taken from it.
 
+Where a process's death was seen, its jobs are taken at once, and only its; else when their leases
+have run out, if the vigil of whoever looks lets that count.
+"""
+
+import uuid
+from collections.abc import Callable, Collection
 from datetime import timedelta
 
 from django.conf import settings
@@ -13,52 +19,75 @@ from workflows.models import ACTIVE, Cluster, Job, State
 from workflows.store.lifecycle.endings import WEB_PROCESS_LOST, WORKER_LOST, Outcome, end
 from workflows.store.lifecycle.leases import give_back
 from workflows.store.lifecycle.locks import lock_session
+from workflows.store.lifecycle.vigil import Vigil
+from workflows.store.lifecycle.workers import first_part
 
 # A cluster that hasn't been seen for so long is taken for dead.
 CLUSTER_SEEN = timedelta(seconds=15)
 
 
-def reap(*, host: str = "", pid: int | None = None, count: bool = True) -> int:
-    """Take back the jobs whose worker is lost: leases that ran out, or all of one dead process.
+def reap(vigil: Vigil) -> int:
+    """Take back the jobs whose leases ran out.
 
     Args:
-        host: with *pid*: the machine of the dead process.
-        pid: the dead process; without it, all jobs are taken whose lease ran out.
-        count: whether the loss counts; not where the process was ended on purpose.
+        vigil: of whoever looks.
 
     Returns:
         The number of jobs that were taken back.
     """
-    lost = Job.objects.filter(state=State.PROCESSING)
-    if pid is not None:
-        lost = lost.filter(host=host, pid=pid)
-    else:
-        lost = lost.filter(lease_until__lt=Now())
-        _adopt_waiting_inline_jobs()
-    return sum(_take_back(job, lost=int(count)) for job in lost)
+    if not vigil.keep():
+        return 0
+    _adopt_waiting_inline_jobs()
+    return sum(_take_back(job, vigil=vigil) for job in _expired(State.PROCESSING))
 
 
-def stuck_pids(host: str) -> set[int]:
-    """Return the processes of this machine that hold a job whose lease ran out."""
-    expired = Job.objects.filter(state=State.PROCESSING, lease_until__lt=Now(), host=host)
+def reap_worker(worker: str, *, count: bool = True) -> bool:
+    """Take back the jobs of a process that is dead.
+
+    Args:
+        worker: its identity.
+        count: whether the loss counts; not where the process was ended on purpose.
+
+    Returns:
+        Whether it has none left. A job whose row is still locked, as by an atomic step that the
+        database is about to undo, is to be taken later.
+    """
+    return _take_back_all(Job.objects.filter(worker=worker), lost=int(count))
+
+
+def reap_cluster(cluster: uuid.UUID) -> bool:
+    """Take back the jobs of a cluster that is dead with all its workers. See reap_worker()."""
+    return _take_back_all(Job.objects.filter(worker__startswith=first_part(cluster)))
+
+
+def stuck_workers(workers: Collection[str], vigil: Vigil) -> set[str]:
+    """Return those of the workers that hold a job whose lease ran out.
+
+    Args:
+        workers: their identities.
+        vigil: of whoever looks.
+    """
+    if not vigil.keep():
+        return set()
+    expired = _expired(State.PROCESSING).filter(worker__in=workers)
     with transaction.atomic():
         locked = expired.select_for_update(of=("self",), skip_locked=True)
-        return {job.pid for job in locked.only("pid") if job.pid is not None}
+        stuck = {job.worker for job in locked.only("worker")}
+    return stuck if stuck and vigil.keep() else set()
 
 
-def reap_inline() -> int:
-    """Fail the sync jobs of lost web processes, unless a cluster lives that resumes them."""
-    if clusters_alive():
+def reap_inline(vigil: Vigil) -> int:
+    """Fail the sync jobs of lost web processes, unless a cluster lives that resumes them.
+
+    Args:
+        vigil: of whoever looks.
+
+    Returns:
+        The number of jobs that failed.
+    """
+    if not vigil.keep() or clusters_alive():
         return 0
-    orphans = Job.objects.filter(inline=True, state__in=ACTIVE, lease_until__lt=Now())
-    failed = 0
-    for job in orphans:
-        try:
-            end(job, Outcome(State.FAILED, code="worker_lost", error=WEB_PROCESS_LOST))
-        except Fenced:
-            continue
-        failed += 1
-    return failed
+    return sum(_fail_orphan(job, vigil) for job in _expired(*ACTIVE).filter(inline=True))
 
 
 def clusters_alive() -> int:
@@ -71,29 +100,64 @@ def clusters() -> QuerySet[Cluster]:
     return Cluster.objects.filter(seen_at__gt=Now() - CLUSTER_SEEN).order_by("started_at")
 
 
+def _expired(*states: State) -> QuerySet[Job]:
+    return Job.objects.filter(state__in=states, lease_until__lt=Now())
+
+
 def _adopt_waiting_inline_jobs() -> None:
     """Hand to the clusters the jobs that waited for their turn in a web process that is gone."""
-    orphans = Job.objects.filter(inline=True, state=State.QUEUED, lease_until__lt=Now())
-    for job in orphans:
+    for job in _expired(State.QUEUED).filter(inline=True):
         with transaction.atomic():
-            orphan = Job.objects.filter(pk=job.pk, inline=True, state=State.QUEUED)
+            orphan = _expired(State.QUEUED).filter(pk=job.pk, inline=True)
             if orphan.update(inline=False, lease_until=None):
                 get_bell().ring("jobs", job.pk)
 
 
-def _take_back(job: Job, *, lost: int) -> bool:
-    """Take a job from its worker; not while the worker is in the middle of an atomic step."""
+def _fail_orphan(job: Job, vigil: Vigil) -> bool:
+    failed = Outcome(State.FAILED, code="worker_lost", error=WEB_PROCESS_LOST)
+    return _change_lost(job, lambda: end(job, failed), vigil)
+
+
+def _take_back_all(jobs: QuerySet[Job], *, lost: int = 1) -> bool:
+    taken = [_take_back(job, lost=lost) for job in jobs.filter(state=State.PROCESSING)]
+    return all(taken)
+
+
+def _take_back(job: Job, *, lost: int = 1, vigil: Vigil | None = None) -> bool:
+    """Take a job from its worker; not while the worker is in the middle of an atomic step.
+
+    Args:
+        job: as it was found.
+        lost: 1 if the loss counts.
+        vigil: as in _change_lost().
+    """
+    if not job.cancel_code and job.lost + lost >= settings.WORKFLOW_TRIES:
+        failed = Outcome(State.FAILED, code="worker_lost", error=WORKER_LOST, lost=lost)
+        return _change_lost(job, lambda: end(job, failed), vigil)
+    return _change_lost(job, lambda: give_back(job, lost=lost), vigil)
+
+
+def _change_lost(job: Job, change: Callable[[], object], vigil: Vigil | None) -> bool:
+    """Change a lost job, unless somebody else is about to.
+
+    Args:
+        job: as it was found.
+        change: raises Fenced if it isn't as it was found any more.
+        vigil: given where only a lease speaks for the death of whoever has the job.
+    """
+    found = Job.objects.filter(pk=job.pk)
+    if vigil is not None:
+        found = found.filter(lease_until__lt=Now())
     with transaction.atomic():
         lock_session(job)
-        row = Job.objects.filter(pk=job.pk).select_for_update(of=("self",), skip_locked=True)
-        if not row.exists():
+        if not found.select_for_update(of=("self",), skip_locked=True).exists():
             return False
         try:
-            if not job.cancel_code and job.lost + lost >= settings.WORKFLOW_TRIES:
-                failed = Outcome(State.FAILED, code="worker_lost", error=WORKER_LOST, lost=lost)
-                end(job, failed)
-            else:
-                give_back(job, lost=lost)
+            change()
         except Fenced:
             return False
-    return True
+        # All locks are had by now, and may have taken long.
+        if vigil is None or vigil.keep():
+            return True
+        transaction.set_rollback(True)
+        return False
