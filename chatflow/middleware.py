@@ -92,12 +92,20 @@ class ContentSecurityPolicy(CSPMiddleware):
         if response.headers.get("Content-Type") == "application/json":
             response.headers.setdefault(HEADER, _policy())
             return response
-        return super().process_response(request, response)
+        response = super().process_response(request, response)
+        if HEADER in response.headers:
+            response.headers[HEADER] = _in_order(response.headers[HEADER])
+        return response
 
 
 @functools.cache
 def _policy() -> str:
-    return build_policy()
+    return _in_order(build_policy())
+
+
+def _in_order(policy: str) -> str:
+    """Return the policy with its directives sorted: django-csp takes them out of a set."""
+    return "; ".join(sorted(policy.split("; ")))
 
 
 def trusted_connection(get_response: GetResponse) -> GetResponse:

@@ -64,7 +64,7 @@ def status(request: Request, job_id: str) -> Response:
 @authentication_classes([])
 @permission_classes([AllowAny])
 def stream(request: Request, job_id: str) -> Response:
-    # Under asgi.py this is reached by no GET: stream.py bodies.
+    # Under asgi.py this is reached by no GET: stream.py answers.
     raise Unavailable("Streams need an ASGI server: uvicorn chatflow.asgi:application")
 
 

@@ -35,9 +35,10 @@ def resolve_customer(ctx: Context, request: Request) -> Customer:
 def _known_or_new(ctx: Context, kind: str, typed: str, name: str, found: Matches) -> Known | None:
     """Let the user choose among what is similar and a new one called *name*; None is neither."""
     if found.similar:
-        labels = [*(known.name for known in found.similar), "Create new"]
-        index = pick(ctx, f"Which {kind} do you mean by “{typed}”?", labels)
-        return [*found.similar, Known(name=name)][index]
+        options = {f"id {known.id}": known.name for known in found.similar}
+        question = f"Which {kind} do you mean by “{typed}”?"
+        value = pick(ctx, question, {**options, "new": "Create new"})
+        return {f"id {known.id}": known for known in found.similar}.get(value, Known(name=name))
     create = ctx.confirm(f"I don't know a {kind} called “{name}”. Shall I create it?")
     return Known(name=name) if create else None
 

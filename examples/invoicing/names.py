@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from rapidfuzz import fuzz, process
@@ -25,6 +25,7 @@ def _nouns() -> "Pluralizer":
     return Pluralizer()  # type: ignore[no-untyped-call]
 
 
+@lru_cache(maxsize=10_000)
 def singular(word: str) -> str:
     """Guess the singular of an English noun; a short word ("gas") is taken as it is."""
     return _nouns().singular(word) if len(word) > 3 else word

@@ -1,7 +1,7 @@
 """Questions that are asked until their answer can be used."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from django.core.exceptions import ValidationError
@@ -43,14 +43,14 @@ def ask_optional(ctx: Context, prompt: str, read: Callable[[str], T]) -> T | Non
     return ask_until(ctx, prompt, read_unless_declined, optional=True)
 
 
-def pick(ctx: Context, prompt: str, labels: Sequence[str]) -> int:
-    """Let the user choose one of *labels*; returns its index.
+def pick(ctx: Context, prompt: str, options: Mapping[str, str]) -> str:
+    """Let the user choose one of *options*, labels by their values; returns its value.
 
     They stand under the question too, for clients that show only its text.
     """
-    rows = [f"{number}. {label}" for number, label in enumerate(labels, 1)]
-    chosen: int = ctx.choose("\n".join([prompt, *rows]), list(enumerate(labels, 1)))
-    return chosen - 1
+    rows = [f"{number}. {label}" for number, label in enumerate(options.values(), 1)]
+    chosen: str = ctx.choose("\n".join([prompt, *rows]), list(options.items()))
+    return chosen
 
 
 def read_email(text: str) -> str:

@@ -121,7 +121,9 @@ def _find_line(ctx: Context, draft: Draft, target: str) -> Line:
         raise Refused(f"There is no “{amounts.shorten(target)}” on this invoice.")
     if len(found) == 1:
         return found[0]
-    return found[questions.pick(ctx, "Which line do you mean?", [str(line) for line in found])]
+    options = {f"line {number}": str(line) for number, line in enumerate(found, 1)}
+    value = questions.pick(ctx, "Which line do you mean?", options)
+    return found[list(options).index(value)]
 
 
 def _lines(draft: Draft, target: str) -> list[Line]:

@@ -37,20 +37,15 @@ def path_of(key: Key) -> str:
 
 
 def full_name(name: str) -> str:
-    """Return the name under which a step is recorded that is called *name* here.
-
-    Raises:
-        ValueError: the steps around it have names that leave no room for it.
-    """
+    """Return the name under which a step is recorded that is called *name* here."""
     path, own = inside.get(), events.clean(name)
     if len(path) + len(own) <= NAME_LENGTH:
         return f"{path}{own}"
     # Only its own part is cut: steps are found by the path that their names begin with.
-    room = NAME_LENGTH - len(path) - DIGEST_LENGTH - 1
-    if room < 0:
-        raise ValueError(f"The steps around {name!r} have names that are too long together: {path}")
+    # Where that leaves no room, the path is cut as well: such a step is done once in each attempt,
+    # but an attempt that resumes the steps around it doesn't know it again.
     digest = hashlib.sha256(f"{path}{own}".encode()).hexdigest()[:DIGEST_LENGTH]
-    return f"{path}{own[:room]}~{digest}"
+    return f"{path}{own}"[: NAME_LENGTH - DIGEST_LENGTH - 1] + f"~{digest}"
 
 
 def is_choice(name: str) -> bool:

@@ -72,11 +72,11 @@ def test_a_step_inside_of_a_long_name_is_found_again(chat: Chat) -> None:
 @pytest.mark.django_db
 @pytest.mark.usefixtures("unkept")
 def test_names_that_are_too_long_together(chat: Chat) -> None:
-    """Said at once, not when a worker is lost."""
+    """The inner one is still a step of its own; docs/write-a-workflow.md names the limit."""
 
     def work(ctx: Context) -> str:
         return str(ctx.step("o" * 190, lambda: ctx.step("the inner step", lambda: 1)))
 
     job = chat.begin(work)
-    assert (job.state, job.code) == ("failed", "workflow_failed")
-    assert "too long together" in job.traceback
+    assert (job.state, job.response) == ("completed", "1")
+    assert {len(step.name) for step in job.steps.all()} == {190, NAME_LENGTH}
