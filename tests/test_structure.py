@@ -51,6 +51,7 @@ STAIRS = {
         "inline",
         "queues",
         "lookups",
+        "outages",
     ),
     "workflows.running": (
         "runner",

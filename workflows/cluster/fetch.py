@@ -24,6 +24,7 @@ from workflows.exceptions import first_line
 from workflows.models import Job
 from workflows.running import runner, watchdog
 from workflows.store import lifecycle
+from workflows.store.database import get_database
 from workflows.store.lifecycle import HOST
 
 logger = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class Fetcher:
         rings = self.rings.take()
         while not self.stopping:
             try:
+                get_database().leave_replaced()
                 if self._unsure:
                     lifecycle.reap(host=HOST, pid=os.getpid(), count=False)
                     self._unsure = False

@@ -5,6 +5,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.db import Error as DatabaseError
@@ -14,6 +15,7 @@ from django.db.models.functions import Now
 from workflows.exceptions import first_line
 from workflows.models import Cluster
 from workflows.store.lifecycle import HOST
+from workflows.store.outage import is_outage, on_live_connection
 
 logger = logging.getLogger(__name__)
 
@@ -59,16 +61,19 @@ class Presence:
         self.do_chore(Cluster.objects.filter(pk=self.cluster_id).delete)
 
     def do_chore(self, chore: Callable[..., object], **kwargs: Any) -> None:
-        """Do a chore in the database; if that is away, leave it for later or to another cluster.
+        """Do a chore in the database; if that fails, leave it for later or to another cluster.
 
         Args:
             chore: called with *kwargs*.
         """
         try:
-            chore(**kwargs)
+            on_live_connection(partial(chore, **kwargs))
         except DatabaseError as error:
-            logger.warning("The database is out of reach (%s).", first_line(error))
-            self._away_at = time.monotonic()
+            if is_outage(error):
+                logger.warning("The database is out of reach (%s).", first_line(error))
+                self._away_at = time.monotonic()
+            else:
+                logger.warning("A chore was left undone (%s).", first_line(error))
             connections.close_all()
 
     def trusts_leases(self) -> bool:

@@ -29,6 +29,7 @@ from workflows.exceptions import (
 from workflows.models import State
 from workflows.running.attempt import UNHEARD, Attempt, heartbeat_interval
 from workflows.store import lifecycle
+from workflows.store.outage import on_live_connection
 
 logger = logging.getLogger(__name__)
 
@@ -228,13 +229,12 @@ class Watchdog(threading.Thread):
         """
         attempts = self.attempts()
         try:
-            held = read([attempt.key for attempt in attempts])
+            held = on_live_connection(lambda: read([attempt.key for attempt in attempts]))
         except DatabaseError as error:
             # The lease may run out meanwhile; then the fence keeps this attempt from writing.
             if self._reached:
                 logger.warning("No lease could be renewed (%s); trying again.", first_line(error))
             self._reached = False
-            connection.close()
             return False
         self._reached = True
         for attempt in attempts:

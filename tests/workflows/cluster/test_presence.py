@@ -5,8 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import DatabaseError
 
+from tests.workflows.faults import make_outage, make_refusal
 from workflows.cluster import presence as module
 from workflows.cluster.presence import Presence
 from workflows.models import Cluster
@@ -22,7 +23,7 @@ def presence() -> Presence:
 
 
 def away(**kwargs: Any) -> None:
-    raise OperationalError("gone")
+    raise make_outage("gone")
 
 
 def test_it_works(presence: Presence) -> None:
@@ -64,6 +65,21 @@ def test_a_database_that_is_away(
     assert not presence.trusts_leases()
     monkeypatch.setattr(module, "AFTERMATH", 0.0)
 
+    assert presence.trusts_leases()
+
+
+@pytest.mark.parametrize("error", [make_refusal("55P03"), DatabaseError("no such column")])
+def test_a_chore_that_fails_is_no_outage(
+    presence: Presence, caplog: pytest.LogCaptureFixture, error: DatabaseError
+) -> None:
+    """Leases can be trusted all the same."""
+
+    def fail() -> None:
+        raise error
+
+    presence.do_chore(fail)
+
+    assert "A chore was left undone" in caplog.text
     assert presence.trusts_leases()
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import OperationalError
 
 from tests.workflows.chat import (
     NET,
@@ -18,6 +17,7 @@ from tests.workflows.chat import (
     streamed,
     types,
 )
+from tests.workflows.faults import make_outage
 from workflows import Context, WorkflowError
 from workflows.models import Job, State
 from workflows.running import event_writer
@@ -205,9 +205,6 @@ def test_an_outage_while_the_watchdog_writes(
 ) -> None:
     """Whether or not the words had arrived, they are there once."""
     append, failed = events_module.append, threading.Event()
-    monkeypatch.setattr(
-        event_writer, "is_outage", lambda error: isinstance(error, OperationalError)
-    )
 
     def flaky(*args: Any, **kwargs: Any) -> int:
         if threading.current_thread().name != "watchdog" or failed.is_set():
@@ -215,7 +212,7 @@ def test_an_outage_while_the_watchdog_writes(
         if committed:
             append(*args, **kwargs)
         failed.set()
-        raise OperationalError("server closed the connection unexpectedly")
+        raise make_outage()
 
     monkeypatch.setattr(events_module, "append", flaky)
 

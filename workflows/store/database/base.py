@@ -6,6 +6,7 @@ All other SQL of the engine is the same everywhere. Its parameters are written `
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Any
 
@@ -154,6 +155,25 @@ class Database(ABC):
         Errors that Django itself raises, for a protected row or for a query in a transaction that
         is spoiled, and errors that are not the database's at all, are refusals.
         """
+
+    @abstractmethod
+    def takes_writes(self) -> bool:
+        """Say whether the database can be written to just now; a standby, for one, only read."""
+
+    @abstractmethod
+    def stayed(self, error: BaseException, since: datetime) -> bool:
+        """Say whether the database was there for others all the while, though *error* is AWAY.
+
+        Then it was the query itself that broke its connection, or idled in a transaction until the
+        server had enough of it.
+
+        Args:
+            error: a query's.
+            since: a moment before that query.
+        """
+
+    def leave_replaced(self) -> None:  # noqa: B027
+        """Close this thread's connection if it leads to what isn't the database any more."""
 
     def prepare(self, connection: BaseDatabaseWrapper) -> None:  # noqa: B027
         """Set on a new connection the defaults that the engine relies on, whatever the server's."""

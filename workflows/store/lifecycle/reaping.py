@@ -1,8 +1,12 @@
 """Reaping: jobs whose worker, web process or whole cluster is gone are taken from it."""
 
+import functools
+from collections.abc import Callable
 from datetime import timedelta
+from typing import ParamSpec
 
 from django.conf import settings
+from django.db import Error as DatabaseError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
@@ -10,12 +14,36 @@ from django.db.models.functions import Now
 from workflows.bells import get_bell
 from workflows.exceptions import Fenced
 from workflows.models import ACTIVE, Cluster, Job, State
+from workflows.store.database import Fault, get_database
 from workflows.store.lifecycle.endings import WEB_PROCESS_LOST, WORKER_LOST, Outcome, end
 from workflows.store.lifecycle.leases import give_back
 from workflows.store.lifecycle.locks import lock_session
 
 # A cluster that hasn't been seen for so long is taken for dead.
 CLUSTER_SEEN = timedelta(seconds=15)
+
+
+P = ParamSpec("P")
+
+
+def _left_to_others(take: Callable[P, bool]) -> Callable[P, bool]:
+    """Let *take* return False for a job that somebody else took, or has locked for too long here.
+
+    The other jobs don't wait for that one. It is looked at again soon.
+    """
+
+    @functools.wraps(take)
+    def try_to_take(*args: P.args, **kwargs: P.kwargs) -> bool:
+        try:
+            return take(*args, **kwargs)
+        except Fenced:
+            return False
+        except DatabaseError as error:
+            if get_database().fault(error) is not Fault.CONFLICT:
+                raise
+            return False
+
+    return try_to_take
 
 
 def reap(*, host: str = "", pid: int | None = None, count: bool = True) -> int:
@@ -51,14 +79,7 @@ def reap_inline() -> int:
     if clusters_alive():
         return 0
     orphans = Job.objects.filter(inline=True, state__in=ACTIVE, lease_until__lt=Now())
-    failed = 0
-    for job in orphans:
-        try:
-            end(job, Outcome(State.FAILED, code="worker_lost", error=WEB_PROCESS_LOST))
-        except Fenced:
-            continue
-        failed += 1
-    return failed
+    return sum(map(_fail, orphans))
 
 
 def clusters_alive() -> int:
@@ -75,12 +96,26 @@ def _adopt_waiting_inline_jobs() -> None:
     """Hand to the clusters the jobs that waited for their turn in a web process that is gone."""
     orphans = Job.objects.filter(inline=True, state=State.QUEUED, lease_until__lt=Now())
     for job in orphans:
-        with transaction.atomic():
-            orphan = Job.objects.filter(pk=job.pk, inline=True, state=State.QUEUED)
-            if orphan.update(inline=False, lease_until=None):
-                get_bell().ring("jobs", job.pk)
+        _adopt(job)
 
 
+@_left_to_others
+def _adopt(job: Job) -> bool:
+    with transaction.atomic():
+        orphan = Job.objects.filter(pk=job.pk, inline=True, state=State.QUEUED)
+        adopted = orphan.update(inline=False, lease_until=None)
+        if adopted:
+            get_bell().ring("jobs", job.pk)
+    return bool(adopted)
+
+
+@_left_to_others
+def _fail(job: Job) -> bool:
+    end(job, Outcome(State.FAILED, code="worker_lost", error=WEB_PROCESS_LOST))
+    return True
+
+
+@_left_to_others
 def _take_back(job: Job, *, lost: int) -> bool:
     """Take a job from its worker; not while the worker is in the middle of an atomic step."""
     with transaction.atomic():
@@ -88,12 +123,9 @@ def _take_back(job: Job, *, lost: int) -> bool:
         row = Job.objects.filter(pk=job.pk).select_for_update(of=("self",), skip_locked=True)
         if not row.exists():
             return False
-        try:
-            if not job.cancel_code and job.lost + lost >= settings.WORKFLOW_TRIES:
-                failed = Outcome(State.FAILED, code="worker_lost", error=WORKER_LOST, lost=lost)
-                end(job, failed)
-            else:
-                give_back(job, lost=lost)
-        except Fenced:
-            return False
+        if not job.cancel_code and job.lost + lost >= settings.WORKFLOW_TRIES:
+            failed = Outcome(State.FAILED, code="worker_lost", error=WORKER_LOST, lost=lost)
+            end(job, failed)
+        else:
+            give_back(job, lost=lost)
     return True
