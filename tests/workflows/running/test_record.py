@@ -20,6 +20,7 @@ from tests.workflows.chat import (
 from tests.workflows.faults import make_outage
 from workflows import Context, services
 from workflows.models import Job, State, Step
+from workflows.running import runner
 from workflows.store import events as events_module
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
@@ -195,8 +196,9 @@ def test_an_attempt_that_was_lost_writes_nothing_more(chat: Chat) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_outage_is_not_a_try(chat: Chat) -> None:
+def test_an_outage_is_not_a_try(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole attempt is given back instead; on a dead connection each try would fail."""
+    monkeypatch.setattr(runner, "database_stayed", lambda *args: False)
     tried: list[int] = []
 
     def query() -> int:
