@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import OperationalError
 from django_q.cluster import Sentinel
 
 from tests.workflows.chat import NET, Chat, claimed
+from tests.workflows.faults import make_outage
 from tests.workflows.running.test_watchdog import database_url
 from workflows.cluster import presence
 from workflows.cluster import supervisor as module
@@ -128,7 +128,7 @@ def test_a_database_that_is_away(
     """The chores are left for later; and live workers renew their leases first."""
 
     def away() -> None:
-        raise OperationalError("gone")
+        raise make_outage("gone")
 
     monkeypatch.setattr(cluster.presence, "register", away)
     cluster.do_chores()

@@ -244,7 +244,8 @@ def test_a_conflict_costs_no_attempt(
     chat: Chat, monkeypatch: pytest.MonkeyPatch, state: str, atomic: bool, committed: bool
 ) -> None:
     """Nor is an event there twice, where only its ring was refused, behind the commit."""
-    append, errors = events_module.append, []
+    append = events_module.append
+    errors: list[Exception] = []
 
     def flaky(*args: Any, **kwargs: Any) -> int:
         if not errors:
