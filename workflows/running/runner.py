@@ -212,6 +212,8 @@ def _cut_off(job: Job, error: Exception, details: str) -> Outcome | None:
 
 
 def _stayed(job: Job, error: Exception) -> bool:
+    # Others' connections may be breaking at this very moment.
+    time.sleep(RECONNECT)
     return job.claimed_at is not None and database_stayed(error, job.claimed_at)
 
 

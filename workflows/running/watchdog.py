@@ -29,7 +29,7 @@ from workflows.exceptions import (
 from workflows.models import State
 from workflows.running.attempt import UNHEARD, Attempt, heartbeat_interval
 from workflows.store import lifecycle
-from workflows.store.outage import on_live_connection
+from workflows.store.outage import despite_conflicts, on_live_connection
 
 logger = logging.getLogger(__name__)
 
@@ -276,7 +276,7 @@ def _next_moment(attempt: Attempt) -> float:
 def end_without(attempt: Attempt) -> None:
     """End a job whose code is blocked in a web process; the fence stops it when it goes on."""
     try:
-        lifecycle.end(attempt.job, outcome_of(attempt.interrupt, attempt.limit))
+        _end(attempt)
     except (Fenced, Interrupt):
         # It has just ended, or it is somebody else's by now.
         pass
@@ -289,13 +289,18 @@ def end_process(attempt: Attempt) -> None:
     """End a job whose code ignores its interruption, and this process with it."""
     logger.error("%s did not stop when it was told to; ending its worker.", attempt.job)
     try:
-        lifecycle.end(attempt.job, outcome_of(attempt.interrupt, attempt.limit))
+        _end(attempt)
     except Exception as error:
         logger.error(
             "%s could not be ended (%s); its lease will run out.", attempt.job, first_line(error)
         )
     finally:
         os._exit(1)
+
+
+def _end(attempt: Attempt) -> None:
+    outcome = outcome_of(attempt.interrupt, attempt.limit)
+    despite_conflicts(lambda: lifecycle.end(attempt.job, outcome))
 
 
 def outcome_of(interrupt: Interrupt | None, limit: float) -> lifecycle.Outcome:

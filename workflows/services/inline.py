@@ -2,6 +2,7 @@
 
 import os
 import time
+from functools import partial
 
 from django.db import transaction
 
@@ -10,6 +11,7 @@ from workflows.models import ActionUse, Job, Message, Session, State
 from workflows.running import runner
 from workflows.store import lifecycle
 from workflows.store.lifecycle import Outcome
+from workflows.store.outage import despite_conflicts
 
 # Seconds between two tries of a sync job that waits for its turn.
 TURN_POLL = 0.05
@@ -31,7 +33,9 @@ def run_inline(job: Job, *, wait: float = 10) -> Job:
     give_up_at = time.monotonic() + wait
     session = job.session
     while job.inline and not job.is_finished:
-        claimed = lifecycle.claim_inline(job, lifecycle.HOST, os.getpid())
+        claimed = despite_conflicts(
+            partial(lifecycle.claim_inline, job, lifecycle.HOST, os.getpid())
+        )
         if claimed is not None:
             outcome = runner.run(claimed, interruptible=False)
             if outcome is not None:

@@ -145,10 +145,6 @@ class Database(ABC):
         """Let the current transaction wait no longer than this for a row that is locked."""
 
     @abstractmethod
-    def is_lock_timeout(self, error: BaseException) -> bool:
-        """Say whether a query failed because it waited too long for a lock."""
-
-    @abstractmethod
     def fault(self, error: BaseException) -> Fault:
         """Say why a query failed.
 

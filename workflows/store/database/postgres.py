@@ -18,8 +18,7 @@ from workflows.store.database.base import Database, Fault, Place, Row, Write
 AWAY = ("08", "57P", "53000", "53100", "53300", "58000", "58030", "25006", "25P03", "25P04")
 # A conflict of serializable transactions, a deadlock, a lock that wasn't had in time, a statement
 # that was cancelled because it took too long or found no memory.
-LOCK_NOT_AVAILABLE = "55P03"
-CONFLICTS = ("40001", "40P01", LOCK_NOT_AVAILABLE, "57014", "53200")
+CONFLICTS = ("40001", "40P01", "55P03", "57014", "53200")
 # No connection was to be had.
 NOT_CONNECTED = ("53300", "57P03")
 
@@ -80,9 +79,6 @@ class Postgres(Database):
     def limit_lock_waits(self, seconds: float) -> None:
         with connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = {seconds * 1000:.0f}")
-
-    def is_lock_timeout(self, error: BaseException) -> bool:
-        return _get_state(error) == LOCK_NOT_AVAILABLE
 
     def fault(self, error: BaseException) -> Fault:
         if not isinstance(error, DatabaseError | InterfaceError) or error.__cause__ is None:

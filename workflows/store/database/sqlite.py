@@ -83,9 +83,6 @@ class SQLite(Database):
     def limit_lock_waits(self, seconds: float) -> None:
         """Do nothing: no row is locked, and the whole database never for long."""
 
-    def is_lock_timeout(self, error: BaseException) -> bool:
-        return False
-
     def fault(self, error: BaseException) -> Fault:
         code = getattr(error.__cause__, "sqlite_errorcode", None)
         if not isinstance(error, DatabaseError) or code is None:

@@ -199,7 +199,6 @@ class DatabaseContract:
             Session.objects.create(user=alice, key="s")
 
         assert get_database().fault(refused.value) is Fault.REFUSAL
-        assert not get_database().is_lock_timeout(refused.value)
         assert get_database().fault(ValueError("nothing of the database's")) is Fault.REFUSAL
         assert get_database().fault(DatabaseError("Django's own")) is Fault.REFUSAL
 
