@@ -9,7 +9,6 @@ from typing import Annotated, Any, NotRequired, TypedDict
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.request import UnreadablePostError
 from django.views import defaults
@@ -20,11 +19,10 @@ from rest_framework.views import set_rollback
 
 from workflows import exceptions as engine
 from workflows.models import Job, Session
+from workflows.services import outages
 
 logger = logging.getLogger(__name__)
 
-# What Django raises when the database can't be reached, or is locked for too long.
-DATABASE_OUT = (OperationalError, InterfaceError)
 RETRY_AFTER = 5
 
 CONFLICTS = (
@@ -146,7 +144,7 @@ def problem(error: BaseException) -> Problem:
         )
     if isinstance(error, CONFLICTS):
         return Problem(status=409, code=error.code, error=str(error))
-    if isinstance(error, DATABASE_OUT):
+    if outages.is_unavailable(error):
         return UNAVAILABLE
     if isinstance(error, Http404):
         return NOT_FOUND

@@ -17,7 +17,8 @@ from django.http import HttpRequest, HttpResponsePermanentRedirect
 from django.http.response import HttpResponseBase
 from django.middleware.common import CommonMiddleware
 
-from chatflow.errors import DATABASE_OUT, UNAVAILABLE, as_response, is_api, of_status
+from chatflow.errors import UNAVAILABLE, as_response, is_api, of_status
+from workflows.services import outages
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -30,7 +31,8 @@ PROBES = ("/healthz", "/readyz")
 @receiver(got_request_exception)
 def note_database_out(sender: Any, request: Any = None, **kwargs: Any) -> None:
     """Remember on the request that what went wrong in it was the database."""
-    if request is not None and isinstance(sys.exc_info()[1], DATABASE_OUT):
+    error = sys.exc_info()[1]
+    if request is not None and error is not None and outages.is_unavailable(error):
         request.database_out = True
 
 
@@ -111,12 +113,15 @@ def _in_order(policy: str) -> str:
 def trusted_connection(get_response: GetResponse) -> GetResponse:
     """Ask whether the database connection is alive only where that isn't known.
 
+    One to a file that was replaced is closed.
+
     With CONN_HEALTH_CHECKS Django asks before the first query of every request, which costs a round
     trip. If the database goes away within a second after it was asked, the next request is answered
     with 503, and then it is known.
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
+        outages.leave_replaced()
         own: Any = connection
         trusted = time.monotonic() < getattr(own, "trusted_until", 0.0)
         own.health_check_done = own.health_check_done or trusted

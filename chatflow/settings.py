@@ -104,6 +104,10 @@ DATABASES: dict[str, dict[str, Any]] = {
 }
 _database = DATABASES["default"]
 if _database["ENGINE"] == "django.db.backends.sqlite3":
+    # A relative path is one beside manage.py, wherever a process was started: else the web server
+    # and the cluster could work on two files.
+    if _database["NAME"] != ":memory:":
+        _database["NAME"] = str(BASE_DIR / _database["NAME"])
     # One writer at a time: IMMEDIATE makes the others wait for it instead of failing half-way.
     _database.setdefault("OPTIONS", {}).update(
         {
@@ -134,6 +138,8 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "chat"
 LOGOUT_REDIRECT_URL = "login"
+
+SESSION_ENGINE = "chatflow.sessions"
 
 # HTTP.
 

@@ -53,6 +53,7 @@ STAIRS = {
         "inline",
         "queues",
         "lookups",
+        "outages",
     ),
     "workflows.running": (
         "runner",

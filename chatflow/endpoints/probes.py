@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
+from django.db import Error as DatabaseError
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -11,11 +12,11 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, gener
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from chatflow.errors import DATABASE_OUT, RETRY_AFTER
+from chatflow.errors import RETRY_AFTER
 from chatflow.stream import open_streams
 from workflows import clock, services
 from workflows.models import State
-from workflows.services import queues
+from workflows.services import outages, queues
 
 HOUR = timedelta(hours=1)
 
@@ -34,11 +35,15 @@ def readyz(request: HttpRequest) -> HttpResponse:
     """
     checks = {"database": "ok", "migrations": "ok", "workers": "ok"}
     try:
-        if not migrated():
+        if not outages.takes_writes():
+            checks["database"] = "Read-only"
+        elif not migrated():
             checks["migrations"] = "Run manage.py migrate"
         elif not services.is_anybody_working():
             checks["workers"] = "No worker alive"
-    except DATABASE_OUT:
+    except DatabaseError as error:
+        if not outages.is_unavailable(error):
+            raise
         checks["database"] = "Not reachable"
     wrong = [text for text in checks.values() if text != "ok"]
     skew = clock.skew()

@@ -91,6 +91,36 @@ def cut_again_and_again(site: Site, server: Postgres) -> None:
         time.sleep(0.25)
 
 
+def only_read_for(seconds: float) -> Callable[[Site, Postgres], None]:
+    """Return what lets the server refuse every write for a while, as a standby before it leads."""
+
+    def strike(site: Site, server: Postgres) -> None:
+        set_read_only(server, "on")
+        back_at = time.monotonic() + seconds
+        try:
+            eventually(lambda: try_to_send(site, "while it is read-only").status_code == 503)
+            for gate in sorted(site.gates.glob("outage*.closed")):
+                gate.unlink()
+            while time.monotonic() < back_at:
+                answer = try_to_send(site, "while it is read-only")
+                assert answer.status_code == 503, answer.text
+                assert int(answer.headers["Retry-After"]) >= 1
+                assert answer.json()["code"] == "unavailable"
+                ready = httpx.get(f"{site.url}/readyz", trust_env=False)
+                assert ready.json()["checks"]["database"] == "Read-only"
+        finally:
+            set_read_only(server, "off")
+
+    return strike
+
+
+def set_read_only(server: Postgres, value: str) -> None:
+    with server.connect() as connection:
+        connection.execute("SET default_transaction_read_only = off")
+        connection.execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
+        connection.execute("SELECT pg_reload_conf()")
+
+
 def try_to_send(site: Site, message: str) -> httpx.Response:
     body = {"message": message, "workflow": "ordinary", "async": True}
     return site.api("alice").post("/ai-demo/chat/send", json=body)
@@ -102,6 +132,7 @@ def try_to_send(site: Site, message: str) -> httpx.Response:
         pytest.param(stop_for(1, "fast"), id="stopped-1s"),
         pytest.param(stop_for(10, "immediate"), id="crashed-10s"),
         pytest.param(cut_again_and_again, id="connections-cut"),
+        pytest.param(only_read_for(3), id="read-only-3s"),
     ],
 )
 def test_jobs_and_streams_ride_out_an_outage(

@@ -1,12 +1,21 @@
 """The envelope, whatever goes wrong and wherever."""
 
-from contextlib import AbstractContextManager
+import sqlite3
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any
 
+import psycopg
 import pytest
 from django.contrib.auth.models import User
-from django.db import InterfaceError, OperationalError, connection
+from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.models import Session
+from django.db import InterfaceError, OperationalError, ProgrammingError, connection
 from django.test import Client
+
+from chatflow.sessions import SessionStore
+from tests.workflows.faults import make_locked, make_outage, make_refusal
 
 ENVELOPE = {"success", "error", "code"}
 
@@ -70,14 +79,45 @@ def test_a_bug_gives_nothing_away(as_alice: Client, monkeypatch: pytest.MonkeyPa
 # The database is out.
 
 
-@pytest.fixture(params=[OperationalError, InterfaceError])
+def make_interface_error() -> InterfaceError:
+    error = InterfaceError("the connection is closed")
+    error.__cause__ = psycopg.InterfaceError("the connection is closed")
+    return error
+
+
+@pytest.fixture(
+    params=[
+        make_outage,
+        pytest.param(make_interface_error, marks=pytest.mark.postgresql),
+        *(
+            pytest.param(partial(make_refusal, state), marks=pytest.mark.postgresql, id=state)
+            for state in ("25006", "40001", "40P01", "53100", "53300", "55P03", "57014", "57P03")
+        ),
+        *(
+            pytest.param(partial(make_locked, code), marks=pytest.mark.sqlite, id=str(code))
+            for code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY)
+        ),
+    ]
+)
 def database_out(request: Any) -> AbstractContextManager[None]:
     """Return a block in which every query fails."""
 
     def refuse(*args: Any) -> None:
-        raise request.param("connection refused")
+        raise request.param()
 
     return connection.execute_wrapper(refuse)
+
+
+@pytest.mark.parametrize("error", [OperationalError, ProgrammingError])
+def test_a_query_of_ours_that_is_wrong_is_a_bug(as_alice: Client, error: type[Exception]) -> None:
+    """Nothing promises the client that it will be better soon."""
+
+    def refuse(*args: Any) -> None:
+        raise error("no such column")
+
+    with connection.execute_wrapper(refuse):
+        answer = as_alice.get("/ai-demo/workflow/jobs")
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
 
 
 def test_with_a_token(as_alice: Client, database_out: AbstractContextManager[None]) -> None:
@@ -117,3 +157,51 @@ def check_out(answer: Any) -> None:
     assert answer["Retry-After"] == "5"
     assert answer.json()["code"] == "unavailable"
     assert answer.json()["success"] is False
+
+
+# It can be read, but not written.
+
+
+@contextmanager
+def read_only() -> Iterator[None]:
+    """Let every write fail as on a standby that isn't promoted yet, or with a read-only file."""
+
+    def refuse(execute: Any, sql: str, *args: Any) -> Any:
+        if sql.lstrip().startswith(("INSERT", "UPDATE", "DELETE")):
+            if connection.vendor == "postgresql":
+                raise make_refusal("25006")
+            raise make_locked(sqlite3.SQLITE_READONLY)
+        return execute(sql, *args)
+
+    with connection.execute_wrapper(refuse):
+        yield
+
+
+def test_reading_goes_on(as_alice: Client) -> None:
+    with read_only():
+        assert as_alice.get("/ai-demo/workflow/jobs").status_code == 200
+
+
+def test_signing_in(alice: User, anonymous: Client) -> None:
+    alice.set_password("secret")
+    alice.save()
+    with read_only():
+        check_out(anonymous.post("/accounts/login/", {"username": "alice", "password": "secret"}))
+
+
+@pytest.mark.parametrize("path", ["/ai-demo/chat/", "/admin/", "/healthz"])
+def test_a_session_that_can_not_be_saved(admin_client: Client, settings: Any, path: str) -> None:
+    """Django would say that it was deleted, with 400."""
+    settings.SESSION_SAVE_EVERY_REQUEST = True
+    admin_client.raise_request_exception = False
+    with read_only():
+        check_out(admin_client.get(path))
+
+
+def test_a_session_that_was_deleted(admin_client: Client) -> None:
+    """That stays what it is."""
+    store = SessionStore(admin_client.session.session_key)
+    store.load()
+    Session.objects.all().delete()
+    with pytest.raises(UpdateError):
+        store.save()

@@ -25,6 +25,7 @@ from django_q.models import OrmQ
 from django_q.tasks import async_task
 
 from tests.workflows.chat import NET, Chat, at_once, claimed
+from tests.workflows.faults import make_refusal
 from workflows import Context, services, workflow
 from workflows.cluster.management.commands import qcluster
 from workflows.cluster.presence import take_back_lost_jobs
@@ -771,6 +772,38 @@ class TestQueuePrune:
             assert pruning.prune(30) == 1
         assert Job.objects.get() == first
         assert first.events.exists()
+
+    @pytest.mark.postgresql
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize("state", ["40P01", "57014"])
+    def test_a_conflict_does_not_stop_it(
+        self, chat: Chat, monkeypatch: pytest.MonkeyPatch, state: str
+    ) -> None:
+        monkeypatch.setattr(pruning, "BATCH", 1)
+        for key in ("s", "t"):
+            age(Chat(chat.user, key).say(workflow="echo"), days=31)
+        delete, errors = pruning._delete, [make_refusal(state)]
+
+        def flaky(jobs: list[int]) -> None:
+            if jobs and errors:
+                raise errors.pop()
+            delete(jobs)
+
+        monkeypatch.setattr(pruning, "_delete", flaky)
+        assert pruning.prune(30) == 1
+        # The other one is left for another day.
+        assert pruning.prune(30) == 1
+
+    @pytest.mark.postgresql
+    @pytest.mark.django_db(transaction=True)
+    def test_a_search_that_takes_too_long_each_time_ends(
+        self, chat: Chat, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*args: Any) -> None:
+            raise make_refusal("57014")
+
+        monkeypatch.setattr(pruning, "_lock_ended", refuse)
+        assert pruning.prune(30) == 0
 
     def test_who_is_told_of_deleted_jobs_is_told(self, chat: Chat) -> None:
         """A project's own models and receivers are the ORM's business."""

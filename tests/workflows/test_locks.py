@@ -12,7 +12,7 @@ from django.utils import timezone
 from tests.workflows.chat import ME, NET, Chat, at_once, claimed, reap
 from workflows import Context, services, workflow
 from workflows.exceptions import Fenced
-from workflows.models import Event, Job, State
+from workflows.models import Event, Job, Session, State
 from workflows.running import watchdog
 from workflows.store import events, lifecycle
 from workflows.store.lifecycle import Outcome, Vigil
@@ -45,6 +45,30 @@ def test_an_atomic_step_holds_nobody_up(chat: Chat) -> None:
     assert isinstance(seen["cancel"], OperationalError)
     # Once it has committed, it is like any other.
     assert lifecycle.stuck_workers([job.worker], Vigil(1.0)) == {ME.id}
+    assert reap() == 1
+
+
+@pytest.mark.postgresql
+def test_a_lost_job_that_somebody_locks_holds_up_no_other(chat: Chat, alice: User) -> None:
+    """Where a DBA has set how long one may wait for a lock."""
+    for key in ("s", "t"):
+        services.start(alice, "x", session_key=key)
+        claimed()
+    Job.objects.update(lease_until=timezone.now() - timedelta(seconds=60))
+    first, second = Job.objects.order_by("pk")
+    seen: list[object] = []
+
+    def impatiently(number: int) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = 50")
+        seen.append(reap())
+
+    with transaction.atomic():
+        Session.objects.select_for_update().get(pk=first.session_id)
+        assert at_once(1, impatiently) == [None]
+        second.refresh_from_db()
+        assert (seen, second.state) == ([1], State.QUEUED)
+    # It is looked at again.
     assert reap() == 1
 
 

@@ -17,6 +17,11 @@ from psycopg import sql
 
 from workflows.bells.base import Bell, Ear, OnRing, Subscription, readable
 
+# To idle is what a listener does. PostgreSQL before 14 has no such setting.
+MAY_IDLE = """
+    SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'
+"""
+
 
 def channel(topic: str) -> str:
     """Return the NOTIFY channel of *topic*."""
@@ -31,6 +36,7 @@ class PostgresSubscription(Subscription):
     def listen(self) -> None:
         topic_of = {channel(topic): topic for topic in self.topics}
         with psycopg.connect(**self._params, autocommit=True) as listener:
+            listener.execute(MAY_IDLE)
             for name in topic_of:
                 listener.execute(sql.SQL("LISTEN {}").format(sql.Identifier(name)))
             self.ring_all()

@@ -24,6 +24,7 @@ from workflows.exceptions import first_line
 from workflows.models import Job
 from workflows.running import runner, watchdog
 from workflows.store import lifecycle
+from workflows.store.database import get_database
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class Fetcher:
         rings = self.rings.take()
         while not self.stopping:
             try:
+                get_database().leave_replaced()
                 if self._unsure:
                     lifecycle.reap_worker(self.worker.id, count=False)
                     self._unsure = False

@@ -4,6 +4,7 @@ import logging
 import os
 import uuid
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -16,6 +17,7 @@ from workflows.exceptions import first_line
 from workflows.models import Cluster
 from workflows.store import lifecycle
 from workflows.store.lifecycle import HOST, Vigil
+from workflows.store.outage import is_outage, on_live_connection
 
 logger = logging.getLogger(__name__)
 
@@ -69,16 +71,19 @@ class Presence:
         self.do_chore(Cluster.objects.filter(pk=self.cluster_id).delete)
 
     def do_chore(self, chore: Callable[..., object], **kwargs: Any) -> None:
-        """Do a chore in the database; if that is away, leave it for later or to another cluster.
+        """Do a chore in the database; if that fails, leave it for later or to another cluster.
 
         Args:
             chore: called with *kwargs*.
         """
         try:
-            chore(**kwargs)
+            on_live_connection(partial(chore, **kwargs))
         except DatabaseError as error:
-            logger.warning("The database is out of reach (%s).", first_line(error))
-            self.vigil.doubt()
+            if is_outage(error):
+                logger.warning("The database is out of reach (%s).", first_line(error))
+                self.vigil.doubt()
+            else:
+                logger.warning("A chore was left undone (%s).", first_line(error))
             connections.close_all()
 
 

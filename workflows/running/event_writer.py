@@ -6,7 +6,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from itertools import chain, repeat
+from typing import Any, TypeVar
 
 from django.db import Error as DatabaseError
 from django.db import connection
@@ -15,9 +16,11 @@ from workflows.exceptions import AttemptLost, Fenced, first_line
 from workflows.models import Event, Job, State
 from workflows.running.attempt import Attempt
 from workflows.store import events
-from workflows.store.outage import database_answers, is_outage
+from workflows.store.outage import database_answers, despite_conflicts, is_outage, is_passing
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 # Seconds between two tries to reach a database that is away.
 RECONNECT = 0.2
@@ -118,13 +121,30 @@ class EventWriter:
         Args:
             write: appends an event, and whatever belongs to it in the same transaction.
         """
-        while True:
+        self.wait_out(lambda: self._write_once(write))
+
+    def wait_out(self, query: Callable[[], T]) -> T:
+        """Call *query*, again while the database is away or others are in its way.
+
+        It is tried until the attempt is interrupted. Inside of a transaction of the workflow's it
+        is tried a few times: all that the transaction holds is locked meanwhile.
+
+        Args:
+            query: a statement or a transaction of the engine's, which may be repeated.
+        """
+        if connection.in_atomic_block:
+            return despite_conflicts(query)
+        for pause in pauses():
             try:
-                return self._write_once(write)
+                return query()
             except DatabaseError as error:
-                if connection.in_atomic_block or not is_outage(error):
+                if not is_passing(error):
                     raise
-            self._wait_for_database()
+                if is_outage(error):
+                    # The next connection may lead to another server.
+                    connection.close()
+            self._wait_for_database(pause)
+        raise AssertionError("A query neither returned nor raised.")
 
     def _send(self, write: Callable[[Callable[[], None]], None]) -> None:
         while self._sending or self._words:
@@ -169,7 +189,8 @@ class EventWriter:
         try:
             write()
         except DatabaseError as error:
-            if not connection.in_atomic_block and is_outage(error):
+            # After a conflict too: it may have been the ring's, behind the commit.
+            if not connection.in_atomic_block and is_passing(error):
                 self._unconfirmed = head
             raise
 
@@ -183,8 +204,17 @@ class EventWriter:
         self._job.last_seq = job.last_seq
         return job.last_seq > head
 
-    def _wait_for_database(self) -> None:
-        while not database_answers():
+    def _wait_for_database(self, pause: float) -> None:
+        while pause or not database_answers():
             if self._attempt.interrupt is not None:
                 raise self._attempt.interrupt
-            time.sleep(RECONNECT)
+            time.sleep(pause or RECONNECT)
+            pause = 0.0
+
+
+def pauses() -> Iterator[float]:
+    """Yield the seconds to wait before each further try of what must succeed in the end.
+
+    The first failure may just be that of a connection that idled too long.
+    """
+    return chain([0.0], repeat(RECONNECT))

@@ -46,7 +46,7 @@ def _summarise(
         steps.leave(record, entered, _summarise, made)
     # Again after a crash in between; a later summary is left as it is.
     with record.events.writing():
-        memory.keep(record.job, made)
+        record.events.wait_out(lambda: memory.keep(record.job, made))
     return made
 
 

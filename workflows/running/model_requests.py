@@ -1,6 +1,7 @@
 """The requests that one call makes to a model. Each is a step, recorded when its answer came."""
 
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -12,6 +13,7 @@ from workflows.running import output
 from workflows.running.record import Entered, Record
 from workflows.running.step_keys import is_aside, is_choice, within
 from workflows.store import events
+from workflows.store.outage import despite_conflicts
 
 AI_STEP = "Asking the model"
 # Stands between the words of two answers of one call.
@@ -78,11 +80,12 @@ class Requests:
     def reserve(self, characters: int) -> None:
         """See Journal."""
         # What was reserved for an earlier try stays so: its provider may count it.
-        self._reservation = budget.reserve(self._record.job.user_id, characters)
+        reserve = partial(budget.reserve, self._record.job.user_id, characters)
+        self._reservation = self._record.events.wait_out(reserve)
 
     def release(self) -> None:
         """See Journal."""
-        budget.release(self._reservation)
+        despite_conflicts(partial(budget.release, self._reservation))
         self._reservation = None
 
     def look_up(self, words: str) -> str:

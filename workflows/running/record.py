@@ -18,6 +18,7 @@ from workflows.running.earlier_runs import Output, read_lineage, read_output, re
 from workflows.running.event_writer import EventWriter
 from workflows.running.step_keys import Key, full_name, inside, is_choice, path_of
 from workflows.store import events, lifecycle
+from workflows.store.outage import despite_conflicts
 
 
 @dataclass(frozen=True)
@@ -239,21 +240,26 @@ class Record:
             key: the question's.
             also: writes more about it, in the same transaction.
         """
-        with self.events.writing(), transaction.atomic():
-            lifecycle.hold(self.job)
-            step, _ = Step.objects.get_or_create(
-                root_id=self.job.conversation_id,
-                name=key[0],
-                occurrence=key[1],
-                defaults={
-                    "job": self.job,
-                    "question": True,
-                    "finished": False,
-                    "text_length": self._text_length(),
-                    "attempt": self.job.attempt,
-                },
-            )
-            also(step)
+
+        def store() -> None:
+            with transaction.atomic():
+                lifecycle.hold(self.job)
+                step, _ = Step.objects.get_or_create(
+                    root_id=self.job.conversation_id,
+                    name=key[0],
+                    occurrence=key[1],
+                    defaults={
+                        "job": self.job,
+                        "question": True,
+                        "finished": False,
+                        "text_length": self._text_length(),
+                        "attempt": self.job.attempt,
+                    },
+                )
+                also(step)
+
+        with self.events.writing():
+            self.events.wait_out(store)
 
     def resume(self, step: Step, result: Any, also: Callable[[Step], None]) -> None:
         """Record the answer to an open question, and go on.
@@ -264,12 +270,18 @@ class Record:
             also: writes more about it, in the same transaction.
         """
         self.answer = None
-        with self.events.writing(), transaction.atomic():
-            lifecycle.hold(self.job)
-            also(step)
-            step.result, step.finished = events.clean(result), True
-            step.job, step.attempt = self.job, self.job.attempt
-            step.save()
+
+        def store() -> None:
+            with transaction.atomic():
+                lifecycle.hold(self.job)
+                also(step)
+                step.result, step.finished = events.clean(result), True
+                step.job, step.attempt = self.job, self.job.attempt
+                step.save()
+
+        with self.events.writing():
+            # Not waited for in an outage: an approval that was decided can't be decided again.
+            despite_conflicts(store)
 
     # Words.
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from asgiref.sync import ThreadSensitiveContext, iscoroutinefunction, sync_to_async
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db import OperationalError, connection, connections
+from django.db import connection, connections
 
 from workflows import clock
 from workflows.exceptions import (
@@ -34,13 +34,13 @@ from workflows.running import watchdog
 from workflows.running.attempt import Attempt
 from workflows.running.context import Context, Reply
 from workflows.running.earlier_runs import read_output
-from workflows.running.event_writer import RECONNECT
+from workflows.running.event_writer import RECONNECT, pauses
 from workflows.running.model_requests import was_cut_off
 from workflows.running.record import Record
 from workflows.running.routing import hand_over, reroute
 from workflows.store import lifecycle
 from workflows.store.lifecycle import Outcome
-from workflows.store.outage import is_outage
+from workflows.store.outage import database_stayed, despite_conflicts, is_outage, is_passing
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ T = TypeVar("T")
 INLINE_PATIENCE = 10.0
 
 FAILED = "The workflow failed. The error has been logged."
+CUT_OFF = "The database cut its connection too often while it worked on this request."
 
 
 def run(job: Job, *, interruptible: bool) -> Outcome | None:
@@ -72,9 +73,7 @@ def run(job: Job, *, interruptible: bool) -> Outcome | None:
     except UnknownWorkflow as error:
         return _end(job, Outcome(State.FAILED, code=error.code, error=str(error)))
     except DatabaseError as error:
-        logger.warning("%s could not be routed (%s).", job, first_line(error))
-        _give_back(job, lost=int(not is_outage(error)), delay=RECONNECT)
-        return None
+        return _unrouted(job, error)
     attempt = Attempt(job, workflow.max_execution_time, interruptible=interruptible)
     try:
         # An answer that can't be stored is the workflow's failure as well.
@@ -100,7 +99,7 @@ def run(job: Job, *, interruptible: bool) -> Outcome | None:
 def _execute(job: Job, workflow: Workflow, attempt: Attempt) -> Outcome:
     try:
         with watchdog.running(attempt):
-            record = Record(job, workflow, attempt)
+            record = despite_conflicts(lambda: Record(job, workflow, attempt))
             context = Context(record)
             try:
                 answer = _call(workflow, context)
@@ -175,15 +174,7 @@ def _failed(job: Job, workflow: Workflow, error: Exception) -> Outcome | None:
     """Fail the job, or try again where the workflow wants that."""
     details = "".join(traceback.format_exception(error))
     if is_outage(error):
-        # The job takes no harm of it.
-        logger.warning("%s: the database went away (%s).", job, first_line(error))
-        _give_back(job)
-        return None
-    if isinstance(error, OperationalError) and job.lost + 1 < settings.WORKFLOW_TRIES:
-        # The query was refused, as in a deadlock: trying again may help, but not for ever.
-        logger.warning("%s: the database refused it (%s).", job, first_line(error))
-        _give_back(job, lost=1, delay=RECONNECT)
-        return None
+        return _cut_off(job, error, details)
     if isinstance(error, WorkflowError):
         logger.info("%s failed: %s", job, error)
         failed = Outcome(State.FAILED, code=error.code, error=str(error), traceback=details)
@@ -199,6 +190,38 @@ def _failed(job: Job, workflow: Workflow, error: Exception) -> Outcome | None:
     code = getattr(error, "code", "workflow_failed")
     code = code if isinstance(code, str) else "workflow_failed"
     return _end(job, Outcome(State.FAILED, code=code, error=FAILED, traceback=details))
+
+
+def _unrouted(job: Job, error: DatabaseError) -> Outcome | None:
+    """Give back a job that could not be routed; fail it where another attempt would be in vain."""
+    if is_passing(error):
+        logger.warning("%s could not be routed (%s).", job, first_line(error))
+        _give_back(job, delay=RECONNECT)
+        return None
+    logger.error("%s could not be routed.", job, exc_info=error)
+    details = "".join(traceback.format_exception(error))
+    return _end(job, Outcome(State.FAILED, code="workflow_failed", error=FAILED, traceback=details))
+
+
+def _cut_off(job: Job, error: Exception, details: str) -> Outcome | None:
+    """Give the job back: it takes no harm of an outage.
+
+    Where the database was there for everybody else, it was the workflow's own query that broke the
+    connection, or idled in a transaction. That counts as a lost worker: it can't go on for ever.
+    """
+    logger.warning("%s: the database went away (%s).", job, first_line(error))
+    alone = not connection.in_atomic_block and _stayed(job, error)
+    if alone and job.lost + 1 >= settings.WORKFLOW_TRIES:
+        outcome = Outcome(State.FAILED, code="connection_lost", error=CUT_OFF, lost=1)
+        return _end(job, replace(outcome, traceback=details))
+    _give_back(job, lost=int(alone), delay=RECONNECT if alone else 0)
+    return None
+
+
+def _stayed(job: Job, error: Exception) -> bool:
+    # Others' connections may be breaking at this very moment.
+    time.sleep(RECONNECT)
+    return job.claimed_at is not None and database_stayed(error, job.claimed_at)
 
 
 def _may_try_again(job: Job, workflow: Workflow, delay: float) -> bool:
@@ -234,27 +257,26 @@ def _hand_over(job: Job, name: str) -> Outcome | None:
 
 
 def _persist(job: Job, transition: Callable[[], T]) -> T | None:
-    """Record the end of an attempt; while the database is away, wait for it.
+    """Record the end of an attempt; while the database is away or in conflict, wait for it.
 
     A transition whose confirmation was lost is found done when it is tried again, and stays.
     """
     give_up_at = time.monotonic() + INLINE_PATIENCE
-    while True:
+    for pause in pauses():
         try:
             return transition()
         except Fenced:
             logger.warning("%s: attempt %d doesn't own it any more.", job, job.attempt)
             return None
         except DatabaseError as error:
-            if connection.in_atomic_block:
-                # The caller's transaction is lost with the connection.
-                raise
-            if not is_outage(error) and not isinstance(error, OperationalError):
+            # A transaction of the caller's is lost with its connection.
+            if connection.in_atomic_block or not is_passing(error):
                 raise
             if job.inline and time.monotonic() >= give_up_at:
                 raise
             _renew_connection()
-            time.sleep(RECONNECT)
+            time.sleep(pause)
+    raise AssertionError("A transition neither returned nor raised.")
 
 
 def _renew_connection() -> None:

@@ -48,7 +48,7 @@ def take(
         except Exception as error:
             if atomic:
                 record.roll_back(entered)
-            if retry == retries or isinstance(error, StepResultError) or is_outage(error):
+            if retry == retries or _is_final(error):
                 raise
             record.start_over(entered)
     raise AssertionError("A step neither returned nor raised.")
@@ -79,8 +79,8 @@ async def atake(
             with within(entered.path):
                 value = await function(*args, **kwargs)
             break
-        except Exception:
-            if retry == retries:
+        except Exception as error:
+            if retry == retries or _is_final(error):
                 raise
             await sync_to_async(record.start_over)(entered)
     return await sync_to_async(_finish)(record, entered, function, value)
@@ -119,6 +119,11 @@ def _try(
 def _finish(record: Record, entered: Entered, function: Callable[..., Any], value: Any) -> Any:
     record.attempt.check()
     return leave(record, entered, function, value)
+
+
+def _is_final(error: Exception) -> bool:
+    """Return whether another try is no use: it would return the same, or meet a dead connection."""
+    return isinstance(error, StepResultError) or is_outage(error)
 
 
 @contextmanager

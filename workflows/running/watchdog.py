@@ -31,6 +31,7 @@ from workflows.models import State
 from workflows.running.attempt import UNHEARD, Attempt
 from workflows.running.earlier_runs import read_output
 from workflows.store import lifecycle
+from workflows.store.outage import despite_conflicts, on_live_connection
 
 logger = logging.getLogger(__name__)
 
@@ -244,13 +245,12 @@ class Watchdog(threading.Thread):
         """
         attempts = self.attempts()
         try:
-            held = read([attempt.key for attempt in attempts])
+            held = on_live_connection(lambda: read([attempt.key for attempt in attempts]))
         except DatabaseError as error:
             # The lease may run out meanwhile; then the fence keeps this attempt from writing.
             if self._reached:
                 logger.warning("No lease could be renewed (%s); trying again.", first_line(error))
             self._reached = False
-            connection.close()
             return False
         self._reached = True
         for attempt in attempts:
@@ -318,7 +318,8 @@ def end_interrupted(attempt: Attempt) -> lifecycle.Outcome:
     """End a job in the name of its code, which doesn't stop when it is told to."""
     outcome = outcome_of(attempt.interrupt, attempt.limit)
     partial = read_output(attempt.job).text
-    return lifecycle.end(attempt.job, replace(outcome, partial=partial))
+    ended = replace(outcome, partial=partial)
+    return despite_conflicts(lambda: lifecycle.end(attempt.job, ended))
 
 
 def outcome_of(interrupt: Interrupt | None, limit: float) -> lifecycle.Outcome:

@@ -2,6 +2,7 @@
 
 import time
 from contextvars import Context
+from functools import partial
 
 from django.db import transaction
 
@@ -10,6 +11,7 @@ from workflows.models import ActionUse, Job, Message, Session, State
 from workflows.running import runner
 from workflows.store import lifecycle
 from workflows.store.lifecycle import Outcome
+from workflows.store.outage import despite_conflicts
 
 # Seconds between two tries of a sync job that waits for its turn.
 TURN_POLL = 0.05
@@ -31,7 +33,8 @@ def run_inline(job: Job, *, wait: float = 10) -> Job:
     give_up_at = time.monotonic() + wait
     session = job.session
     while job.inline and not job.is_finished:
-        claimed = lifecycle.claim_inline(job, lifecycle.this_process())
+        claim = partial(lifecycle.claim_inline, job, lifecycle.this_process())
+        claimed = despite_conflicts(claim)
         if claimed is not None:
             # As in a worker: nothing that the request around it has set in its context, such as the
             # prefix of its addresses, reaches the workflow.

@@ -1,8 +1,10 @@
 """Starting a job: the message and the job that answers it are stored together, or neither."""
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import count
 from typing import Any, Literal
 
 from django.conf import settings
@@ -28,6 +30,7 @@ from workflows.store import lifecycle
 from workflows.store.database import get_database
 from workflows.store.lifecycle import Outcome
 from workflows.store.new_jobs import insert, lock_or_create_session, store_in_idle_session
+from workflows.store.outage import despite_conflicts
 
 Mode = Literal["sync", "async", "auto"]
 OnBusy = Literal["enqueue", "reject", "interrupt"]
@@ -100,7 +103,7 @@ def start(
         replayed = _replay(user, idempotency_key, body_hash)
         if replayed is not None:
             return replayed
-    job = Job(
+    new = Job(
         user=user,
         text=text,
         workflow=workflow or "",
@@ -110,15 +113,23 @@ def start(
         body_hash=body_hash,
         input=input,
     )
-    try:
-        started = None
+    job = new
+
+    def store() -> Started:
+        nonlocal job
+        job = copy(new)
         if answers_to is None and before_commit is None:
             started = _store_at_once(job, session_key, mode)
-        if started is None:
-            with transaction.atomic():
-                started = _store(job, session_key, mode, on_busy, answers_to)
-                if before_commit is not None:
-                    before_commit(started.job)
+            if started is not None:
+                return started
+        with transaction.atomic():
+            started = _store(job, session_key, mode, on_busy, answers_to)
+            if before_commit is not None:
+                before_commit(started.job)
+        return started
+
+    try:
+        started = _store_once(new.public_id, store)
     except (IntegrityError, SessionBusy, ActionUsed) as error:
         # Two requests with one key, or one unique key, at the same moment: the other one was first.
         replayed = _replay(user, idempotency_key, body_hash) if idempotency_key else None
@@ -130,6 +141,21 @@ def start(
     if started.job.mode == "async" and started.job.inline:
         return Started(job=run_inline(started.job))
     return started
+
+
+def _store_once(public_id: str, store: Callable[[], Started]) -> Started:
+    """Store the job of that id, a few times if others are in the way."""
+    tries = count(1)
+
+    def store_again() -> Started:
+        if next(tries) > 1:
+            # The conflict may have been that of the ring, behind the commit.
+            stored = Job.objects.filter(public_id=public_id).first()
+            if stored is not None:
+                return Started(job=stored)
+        return store()
+
+    return despite_conflicts(store_again)
 
 
 def _store_at_once(job: Job, session_key: str, mode: Mode) -> Started | None:

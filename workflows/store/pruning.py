@@ -12,14 +12,15 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.db import OperationalError, connection, transaction
+from django.db import Error as DatabaseError
+from django.db import connection, transaction
 from django.db.models import SET_NULL, ManyToOneRel
 from django.db.models.functions import Now
 from django.db.models.signals import post_delete, pre_delete
 
 from workflows import clock
 from workflows.models import Cluster, DailyUsage, Job, Session
-from workflows.store.database import get_database, read_clock
+from workflows.store.database import Fault, get_database, read_clock
 
 # Jobs that one transaction checks. On SQLite everybody else's writes wait for it.
 BATCH = 10
@@ -88,14 +89,15 @@ def prune(days: int) -> int:
     pruned, pace = 0, Pace()
     ended: list[Ended] = []
     while True:
+        earlier, ended = ended, []
         try:
             with pace.transaction():
-                ended = _lock_ended(before, ended)
+                ended = _lock_ended(before, earlier)
                 over = _drop_live(ended, before)
                 _delete(over)
             pruned += len(over)
-        except OperationalError as error:
-            if not get_database().is_lock_timeout(error):
+        except DatabaseError as error:
+            if get_database().fault(error) is not Fault.CONFLICT:
                 raise
         if len(ended) < BATCH:
             break

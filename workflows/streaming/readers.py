@@ -9,10 +9,10 @@ from threading import Barrier
 from typing import Any, TypeVar
 
 from django.db import Error as DatabaseError
-from django.db import connection
 
 from workflows.exceptions import first_line
 from workflows.models import Event
+from workflows.store.outage import on_live_connection
 from workflows.streaming.storage import ChannelCursor, EventRows
 
 logger = logging.getLogger(__name__)
@@ -90,9 +90,4 @@ class Readers:
 
 
 def _call(function: Callable[..., T], *args: Any) -> T:
-    try:
-        return function(*args)
-    except DatabaseError:
-        # The next reader shall not meet the broken connection.
-        connection.close()
-        raise
+    return on_live_connection(lambda: function(*args))

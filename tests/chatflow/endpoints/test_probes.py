@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import OperationalError
+from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.test import Client
 from django.utils import timezone
 
 from tests.chatflow.conftest import MakeJob
+from tests.workflows.faults import make_outage
 from workflows.models import Cluster
 
 
@@ -62,9 +63,10 @@ def test_without_a_queue_no_worker_is_needed(anonymous: Client) -> None:
     assert anonymous.get("/readyz").status_code == 200
 
 
+@pytest.mark.django_db
 def test_no_database(anonymous: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> bool:
-        raise OperationalError
+        raise make_outage()
 
     monkeypatch.setattr("chatflow.endpoints.probes.migrated", refuse)
     answer = anonymous.get("/readyz")
@@ -73,6 +75,19 @@ def test_no_database(anonymous: Client, monkeypatch: pytest.MonkeyPatch) -> None
     assert answer.json()["code"] == "not_ready"
 
 
+@pytest.mark.django_db
+@pytest.mark.postgresql
+def test_a_standby_that_can_only_be_read(anonymous: Client) -> None:
+    cluster(5)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL transaction_read_only = on")
+        answer = anonymous.get("/readyz")
+        assert answer.status_code == 503
+        assert answer.json()["checks"]["database"] == answer.json()["error"] == "Read-only"
+        transaction.set_rollback(True)
+
+
+@pytest.mark.django_db
 def test_migrations_missing(anonymous: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chatflow.endpoints.probes.migrated", lambda: False)
     assert anonymous.get("/readyz").json()["error"] == "Run manage.py migrate"

@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -45,6 +46,20 @@ class TestPostgresBell(BellContract):
             cursor.execute(bell.statement("events", 43) or "")
 
         assert heard.until("events", 43)[-1] == ("events", 43)
+
+    def test_it_may_idle(self, bell: Bell, subscriptions: list[Subscription]) -> None:
+        """Whatever a DBA thinks of idle sessions: else it would be deaf again and again."""
+        heard = Heard()
+        subscription = bell.subscription(("events",), heard)
+        subscription._params["options"] = "-c idle_session_timeout=20"  # type: ignore[attr-defined]
+        subscriptions.append(subscription)
+        subscription.start()
+        assert subscription.ready.wait(NET)
+        heard.forget()
+        time.sleep(0.3)
+        commit(bell, "events", 42)
+
+        assert heard.until("events", 42) == [("events", 42)]
 
     def test_one_connection_for_all_topics(self, listen: Listen) -> None:
         with connection.cursor() as cursor:

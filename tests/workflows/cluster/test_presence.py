@@ -9,11 +9,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import DatabaseError
 from django.db.models import F
 from django.utils import timezone
 
 from tests.workflows.chat import Chat
+from tests.workflows.faults import make_outage, make_refusal
 from workflows.cluster.presence import Presence, bury_dead_clusters
 from workflows.cluster.processes import find_beginning, find_place
 from workflows.models import Cluster, Job, State
@@ -34,7 +35,7 @@ def test_it_takes_nobody_for_lost_at_first(presence: Presence) -> None:
 
 
 def away(**kwargs: Any) -> None:
-    raise OperationalError("gone")
+    raise make_outage("gone")
 
 
 def test_it_works(presence: Presence) -> None:
@@ -73,6 +74,23 @@ def test_a_database_that_is_away(presence: Presence, caplog: pytest.LogCaptureFi
     presence.do_chore(away, count=False)
     assert "The database is out of reach (gone)" in caplog.text
     assert not presence.vigil.keep()
+
+
+@pytest.mark.parametrize("error", [make_refusal("55P03"), DatabaseError("no such column")])
+def test_a_chore_that_fails_is_no_outage(
+    presence: Presence, caplog: pytest.LogCaptureFixture, error: DatabaseError
+) -> None:
+    """Leases can be trusted all the same."""
+
+    def fail() -> None:
+        raise error
+
+    presence.vigil._doubts_until = 0.0
+    assert presence.vigil.keep()
+    presence.do_chore(fail)
+
+    assert "A chore was left undone" in caplog.text
+    assert presence.vigil.keep()
 
 
 def test_other_errors_are_not_hidden(presence: Presence) -> None:

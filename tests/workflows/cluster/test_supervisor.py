@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import OperationalError
 from django_q.cluster import Sentinel
 
 from tests.workflows.chat import NET, Chat, claimed
+from tests.workflows.faults import make_outage
 from tests.workflows.running.test_watchdog import database_url
 from workflows.cluster import supervisor as module
 from workflows.cluster.supervisor import Supervisor
@@ -104,7 +104,7 @@ def test_a_dead_workers_job_that_is_still_locked(
     def not_yet(worker: str, *, count: bool) -> bool:
         tried.append(worker)
         if len(tried) == 1:
-            raise OperationalError("gone")
+            raise make_outage()
         return False
 
     cluster.pool = [Worker(1, alive=False, exitcode=-9)]
@@ -183,7 +183,7 @@ def test_a_database_that_is_away(
     """The chores are left for later; and live workers renew their leases first."""
 
     def away() -> None:
-        raise OperationalError("gone")
+        raise make_outage("gone")
 
     cluster.reap()
     monkeypatch.setattr(cluster.presence, "register", away)

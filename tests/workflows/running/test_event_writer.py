@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import OperationalError
 
 from tests.workflows.chat import (
     NET,
@@ -18,10 +17,13 @@ from tests.workflows.chat import (
     streamed,
     types,
 )
+from tests.workflows.faults import make_outage, make_refusal
 from workflows import Context, WorkflowError
 from workflows.models import Job, State
 from workflows.running import event_writer
+from workflows.running.event_writer import EventWriter
 from workflows.store import events as events_module
+from workflows.store import lifecycle
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -205,9 +207,6 @@ def test_an_outage_while_the_watchdog_writes(
 ) -> None:
     """Whether or not the words had arrived, they are there once."""
     append, failed = events_module.append, threading.Event()
-    monkeypatch.setattr(
-        event_writer, "is_outage", lambda error: isinstance(error, OperationalError)
-    )
 
     def flaky(*args: Any, **kwargs: Any) -> int:
         if threading.current_thread().name != "watchdog" or failed.is_set():
@@ -215,7 +214,7 @@ def test_an_outage_while_the_watchdog_writes(
         if committed:
             append(*args, **kwargs)
         failed.set()
-        raise OperationalError("server closed the connection unexpectedly")
+        raise make_outage()
 
     monkeypatch.setattr(events_module, "append", flaky)
 
@@ -232,3 +231,109 @@ def test_an_outage_while_the_watchdog_writes(
     assert job.state == State.COMPLETED, job.traceback
     assert job.response == streamed(job) == "abc"
     assert_log_is_sound(job)
+
+
+# While others are in the way.
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("committed", [False, True])
+@pytest.mark.parametrize("atomic", [False, True])
+@pytest.mark.parametrize("state", ["40P01", "55P03", "57014", "40001"])
+def test_a_conflict_costs_no_attempt(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch, state: str, atomic: bool, committed: bool
+) -> None:
+    """Nor is an event there twice, where only its ring was refused, behind the commit."""
+    append = events_module.append
+    errors: list[Exception] = []
+
+    def flaky(*args: Any, **kwargs: Any) -> int:
+        if not errors:
+            return append(*args, **kwargs)
+        if committed and not atomic:
+            append(*args, **kwargs)
+        raise errors.pop()
+
+    monkeypatch.setattr(events_module, "append", flaky)
+    ran: list[int] = []
+
+    def think(ctx: Context) -> None:
+        ran.append(1)
+        errors.append(make_refusal(state))
+        ctx.progress(50, "Half")
+
+    job = chat.begin(lambda ctx: ctx.step("Think", think, ctx, atomic=atomic) or "done")
+
+    assert (job.state, job.attempt, job.lost, len(ran)) == (State.COMPLETED, 1, 0, 1)
+    assert types(job) == ["started", "step_started", "progress", "step_finished", "completed"]
+    assert_log_is_sound(job)
+
+
+@pytest.mark.parametrize("verb", ["ask", "history"])
+def test_other_writes_of_the_engine_wait_as_well(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    hold, errors = lifecycle.hold, [make_outage(), make_outage()]
+
+    def flaky(job: Job) -> None:
+        if errors:
+            raise errors.pop()
+        hold(job)
+
+    monkeypatch.setattr(lifecycle, "hold", flaky)
+
+    def work(ctx: Context) -> str:
+        if verb == "ask":
+            ctx.ask("Name?")
+        ctx.history(tokens=1)
+        return "done"
+
+    if verb == "history":
+        chat.say("What is the weather like? I live in Rome and want to go out in the evening.")
+    job = chat.begin(work)
+
+    assert errors == []
+    assert (job.state, job.attempt, job.lost) == (State.COMPLETED, 1, 0)
+
+
+def test_a_database_that_takes_no_writes_is_not_called_without_a_pause(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a standby, which answers all the while."""
+    append, errors = events_module.append, [make_outage() for _ in range(4)]
+    waits: list[float] = []
+    wait = EventWriter._wait_for_database
+
+    def flaky(*args: Any, **kwargs: Any) -> int:
+        if errors:
+            raise errors.pop()
+        return append(*args, **kwargs)
+
+    def count(self: EventWriter, pause: float) -> None:
+        waits.append(pause)
+        began = time.monotonic()
+        wait(self, pause)
+        assert time.monotonic() - began >= pause
+
+    monkeypatch.setattr(events_module, "append", flaky)
+    monkeypatch.setattr(EventWriter, "_wait_for_database", count)
+    job = chat.begin(lambda ctx: ctx.progress(50))
+
+    assert (job.state, job.attempt) == (State.COMPLETED, 1)
+    # At once on a new connection, and then slowly.
+    assert waits == [0.0] + [event_writer.RECONNECT] * 3
+
+
+def test_a_wait_ends_with_the_attempt(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: Any, **kwargs: Any) -> int:
+        raise make_outage()
+
+    def work(ctx: Context) -> str:
+        with monkeypatch.context() as context:
+            context.setattr(events_module, "append", refuse)
+            ctx.progress(50)
+        return "never"
+
+    job = chat.begin(work, max_execution_time=0.5)
+
+    assert (job.state, job.code) == (State.TIMEOUT, "timeout")

@@ -4,7 +4,7 @@ import itertools
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import connection
 
 from tests.workflows.chat import (
     Chat,
@@ -17,9 +17,10 @@ from tests.workflows.chat import (
     streamed,
     types,
 )
+from tests.workflows.faults import make_outage
 from workflows import Context, services
 from workflows.models import Job, State, Step
-from workflows.running import event_writer, runner, steps
+from workflows.running import runner
 from workflows.store import events as events_module
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
@@ -194,23 +195,16 @@ def test_an_attempt_that_was_lost_writes_nothing_more(chat: Chat) -> None:
 # While the database is away.
 
 
-@pytest.fixture
-def outages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take every OperationalError for an outage, on SQLite too."""
-    for module in (steps, event_writer, runner):
-        monkeypatch.setattr(module, "is_outage", lambda error: isinstance(error, OperationalError))
-
-
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.usefixtures("outages")
-def test_an_outage_is_not_a_try(chat: Chat) -> None:
+def test_an_outage_is_not_a_try(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole attempt is given back instead; on a dead connection each try would fail."""
+    monkeypatch.setattr(runner, "database_stayed", lambda *args: False)
     tried: list[int] = []
 
     def query() -> int:
         tried.append(1)
         if len(tried) == 1:
-            raise OperationalError("server closed the connection unexpectedly")
+            raise make_outage()
         return len(tried)
 
     job = chat.begin(lambda ctx: str(ctx.step("Query", query, retries=5)))
@@ -220,7 +214,6 @@ def test_an_outage_is_not_a_try(chat: Chat) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.usefixtures("outages")
 @pytest.mark.parametrize("committed", [False, True])
 @pytest.mark.parametrize("nth", range(1, 8))
 def test_an_outage_in_the_middle_of_a_write(
@@ -234,7 +227,7 @@ def test_an_outage_in_the_middle_of_a_write(
             return append(*args, **kwargs)
         if committed and not connection.in_atomic_block:
             append(*args, **kwargs)
-        raise OperationalError("server closed the connection unexpectedly")
+        raise make_outage()
 
     monkeypatch.setattr(events_module, "append", flaky)
     ran: list[str] = []

@@ -2,14 +2,16 @@
 
 import asyncio
 import logging
+import sqlite3
 import time
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 import pytest
 from django.contrib.auth.models import Group
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from tests.workflows.chat import (
@@ -24,6 +26,7 @@ from tests.workflows.chat import (
     streamed,
     types,
 )
+from tests.workflows.faults import make_outage, make_refusal, make_sqlite_error
 from workflows import Context, WorkflowError, services, workflow
 from workflows.exceptions import Cancelled, DeadlineExceeded, ShuttingDown
 from workflows.models import Job, State
@@ -295,26 +298,125 @@ def test_retry_until(chat: Chat) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_query_that_the_database_refused_is_tried_again(chat: Chat, settings: Any) -> None:
-    """A deadlock, for example. Not for ever, though."""
-    settings.WORKFLOW_TRIES = 3
+@pytest.mark.parametrize("tries", [1, 3])
+@pytest.mark.parametrize("state", ["40P01", "57014", "55P03", "53400"])
+def test_a_workflows_own_query_that_is_refused_is_its_own_exception(
+    chat: Chat, state: str, tries: int
+) -> None:
+    """A deadlock, for example. What it did before happens as often as its tries say."""
+    ran: list[int] = []
+
+    def query() -> None:
+        ran.append(1)
+        raise make_refusal(state)
+
+    job = chat.begin(lambda ctx: ctx.step("Query", query), tries=tries, backoff=0)
+
+    assert (job.state, job.code, job.lost) == (State.FAILED, "workflow_failed", 0)
+    assert (len(ran), job.attempt, job.failures) == (tries, tries, tries - 1)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.sqlite
+def test_a_locked_database_is_no_fault_of_the_workflow(chat: Chat) -> None:
+    """Nor is a disk that is full for a moment."""
+    errors = [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL]
+
+    def work(ctx: Context) -> str:
+        if errors:
+            raise OperationalError("no") from make_sqlite_error(errors.pop())
+        return "done"
+
+    job = chat.begin(work)
+
+    assert (job.state, job.attempt, job.lost, job.failures) == (State.COMPLETED, 3, 0, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgresql
+def test_a_query_that_breaks_its_connection_does_not_go_on_for_ever(
+    chat: Chat, settings: Any
+) -> None:
+    """Nobody else's connection breaks: it's no outage."""
+    settings.WORKFLOW_TRIES = 2
+    ran: list[int] = []
+
+    def idle_too_long() -> None:
+        ran.append(1)
+        with connection.cursor() as cursor:
+            cursor.execute("SET idle_in_transaction_session_timeout = 20")
+            time.sleep(0.2)
+            cursor.execute("SELECT 1")
+
+    witness = connect_once_more()
+    job = chat.begin(lambda ctx: ctx.step("Idle", idle_too_long, atomic=True))
+    run_until_it_ends(job)
+    witness.close()
+
+    assert (job.state, job.code) == (State.FAILED, "connection_lost")
+    assert (len(ran), job.attempt, job.lost) == (2, 2, 2)
+    assert "idle-in-transaction" in job.traceback
+    assert_log_is_sound(job)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgresql
+def test_connections_that_all_break_are_an_outage(chat: Chat, settings: Any) -> None:
+    settings.WORKFLOW_TRIES = 1
     ran: list[int] = []
 
     def work(ctx: Context) -> str:
         ran.append(1)
-        raise OperationalError("deadlock detected") from Refused("deadlock")
+        if len(ran) < 4:
+            with connect_once_more() as other:
+                other.execute(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+        return "done"
 
+    witness = connect_once_more()
     job = chat.begin(work)
-    while job.state == State.QUEUED:
+    witness.close()
+
+    assert (job.state, job.attempt, job.lost) == (State.COMPLETED, 4, 0)
+
+
+def connect_once_more() -> psycopg.Connection[Any]:
+    """Open another connection of this host's, as every process of the engine has some."""
+    params = connection.get_connection_params()
+    for own in ("cursor_factory", "context", "prepare_threshold", "pool"):
+        params.pop(own, None)
+    return psycopg.connect(**params, autocommit=True)
+
+
+def run_until_it_ends(job: Job) -> None:
+    while not job.is_finished:
         run_waiting()
         time.sleep(lifecycle.seconds_to_next(()) or 0.01)
         job.refresh_from_db()
 
-    assert (job.state, job.lost, len(ran)) == (State.FAILED, 2, 3)
 
+@pytest.mark.django_db(transaction=True)
+def test_a_job_that_can_not_be_routed(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An outage is waited out; a fault of ours fails it at once and clearly."""
+    workflow("w")(lambda ctx: "done")
+    errors = [make_outage()]
 
-class Refused(Exception):
-    sqlstate = "40P01"
+    def reroute(job: Job) -> None:
+        if errors:
+            raise errors.pop()
+
+    monkeypatch.setattr(runner, "reroute", reroute)
+    first = chat.send(workflow="w")
+    run_until_it_ends(first)
+    errors.append(OperationalError("no such column"))
+    second = chat.say(workflow="w")
+
+    assert (first.state, first.attempt, first.lost) == (State.COMPLETED, 2, 0)
+    assert (second.state, second.code, second.attempt) == (State.FAILED, "workflow_failed", 1)
 
 
 # Interruptions.

@@ -12,6 +12,7 @@ from django.db import IntegrityError
 from pydantic import BaseModel
 
 from tests.workflows.chat import Chat, Crashes, assert_log_is_sound, resume, streamed, types
+from tests.workflows.faults import make_outage
 from workflows import Context, WorkflowError
 from workflows.models import Message, State, Step
 from workflows.running import runner
@@ -436,3 +437,24 @@ def test_a_commit_that_fails_leaves_no_record(chat: Chat, inside: bool) -> None:
     job = chat.begin(work)
     assert (job.state, job.response) == (State.COMPLETED, "saved 2")
     assert {step.result for step in job.steps.all()} == {"saved 2"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_outage_is_no_try_of_an_async_step_either(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "database_stayed", lambda *args: False)
+    tried: list[int] = []
+
+    async def query() -> str:
+        tried.append(1)
+        if len(tried) == 1:
+            raise make_outage()
+        return "found"
+
+    async def work(ctx: Context) -> str:
+        return str(await ctx.astep("Query", query, retries=5))
+
+    job = chat.begin(work)
+
+    assert (job.response, job.attempt, job.lost, job.failures) == ("found", 2, 0, 0)

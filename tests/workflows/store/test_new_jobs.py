@@ -1,12 +1,14 @@
 """Storing a message in one statement, where its session is idle."""
 
 import threading
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from tests.workflows.chat import NET, Chat, at_once, claimed, until_a_lock_is_waited_for
+from tests.workflows.faults import make_refusal
 from workflows import services, workflow
 from workflows.bells import get_bell
 from workflows.bells.base import readable
@@ -236,3 +238,61 @@ def test_a_word_that_cancels_takes_nothing_from_the_workflow_that_was_named(
     job = chat.send("cancel", workflow="once")
 
     assert (job.workflow, job.unique_key, job.queue) == ("chat", None, "default")
+
+
+# While others are in the way.
+
+
+@pytest.mark.parametrize("busy", [False, True])
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_conflict_is_tried_again(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch, busy: bool, committed: bool
+) -> None:
+    """A ring that was refused behind the commit stores no second message."""
+    if busy:
+        chat.send("earlier")
+    name = "_store" if busy else "_store_at_once"
+    store, errors = getattr(starts, name), [make_refusal("40P01"), make_refusal("55P03")]
+
+    def flaky(*args: Any) -> Any:
+        if errors and committed and not busy:
+            store(*args)
+        if errors:
+            raise errors.pop()
+        return store(*args)
+
+    monkeypatch.setattr(starts, name, flaky)
+    job = chat.send("hello")
+
+    assert Job.objects.get(text="hello").public_id == job.public_id
+    assert Message.objects.filter(content="hello").count() == 1
+
+
+def test_a_conflict_in_a_transaction_leaves_nothing_behind(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A try that was undone decides nothing for the next one."""
+    workflow("ask")(lambda ctx: str(ctx.ask("Name?")))
+    chat.say(workflow="ask")
+    remember, errors = starts._remember, [make_refusal("40001")]
+
+    def flaky(job: Job) -> None:
+        remember(job)
+        if errors:
+            raise errors.pop()
+
+    monkeypatch.setattr(starts, "_remember", flaky)
+    job = chat.send("Ada")
+
+    assert job.root is not None
+    assert Message.objects.filter(content="Ada").count() == 1
+
+
+def test_a_conflict_that_stays_is_raised(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: Any) -> None:
+        raise make_refusal("40P01")
+
+    monkeypatch.setattr(starts, "_store_at_once", refuse)
+    with pytest.raises(OperationalError):
+        chat.send("hello")
+    assert not Job.objects.exists()

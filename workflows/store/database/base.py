@@ -149,16 +149,31 @@ class Database(ABC):
         """Let the current transaction wait no longer than this for a row that is locked."""
 
     @abstractmethod
-    def is_lock_timeout(self, error: BaseException) -> bool:
-        """Say whether a query failed because it waited too long for a lock."""
-
-    @abstractmethod
     def fault(self, error: BaseException) -> Fault:
         """Say why a query failed.
 
         Errors that Django itself raises, for a protected row or for a query in a transaction that
         is spoiled, and errors that are not the database's at all, are refusals.
         """
+
+    @abstractmethod
+    def takes_writes(self) -> bool:
+        """Say whether the database can be written to just now; a standby, for one, only read."""
+
+    @abstractmethod
+    def stayed(self, error: BaseException, since: datetime) -> bool:
+        """Say whether the database was there for others all the while, though *error* is AWAY.
+
+        Then it was the query itself that broke its connection, or idled in a transaction until the
+        server had enough of it.
+
+        Args:
+            error: a query's.
+            since: a moment before that query.
+        """
+
+    def leave_replaced(self) -> None:  # noqa: B027
+        """Close this thread's connection if it leads to what isn't the database any more."""
 
     def prepare(self, connection: BaseDatabaseWrapper) -> None:  # noqa: B027
         """Set on a new connection the defaults that the engine relies on, whatever the server's."""

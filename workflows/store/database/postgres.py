@@ -13,13 +13,25 @@ from workflows.store.database.base import Database, Fault, JobCursor, Row, Write
 
 # SQLSTATE classes and codes (the manual's appendix A): connection exceptions; the operator's
 # intervention, such as a shutdown, a crash, a start that isn't over or a terminated backend; no
-# disk, memory or connections left; errors of the system; a standby that is read-only still; and a
-# transaction that was ended with its connection because it idled.
-AWAY = ("08", "57P", "53", "58", "25006", "25P03")
+# disk or connections left; errors of the system; a standby that is read-only still; and a
+# transaction that was ended with its connection because it idled or took too long.
+AWAY = ("08", "57P", "53000", "53100", "53300", "58000", "58030", "25006", "25P03", "25P04")
 # A conflict of serializable transactions, a deadlock, a lock that wasn't had in time, a statement
-# that was cancelled because it took too long.
-LOCK_NOT_AVAILABLE = "55P03"
-CONFLICTS = ("40001", "40P01", LOCK_NOT_AVAILABLE, "57014")
+# that was cancelled because it took too long or found no memory.
+CONFLICTS = ("40001", "40P01", "55P03", "57014", "53200")
+# No connection was to be had.
+NOT_CONNECTED = ("53300", "57P03")
+
+WRITABLE = "current_setting('transaction_read_only') = 'off'"
+# Some connection of this host's is older than a moment. Other hosts may have kept theirs when the
+# network failed this one.
+OTHERS_STAYED = f"""
+    SELECT {WRITABLE} AND EXISTS (
+        SELECT 1 FROM pg_stat_activity
+        WHERE datname = current_database() AND usename = current_user
+          AND client_addr IS NOT DISTINCT FROM inet_client_addr() AND backend_start < %(since)s
+    )
+"""
 
 LOCK_SESSION = """
     SELECT id AS session, xmin AS version FROM workflows_session WHERE id = %(session)s FOR UPDATE
@@ -73,9 +85,6 @@ class Postgres(Database):
         with connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = {seconds * 1000:.0f}")
 
-    def is_lock_timeout(self, error: BaseException) -> bool:
-        return _get_state(error) == LOCK_NOT_AVAILABLE
-
     def fault(self, error: BaseException) -> Fault:
         if not isinstance(error, DatabaseError | InterfaceError) or error.__cause__ is None:
             return Fault.REFUSAL
@@ -89,12 +98,24 @@ class Postgres(Database):
             return Fault.AWAY
         return Fault.CONFLICT if state in CONFLICTS else Fault.REFUSAL
 
+    def takes_writes(self) -> bool:
+        return _ask(f"SELECT {WRITABLE}", {})
+
+    def stayed(self, error: BaseException, since: datetime) -> bool:
+        return _get_state(error) not in NOT_CONNECTED and _ask(OTHERS_STAYED, {"since": since})
+
     def prepare(self, connection: BaseDatabaseWrapper) -> None:
         # Claims and fences rely on each statement seeing what was committed before it.
         with connection.cursor() as cursor:
             cursor.execute(
                 "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED"
             )
+
+
+def _ask(query: str, params: dict[str, Any]) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(query, params)
+        return bool(cursor.fetchone()[0])
 
 
 def _get_state(error: BaseException) -> str | None:

@@ -1,19 +1,26 @@
 """SQLite: a file. One connection writes at a time, so nothing comes between two statements."""
 
 import json
+import logging
+import os
 import sqlite3
 from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from workflows.bells.sqlite import FileId, identify
 from workflows.store.database.base import Database, Fault, JobCursor, Row, Write
 
 # Primary result codes (sqlite.org/rescode.html) that have to do with the file and not with the
-# statement: busy, locked, out of memory, read-only, an I/O error, a full disk, a file that can't be
-# opened, a lock that can't be had.
+# statement: no permission, busy, locked, out of memory, read-only, an I/O error, a full disk, a
+# file that can't be opened, a lock that can't be had.
 AWAY = (
+    sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
     sqlite3.SQLITE_NOMEM,
@@ -23,6 +30,11 @@ AWAY = (
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_PROTOCOL,
 )
+
+logger = logging.getLogger(__name__)
+
+# The file that each of Django's connections has opened.
+_opened: WeakKeyDictionary[BaseDatabaseWrapper, FileId] = WeakKeyDictionary()
 
 
 class SQLite(Database):
@@ -74,12 +86,37 @@ class SQLite(Database):
     def limit_lock_waits(self, seconds: float) -> None:
         """Do nothing: no row is locked, and the whole database never for long."""
 
-    def is_lock_timeout(self, error: BaseException) -> bool:
-        return False
-
     def fault(self, error: BaseException) -> Fault:
         code = getattr(error.__cause__, "sqlite_errorcode", None)
         if not isinstance(error, DatabaseError) or code is None:
             return Fault.REFUSAL
         # Extended codes have the primary one in their lowest byte.
         return Fault.AWAY if code & 0xFF in AWAY else Fault.REFUSAL
+
+    def takes_writes(self) -> bool:
+        return os.access(_get_path(), os.W_OK)
+
+    def stayed(self, error: BaseException, since: datetime) -> bool:
+        """Say no: a file that fails one connection may fail all."""
+        return False
+
+    def leave_replaced(self) -> None:
+        """Close this thread's connection if another file has taken the place of its own.
+
+        It would go on with the old one, whose rows nobody else sees, and never notice.
+        """
+        own = connections[DEFAULT_DB_ALIAS]
+        opened, present = _opened.get(own), identify(_get_path())
+        if own.connection is not None and opened and present and opened != present:
+            logger.warning("%s was replaced; opening the new file.", _get_path().resolve())
+            own.close()
+
+    def prepare(self, connection: BaseDatabaseWrapper) -> None:
+        found = identify(_get_path())
+        if found is not None:
+            _opened[connection] = found
+
+
+def _get_path() -> Path:
+    """Return the database's path as it is configured; it may be a link."""
+    return Path(connection.settings_dict["NAME"])

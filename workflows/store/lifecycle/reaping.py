@@ -4,11 +4,14 @@ Where a process's death was seen, its jobs are taken at once, and only its; else
 have run out, if the vigil of whoever looks lets that count.
 """
 
+import functools
 import uuid
 from collections.abc import Callable, Collection
 from datetime import timedelta
+from typing import ParamSpec
 
 from django.conf import settings
+from django.db import Error as DatabaseError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
@@ -16,6 +19,7 @@ from django.db.models.functions import Now
 from workflows.bells import get_bell
 from workflows.exceptions import Fenced
 from workflows.models import ACTIVE, Cluster, Job, State
+from workflows.store.database import Fault, get_database
 from workflows.store.lifecycle.endings import WEB_PROCESS_LOST, WORKER_LOST, Outcome, end
 from workflows.store.lifecycle.leases import give_back
 from workflows.store.lifecycle.locks import lock_session
@@ -24,6 +28,29 @@ from workflows.store.lifecycle.workers import first_part
 
 # A cluster that hasn't been seen for so long is taken for dead.
 CLUSTER_SEEN = timedelta(seconds=15)
+
+
+P = ParamSpec("P")
+
+
+def _left_to_others(take: Callable[P, bool]) -> Callable[P, bool]:
+    """Let *take* return False for a job that somebody else took, or has locked for too long here.
+
+    The other jobs don't wait for that one. It is looked at again soon.
+    """
+
+    @functools.wraps(take)
+    def try_to_take(*args: P.args, **kwargs: P.kwargs) -> bool:
+        try:
+            return take(*args, **kwargs)
+        except Fenced:
+            return False
+        except DatabaseError as error:
+            if get_database().fault(error) is not Fault.CONFLICT:
+                raise
+            return False
+
+    return try_to_take
 
 
 def reap(vigil: Vigil) -> int:
@@ -107,10 +134,17 @@ def _expired(*states: State) -> QuerySet[Job]:
 def _adopt_waiting_inline_jobs() -> None:
     """Hand to the clusters the jobs that waited for their turn in a web process that is gone."""
     for job in _expired(State.QUEUED).filter(inline=True):
-        with transaction.atomic():
-            orphan = _expired(State.QUEUED).filter(pk=job.pk, inline=True)
-            if orphan.update(inline=False, lease_until=None):
-                get_bell().ring("jobs", job.pk)
+        _adopt(job)
+
+
+@_left_to_others
+def _adopt(job: Job) -> bool:
+    with transaction.atomic():
+        orphan = _expired(State.QUEUED).filter(pk=job.pk, inline=True)
+        adopted = orphan.update(inline=False, lease_until=None)
+        if adopted:
+            get_bell().ring("jobs", job.pk)
+    return bool(adopted)
 
 
 def _fail_orphan(job: Job, vigil: Vigil) -> bool:
@@ -137,6 +171,7 @@ def _take_back(job: Job, *, lost: int = 1, vigil: Vigil | None = None) -> bool:
     return _change_lost(job, lambda: give_back(job, lost=lost), vigil)
 
 
+@_left_to_others
 def _change_lost(job: Job, change: Callable[[], object], vigil: Vigil | None) -> bool:
     """Change a lost job, unless somebody else is about to.
 
@@ -152,10 +187,7 @@ def _change_lost(job: Job, change: Callable[[], object], vigil: Vigil | None) ->
         lock_session(job)
         if not found.select_for_update(of=("self",), skip_locked=True).exists():
             return False
-        try:
-            change()
-        except Fenced:
-            return False
+        change()
         # All locks are had by now, and may have taken long.
         if vigil is None or vigil.keep():
             return True

@@ -199,6 +199,14 @@ class DatabaseContract:
             Session.objects.create(user=alice, key="s")
 
         assert get_database().fault(refused.value) is Fault.REFUSAL
-        assert not get_database().is_lock_timeout(refused.value)
         assert get_database().fault(ValueError("nothing of the database's")) is Fault.REFUSAL
         assert get_database().fault(DatabaseError("Django's own")) is Fault.REFUSAL
+
+    def test_it_takes_writes(self) -> None:
+        assert get_database().takes_writes() is True
+
+    def test_it_is_not_replaced(self) -> None:
+        connection.ensure_connection()
+        own = connection.connection
+        get_database().leave_replaced()
+        assert connection.connection is own

@@ -1,15 +1,21 @@
 """SQLite keeps the contract."""
 
+import os
+import shutil
 import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.db import OperationalError, connection
 
+from tests.workflows.faults import make_locked
 from tests.workflows.store.database.contract import DatabaseContract
 from workflows.models import Session
 from workflows.store.database import Fault, get_database
 from workflows.store.database.sqlite import SQLite
+from workflows.store.outage import on_live_connection
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.django_db]
 
@@ -39,3 +45,101 @@ def test_a_statement_that_is_wrong_is_none() -> None:
         cursor.execute("SELECT nothing")
 
     assert get_database().fault(wrong.value) is Fault.REFUSAL
+
+
+@pytest.mark.parametrize(
+    ("code", "fault"),
+    [
+        (sqlite3.SQLITE_BUSY, Fault.AWAY),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, Fault.AWAY),
+        (sqlite3.SQLITE_LOCKED, Fault.AWAY),
+        (sqlite3.SQLITE_FULL, Fault.AWAY),
+        (sqlite3.SQLITE_READONLY_DBMOVED, Fault.AWAY),
+        (sqlite3.SQLITE_CANTOPEN_ISDIR, Fault.AWAY),
+        (sqlite3.SQLITE_IOERR_WRITE, Fault.AWAY),
+        (sqlite3.SQLITE_PERM, Fault.AWAY),
+        (sqlite3.SQLITE_CONSTRAINT_UNIQUE, Fault.REFUSAL),
+        (sqlite3.SQLITE_ERROR, Fault.REFUSAL),
+        (sqlite3.SQLITE_TOOBIG, Fault.REFUSAL),
+    ],
+)
+def test_what_it_raises_is_told_by_its_code(code: int, fault: Fault) -> None:
+    assert get_database().fault(make_locked(code)) is fault
+
+
+# The file.
+
+
+@pytest.fixture
+def path(tmp_path: Path, transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Work on a file of this test's own, which may be moved."""
+    path = tmp_path / "db.sqlite3"
+    copy_to(path)
+    monkeypatch.setitem(connection.settings_dict, "NAME", str(path))
+    connection.close()
+    yield path
+    connection.close()
+
+
+def copy_to(path: Path) -> None:
+    """Copy the tables of the test's database, which are empty."""
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    shutil.copy(connection.settings_dict["NAME"], path)
+
+
+def replace(path: Path, new: Path) -> None:
+    """Put *new* in the place of the database, whose log it would inherit if that weren't empty."""
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    os.replace(new, path)
+
+
+def test_a_missing_folder_is_an_outage(path: Path) -> None:
+    path.parent.rename(path.parent.with_name("elsewhere"))
+
+    with pytest.raises(OperationalError) as missing:
+        Session.objects.count()
+    assert get_database().fault(missing.value) is Fault.AWAY
+
+
+def test_a_file_that_was_replaced_is_left(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    copy_to(new := path.with_name("new"))
+    Group.objects.create(name="old")
+    replace(path, new)
+
+    assert Group.objects.count() == 1
+    get_database().leave_replaced()
+    assert Group.objects.count() == 0
+    assert f"{path} was replaced" in caplog.text
+
+
+def test_a_link_that_leads_elsewhere_now(path: Path) -> None:
+    copy_to(path.with_name("first"))
+    copy_to(path.with_name("second"))
+    connection.close()
+    path.unlink()
+    path.symlink_to("first")
+    Group.objects.create(name="first")
+    path.unlink()
+    path.symlink_to("second")
+
+    get_database().leave_replaced()
+    assert Group.objects.count() == 0
+
+
+def test_a_file_that_was_moved_away_is_kept(path: Path) -> None:
+    """Another one would be empty; perhaps it comes back."""
+    Group.objects.create(name="g")
+    path.rename(path.with_name("elsewhere"))
+
+    get_database().leave_replaced()
+    assert Group.objects.count() == 1
+
+
+def test_each_reader_of_the_streams_finds_the_new_file(path: Path) -> None:
+    copy_to(new := path.with_name("new"))
+    Group.objects.create(name="old")
+    replace(path, new)
+
+    assert on_live_connection(Group.objects.count) == 0

@@ -1,0 +1,39 @@
+"""The settings, as a process reads them when it starts."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PRINT = "from chatflow import settings; print(settings.DATABASES['default']['NAME'])"
+
+
+def read_name(url: str, folder: Path) -> str:
+    """Return the database's name, as a process has it that is started in *folder*."""
+    environment = {**os.environ, "DATABASE_URL": url, "PYTHONPATH": str(ROOT)}
+    started = subprocess.run(
+        [sys.executable, "-c", PRINT],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return started.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("sqlite:///chat.sqlite3", str(ROOT / "chat.sqlite3")),
+        ("sqlite:///data/chat.sqlite3", str(ROOT / "data/chat.sqlite3")),
+        ("sqlite:////var/lib/chat.sqlite3", "/var/lib/chat.sqlite3"),
+        ("sqlite://:memory:", ":memory:"),
+    ],
+)
+def test_a_relative_path_is_one_beside_manage_py(url: str, name: str, tmp_path: Path) -> None:
+    """Else a web server and a cluster that start in two folders would work on two files."""
+    assert read_name(url, tmp_path) == name
