@@ -226,13 +226,14 @@ class RecordedModel(FallbackModel):
     async def _request_once(
         self, model: Model, request: Request, left: int
     ) -> ModelResponse | Failure:
-        # A model that is silent leaves those after it their share of the time.
-        share = self._journal.seconds_left() / left
-        silence = max(0.1, min(settings.AI_TIMEOUT, share))
+        silence = settings.AI_TIMEOUT
+        if left > 1:
+            # A model that is silent leaves those after it their share of the time.
+            silence = max(0.1, min(silence, self._journal.seconds_left() / left))
         # The tries are counted by the caller.
         limits = ModelSettings(max_retries=0, timeout=silence)
         if left == 1:
-            silence = max(silence, min(PATIENCE * silence, share))
+            silence *= PATIENCE
         request = replace(
             request,
             settings=cast(ModelSettings, {**(request.settings or {}), **limits}),

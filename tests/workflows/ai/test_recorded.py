@@ -711,7 +711,8 @@ def test_an_empty_answer_asks_the_next_model(
 def garbled(*, times: int) -> list[Answer]:
     call = {"id": "c", "type": "function", "function": {"name": "final_result", "arguments": "{oo"}}
     choice = {"index": 0, "message": {"role": "assistant", "tool_calls": [call]}}
-    body = CHUNK | {"choices": [choice | {"finish_reason": "tool_calls"}]}
+    whole = CHUNK | {"object": "chat.completion"}
+    body = whole | {"choices": [choice | {"finish_reason": "tool_calls"}]}
     return [garbage(json.dumps(body).encode())] * times
 
 
