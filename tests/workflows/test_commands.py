@@ -641,12 +641,12 @@ class TestQueuePrune:
         monkeypatch.setattr(pruning, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=rest))
         with connection.execute_wrapper(work):
             assert pruning.prune(30) == 1
-        # What follows the transaction.
+        # The clock comes before the transaction, and these behind it.
         assert [sql.split()[2] for sql in asked[-2:]] == [
             '"workflows_cluster"',
             '"workflows_dailyusage"',
         ]
-        assert rests == [pytest.approx(pruning.REST * 0.001)] * (len(asked) - 2)
+        assert rests == [pytest.approx(pruning.REST * 0.001)] * (len(asked) - 3)
 
     def test_what_lives_goes_on(
         self, manage: Callable[..., list[str]], chat: Chat, monkeypatch: pytest.MonkeyPatch
