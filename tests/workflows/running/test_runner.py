@@ -625,3 +625,27 @@ def test_a_job_that_fails_without_words_leaves_no_message(chat: Chat) -> None:
 
     assert "broken_off" not in job.metadata
     assert job.chat_messages.count() == 1
+
+
+@pytest.mark.sqlite
+@pytest.mark.django_db(transaction=True)
+def test_a_query_about_another_file_does_not_go_on_for_ever(chat: Chat, settings: Any) -> None:
+    """It fails as if the database were away; but Chatflow's own file can be written."""
+    ran = []
+
+    def attach(ctx: Context) -> None:
+        ran.append(1)
+        with connection.cursor() as cursor:
+            cursor.execute("ATTACH '/nowhere/at/all.db' AS other")
+
+    job = chat.begin(attach)
+    while job.state == State.QUEUED:
+        Job.objects.filter(pk=job.pk).update(available_at=job.created_at)
+        run_waiting()
+        job.refresh_from_db()
+
+    assert (job.state, job.code, len(ran)) == (
+        State.FAILED,
+        "connection_lost",
+        settings.WORKFLOW_TRIES,
+    )

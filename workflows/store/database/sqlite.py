@@ -30,6 +30,8 @@ AWAY = (
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_PROTOCOL,
 )
+# Those that may be about another file than Chatflow's, which a workflow has named.
+OF_A_FILE = (sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 
 logger = logging.getLogger(__name__)
 
@@ -87,18 +89,23 @@ class SQLite(Database):
         """Do nothing: no row is locked, and the whole database never for long."""
 
     def fault(self, error: BaseException) -> Fault:
-        code = getattr(error.__cause__, "sqlite_errorcode", None)
-        if not isinstance(error, DatabaseError) or code is None:
+        if not isinstance(error, DatabaseError):
             return Fault.REFUSAL
-        # Extended codes have the primary one in their lowest byte.
-        return Fault.AWAY if code & 0xFF in AWAY else Fault.REFUSAL
+        return Fault.AWAY if _get_code(error) in AWAY else Fault.REFUSAL
 
     def takes_writes(self) -> bool:
         return os.access(_get_path(), os.W_OK)
 
     def stayed(self, error: BaseException, since: datetime) -> bool:
-        """Say no: a file that fails one connection may fail all."""
-        return False
+        """Say yes where the failure is about a file, and Chatflow's own can be written.
+
+        What a lock, a full disk or a broken one does to one connection, it may do to all.
+        """
+        if _get_code(error) not in OF_A_FILE:
+            return False
+        # IMMEDIATE, as settings.py has it: it takes the lock for writing.
+        with transaction.atomic():
+            return True
 
     def leave_replaced(self) -> None:
         """Close this thread's connection if another file has taken the place of its own.
@@ -120,3 +127,9 @@ class SQLite(Database):
 def _get_path() -> Path:
     """Return the database's path as it is configured; it may be a link."""
     return Path(connection.settings_dict["NAME"])
+
+
+def _get_code(error: BaseException) -> int | None:
+    code = getattr(error.__cause__, "sqlite_errorcode", None)
+    # Extended codes have the primary one in their lowest byte.
+    return None if code is None else code & 0xFF
