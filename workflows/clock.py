@@ -23,7 +23,7 @@ _COUNTER = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 @dataclass(frozen=True)
 class Reading:
-    """What the database's clock said, and what ticks() said at that moment."""
+    """The time by the database's clock, and ticks() at that moment."""
 
     moment: datetime
     ticks: float
@@ -54,11 +54,11 @@ def skew() -> float:
 
 
 def keep(moment: datetime, sent: float) -> None:
-    """Remember what the database's clock has just said; warn if this host's says something else.
+    """Remember a fresh reading of the database's clock; warn if this host's clock differs.
 
     Args:
         moment: the database's.
-        sent: what ticks() said before it was asked. It looked at its clock between then and now.
+        sent: ticks() before it was asked. It looked at its clock between then and now.
     """
     global _reading, _warned
     took = ticks() - sent

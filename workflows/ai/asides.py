@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class Aside(Protocol):
-    """Call plain code from a coroutine and give back what it returns or raises."""
+    """Call plain code from a coroutine, and pass on its result or its error."""
 
     def __call__(self, function: Callable[[], T], *, surely: bool = False) -> Awaitable[T]:
         """Call *function*; *surely* also when the workflow has just been interrupted."""
@@ -58,7 +58,7 @@ class Pausing:
         return await result
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run *coroutine* and return what it returns."""
+        """Run *coroutine* and return its result."""
         loop = asyncio.new_event_loop()
         task = loop.create_task(coroutine)
         stop = partial(_stop, loop)

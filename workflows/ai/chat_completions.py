@@ -35,7 +35,7 @@ async def repair_stream(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 def repair_completion(body: bytes) -> bytes:
-    """Return a whole completion as OpenAI would send it; what is none is returned as it is."""
+    """Return a whole completion as OpenAI would send it; any other body unchanged."""
     completion = _read_object(body)
     choices = _read_objects(completion.get("choices"))
     if not choices:

@@ -14,8 +14,8 @@ class ChatMessage(TypedDict):
 def as_messages(prompt: str | Sequence[ChatMessage]) -> list[ChatMessage]:
     """Return the conversation that *prompt* is, or begins.
 
-    What the user says twice in a row, as after an answer that failed, is one message: the templates
-    of some models refuse two.
+    Two user messages in a row, as after an answer that failed, become one: the templates of some
+    models refuse two.
 
     Raises:
         ValueError: it doesn't end with the user's words.

@@ -77,7 +77,7 @@ class OfflineModel(Model[None]):
 
 
 def introduce() -> str:
-    """Return a text that says what this model is, and which workflows run without a better one."""
+    """Return a text about this model, and about the workflows that run without a better one."""
     offers = "\n".join(
         f"- {workflow.title}: say “{workflow.triggers[0]}”"
         for workflow in all_workflows()

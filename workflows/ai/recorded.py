@@ -55,8 +55,8 @@ LONGEST_WAIT = 20.0
 PATIENCE = 3
 # Seconds between two checks whether the job was stopped meanwhile.
 CHECK_INTERVAL = 0.1
-# pydantic-ai would take for reasoning what stands between these. It knows tags only where a chunk
-# is one, and so it is given some that never come: see words.Words.
+# pydantic-ai would take the text between these for reasoning. It knows tags only where a chunk is
+# one, and so it is given some that never come: see words.Words.
 NO_TAGS = ("\0reasoning", "\0answer")
 
 # In the metadata of a response: the place of its model among those to call.
@@ -77,10 +77,10 @@ class Journal(Protocol):
         """Reserve one try of a request of that length in the user's daily budget."""
 
     def release(self) -> None:
-        """Give back what was reserved for a try that no provider counts."""
+        """Give back the reservation for a try that no provider counts."""
 
     def look_up(self, words: str) -> str:
-        """Return what a model that can't call tools is told beside the user's latest words."""
+        """Return the text for a model that can't call tools, beside the user's latest words."""
 
     def record(self, response: dict[str, Any], usage: dict[str, Any]) -> None:
         """Record the response."""

@@ -50,7 +50,7 @@ class Request:
 
     @property
     def brings_results(self) -> bool:
-        """Whether it brings the model what the tools returned that it has called."""
+        """Whether it brings the model the results of its tool calls."""
         last = self.messages[-1]
         parts = last.parts if isinstance(last, ModelRequest) else []
         return any(isinstance(part, ToolReturnPart | RetryPromptPart) for part in parts)
@@ -79,7 +79,7 @@ def put_in_words(request: Request, told: str) -> Request:
 
     Args:
         request: for a model that can.
-        told: what the tools would tell the model, as far as that is known before.
+        told: the tools' results, as far as they are known beforehand.
     """
     messages = [_describe_calls(message) for message in request.messages]
     turn = _find_turn(request.messages)

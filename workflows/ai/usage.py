@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 Usage = dict[str, Any]
 
-# What a token has in the median, by which tokens are estimated that nobody counts.
+# The median length of a token, to estimate the tokens that nobody counts.
 CHARACTERS_PER_TOKEN = 4
 
 

@@ -3,7 +3,7 @@
 import re
 
 # Models put their reasoning between these. Some begin with the second, as the first one stands in
-# the prompt. In backticks they are what the answer is about.
+# the prompt. In backticks they are only mentioned.
 TAG = re.compile(r"(?<!`)<(/?)think(?:ing)?>", re.IGNORECASE)
 PART_OF_TAG = re.compile(r"<(/?(t(h(i(n(k(i(n(g)?)?)?)?)?)?)?)?)?$", re.IGNORECASE)
 HALF_CHARACTER = re.compile("[\ud800-\udbff]$")

@@ -17,7 +17,7 @@ from psycopg import sql
 
 from workflows.bells.base import Bell, Ear, OnRing, Subscription, readable
 
-# To idle is what a listener does. PostgreSQL before 14 has no such setting.
+# A listener is idle by nature. PostgreSQL before 14 has no such setting.
 MAY_IDLE = """
     SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'
 """

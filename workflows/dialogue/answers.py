@@ -1,6 +1,6 @@
 """What a user's words mean: cancel, skip, yes, no, one of several choices. Pure functions.
 
-Which words mean it, the languages say; each message is read in all of them.
+The languages say which words mean it; each message is read in all of them.
 """
 
 import re
@@ -12,7 +12,7 @@ from workflows.dialogue.languages import Language
 
 # Declines to answer in every language.
 DASH = "-"
-# A verdict, and after a comma and the like what may be the reason for it.
+# A verdict and, after a comma or the like, perhaps the reason for it.
 ASIDE = re.compile(r"(?P<verdict>[^,;.\n-]{1,60})[,;.\n-]+\s*(?P<reason>.+)", re.DOTALL)
 
 

@@ -1,4 +1,4 @@
-"""Forms: what a JSON schema or a pydantic model asks for, and what is wrong with an answer."""
+"""Forms: the fields of a JSON schema or a pydantic model, and the mistakes in an answer."""
 
 from collections.abc import Iterator, Mapping
 from itertools import islice
@@ -14,9 +14,9 @@ from referencing.jsonschema import DRAFT202012
 
 from workflows.dialogue.patterns import Validator
 
-# The field that takes what is said of the form as a whole.
+# The field for complaints about the form as a whole.
 WHOLE = "data"
-# What a schema says of the order of its fields.
+# A schema's key for the order of its fields.
 ORDER = "x-order"
 # Characters of a complaint.
 LENGTH = 200
@@ -62,7 +62,7 @@ def _references(schema: Any) -> Iterator[str]:
 
 
 def problems(schema: Mapping[str, Any], data: Any) -> dict[str, list[str]]:
-    """Return what is wrong with *data*, by field; nothing if it fits.
+    """Return the mistakes in *data*, by field; none if it fits.
 
     A field that the schema doesn't name is wrong too: nobody shall pass in more than was asked.
     """
@@ -87,7 +87,7 @@ def problems(schema: Mapping[str, Any], data: Any) -> dict[str, list[str]]:
 
 
 def _complaints(error: ValidationError) -> list[tuple[str, str]]:
-    # It quotes what was sent, however long that is.
+    # It quotes the value, however long that is.
     sentence = f"{shorten(error.message, LENGTH)}."
     if error.path:
         return [(str(error.path[0]), sentence)]

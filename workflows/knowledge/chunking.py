@@ -16,7 +16,7 @@ PATH_LENGTH = 600
 
 @dataclass(frozen=True)
 class Piece:
-    """What a chunk is made of: the path of its headings, such as "Deploy > nginx", and its text."""
+    """The parts of a chunk: the path of its headings, such as "Deploy > nginx", and its text."""
 
     heading: str
     text: str
@@ -51,7 +51,7 @@ def _paragraphs(text: str) -> Iterator[str]:
 
 
 def _lines(paragraph: str) -> Iterator[str]:
-    """Cut what is too long: a table or a list at its lines, a line at its words."""
+    """Cut a long paragraph: a table or a list at its lines, a line at its words."""
     taken = ""
     for part in re.findall(r"[^\n]*\n|[^\n]+$", paragraph):
         for words in re.findall(rf"(?:\S{{1,400}}\s*){{1,{WORDS}}}", part):

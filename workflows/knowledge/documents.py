@@ -31,10 +31,10 @@ def store(
 
     Args:
         content: its bytes.
-        kind: what they are, by the name of a reader's kind.
+        kind: the ``kind`` of the reader for them.
         owner: the user who alone may see it; None for everybody.
         name: the file's name; its words are found too.
-        title: what it is called; by default its first heading, or the file's name.
+        title: by default its first heading, or the file's name.
         url: where people read it; by default on the page that this site has for it.
         path: where the file is, which tells a newer version of a document from another document;
             an upload, which has none, is known by its bytes.

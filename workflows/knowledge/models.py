@@ -54,9 +54,9 @@ class Document(models.Model):
     url = models.CharField(
         max_length=2000, blank=True, validators=[URLValidator(["http", "https"])]
     )
-    # Where `ingest` found it; empty for what was uploaded.
+    # Where `ingest` found it; empty for an upload.
     path = models.CharField(max_length=1000, blank=True, editable=False)
-    # What its bytes are. The readers are asked each time: a new one is no migration.
+    # Its format. The readers are asked each time: a new one needs no migration.
     kind = models.CharField(max_length=20, choices=readers.choices)
     content = models.BinaryField()
     content_hash = models.CharField(max_length=64, editable=False)
@@ -79,7 +79,7 @@ class Document(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            # The API's list: what a user may see, the newest first.
+            # The API's list: documents a user may see, newest first.
             models.Index(fields=["owner", "-created_at"], name="document_owner_newest"),
         ]
 
@@ -99,7 +99,7 @@ class Chunk(models.Model):
     document = models.ForeignKey(Document, models.CASCADE, related_name="chunks", db_index=False)
     # 1 for the first.
     position = models.PositiveIntegerField()
-    # Who may find it. Only narrows the search: what is found is checked against the document.
+    # Who may find it. Only narrows the search: each match is checked against the document.
     audience = models.CharField(max_length=AUDIENCE_LENGTH)
     title = models.CharField(max_length=200)
     # The words of the file's name, which often say what its title does not.

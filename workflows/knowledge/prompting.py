@@ -1,4 +1,4 @@
-"""What was found, for a prompt and for an answer without a model.
+"""Search results, for a prompt and for an answer without a model.
 
 Text of a document is somebody else's: in a prompt each of its lines stands behind a mark of its
 own, so that no line of it, whatever it says, can pass for the end of the quotation.
@@ -32,14 +32,14 @@ def as_data(sources: Sequence[Source]) -> str:
 
 
 def offline_answer(sources: Sequence[Source]) -> str | None:
-    """Answer from documents without a model: quote what fits best, and say that it is a quotation.
+    """Answer from documents without a model: quote the best passages, and say so.
 
     Args:
-        sources: what a search has found, the best first.
+        sources: a search's results, the best first.
 
     Returns:
-        The answer; None if nothing that was found is relevant enough to be one. What it rests on
-        are the sources that ``relevant()`` returns.
+        The answer; None if no source is relevant enough for one. It rests on the sources that
+        ``relevant()`` returns.
     """
     used = relevant(sources)
     if not used:
@@ -49,7 +49,7 @@ def offline_answer(sources: Sequence[Source]) -> str | None:
 
 
 def relevant(sources: Sequence[Source]) -> list[Source]:
-    """Return the sources that an offline answer quotes: the best, and what is nearly as good."""
+    """Return the sources that an offline answer quotes: the best, and those nearly as good."""
     best = max((source.relevance for source in sources), default=0)
     near = [each for each in sources if each.relevance >= max(RELEVANT, best - 10)]
     return near[:PASSAGES]

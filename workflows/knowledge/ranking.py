@@ -51,11 +51,11 @@ def words_of(query: str) -> list[str]:
 
 
 def relevance(weights: Mapping[str, float], chunks: Iterable[Chunk]) -> dict[int, float]:
-    """Return how well each of *chunks* fits, 0 to 1, the best first; what doesn't fit is left out.
+    """Return how well each of *chunks* fits, 0 to 1, the best first; those that don't are left out.
 
     Args:
         weights: the question's words, and how much each of them says.
-        chunks: what the index has found.
+        chunks: the index's matches.
     """
     texts = [_Text(chunk) for chunk in chunks]
     means = {
@@ -110,7 +110,7 @@ class _Text:
         self.lengths = {field: counts.total() for field, counts in self._counts.items()}
 
     def occurrences(self, wanted: str, means: Mapping[str, float]) -> float:
-        """Return how often the stem *wanted* or what is like it occurs, headings counting more."""
+        """Return how often the stem *wanted* or a similar one occurs, headings counting more."""
         return sum(
             weight
             * self._like(self._counts[field], wanted)

@@ -29,9 +29,9 @@ class Source:
         id: which document, and which of its chunks, such as ``0f8b…-3``.
         title: of the document, and the headings that the text stands under.
         url: where people read it.
-        relevance: 0 to 100, comparable between searches: how much of what the question asks for
-            the text has, words that few documents have counting more. Without a word in common,
-            how near the meaning is.
+        relevance: 0 to 100, comparable between searches: how much of the question the text covers,
+            words that few documents have counting more. Without a word in common, how near the
+            meaning is.
         content_preview: where it does, as plain text. Whoever shows it as HTML has to escape it.
         text: the whole chunk, for a prompt; see ``prompting.as_data()``.
         highlights: the words of the preview that fit, as they stand there.
@@ -46,7 +46,7 @@ class Source:
     highlights: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what a client gets to see, as an answer's ``sources`` have it."""
+        """Return the fields for a client, as in an answer's ``sources``."""
         return {
             "id": self.id,
             "title": self.title,
@@ -57,7 +57,7 @@ class Source:
 
 
 def search(query: str, *, user: Any, limit: int = 5) -> list[Source]:
-    """Return what the documents that *user* may see say about *query*, the best first.
+    """Return the passages on *query* in documents that *user* may see, the best first.
 
     Args:
         query: a question or some words; whatever it is, it is no error.

@@ -1,6 +1,6 @@
-"""Words that say nothing of what a question is about."""
+"""Words that say nothing of a question's subject."""
 
-# Those of Snowball's English; what questions are made of; and what people say out of courtesy.
+# Those of Snowball's English, those that make up questions, and those of courtesy.
 WORDS = """
     a about above after again against all am an and any are as at be because been before being
     below between both but by can could did do does doing don down during each few for from

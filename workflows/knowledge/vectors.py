@@ -159,7 +159,7 @@ def _nearest_by_pgvector(
 ) -> list[tuple[int, float]]:
     size = len(unit)
     with transaction.atomic(), connection.cursor() as cursor:
-        # What others own is passed over, however much of it is nearer.
+        # Others' chunks are passed over, however many are nearer.
         cursor.execute("SELECT set_config('hnsw.iterative_scan', 'strict_order', true)")
         cursor.execute(
             f"SELECT id, -(vector::vector({size}) <#> %s::vector({size})) AS cosine"

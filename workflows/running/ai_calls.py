@@ -129,7 +129,7 @@ def _use(record: Record, function: Callable[..., Any], arguments: dict[str, Any]
 
 
 def _run_tool(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
-    """Call a tool; what it returned or refused is JSON, as the model gets to see it."""
+    """Call a tool; return its result or refusal as JSON, as the model gets to see it."""
     if iscoroutinefunction(function):
         function = async_to_sync(function)
     try:

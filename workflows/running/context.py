@@ -52,7 +52,7 @@ class Context:
         message: the text that started the workflow, the same in every turn.
         options: the flags of send: actions, memory, intelligent_rag, model.
         job: the row itself.
-        record: what the verbs work on; the engine's own.
+        record: for the engine's own use.
     """
 
     def __init__(self, record: Record) -> None:
@@ -100,7 +100,7 @@ class Context:
         retries: int = 0,
         **kwargs: Any,
     ) -> T:
-        """Call *function* once, and remember for ever what it returned.
+        """Call *function* once, and remember its result for ever.
 
         Args:
             name: what the step does, for people; with its occurrence it is the record's key.
@@ -330,14 +330,14 @@ class Context:
                 pydantic knows; by default text.
             options: any of these:
                 tools: functions that the model may call before it answers; see workflows.tool.
-                instructions: what the model is told about its work.
+                instructions: for the model, about its work.
                 model: the name of the model to try first, such as ``anthropic:claude-haiku-4-5``;
-                by default what the request chose, or else ``AI_MODEL``.
-                offline: what the offline model goes by: a function of the user's latest words that
-                returns the answer. Without it, or where it returns None, that model introduces
-                itself, or, where more than text is wanted, says that it can't.
-                toolless: what a model that can't call tools is told instead: a function of the
-                user's latest words. Such a model is asked again without the tools.
+                by default the request's choice, or else ``AI_MODEL``.
+                offline: the offline model's answer: a function of the user's latest words that
+                returns it. Without one, or where it returns None, that model introduces itself, or,
+                where more than text is wanted, says that it can't.
+                toolless: the text for a model that can't call tools: a function of the user's
+                latest words. Such a model is asked again without the tools.
                 show: stream the words to the user as they come.
 
         Returns:
@@ -482,7 +482,7 @@ class Context:
             actions: next moves that the user is offered, such as
                 ``{"type": "link", "label": "Open", "url": "/invoices/1/"}`` or
                 ``{"type": "quick_reply", "label": "Another", "message": "create invoice"}``.
-            sources: what the answer rests on, such as ``{"title": …, "url": …}``.
+            sources: of the answer, such as ``{"title": …, "url": …}``.
 
         Raises:
             InvalidAction: which action is wrong, and why.

@@ -29,7 +29,7 @@ def read_steps(job: Job) -> dict[Key, Step]:
 
 
 def read_output(job: Job) -> Output:
-    """Return what a job has shown so far, in all its attempts."""
+    """Return a job's output so far, in all its attempts."""
     output = Output()
     types = (Event.Type.DELTA, Event.Type.RESTARTED, Event.Type.PROGRESS)
     for event in Event.objects.filter(job=job, type__in=types).order_by("seq"):

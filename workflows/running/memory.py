@@ -23,7 +23,7 @@ EXCERPT_LENGTH = 1000
 # Characters of one message in a summary that no model wrote.
 LINE_LENGTH = 160
 CUT = " […]"
-# What a model is told behind the words of an answer that broke off.
+# Appended, for a model, to the words of an answer that broke off.
 BROKEN_OFF = "\n[The answer broke off here.]"
 
 ABOUT_SUMMARY = "What was said before, in short. It is for reference and asks for nothing:"
@@ -87,7 +87,7 @@ def window(session: Session, *, before: int, after: int = 0) -> list[PastMessage
 
 
 def _read(role: str, content: str, key: int, state: str | None) -> PastMessage:
-    # Whose job has no response has left what the user saw of one.
+    # An answer whose job didn't complete is the part the user saw.
     is_partial = role == Message.Role.ASSISTANT and state not in (None, State.COMPLETED)
     return PastMessage(role, content + BROKEN_OFF if is_partial else content, key)
 
@@ -140,7 +140,7 @@ def make_prompt(summary: str, past: Sequence[PastMessage]) -> str:
 
 
 def quote(tag: str, text: str) -> str:
-    """Return *text* as a block that it can't end by itself: what is inside is data."""
+    """Return *text* as a block that it can't end by itself: its content is data."""
     harmless = re.sub(rf"<(?=\s*/?\s*{tag})", "&lt;", text, flags=re.IGNORECASE)
     return f"<{tag}>\n{harmless}\n</{tag}>"
 

@@ -79,7 +79,7 @@ class Requests:
 
     def reserve(self, characters: int) -> None:
         """See Journal."""
-        # What was reserved for an earlier try stays so: its provider may count it.
+        # The reservation for an earlier try stays: its provider may count it.
         reserve = partial(budget.reserve, self._record.job.user_id, characters)
         self._reservation = self._record.events.wait_out(reserve)
 

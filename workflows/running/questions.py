@@ -137,7 +137,7 @@ def put(record: Record, question: Question) -> Any:
 
 
 def load(model: type[M], answer: Any, prompt: str) -> M:
-    """Return what a recorded answer to a form says, as the model.
+    """Return a recorded answer to a form, as the model.
 
     Raises:
         StepResultError: it doesn't fit the present model any more.

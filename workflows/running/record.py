@@ -27,7 +27,7 @@ class Entered:
 
     Args:
         key: the step's own.
-        path: what the keys of steps inside it begin with.
+        path: the prefix of the keys of steps inside it.
         frame: the step as its events show it.
         progress: the job's, after the step.
         position: the place in the text.
@@ -162,12 +162,12 @@ class Record:
         usage: dict[str, Any] | None = None,
         also: Callable[[], None] | None = None,
     ) -> None:
-        """Record what a step returned.
+        """Record a step's result.
 
         Args:
             entered: the step, as enter() returned it.
             result: JSON.
-            usage: what a request to a model took.
+            usage: of a request to a model.
             also: writes more, once the step is listed, in the same transaction.
         """
 

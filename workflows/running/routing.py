@@ -85,7 +85,7 @@ def reroute(job: Job) -> None:
 
     Only now it is known whether the earlier job ended with a question, which this one answers.
     """
-    # A job with more events than those of its claims has begun its work, as what it is.
+    # A job with more events than those of its claims has already begun its work.
     if job.explicit or job.root_id or job.last_seq > job.attempt or not job.waited:
         return
     session = Session.objects.select_related("open_job__root").filter(pk=job.session_id).first()

@@ -235,7 +235,7 @@ def _end(job: Job, outcome: Outcome) -> Outcome | None:
     def end() -> Outcome:
         if outcome.state == State.COMPLETED or outcome.partial:
             return lifecycle.end(job, outcome)
-        # What the user saw of a response that broke off is a part of the conversation.
+        # A response that broke off is in the conversation as far as the user saw it.
         return lifecycle.end(job, replace(outcome, partial=read_output(job).text))
 
     return _persist(job, end)

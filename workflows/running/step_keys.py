@@ -32,7 +32,7 @@ def within(path: str) -> Iterator[None]:
 
 
 def path_of(key: Key) -> str:
-    """Return what the names of the steps inside the step *key* begin with."""
+    """Return the prefix of the names of the steps inside the step *key*."""
     return f"{key[0]}#{key[1]} > "
 
 
@@ -54,5 +54,5 @@ def is_choice(name: str) -> bool:
 
 
 def is_aside(name: str) -> bool:
-    """Return whether the step is no part of the answer, but of what goes on beside it."""
+    """Return whether the step is no part of the answer, but goes on beside it."""
     return name.startswith((CHOOSING, SUMMARISING))

@@ -173,7 +173,7 @@ class Watchdog(threading.Thread):
             return max(0.0, self._looks_at - time.monotonic())
 
     def look(self) -> None:
-        """Do for the attempts what is due: alarms, deadlines, heartbeats, cancellations."""
+        """See to the attempts' due alarms, deadlines, heartbeats and cancellations."""
         for attempt in self.attempts():
             self._check_clock(attempt)
         self._listen()

@@ -1,7 +1,7 @@
 """One row and the row that it points to, for questions that come with every request.
 
 The ORM takes half a millisecond to put such a query together, on each request anew. Here it does
-that once, and the database plans it once. What comes back are the models as the ORM makes them,
+that once, and the database plans it once. The results are models as the ORM makes them,
 whatever they are: with parent tables, keys of any type, or a ``from_db()`` of their own.
 """
 

@@ -27,7 +27,7 @@ def act(
     """Use an action that was offered to the user in that session.
 
     The action says what that begins: a quick reply sends its message, a button starts a workflow.
-    What is refused leaves the action usable.
+    A refusal leaves the action usable.
 
     Args:
         user: who uses it; only actions that were offered to them are found.

@@ -85,7 +85,7 @@ class ActiveJobs:
 
 
 def active_jobs() -> dict[State, ActiveJobs]:
-    """Return what is queued and what is processing."""
+    """Measure the queued and the processing jobs."""
     age = get_database().seconds_since("min(created_at)")
     with connection.cursor() as cursor:
         cursor.execute(ACTIVE_JOBS.format(age=age), [])

@@ -21,7 +21,7 @@ PATIENCE = 5.0
 
 
 def is_outage(error: BaseException) -> bool:
-    """Say whether a query failed because the database is away, and not for what it asked."""
+    """Say whether a query failed because the database is away, not by its own fault."""
     return get_database().fault(error) is Fault.AWAY
 
 

@@ -1,7 +1,7 @@
-"""What a workflow may offer as next moves. The server checks them when they are offered.
+"""The next moves that a workflow may offer. The server checks them when they are offered.
 
-A client is told what it needs to show one. What it does when it is used stays here: the client
-names the action by its id, and nothing that it says about it is believed.
+A client gets only the fields to show one. Its effect stays here: the client names the action by
+its id, and nothing else that it says about it is believed.
 
 A type of one's own is a module beside these, a place in TYPES, and a subclass of the contract in
 tests/workflows/dialogue/actions/; the page that shows it is the client's.
@@ -60,7 +60,7 @@ class Offered:
 
 
 def offer(actions: Sequence[Mapping[str, Any]]) -> list[Offered]:
-    """Check what a workflow offers, and give each action its id.
+    """Check a workflow's offers, and give each action its id.
 
     Raises:
         InvalidAction: which one is wrong, and why.
@@ -94,9 +94,9 @@ def _reason(error: ValidationError) -> str:
 
 
 def restore(full: Mapping[str, Any]) -> Offer:
-    """Return the action that was offered, from what was stored of it.
+    """Return the action that was offered, from its stored form.
 
-    It isn't checked again: what was offered stands, whatever the rules are by now.
+    It isn't checked again: an offer stands, whatever the rules are by now.
 
     Raises:
         ActionNotFound: actions of its type aren't offered any more.

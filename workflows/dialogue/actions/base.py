@@ -21,9 +21,9 @@ class Turn:
     """The turn that begins when an action is used.
 
     Args:
-        message: the user's words; the label of what was used, where a workflow is named.
+        message: the user's words; the label of the action, where a workflow is named.
         workflow: its name; without one the message decides.
-        input: what the workflow works on; without any the turn is a message like others.
+        input: the workflow's; without any the turn is a message like others.
     """
 
     message: str
@@ -50,7 +50,7 @@ class Offer(BaseModel, ABC):
         """Return the turn that begins when the action is used.
 
         Args:
-            data: what the client sent along; nothing in it is believed that wasn't asked for.
+            data: from the client; nothing in it is believed that wasn't asked for.
 
         Raises:
             InvalidForm: the data doesn't fit, or the action takes none, or begins no turn.

@@ -1,4 +1,4 @@
-"""What a language says of its words, so that answers in it are understood."""
+"""The words of a language by meaning, so that answers in it are understood."""
 
 import re
 from collections.abc import Iterable
@@ -36,9 +36,9 @@ class Language:
         assent: whole messages that agree without a word that does.
         polite: words that may stand beside a yes or a no without changing it.
         please: those of them that may stand in an assent.
-        because: what stands between a verdict and its reason.
+        because: words between a verdict and its reason.
         hedge: words in the reason of a yes that make it no yes.
-        nth: what may stand before the number of a choice.
+        nth: words that may precede the number of a choice.
     """
 
     code: str

@@ -1,11 +1,11 @@
-"""What a database's full-text index has to answer. Each of its questions has a bounded cost."""
+"""The questions that a database's full-text index answers, each at a bounded cost."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 # Chunks that are counted and ranked; a word that more of them have says little.
 CAP = 2000
-# Put around what was found; the readers let neither into a document.
+# Put around each match; the readers let neither into a document.
 MARKS = ("\ue000", "\ue001")
 
 # A word, and its synonyms.

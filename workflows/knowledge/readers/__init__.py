@@ -1,4 +1,4 @@
-"""From bytes to sections: what a document says, under which headings. One module for each kind.
+"""From bytes to sections: a document's text, by heading. One module for each kind.
 
 A reader of one's own is a module beside these, a line in READERS, and a subclass of the contract
 in tests/workflows/knowledge/readers/.

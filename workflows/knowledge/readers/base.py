@@ -1,4 +1,4 @@
-"""What a reader is, and what all of them give and raise."""
+"""The readers' base class, and their results and errors."""
 
 import re
 from abc import ABC, abstractmethod
@@ -7,8 +7,8 @@ from typing import ClassVar
 
 # Characters of a document. Beyond them it is a mistake, or an attack.
 MOST_TEXT = 10_000_000
-# What no database or terminal wants to see; line ends and tabs stay. The last two are the marks
-# that a search puts around what it found.
+# Characters that no database or terminal wants; line ends and tabs stay. The last two are the
+# marks that a search puts around each match.
 UNWANTED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufeff\ue000\ue001]")
 
 
@@ -27,9 +27,9 @@ class Section:
 class Reader(ABC):
     """Reads one kind of document. It has no state: there is one of it, for all documents."""
 
-    # What the database and the API call the kind, in 20 characters at most. It stays for ever.
+    # The kind's name in the database and the API, 20 characters at most. It stays for ever.
     kind: ClassVar[str]
-    # What people call it.
+    # Its name for people.
     label: ClassVar[str]
     # How the names of such files end, in lower case, with the dot.
     suffixes: ClassVar[tuple[str, ...]]
@@ -40,7 +40,7 @@ class Reader(ABC):
 
     @abstractmethod
     def read(self, content: bytes) -> list[Section]:
-        """Return what the document says; sections without text are passed over.
+        """Return the document's sections; those without text are passed over.
 
         Raises:
             Unreadable: it can't be read; and nothing else, whatever the bytes are.
@@ -61,7 +61,7 @@ def decoded(content: bytes) -> str:
 
 
 def cleaned(text: str) -> str:
-    """Return *text* without what is invisible.
+    """Return *text* without unwanted characters.
 
     Raises:
         Unreadable: there is too much of it.

@@ -37,7 +37,7 @@ class Html(Reader):
 
 
 def _encoding(content: bytes) -> str | None:
-    """Return UTF-8 where it is that; otherwise the parser believes what the page says."""
+    """Return UTF-8 if it is that; otherwise the parser believes the page."""
     try:
         content.decode()
     except UnicodeDecodeError:
@@ -46,7 +46,7 @@ def _encoding(content: bytes) -> str | None:
 
 
 class _Words:
-    """What the parser tells of the page, as it comes: no tree is built."""
+    """Takes the page's text as the parser comes to it: no tree is built."""
 
     def __init__(self) -> None:
         self._outline = Outline()

@@ -5,7 +5,7 @@ from markdown_it.token import Token
 
 from workflows.knowledge.readers.base import Outline, Reader, Section, decoded
 
-# Only the blocks: what is bold inside of them doesn't matter, nor how deep it is nested.
+# Only the blocks: bold text inside them doesn't matter, nor how deep it is nested.
 PARSER = MarkdownIt("commonmark").disable("inline")
 
 

@@ -9,7 +9,7 @@ from workflows.knowledge.readers.base import Reader, Section, Unreadable, check_
 
 MOST_PAGES = 5000
 
-# What it has to say of a broken file is said to whoever brought the file.
+# Whoever brought a broken file is told; the log needn't be.
 logging.getLogger("pypdf").setLevel(logging.CRITICAL)
 
 

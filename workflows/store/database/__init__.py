@@ -37,7 +37,7 @@ def _make(vendor: str) -> Database:
 
 
 def read_clock(connection: BaseDatabaseWrapper) -> None:
-    """Let ``workflows.clock`` know what the database's clock says; on PostgreSQL by a query."""
+    """Give ``workflows.clock`` the time by the database's clock; on PostgreSQL by a query."""
     sent = clock.ticks()
     moment = get_database().read_clock(connection)
     if moment is not None:

@@ -173,7 +173,7 @@ class Database(ABC):
         """
 
     def leave_replaced(self) -> None:  # noqa: B027
-        """Close this thread's connection if it leads to what isn't the database any more."""
+        """Close this thread's connection if its database has been replaced by another."""
 
     def prepare(self, connection: BaseDatabaseWrapper) -> None:  # noqa: B027
         """Set on a new connection the defaults that the engine relies on, whatever the server's."""

@@ -105,7 +105,7 @@ class Postgres(Database):
         return _get_state(error) not in NOT_CONNECTED and _ask(OTHERS_STAYED, {"since": since})
 
     def prepare(self, connection: BaseDatabaseWrapper) -> None:
-        # Claims and fences rely on each statement seeing what was committed before it.
+        # Claims and fences rely on each statement seeing all commits before it.
         with connection.cursor() as cursor:
             cursor.execute(
                 "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED"

@@ -99,7 +99,7 @@ class SQLite(Database):
     def stayed(self, error: BaseException, since: datetime) -> bool:
         """Say yes where the failure is about a file, and Chatflow's own can be written.
 
-        What a lock, a full disk or a broken one does to one connection, it may do to all.
+        A lock, a full disk or a broken one may stop all connections, not just this one.
         """
         if _get_code(error) not in OF_A_FILE:
             return False

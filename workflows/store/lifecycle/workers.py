@@ -34,7 +34,7 @@ def worker_id(cluster: uuid.UUID, number: int) -> str:
 
 
 def first_part(cluster: uuid.UUID) -> str:
-    """Return what the identities of a cluster's workers begin with, and no others."""
+    """Return the prefix of the identities of a cluster's workers, and of no others."""
     return f"{cluster.hex}."
 
 

@@ -63,7 +63,7 @@ class Command(BaseCommand):
     def files(self, path: Path) -> Iterator[Path]:
         """Yield the documents at *path*; hidden files and folders in a folder are none.
 
-        What is wrong with one path is said, and keeps no other from being read.
+        A problem with one path is reported, and keeps no other from being read.
         """
         if path.is_file() and kind_of(path.name):
             yield path
