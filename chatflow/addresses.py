@@ -1,6 +1,6 @@
-"""Addresses as clients see them: all that is known of what proxies have put in front of the site.
+"""Addresses as clients see them: all that is known of the proxies in front of the site.
 
-The site itself knows its own paths only, and what is stored, such as an action's link, holds those.
+The site itself knows its own paths only, and stored links, such as an action's, hold those.
 A request brings the host, the port and the prefix that its client came by; every address in its
 answer has them.
 """
@@ -16,7 +16,7 @@ from chatflow.asgi_types import Scope
 
 JSON = dict[str, Any]
 
-# What a proxy may put in front: nothing that needs quoting, and no host, as in //evil.example.
+# A proxy's prefix: nothing that needs quoting, and no host, as in //evil.example.
 PREFIX = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 # They never need to be written, and a proxy behind another one often names the wrong one of them.
 STANDARD_PORTS = ("80", "443")
@@ -53,7 +53,7 @@ def own_path(path: str, prefix: str) -> str:
 
 
 def _prefix(given: str, forwarded: dict[bytes, str]) -> str:
-    """Return what stands before the site's paths, such as ``/chat``, or nothing.
+    """Return the prefix of the site's paths, such as ``/chat``, or nothing.
 
     Who runs the server is believed before a proxy is.
     """
@@ -71,7 +71,7 @@ def _without(prefix: str, path: str) -> str:
 
 
 def _forwarded(scope: Scope) -> dict[bytes, str]:
-    """Return what the proxy says; of several, the one that the client met speaks first."""
+    """Return the proxy's headers; of several proxies, the one that the client met counts."""
     found: dict[bytes, str] = {}
     for name, value in scope["headers"]:
         if name in USED_UP:

@@ -9,6 +9,6 @@ class ChatflowConfig(AppConfig):
     def ready(self) -> None:
         from chatflow import middleware, schema  # noqa: F401
 
-        # What is made outside of a request, such as by a worker, is stored without any prefix, even
+        # A link made outside of a request, such as by a worker, is stored without any prefix, even
         # that of FORCE_SCRIPT_NAME: addresses.py adds the prefix of the request that reads it.
         set_script_prefix("/")

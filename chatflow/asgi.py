@@ -1,4 +1,4 @@
-"""What an ASGI server is given: ``uvicorn chatflow.asgi:application``. See web.py."""
+"""The ASGI application: ``uvicorn chatflow.asgi:application``. See web.py."""
 
 import os
 

@@ -122,7 +122,7 @@ class Right:
 
 @dataclass(frozen=True, kw_only=True)
 class Grant:
-    """A job, and by whom and what it was opened."""
+    """A job, and who opened it by which right."""
 
     job: Job
     user: Any
@@ -225,7 +225,7 @@ def revoked(rights: Collection[Right]) -> set[Right]:
     """Return those of *rights* that don't hold any more; one query for all of them."""
     nothing = Value("", CharField())
     users = active_users().filter(pk__in={right.user_id for right in rights})
-    # First, as it says what the columns are: a user's key may be of any type.
+    # First, as it sets the columns' types: a user's key may be of any type.
     users = users.values_list(
         Value("user", CharField()), "pk", nothing, "password", "access__links_valid_from"
     )

@@ -1,4 +1,4 @@
-"""What the API answers: each shape beside the function that makes it of rows.
+"""The API's answers: each shape beside the function that makes it of rows.
 
 The OpenAPI schema is read from these types (chatflow/schema.py), and mypy holds the functions to
 them: an answer that differs from its schema doesn't pass the checks. DRF's serializers would see to
@@ -29,7 +29,7 @@ from workflows.models import ApprovalRequest, Job, Message, State
 TEXT_LENGTH = 200
 CANCELLED = "The job was cancelled."
 BEING_PROCESSED = "Your request is being processed..."
-# The HTTP status of a sync send, by what became of its job.
+# The HTTP status of a sync send, by its job's final state.
 SYNC_STATUS = {State.COMPLETED: 200, State.FAILED: 500, State.TIMEOUT: 504, State.CANCELLED: 409}
 
 JSON = dict[str, Any]
@@ -37,7 +37,7 @@ JSON = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """What the schema says of a text beside that it is one."""
+    """What else the schema says of a text, beside its type."""
 
     format: str | None = None
     enum: tuple[str, ...] | None = None
@@ -111,7 +111,7 @@ class MetadataBody(TypedDict):
 
 
 def marks(job: Job) -> MetadataBody | None:
-    """Return what is known of an answer that is not whole; None where it is."""
+    """Return the metadata of an answer that is not whole; None where it is."""
     is_whole = "cut_off" not in job.metadata and "broken_off" not in job.metadata
     return None if is_whole else cast(MetadataBody, job.metadata)
 
@@ -138,7 +138,7 @@ def outcome(job: Job) -> OutcomeBody:
 
 
 def failure(job: Job) -> tuple[str, str]:
-    """Return what became of a job that did not complete: its error and its code."""
+    """Return the outcome of a job that did not complete: its error and its code."""
     if job.state == State.CANCELLED:
         return job.error or CANCELLED, job.code or "cancelled"
     return job.error or "The workflow failed.", job.code or job.state
@@ -271,7 +271,7 @@ def message(row: Message, used: Collection[str] = ()) -> MessageBody:
     metadata = marks(job)
     if row.role == Message.Role.ASSISTANT and metadata:
         body["metadata"] = metadata
-    # What failed has no answer: its question says so.
+    # A failed job has no answer: its question says so.
     if row.role == Message.Role.USER and job.is_unsuccessful:
         body["error"], body["code"] = failure(job)
     return body

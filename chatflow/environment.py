@@ -116,8 +116,8 @@ def read_text(path: Path) -> tuple[str, str]:
 class Environment:
     """Reads settings; a wrong one stops the start with a sentence that says where it stands.
 
-    What the file says goes into ``os.environ`` too, where the providers' SDKs look for their keys;
-    what is there already wins. An empty value counts as none.
+    The file's values go into ``os.environ`` too, where the providers' SDKs look for their keys;
+    values already there win. An empty value counts as none.
 
     Args:
         path: of the `.env`.
@@ -214,7 +214,7 @@ class Environment:
         return apps
 
     def prefix(self, name: str) -> str | None:
-        """Read what stands before the site's paths, such as ``/chat``."""
+        """Read the prefix of the site's paths, such as ``/chat``."""
         raw = self.word(name)
         if not PREFIX.fullmatch(raw):
             self.refuse(name, "be a path such as /chat", raw)
@@ -248,8 +248,8 @@ class Environment:
 
         Args:
             name: of the setting.
-            wish: what it must do, such as "be a number".
-            value: what stands there; None for what might be secret.
+            wish: the rule, such as "be a number".
+            value: the one found; None where it might be secret.
         """
         found = f", not {value!r}" if value is not None else ""
         raise ImproperlyConfigured(f"{name} must {wish}{found} ({self.place(name)}).")

@@ -39,7 +39,7 @@ CONFLICTS = (
     engine.QuestionClosed,
 )
 UNKNOWN = (engine.JobNotFound, engine.ActionNotFound, engine.ApprovalNotFound)
-# The machine words for what Django REST framework raises, by status.
+# The machine words for Django REST framework's errors, by status.
 CODES = {
     400: "invalid",
     401: "unauthenticated",
@@ -98,7 +98,7 @@ class Problem:
         return json.dumps(self.body).encode()
 
 
-# What Django itself answers to the API's callers, by status.
+# For Django's own answers to the API's callers, by status.
 SENTENCES = {
     400: "The request can't be read.",
     403: "The request does not come from a page of this site.",
@@ -117,7 +117,7 @@ UNAVAILABLE = Problem(
 
 
 def is_api(path: str) -> bool:
-    """Whether what is asked for at *path* of this site is answered in JSON, whatever happens."""
+    """Whether requests to *path* of this site are answered in JSON, whatever happens."""
     return path.startswith(settings.BASE_PATH)
 
 
@@ -128,7 +128,7 @@ def too_large(limit: int) -> Problem:
 
 
 def problem(error: BaseException) -> Problem:
-    """Say what *error* is to the client; an unexpected one is a 500 that gives nothing away."""
+    """Translate *error* for the client; an unexpected one is a 500 that gives nothing away."""
     if isinstance(error, rest.APIException):
         return rest_problem(error)
     if isinstance(error, Job.DoesNotExist | Session.DoesNotExist):
@@ -202,12 +202,12 @@ def as_response(found: Problem) -> JsonResponse:
 
 
 def of_status(status: int) -> Problem:
-    """Say what Django's own error page of *status* would."""
+    """Stand in for Django's own error page of *status*."""
     sentence = SENTENCES.get(status, "The request was refused.")
     return Problem(status=status, code=CODES.get(status, "error"), error=sentence)
 
 
-# What Django calls outside the API's views: urls.py names them.
+# Error handlers outside the API's views: urls.py names them.
 
 
 @csrf_exempt

@@ -1,4 +1,4 @@
-"""What every answer passes through."""
+"""The middleware of every answer."""
 
 import functools
 import sys
@@ -30,7 +30,7 @@ PROBES = ("/healthz", "/readyz")
 
 @receiver(got_request_exception)
 def note_database_out(sender: Any, request: Any = None, **kwargs: Any) -> None:
-    """Remember on the request that what went wrong in it was the database."""
+    """Remember on the request that it failed because of the database."""
     error = sys.exc_info()[1]
     if request is not None and error is not None and outages.is_unavailable(error):
         request.database_out = True

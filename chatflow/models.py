@@ -1,4 +1,4 @@
-"""What the site itself has to remember of its users."""
+"""The site's own records of its users."""
 
 from django.conf import settings
 from django.db import models

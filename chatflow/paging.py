@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from chatflow.serializers import PageSerializer
 
 M = TypeVar("M", bound=Model)
-# What a list answers beside its rows.
+# A list's cursor, beside its rows.
 Following = Annotated[str | None, "`before` of the next page."]
 
 

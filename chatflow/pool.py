@@ -40,10 +40,10 @@ class Pool:
             send: takes the answer.
         """
         environ = build_environ(cast(Any, scope), cast(Any, BytesIO(body)))
-        # Not what the environment of this process may have under that name.
+        # build_environ() may take it from this process's environment.
         environ["SCRIPT_NAME"] = scope.get("root_path", "")
         loop = asyncio.get_running_loop()
-        # What a request sets in its context ends with it.
+        # A request's context variables end with it.
         call = copy_context().run
         status, headers, content = await loop.run_in_executor(
             self.executor, call, self._call, environ
@@ -65,6 +65,6 @@ class Pool:
         try:
             content = b"".join(answer)
         finally:
-            # Django closes what the request has used here.
+            # Here Django closes the request's resources.
             getattr(answer, "close", lambda: None)()
         return (*started[-1], content)

@@ -34,7 +34,7 @@ KEY = OpenApiParameter(
 
 
 def refusals(*statuses: int) -> dict[Any, Any]:
-    """Return the ``responses`` of an endpoint for what it refuses, and with which statuses."""
+    """Return the ``responses`` of an endpoint for its refusals, with these *statuses*."""
     return dict.fromkeys(statuses, ErrorBody)
 
 
@@ -100,7 +100,7 @@ def shape(hint: Any, auto_schema: Any) -> dict[str, Any]:
 
 
 def said(annotations: list[str | Shown]) -> dict[str, Any]:
-    """Return what an Annotated type says of itself; a text describes it."""
+    """Return an Annotated type's notes as schema; a text describes it."""
     found: dict[str, Any] = {}
     for each in annotations:
         if isinstance(each, str):

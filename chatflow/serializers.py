@@ -1,4 +1,4 @@
-"""What a client may ask for, validated; the OpenAPI schema shows it too."""
+"""Clients' requests, validated; the OpenAPI schema shows them too."""
 
 import uuid
 from typing import Any, TypedDict, cast, get_args
@@ -165,12 +165,12 @@ def options(sent: Sent) -> dict[str, Any]:
     return {name: value for name, value in sent.items() if name in flags and value is not None}
 
 
-# One for all requests: it keeps nothing of what it validates, and to make its fields takes longer.
+# One for all requests: it keeps none of the data it validates, and making its fields takes longer.
 _send = SendSerializer()
 
 
 def validated_send(data: Any) -> Sent:
-    """Return what a send asks for.
+    """Validate a send's fields.
 
     Raises:
         ValidationError: which fields are wrong, and how.

@@ -33,7 +33,7 @@ TRUST_PROXY = env.boolean("TRUST_PROXY", False)
 if TRUST_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     USE_X_FORWARDED_HOST = True
-# What a proxy puts in front of the site's paths, for all who come.
+# A proxy's prefix to the site's paths, for all requests.
 FORCE_SCRIPT_NAME = env.prefix("FORCE_SCRIPT_NAME")
 
 INSTALLED_APPS = [
@@ -78,7 +78,7 @@ MIDDLEWARE = [
 ]
 
 ROOT_URLCONF = "chatflow.urls"
-# What the API and its pages stand below, with a slash at both ends; this one is the seed's.
+# The root of the API and its pages, with a slash at both ends; this one is the seed's.
 BASE_PATH = "/ai-demo/"
 WSGI_APPLICATION = "chatflow.wsgi.application"
 ASGI_APPLICATION = "chatflow.asgi.application"
@@ -285,7 +285,7 @@ LOGGING: dict[str, Any] = {
     "loggers": {
         "chatflow": {"level": "INFO"},
         "workflows": {"level": "INFO"},
-        # One line for each task would say again what the job's rows say.
+        # One line for each task would only repeat the job's rows.
         "django-q": {"level": "WARNING"},
     },
 }

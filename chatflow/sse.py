@@ -15,7 +15,7 @@ def frame(data: dict[str, Any], *, event_id: int | None = None, retry: int | Non
 
     Args:
         data: JSON.
-        event_id: what the client sends back as ``Last-Event-ID`` when it reconnects.
+        event_id: the client sends it as ``Last-Event-ID`` when it reconnects.
         retry: milliseconds to wait before it does.
     """
     lines = []

@@ -1,7 +1,7 @@
 """GET workflow/stream/{job_id}: a job's events as Server-Sent Events, in a small ASGI app.
 
-An idle stream costs what the server itself holds for a connection, and two small objects: no task
-of its own, no thread and no database connection.
+An idle stream costs the server's own state for a connection, and two small objects: no task of
+its own, no thread and no database connection.
 """
 
 import asyncio
@@ -110,7 +110,7 @@ class OpenStream(Follower):
         await self._put(body, more=not events[-1].is_terminal)
 
     def _placed(self, event: Event) -> Event:
-        """Return the event such that what it links to is found; other streams read the same one."""
+        """Return the event with the prefix in its links; other streams read the same object."""
         cited = {name: event.data[name] for name in ("actions", "sources") if name in event.data}
         if not (self._prefix and cited):
             return event
@@ -132,7 +132,7 @@ class OpenStream(Follower):
     async def _break_off(self, receive: Receive) -> None:
         """Leave the response incomplete: a client must not take this for the job's end.
 
-        uvicorn would first wait until the client has read what was sent, for ever if it reads
+        uvicorn would first wait until the client has read everything, for ever if it reads
         nothing; so the connection is aborted, where uvicorn lets it be found.
         """
         transport = getattr(getattr(self._send, "__self__", None), "transport", None)
@@ -235,7 +235,7 @@ async def opened(
         scope: the request.
         send: takes the answer.
         public_id: the job's.
-        dialect: what the stream's frames are written in.
+        dialect: that of the stream's frames.
 
     Returns:
         The open stream, to be run at once; None where the whole answer was given.

@@ -48,7 +48,7 @@ async def http(scope: Scope, receive: Receive, send: Send, dialect: str = DEFAUL
 
     Args:
         scope, receive, send: as ASGI has them.
-        dialect: the name of what streams are written in.
+        dialect: the name of the streams' dialect.
     """
     inner = seen_by_client(hide_token(scope))
     path = stream_path(settings.BASE_PATH).fullmatch(path_info(inner))
@@ -122,7 +122,7 @@ def with_body(scope: Scope, body: bytes) -> Scope:
     """Return the scope with headers that are true of the body that has been read.
 
     Names with an underscore go: in WSGI's environment they can't be told from those with a dash,
-    and could pass for what a proxy has set.
+    and could pass for a proxy's own.
     """
     dropped = {b"content-length", b"transfer-encoding"}
     headers = [(k, v) for k, v in scope["headers"] if k not in dropped and b"_" not in k]

@@ -11,7 +11,7 @@ __all__ = ["DEFAULT", "DIALECTS", "Dialect", "get_dialect"]
 DIALECTS = {
     "seed": "chatflow.dialects.seed.Seed",
 }
-# What the API below BASE_PATH speaks.
+# The dialect below BASE_PATH.
 DEFAULT = "seed"
 
 

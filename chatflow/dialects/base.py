@@ -1,4 +1,4 @@
-"""What a dialect is: the one thing that the stream and the answers know of it."""
+"""The interface of a dialect: all that the stream and the answers know of it."""
 
 from abc import ABC, abstractmethod
 

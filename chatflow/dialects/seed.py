@@ -47,9 +47,9 @@ class Seed(Dialect):
         return [sse.frame(self.data(event), event_id=event.seq)]
 
     def data(self, event: Event) -> dict[str, Any]:
-        """Return what the frame of *event* says."""
+        """Return the data of *event*'s frame."""
         return {
-            # `said` is the engine's own note of what a progress event was asked to say.
+            # `said` is the engine's own note of the arguments of a progress event.
             **{key: value for key, value in event.data.items() if key != "said"},
             "status": self.status(event.type),
             "progress": event.progress,

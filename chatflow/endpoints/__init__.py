@@ -1,1 +1,1 @@
-"""What each path answers: parse, call one verb, answer."""
+"""The API's endpoints: parse, call one verb, answer."""

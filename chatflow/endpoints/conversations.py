@@ -169,7 +169,7 @@ def deleted(request: Request, session_id: str) -> Response:
 
 
 def exported(session: Session) -> ExportBody:
-    """Return all that is kept of a conversation, but for what is the engine's own."""
+    """Return all that is kept of a conversation, except the engine's own data."""
     public = Step.objects.filter(question=False).order_by("pk")
     public = public.only("job", "name", "duration_ms", "created_at")
     found = session.jobs.defer("traceback").prefetch_related(Prefetch("steps", public))

@@ -1,4 +1,4 @@
-"""What waits for the user's approval, and their decision."""
+"""Approvals that wait for the user, and their decision."""
 
 from typing import TypedDict
 
@@ -16,7 +16,7 @@ from chatflow.serializers import DecisionSerializer
 from workflows.models import ApprovalRequest
 from workflows.services import decisions
 
-# The longest list that is answered; what comes after shows when these are decided.
+# The longest list that is answered; the rest shows when these are decided.
 MOST = 100
 
 

@@ -32,7 +32,7 @@ def example(request: HttpRequest) -> HttpResponse:
 
 
 def urls() -> str:
-    """Return where AsyncChatClient finds what it calls, as JSON; the names are its own."""
+    """Return the addresses that AsyncChatClient calls, as JSON; the names are its own."""
     plain = ("send", "jobs", "action", "approvals")
     one_of = {
         "history": "session_id",
@@ -49,7 +49,7 @@ def urls() -> str:
 @require_safe
 @login_required
 def document(request: HttpRequest, document_id: UUID) -> HttpResponse:
-    """Show what was read of a document; its text is escaped, whatever it says."""
+    """Show the text read from a document; it is escaped, whatever it says."""
     try:
         found = find_document(request.user, document_id)
     except DocumentNotFound:

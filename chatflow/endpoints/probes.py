@@ -31,7 +31,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 def readyz(request: HttpRequest) -> HttpResponse:
     """Say whether a message would be worked on now.
 
-    A wrong clock is told, but it stops nothing: what is stored goes by the database's.
+    A wrong clock is reported, but stops nothing: stored times go by the database's.
     """
     checks = {"database": "ok", "migrations": "ok", "workers": "ok"}
     try:
@@ -61,7 +61,7 @@ def migrated() -> bool:
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Answer Prometheus. What is of all processes is read from the database at this moment."""
+    """Answer Prometheus. Figures for all processes are read from the database at this moment."""
     registry = CollectorRegistry()
     registry.register(Gauges())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)

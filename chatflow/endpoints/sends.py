@@ -1,4 +1,4 @@
-"""Sending a message, and what all that starts a job have in common."""
+"""Sending a message, and the part shared by all that starts a job."""
 
 import hashlib
 from collections.abc import Callable
@@ -51,11 +51,11 @@ def send(request: Request) -> Response:
 def turn(
     request: Request, start: Callable[..., Started], *, mode: Mode, on_busy: OnBusy
 ) -> Response:
-    """Take a request that starts a job: bound it, start, run what is sync, and answer.
+    """Take a request that starts a job: bound it, start, run a sync one, and answer.
 
     Args:
         request: whose body, with its Idempotency-Key, starts one job only.
-        start: called with what the verbs that start jobs have in common; see services.start().
+        start: takes the arguments common to the verbs that start jobs; see services.start().
         mode: as the client asked for it.
         on_busy: likewise.
     """

@@ -162,7 +162,7 @@ def add(request: Request) -> Response:
 
 
 def brought(sent: dict[str, Any]) -> tuple[bytes, str, str]:
-    """Return the document's bytes, what they are, and the file's name.
+    """Return the document's bytes, their type, and the file's name.
 
     Raises:
         UnsupportedDocument: they are nothing that can be read.

@@ -43,7 +43,7 @@ _SIGNED = rf"(?P<sign>{SIGN})?(?P<number>{DIGITS}|{WORD})"
 _PRICE = re.compile(
     rf"(?:it'?s|at|@|for|to)?\s*{CURRENCY}?\s*(?!an?$){_SIGNED}\s*{CURRENCY}?\s*{EACH}?", re.I
 )
-# "3 laptops", "2 pcs": a number and what is counted, but no second number.
+# "3 laptops", "2 pcs": a number and a noun, but no second number.
 _QUANTITY = re.compile(rf"{_SIGNED}(?:(?<=\d)\s*[x×*]|\s+\D+)?", re.I)
 # A comma or point before exactly three digits groups thousands, unless a zero comes first.
 _GROUPED = re.compile(r"([1-9]\d{0,2}([.,])\d{3}(?:\2\d{3})*)(?:(?!\2)[.,](\d+))?")

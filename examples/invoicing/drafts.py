@@ -42,7 +42,7 @@ class Known:
 
 @dataclass(kw_only=True)
 class Matches:
-    """Who or what a name may mean: the one it names, or else similar ones, the best first."""
+    """Matches of a name: the one it names, or else similar ones, the best first."""
 
     exact: Known | None = None
     similar: list[Known] = field(default_factory=list)

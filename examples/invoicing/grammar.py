@@ -1,7 +1,7 @@
 """A small grammar for "Create invoice for Acme with 3 laptops at 1200".
 
 It takes what it is sure of; anything else is asked for. A message is cut to MAX_TEXT characters
-without long runs of what separates, so that each pattern is done with the most hostile one at once.
+without long runs of separators, so that each pattern is done with the most hostile one at once.
 """
 
 import re
@@ -11,7 +11,7 @@ from examples.invoicing.drafts import MAX_LINES, MAX_NAME, Item, Request
 
 MAX_TEXT = 1000
 
-# A number that is followed by what it counts: "3 laptops", "2 x lamp", "a chair".
+# A number followed by the thing counted: "3 laptops", "2 x lamp", "a chair".
 _TIMES = r"(?:(?<=\d)\s*[x×*]\s*|\s+(?:x\s+)?)"
 COUNT = rf"{NUMBER}{_TIMES}(?=\S)"
 _REQUEST = re.compile(
@@ -23,7 +23,7 @@ _REQUEST = re.compile(
 _ANEW = re.compile(r"(?:please\s+)?(?:create|make|write|new)\b.*?\b(?:invoice|bill)\b", re.I)
 _IT_IS = re.compile(r"(?:it'?s\s+|the\s+customer\s+is\s+)?(?:(?:for|to)\s+)?", re.I)
 POLITE_END = re.compile(r"[\s,]*\b(?:please|thanks|thank\s+you|now|instead)[\s.!?]*$", re.I)
-# What can't well be in the name of a customer: more was said than the grammar knows.
+# Unlikely in the name of a customer: more was said than the grammar knows.
 _NO_CUSTOMER = re.compile(
     r"\b(?:with|for|at|customer|client|items?)\b|[@:;,\n]|\d\s+\w|^(?:an?|it|me|them)$", re.I
 )
@@ -44,7 +44,7 @@ _ABBREVIATION = re.compile(r"(?:\b\w|\b(?:inc|ltd|co|corp|jr|sr|bros|st|no))\.$"
 
 
 def clean(text: str) -> str:
-    """Drop what can't be seen or stored, and runs of what separates. Lines stay lines."""
+    """Drop characters that can't be seen or stored, and runs of separators. Lines stay lines."""
     text = "".join(char for char in text if char.isspace() or char.isprintable())
     text = re.sub(r"\s*\n\s*", "\n", re.sub(r"[^\S\n]+", " ", text)).strip()
     return re.sub(r"([^\w\s])(?:\s*\1)+", r"\1", text)[:MAX_TEXT]

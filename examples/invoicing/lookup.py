@@ -33,7 +33,7 @@ def resolve_customer(ctx: Context, request: Request) -> Customer:
 
 
 def _known_or_new(ctx: Context, kind: str, typed: str, name: str, found: Matches) -> Known | None:
-    """Let the user choose among what is similar and a new one called *name*; None is neither."""
+    """Let the user choose among similar ones and a new one called *name*; None is neither."""
     if found.similar:
         options = {f"id {known.id}": known.name for known in found.similar}
         question = f"Which {kind} do you mean by “{typed}”?"
@@ -56,7 +56,7 @@ def resolve_lines(ctx: Context, items: list[Item]) -> list[Line]:
 
 
 def resolve_items(ctx: Context, items: list[Item]) -> list[Line]:
-    """Return the lines for *items*, asking for what is missing; the user may leave lines out."""
+    """Return the lines for *items*, asking for missing values; the user may leave lines out."""
     for item in items:
         what = "What should the product be called?"
         item.name = ask_until(ctx, what, grammar.read_name, item.name)

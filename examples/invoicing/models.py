@@ -1,4 +1,4 @@
-"""What a user's invoices are made of. Every row belongs to one user, who alone may see it.
+"""A user's invoices and their parts. Every row belongs to one user, who alone may see it.
 
 A foreign key without an index of its own is the first part of a unique constraint, whose index
 serves "all of this owner" and the look-up by name too.
@@ -39,7 +39,7 @@ class Customer(models.Model):
 
 
 class Product(models.Model):
-    """Something that is sold; its price is what a new line costs unless the user says otherwise."""
+    """Something that is sold; its price applies to a new line unless the user says otherwise."""
 
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="products", db_index=False
@@ -137,7 +137,7 @@ class Invoice(models.Model):
 
 
 class InvoiceLine(models.Model):
-    """One row of an invoice. It keeps what the product was called and cost at the time."""
+    """One row of an invoice. It keeps the product's name and price at the time."""
 
     invoice = models.ForeignKey(Invoice, models.CASCADE, related_name="lines", db_index=False)
     position = models.PositiveSmallIntegerField()

@@ -32,7 +32,7 @@ def singular(word: str) -> str:
 
 
 def product_name(typed: str) -> str:
-    """Name a new product after what was typed: "desk lamps" becomes "Desk lamp"."""
+    """Name a new product after the typed text: "desk lamps" becomes "Desk lamp"."""
     head, of, rest = typed.partition(" of ")
     before, space, noun = head.rpartition(" ")
     name = before + space + singular(noun) + of + rest

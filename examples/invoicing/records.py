@@ -1,4 +1,4 @@
-"""The steps that touch the database: finding what the user means, and saving the invoice."""
+"""The steps that touch the database: finding matches for names, and saving the invoice."""
 
 from dataclasses import dataclass
 from typing import Any, TypeVar

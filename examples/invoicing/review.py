@@ -18,7 +18,7 @@ EXAMPLES = (
     "You can say, for example: “change the quantity to 3”, “change the price of chairs to 75”, "
     "“remove the chair”, “add 2 mice at 20” or “customer is Beta GmbH”."
 )
-# What to do, and what the user said of it.
+# One change, and the user's words for it.
 Change = tuple[Callable[..., None], dict[str, str]]
 
 
@@ -38,7 +38,7 @@ def review(ctx: Context, draft: Draft) -> bool:
 
 
 def _change(ctx: Context, draft: Draft, text: str) -> str:
-    """Change *draft* as *text* says. Returns what could not be done, or nothing."""
+    """Change *draft* as *text* says. Returns the problems, or nothing."""
     changes = read_changes(text)
     if not changes:
         return f"I did not understand “{amounts.shorten(grammar.clean(text))}”. {EXAMPLES}"
@@ -51,7 +51,7 @@ def _change(ctx: Context, draft: Draft, text: str) -> str:
     return " ".join(problems)
 
 
-# The changes. What a pattern below names in the user's words is their argument.
+# The changes. Their arguments are the named groups of the patterns below.
 
 
 def _set_amount(ctx: Context, draft: Draft, target: str, value: str, noun: str = "") -> None:
@@ -172,7 +172,7 @@ def read_changes(text: str) -> list[Change]:
     text = grammar.POLITE_END.sub("", _OPENING.sub("", grammar.clean(text), count=1))
     changes = [_read_change(part) for part in _NEXT.split(text)]
     if None in changes:
-        # What looked like two changes may be one with "and" in a name.
+        # Two apparent changes may be one with "and" in a name.
         changes = [_read_change(text)]
     return [change for change in changes if change]
 

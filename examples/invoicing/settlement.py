@@ -1,4 +1,4 @@
-"""What becomes of an invoice: it is paid, or it is declared void."""
+"""The end of an invoice: it is paid, or it is declared void."""
 
 import re
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class Found:
 
 
 def next_moves(invoice_id: str) -> list[dict[str, Any]]:
-    """Return what can be done with a new invoice."""
+    """Return the actions for a new invoice."""
     page = reverse("invoicing:invoice", args=[invoice_id])
     pay = {"workflow": "pay_invoice", "input": {"invoice": invoice_id}, "schema": Payment}
     void = {"workflow": "void_invoice", "input": {"invoice": invoice_id}}

@@ -2,10 +2,10 @@
 
 Read this file first: it is the whole course of it. Then ``lookup`` (steps, and questions in
 between), ``questions`` (ask and choose, until the answer can be used), ``review`` (confirm, or
-words that change the draft), ``records`` (what the steps do in the database; the saving one is
+words that change the draft), ``records`` (the steps' work in the database; the saving one is
 atomic) and ``settlement`` (two more workflows, which the answer's actions start: a form and an
-approval). ``drafts`` is what they hand to each other. ``grammar``, ``amounts`` and ``names`` read
-what people type; they know nothing of Chatflow.
+approval). ``drafts`` has the data they exchange. ``grammar``, ``amounts`` and ``names`` read what
+people type; they know nothing of Chatflow.
 """
 
 from examples.invoicing.amounts import format_money
@@ -54,5 +54,5 @@ def create_invoice(ctx: Context) -> object:
 
 
 def read(ctx: Context) -> Request:
-    """Take from the message what it says; the grammar does where there is no language model."""
+    """Read the request from the message; without a language model, the grammar does."""
     return ctx.ai(ctx.message, output_type=Request, instructions=INSTRUCTIONS, offline=read_request)
