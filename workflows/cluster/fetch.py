@@ -68,7 +68,10 @@ class Fetcher:
         rings = self.rings.take()
         while not self.stopping:
             try:
-                get_database().leave_replaced()
+                if rings != HEAR:
+                    # Who leads listens to a server, not to a file that may be replaced; and is to
+                    # claim as fast as can be.
+                    get_database().leave_replaced()
                 if self._unsure:
                     lifecycle.reap_worker(self.worker.id, count=False)
                     self._unsure = False
