@@ -28,6 +28,7 @@ from workflows.store.lifecycle.reaping import (
     reap_worker,
     stuck_workers,
 )
+from workflows.store.lifecycle.turns import next_turn, turn_params
 from workflows.store.lifecycle.vigil import Vigil, heartbeat_interval
 from workflows.store.lifecycle.workers import HOST, Worker, this_process, worker_id
 
@@ -53,6 +54,7 @@ __all__ = [
     "held",
     "hold",
     "lock_session",
+    "next_turn",
     "reap",
     "reap_cluster",
     "reap_inline",
@@ -61,5 +63,6 @@ __all__ = [
     "seconds_to_next",
     "stuck_workers",
     "this_process",
+    "turn_params",
     "worker_id",
 ]

@@ -143,7 +143,7 @@ def _adopt(job: Job) -> bool:
         orphan = _expired(State.QUEUED).filter(pk=job.pk, inline=True)
         adopted = orphan.update(inline=False, lease_until=None)
         if adopted:
-            get_bell().ring("jobs", job.pk)
+            get_bell().ring(job.topic, job.pk)
     return bool(adopted)
 
 
