@@ -1,5 +1,6 @@
 """Workflows that stop where a test wants them to."""
 
+import asyncio
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -105,3 +106,14 @@ def endless(ctx: Context) -> str:
     """Wait at a gate that is never opened."""
     pass_gate("endless")
     return "never"
+
+
+@workflow("murmur", triggers=["murmur"])
+async def murmur(ctx: Context) -> str:
+    """Say as many words as "murmur COUNT" wants, one each 50 ms, after a recorded step."""
+    begun = await ctx.astep("Begin", asyncio.sleep, 0.05, "0 ")
+    await ctx.awrite(begun)
+    for number in range(1, int(ctx.message.split()[-1])):
+        await asyncio.sleep(0.05)
+        await ctx.awrite(f"{number} ")
+    return "Enough."
