@@ -9,10 +9,12 @@ nanoseconds: ``0:81723 1:81773 …``. It remembers all requests: see Request and
 import argparse
 import asyncio
 import json
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -142,18 +144,15 @@ class ModelServer(Server):
         }
 
     def command(self) -> list[str]:
-        return python_module(__name__, str(self.port), *self._options)
+        # A server runs in a folder of its own.
+        path = f"PYTHONPATH={Path(__file__).resolve().parent.parent}"
+        program = [sys.executable, "-m", "tests.model_server", str(self.port)]
+        return ["/usr/bin/env", path, *program, *self._options]
 
     def list_requests(self) -> list[Request]:
         """Return all requests so far, the oldest first."""
         found = httpx.get(f"http://{HOST}:{self.port}/", trust_env=False).json()
         return [Request(**each) for each in found]
-
-
-def python_module(name: str, *arguments: str) -> list[str]:
-    import sys
-
-    return [sys.executable, "-m", name, *arguments]
 
 
 def _base(body: dict[str, Any]) -> dict[str, Any]:
