@@ -11,6 +11,7 @@ import io
 import math
 import os
 import re
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
@@ -140,6 +141,13 @@ class Environment:
         value = self.text(name).strip() or default
         if len(value.split()) > 1:
             self.refuse(name, "be one word", value)
+        return value
+
+    def choice(self, name: str, default: str, choices: Sequence[str]) -> str:
+        """Return one of the *choices*."""
+        value = self.word(name, default)
+        if value not in choices:
+            self.refuse(name, f"be {' or '.join(choices)}", value)
         return value
 
     def boolean(self, name: str, default: bool) -> bool:

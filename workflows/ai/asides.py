@@ -11,6 +11,7 @@ may swallow it.
 """
 
 import asyncio
+import contextvars
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager
@@ -27,8 +28,16 @@ T = TypeVar("T")
 class Aside(Protocol):
     """Call plain code from a coroutine, and pass on its result or its error."""
 
-    def __call__(self, function: Callable[[], T], *, surely: bool = False) -> Awaitable[T]:
-        """Call *function*; *surely* also when the workflow has just been interrupted."""
+    def __call__(
+        self, function: Callable[[], T], *, surely: bool = False, quick: bool = False
+    ) -> Awaitable[T]:
+        """Call *function*, in the context of the coroutine.
+
+        Args:
+            function: plain code.
+            surely: call it also when the workflow has just been interrupted.
+            quick: it waits for nothing, so that it may be called on an event loop.
+        """
 
 
 class Pausing:
@@ -46,14 +55,16 @@ class Pausing:
         self._calls: deque[tuple[asyncio.Future[Any], Callable[[], Any], bool]] = deque()
         self._closing = False
 
-    async def aside(self, function: Callable[[], Any], *, surely: bool = False) -> Any:
+    async def aside(
+        self, function: Callable[[], Any], *, surely: bool = False, quick: bool = False
+    ) -> Any:
         """See Aside."""
         if self._closing:
             # Nobody would call it any more.
             raise asyncio.CancelledError
         loop = asyncio.get_running_loop()
         result = loop.create_future()
-        self._calls.append((result, function, surely))
+        self._calls.append((result, partial(contextvars.copy_context().run, function), surely))
         loop.stop()
         return await result
 
@@ -120,10 +131,12 @@ class Threaded:
     def __init__(self) -> None:
         self._interrupt: Interrupt | None = None
 
-    async def aside(self, function: Callable[[], Any], *, surely: bool = False) -> Any:
+    async def aside(
+        self, function: Callable[[], Any], *, surely: bool = False, quick: bool = False
+    ) -> Any:
         """See Aside."""
         try:
-            return await sync_to_async(function)()
+            return function() if quick else await sync_to_async(function)()
         except Interrupt as interrupt:
             self._interrupt = interrupt
             raise

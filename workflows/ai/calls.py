@@ -26,6 +26,8 @@ from workflows.ai.connections import disconnect
 from workflows.ai.errors import ProviderError, classify
 from workflows.ai.messages import ChatMessage
 from workflows.ai.recorded import Journal, RecordedModel, find_models
+from workflows.ai.route_tools import make_tools
+from workflows.ai.routes import Route
 from workflows.exceptions import AIOffline, AIUnavailable, AIUnusable, ToolError, WorkflowError
 
 logger = logging.getLogger(__name__)
@@ -36,11 +38,12 @@ CORRECTIONS = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """The arguments of ``ctx.ai``, see there; and the models to call, in order."""
+    """The arguments of ``ctx.ai``, see there; the models to call, and the workflows to offer."""
 
     messages: Sequence[ChatMessage]
     output_type: Any
     tools: Sequence[Callable[..., Any]]
+    routes: Sequence[Route]
     instructions: str | None
     models: Sequence[Model]
     show: bool
@@ -74,10 +77,11 @@ async def make_call(
     Returns:
         The result, of the call's output type.
     """
-    agent = Agent(
+    tools: list[Tool[None]] = [Tool(_record_calls(function, use)) for function in call.tools]
+    agent: Agent[None, Any] = Agent(
         output_type=call.output_type,
         instructions=call.instructions,
-        tools=[Tool(_record_calls(function, use)) for function in call.tools],
+        tools=[*tools, *make_tools(call.routes, aside, {tool.name for tool in tools})],
         retries=CORRECTIONS,
     )
     async with AsyncExitStack() as clients:

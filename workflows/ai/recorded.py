@@ -65,7 +65,7 @@ RESPONSE = TypeAdapter(ModelResponse)
 
 
 class Journal(Protocol):
-    """The workflow's side of a request; plain code, so that each call is an aside."""
+    """The workflow's side of a request: plain code, called as an aside, but for choose()."""
 
     def begin(self) -> dict[str, Any] | None:
         """Begin the next request, or return its response from an earlier run."""
@@ -81,6 +81,9 @@ class Journal(Protocol):
 
     def look_up(self, words: str) -> str:
         """Return the text for a model that can't call tools, beside the user's latest words."""
+
+    async def choose(self) -> None:
+        """Choose among the workflows that were offered, for a model that can't call tools."""
 
     def record(self, response: dict[str, Any], usage: dict[str, Any]) -> None:
         """Record the response."""
@@ -143,7 +146,7 @@ class RecordedModel(FallbackModel):
             self.latest = RESPONSE.validate_python(recorded)
             return self.latest
         request = Request(messages, model_settings, model_request_parameters)
-        if request.brings_results and await self._aside(self._journal.is_last):
+        if request.brings_results and await self._aside(self._journal.is_last, quick=True):
             # With another call of a tool all that the others brought would be lost.
             request = drop_tools(request)
         self.latest = response = await self._request_in_order(request)
@@ -192,6 +195,8 @@ class RecordedModel(FallbackModel):
             if not isinstance(outcome, Failure) or not outcome.refuses_tools:
                 return outcome
             toolless.remember(model.model_id, outcome)
+        if request.has_routes:
+            await self._journal.choose()
         if self._told is None and request.parameters.function_tools:
             self._told = await self._aside(partial(self._journal.look_up, request.prompt))
         worded = put_in_words(request, self._told or "")
@@ -323,7 +328,7 @@ class RecordedModel(FallbackModel):
         work = asyncio.ensure_future(coroutine)
         try:
             while not (await asyncio.wait({work}, timeout=CHECK_INTERVAL))[0]:
-                await self._aside(self._journal.check)
+                await self._aside(self._journal.check, quick=True)
             return await work
         finally:
             work.cancel()

@@ -20,6 +20,8 @@ from pydantic_ai.messages import (
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
 
+from workflows.ai.route_tools import is_route
+
 BY_SCHEMA = "Answer with one JSON object and nothing else. It must fit this JSON schema:\n{schema}"
 
 
@@ -47,6 +49,11 @@ class Request:
     def has_tools(self) -> bool:
         """Whether the model is to call any."""
         return bool(self.parameters.function_tools or self.parameters.output_tools)
+
+    @property
+    def has_routes(self) -> bool:
+        """Whether the model may call a workflow."""
+        return any(is_route(tool) for tool in self.parameters.function_tools)
 
     @property
     def brings_results(self) -> bool:

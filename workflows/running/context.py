@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar, Unpack, overload
 
 from asgiref.sync import sync_to_async
@@ -336,6 +337,9 @@ class Context:
                 offline: the offline model's answer: a function of the user's latest words that
                 returns it. Without one, or where it returns None, that model introduces itself, or,
                 where more than text is wanted, says that it can't.
+                route: offer the model the other workflows too: it may hand the message over to one
+                of them, as route() does, instead of answering. Under ``AI_ROUTING=request`` it
+                chooses first, by a request of its own.
                 toolless: the text for a model that can't call tools: a function of the user's
                 latest words. Such a model is asked again without the tools.
                 show: stream the words to the user as they come.
@@ -350,7 +354,8 @@ class Context:
             AIRateLimited: the model is too busy, or the account with its provider is used up.
             AIOffline: only the offline model is there, and it has no rule for this.
         """
-        return self._calls.call(prompt, output_type, options)
+        call = partial(model_routing.call, self.record, self._calls, prompt, output_type, options)
+        return self._calls.run(call)
 
     @overload
     async def aai(self, prompt: str | Sequence[ChatMessage], **options: Unpack[Options]) -> str: ...
@@ -372,7 +377,8 @@ class Context:
         **options: Unpack[Options],
     ) -> Any:
         """See ai()."""
-        return await self._calls.acall(prompt, output_type, options)
+        call = partial(model_routing.call, self.record, self._calls, prompt, output_type, options)
+        return await self._calls.arun(call)
 
     def route(self) -> None:
         """Hand the message over to another workflow, if the model finds that it is for that one.
@@ -383,11 +389,11 @@ class Context:
         isn't called where the client named the workflow or wants plain chat, and the offline model
         isn't called at all.
         """
-        model_routing.route(self.record, self._calls)
+        self._calls.run(partial(model_routing.route, self.record, self._calls))
 
     async def aroute(self) -> None:
         """See route()."""
-        await sync_to_async(self.route)()
+        await self._calls.arun(partial(model_routing.route, self.record, self._calls))
 
     # Memory and documents.
 
@@ -407,11 +413,12 @@ class Context:
             ``{"role", "content"}`` mappings, the oldest first; none where the workflow was started
             under ``memory: false``.
         """
-        return history.recall(self.record, self._calls, tokens)
+        return self._calls.run(partial(history.recall, self.record, self._calls, tokens))
 
     async def ahistory(self, *, tokens: int | None = None) -> list[ChatMessage]:
         """See history()."""
-        return await sync_to_async(self.history)(tokens=tokens)
+        recall = partial(history.recall, self.record, self._calls, tokens)
+        return await self._calls.arun(recall)
 
     def search(self, query: str, limit: int = 5) -> list[Source]:
         """Search the documents that the user may see: their own and everybody's.

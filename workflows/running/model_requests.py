@@ -1,6 +1,6 @@
 """The requests that one call makes to a model. Each is a step, recorded when its answer came."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -28,6 +28,7 @@ class Requests:
         spend: counts one more request, or raises BudgetExceeded.
         is_last: says whether it would raise now.
         told: what models are told that can't call tools, by the user's latest words.
+        choose: chooses a workflow for a model that can't call tools.
     """
 
     def __init__(
@@ -37,11 +38,13 @@ class Requests:
         *,
         is_last: Callable[[], bool] = lambda: False,
         told: Callable[[str], str] | None = None,
+        choose: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._record = record
         self._spend = spend
         self._is_last = is_last
         self._told = self.as_rule(told)
+        self._choose = choose
         self._entered: Entered | None = None
         self._reservation: budget.Reservation | None = None
         # An earlier answer, which called tools, has shown words; the present one has.
@@ -91,6 +94,12 @@ class Requests:
     def look_up(self, words: str) -> str:
         """See Journal."""
         return self._told(words) if self._told is not None else ""
+
+    async def choose(self) -> None:
+        """See Journal."""
+        choose, self._choose = self._choose, None
+        if choose is not None:
+            await choose()
 
     def record(self, response: dict[str, Any], usage: Usage) -> None:
         """See Journal."""

@@ -112,6 +112,7 @@ def test_its_mistake_is_told_in_words(chat: Chat, server: OpenAIServer) -> None:
     assert {each["role"] for each in server.requests[-1]["messages"]} == {"user", "assistant"}
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_default_chat_searches_first(chat: Chat, server: OpenAIServer) -> None:
     """The choice of the workflow is made in words as well, and what was found is cited."""
     text_of_it = b"# Coffee\n\nThe coffee machine is cleaned on Mondays."
