@@ -91,6 +91,9 @@ class Journal(Protocol):
     def show(self, text: str) -> None:
         """Show the next words of the response."""
 
+    def shows_at_once(self) -> bool:
+        """Say whether show() waits for nothing now."""
+
     def start_over(self) -> None:
         """Take back the words of a response that broke off."""
 
@@ -311,7 +314,8 @@ class RecordedModel(FallbackModel):
         if self._words.withdrawn > withdrawn:
             await self._aside(self._journal.start_over)
         if words:
-            await self._aside(partial(self._journal.show, words))
+            quick = self._journal.shows_at_once()
+            await self._aside(partial(self._journal.show, words), quick=quick)
 
     async def _should_retry(self, problem: Failure, number: int) -> bool:
         """Say whether the same model is to be asked again, after the wait that it takes."""

@@ -1,6 +1,5 @@
 """The cluster's one parent process: it spawns the workers, replaces dead ones, and drains them."""
 
-import asyncio
 import ctypes
 import gc
 import logging
@@ -15,6 +14,7 @@ from multiprocessing import Value
 from types import FrameType
 from typing import Any
 
+import uvloop
 from django.conf import settings
 from django.db import connections
 from django_q.cluster import Sentinel
@@ -133,7 +133,7 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         worker = LoopWorker(
             self.task_queue.queues, Worker(self._newest), settings.QUEUE_CONCURRENCY
         )
-        asyncio.run(worker.run())
+        uvloop.run(worker.run())
 
     def wait(self, seconds: float) -> None:
         """Wait until a worker dies, a signal comes or the time has passed."""

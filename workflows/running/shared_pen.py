@@ -23,6 +23,10 @@ logger = logging.getLogger(__name__)
 
 # Seconds until a writer is looked at again that was writing itself.
 SOON = 0.01
+# Seconds from the beginning of one statement to that of the next, at least; and it rests as long as
+# a statement has taken: the busier the database is, the more words are written by each.
+GAP = 0.025
+REST = 2.0
 
 
 class SharedPen(threading.Thread):
@@ -45,7 +49,11 @@ class SharedPen(threading.Thread):
 
     def run(self) -> None:
         while True:
-            self.write(self._take())
+            writers = self._take()
+            began = time.monotonic()
+            self.write(writers)
+            took = time.monotonic() - began
+            time.sleep(max(GAP, REST * took) - took)
 
     def write(self, writers: list[EventWriter]) -> None:
         """Write the words of these writers; what can't be written now is tried again soon."""
