@@ -12,6 +12,8 @@ may swallow it.
 
 import asyncio
 import contextvars
+import threading
+import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager
@@ -70,13 +72,13 @@ class Pausing:
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run *coroutine* and return its result."""
-        loop = asyncio.new_event_loop()
-        task = loop.create_task(coroutine)
-        stop = partial(_stop, loop)
+        own = _take_loop()
+        task = own.loop.create_task(coroutine)
+        stop = partial(_stop, own.loop)
         task.add_done_callback(stop)
         try:
             while not task.done():
-                self._go_on(loop)
+                self._go_on(own.loop)
                 if self._calls:
                     self._call(*self._calls.popleft())
             return task.result()
@@ -84,7 +86,8 @@ class Pausing:
             self._closing = True
             task.remove_done_callback(stop)
             with self._shielded():
-                _close(loop)
+                _cancel_all(own.loop)
+                _give_back(own)
 
     def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
@@ -115,14 +118,55 @@ def _stop(loop: asyncio.AbstractEventLoop, task: object) -> None:
     loop.stop()
 
 
-def _close(loop: asyncio.AbstractEventLoop) -> None:
+def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
     tasks = asyncio.all_tasks(loop)
     for task in tasks:
         task.cancel()
     if tasks:
         loop.run_until_complete(asyncio.wait(tasks))
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    _cancel_all(loop)
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
+
+
+class _Loop:
+    """An event loop that is closed when the thread ends that has it."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.close = weakref.finalize(self, _close, self.loop)
+
+
+class _Idle(threading.local):
+    """The event loop of a thread between two coroutines: its connections stay open meanwhile."""
+
+    loop: _Loop | None = None
+
+
+_idle = _Idle()
+
+
+def _take_loop() -> _Loop:
+    """Return this thread's event loop; another one in an aside of a coroutine that has it."""
+    own, _idle.loop = _idle.loop, None
+    return own or _Loop()
+
+
+def _give_back(own: _Loop) -> None:
+    if _idle.loop is None:
+        _idle.loop = own
+    else:
+        own.close()
+
+
+def close_loop() -> None:
+    """Close this thread's event loop, and the connections that it has."""
+    if _idle.loop is not None:
+        _idle.loop.close()
+        _idle.loop = None
 
 
 class Threaded:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -22,7 +21,7 @@ from pydantic_ai.usage import UsageLimits
 
 from workflows.ai.answers import is_garbled
 from workflows.ai.asides import Aside
-from workflows.ai.connections import disconnect
+from workflows.ai.connections import get_connections
 from workflows.ai.errors import ProviderError, classify
 from workflows.ai.messages import ChatMessage
 from workflows.ai.recorded import Journal, RecordedModel, find_models
@@ -84,11 +83,8 @@ async def make_call(
         tools=[*tools, *make_tools(call.routes, aside, {tool.name for tool in tools})],
         retries=CORRECTIONS,
     )
-    async with AsyncExitStack() as clients:
-        for model in call.models:
-            await clients.enter_async_context(model)
-            clients.push_async_callback(disconnect, model)
-        return await _run(agent, call, journal, aside)
+    await get_connections().keep_open()
+    return await _run(agent, call, journal, aside)
 
 
 async def _run(agent: Agent[None, Any], call: Call, journal: Journal, aside: Aside) -> Any:

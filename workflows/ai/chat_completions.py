@@ -4,14 +4,17 @@ Servers leave fields out, repeat the usage in each chunk, or never say that the 
 The SDK reads what OpenAI sends, and pydantic-ai trusts it.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 
 JSON = dict[str, Any]
 
 DONE = b"[DONE]"
-END = b"data: [DONE]\n\n"
+# Seconds that the end of a body may come later than that of the answer in it.
+REST = 0.2
 COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
@@ -26,14 +29,17 @@ async def repair_stream(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """
     chunks, events = Chunks(), Events()
     async for piece in body:
-        # The connection can be used again once it is read to its end.
-        if not events.are_over:
-            yield _frames(chunks.repair(events.feed(piece)))
-            if events.are_over:
-                yield _frames(chunks.close()) + END
-    if not events.are_over:
-        yield _frames(chunks.repair(events.close()))
-        yield _frames(chunks.close()) + END
+        yield _frames(chunks.repair(events.feed(piece)))
+        if events.are_over:
+            break
+    yield _frames([*chunks.repair(events.close()), *chunks.close()])
+    # Who reads the answer stops at its end; the connection can be used again once it is read to the
+    # body's, which a server may owe us.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(REST):
+            async for _ in body:
+                pass
+    yield _frames([DONE])
 
 
 def repair_completion(body: bytes) -> bytes:
@@ -223,8 +229,10 @@ class Events:
 
     def close(self) -> list[bytes]:
         """Return the data of the last event, where the body ends without another line."""
+        if self.are_over:
+            return []
         found = self._read([b"".join(self._rest)])
-        return [*found, b"\n".join(self._data)] if self._data and not self.are_over else found
+        return [*found, b"\n".join(self._data)] if self._data else found
 
     def _read(self, lines: list[bytes]) -> list[bytes]:
         found = []

@@ -20,15 +20,14 @@ from pydantic_ai.messages import (
     TextPart,
     TextPartDelta,
 )
-from pydantic_ai.models import Model, ModelRequestParameters, infer_model
+from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.fallback import FallbackModel
-from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
 
 from workflows.ai import names, toolless, usage
 from workflows.ai.answers import find_fault, without_reasoning
 from workflows.ai.asides import Aside
-from workflows.ai.connections import make_provider
+from workflows.ai.connections import get_connections
 from workflows.ai.errors import Failure, ProviderError, classify
 from workflows.ai.offline import OfflineModel, Rule
 from workflows.ai.requests import Request, drop_tools, put_in_words, read_words, shorten
@@ -55,9 +54,6 @@ LONGEST_WAIT = 20.0
 PATIENCE = 3
 # Seconds between two checks whether the job was stopped meanwhile.
 CHECK_INTERVAL = 0.1
-# pydantic-ai would take the text between these for reasoning. It knows tags only where a chunk is
-# one, and so it is given some that never come: see words.Words.
-NO_TAGS = ("\0reasoning", "\0answer")
 
 # In the metadata of a response: the place of its model among those to call.
 PLACE = "place"
@@ -367,15 +363,10 @@ def find_models(name: str, rule: Rule | None) -> list[Model]:
     found: list[Model] = []
     for each in names.to_try(name):
         try:
-            found.append(OfflineModel(rule) if each == names.OFFLINE else _make_model(each))
+            model = get_connections().get_model(each) if each != names.OFFLINE else None
+            found.append(model or OfflineModel(rule))
         except (UserError, ImportError, ValueError) as error:
             logger.error("The model %s can't be asked: %s", each, error)
     if not found:
         raise AIUnavailable
     return found
-
-
-def _make_model(name: str) -> Model:
-    model = infer_model(name, make_provider)
-    model.profile = ModelProfile(**{**model.profile, "thinking_tags": NO_TAGS})
-    return model

@@ -12,7 +12,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from typing import Any, TypeVar
 
 from django.db import Error as DatabaseError
@@ -169,8 +168,3 @@ class LoopWorker:
 def _lose(key: tuple[int, int]) -> None:
     """Stop an attempt whose words were refused."""
     watchdog.get_watchdog().lose(key)
-
-
-def warm_up() -> None:
-    """Import what a chat needs, which takes a second or two."""
-    import_module("workflows.ai.calls")

@@ -22,9 +22,10 @@ from django_q.conf import Conf
 from django_q.scheduler import scheduler
 from django_q.signals import post_spawn
 
+from workflows.ai.warming import warm_up
 from workflows.bells import Subscription
 from workflows.cluster.fetch import Fetcher, Results, obey_signals
-from workflows.cluster.loop import LoopWorker, warm_up
+from workflows.cluster.loop import LoopWorker
 from workflows.cluster.presence import REGISTER, Presence, take_back_lost_jobs
 from workflows.store import lifecycle
 from workflows.store.lifecycle import Worker
