@@ -12,7 +12,6 @@ from django.db import connection
 from tests.openai_server import OpenAIServer
 from tests.workflows.chat import Chat
 from workflows import Context, WorkflowError, registry, workflow
-from workflows.ai.asides import close_loop
 from workflows.running import event_writer, watchdog
 from workflows.running.attempt import Attempt
 
@@ -101,7 +100,4 @@ def server(settings: LazySettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     with OpenAIServer() as server:
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
-        # What this thread has is connected to an earlier test's.
-        close_loop()
         yield server
-        close_loop()

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 from pydantic_ai import Agent, ModelRetry, Tool
 from pydantic_ai.exceptions import AgentRunError
@@ -17,6 +17,7 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 from pydantic_ai.models import Model
+from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import UsageLimits
 
 from workflows.ai.answers import is_garbled
@@ -45,6 +46,7 @@ class Call:
     routes: Sequence[Route]
     instructions: str | None
     models: Sequence[Model]
+    settings: dict[str, Any]
     show: bool
 
 
@@ -98,6 +100,7 @@ async def _run(agent: Agent[None, Any], call: Call, journal: Journal, aside: Asi
             result = await agent.run(
                 last["content"],
                 model=model,
+                model_settings=cast(ModelSettings, call.settings),
                 message_history=[_convert(message) for message in history],
                 infer_name=False,
                 # They are counted where they are recorded.

@@ -162,7 +162,7 @@ class RecordedModel(FallbackModel):
         for place, model in enumerate(self.models):
             outcome = await self._request_as_it_can(model, request, left=len(self.models) - place)
             if isinstance(outcome, ModelResponse):
-                return replace(outcome, metadata={PLACE: place})
+                return replace(outcome, metadata={**(outcome.metadata or {}), PLACE: place})
             failures.append(outcome)
         # The offline model's failure, that it can't help either, is not the cause.
         causes = [each for each in failures if not isinstance(each.error, AIOffline)] or failures

@@ -6,10 +6,13 @@ from functools import partial
 from typing import Any, TypedDict, TypeVar
 
 from asgiref.sync import async_to_sync, iscoroutinefunction
+from django.conf import settings
 from pydantic_core import to_jsonable_python
 
+from workflows.ai import model_settings
 from workflows.ai.asides import Aside, Pausing, Threaded
 from workflows.ai.messages import ChatMessage, as_messages
+from workflows.ai.model_settings import ModelSettings
 from workflows.ai.routes import Route
 from workflows.ai.tools import needs_approval
 from workflows.exceptions import BudgetExceeded, ToolError
@@ -32,6 +35,7 @@ class Options(TypedDict, total=False):
     offline: Callable[[str], Any] | None
     toolless: Callable[[str], str] | None
     route: bool
+    settings: ModelSettings
     show: bool
 
 
@@ -92,6 +96,8 @@ class ModelCalls:
         routes: Sequence[Route],
         choose: Callable[[], Awaitable[None]] | None,
     ) -> Any:
+        wanted = options.get("settings", {})
+        model_settings.check(wanted)
         requests = Requests(
             self._record,
             self._spend,
@@ -116,6 +122,7 @@ class ModelCalls:
             routes=routes,
             instructions=options.get("instructions"),
             models=models,
+            settings={**settings.AI_SETTINGS, **wanted},
             show=options.get("show", False),
         )
 

@@ -340,6 +340,9 @@ class Context:
                 route: offer the model the other workflows too: it may hand the message over to one
                 of them, as route() does, instead of answering. Under ``AI_ROUTING=request`` it
                 chooses first, by a request of its own.
+                settings: how it is to answer: temperature, top_p, max_tokens, thinking (how hard to
+                reason: a bool or an effort such as "low") and extra_body, the provider's own
+                fields; each over what ``AI_SETTINGS`` says.
                 toolless: the text for a model that can't call tools: a function of the user's
                 latest words. Such a model is asked again without the tools.
                 show: stream the words to the user as they come.
@@ -348,6 +351,7 @@ class Context:
             The answer.
 
         Raises:
+            ValueError: the prompt doesn't end with the user's words, or a setting is wrong.
             BudgetExceeded: the job, or its user today, has made all the requests that they may.
             AIUnavailable: no model could be reached, or none gave a usable answer (AIUnusable).
             AIRejected: the model refused the request, or a content filter stopped its answer.

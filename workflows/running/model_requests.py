@@ -7,6 +7,7 @@ from typing import Any
 
 from workflows.ai import budget
 from workflows.ai.names import OFFLINE
+from workflows.ai.reasoning import read_reasoning
 from workflows.ai.usage import Usage, total
 from workflows.models import Job, Step
 from workflows.running import output
@@ -142,12 +143,16 @@ class Requests:
         return self._record.attempt.deadline - monotonic()
 
 
-def was_cut_off(record: Record) -> bool:
-    """Say whether the model had no room for the whole of an answer that this job got from it."""
-    return any(
-        (step.result or {}).get("finish_reason") == "length"
-        for step in list_requests(record)
-        if not is_aside(step.name)
+def describe_answer(record: Record) -> dict[str, Any]:
+    """Return what else is known of the job's answer, as its metadata.
+
+    ``cut_off``: a model had no room for the whole of an answer; ``reasoning``: what it thought.
+    """
+    responses = [step.result or {} for step in list_requests(record) if not is_aside(step.name)]
+    was_cut_off = any(each.get("finish_reason") == "length" for each in responses)
+    reasoning = read_reasoning(responses)
+    return ({"cut_off": True} if was_cut_off else {}) | (
+        {"reasoning": reasoning} if reasoning else {}
     )
 
 

@@ -38,7 +38,7 @@ from workflows.running.context import Context, Reply
 from workflows.running.earlier_runs import read_output
 from workflows.running.event_writer import RECONNECT, Bring, pauses
 from workflows.running.lanes import Lanes
-from workflows.running.model_requests import was_cut_off
+from workflows.running.model_requests import describe_answer
 from workflows.running.ownership import cancel_tasks, owned_by
 from workflows.running.record import Record
 from workflows.running.routing import hand_over, reroute
@@ -287,7 +287,7 @@ def _completed(answer: Any, record: Record) -> Outcome:
         actions=[action.public for action in actions],
         offers={action.id: action.full for action in actions},
         sources=answer.sources,
-        metadata={"cut_off": True} if was_cut_off(record) else {},
+        metadata=describe_answer(record),
     )
 
 

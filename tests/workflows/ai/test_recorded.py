@@ -23,6 +23,7 @@ from tests.openai_server import (
 )
 from tests.workflows.chat import Chat, Crashes, events, resume, streamed
 from workflows import Context, ToolError
+from workflows.ai import reasoning
 from workflows.ai.messages import ChatMessage
 from workflows.models import Job, State, Step
 from workflows.running.record import Record
@@ -677,6 +678,89 @@ def test_the_halves_of_a_character(chat: Chat, server: OpenAIServer) -> None:
     job = chat.begin(shown)
 
     assert job.response == streamed(job) == "Hello 😀."
+
+
+WONDER = CHUNK | {"choices": [{"index": 0, "delta": {"reasoning_content": "I wonder."}}]}
+
+
+@pytest.mark.parametrize(
+    ("work", "said"),
+    [
+        (hello, text("<think>I wonder.</think>\n\nHello.")),
+        (shown, text("I wonder.</think>\n\nHello.")),
+        (shown, stream(WONDER, chunk("Hello."), chunk(finish="stop"), COUNTED, DONE)),
+    ],
+)
+def test_reasoning_is_told_beside_the_answer(
+    chat: Chat, server: OpenAIServer, work: object, said: Answer
+) -> None:
+    server.script = [said]
+
+    job = chat.begin(work)  # type: ignore[arg-type]
+
+    assert job.response == "Hello."
+    assert job.metadata == {"workflow": "w", "reasoning": "I wonder."}
+
+
+def test_much_reasoning_is_shortened(chat: Chat, server: OpenAIServer) -> None:
+    server.script = [text(f"<think>{'x' * 9000}</think>Hello.")]
+
+    told = chat.begin(hello).metadata["reasoning"]
+
+    assert len(told) == reasoning.LENGTH
+    assert told.endswith(" […]")
+
+
+def test_reasoning_is_not_told_the_model(chat: Chat, server: OpenAIServer) -> None:
+    """Not in the request with a tool's result either, nor as the summary's."""
+    server.script = [
+        Answer(text="<think>I wonder.</think>", calls=[("stock", {"product": "lamp"})]),
+        text("Three."),
+    ]
+
+    def stock(product: str) -> int:
+        return 3
+
+    job = chat.begin(lambda ctx: ctx.ai("How many?", tools=[stock]))
+
+    assert (job.response, job.metadata["reasoning"]) == ("Three.", "I wonder.")
+    assert "I wonder" not in str(server.requests)
+
+
+# Settings.
+
+
+def test_settings(chat: Chat, server: OpenAIServer, settings: LazySettings) -> None:
+    """The call's own come before the site's, and each reaches the provider."""
+    settings.AI_SETTINGS = {"temperature": 0.2, "max_tokens": 500}
+    server.script = [text("Hello."), text("Hello.")]
+
+    def work(ctx: Context) -> str:
+        ctx.ai("One")
+        return ctx.ai("Two", settings={"max_tokens": 20, "extra_body": {"min_p": 0.1}}, show=True)
+
+    chat.begin(work)
+
+    one, two = server.requests
+    assert (one["temperature"], one["max_completion_tokens"]) == (0.2, 500)
+    assert (two["temperature"], two["max_completion_tokens"], two["min_p"]) == (0.2, 20, 0.1)
+
+
+def test_how_hard_to_reason(chat: Chat, server: OpenAIServer, settings: LazySettings) -> None:
+    settings.AI_MODEL = "openai-chat:gpt-5-mini"
+    server.script = [text("Hello.")]
+
+    chat.begin(lambda ctx: ctx.ai("Hello", settings={"thinking": "low"}))
+
+    assert server.requests[0]["reasoning_effort"] == "low"
+
+
+def test_a_setting_that_there_is_not(chat: Chat, server: OpenAIServer) -> None:
+    job = chat.begin(lambda ctx: ctx.ai("Hello", settings={"temprature": 1}))  # type: ignore[arg-type]
+
+    assert job.state == State.FAILED
+    assert "ValueError: temprature: Extra inputs are not permitted." in job.traceback
+    assert server.requests == []
 
 
 # Answers that are none.
