@@ -197,12 +197,16 @@ class RecordedModel(FallbackModel):
         if request.has_routes:
             await self._journal.choose()
         if self._told is None and request.parameters.function_tools:
-            self._told = await self._aside(partial(self._journal.look_up, request.prompt))
+            self._told = await self._look_up(request.prompt)
         worded = put_in_words(request, self._told or "")
         outcome = await self._request_until(model, worded, left)
         if isinstance(outcome, ModelResponse):
             return read_words(outcome, request)
         return outcome
+
+    async def _look_up(self, words: str) -> str:
+        found: str = await self._aside(partial(self._journal.look_up, words), own=True)
+        return found
 
     async def _request_until(
         self, model: Model, request: Request, left: int
