@@ -51,13 +51,17 @@ class Model:
         wait: seconds before the first word.
         pause: seconds between two words.
         words: how many.
+        hold_at: after so many words it waits while it is told to hold.
     """
 
-    def __init__(self, wait: float, pause: float, words: int) -> None:
+    def __init__(self, wait: float, pause: float, words: int, hold_at: int) -> None:
         self.wait = wait
         self.pause = pause
         self.words = words
+        self.hold_at = hold_at
         self.requests: list[Request] = []
+        self._may_go_on = asyncio.Event()
+        self._may_go_on.set()
 
     async def serve(self, port: int) -> None:
         server = await asyncio.start_server(self._talk, HOST, port, backlog=1000)
@@ -69,12 +73,19 @@ class Model:
                 head = await reader.readuntil(b"\r\n\r\n")
                 body = await _read_body(reader, head)
                 if head.startswith(b"GET"):
+                    self._obey(head.split()[1])
                     found = json.dumps([asdict(request) for request in self.requests])
                     writer.write(_whole(found.encode()))
                 else:
                     await self._respond(json.loads(body), reader, writer)
                 await writer.drain()
         writer.close()
+
+    def _obey(self, path: bytes) -> None:
+        if path == b"/hold":
+            self._may_go_on.clear()
+        elif path == b"/go-on":
+            self._may_go_on.set()
 
     async def _respond(
         self, body: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -121,6 +132,8 @@ class Model:
         began = loop.time()
         for number in range(self.words):
             await asyncio.sleep(began + number * self.pause - loop.time())
+            if number == self.hold_at:
+                await self._may_go_on.wait()
             yield f"{number}:{time.monotonic_ns()} "
 
 
@@ -131,11 +144,14 @@ class ModelServer(Server):
         wait: seconds before the first word.
         pause: seconds between two words.
         words: how many.
+        hold_at: after so many words it waits between hold() and go_on().
     """
 
-    def __init__(self, *, wait: float = 0.3, pause: float = 0.05, words: int = 200) -> None:
+    def __init__(
+        self, *, wait: float = 0.3, pause: float = 0.05, words: int = 200, hold_at: int = -1
+    ) -> None:
         super().__init__()
-        options = {"--wait": wait, "--pause": pause, "--words": words}
+        options = {"--wait": wait, "--pause": pause, "--words": words, "--hold-at": hold_at}
         self._options = [str(part) for option in options.items() for part in option]
         self.environment = {
             "AI_MODEL": "openai-chat:gpt-4o-mini",
@@ -151,8 +167,21 @@ class ModelServer(Server):
 
     def list_requests(self) -> list[Request]:
         """Return all requests so far, the oldest first."""
-        found = httpx.get(f"http://{HOST}:{self.port}/", trust_env=False).json()
-        return [Request(**each) for each in found]
+        return [Request(**each) for each in self._get("/")]
+
+    def hold(self) -> None:
+        """Let all answers stop after so many words."""
+        self._get("/hold")
+
+    def go_on(self) -> None:
+        """Let them go on."""
+        self._get("/go-on")
+
+    def _get(self, path: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = httpx.get(
+            f"http://{HOST}:{self.port}{path}", trust_env=False, timeout=60
+        ).json()
+        return found
 
 
 def _base(body: dict[str, Any]) -> dict[str, Any]:
@@ -186,8 +215,10 @@ def main() -> None:
     parser.add_argument("--wait", type=float, default=0.3)
     parser.add_argument("--pause", type=float, default=0.05)
     parser.add_argument("--words", type=int, default=200)
+    parser.add_argument("--hold-at", type=int, default=-1)
     options = parser.parse_args()
-    uvloop.run(Model(options.wait, options.pause, options.words).serve(options.port))
+    model = Model(options.wait, options.pause, options.words, options.hold_at)
+    uvloop.run(model.serve(options.port))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Workflows that stop where a test wants them to."""
 
 import asyncio
+import time
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -117,3 +118,23 @@ async def murmur(ctx: Context) -> str:
         await asyncio.sleep(0.05)
         await ctx.awrite(f"{number} ")
     return "Enough."
+
+
+@workflow("duet", triggers=["duet"])
+async def duet(ctx: Context) -> str:
+    """Ask the model twice; show what it says the second time."""
+    await ctx.aai(f"first {ctx.message}")
+    return await ctx.aai(f"second {ctx.message}", show=True)
+
+
+@workflow("hasty", triggers=["hasty"], max_execution_time=2)
+async def hasty(ctx: Context) -> str:
+    """Ask the model, which takes longer than the workflow may."""
+    return await ctx.aai(ctx.message, show=True)
+
+
+@workflow("blocking", triggers=["blocking"])
+async def blocking(ctx: Context) -> str:
+    """Hold up the event loop, as no coroutine should."""
+    time.sleep(600)
+    return "never"
