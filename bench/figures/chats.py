@@ -28,7 +28,7 @@ CHATS, ON_SQLITE = 200, 100
 ALONE = 5
 # Of one user, beside whom another one sends a message.
 CROWD = 500
-LOOPS = {"QUEUE_LOOPS": "2", "QUEUE_WORKERS": "1", "WEB_THREADS": "16"}
+LOOPS = {"QUEUE_LOOPS": "2", "QUEUE_WORKERS": "1", "WEB_THREADS": "12"}
 
 CONNECTIONS = """
     SELECT count(*) FROM pg_stat_activity

@@ -141,6 +141,16 @@ class LoopWorker:
     def _fetch(self) -> None:
         while self._slots.acquire() and (job := self.fetcher.get_job()) is not None:
             self._loop.call_soon_threadsafe(self._begin, job)
+            self._let_others_go_on()
+
+    def _let_others_go_on(self) -> None:
+        """Wait as long again as the loop needs for a turn: to begin a run is more work than to go
+        on with one, and who has been begun comes first.
+        """
+        began, turned = time.monotonic(), threading.Event()
+        self._loop.call_soon_threadsafe(turned.set)
+        turned.wait()
+        time.sleep(time.monotonic() - began)
 
     def _begin(self, job: Job) -> None:
         # As in a worker of its own: a run inherits nothing.

@@ -89,7 +89,8 @@ async def arun(job: Job, lanes: Lanes, bring: Bring) -> Outcome | None:
     # From here on its lease is renewed: others may keep the loop or the lanes busy.
     watchdog.get_watchdog().watch(started.attempt)
     if await lanes.call(started.try_open):
-        work = asyncio.ensure_future(_await_in_lanes(started, lanes))
+        with owned_by(started.attempt):
+            work = asyncio.ensure_future(_await_in_lanes(started, lanes))
         if not await _is_done(work, started.attempt):
             logger.error("%s did not stop when it was told to; its code goes on.", job)
             return None
@@ -232,12 +233,11 @@ async def _await(run: Run) -> Any:
 
 
 async def _await_in_lanes(run: Run, lanes: Lanes) -> Any:
-    with owned_by(run.attempt):
-        async with lanes.context():
-            try:
-                return await run.workflow.function(run.context)
-            finally:
-                await cancel_tasks(run.attempt)
+    async with lanes.context():
+        try:
+            return await run.workflow.function(run.context)
+        finally:
+            await cancel_tasks(run.attempt)
 
 
 def _cancel_by_its_loop(attempt: Attempt, work: "asyncio.Future[Any]") -> None:
