@@ -11,8 +11,9 @@ import threading
 import time
 from asyncio import get_running_loop
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
@@ -45,11 +46,16 @@ class Lanes:
             self.engine, partial(function, *args, **kwargs)
         )
 
-    def context(self) -> ThreadSensitiveContext:
-        """Return a context in which a run's ``sync_to_async()`` goes to the lanes."""
+    @asynccontextmanager
+    async def context(self) -> AsyncIterator[None]:
+        """Send what is sync in a run to the lanes, one call after the other."""
         line = Line(self)
-        _line.set(line)
-        return ThreadSensitiveContext(executor=line)
+        token = _line.set(line)
+        try:
+            async with ThreadSensitiveContext(executor=line):
+                yield
+        finally:
+            _line.reset(token)
 
 
 class Line(Executor):
