@@ -70,15 +70,18 @@ class Pulse(threading.Thread):
         name = f"{attempt.job} ({attempt.job.workflow})" if attempt else "Something"
         stack = "".join(traceback.format_stack(sys._current_frames().get(self._main)))
         logger.warning("%s blocks its worker, and all that runs there:\n%s", name, stack)
-        while not self._beaten.wait(NUDGE):
-            if attempt is not None and time.monotonic() >= began + GRACE:
-                self._stop(attempt, time.monotonic() - began)
+        while True:
+            if attempt is not None:
+                self._press(attempt, time.monotonic() - began, stack)
+            if self._beaten.wait(NUDGE):
+                break
         self.blocker = None
-        if attempt is not None:
-            seconds = time.monotonic() - began
-            attempt.blocked = f"It blocked its worker for {seconds:.1f} seconds:\n{stack}"
 
-    def _stop(self, attempt: Attempt, seconds: float) -> None:
+    def _press(self, attempt: Attempt, seconds: float, stack: str) -> None:
+        """Take note for how long an attempt has blocked the loop, and stop it when that is over."""
+        attempt.blocked = f"It blocked its worker for {seconds:.1f} seconds:\n{stack}"
+        if seconds < GRACE:
+            return
         self.blocker = attempt
         attempt.stop(LoopBlocked())
         if seconds >= LAST:
