@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 import traceback
 from collections.abc import Callable
@@ -83,11 +84,16 @@ async def arun(job: Job, lanes: Lanes, bring: Bring) -> Outcome | None:
         lanes: the threads for what isn't async.
         bring: brings words to the shared pen.
     """
+    mine, waiting = watchdog.get_watchdog(), Attempt(job, math.inf, interruptible=False)
+    # Its lease is renewed from here on: others may keep the lanes busy.
+    mine.watch(waiting)
     started = await lanes.call(_start, job, interruptible=False, bring=bring)
     if not isinstance(started, Run):
+        mine.unwatch(waiting)
         return started
-    # From here on its lease is renewed: others may keep the loop or the lanes busy.
-    watchdog.get_watchdog().watch(started.attempt)
+    mine.watch(started.attempt)
+    if waiting.interrupt is not None:
+        started.attempt.stop(waiting.interrupt)
     if await lanes.call(started.try_open):
         with owned_by(started.attempt):
             work = asyncio.ensure_future(_await_in_lanes(started, lanes))

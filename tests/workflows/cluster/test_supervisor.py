@@ -305,3 +305,17 @@ def test_a_real_cluster(chat: Chat) -> None:
     assert cluster.pid not in pids
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     assert not Cluster.objects.exists()
+
+
+@pytest.mark.postgresql
+def test_the_chores_of_an_idle_cluster_are_few_statements(
+    cluster: Supervisor, django_assert_max_num_queries: Any
+) -> None:
+    """Each wakes the database, and takes its processor from those who work."""
+    cluster.pool = [Worker(1), Worker(2)]
+    cluster.presence.register()
+    cluster.reap()
+    with django_assert_max_num_queries(4):
+        cluster.reap()
+    with django_assert_max_num_queries(1):
+        cluster.presence.register()
