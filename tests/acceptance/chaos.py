@@ -103,6 +103,7 @@ class Order:
 
     key: str
     session: str
+    workflow: str
     steps: int
     message: str
 
@@ -136,7 +137,7 @@ class Sender(threading.Thread):
         body = {
             "message": order.message,
             "session_id": order.session,
-            "workflow": "ledger",
+            "workflow": order.workflow,
             "async": True,
         }
         while True:
@@ -201,6 +202,7 @@ class Chaos:
             yield Order(
                 key=f"order-{number}",
                 session=f"session-{drawn.randrange(self.plan.sessions)}",
+                workflow=drawn.choice(["ledger", "async_ledger"]),
                 steps=steps,
                 message=json.dumps(order),
             )
