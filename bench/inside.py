@@ -142,7 +142,7 @@ def statements(count: str, plans: str) -> dict[str, list[float]]:
     for number in range(int(count)):
         key = f"statements-{number % 10}"
         timed("store", services.start, user, "Go", session_key=key, workflow="bench_noop")
-        job = timed("claim", lifecycle.claim, (), lifecycle.this_process())
+        job = timed("claim", lifecycle.claim, (), lifecycle.this_process(), is_async=False)
         assert job is not None
         timed("append", events.append, job.pk, job.attempt, Event.Type.PROGRESS)
         timed("end", lifecycle.end, job, Outcome(State.COMPLETED, response="Done."))

@@ -232,7 +232,15 @@ class JobAdmin(BigTableAdmin):
         ("Answer", {"fields": ("response", "awaiting", "actions", "sources", "usage")}),
         ("Failure", {"fields": ("code", "error", "folded_traceback", "forgotten", "retried_as")}),
         ("Origin", {"fields": ("root", "retry_of", "mode", "explicit", "options")}),
-        ("Queue", {"fields": ("queue", "priority", "available_at", "inline", "unique_key")}),
+        (
+            "Queue",
+            {
+                "fields": (
+                    *("queue", "priority", "is_async", "turn"),
+                    *("available_at", "inline", "unique_key"),
+                )
+            },
+        ),
         (
             "Attempts",
             {"fields": ("attempt", "lost", "failures", "host", "pid", "lease_until", "claimed_at")},

@@ -63,6 +63,11 @@ def make_public_id() -> str:
     return f"workflow_{uuid.uuid4().hex}"
 
 
+def job_topic(*, is_async: bool) -> str:
+    """Return the doorbell's topic for jobs of one kind: each kind has workers of its own."""
+    return "async_jobs" if is_async else "jobs"
+
+
 class JobQuerySet(models.QuerySet["Job"]):
     def visible_to(self, user: Any) -> "JobQuerySet":
         """The jobs that *user* may see: their own."""
@@ -109,6 +114,10 @@ class Job(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
     queue = models.CharField(max_length=50, default="default")
     priority = models.SmallIntegerField(default=0)
+    # Within its queue, kind and priority the lowest is next; see lifecycle.turns.
+    turn = models.BigIntegerField(default=0, db_default=0)
+    # Its workflow is a coroutine function: a worker runs it beside others.
+    is_async = models.BooleanField(default=False, db_default=False)
     available_at = models.DateTimeField(default=timezone.now)
     # A web process runs it; a cluster takes it over only if that process is lost.
     inline = models.BooleanField(default=False)
@@ -189,20 +198,40 @@ class Job(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            # lifecycle.claim: the next queued job, best priority first, then oldest; and nothing
-            # else: see claims.FREE.
+            # lifecycle.claim and turns: the next job of a queue, best priority first; and nothing
+            # else: see claims.IN_QUEUE.
             models.Index(
+                "queue",
+                "is_async",
                 F("priority").desc(),
+                "turn",
                 "id",
-                name="job_next",
-                condition=Q(Case(When(state=State.QUEUED, then=True), default=False)),
+                name="job_next_in_queue",
+                condition=Q(Case(When(state=State.QUEUED, then=True), default=False))
+                & Q(inline=False),
+            ),
+            # The same for all queues alike.
+            models.Index(
+                "is_async",
+                F("priority").desc(),
+                "turn",
+                "id",
+                name="job_next_of_all",
+                condition=Q(Case(When(~Q(state=State.QUEUED), then=False), default=True))
+                & Q(inline=False),
+            ),
+            # lifecycle.turns: the last turn of a user.
+            models.Index(
+                fields=["user", "queue", "is_async", "priority", "turn"],
+                name="job_turns",
+                condition=Q(state=State.QUEUED, inline=False, turn__gte=0),
             ),
             # lifecycle.seconds_to_next: when a delayed job becomes available. And nothing else: for
             # any other query about a job that is queued PostgreSQL would read all of it.
             models.Index(
                 fields=["available_at"],
-                name="job_due",
-                condition=Q(state=State.QUEUED, finished_at__isnull=True),
+                name="job_delayed",
+                condition=Q(state=State.QUEUED, available_at__gt=F("created_at")),
             ),
             # lifecycle.reap: leases that ran out.
             models.Index(
@@ -252,6 +281,11 @@ class Job(models.Model):
     def is_unsuccessful(self) -> bool:
         """Whether it has ended without a response."""
         return self.is_finished and self.state != State.COMPLETED
+
+    @property
+    def topic(self) -> str:
+        """The topic of the doorbell's that is rung when it can be claimed."""
+        return job_topic(is_async=self.is_async)
 
     @property
     def conversation_id(self) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from asgiref.sync import iscoroutinefunction
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import autodiscover_modules
@@ -33,6 +34,11 @@ class Workflow:
     priority: int
     unique_key: Callable[..., str] | None
     hint: Hint | None
+
+    @property
+    def is_async(self) -> bool:
+        """Whether its function is a coroutine function: a worker runs its jobs beside others."""
+        return iscoroutinefunction(self.function)
 
 
 _workflows: dict[str, Workflow] = {}

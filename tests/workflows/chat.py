@@ -50,7 +50,9 @@ class Chat:
 
 
 def claim() -> Job | None:
-    return lifecycle.claim((), ME)
+    """Take the next job, a plain one first."""
+    plain = lifecycle.claim((), ME, is_async=False)
+    return plain or lifecycle.claim((), ME, is_async=True)
 
 
 def claimed() -> Job:

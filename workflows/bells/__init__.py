@@ -1,9 +1,9 @@
 """Doorbells: "there are newer rows". A ring says where to look, never what is there.
 
 A lost ring costs its listeners a moment, no more: each of them also looks by itself from time to
-time. Four topics are rung: ``events`` (a job has newer events; key: the job), ``jobs`` (one can be
-claimed), ``due`` (something was put off until a time of its own) and ``cancel`` (a job is to stop;
-key: the job).
+time. Five topics are rung: ``events`` (a job has newer events; key: the job), ``jobs`` (one can be
+claimed), ``async_jobs`` (one of the kind that runs beside others can be claimed), ``due``
+(something was put off until a time of its own) and ``cancel`` (a job is to stop; key: the job).
 """
 
 import functools

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 # means that any key may have been rung.
 OnRing = Callable[[str, int | None], None]
 
-TOPICS = ("events", "jobs", "due", "cancel")
+TOPICS = ("events", "jobs", "async_jobs", "due", "cancel")
 
 # Seconds to wait at most until a new listener hears. Without its server there is nothing to miss
 # yet, and its thread goes on trying.

@@ -34,7 +34,9 @@ POLL = 1.0
 BACK_OFF = 0.5
 STOP = "STOP"
 # Which rings of the doorbell are listened for.
-TOPICS = ("jobs", "due")
+TOPICS = ("jobs", "async_jobs", "due")
+# A worker takes jobs of both kinds, plain ones first.
+KINDS = (False, True)
 # In the place of rings: the leader has some to hear.
 HEAR = b"h"
 
@@ -96,7 +98,7 @@ class Fetcher:
 
     def get_nowait(self) -> dict[str, Any] | None:
         """Take a job, or else an ordinary task, if there is one."""
-        job = lifecycle.claim(self.queues, self.worker)
+        job = self._claim()
         return job_package(job) if job is not None else task_package()
 
     def _look(self, rings: bytes) -> dict[str, Any] | None:
@@ -104,7 +106,7 @@ class Fetcher:
         if rings == HEAR and self.leadership is not None:
             # It hears them after the claim: most likely they were rung for the job that it takes.
             rings, unlisten = b"", self.leadership.unlisten()
-        job = lifecycle.claim(self.queues, self.worker, first=unlisten)
+        job = self._claim(first=unlisten)
         if job is not None:
             self._pass_on(rings, but=JOB)
             return job_package(job)
@@ -115,8 +117,16 @@ class Fetcher:
             # There may be more.
             self._pass_on(rings if DUE in rings else rings + DUE)
             return task
-        pause = lifecycle.seconds_to_next(self.queues)
-        self._look_at = time.monotonic() + (POLL if pause is None else min(POLL, pause))
+        pauses = [lifecycle.seconds_to_next(self.queues, is_async=kind) for kind in KINDS]
+        self._look_at = time.monotonic() + min(POLL, *(POLL if p is None else p for p in pauses))
+        return None
+
+    def _claim(self, *, first: str | None = None) -> Job | None:
+        for kind in KINDS:
+            job = lifecycle.claim(self.queues, self.worker, is_async=kind, first=first)
+            if job is not None:
+                return job
+            first = None
         return None
 
     def _pass_on(self, rings: bytes, *, but: bytes | None = None) -> None:

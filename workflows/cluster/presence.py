@@ -52,19 +52,17 @@ class Presence:
         Raises:
             DatabaseError: the database is away.
         """
-        Cluster.objects.update_or_create(
-            pk=self.cluster_id,
-            defaults={"seen_at": Now()},
-            create_defaults={
-                "host": HOST,
-                "pid": self.pid,
-                "place": find_place(),
-                "began": find_beginning(self.pid),
-                "workers": self.workers,
-                "started_at": Now(),
-                "seen_at": Now(),
-            },
-        )
+        if not Cluster.objects.filter(pk=self.cluster_id).update(seen_at=Now()):
+            Cluster.objects.create(
+                pk=self.cluster_id,
+                host=HOST,
+                pid=self.pid,
+                place=find_place(),
+                began=find_beginning(self.pid),
+                workers=self.workers,
+                started_at=Now(),
+                seen_at=Now(),
+            )
 
     def withdraw(self) -> None:
         """Delete the row, unless the database is away: then it ages."""

@@ -19,7 +19,7 @@ from django_q.signals import post_spawn
 
 from workflows.bells import Subscription
 from workflows.cluster.fetch import Fetcher, Results, obey_signals
-from workflows.cluster.presence import REGISTER, Presence, take_back_lost_jobs
+from workflows.cluster.presence import REGISTER, Presence, bury_dead_clusters
 from workflows.store import lifecycle
 from workflows.store.lifecycle import Worker
 
@@ -140,8 +140,10 @@ class Supervisor(Sentinel):  # type: ignore[misc]
     def reap(self) -> None:
         """Take back the jobs of the dead, and those whose leases ran out."""
         self.reap_dead_workers()
-        self.kill_stuck_workers()
-        take_back_lost_jobs(self.presence.vigil)
+        bury_dead_clusters()
+        if lifecycle.leases_ran_out(self.presence.vigil):
+            self.kill_stuck_workers()
+            lifecycle.reap(self.presence.vigil)
 
     def reap_dead_workers(self) -> None:
         """Take back the jobs of the workers whose death was seen."""

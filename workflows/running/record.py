@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction
 from django.db import transaction
 from django.db.models import Q
 
@@ -68,7 +67,7 @@ class Record:
         self.attempt = attempt
         self.events = EventWriter(job, attempt)
         self.total_steps = workflow.steps
-        self.is_async = iscoroutinefunction(workflow.function)
+        self.is_async = workflow.is_async
         self._steps = read_steps(job)
         # Recorded steps that this run has not come by yet, in the order of their recording.
         # It doesn't come by the choice of this workflow, which another one made.

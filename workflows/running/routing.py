@@ -1,6 +1,7 @@
 """The workflow that a message is for, and the settings that its job takes on with it."""
 
 import re
+from typing import Any
 
 from django.db import IntegrityError, transaction
 
@@ -10,8 +11,10 @@ from workflows.registry import all_workflows, get_workflow
 from workflows.store import lifecycle
 
 DEFAULT = "chat"
+# What makes a line of jobs, in which users take turns.
+LINE = ["queue", "priority", "is_async"]
 # The fields that assign() sets.
-ASSIGNED = ["workflow", "queue", "priority", "unique_key"]
+ASSIGNED = ["workflow", *LINE, "unique_key"]
 
 
 def route(text: str, options: dict[str, object]) -> str:
@@ -45,13 +48,14 @@ def continue_from(job: Job, question: Job) -> None:
 
 
 def assign(job: Job, name: str) -> None:
-    """Let *job* be one of the workflow called *name*: with its queue, priority and unique key.
+    """Let *job* be one of the workflow called *name*: with its queue, kind and unique key.
 
     Raises:
         UnknownWorkflow: there is no workflow of that name.
     """
     workflow = get_workflow(name)
-    job.workflow, job.queue, job.priority = workflow.name, workflow.queue, workflow.priority
+    job.workflow, job.is_async = workflow.name, workflow.is_async
+    job.queue, job.priority = workflow.queue, workflow.priority
     job.unique_key = None
     if workflow.unique_key is not None:
         job.unique_key = workflow.unique_key(job.user, job.text)[:255]
@@ -67,17 +71,23 @@ def hand_over(job: Job, name: str) -> None:
         Fenced: the attempt doesn't hold the job any more.
         AlreadyQueued: a job with the workflow's unique key is queued or running.
     """
+    line = _find_line(job)
     assign(job, name)
     try:
         with transaction.atomic():
             lifecycle.lock_session(job)
             lifecycle.hold(job)
             job.save(update_fields=ASSIGNED)
-            lifecycle.give_back(job, inline=job.inline)
+            lifecycle.give_back(job, inline=job.inline, anew=_find_line(job) != line)
     except IntegrityError:
         if job.unique_key is None:
             raise
         raise AlreadyQueued from None
+
+
+def _find_line(job: Job) -> list[Any]:
+    """Return what says with which others *job* takes turns."""
+    return [getattr(job, name) for name in LINE]
 
 
 def reroute(job: Job) -> None:

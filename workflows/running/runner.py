@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from asgiref.sync import ThreadSensitiveContext, iscoroutinefunction, sync_to_async
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection, connections
@@ -134,7 +134,7 @@ def _execute(job: Job, workflow: Workflow, attempt: Attempt) -> Outcome:
 
 
 def _call(workflow: Workflow, context: Context) -> Any:
-    if not iscoroutinefunction(workflow.function):
+    if not workflow.is_async:
         return workflow.function(context)
 
     async def call() -> Any:

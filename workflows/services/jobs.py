@@ -4,6 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Q
 
 from workflows.bells import get_bell
 from workflows.exceptions import AlreadyQueued, AlreadyRetried, JobNotFound, NotRetryable
@@ -108,25 +109,30 @@ def _store_again(job: Job) -> Job:
             retry_of=old,
             queue=workflow.queue,
             priority=workflow.priority,
+            is_async=workflow.is_async,
             unique_key=old.unique_key,
             inline=settings.QUEUE_CONNECTION == "sync",
         )
         insert(new, session)
         old.forgotten = True
         old.save(update_fields=["forgotten"])
-        get_bell().ring("jobs", new.pk)
+        get_bell().ring(new.topic, new.pk)
     return new
 
 
 def queue_position(job: Job) -> int | None:
-    """Return how many jobs of its queue a waiting job is behind, plus one; None once it runs."""
+    """Return how many jobs of its queue and kind a waiting job is behind, plus one.
+
+    Others may still come in front of it, as users take turns. None once it runs.
+    """
     if job.state != State.QUEUED or job.inline:
         return None
-    ahead = Job.objects.filter(queue=job.queue, state=State.QUEUED, inline=False)
-    before = ahead.filter(priority__gt=job.priority) | ahead.filter(
-        priority=job.priority, pk__lt=job.pk
+    line = Job.objects.filter(
+        queue=job.queue, is_async=job.is_async, state=State.QUEUED, inline=False
     )
-    return before.count() + 1
+    turn = Q(turn__lt=job.turn) | Q(turn=job.turn, pk__lt=job.pk)
+    before = Q(priority__gt=job.priority) | Q(priority=job.priority) & turn
+    return line.filter(before).count() + 1
 
 
 def recent_starts(user: Any, seconds: float) -> int:

@@ -190,7 +190,7 @@ def _store(
     _decide(job, mode)
     insert(job, session)
     _remember(job)
-    get_bell().ring("jobs", job.pk)
+    get_bell().ring(job.topic, job.pk)
     return Started(job=job)
 
 

@@ -11,7 +11,8 @@ from django.db import connection
 from workflows.bells import get_bell
 from workflows.models import Job, Message, Session
 from workflows.store.database import get_database
-from workflows.store.rows import columns, from_row, key_of
+from workflows.store.lifecycle import next_turn, turn_params
+from workflows.store.rows import columns, expression, from_row, key_of, parameters
 
 _rings = count(1)
 
@@ -27,6 +28,7 @@ START_COLUMNS = (
     "mode",
     "queue",
     "priority",
+    "is_async",
     "inline",
     "unique_key",
     "idempotency_key",
@@ -56,7 +58,7 @@ STORE = """
         SELECT session_id, id, '{role}', text, '[]', '[]', true, created_at
         FROM job WHERE %(remembered)s
     )
-    SELECT job.id, job.lease_until, {session} FROM job, session
+    SELECT job.id, job.lease_until, job.turn, {session} FROM job, session
 """
 
 
@@ -77,25 +79,21 @@ def store_in_idle_session(job: Job, key: str) -> bool:
         IntegrityError: there is a job with its idempotency key or its unique key.
     """
     database = get_database()
-    params = {
-        field.attname: field.get_db_prep_save(getattr(job, field.attname), connection)
-        for field in Job._meta.concrete_fields
-        if field.attname in START_COLUMNS
-    }
+    params = parameters(job, START_COLUMNS)
     params |= {"key": key, "remembered": bool(job.options.get("memory", True))}
     # Numbered, as PostgreSQL delivers equal notifications of a transaction only once.
-    ring = get_bell().statement("jobs", next(_rings))
+    ring = get_bell().statement(job.topic, next(_rings))
     row = database.fetch(_compose_store(settings.WORKFLOW_LEASE_SECONDS), params, then=ring)
     if row is None:
         return False
     values = iter(row)
-    job.pk, job.lease_until = next(values), next(values)
+    job.pk, job.lease_until, job.turn = next(values), next(values), next(values)
     job.session = from_row(Session, values)
     job.created_at = job.updated_at = job.available_at = job.session.updated_at
     job._state.adding = False
     job._state.db = connection.alias
     if ring is None:
-        get_bell().ring("jobs", job.pk)
+        get_bell().ring(job.topic, job.pk)
     return True
 
 
@@ -105,6 +103,7 @@ def _compose_store(lease_seconds: float) -> str:
     values = {name: f"%({name})s" for name in START_COLUMNS}
     values |= {
         "session_id": "session.id",
+        "turn": next_turn(),
         "lease_until": f"CASE WHEN %(inline)s THEN {database.now(lease_seconds)} END",
         **dict.fromkeys(("available_at", "created_at", "updated_at"), "session.updated_at"),
     }
@@ -128,7 +127,10 @@ def insert(job: Job, session: Session) -> None:
     if job.inline:
         # Until it is claimed, this tells whether its web process still lives.
         job.lease_until = session.updated_at + timedelta(seconds=settings.WORKFLOW_LEASE_SECONDS)
+    job.turn = expression(next_turn(), turn_params(job))
     job.save(force_insert=True)
+    # The database knows it; whoever wants to know it too asks.
+    del job.turn
 
 
 def lock_or_create_session(user: Any, key: str) -> Session:

@@ -1,15 +1,18 @@
 """Between plain SQL and models: rows become instances, and keys become parameters."""
 
 import functools
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterator
 from itertools import islice
 from typing import Any, TypeVar
 
 from django.db import connection, models
 from django.db.models.base import ModelState
+from django.db.models.expressions import RawSQL
 
 M = TypeVar("M", bound=models.Model)
 Convert = Callable[[Any], Any]
+PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
 def columns(model: type[models.Model], table: str) -> str:
@@ -20,6 +23,31 @@ def columns(model: type[models.Model], table: str) -> str:
 def key_of(row: models.Model) -> Any:
     """Return the primary key of *row* as a parameter of plain SQL, whatever its field is."""
     return row._meta.pk.get_db_prep_value(row.pk, connection)
+
+
+def parameters(row: models.Model, names: Collection[str]) -> dict[str, Any]:
+    """Return the values of *row* as parameters of plain SQL.
+
+    Args:
+        row: an instance, stored or not.
+        names: of its attributes for columns, such as ``user_id``.
+    """
+    return {
+        field.attname: field.get_db_prep_save(getattr(row, field.attname), connection)
+        for field in row._meta.concrete_fields
+        if field.attname in names
+    }
+
+
+def expression(sql: str, params: dict[str, Any]) -> RawSQL:
+    """Return an expression for Django's own queries.
+
+    Args:
+        sql: names its parameters as ``%(name)s``.
+        params: them, and perhaps more.
+    """
+    names = PARAMETER.findall(sql)
+    return RawSQL(PARAMETER.sub("%s", sql), [params[name] for name in names])
 
 
 def from_row(model: type[M], row: Iterator[Any]) -> M:

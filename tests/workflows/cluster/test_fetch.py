@@ -157,7 +157,7 @@ def test_it_wakes_up_for_a_job(fetcher: Fetcher, chat: Chat, monkeypatch: Any) -
 
     def look(*args: Any, **options: Any) -> Job | None:
         job = claim(*args, **options)
-        if job is None:
+        if job is None and options["is_async"]:
             looked.set()
         return job
 
@@ -182,7 +182,7 @@ def test_it_wakes_up_for_a_job(fetcher: Fetcher, chat: Chat, monkeypatch: Any) -
 def test_it_wakes_up_for_a_delayed_job(fetcher: Fetcher, chat: Chat, monkeypatch: Any) -> None:
     monkeypatch.setattr(fetch, "POLL", NET)
     job = chat.send("hello")
-    lifecycle.give_back(lifecycle.claim((), Worker("other")) or job, delay=0.1)
+    lifecycle.give_back(lifecycle.claim((), Worker("other"), is_async=False) or job, delay=0.1)
 
     assert isinstance(fetcher.get(), dict)
 
@@ -244,10 +244,10 @@ def test_one_ring_wakes_one_of_them(fetcher: Fetcher, chat: Chat, monkeypatch: A
     claim = lifecycle.claim
 
     def look(*args: Any, **options: Any) -> Job | None:
-        try:
-            return claim(*args, **options)
-        finally:
+        job = claim(*args, **options)
+        if job is not None or options["is_async"]:
             looks.append(threading.get_ident())
+        return job
 
     def get(fetcher: Fetcher) -> None:
         got.append(fetcher.get())
@@ -330,7 +330,8 @@ class Looks:
 
     def __call__(self, *args: Any, **options: Any) -> Job | None:
         job = self.claim(*args, **options)
-        if job is None:
+        # The last of a look.
+        if job is None and options["is_async"]:
             self.vain += 1
             if action := self.then.get(self.vain):
                 self.threads.append(threading.Thread(target=self._act, args=[action]))
@@ -385,7 +386,7 @@ def test_it_goes_on_listening_after_a_ring_in_vain(fetcher: Fetcher) -> None:
         assert listening() == []
         # What was rung for since went unheard.
         assert fetcher.wait() == JOB + DUE
-        assert listening() == ["chatflow_due", "chatflow_jobs"]
+        assert listening() == [f"chatflow_{topic}" for topic in sorted(fetch.TOPICS)]
 
 
 def ring_elsewhere() -> None:

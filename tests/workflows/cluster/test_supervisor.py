@@ -73,7 +73,7 @@ def test_a_dead_worker_is_replaced_and_its_job_taken_back(
     cluster: Supervisor, chat: Chat, exitcode: int, lost: int
 ) -> None:
     job = chat.send()
-    lifecycle.claim((), lifecycle.Worker("worker-1"))
+    lifecycle.claim((), lifecycle.Worker("worker-1"), is_async=False)
     cluster.pool = [Worker(1, alive=False, exitcode=exitcode), Worker(2)]
     cluster.mind_workers()
     job.refresh_from_db()
@@ -85,7 +85,7 @@ def test_a_dead_worker_is_replaced_and_its_job_taken_back(
 def test_the_same_host_and_pid_may_be_another_worker(cluster: Supervisor, chat: Chat) -> None:
     """It runs in another container, or in this one before it was started again."""
     job = chat.send()
-    lifecycle.claim((), lifecycle.Worker("worker-of-another", HOST, 1))
+    lifecycle.claim((), lifecycle.Worker("worker-of-another", HOST, 1), is_async=False)
     cluster.pool = [Worker(1, alive=False, exitcode=-9)]
     cluster.mind_workers()
     job.refresh_from_db()
@@ -98,7 +98,7 @@ def test_a_dead_workers_job_that_is_still_locked(
 ) -> None:
     """The database has yet to undo its atomic step, or is away: the job is taken a bit later."""
     chat.send()
-    lifecycle.claim((), lifecycle.Worker("worker-1"))
+    lifecycle.claim((), lifecycle.Worker("worker-1"), is_async=False)
     tried = []
 
     def not_yet(worker: str, *, count: bool) -> bool:
@@ -132,7 +132,7 @@ def test_a_stuck_worker_is_killed_but_not_after_a_standstill(
 ) -> None:
     """Its lease ran out, and it is about to renew it: not even its own supervisor touches it."""
     chat.send()
-    taken = lifecycle.claim((), lifecycle.Worker("worker-1"))
+    taken = lifecycle.claim((), lifecycle.Worker("worker-1"), is_async=False)
     assert taken is not None
     Job.objects.update(lease_until=taken.created_at)
     mine, idle = cluster.pool = [Worker(1), Worker(2)]
@@ -207,7 +207,7 @@ def test_workers_are_asked_then_interrupted_then_killed(
     monkeypatch.setattr(module, "LAST_GRACE", 0.05)
     monkeypatch.setattr(module, "CYCLE", 0.01)
     job = chat.send()
-    lifecycle.claim((), lifecycle.Worker("worker-3"))
+    lifecycle.claim((), lifecycle.Worker("worker-3"), is_async=False)
     willing, working, stuck = cluster.pool = [Worker(1), Worker(2), Worker(3)]
 
     def kill(pid: int, signum: int) -> None:
@@ -305,3 +305,17 @@ def test_a_real_cluster(chat: Chat) -> None:
     assert cluster.pid not in pids
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     assert not Cluster.objects.exists()
+
+
+@pytest.mark.postgresql
+def test_the_chores_of_an_idle_cluster_are_few_statements(
+    cluster: Supervisor, django_assert_max_num_queries: Any
+) -> None:
+    """Each wakes the database, and takes its processor from those who work."""
+    cluster.pool = [Worker(1), Worker(2)]
+    cluster.presence.register()
+    cluster.reap()
+    with django_assert_max_num_queries(4):
+        cluster.reap()
+    with django_assert_max_num_queries(1):
+        cluster.presence.register()

@@ -395,7 +395,7 @@ def connect_once_more() -> psycopg.Connection[Any]:
 def run_until_it_ends(job: Job) -> None:
     while not job.is_finished:
         run_waiting()
-        time.sleep(lifecycle.seconds_to_next(()) or 0.01)
+        time.sleep(lifecycle.seconds_to_next((), is_async=False) or 0.01)
         job.refresh_from_db()
 
 

@@ -620,7 +620,7 @@ def stubborn(ctx):
         except BaseException:
             print("swallowed", flush=True)
 
-job = lifecycle.claim((), lifecycle.this_process())
+job = lifecycle.claim((), lifecycle.this_process(), is_async=False)
 runner.run(job, interruptible=True)
 print("never")
 """

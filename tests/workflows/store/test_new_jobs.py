@@ -42,7 +42,7 @@ def general(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def row(job: Job) -> dict[str, object]:
     """Return a job's row, but for the columns that differ between any two jobs."""
     found = Job.objects.filter(pk=job.pk).values().get()
-    own = ("id", "public_id", "session_id", "available_at", "created_at", "updated_at")
+    own = ("id", "public_id", "session_id", "turn", "available_at", "created_at", "updated_at")
     return {name: value for name, value in found.items() if name not in (*own, "lease_until")}
 
 
@@ -83,6 +83,7 @@ def test_both_ways_store_the_same(chat: Chat, alice: User, general: list[str], m
 
     assert general == ["one"]
     assert row(short) == row(long)
+    assert (short.turn, long.turn) == ((-1, -1) if mode == "sync" else (0, 1))
     assert (short.lease_until is None) == (long.lease_until is None) == (mode == "async")
     first, second = Message.objects.order_by("id").values()
     for name in ("role", "content", "actions", "sources", "remembered"):

@@ -22,12 +22,14 @@ from workflows.store.lifecycle.reaping import (
     CLUSTER_SEEN,
     clusters,
     clusters_alive,
+    leases_ran_out,
     reap,
     reap_cluster,
     reap_inline,
     reap_worker,
     stuck_workers,
 )
+from workflows.store.lifecycle.turns import next_turn, turn_params
 from workflows.store.lifecycle.vigil import Vigil, heartbeat_interval
 from workflows.store.lifecycle.workers import HOST, Worker, this_process, worker_id
 
@@ -52,7 +54,9 @@ __all__ = [
     "heartbeat_interval",
     "held",
     "hold",
+    "leases_ran_out",
     "lock_session",
+    "next_turn",
     "reap",
     "reap_cluster",
     "reap_inline",
@@ -61,5 +65,6 @@ __all__ = [
     "seconds_to_next",
     "stuck_workers",
     "this_process",
+    "turn_params",
     "worker_id",
 ]

@@ -25,11 +25,9 @@ TAKE = """
 # A session's jobs run one at a time and in order: a job that runs, or waits in front, bars the way.
 # PostgreSQL's statistics are mostly of an empty queue. After a burst it would go by them, compare
 # every waiting job with every other one, and sort them all, for each claim. OFFSET keeps it from
-# joining, IS TRUE from searching an index for available_at. The condition for a queued job is that
-# of job_next, for which it has no statistics: so it walks that index to the first free job.
+# joining, IS TRUE from searching an index for available_at.
 FREE = """
-    CASE WHEN state = 'queued' THEN {true} ELSE {false} END
-    AND (available_at <= {now}) IS TRUE
+    (available_at <= {now}) IS TRUE
     AND NOT EXISTS (
         SELECT 1 FROM workflows_job other
         WHERE other.session_id = workflows_job.session_id
@@ -38,29 +36,44 @@ FREE = """
         LIMIT 1 OFFSET 0
     )
 """
+# Where jobs wait: the conditions of job_next_in_queue and of job_next_of_all. PostgreSQL has no
+# statistics for either, and neither implies the other: so it walks that index, to the first job
+# that is free. The cast is for statements that store the same parameter in a column.
+IN_QUEUE = """
+    CASE WHEN state = 'queued' THEN {true} ELSE {false} END AND NOT inline
+    AND is_async = %(is_async)s AND queue = CAST(%(queue)s AS varchar)
+"""
+ANYWHERE = """
+    CASE WHEN NOT state = 'queued' THEN {false} ELSE {true} END AND NOT inline
+    AND is_async = %(is_async)s
+"""
 NEXT = """
     id = (
-        SELECT id FROM workflows_job WHERE {free} AND NOT inline {in_queue}
-        ORDER BY priority DESC, id LIMIT 1{skip_locked}
+        SELECT id FROM workflows_job WHERE {line} AND {free}
+        ORDER BY priority DESC, turn, id LIMIT 1{skip_locked}
     )
 """
-NEXT_OF_ALL = NEXT.replace("{in_queue}", "")
-NEXT_IN_QUEUE = NEXT.replace("{in_queue}", "AND queue = %(queue)s")
-THIS_ONE = "id = %(job)s AND inline AND {free}"
+NEXT_OF_ALL = NEXT.replace("{line}", ANYWHERE)
+NEXT_IN_QUEUE = NEXT.replace("{line}", IN_QUEUE)
+THIS_ONE = "id = %(job)s AND state = 'queued' AND inline AND {free}"
 # How PostgreSQL and SQLite name the constraint that two running jobs of a session break.
 ONE_RUNNING = ("job_one_running_per_session", "workflows_job.session_id")
 NEXT_DUE = """
     SELECT -({since}) FROM workflows_job
-    WHERE state = 'queued' AND finished_at IS NULL AND NOT inline AND available_at > {now}
+    WHERE state = 'queued' AND available_at > created_at AND available_at > {now}
+      AND NOT inline AND is_async = %(is_async)s
 """
 
 
-def claim(queues: Sequence[str], worker: Worker, *, first: str | None = None) -> Job | None:
-    """Take the next job that may run: the first queue that has one, best priority, oldest.
+def claim(
+    queues: Sequence[str], worker: Worker, *, is_async: bool, first: str | None = None
+) -> Job | None:
+    """Take the next job that may run: the first queue that has one, best priority, first turn.
 
     Args:
         queues: names of queues, the most urgent first; none for all queues alike.
         worker: the process that will run it; when it dies, the job is taken from it.
+        is_async: the kind of jobs that it takes.
         first: SQL to run before; only an Ear.unlisten().
 
     Returns:
@@ -69,7 +82,7 @@ def claim(queues: Sequence[str], worker: Worker, *, first: str | None = None) ->
     write = partial(get_database().write_again, first=first)
     for queue in queues or (None,):
         where = NEXT_IN_QUEUE if queue else NEXT_OF_ALL
-        job = _take(where, write, worker, queue=queue)
+        job = _take(where, write, worker, queue=queue, is_async=is_async)
         if job is not None:
             return job
     return None
@@ -124,13 +137,19 @@ def _make_claim(where: str, lease: float, bell: Bell) -> Write:
     )
 
 
-def seconds_to_next(queues: Sequence[str]) -> float | None:
-    """Return how many seconds from now the next delayed job becomes available; None without one."""
+def seconds_to_next(queues: Sequence[str], *, is_async: bool) -> float | None:
+    """Return how many seconds from now the next delayed job becomes available; None without one.
+
+    Args:
+        queues: names of queues; none for all.
+        is_async: the kind of jobs.
+    """
     database = get_database()
     query = NEXT_DUE.format(since=database.seconds_since("min(available_at)"), now=database.now())
-    if queues:
-        query += f" AND queue IN ({', '.join(['%s'] * len(queues))})"
+    names = {f"queue{number}": queue for number, queue in enumerate(queues)}
+    if names:
+        query += f" AND queue IN ({', '.join(f'%({name})s' for name in names)})"
     with connection.cursor() as cursor:
-        cursor.execute(query, list(queues))
+        cursor.execute(query, {"is_async": is_async, **names})
         row = cursor.fetchone()
     return None if row is None or row[0] is None else max(0.0, float(row[0]))

@@ -7,7 +7,7 @@ from typing import Any
 
 from workflows.bells import get_bell
 from workflows.exceptions import Fenced
-from workflows.models import Job, State
+from workflows.models import Job, State, job_topic
 from workflows.store import events
 from workflows.store.database import Write, get_database
 
@@ -82,16 +82,17 @@ TOUCH_SESSION = """
         open_job_id = CASE WHEN %(asks)s THEN job.id ELSE open_job_id END
     FROM job WHERE workflows_session.id = job.session_id
 """
-# Whether a job of the session may be waiting for this one's end. The condition is worded as in
-# job_session_active, or SQLite would read all jobs that the session ever had. If somebody has
-# touched the session, there may be a job that this statement doesn't see yet, and that rang while
-# this one still barred its way: see new_jobs.STORE.
+# The kind of the job that waits in the session for this one's end, if one does. The condition is
+# worded as in job_session_active, or SQLite would read all jobs that the session ever had. If
+# somebody has touched the session, there may be a job that this statement doesn't see yet, and that
+# rang while this one still barred its way: see new_jobs.STORE.
 NEXT_MAY_WAIT = """
-    EXISTS (
-        SELECT 1 FROM workflows_job other
+    (
+        SELECT other.is_async FROM workflows_job other
         WHERE other.session_id = %(session)s AND other.id <> %(job)s
           AND other.state IN ('queued', 'processing') AND other.state <> 'processing'
-    ) OR {session_touched}
+        ORDER BY other.id LIMIT 1
+    ), {session_touched}
 """
 
 
@@ -125,8 +126,10 @@ def _end(job: Job, outcome: Outcome) -> Outcome | None:
     row = events.write_and_ring(_make_end(*_choose_message(outcome, params)), params)
     if row is None:
         return None
-    if row[0]:
-        get_bell().ring("jobs", job.pk)
+    next_is_async, session_touched = row
+    for is_async in (False, True):
+        if session_touched or next_is_async == is_async:
+            get_bell().ring(job_topic(is_async=is_async), job.pk)
     return _clean(outcome, params)
 
 

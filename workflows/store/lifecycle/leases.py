@@ -11,6 +11,7 @@ from workflows.models import Job
 from workflows.store.database import get_database
 from workflows.store.lifecycle.endings import cancelled, end
 from workflows.store.lifecycle.locks import lock_session
+from workflows.store.lifecycle.turns import AHEAD, next_turn, turn_params
 
 GIVE_BACK = """
     UPDATE workflows_job
@@ -18,7 +19,8 @@ GIVE_BACK = """
         lease_until = CASE WHEN %(inline)s THEN {lease} ELSE NULL END,
         worker = '', host = '', pid = NULL,
         lost = lost + %(lost)s, failures = failures + %(failures)s, ran_for = ran_for + {ran},
-        claimed_at = NULL, available_at = {later}, updated_at = {now}
+        claimed_at = NULL, available_at = {later}, updated_at = {now},
+        turn = {turn}
     WHERE id = %(job)s AND attempt = %(attempt)s AND state = 'processing'
 """
 RENEW = """
@@ -73,9 +75,15 @@ def _query_held(pairs: list[tuple[int, int]]) -> tuple[str, list[int]]:
 
 
 def give_back(
-    job: Job, *, delay: float = 0, lost: int = 0, failures: int = 0, inline: bool = False
+    job: Job,
+    *,
+    delay: float = 0,
+    lost: int = 0,
+    failures: int = 0,
+    inline: bool = False,
+    anew: bool = False,
 ) -> None:
-    """Put a running job back into the queue, for another attempt.
+    """Put a running job back into the queue, for another attempt; it has had its turn, and is next.
 
     Args:
         job: with the attempt that gives it back.
@@ -83,6 +91,7 @@ def give_back(
         lost: 1 if the attempt's worker was lost.
         failures: 1 if the attempt raised.
         inline: the web process that ran it lives, and tries again itself.
+        anew: it is another queue now, where it has not had a turn yet.
 
     Raises:
         Fenced: the attempt doesn't hold the job any more.
@@ -94,8 +103,10 @@ def give_back(
         # A web process that waits out the delay renews no lease meanwhile.
         lease=database.now(delay + settings.WORKFLOW_LEASE_SECONDS),
         ran=database.seconds_since("claimed_at"),
+        turn=next_turn() if anew else AHEAD,
     )
     params = {
+        **turn_params(job),
         "job": job.pk,
         "attempt": job.attempt,
         "lost": lost,
@@ -111,4 +122,4 @@ def give_back(
         if waiting.cancel_code:
             # There will be no other attempt to obey the cancel.
             end(waiting, cancelled(waiting.cancel_code))
-        get_bell().ring("due" if delay else "jobs", job.pk)
+        get_bell().ring("due" if delay else job.topic, job.pk)

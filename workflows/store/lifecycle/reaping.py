@@ -53,6 +53,17 @@ def _left_to_others(take: Callable[P, bool]) -> Callable[P, bool]:
     return try_to_take
 
 
+def leases_ran_out(vigil: Vigil) -> bool:
+    """Say whether there are jobs whose leases ran out, and whether that counts.
+
+    One look for all who would take jobs away: mostly there is nothing to take.
+
+    Args:
+        vigil: of whoever looks.
+    """
+    return vigil.keep() and _expired(*ACTIVE).exists()
+
+
 def reap(vigil: Vigil) -> int:
     """Take back the jobs whose leases ran out.
 
@@ -143,7 +154,7 @@ def _adopt(job: Job) -> bool:
         orphan = _expired(State.QUEUED).filter(pk=job.pk, inline=True)
         adopted = orphan.update(inline=False, lease_until=None)
         if adopted:
-            get_bell().ring("jobs", job.pk)
+            get_bell().ring(job.topic, job.pk)
     return bool(adopted)
 
 

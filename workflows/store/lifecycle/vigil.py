@@ -91,7 +91,5 @@ def _wait_as_a_renewal_would() -> None:
 
 def _read_clock() -> float:
     """Return the database's clock, in seconds."""
-    now = get_database().seconds_since("'2000-01-01'")
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {now}", [])
-        return float(cursor.fetchone()[0])
+    moment = get_database().read_clock(connection)
+    return time.time() if moment is None else moment.timestamp()

@@ -104,7 +104,7 @@ class DatabaseContract:
         job.refresh_from_db()
         assert (job.state, job.failures, job.host, job.lease_until) == (State.QUEUED, 1, "", None)
         assert claim() is None
-        assert 55 < (lifecycle.seconds_to_next(()) or 0) <= 60
+        assert 55 < (lifecycle.seconds_to_next((), is_async=False) or 0) <= 60
         with pytest.raises(Fenced):
             lifecycle.give_back(job)
 
