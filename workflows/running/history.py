@@ -4,7 +4,7 @@ from django.conf import settings
 
 from workflows.ai.messages import ChatMessage
 from workflows.exceptions import WorkflowChanged, WorkflowError
-from workflows.models import Step
+from workflows.models import Job, Step
 from workflows.running import memory, step_results, steps
 from workflows.running.ai_calls import ModelCalls
 from workflows.running.memory import PastMessage, Summary
@@ -19,9 +19,7 @@ def recall(record: Record, calls: ModelCalls, tokens: int | None) -> list[ChatMe
     if not record.origin.options.get("memory", True):
         return []
     room = settings.AI_MEMORY_TOKENS if tokens is None else tokens
-    session = record.job.session
-    summary = Summary(session.summary, session.summary_upto)
-    past = memory.window(session, before=record.job.conversation_id, after=summary.upto)
+    summary, past = record.events.wait_out(lambda: _read(record.job))
     outgrown = memory.select_outgrown(past, room)
     # A summary that an earlier attempt recorded comes again, though by now there is room.
     if outgrown or record.is_recorded(SUMMARISING):
@@ -30,6 +28,13 @@ def recall(record: Record, calls: ModelCalls, tokens: int | None) -> list[ChatMe
         summary = max(summary, made, key=lambda each: each.upto)
         past = [each for each in past if each.id > summary.upto]
     return memory.as_messages(summary.text, memory.fit(past, room))
+
+
+def _read(job: Job) -> tuple[Summary, list[PastMessage]]:
+    """Return the session's summary, and the messages after it."""
+    session = job.session
+    summary = Summary(session.summary, session.summary_upto)
+    return summary, memory.window(session, before=job.conversation_id, after=summary.upto)
 
 
 def _summarise(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -120,9 +121,10 @@ def put(record: Record, question: Question) -> Any:
         record.pass_by(key)
         return step.result
     prompt = question.prompt
-    if step is not None and record.answer is not None:
+    answer = record.answer
+    if step is not None and answer is not None:
         try:
-            value = question.read(step, record.answer)
+            value = record.events.wait_out(partial(question.read, step, answer))
         except Unclear as unclear:
             prompt = f"{unclear} {prompt}".strip()
         else:
