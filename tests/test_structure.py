@@ -83,6 +83,7 @@ STAIRS = {
         "new_jobs",
         "lifecycle",
         "events",
+        "shown",
         "rows",
         "outage",
         "database",

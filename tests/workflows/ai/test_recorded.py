@@ -756,7 +756,7 @@ def test_how_hard_to_reason(chat: Chat, server: OpenAIServer, settings: LazySett
 
 
 def test_a_setting_that_there_is_not(chat: Chat, server: OpenAIServer) -> None:
-    job = chat.begin(lambda ctx: ctx.ai("Hello", settings={"temprature": 1}))  # type: ignore[arg-type]
+    job = chat.begin(lambda ctx: ctx.ai("Hello", settings={"temprature": 1}))  # type: ignore[call-overload]
 
     assert job.state == State.FAILED
     assert "ValueError: temprature: Extra inputs are not permitted." in job.traceback
