@@ -108,12 +108,16 @@ class MetadataBody(TypedDict):
     workflow: str
     cut_off: NotRequired[Annotated[bool, "The model had no room for the rest of it."]]
     broken_off: NotRequired[Annotated[bool, "The job ended in the middle of it."]]
+    reasoning: NotRequired[Annotated[str, "What the model thought before it; shortened."]]
+
+
+# Without one of them an answer's metadata says nothing that isn't known otherwise.
+TELLING = {"cut_off", "broken_off", "reasoning"}
 
 
 def marks(job: Job) -> MetadataBody | None:
-    """Return the metadata of an answer that is not whole; None where it is."""
-    is_whole = "cut_off" not in job.metadata and "broken_off" not in job.metadata
-    return None if is_whole else cast(MetadataBody, job.metadata)
+    """Return the metadata of an answer; None where there is nothing to say."""
+    return cast(MetadataBody, job.metadata) if TELLING & job.metadata.keys() else None
 
 
 class OutcomeBody(TypedDict):

@@ -8,9 +8,11 @@ its spaces, and a word that is no boolean counts as false.
 
 import codecs
 import io
+import json
 import math
 import os
 import re
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
@@ -141,6 +143,24 @@ class Environment:
         if len(value.split()) > 1:
             self.refuse(name, "be one word", value)
         return value
+
+    def choice(self, name: str, default: str, choices: Sequence[str]) -> str:
+        """Return one of the *choices*."""
+        value = self.word(name, default)
+        if value not in choices:
+            self.refuse(name, f"be {' or '.join(choices)}", value)
+        return value
+
+    def mapping(self, name: str) -> dict[str, Any]:
+        """Return a JSON object; an empty one where there is none."""
+        value = self.text(name).strip() or "{}"
+        try:
+            found = json.loads(value)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            self.refuse(name, 'be a JSON object, such as {"temperature": 0.2}', value)
+        return found
 
     def boolean(self, name: str, default: bool) -> bool:
         value = self.word(name) or str(default)

@@ -239,6 +239,8 @@ WORKFLOW_TRIES = env.integer("WORKFLOW_TRIES", 3, minimum=1)
 AI_MODEL = env.word("AI_MODEL", "offline")
 AI_FALLBACK_MODELS = env.names("AI_FALLBACK_MODELS")
 AI_ALLOWED_MODELS = env.names("AI_ALLOWED_MODELS")
+AI_ROUTING = env.choice("AI_ROUTING", "tools", ["tools", "request"])
+AI_SETTINGS = env.mapping("AI_SETTINGS")
 AI_TIMEOUT = env.number("AI_TIMEOUT", 60, minimum=0.1)
 AI_MEMORY_TOKENS = env.integer("AI_MEMORY_TOKENS", 4000, minimum=100)
 # Of one user on one day; 0 is no limit.

@@ -13,7 +13,16 @@ from django.test import Client
 from django.utils import timezone
 from knox.models import AuthToken
 
+from workflows.ai.asides import close_loop
+
 Bearer = Callable[[User], dict[str, str]]
+
+
+@pytest.fixture(autouse=True)
+def _let_go_of_providers() -> Iterator[None]:
+    """Close what plain workflows keep open in this thread: the next test has other servers."""
+    yield
+    close_loop()
 
 
 def make_user(name: str, **fields: Any) -> User:

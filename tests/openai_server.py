@@ -77,12 +77,14 @@ class OpenAIServer:
 
     Attributes:
         requests: the bodies of all requests, the oldest first.
+        connections: how many connections were opened.
         script: the answers that are still to be given, the next first.
     """
 
     def __init__(self, *script: Answer) -> None:
         self.requests: list[dict[str, Any]] = []
         self.paths: list[str] = []
+        self.connections = 0
         self.script = list(script)
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -109,6 +111,10 @@ class OpenAIServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                server.connections += 1
 
             def do_POST(self) -> None:
                 length = int(self.headers.get("Content-Length", 0))

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
-from workflows.ai import names
+from workflows.ai import model_settings, names
 from workflows.bells import QUEUE_BELLS
 
 
@@ -45,4 +45,18 @@ def check_models(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
     except ImproperlyConfigured as error:
         hint = "Name it provider:model, such as openai:gpt-5-mini, or set AI_MODEL=offline."
         return [Error(str(error), hint=hint, id="workflows.E003")]
+    return []
+
+
+@register
+def check_model_settings(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Refuse settings that no model has."""
+    try:
+        model_settings.check(settings.AI_SETTINGS)
+    except ValueError as error:
+        known = ", ".join(model_settings.ModelSettings.__annotations__)
+        hint = f"There are {known}; what only a provider knows goes into extra_body."
+        return [Error(f"AI_SETTINGS is wrong: {error}", hint=hint, id="workflows.E004")]
     return []

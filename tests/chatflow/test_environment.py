@@ -190,6 +190,9 @@ def test_every_kind_is_read(space: str) -> None:
         "/chat",
         "/a/b",
     ]
+    assert env('{"temperature": 0.2}').mapping("KEY") == {"temperature": 0.2}
+    assert env("").mapping("KEY") == {}
+    assert [env(word).choice("KEY", "a", ["a", "b"]) for word in ("b", "")] == ["b", "a"]
     assert [env(path).prefix("KEY") for path in ("", "/")] == [None, None]
 
 
@@ -211,6 +214,8 @@ WRONG: dict[str, list[str]] = {
     ],
     "origins": ["a.example.com", "https://a.example.com/", "https://a/chat", "https://a b", "//a"],
     "apps": ["no_such_app", "a b", "..", ".csp"],
+    "mapping": ["{", "[]", "0.2", "temperature=0.2"],
+    "choice": ["c", "A", "a b"],
     "prefix": ["//evil.example", "/a b", "https://a/chat", "/a?b"],
 }
 
@@ -222,6 +227,7 @@ def call(env: Environment, kind: str, name: str) -> Any:
         "integer": (1,),
         "rate": ("1/s",),
         "hosts": ([],),
+        "choice": ("a", ["a", "b"]),
     }.get(kind, ())
     return getattr(env, kind)(name, *default)
 

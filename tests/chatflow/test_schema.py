@@ -152,6 +152,7 @@ def test_lists(call: Checked, make_job: MakeJob, alice: User, run: Any) -> None:
     assert call("GET", "workflow/jobs", 200)["next"] is None
 
 
+@pytest.mark.django_db(transaction=True)
 def test_actions(call: Checked, make_job: MakeJob, alice: User, run: Any) -> None:
     action = run(make_job(alice)).actions[0]
     call("POST", "chat/action", 200, {"session_id": "s", "action_id": action["id"]})

@@ -11,12 +11,13 @@ from pydantic_ai.messages import (
 )
 
 from workflows.ai.errors import Failure
+from workflows.ai.reasoning import REASONING
 from workflows.ai.words import Words
 from workflows.exceptions import AIFiltered, AIUnavailable, AIUnusable
 
 
 def without_reasoning(response: ModelResponse) -> ModelResponse:
-    """Return *response* with those of its words that are the answer."""
+    """Return *response* with those of its words that are the answer; the others as metadata."""
     words = Words()
     parts: list[ModelResponsePart] = []
     for part in response.parts:
@@ -29,7 +30,11 @@ def without_reasoning(response: ModelResponse) -> ModelResponse:
     if rest := words.close():
         parts.append(TextPart(rest))
     said = [part for part in parts if not isinstance(part, TextPart) or part.content]
-    return replace(response, parts=said)
+    # As a part it would be sent back to the model, between tags of pydantic-ai's.
+    metadata = (
+        {**(response.metadata or {}), REASONING: words.reasoning} if words.reasoning else None
+    )
+    return replace(response, parts=said, metadata=metadata or response.metadata)
 
 
 def find_fault(response: ModelResponse) -> Failure | None:

@@ -11,6 +11,9 @@ may swallow it.
 """
 
 import asyncio
+import contextvars
+import threading
+import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager
@@ -27,8 +30,16 @@ T = TypeVar("T")
 class Aside(Protocol):
     """Call plain code from a coroutine, and pass on its result or its error."""
 
-    def __call__(self, function: Callable[[], T], *, surely: bool = False) -> Awaitable[T]:
-        """Call *function*; *surely* also when the workflow has just been interrupted."""
+    def __call__(
+        self, function: Callable[[], T], *, surely: bool = False, quick: bool = False
+    ) -> Awaitable[T]:
+        """Call *function*, in the context of the coroutine.
+
+        Args:
+            function: plain code.
+            surely: call it also when the workflow has just been interrupted.
+            quick: it waits for nothing, so that it may be called on an event loop.
+        """
 
 
 class Pausing:
@@ -46,26 +57,28 @@ class Pausing:
         self._calls: deque[tuple[asyncio.Future[Any], Callable[[], Any], bool]] = deque()
         self._closing = False
 
-    async def aside(self, function: Callable[[], Any], *, surely: bool = False) -> Any:
+    async def aside(
+        self, function: Callable[[], Any], *, surely: bool = False, quick: bool = False
+    ) -> Any:
         """See Aside."""
         if self._closing:
             # Nobody would call it any more.
             raise asyncio.CancelledError
         loop = asyncio.get_running_loop()
         result = loop.create_future()
-        self._calls.append((result, function, surely))
+        self._calls.append((result, partial(contextvars.copy_context().run, function), surely))
         loop.stop()
         return await result
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run *coroutine* and return its result."""
-        loop = asyncio.new_event_loop()
-        task = loop.create_task(coroutine)
-        stop = partial(_stop, loop)
+        own = _take_loop()
+        task = own.loop.create_task(coroutine)
+        stop = partial(_stop, own.loop)
         task.add_done_callback(stop)
         try:
             while not task.done():
-                self._go_on(loop)
+                self._go_on(own.loop)
                 if self._calls:
                     self._call(*self._calls.popleft())
             return task.result()
@@ -73,7 +86,8 @@ class Pausing:
             self._closing = True
             task.remove_done_callback(stop)
             with self._shielded():
-                _close(loop)
+                _cancel_all(own.loop)
+                _give_back(own)
 
     def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
@@ -104,14 +118,58 @@ def _stop(loop: asyncio.AbstractEventLoop, task: object) -> None:
     loop.stop()
 
 
-def _close(loop: asyncio.AbstractEventLoop) -> None:
+def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
     tasks = asyncio.all_tasks(loop)
     for task in tasks:
         task.cancel()
     if tasks:
         loop.run_until_complete(asyncio.wait(tasks))
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    if loop.is_running():
+        # The process ends in the middle of it, in another thread.
+        return
+    _cancel_all(loop)
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
+
+
+class _Loop:
+    """An event loop that is closed when the thread ends that has it."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.close = weakref.finalize(self, _close, self.loop)
+
+
+class _Idle(threading.local):
+    """The event loop of a thread between two coroutines: its connections stay open meanwhile."""
+
+    loop: _Loop | None = None
+
+
+_idle = _Idle()
+
+
+def _take_loop() -> _Loop:
+    """Return this thread's event loop; another one in an aside of a coroutine that has it."""
+    own, _idle.loop = _idle.loop, None
+    return own or _Loop()
+
+
+def _give_back(own: _Loop) -> None:
+    if _idle.loop is None:
+        _idle.loop = own
+    else:
+        own.close()
+
+
+def close_loop() -> None:
+    """Close this thread's event loop, and the connections that it has."""
+    if _idle.loop is not None:
+        _idle.loop.close()
+        _idle.loop = None
 
 
 class Threaded:
@@ -120,10 +178,12 @@ class Threaded:
     def __init__(self) -> None:
         self._interrupt: Interrupt | None = None
 
-    async def aside(self, function: Callable[[], Any], *, surely: bool = False) -> Any:
+    async def aside(
+        self, function: Callable[[], Any], *, surely: bool = False, quick: bool = False
+    ) -> Any:
         """See Aside."""
         try:
-            return await sync_to_async(function)()
+            return function() if quick else await sync_to_async(function)()
         except Interrupt as interrupt:
             self._interrupt = interrupt
             raise

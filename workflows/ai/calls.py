@@ -2,30 +2,34 @@
 
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 from pydantic_ai import Agent, ModelRetry, Tool
 from pydantic_ai.exceptions import AgentRunError
 from pydantic_ai.messages import (
+    BinaryContent,
     ModelMessage,
     ModelRequest,
     ModelResponse,
     SystemPromptPart,
     TextPart,
+    UserContent,
     UserPromptPart,
 )
 from pydantic_ai.models import Model
+from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import UsageLimits
 
 from workflows.ai.answers import is_garbled
 from workflows.ai.asides import Aside
-from workflows.ai.connections import disconnect
+from workflows.ai.connections import get_connections
 from workflows.ai.errors import ProviderError, classify
 from workflows.ai.messages import ChatMessage
 from workflows.ai.recorded import Journal, RecordedModel, find_models
+from workflows.ai.route_tools import make_tools
+from workflows.ai.routes import Route
 from workflows.exceptions import AIOffline, AIUnavailable, AIUnusable, ToolError, WorkflowError
 
 logger = logging.getLogger(__name__)
@@ -36,13 +40,15 @@ CORRECTIONS = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """The arguments of ``ctx.ai``, see there; and the models to call, in order."""
+    """The arguments of ``ctx.ai``, see there; the models to call, and the workflows to offer."""
 
     messages: Sequence[ChatMessage]
     output_type: Any
     tools: Sequence[Callable[..., Any]]
+    routes: Sequence[Route]
     instructions: str | None
     models: Sequence[Model]
+    settings: dict[str, Any]
     show: bool
 
 
@@ -74,17 +80,15 @@ async def make_call(
     Returns:
         The result, of the call's output type.
     """
-    agent = Agent(
+    tools: list[Tool[None]] = [Tool(_record_calls(function, use)) for function in call.tools]
+    agent: Agent[None, Any] = Agent(
         output_type=call.output_type,
         instructions=call.instructions,
-        tools=[Tool(_record_calls(function, use)) for function in call.tools],
+        tools=[*tools, *make_tools(call.routes, aside, {tool.name for tool in tools})],
         retries=CORRECTIONS,
     )
-    async with AsyncExitStack() as clients:
-        for model in call.models:
-            await clients.enter_async_context(model)
-            clients.push_async_callback(disconnect, model)
-        return await _run(agent, call, journal, aside)
+    await get_connections().keep_open()
+    return await _run(agent, call, journal, aside)
 
 
 async def _run(agent: Agent[None, Any], call: Call, journal: Journal, aside: Aside) -> Any:
@@ -96,8 +100,9 @@ async def _run(agent: Agent[None, Any], call: Call, journal: Journal, aside: Asi
         model = RecordedModel(models, journal, aside, show=call.show)
         try:
             result = await agent.run(
-                last["content"],
+                _make_content(last),
                 model=model,
+                model_settings=cast(ModelSettings, call.settings),
                 message_history=[_convert(message) for message in history],
                 infer_name=False,
                 # They are counted where they are recorded.
@@ -150,4 +155,11 @@ def _convert(message: ChatMessage) -> ModelMessage:
         return ModelResponse(parts=[TextPart(text)])
     if role == "system":
         return ModelRequest(parts=[SystemPromptPart(text)])
-    return ModelRequest(parts=[UserPromptPart(text)])
+    return ModelRequest(parts=[UserPromptPart(_make_content(message))])
+
+
+def _make_content(message: ChatMessage) -> str | list[UserContent]:
+    files = [
+        BinaryContent(file.content, media_type=file.media_type) for file in message.get("files", ())
+    ]
+    return [message["content"], *files] if files else message["content"]

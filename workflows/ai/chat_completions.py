@@ -4,13 +4,17 @@ Servers leave fields out, repeat the usage in each chunk, or never say that the 
 The SDK reads what OpenAI sends, and pydantic-ai trusts it.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 
 JSON = dict[str, Any]
 
 DONE = b"[DONE]"
+# Seconds that the end of a body may come later than that of the answer in it.
+REST = 0.2
 COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
@@ -28,10 +32,13 @@ async def repair_stream(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             yield _frame(repaired)
     for chunk in chunks.close():
         yield _frame(json.dumps(chunk).encode())
+    # Who reads the answer stops at its end; the connection can be used again once it is read to the
+    # body's, which a server may owe us.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(REST):
+            async for _ in body:
+                pass
     yield _frame(DONE)
-    # The connection can be used again once it is read to its end.
-    async for _ in body:
-        pass
 
 
 def repair_completion(body: bytes) -> bytes:

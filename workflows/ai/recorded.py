@@ -20,15 +20,14 @@ from pydantic_ai.messages import (
     TextPart,
     TextPartDelta,
 )
-from pydantic_ai.models import Model, ModelRequestParameters, infer_model
+from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.fallback import FallbackModel
-from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
 
 from workflows.ai import names, toolless, usage
 from workflows.ai.answers import find_fault, without_reasoning
 from workflows.ai.asides import Aside
-from workflows.ai.connections import make_provider
+from workflows.ai.connections import get_connections
 from workflows.ai.errors import Failure, ProviderError, classify
 from workflows.ai.offline import OfflineModel, Rule
 from workflows.ai.requests import Request, drop_tools, put_in_words, read_words, shorten
@@ -55,9 +54,6 @@ LONGEST_WAIT = 20.0
 PATIENCE = 3
 # Seconds between two checks whether the job was stopped meanwhile.
 CHECK_INTERVAL = 0.1
-# pydantic-ai would take the text between these for reasoning. It knows tags only where a chunk is
-# one, and so it is given some that never come: see words.Words.
-NO_TAGS = ("\0reasoning", "\0answer")
 
 # In the metadata of a response: the place of its model among those to call.
 PLACE = "place"
@@ -65,7 +61,7 @@ RESPONSE = TypeAdapter(ModelResponse)
 
 
 class Journal(Protocol):
-    """The workflow's side of a request; plain code, so that each call is an aside."""
+    """The workflow's side of a request: plain code, called as an aside, but for choose()."""
 
     def begin(self) -> dict[str, Any] | None:
         """Begin the next request, or return its response from an earlier run."""
@@ -81,6 +77,9 @@ class Journal(Protocol):
 
     def look_up(self, words: str) -> str:
         """Return the text for a model that can't call tools, beside the user's latest words."""
+
+    async def choose(self) -> None:
+        """Choose among the workflows that were offered, for a model that can't call tools."""
 
     def record(self, response: dict[str, Any], usage: dict[str, Any]) -> None:
         """Record the response."""
@@ -143,7 +142,7 @@ class RecordedModel(FallbackModel):
             self.latest = RESPONSE.validate_python(recorded)
             return self.latest
         request = Request(messages, model_settings, model_request_parameters)
-        if request.brings_results and await self._aside(self._journal.is_last):
+        if request.brings_results and await self._aside(self._journal.is_last, quick=True):
             # With another call of a tool all that the others brought would be lost.
             request = drop_tools(request)
         self.latest = response = await self._request_in_order(request)
@@ -160,7 +159,7 @@ class RecordedModel(FallbackModel):
         for place, model in enumerate(self.models):
             outcome = await self._request_as_it_can(model, request, left=len(self.models) - place)
             if isinstance(outcome, ModelResponse):
-                return replace(outcome, metadata={PLACE: place})
+                return replace(outcome, metadata={**(outcome.metadata or {}), PLACE: place})
             failures.append(outcome)
         # The offline model's failure, that it can't help either, is not the cause.
         causes = [each for each in failures if not isinstance(each.error, AIOffline)] or failures
@@ -192,6 +191,8 @@ class RecordedModel(FallbackModel):
             if not isinstance(outcome, Failure) or not outcome.refuses_tools:
                 return outcome
             toolless.remember(model.model_id, outcome)
+        if request.has_routes:
+            await self._journal.choose()
         if self._told is None and request.parameters.function_tools:
             self._told = await self._aside(partial(self._journal.look_up, request.prompt))
         worded = put_in_words(request, self._told or "")
@@ -323,7 +324,7 @@ class RecordedModel(FallbackModel):
         work = asyncio.ensure_future(coroutine)
         try:
             while not (await asyncio.wait({work}, timeout=CHECK_INTERVAL))[0]:
-                await self._aside(self._journal.check)
+                await self._aside(self._journal.check, quick=True)
             return await work
         finally:
             work.cancel()
@@ -358,15 +359,10 @@ def find_models(name: str, rule: Rule | None) -> list[Model]:
     found: list[Model] = []
     for each in names.to_try(name):
         try:
-            found.append(OfflineModel(rule) if each == names.OFFLINE else _make_model(each))
+            model = get_connections().get_model(each) if each != names.OFFLINE else None
+            found.append(model or OfflineModel(rule))
         except (UserError, ImportError, ValueError) as error:
             logger.error("The model %s can't be asked: %s", each, error)
     if not found:
         raise AIUnavailable
     return found
-
-
-def _make_model(name: str) -> Model:
-    model = infer_model(name, make_provider)
-    model.profile = ModelProfile(**{**model.profile, "thinking_tags": NO_TAGS})
-    return model

@@ -14,11 +14,12 @@ class Words:
 
     Attributes:
         text: the words of the answer so far.
+        reasoning: the words that are none of it.
         withdrawn: how many times they turned out to be reasoning, and were taken back.
     """
 
     def __init__(self) -> None:
-        self.text = ""
+        self.text = self.reasoning = ""
         self.withdrawn = 0
         self._held = ""
         self._is_reasoning = False
@@ -49,6 +50,7 @@ class Words:
 
     def _add(self, words: str) -> None:
         if self._is_reasoning:
+            self.reasoning += words
             return
         if self._has_reasoned and not self.text:
             words = words.lstrip()
@@ -58,7 +60,7 @@ class Words:
         if closes and not self._is_reasoning and not self._has_reasoned:
             # All that came before it was reasoning.
             self.withdrawn += bool(self.text)
-            self.text = ""
+            self.reasoning, self.text = self.text, ""
         self._has_reasoned = self._has_reasoned or closes
         self._is_reasoning = not closes
 

@@ -13,16 +13,16 @@ INSTRUCTIONS = (
 
 
 @workflow("chat", title="Chat", description="Answers a message that no other workflow is for.")
-def chat(ctx: Context) -> Any:
+async def chat(ctx: Context) -> Any:
     """Answer with the model's words, which know the conversation and look into documents."""
-    ctx.route()
     searches = ctx.options.get("intelligent_rag", True)
-    answer = ctx.ai(
-        [*ctx.history(), {"role": "user", "content": ctx.message}],
+    answer = await ctx.aai(
+        [*await ctx.ahistory(), {"role": "user", "content": ctx.message}],
         instructions=INSTRUCTIONS,
         tools=[ctx.search_documents] if searches else [],
         toolless=ctx.search_documents if searches else None,
         offline=ctx.answer_from_documents,
+        route=True,
         show=True,
     )
     return ctx.reply(answer, sources=ctx.sources())

@@ -1,21 +1,27 @@
 """The verb that calls a model. Each request to it, and each call of a tool, is a recorded step."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 from asgiref.sync import async_to_sync, iscoroutinefunction
+from django.conf import settings
 from pydantic_core import to_jsonable_python
 
+from workflows.ai import model_settings
 from workflows.ai.asides import Aside, Pausing, Threaded
 from workflows.ai.messages import ChatMessage, as_messages
+from workflows.ai.model_settings import ModelSettings
+from workflows.ai.routes import Route
 from workflows.ai.tools import needs_approval
 from workflows.exceptions import BudgetExceeded, ToolError
 from workflows.running import approvals, steps
 from workflows.running.model_requests import AI_STEP, Requests, list_requests
 from workflows.running.record import Record
 from workflows.running.step_keys import is_choice, path_of, within
+
+T = TypeVar("T")
 
 Prompt = str | Sequence[ChatMessage]
 
@@ -28,6 +34,8 @@ class Options(TypedDict, total=False):
     model: str
     offline: Callable[[str], Any] | None
     toolless: Callable[[str], str] | None
+    route: bool
+    settings: ModelSettings
     show: bool
 
 
@@ -39,17 +47,35 @@ class ModelCalls:
         # Requests that this run has begun, recorded ones aside.
         self._begun = 0
 
-    def call(self, prompt: Prompt, output_type: Any, options: Options) -> Any:
-        """See Context.ai()."""
-        with self._numbered():
-            pausing = Pausing(self._record.attempt.shielded)
-            return pausing.run(self._talk(pausing.aside, prompt, output_type, options))
+    def run(self, work: Callable[[Aside], Coroutine[Any, Any, T]]) -> T:
+        """Return the result of *work*, which calls models, to a plain workflow."""
+        pausing = Pausing(self._record.attempt.shielded)
+        return pausing.run(work(pausing.aside))
 
-    async def acall(self, prompt: Prompt, output_type: Any, options: Options) -> Any:
-        """See Context.aai()."""
+    async def arun(self, work: Callable[[Aside], Coroutine[Any, Any, T]]) -> T:
+        """See run(); to a coroutine."""
+        threaded = Threaded()
+        return await threaded.run(work(threaded.aside))
+
+    async def talk(
+        self,
+        prompt: Prompt,
+        output_type: Any,
+        options: Options,
+        aside: Aside,
+        routes: Sequence[Route] = (),
+        choose: Callable[[], Awaitable[None]] | None = None,
+    ) -> Any:
+        """Make one call of the models. See Context.ai().
+
+        Args:
+            prompt: as in Context.ai(); so are output_type and options.
+            aside: calls plain code.
+            routes: the workflows that the model is offered.
+            choose: chooses among them where the model can't be offered any.
+        """
         with self._numbered():
-            threaded = Threaded()
-            return await threaded.run(self._talk(threaded.aside, prompt, output_type, options))
+            return await self._talk(prompt, output_type, options, aside, routes, choose)
 
     @contextmanager
     def _numbered(self) -> Iterator[None]:
@@ -61,9 +87,23 @@ class ModelCalls:
         with within(path_of(self._record.take_key(AI_STEP))):
             yield
 
-    async def _talk(self, aside: Aside, prompt: Prompt, output_type: Any, options: Options) -> Any:
+    async def _talk(
+        self,
+        prompt: Prompt,
+        output_type: Any,
+        options: Options,
+        aside: Aside,
+        routes: Sequence[Route],
+        choose: Callable[[], Awaitable[None]] | None,
+    ) -> Any:
+        wanted = options.get("settings", {})
+        model_settings.check(wanted)
         requests = Requests(
-            self._record, self._spend, is_last=self._is_spent, told=options.get("toolless")
+            self._record,
+            self._spend,
+            is_last=self._is_spent,
+            told=options.get("toolless"),
+            choose=choose,
         )
         with self._record.attempt.shielded():
             # It brings pydantic-ai and a provider's SDK along, which take a second to import; an
@@ -79,8 +119,10 @@ class ModelCalls:
             messages=as_messages(prompt),
             output_type=output_type,
             tools=options.get("tools", ()),
+            routes=routes,
             instructions=options.get("instructions"),
             models=models,
+            settings={**settings.AI_SETTINGS, **wanted},
             show=options.get("show", False),
         )
 

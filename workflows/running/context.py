@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar, Unpack, overload
 
 from asgiref.sync import sync_to_async
@@ -325,7 +326,8 @@ class Context:
 
         Args:
             prompt: the user's words; or a conversation, ``{"role", "content"}`` mappings of which
-                the last is the user's.
+                the last is the user's. The user's may have ``files`` too, a list of workflows.File:
+                images and documents, for models that take them.
             output_type: the type of the answer: a pydantic model, a dataclass or another type that
                 pydantic knows; by default text.
             options: any of these:
@@ -336,6 +338,12 @@ class Context:
                 offline: the offline model's answer: a function of the user's latest words that
                 returns it. Without one, or where it returns None, that model introduces itself, or,
                 where more than text is wanted, says that it can't.
+                route: offer the model the other workflows too: it may hand the message over to one
+                of them, as route() does, instead of answering. Under ``AI_ROUTING=request`` it
+                chooses first, by a request of its own.
+                settings: how it is to answer: temperature, top_p, max_tokens, thinking (how hard to
+                reason: a bool or an effort such as "low") and extra_body, the provider's own
+                fields; each over what ``AI_SETTINGS`` says.
                 toolless: the text for a model that can't call tools: a function of the user's
                 latest words. Such a model is asked again without the tools.
                 show: stream the words to the user as they come.
@@ -344,13 +352,15 @@ class Context:
             The answer.
 
         Raises:
+            ValueError: the prompt doesn't end with the user's words, or a setting is wrong.
             BudgetExceeded: the job, or its user today, has made all the requests that they may.
             AIUnavailable: no model could be reached, or none gave a usable answer (AIUnusable).
             AIRejected: the model refused the request, or a content filter stopped its answer.
             AIRateLimited: the model is too busy, or the account with its provider is used up.
             AIOffline: only the offline model is there, and it has no rule for this.
         """
-        return self._calls.call(prompt, output_type, options)
+        call = partial(model_routing.call, self.record, self._calls, prompt, output_type, options)
+        return self._calls.run(call)
 
     @overload
     async def aai(self, prompt: str | Sequence[ChatMessage], **options: Unpack[Options]) -> str: ...
@@ -372,7 +382,8 @@ class Context:
         **options: Unpack[Options],
     ) -> Any:
         """See ai()."""
-        return await self._calls.acall(prompt, output_type, options)
+        call = partial(model_routing.call, self.record, self._calls, prompt, output_type, options)
+        return await self._calls.arun(call)
 
     def route(self) -> None:
         """Hand the message over to another workflow, if the model finds that it is for that one.
@@ -383,11 +394,11 @@ class Context:
         isn't called where the client named the workflow or wants plain chat, and the offline model
         isn't called at all.
         """
-        model_routing.route(self.record, self._calls)
+        self._calls.run(partial(model_routing.route, self.record, self._calls))
 
     async def aroute(self) -> None:
         """See route()."""
-        await sync_to_async(self.route)()
+        await self._calls.arun(partial(model_routing.route, self.record, self._calls))
 
     # Memory and documents.
 
@@ -407,11 +418,12 @@ class Context:
             ``{"role", "content"}`` mappings, the oldest first; none where the workflow was started
             under ``memory: false``.
         """
-        return history.recall(self.record, self._calls, tokens)
+        return self._calls.run(partial(history.recall, self.record, self._calls, tokens))
 
     async def ahistory(self, *, tokens: int | None = None) -> list[ChatMessage]:
         """See history()."""
-        return await sync_to_async(self.history)(tokens=tokens)
+        recall = partial(history.recall, self.record, self._calls, tokens)
+        return await self._calls.arun(recall)
 
     def search(self, query: str, limit: int = 5) -> list[Source]:
         """Search the documents that the user may see: their own and everybody's.

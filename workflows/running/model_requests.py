@@ -1,12 +1,13 @@
 """The requests that one call makes to a model. Each is a step, recorded when its answer came."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from time import monotonic
 from typing import Any
 
 from workflows.ai import budget
 from workflows.ai.names import OFFLINE
+from workflows.ai.reasoning import read_reasoning
 from workflows.ai.usage import Usage, total
 from workflows.models import Job, Step
 from workflows.running import output
@@ -28,6 +29,7 @@ class Requests:
         spend: counts one more request, or raises BudgetExceeded.
         is_last: says whether it would raise now.
         told: what models are told that can't call tools, by the user's latest words.
+        choose: chooses a workflow for a model that can't call tools.
     """
 
     def __init__(
@@ -37,11 +39,13 @@ class Requests:
         *,
         is_last: Callable[[], bool] = lambda: False,
         told: Callable[[str], str] | None = None,
+        choose: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._record = record
         self._spend = spend
         self._is_last = is_last
         self._told = self.as_rule(told)
+        self._choose = choose
         self._entered: Entered | None = None
         self._reservation: budget.Reservation | None = None
         # An earlier answer, which called tools, has shown words; the present one has.
@@ -92,6 +96,12 @@ class Requests:
         """See Journal."""
         return self._told(words) if self._told is not None else ""
 
+    async def choose(self) -> None:
+        """See Journal."""
+        choose, self._choose = self._choose, None
+        if choose is not None:
+            await choose()
+
     def record(self, response: dict[str, Any], usage: Usage) -> None:
         """See Journal."""
         assert self._entered is not None, "An answer without a request."
@@ -129,12 +139,16 @@ class Requests:
         return self._record.attempt.deadline - monotonic()
 
 
-def was_cut_off(record: Record) -> bool:
-    """Say whether the model had no room for the whole of an answer that this job got from it."""
-    return any(
-        (step.result or {}).get("finish_reason") == "length"
-        for step in list_requests(record)
-        if not is_aside(step.name)
+def describe_answer(record: Record) -> dict[str, Any]:
+    """Return what else is known of the job's answer, as its metadata.
+
+    ``cut_off``: a model had no room for the whole of an answer; ``reasoning``: what it thought.
+    """
+    responses = [step.result or {} for step in list_requests(record) if not is_aside(step.name)]
+    was_cut_off = any(each.get("finish_reason") == "length" for each in responses)
+    reasoning = read_reasoning(responses)
+    return ({"cut_off": True} if was_cut_off else {}) | (
+        {"reasoning": reasoning} if reasoning else {}
     )
 
 

@@ -117,6 +117,10 @@ class Record:
         """Return whether there is a record of the next step of that name, should it be taken."""
         return self._next_key(name) in self._steps
 
+    def has_steps(self, path: str) -> bool:
+        """Return whether there is a record of a step whose full name begins with *path*."""
+        return any(name.startswith(path) for name, _ in self._steps)
+
     def find(self, key: Key) -> Step | None:
         """Return the record of a step or question; that of an open question isn't finished."""
         return self._steps.get(key)

@@ -8,6 +8,7 @@ from workflows.knowledge.search import Source, search
 from workflows.models import Step
 from workflows.running import step_results, steps
 from workflows.running.record import Record
+from workflows.running.step_keys import is_choice
 from workflows.store import events
 
 SEARCH_STEP = "Searching the documents"
@@ -50,6 +51,9 @@ def list_sources(record: Record) -> list[dict[str, Any]]:
 
 
 def _is_search(step: Step) -> bool:
+    # What was found before the message was handed over is none of this workflow's.
+    if is_choice(step.name):
+        return False
     return step.name == SEARCH_STEP or step.name.endswith(f"> {SEARCH_STEP}")
 
 

@@ -8,6 +8,7 @@ from django.db import IntegrityError, transaction
 from workflows.exceptions import AlreadyQueued
 from workflows.models import Job, Session, Step
 from workflows.registry import all_workflows, get_workflow
+from workflows.running.step_keys import HANDED_OVER, full_name, is_choice, within
 from workflows.store import lifecycle
 
 DEFAULT = "chat"
@@ -78,6 +79,7 @@ def hand_over(job: Job, name: str) -> None:
             lifecycle.lock_session(job)
             lifecycle.hold(job)
             job.save(update_fields=ASSIGNED)
+            _set_steps_aside(job)
             lifecycle.give_back(job, inline=job.inline, anew=_find_line(job) != line)
     except IntegrityError:
         if job.unique_key is None:
@@ -88,6 +90,16 @@ def hand_over(job: Job, name: str) -> None:
 def _find_line(job: Job) -> list[Any]:
     """Return what says with which others *job* takes turns."""
     return [getattr(job, name) for name in LINE]
+
+
+def _set_steps_aside(job: Job) -> None:
+    """Make all that was recorded a part of the choice: the other workflow doesn't come by it."""
+    steps = Step.objects.filter(root=job.conversation_id)
+    own = [step for step in steps if not is_choice(step.name)]
+    with within(HANDED_OVER):
+        for step in own:
+            step.name = full_name(step.name)
+    Step.objects.bulk_update(own, ["name"])
 
 
 def reroute(job: Job) -> None:

@@ -14,6 +14,8 @@ NAME_LENGTH = 200
 DIGEST_LENGTH = 16
 # The name under which the choice of a workflow is recorded.
 CHOOSING = "Choosing the workflow"
+# What another workflow had done before it handed the message over to the chosen one.
+HANDED_OVER = f"{CHOOSING}: "
 # And that of a summary for the memory.
 SUMMARISING = "Summarising the conversation"
 
@@ -34,6 +36,10 @@ def within(path: str) -> Iterator[None]:
 def path_of(key: Key) -> str:
     """Return the prefix of the names of the steps inside the step *key*."""
     return f"{key[0]}#{key[1]} > "
+
+
+# What was recorded of a choice by a request of its own.
+FIRST_CHOICE = path_of((CHOOSING, 1))
 
 
 def full_name(name: str) -> str:

@@ -198,6 +198,7 @@ GOOD = [
 ]
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("content_type", "body"), GOOD)
 def test_good_bodies(as_alice: Client, content_type: str, body: bytes) -> None:
     assert as_alice.post(URL, body, content_type=content_type).status_code == 200
@@ -412,6 +413,7 @@ def test_without_credentials(anonymous: Client, db: None) -> None:
     assert answer.json()["code"] == "unauthenticated"
 
 
+@pytest.mark.django_db(transaction=True)
 def test_the_seeds_old_call_from_a_page_of_the_site(alice: User) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(alice)

@@ -205,3 +205,16 @@ def test_the_calls_of_a_whole_completion() -> None:
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"choices": []}', b'{"choices": [3]}'])
 def test_what_is_no_completion_stays_as_it_is(body: bytes) -> None:
     assert repair_completion(body) == body
+
+
+async def test_a_body_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer is complete when it says so, though its connection can't be used again."""
+    monkeypatch.setattr("workflows.ai.chat_completions.REST", 0.0)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield frames(HELLO, STOP, "[DONE]")
+        await asyncio.Event().wait()
+
+    read = [piece async for piece in repair_stream(pieces())]
+
+    assert read[-1] == b"data: [DONE]\n\n"

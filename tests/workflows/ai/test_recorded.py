@@ -22,7 +22,8 @@ from tests.openai_server import (
     text,
 )
 from tests.workflows.chat import Chat, Crashes, events, resume, streamed
-from workflows import Context, ToolError
+from workflows import Context, File, ToolError
+from workflows.ai import reasoning
 from workflows.ai.messages import ChatMessage
 from workflows.models import Job, State, Step
 from workflows.running.record import Record
@@ -677,6 +678,136 @@ def test_the_halves_of_a_character(chat: Chat, server: OpenAIServer) -> None:
     job = chat.begin(shown)
 
     assert job.response == streamed(job) == "Hello 😀."
+
+
+WONDER = CHUNK | {"choices": [{"index": 0, "delta": {"reasoning_content": "I wonder."}}]}
+
+
+@pytest.mark.parametrize(
+    ("work", "said"),
+    [
+        (hello, text("<think>I wonder.</think>\n\nHello.")),
+        (shown, text("I wonder.</think>\n\nHello.")),
+        (shown, stream(WONDER, chunk("Hello."), chunk(finish="stop"), COUNTED, DONE)),
+    ],
+)
+def test_reasoning_is_told_beside_the_answer(
+    chat: Chat, server: OpenAIServer, work: object, said: Answer
+) -> None:
+    server.script = [said]
+
+    job = chat.begin(work)  # type: ignore[arg-type]
+
+    assert job.response == "Hello."
+    assert job.metadata == {"workflow": "w", "reasoning": "I wonder."}
+
+
+def test_much_reasoning_is_shortened(chat: Chat, server: OpenAIServer) -> None:
+    server.script = [text(f"<think>{'x' * 9000}</think>Hello.")]
+
+    told = chat.begin(hello).metadata["reasoning"]
+
+    assert len(told) == reasoning.LENGTH
+    assert told.endswith(" […]")
+
+
+def test_reasoning_is_not_told_the_model(chat: Chat, server: OpenAIServer) -> None:
+    """Not in the request with a tool's result either, nor as the summary's."""
+    server.script = [
+        Answer(text="<think>I wonder.</think>", calls=[("stock", {"product": "lamp"})]),
+        text("Three."),
+    ]
+
+    def stock(product: str) -> int:
+        return 3
+
+    job = chat.begin(lambda ctx: ctx.ai("How many?", tools=[stock]))
+
+    assert (job.response, job.metadata["reasoning"]) == ("Three.", "I wonder.")
+    assert "I wonder" not in str(server.requests)
+
+
+# Files.
+
+IMAGE = File(b"\x89PNG" + bytes(1_000_000), "image/png")
+
+
+def look_at(ctx: Context) -> str:
+    before: ChatMessage = {"role": "user", "content": "This", "files": [IMAGE]}
+    after: ChatMessage = {"role": "user", "content": "or this?", "files": [IMAGE]}
+    return ctx.ai([before, {"role": "assistant", "content": "Yes?"}, after], offline=str.upper)
+
+
+def test_an_image_reaches_the_model(
+    chat: Chat, server: OpenAIServer, settings: LazySettings
+) -> None:
+    """It isn't recorded, and counts against the day's tokens as what providers make of it."""
+    settings.AI_DAILY_TOKENS = 10_000
+    server.script = [text("That.")]
+
+    assert chat.begin(look_at).response == "That."
+
+    first, _, last = server.requests[0]["messages"]
+    for message, words in ((first, "This"), (last, "or this?")):
+        told, image = message["content"]
+        assert told == {"type": "text", "text": words}
+        assert image["image_url"]["url"].startswith("data:image/png;base64,iVBOR")
+    assert len(str(Step.objects.get().result)) < 2000
+
+
+def test_a_toolless_model_sees_it_too(chat: Chat, server: OpenAIServer) -> None:
+    refusal = error(400, "gemma does not support tools")
+    server.script = [refusal, text("That.")]
+    seen: ChatMessage = {"role": "user", "content": "What is this?", "files": [IMAGE]}
+
+    def look() -> str:
+        return ""
+
+    chat.begin(lambda ctx: ctx.ai([seen], tools=[look], toolless=lambda words: f"Of {words}"))
+
+    told, image = server.requests[1]["messages"][-1]["content"]
+    assert told["text"] == "Of What is this?\n\nWhat is this?"
+    assert image["type"] == "image_url"
+
+
+def test_the_offline_model_reads_the_words(chat: Chat) -> None:
+    assert chat.begin(look_at).response == "OR THIS?"
+
+
+# Settings.
+
+
+def test_settings(chat: Chat, server: OpenAIServer, settings: LazySettings) -> None:
+    """The call's own come before the site's, and each reaches the provider."""
+    settings.AI_SETTINGS = {"temperature": 0.2, "max_tokens": 500}
+    server.script = [text("Hello."), text("Hello.")]
+
+    def work(ctx: Context) -> str:
+        ctx.ai("One")
+        return ctx.ai("Two", settings={"max_tokens": 20, "extra_body": {"min_p": 0.1}}, show=True)
+
+    chat.begin(work)
+
+    one, two = server.requests
+    assert (one["temperature"], one["max_completion_tokens"]) == (0.2, 500)
+    assert (two["temperature"], two["max_completion_tokens"], two["min_p"]) == (0.2, 20, 0.1)
+
+
+def test_how_hard_to_reason(chat: Chat, server: OpenAIServer, settings: LazySettings) -> None:
+    settings.AI_MODEL = "openai-chat:gpt-5-mini"
+    server.script = [text("Hello.")]
+
+    chat.begin(lambda ctx: ctx.ai("Hello", settings={"thinking": "low"}))
+
+    assert server.requests[0]["reasoning_effort"] == "low"
+
+
+def test_a_setting_that_there_is_not(chat: Chat, server: OpenAIServer) -> None:
+    job = chat.begin(lambda ctx: ctx.ai("Hello", settings={"temprature": 1}))  # type: ignore[call-overload]
+
+    assert job.state == State.FAILED
+    assert "ValueError: temprature: Extra inputs are not permitted." in job.traceback
+    assert server.requests == []
 
 
 # Answers that are none.

@@ -104,6 +104,7 @@ def test_after_a_message_that_was_unclear(chat: Chat, alice: User) -> None:
     assert settle(alice).response == "True by alice: "
 
 
+@pytest.mark.django_db(transaction=True)
 def test_beside_plain_chat(chat: Chat, alice: User) -> None:
     """The decision is bound to its question, whatever waits in front of it."""
     chat.begin(delete)
@@ -165,6 +166,7 @@ def test_one_whose_conversation_was_deleted(chat: Chat, alice: User) -> None:
     assert not Session.objects.exists()
 
 
+@pytest.mark.django_db(transaction=True)
 def test_without_a_worker_it_waits_for_nothing(chat: Chat, alice: User, settings: Any) -> None:
     """A job that can't go on at once is forgotten; the decision would be lost with it."""
     chat.begin(delete)

@@ -181,6 +181,7 @@ def test_a_named_workflow_closes_the_question(chat: Chat) -> None:
     assert chat.say("Ada").workflow == "chat"
 
 
+@pytest.mark.django_db(transaction=True)
 def test_actions_false_leaves_the_question_open(chat: Chat) -> None:
     chat.say("ask me")
     assert chat.say("what is this?", options={"actions": False}).workflow == "chat"
@@ -334,6 +335,7 @@ def test_a_waiting_message_that_named_its_workflow_is_no_answer(chat: Chat) -> N
     assert second.response == "Echo: Ada"
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_waiting_plain_chat_is_no_answer(chat: Chat) -> None:
     chat.send("ask me")
     second, third = chat.send("hm?", options={"actions": False}), chat.send("Ada")

@@ -191,6 +191,7 @@ def test_an_expired_one(alice: User, offered: Job, ids: list[str]) -> None:
     assert not Job.objects.filter(workflow="pay").exists()
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_busy_session_leaves_it_usable(chat: Chat, alice: User, ids: list[str]) -> None:
     chat.send("hello")
     with pytest.raises(SessionBusy):
@@ -200,6 +201,7 @@ def test_a_busy_session_leaves_it_usable(chat: Chat, alice: User, ids: list[str]
     assert use(alice, ids[0]).state == State.COMPLETED
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_sync_one_that_did_not_get_its_turn(chat: Chat, alice: User, ids: list[str]) -> None:
     chat.send("hello")
     job = act(alice, "s", ids[0], mode="sync").job

@@ -10,6 +10,7 @@ from workflows.exceptions import Fenced
 from workflows.models import Job, State, job_topic
 from workflows.store import events
 from workflows.store.database import Write, get_database
+from workflows.store.shown import read_words
 
 CANCELLED = "The request was cancelled."
 INTERRUPTED = "A newer message took the place of this one."
@@ -25,7 +26,8 @@ class Outcome:
     Args:
         state: one of the terminal states.
         response: the text for the user, or the question that the user is asked.
-        partial: the words that the user saw of a response that broke off.
+        partial: the words that the user saw of a response that broke off; end() reads those that
+            stand in the log.
         awaiting: the kind of answer that the question wants.
         code: why it failed, in one machine word.
         error: why it failed, in one sentence for the client.
@@ -109,15 +111,22 @@ def end(job: Job, outcome: Outcome) -> Outcome:
     Raises:
         Fenced: another attempt holds the job, or it has ended already.
     """
-    stored = _end(job, outcome)
+    stored = _end(job, _keep_words(job, outcome))
     if stored is None and outcome.awaiting:
         mine = Job.objects.filter(pk=job.pk, attempt=job.attempt, state=job.state)
         code = mine.exclude(cancel_code="").values_list("cancel_code", flat=True).first()
         # Nobody wants to answer the question any more.
-        stored = _end(job, cancelled(code)) if code else None
+        stored = _end(job, _keep_words(job, cancelled(code))) if code else None
     if stored is None:
         raise Fenced
     return stored
+
+
+def _keep_words(job: Job, outcome: Outcome) -> Outcome:
+    """Let a response that broke off be in the conversation as far as the user saw it."""
+    if outcome.state == State.COMPLETED or outcome.partial or not job.attempt:
+        return outcome
+    return replace(outcome, partial=read_words(job))
 
 
 def _end(job: Job, outcome: Outcome) -> Outcome | None:
