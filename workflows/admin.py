@@ -22,6 +22,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 
 from workflows import clock, services
 from workflows.exceptions import ChatflowError
@@ -49,6 +50,8 @@ COUNTED = 10_000
 SEARCHED = 100_000
 # Sessions of one key, each another user's, that a search takes.
 SESSIONS = 500
+# Characters of an approval's details that its list shows.
+SHOWN = 500
 # Rows of an inline.
 LATEST = 200
 # Jobs that one action takes; more would outlast the request.
@@ -368,7 +371,12 @@ class DecisionForm(ActionForm):
 
 @admin.register(ApprovalRequest)
 class ApprovalRequestAdmin(BigTableAdmin):
-    list_display = ("prompt", "user", "workflow", "status", "by", "via", "reason", created_at)
+    list_display = (
+        "prompt",
+        "shown_details",
+        *("user", "workflow", "status", "by", "via", "reason"),
+        created_at,
+    )
     list_select_related = ("user", "session")
     list_filter = ("via", WorkflowFilter)
     search_fields = ("public_id__startswith", f"user__{get_user_model().USERNAME_FIELD}__exact")
@@ -381,6 +389,11 @@ class ApprovalRequestAdmin(BigTableAdmin):
         ("Question", {"fields": ("prompt", "details", "schema", created_at)}),
         ("Decision", {"fields": ("status", "by", "via", "reason", "answer")}),
     )
+
+    @admin.display(description="details")
+    def shown_details(self, row: ApprovalRequest) -> str:
+        # As Python writes them: what can't be seen is written out.
+        return Truncator(repr(row.details)).chars(SHOWN) if row.details else "-"
 
     @admin.display(description="status")
     def status(self, row: ApprovalRequest) -> str:

@@ -22,8 +22,8 @@ ORDER = "x-order"
 LENGTH = 200
 # Complaints about one answer.
 MOST = 50
-# Objects and lists inside of each other, values in all of them, and characters of each text: as many
-# as a message may have.
+# Objects and lists inside of each other, values in all of them, and characters of each text, which
+# are those of a message.
 DEPTH = 20
 SIZE = 1000
 TEXT = 4000

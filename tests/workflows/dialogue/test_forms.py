@@ -210,7 +210,7 @@ def test_references_that_multiply() -> None:
 @pytest.mark.parametrize("keyword", ["pattern", "patternProperties"])
 def test_a_pattern_that_is_none(keyword: str, pattern: str) -> None:
     own = pattern if keyword == "pattern" else {pattern: {}}
-    with pytest.raises(ValueError, match="form|pattern"):
+    with pytest.raises(ValueError, match=r"form|pattern"):
         schema_of({"type": "object", "properties": {"a": {keyword: own}}})
 
 
