@@ -285,7 +285,10 @@ class JobAdmin(BigTableAdmin):
             named |= Q(user=user)
         if (found := queryset.filter(named)).exists():
             return found, False
-        return queryset.filter(pk__gt=_latest_pk() - SEARCHED, text__icontains=words), False
+        latest = queryset.filter(pk__gt=_latest_pk() - SEARCHED, text__icontains=words)
+        # Nobody finds what was said under `memory: false`.
+        remembered = Q(options__memory=True) | Q(options__memory__isnull=True)
+        return latest.filter(remembered), False
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Say whether the user may use the actions; nobody may change a row by hand."""
