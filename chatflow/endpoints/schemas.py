@@ -18,9 +18,10 @@ class Schema(SpectacularAPIView):
 
     @extend_schema(exclude=True)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
-        renderer: Any = request.accepted_renderer  # type: ignore[attr-defined]
-        content = made(type(renderer), request_prefix())
-        name = self._get_filename(request, None)
+        renderer: Any = request.accepted_renderer
+        writer: type[BaseRenderer] = type(renderer)
+        content = made(writer, request_prefix())
+        name = self._get_filename(request, None)  # type: ignore[no-untyped-call]
         return HttpResponse(
             content,
             content_type=renderer.media_type,
@@ -37,5 +38,5 @@ def made(renderer: type[BaseRenderer], prefix: str) -> bytes:
         prefix: that of its paths, which this thread's request came by.
     """
     schema = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
-    content: bytes = renderer().render(schema, renderer_context={})
-    return content
+    content: Any = renderer().render(schema, renderer_context={})
+    return bytes(content)

@@ -36,7 +36,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 @asynccontextmanager
 async def connection() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """Connect to a server of this test's own."""
-    config = uvicorn.Config(ProxyHeadersMiddleware(app), lifespan="off", log_config=None)
+    served: Any = app
+    config = uvicorn.Config(ProxyHeadersMiddleware(served), lifespan="off", log_config=None)
     config.load()
     state = ServerState()
     server = await asyncio.get_running_loop().create_server(

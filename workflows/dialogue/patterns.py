@@ -137,7 +137,7 @@ Validator = extend(
 FORMATS = FormatChecker()
 
 
-@FORMATS.checks("regex", raises=ValueError)
+@FORMATS.checks("regex", raises=ValueError)  # type: ignore[untyped-decorator]
 def _is_pattern(text: object) -> bool:
     if isinstance(text, str):
         _limited(text)
