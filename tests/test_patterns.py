@@ -150,7 +150,8 @@ def one(op: Any, argument: Any) -> str:
     if op is OPCODES.SUBPATTERN:
         return shortest(argument[3])
     if op in (OPCODES.MAX_REPEAT, OPCODES.MIN_REPEAT, OPCODES.POSSESSIVE_REPEAT):
-        return shortest(argument[2]) * argument[0]
+        least: int = argument[0]
+        return shortest(argument[2]) * least
     return ""
 
 
