@@ -111,6 +111,7 @@ class SendSerializer(TurnSerializer):
     )
     session_id = StrictCharField(
         required=False,
+        min_length=1,
         max_length=SESSION_ID_LENGTH,
         trim_whitespace=False,
         validators=[session_key],
@@ -121,12 +122,15 @@ class SendSerializer(TurnSerializer):
     intelligent_rag = StrictBooleanField(default=True, help_text="Search documents if it helps.")
     workflow = StrictCharField(
         required=False,
+        min_length=1,
         max_length=WORKFLOW_LENGTH,
         validators=[no_control],
         help_text="The workflow to run; by default the message decides.",
     )
     model = StrictCharField(
-        required=False, help_text="The model to ask, one of the allowed; by default the site's."
+        required=False,
+        min_length=1,
+        help_text="The model to ask, one of the allowed; by default the site's.",
     )
 
     def validate_model(self, value: str) -> str:
@@ -140,12 +144,13 @@ class SendSerializer(TurnSerializer):
 
 class ActSerializer(TurnSerializer):
     session_id = StrictCharField(
+        min_length=1,
         max_length=SESSION_ID_LENGTH,
         trim_whitespace=False,
         validators=[session_key],
         help_text="The conversation that the action was offered in.",
     )
-    action_id = StrictCharField(max_length=SESSION_ID_LENGTH, validators=[no_control])
+    action_id = StrictCharField(min_length=1, max_length=SESSION_ID_LENGTH, validators=[no_control])
     data = serializers.DictField(  # type: ignore[assignment]
         required=False, help_text="What was filled in, for a form."
     )

@@ -32,5 +32,6 @@ class Schema(SpectacularAPIView):
 def made(prefix: str) -> bytes:
     """Return the schema for requests that came by *prefix*, which is this thread's."""
     schema = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
-    content: Any = OpenApiYamlRenderer().render(schema, renderer_context={})
-    return bytes(content)
+    renderer: Any = OpenApiYamlRenderer()
+    content: bytes = renderer.render(schema, renderer_context={})
+    return content
