@@ -1,6 +1,7 @@
 """The pages, and what the browser may load."""
 
 import re
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -115,4 +116,5 @@ def test_nobody_keeps_an_answer(signed_in: Client, path: str) -> None:
 
 
 def test_static_files_may_be_kept(signed_in: Client) -> None:
-    assert "max-age" in signed_in.get("/static/css/chat.css").headers["Cache-Control"]
+    with closing(signed_in.get("/static/css/chat.css")) as answer:
+        assert "max-age" in answer.headers["Cache-Control"]
