@@ -12,7 +12,7 @@ from django.conf import settings
 from django.contrib.staticfiles.storage import StaticFilesStorage
 from django.urls import get_script_prefix, is_valid_path
 
-from chatflow.asgi_types import Scope
+from chatflow.asgi_types import Scope, Send
 
 JSON = dict[str, Any]
 
@@ -20,6 +20,7 @@ JSON = dict[str, Any]
 PREFIX = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 # They never need to be written, and a proxy behind another one often names the wrong one of them.
 STANDARD_PORTS = ("80", "443")
+FORWARDED = (b"x-forwarded-proto", b"x-forwarded-for")
 USED_UP = (b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-prefix")
 
 
@@ -38,6 +39,27 @@ def seen_by_client(scope: Scope) -> Scope:
     path = prefix + own_path(_without(given, scope["path"]), prefix)
     headers = _with_host(scope["headers"], forwarded) if forwarded else scope["headers"]
     return {**scope, "root_path": prefix, "path": path, "headers": headers}
+
+
+def as_connected(scope: Scope, send: Send) -> Scope:
+    """Return the request without what a proxy says of it, unless proxies are trusted.
+
+    uvicorn believes any proxy on this host about the scheme and the client's address.
+
+    Args:
+        scope: the request.
+        send: takes the answer; with uvicorn it leads to the connection.
+    """
+    if settings.TRUST_PROXY or not any(name in FORWARDED for name, _ in scope["headers"]):
+        return scope
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    if transport is None:
+        return scope
+    scheme = "http" if transport.get_extra_info("sslcontext") is None else "https"
+    peer = transport.get_extra_info("peername")
+    # A Unix socket's is a text.
+    client = tuple(peer[:2]) if isinstance(peer, tuple) else None
+    return {**scope, "scheme": scheme, "client": client}
 
 
 def path_info(scope: Scope) -> str:

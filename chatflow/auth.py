@@ -129,11 +129,16 @@ class Grant:
     right: Right
 
 
-def authorize(request: HttpRequest, public_id: str) -> Grant:
+def authorize(request: HttpRequest, public_id: str, *, by_link: bool = True) -> Grant:
     """Say which job the request is about, and by what right it may see it.
 
     A Bearer token decides where there is one. A link is next: it was made for this very job, while
     the cookie is whoever happens to be signed in.
+
+    Args:
+        request: the request.
+        public_id: the job's.
+        by_link: whether a link counts.
 
     Raises:
         NotAuthenticated, AuthenticationFailed: there is no good credential.
@@ -145,7 +150,7 @@ def authorize(request: HttpRequest, public_id: str) -> Grant:
         right = Right(user_id=user.pk, kind="token", key=token.digest, expires=token.expiry)
         return Grant(job=find_job(user, public_id), user=user, right=right)
     refused: NotAuthenticated | AuthenticationFailed = NotAuthenticated()
-    if "token" in request.GET:
+    if by_link and "token" in request.GET:
         try:
             return _open_link(request.GET["token"], public_id)
         except AuthenticationFailed as error:

@@ -66,6 +66,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
+    "chatflow.middleware.unstored",
     "chatflow.middleware.ContentSecurityPolicy",
     "chatflow.middleware.envelope",
     "chatflow.middleware.service_unavailable",

@@ -6,10 +6,20 @@ from django.contrib import admin
 from django.contrib.auth import views as auth_views
 from django.urls import URLPattern, URLResolver, include, path, re_path, reverse_lazy
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from chatflow import errors
-from chatflow.endpoints import acts, conversations, inbox, jobs, pages, probes, sends, uploads
+from chatflow.endpoints import (
+    acts,
+    conversations,
+    inbox,
+    jobs,
+    pages,
+    probes,
+    schemas,
+    sends,
+    uploads,
+)
 
 api = [
     path("chat/send", sends.send, name="send"),
@@ -43,8 +53,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/login/", auth_views.LoginView.as_view(), name="login"),
     path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("api/schema/", schemas.Schema.as_view(), name="schema"),
+    # Its template has no answer to OPTIONS.
+    path(
+        "api/docs/",
+        SpectacularSwaggerSplitView.as_view(url_name="schema", http_method_names=["get", "head"]),
+        name="docs",
+    ),
     path("healthz", probes.healthz, name="healthz"),
     path("readyz", probes.readyz, name="readyz"),
     path("metrics", probes.metrics, name="metrics"),

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 
 from chatflow import stream
-from chatflow.addresses import path_info, seen_by_client
+from chatflow.addresses import as_connected, path_info, seen_by_client
 from chatflow.asgi_types import Receive, Scope, Send
 from chatflow.dialects import DEFAULT, get_dialect
 from chatflow.errors import Problem, as_response, too_large
@@ -50,7 +50,7 @@ async def http(scope: Scope, receive: Receive, send: Send, dialect: str = DEFAUL
         scope, receive, send: as ASGI has them.
         dialect: the name of the streams' dialect.
     """
-    inner = seen_by_client(hide_token(scope))
+    inner = seen_by_client(as_connected(hide_token(scope), send))
     path = stream_path(settings.BASE_PATH).fullmatch(path_info(inner))
     # A preflight is answered by the middleware that answers all of them.
     if path is not None and scope["method"] != "OPTIONS":

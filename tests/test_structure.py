@@ -98,6 +98,7 @@ LIBRARIES = {
     "knox": ("chatflow",),
     "csp": ("chatflow",),
     "prometheus_client": ("chatflow",),
+    "jsonschema_rs": ("workflows.dialogue",),
     "psycopg": ("workflows.bells", "workflows.store"),
     "pydantic_ai": ("workflows.ai", "workflows.knowledge"),
     "redis": ("workflows.bells", "chatflow.settings"),

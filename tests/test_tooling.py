@@ -191,7 +191,7 @@ def ready_line(process: subprocess.Popen[str]) -> str:
 def demo(tmp_path: Path) -> Iterator[Demo]:
     (tmp_path / "bin").mkdir()
     (tmp_path / "chatflow").mkdir()
-    for file in ("bin/demo", "chatflow/environment.py"):
+    for file in ("bin/demo", "chatflow/environment.py", "chatflow/door.py"):
         shutil.copy(ROOT / file, tmp_path / file)
     (tmp_path / "manage.py").write_text(STUB_MANAGE)
     (tmp_path / "chatflow/asgi.py").write_text(STUB_ASGI)

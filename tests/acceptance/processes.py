@@ -215,7 +215,8 @@ class Site:
         """Start uvicorn, and return when it answers."""
         port = port or free_port()
         command = [sys.executable, "-m", "uvicorn", "chatflow.asgi:application"]
-        return self.serve("web", [*command, f"--host={HOST}", f"--port={port}", *options], port)
+        command += ["--http=chatflow.door:Door", f"--host={HOST}", f"--port={port}"]
+        return self.serve("web", [*command, *options], port)
 
     def serve(self, name: str, command: list[str], port: int, **env: Any) -> Process:
         """Start a web server that is told to listen on *port*; return when it answers."""

@@ -123,7 +123,7 @@ class _WordByWord(StreamedResponse):
     async def _get_event_iterator(self) -> AsyncIterator[ModelResponseStreamEvent]:
         for number, part in enumerate(self._response.parts):
             if isinstance(part, TextPart):
-                for word in re.findall(r"\s*\S+\s*", part.content):
+                for word in re.findall(r"^\s+|\S+\s*", part.content):
                     for event in self._parts_manager.handle_text_delta(
                         vendor_part_id=number, content=word
                     ):

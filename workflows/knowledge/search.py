@@ -18,7 +18,7 @@ POOL = 50
 # As the paper on reciprocal rank fusion has it.
 FUSION = 60
 PREVIEW_LENGTH = 300
-MARKED = re.compile(f"{MARKS[0]}(.*?){MARKS[1]}", re.DOTALL)
+MARKED = re.compile(f"{MARKS[0]}([^{MARKS[0]}{MARKS[1]}]*){MARKS[1]}")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from workflows.ai.asides import Aside, Pausing, Threaded
 from workflows.ai.messages import ChatMessage, as_messages
 from workflows.ai.model_settings import ModelSettings
 from workflows.ai.routes import Route
-from workflows.ai.tools import needs_approval
+from workflows.ai.tools import describe_call, needs_approval
 from workflows.exceptions import BudgetExceeded, ToolError
 from workflows.running import approvals, steps
 from workflows.running.model_requests import AI_STEP, Requests, list_requests
@@ -156,10 +156,13 @@ def _use(record: Record, function: Callable[..., Any], arguments: dict[str, Any]
     """Call a tool that the model wants to use, where its user agrees."""
     name = function.__name__
     if needs_approval(function):
+        shown = to_jsonable_python(arguments)
         approval = approvals.approve(
             record,
-            f"The model wants to use {name}. Do you agree?",
-            details={"tool": name, "arguments": to_jsonable_python(arguments)},
+            f"The model wants to use {describe_call(name, shown)}. Do you agree?",
+            details={"tool": name, "arguments": shown},
+            # The record's keys are as they were before questions told the arguments.
+            name=f"The model wants to use {name}. Do you agree?",
         )
         if not approval.approved:
             reason = f" They say: {approval.reason}" if approval.reason else ""

@@ -33,12 +33,14 @@ class Question:
         kind: what kind of answer it wants.
         parse: takes the user's words; returns the answer as JSON, or raises Unclear.
         awaiting: the rest that a client has to know to show it.
+        name: what it is called in the record; by default the prompt.
     """
 
     prompt: str
     kind: str
     parse: Callable[[str], Any]
     awaiting: dict[str, Any] = field(default_factory=dict)
+    name: str = ""
 
     def read(self, step: Step, text: str) -> Any:
         """Return the answer as JSON, or raise Unclear."""
@@ -115,7 +117,7 @@ def put(record: Record, question: Question) -> Any:
         WorkflowChanged: another question was asked here, or a step taken.
     """
     record.attempt.check()
-    key = record.take_key(f"ask: {question.prompt}")
+    key = record.take_key(f"ask: {question.name or question.prompt}")
     step = record.find(key)
     if step is not None and step.finished:
         record.pass_by(key)

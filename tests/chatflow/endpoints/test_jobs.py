@@ -156,7 +156,21 @@ def test_jobs_of_one_moment_are_all_listed(
     assert rest["next"] is None
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "limit=-1", "before=%00"])
+def test_what_is_not_to_be_remembered_is_not_listed(
+    as_alice: Client, alice: User, make_job: MakeJob, run: Any
+) -> None:
+    for number, memory in enumerate([True, False]):
+        options = {"memory": memory}
+        run(make_job(alice, "my words", session=f"s{number}", workflow="ask", options=options))
+        run(make_job(alice, "Ann", session=f"s{number}", workflow=None, options=options))
+    listed = as_alice.get(JOBS).json()["jobs"]
+    assert [job["text"] for job in listed] == ["", "", "my words", "my words"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=101", "limit=x", "limit=-1", "limit=", "before=%00", "before="],
+)
 def test_wrong_pages(as_alice: Client, query: str) -> None:
     answer = as_alice.get(f"{JOBS}?{query}")
     assert answer.status_code == 400
