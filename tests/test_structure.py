@@ -53,6 +53,7 @@ STAIRS = {
         "inline",
         "queues",
         "lookups",
+        "unsynced",
         "outages",
     ),
     "workflows.running": (

@@ -10,7 +10,8 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command, get_commands
 from django.test import Client
 from django.utils import timezone
-from knox.models import AuthToken
+
+from chatflow.models import Token
 
 pytestmark = pytest.mark.django_db
 
@@ -29,15 +30,15 @@ def test_create_token(alice: User) -> None:
 
 def test_a_token_lives_for_so_many_days(alice: User) -> None:
     output("create_token", "alice", "--days", "2")
-    left = AuthToken.objects.get().expiry - timezone.now()
+    left = Token.objects.get().expiry - timezone.now()
     assert timedelta(days=1.9) < left <= timedelta(days=2)
 
 
 def test_create_token_clears_away_expired_ones(alice: User) -> None:
     output("create_token", "alice")
-    AuthToken.objects.update(expiry=timezone.now() - timedelta(days=1))
+    Token.objects.update(expiry=timezone.now() - timedelta(days=1))
     output("create_token", "alice")
-    assert AuthToken.objects.count() == 1
+    assert Token.objects.count() == 1
 
 
 def test_create_token_makes_a_user_if_told_to() -> None:
@@ -60,7 +61,7 @@ def test_revoke_tokens(alice: User, bob: User) -> None:
     assert output("revoke_tokens", "alice").startswith("Revoked 0 tokens")
     client = Client(headers={"Authorization": f"Bearer {token}"})
     assert client.get("/ai-demo/workflow/jobs").status_code == 401
-    assert AuthToken.objects.get().user == bob
+    assert Token.objects.get().user == bob
 
 
 def test_revoke_tokens_of_nobody() -> None:

@@ -375,7 +375,7 @@ def sign_out(user: User) -> None:
         ("link", revoke, True),
         ("link", sign_out, False),
         ("token", deactivate, True),
-        ("token", change_password, False),
+        ("token", change_password, True),
         ("token", revoke, True),
         ("cookie", deactivate, True),
         ("cookie", change_password, True),
