@@ -86,7 +86,8 @@ def sign_ins_refused(get_response: GetResponse) -> GetResponse:
             return as_response(found)
         context = {"minutes": math.ceil((error.wait or 0) / 60)}
         page = render(request, "too_many_sign_ins.html", context, status=found.status)
-        page.headers.update(found.headers)
+        for name, value in found.headers.items():
+            page.headers[name] = value
         return page
 
     middleware.process_exception = process_exception  # type: ignore[attr-defined]

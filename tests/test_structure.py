@@ -49,6 +49,7 @@ STAIRS = {
         "decisions",
         "starts",
         "sessions",
+        "deactivation",
         "jobs",
         "inline",
         "queues",
