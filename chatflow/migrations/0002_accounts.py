@@ -11,7 +11,10 @@ COLUMNS = "digest, token_key, user_id, created, expiry"
 
 
 def copy_tokens(apps: Any, schema_editor: Any) -> None:
-    """Take over the tokens of Knox's own table, which stays as it is; nothing reads it any more."""
+    """Take over the tokens of Knox's own table.
+
+    Nothing knows that table any more: its rows would keep users from being deleted.
+    """
     with schema_editor.connection.cursor() as cursor:
         if "knox_authtoken" not in schema_editor.connection.introspection.table_names(cursor):
             return
@@ -22,12 +25,14 @@ def copy_tokens(apps: Any, schema_editor: Any) -> None:
             " VALUES (%s, %s, %s, %s, %s, %s, '', 'all', '')",
             rows,
         )
+        cursor.execute("DELETE FROM knox_authtoken")
 
 
 class Migration(migrations.Migration):
 
     dependencies = [
         ('chatflow', '0001_initial'),
+        ('knox', '0009_extend_authtoken_field'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
