@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from django.apps import AppConfig
-from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
 from django.db import Error as DatabaseError
+from django.db import connection
 
 from workflows.users import find_user
 
@@ -79,19 +79,19 @@ def check_database_file(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
     """Warn of a SQLite file that others of this host can read; new ones are made private."""
-    database = settings.DATABASES["default"]
-    if database["ENGINE"] != "django.db.backends.sqlite3":
+    if connection.vendor != "sqlite":
         return []
+    path = Path(connection.settings_dict["NAME"])
     try:
-        mode = Path(database["NAME"]).stat().st_mode
+        mode = path.stat().st_mode
     except OSError:
         return []
     if not mode & (stat.S_IRWXG | stat.S_IRWXO):
         return []
     return [
         checks.Warning(
-            f"Others can read the database: {database['NAME']} has mode {stat.S_IMODE(mode):o}.",
-            hint=f"Run chmod 600 {database['NAME']}*",
+            f"Others can read the database: {path} has mode {stat.S_IMODE(mode):o}.",
+            hint=f"Run chmod 600 {path}*",
             id="chatflow.W001",
         )
     ]

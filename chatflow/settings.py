@@ -211,7 +211,7 @@ SPECTACULAR_SETTINGS = {
         "chatflow.schema.name_server",
     ],
     # There are other fields of that name, with fewer values.
-    "ENUM_NAME_OVERRIDES": {"StateEnum": "workflows.models.State"},
+    "ENUM_NAME_OVERRIDES": {"StateEnum": "workflows.models.State.values"},
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     # Nothing is loaded from another host.

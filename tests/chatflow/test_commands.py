@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command, get_commands
 from django.test import Client
 from django.utils import timezone
 
+from chatflow.management.commands import seed_demo
 from chatflow.models import Token
 
 pytestmark = pytest.mark.django_db
@@ -69,14 +70,49 @@ def test_revoke_tokens_of_nobody() -> None:
         output("revoke_tokens", "nobody")
 
 
+PASSWORD = re.compile(r"^The password of (\w+) is (\w+)$", re.M)
+
+
+@pytest.fixture
+def no_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the documentation out, which takes seconds."""
+    monkeypatch.setattr(seed_demo, "call_command", lambda *args, **options: None)
+
+
 def test_seed_demo_can_be_repeated() -> None:
     first, second = output("seed_demo"), output("seed_demo")
-    assert re.match(r"(\d+) documents, \1 of them new", first)
+    assert re.search(r"(\d+) documents, \1 of them new", first)
     assert " documents, 0 of them new" in second
-    assert Client().login(username="demo", password="demo")
+    passwords = dict(PASSWORD.findall(first))
+    assert PASSWORD.findall(second) == []
     demo, admin = User.objects.order_by("-username")
     assert (demo.username, demo.is_staff) == ("demo", False)
     assert (admin.username, admin.is_superuser) == ("admin", True)
+    for name, password in passwords.items():
+        assert Client().login(username=name, password=password)
+        assert not Client().login(username=name, password=name)
+    assert len(set(passwords.values())) == 2
+
+
+def test_seed_demo_replaces_known_passwords(no_documents: None) -> None:
+    """Those that earlier versions gave; not one that somebody has chosen."""
+    User.objects.create_user("demo", password="demo")
+    User.objects.create_superuser("admin", password="of my own")
+    passwords = dict(PASSWORD.findall(output("seed_demo")))
+    assert passwords.keys() == {"demo"}
+    assert Client().login(username="demo", password=passwords["demo"])
+    assert not Client().login(username="demo", password="demo")
+    assert Client().login(username="admin", password="of my own")
+
+
+def test_seed_demo_makes_nobody_beside_others(alice: User, no_documents: None) -> None:
+    assert PASSWORD.findall(output("seed_demo")) == []
+    assert User.objects.get() == alice
+
+
+def test_seed_demo_makes_nobody_where_others_come(no_documents: None) -> None:
+    output("seed_demo", no_users=True)
+    assert not User.objects.exists()
 
 
 def test_runserver_is_the_one_that_streams() -> None:

@@ -25,6 +25,7 @@ from workflows.knowledge.models import Document, audience_of
 from workflows.knowledge.search import search
 from workflows.models import ApprovalRequest, DailyUsage, Job, Session
 from workflows.services import decisions, offers
+from workflows.services.deactivation import stop_work
 from workflows.store import lifecycle
 from workflows.store.pruning import prune
 
@@ -274,10 +275,36 @@ def test_the_queues_commands(chat: Chat) -> None:
     assert call("queue_flush") == "Forgot 1 failed job.\n"
 
 
-def test_seed_demo(monkeypatch: pytest.MonkeyPatch, client: Client, settings: Any) -> None:
-    for _ in range(2):
-        call("seed_demo")
+def test_seed_demo() -> None:
+    assert call("seed_demo").count("The password of ") == 2
+    assert "The password of " not in call("seed_demo")
     assert call("create_token", "demo")
+
+
+def test_a_link_that_signs_in(client: Client) -> None:
+    call("create_token", ANN, create=True)
+    assert client.get(call("sign_in_link", ANN).strip())["Location"] == "/ai-demo/chat/"
+
+
+def test_tokens_of_ones_own(alice: Any, client: Client) -> None:
+    client.force_login(alice)
+    form = {"name": "robot", "scope": "read", "days": "7"}
+    assert "shown this once" in client.post("/accounts/tokens/", form).content.decode()
+    assert "robot" in client.get("/accounts/tokens/").content.decode()
+
+
+def test_the_deploy_check() -> None:
+    call("check", deploy=True)
+
+
+def test_deactivated_work_stops(chat: Chat, alice: Any) -> None:
+    job = chat.send(workflow="echo")
+    known = any(field.name == "is_active" for field in alice._meta.get_fields())
+    if known:
+        get_user_model()._base_manager.update(is_active=False)
+    stop_work()
+    job.refresh_from_db()
+    assert job.code == ("deactivated" if known else "")
 
 
 def test_the_admin(client: Client, chat: Chat, make_job: MakeJob) -> None:
