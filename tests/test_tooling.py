@@ -122,9 +122,17 @@ def test_a_missing_system_package_fails_in_ci_only(ci: str, status: int, tmp_pat
 
 STUB_MANAGE = """
 import os, subprocess, sys, time
-if sys.argv[1] == "create_token":
+open("commands", "a").write(" ".join(sys.argv[1:]) + "\\n")
+if sys.argv[1] == "seed_demo" and "--no-users" not in sys.argv:
+    print("The password of demo is d3m0")
+    print("The password of admin is adm1n")
+elif sys.argv[1] == "create_token" and os.environ.get("NO_DEMO_USER"):
+    sys.exit("CommandError: There is no user 'demo'")
+elif sys.argv[1] == "create_token":
     print("Some words first.")
     print("the-token")
+elif sys.argv[1] == "sign_in_link":
+    print("/accounts/once/?token=abc")
 elif sys.argv[1] == "qcluster":
     child = subprocess.Popen(["sleep", "300"])
     open("cluster.pids", "w").write(f"{os.getpid()} {child.pid}")
@@ -213,6 +221,35 @@ def test_demo_runs_until_it_is_told_to_stop(demo: Demo, number: signal.Signals) 
         process.send_signal(number)
         assert process.wait(20) == 0
     assert demo.is_gone()
+
+
+def test_demo_says_how_to_get_in(demo: Demo) -> None:
+    """Once it is ready, and its passwords before: a start that fails must not lose them."""
+    with demo.start() as process:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith("Or open this"):
+                break
+        process.terminate()
+    text = "".join(lines)
+    assert "New passwords, which are shown this once: demo has d3m0, admin has adm1n\n" in text
+    assert " - sign in as demo, password d3m0 - token the-token\n" in text
+    assert text.index("New passwords") < text.index("Chatflow is ready")
+    assert f"once: http://127.0.0.1:{demo.port}/accounts/once/?token=abc\n" in lines[-1]
+    assert "create_token demo --name=make demo --replace" in (demo.folder / "commands").read_text()
+
+
+def test_demo_makes_nobody_where_others_come(demo: Demo) -> None:
+    with demo.start(HOST="0.0.0.0", NO_DEMO_USER="1") as process:
+        line = ready_line(process)
+        assert process.stdout is not None
+        advice = process.stdout.readline()
+        process.terminate()
+    assert line == f"Chatflow is ready: http://127.0.0.1:{demo.port}/ai-demo/chat/\n"
+    assert "`manage.py createsuperuser` makes one" in advice
+    assert "seed_demo --no-users\n" in (demo.folder / "commands").read_text()
 
 
 def test_demo_writes_a_secret_key_for_its_owner_alone(demo: Demo) -> None:
