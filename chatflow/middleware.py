@@ -84,7 +84,7 @@ def sign_ins_refused(get_response: GetResponse) -> GetResponse:
         found = problem(error)
         if is_api(request.path_info):
             return as_response(found)
-        context = {"minutes": math.ceil((error.wait or 0) / 60)}
+        context = {"minutes": math.ceil(error.wait / 60)}
         page = render(request, "too_many_sign_ins.html", context, status=found.status)
         for name, value in found.headers.items():
             page.headers[name] = value

@@ -28,6 +28,8 @@ class TooManySignIns(Throttled):
     """Too many wrong passwords, or too many people at once."""
 
     default_detail = "Too many attempts to sign in."
+    # Seconds until there is room again.
+    wait: float
 
 
 class Backend(ModelBackend):
@@ -65,9 +67,15 @@ class Backend(ModelBackend):
             _of_account().forget(account)
         return user
 
-    async def aauthenticate(self, request: HttpRequest | None, **credentials: Any) -> Any:
+    async def aauthenticate(
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
         """See authenticate()."""
-        return await sync_to_async(self.authenticate)(request, **credentials)
+        return await sync_to_async(self.authenticate)(request, username, password, **kwargs)
 
 
 def _count(account: str, address: str | None) -> None:

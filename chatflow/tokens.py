@@ -74,7 +74,8 @@ def make_token(
 def tokens_of(user: Any) -> "QuerySet[Token]":
     """Return the user's tokens that are good, the newest first."""
     good = Q(expiry__isnull=True) | Q(expiry__gte=Now())
-    return Token.objects.filter(good, user=user).order_by("-created", "public_id")
+    found: QuerySet[Token] = Token.objects.filter(good, user=user)
+    return found.order_by("-created", "public_id")
 
 
 def revoke(user: Any, public_id: str) -> Token:

@@ -439,7 +439,7 @@ async def test_a_link_that_runs_out_ends_its_stream(
     ],
 )
 async def test_a_tokens_limits(
-    alice: User, make_job: MakeJob, limits: dict[str, str], status: int
+    alice: User, make_job: MakeJob, limits: dict[str, Any], status: int
 ) -> None:
     job = await sync_to_async(make_job)(alice)
     _, secret = await sync_to_async(make_token)(alice, **limits)

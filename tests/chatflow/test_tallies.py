@@ -95,7 +95,8 @@ def test_wrong_clocks_count_together(wrong_clock: float) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_many_at_the_same_moment() -> None:
     """No more than the limit, however the statements meet."""
-    barrier, taken = threading.Barrier(8), []
+    barrier = threading.Barrier(8)
+    taken: list[float | None] = []
 
     def take() -> None:
         barrier.wait()

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.signing import BadSignature, Signer
 from django_q.models import Task
-from picklefield.fields import PickledObjectField
+from picklefield.fields import PickledObjectField  # type: ignore[import-untyped]
 
 SALT = "chatflow.task"
 

@@ -1,6 +1,7 @@
 """Which functions django-q2's tasks, schedules and hooks may call."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -70,7 +71,7 @@ def test_by_default_there_are_none(settings: Any) -> None:
 
 def test_a_schedule_runs_nothing_else() -> None:
     """Whoever wrote its row."""
-    due = timezone.now() - timezone.timedelta(seconds=5)
+    due = timezone.now() - timedelta(seconds=5)
     for name in ("os.system", f"{HERE}.note"):
         Schedule.objects.create(func=name, args="'echo called'", next_run=due)
     scheduler(get_broker())

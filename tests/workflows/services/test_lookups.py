@@ -63,6 +63,7 @@ def test_it_works(alice: Any) -> None:
 
     found = find_with(Token, "user", key=token.digest)
 
+    assert found is not None
     assert found == token
     assert (found.created, found.expiry) == (token.created, token.expiry)
     assert found.user == alice
