@@ -478,3 +478,20 @@ def test_the_command_line_returns_the_commands_exit_status() -> None:
         check=False,
     )
     assert done.returncode == 7
+
+
+# deploy/
+
+
+@pytest.mark.parametrize("unit", sorted((ROOT / "deploy").glob("*.service")), ids=lambda p: p.name)
+def test_a_unit_gives_up_what_it_does_not_need(unit: Path) -> None:
+    settings = dict(re.findall(r"^(\w+)=(.*)$", unit.read_text(), re.M))
+    wanted = {
+        "NoNewPrivileges": "true",
+        "CapabilityBoundingSet": "",
+        "ProtectSystem": "strict",
+        "ReadWritePaths": "/srv/chatflow",
+        "UMask": "0077",
+        "SystemCallFilter": "@system-service",
+    }
+    assert {name: settings.get(name) for name in wanted} == wanted
