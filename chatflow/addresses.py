@@ -6,10 +6,12 @@ answer has them.
 """
 
 import re
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from django.conf import settings
 from django.contrib.staticfiles.storage import StaticFilesStorage
+from django.http import HttpRequest
 from django.urls import get_script_prefix, is_valid_path
 
 from chatflow.asgi_types import Scope, Send
@@ -66,6 +68,24 @@ def path_info(scope: Scope) -> str:
     """Return the path of a request on this site, as urls.py knows it."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", ""))
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """Return the IP address that a request came from; of IPv6 the network, which has one owner.
+
+    Returns:
+        None where it isn't known, as of a request that no server has received.
+    """
+    told = request.META.get("HTTP_X_FORWARDED_FOR", "") if settings.TRUST_PROXY else ""
+    # The proxy appends the address that it sees; in front of it stands what the client says.
+    text = told.rpartition(",")[2].strip() or request.META.get("REMOTE_ADDR", "")
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    if address.version == 4:
+        return text
+    return str(address.ipv4_mapped or ip_network((address, 64), strict=False))
 
 
 def own_path(path: str, prefix: str) -> str:

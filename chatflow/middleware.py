@@ -1,6 +1,7 @@
 """The middleware of every answer."""
 
 import functools
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -18,8 +19,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.http.response import HttpResponseBase
 from django.middleware.common import CommonMiddleware
 from django.middleware.security import SecurityMiddleware
+from django.shortcuts import render
 
-from chatflow.errors import UNAVAILABLE, as_response, is_api, of_status
+from chatflow.errors import UNAVAILABLE, as_response, is_api, of_status, problem
+from chatflow.signins import TooManySignIns
 from workflows.services import outages
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
@@ -70,6 +73,28 @@ def envelope(get_response: GetResponse) -> GetResponse:
             return response
         return as_response(of_status(status))
 
+    return middleware
+
+
+def sign_ins_refused(get_response: GetResponse) -> GetResponse:
+    """Say on a page that there are too many attempts to sign in, whichever page they came from."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        return get_response(request)
+
+    def process_exception(request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, TooManySignIns):
+            return None
+        found = problem(error)
+        if is_api(request.path_info):
+            return as_response(found)
+        context = {"minutes": math.ceil(error.wait / 60)}
+        page = render(request, "too_many_sign_ins.html", context, status=found.status)
+        for name, value in found.headers.items():
+            page.headers[name] = value
+        return page
+
+    middleware.process_exception = process_exception  # type: ignore[attr-defined]
     return middleware
 
 

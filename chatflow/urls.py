@@ -10,6 +10,7 @@ from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from chatflow import errors
 from chatflow.endpoints import (
+    accounts,
     acts,
     conversations,
     inbox,
@@ -18,6 +19,7 @@ from chatflow.endpoints import (
     probes,
     schemas,
     sends,
+    tokens,
     uploads,
 )
 
@@ -37,6 +39,8 @@ api = [
     path("knowledge/documents", uploads.shelf, name="documents"),
     path("knowledge/documents/<uuid:document_id>", uploads.document, name="document"),
     path("knowledge/pages/<uuid:document_id>", pages.document, name="document-page"),
+    path("tokens", tokens.tokens, name="tokens"),
+    path("tokens/<str:token_id>", tokens.token, name="token"),
     path("chat/", pages.chat, name="chat"),
     path("chat/example/", pages.example, name="example"),
     path("chat", RedirectView.as_view(pattern_name="chat")),
@@ -51,6 +55,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="chat"), name="home"),
     path(settings.BASE_PATH.removeprefix("/"), include(api)),
     path("accounts/login/", auth_views.LoginView.as_view(), name="login"),
+    path("accounts/once/", accounts.sign_in_once, name="sign-in-once"),
+    path("accounts/tokens/", accounts.tokens, name="token-page"),
     path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
     path("api/schema/", schemas.Schema.as_view(), name="schema"),

@@ -49,10 +49,12 @@ STAIRS = {
         "decisions",
         "starts",
         "sessions",
+        "deactivation",
         "jobs",
         "inline",
         "queues",
         "lookups",
+        "unsynced",
         "outages",
     ),
     "workflows.running": (

@@ -16,6 +16,7 @@ from rest_framework.response import Response
 
 from chatflow.addresses import request_prefix
 from chatflow.bodies import Moment, Shown
+from chatflow.limits import check_upload
 from chatflow.moments import iso
 from chatflow.paging import Following, read_page
 from chatflow.parsers import JSONParser, TextJSONParser
@@ -130,7 +131,7 @@ class DocumentsAnswerBody(TypedDict):
     responses={
         200: DocumentAnswerBody,
         201: DocumentAnswerBody,
-        **refusals(400, 401, 403, 409, 413, 415, 503),
+        **refusals(400, 401, 403, 409, 413, 415, 429, 503),
     },
 )
 @api_view(["GET", "POST"])
@@ -144,6 +145,7 @@ def add(request: Request) -> Response:
     upload.is_valid(raise_exception=True)
     sent = upload.validated_data
     content, kind, name = brought(sent)
+    check_upload(request.user, len(content))
     if Document.objects.filter(owner_id=request.user.pk).count() >= MOST:
         raise TooManyDocuments
     try:

@@ -184,6 +184,7 @@ class Site:
             "EXTRA_APPS": ",".join([GATES, *extra_apps]),
             "ACCEPTANCE_GATES": str(self.gates),
             "RATE_LIMIT_SEND": "100000/min",
+            "RATE_LIMIT_UPLOAD": "100000/min",
             "PYTHONUNBUFFERED": "1",
             **settings,
         }

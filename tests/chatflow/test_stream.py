@@ -20,6 +20,7 @@ from django.utils import timezone
 from chatflow import stream
 from chatflow.asgi_types import AsgiMessage
 from chatflow.auth import Right, revoked, sign_link
+from chatflow.tokens import make_token
 from chatflow.web import application
 from tests.chatflow.conftest import AGAIN, MakeJob
 from tests.chatflow.exchange import Exchange
@@ -434,7 +435,7 @@ def sign_out(user: User) -> None:
         ("link", revoke, True),
         ("link", sign_out, False),
         ("token", deactivate, True),
-        ("token", change_password, False),
+        ("token", change_password, True),
         ("token", revoke, True),
         ("cookie", deactivate, True),
         ("cookie", change_password, True),
@@ -485,6 +486,25 @@ async def test_a_link_that_runs_out_ends_its_stream(
         monkeypatch.setattr("chatflow.auth.clock", SimpleNamespace(now=lambda: then))
         await asyncio.wait_for(exchange.task, SOON)
     assert not exchange.complete
+
+
+@pytest.mark.parametrize(
+    ("limits", "status"),
+    [
+        ({"scope": "read"}, 200),
+        ({"scope": "send"}, 200),
+        ({"workflow": "echo"}, 200),
+        ({"workflow": "fail"}, 404),
+    ],
+)
+async def test_a_tokens_limits(
+    alice: User, make_job: MakeJob, limits: dict[str, Any], status: int
+) -> None:
+    job = await sync_to_async(make_job)(alice)
+    _, secret = await sync_to_async(make_token)(alice, **limits)
+    headers = {"Authorization": f"Bearer {secret}"}
+    async with Exchange(application, path(job), headers=headers) as exchange:
+        assert await exchange.start() == status
 
 
 async def test_one_query_looks_at_all_streams(

@@ -323,8 +323,9 @@ def test_the_change_permission_is_enough_for_actions(
 
 
 def test_only_superusers_schedule_and_resubmit_code(
-    boss: Client, staff: Callable[..., Client]
+    boss: Client, staff: Callable[..., Client], settings: Any
 ) -> None:
+    settings.TASK_FUNCTIONS = ["team.tasks.report"]
     url = "/admin/django_q/schedule/add/"
     clerk = staff("view_schedule", "add_schedule", "change_schedule", "view_failure")
     assert clerk.get(url).status_code == 403

@@ -18,6 +18,7 @@ from django_q.signing import BadSignature, PickleSerializer
 
 from workflows.bells import Subscription, get_bell
 from workflows.bells.base import readable
+from workflows.cluster.functions import restrict
 from workflows.cluster.leader import Leadership
 from workflows.cluster.rings import DUE, JOB, LEADER, Rings
 from workflows.exceptions import first_line
@@ -262,7 +263,7 @@ def task_package() -> dict[str, Any] | None:
             continue
         task["cluster"] = broker.list_key
         task["ack_id"] = key
-        return task
+        return restrict(task)
     return None
 
 

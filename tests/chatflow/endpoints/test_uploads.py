@@ -8,6 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import resolve
 
+from chatflow.models import Tally
 from tests.workflows.knowledge.pdf import pdf
 from workflows.knowledge.documents import store
 from workflows.knowledge.models import Document
@@ -193,3 +194,32 @@ def test_the_page_is_its_readers_alone(
     client.force_login(bob)
     assert client.get(document.page).status_code == 404
     assert client.get(shared.page).status_code == 200
+
+
+# How much.
+
+
+def test_too_many_documents_at_once(as_alice: Client, as_bob: Client, settings: Any) -> None:
+    settings.RATE_LIMIT_UPLOAD = (2, 60.0)
+    answers = [add(as_alice, text=f"words {number}") for number in range(3)]
+    assert [answer.status_code for answer in answers] == [201, 201, 429]
+    assert answers[2].json()["code"] == "rate_limited"
+    assert 55 <= int(answers[2]["Retry-After"]) <= 60
+    assert add(as_bob, text="words").status_code == 201
+
+
+def test_too_many_bytes_in_a_day(as_alice: Client, settings: Any) -> None:
+    """Deleting the documents gives none back."""
+    settings.UPLOAD_BYTES_PER_DAY = 100
+    assert add(as_alice, text="a" * 60).status_code == 201
+    Document.objects.all().delete()
+    refused = upload(as_alice, "a.txt", b"b" * 41)
+    assert refused.status_code == 429
+    assert int(refused["Retry-After"]) > 86_000
+    assert upload(as_alice, "a.txt", b"c" * 40).status_code == 201
+
+
+def test_what_is_no_document_is_not_counted(as_alice: Client) -> None:
+    assert upload(as_alice, "a.exe", b"words").status_code == 415
+    assert add(as_alice).status_code == 400
+    assert not Tally.objects.exists()

@@ -74,6 +74,15 @@ class Postgres(Database):
     def fetch_all(self, sql: str, params: dict[str, Any], *, then: str | None = None) -> list[Row]:
         return prepared.fetch_all(sql, params, then=then)
 
+    def fetch_unsynced(self, sql: str, params: dict[str, Any]) -> Row | None:
+        if connection.in_atomic_block or not connection.get_autocommit():
+            return super().fetch_unsynced(sql, params)
+        with connection.cursor() as cursor:
+            # One message is one transaction.
+            cursor.execute(f"SET LOCAL synchronous_commit = off; {sql}", params)
+            cursor.nextset()
+            return cast(Row | None, cursor.fetchone())
+
     def write(self, write: Write, params: dict[str, Any], *, then: str | None = None) -> Row | None:
         return self.fetch(compose(write), params, then=then)
 

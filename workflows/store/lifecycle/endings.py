@@ -14,6 +14,8 @@ from workflows.store.shown import read_words
 
 CANCELLED = "The request was cancelled."
 INTERRUPTED = "A newer message took the place of this one."
+# By the code with which a job is cancelled; for any other it is CANCELLED.
+SENTENCES = {"interrupted": INTERRUPTED, "deactivated": "The account was deactivated."}
 TIMED_OUT = "The request ran longer than {limit:g} seconds and was stopped."
 WORKER_LOST = "The worker was lost too often while it worked on this request."
 WEB_PROCESS_LOST = "The server stopped while it worked on this request. Please try again."
@@ -52,8 +54,7 @@ class Outcome:
 
 def cancelled(code: str) -> Outcome:
     """Return the outcome of a job that was cancelled with *code*."""
-    error = INTERRUPTED if code == "interrupted" else CANCELLED
-    return Outcome(State.CANCELLED, code=code, error=error)
+    return Outcome(State.CANCELLED, code=code, error=SENTENCES.get(code, CANCELLED))
 
 
 END = """
