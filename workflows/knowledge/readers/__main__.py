@@ -1,0 +1,79 @@
+"""A reading process: reads documents that come on its input, each in a child. See isolation.py."""
+
+import importlib
+import json
+import os
+import resource
+import signal
+import sys
+from typing import Any
+
+from workflows.knowledge.readers import base
+from workflows.knowledge.readers.base import BROKEN, LENGTH, Reader, Unreadable, checked
+
+# The requests of people, and the jobs, go first.
+NICE = 10
+
+
+def main() -> None:
+    os.nice(NICE)
+    while header := sys.stdin.buffer.readline():
+        request = json.loads(header)
+        content = sys.stdin.buffer.read(request["length"])
+        child = os.fork()
+        if child == 0:
+            serve(request, content)
+        _, status = os.waitpid(child, 0)
+        if status:
+            # There was no answer, or half of one: the reason is the answer.
+            sys.exit(abs(os.waitstatus_to_exitcode(status)))
+
+
+def serve(request: dict[str, Any], content: bytes) -> None:
+    """Answer a request, as the child, and end."""
+    try:
+        limit(request)
+        answer = made(request, content)
+        sys.stdout.buffer.write(len(answer).to_bytes(LENGTH) + answer)
+        sys.stdout.buffer.flush()
+    except BaseException:
+        os._exit(1)
+    os._exit(0)
+
+
+def limit(request: dict[str, Any]) -> None:
+    # Whoever sent the document may be gone, and nobody left to end this process.
+    signal.alarm(request["seconds"])
+    seconds = request["cpu_seconds"]
+    # SIGXCPU comes first, and tells the reason.
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    resource.setrlimit(resource.RLIMIT_AS, (request["memory"],) * 2)
+    for none in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
+        resource.setrlimit(none, (0, 0))
+    base.MOST_TEXT = request["most_text"]
+
+
+def made(request: dict[str, Any], content: bytes) -> bytes:
+    """Return the answer: the document's sections, or the sentence that says why there are none."""
+    answer: dict[str, Any]
+    try:
+        sections = checked(reader(request["reader"]), content)
+        answer = {"sections": [(section.headings, section.text) for section in sections]}
+        return json.dumps(answer, ensure_ascii=False).encode()
+    except Unreadable as error:
+        answer = {"unreadable": str(error)}
+    except MemoryError:
+        answer = {"unreadable": "This document takes too much memory to read."}
+    except Exception:
+        answer = {"unreadable": BROKEN}
+    return json.dumps(answer).encode()
+
+
+def reader(name: str) -> Reader:
+    module, _, kind = name.partition(":")
+    made: Reader = getattr(importlib.import_module(module), kind)()
+    return made
+
+
+if __name__ == "__main__":
+    main()
