@@ -7,7 +7,7 @@ in tests/workflows/knowledge/readers/.
 from pathlib import PurePath
 
 from workflows.knowledge.readers import isolation
-from workflows.knowledge.readers.base import Reader, Section, Unreadable
+from workflows.knowledge.readers.base import Reader, Section, Unreadable, check_parts, check_size
 from workflows.knowledge.readers.html import Html
 from workflows.knowledge.readers.isolation import Busy
 from workflows.knowledge.readers.markdown import Markdown
@@ -20,6 +20,8 @@ __all__ = [
     "Reader",
     "Section",
     "Unreadable",
+    "check_parts",
+    "check_size",
     "choices",
     "kind_of",
     "kind_of_media_type",
@@ -66,6 +68,7 @@ def read(content: bytes, kind: str) -> list[Section]:
             here reads *kind*.
         Busy: it can't be read now.
     """
+    check_size(len(content))
     reader = next((reader for reader in READERS if reader.kind == kind), None)
     if reader is None:
         raise Unreadable(f"Nothing here reads documents of the kind {kind}.")

@@ -5,7 +5,9 @@ import json
 import os
 import resource
 import signal
+import socket
 import sys
+from select import select
 from typing import Any
 
 from workflows.knowledge.readers import base
@@ -17,12 +19,21 @@ NICE = 10
 
 def main() -> None:
     os.nice(NICE)
-    while header := sys.stdin.buffer.readline():
+    line = socket.socket(fileno=sys.stdin.fileno())
+    requests = line.makefile("rb")
+    while header := requests.readline():
         request = json.loads(header)
-        content = sys.stdin.buffer.read(request["length"])
+        content = requests.read(request["length"])
+        # Held open by the child alone: it ends with the child.
+        life, own = os.pipe()
         child = os.fork()
         if child == 0:
             serve(request, content)
+        os.close(own)
+        if line in select([line, life], [], [])[0] and not line.recv(1, socket.MSG_PEEK):
+            # Nobody waits for the answer any longer.
+            os.kill(child, signal.SIGKILL)
+        os.close(life)
         _, status = os.waitpid(child, 0)
         if status:
             # There was no answer, or half of one: the reason is the answer.
@@ -42,8 +53,8 @@ def serve(request: dict[str, Any], content: bytes) -> None:
 
 
 def limit(request: dict[str, Any]) -> None:
-    # Whoever sent the document may be gone, and nobody left to end this process.
-    signal.alarm(request["seconds"])
+    # Whatever becomes of the process above, this one ends.
+    signal.setitimer(signal.ITIMER_REAL, request["seconds"])
     seconds = request["cpu_seconds"]
     # SIGXCPU comes first, and tells the reason.
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))

@@ -5,7 +5,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
-# Characters of a document. Beyond them it is a mistake, or an attack.
+# Bytes of a document, and characters of its text. Beyond them it is a mistake, or an attack.
+MOST_BYTES = 50_000_000
 MOST_TEXT = 10_000_000
 # Sections and chunks of a document. A book has some hundred.
 MOST_PARTS = 5000
@@ -86,6 +87,16 @@ def check_length(length: int) -> None:
     """
     if length > MOST_TEXT:
         raise Unreadable(f"This document has more than {MOST_TEXT:,} characters.")
+
+
+def check_size(size: int) -> None:
+    """Refuse a document of too many bytes.
+
+    Raises:
+        Unreadable: there are more than MOST_BYTES.
+    """
+    if size > MOST_BYTES:
+        raise Unreadable(f"This document has more than {MOST_BYTES:,} bytes.")
 
 
 def check_parts(number: int) -> None:

@@ -158,7 +158,7 @@ class _Reading:
         with self._lock:
             if not self._over:
                 self._stopped = True
-                self._process.kill()
+                self._process.hang_up()
 
     def release(self) -> "_Process | None":
         """Return the process if it can read another document; otherwise end it."""
@@ -170,11 +170,10 @@ class _Reading:
         return None
 
     def _reason(self) -> Unreadable:
-        with self._lock:
-            self._over = True
+        status = self._process.end()
         if self._stopped:
             return Busy(STOPPING)
-        return Unreadable(TOO_LONG if self._process.status() == signal.SIGXCPU else BROKEN)
+        return Unreadable(TOO_LONG if status == signal.SIGXCPU else BROKEN)
 
 
 class _Process:
@@ -223,22 +222,21 @@ class _Process:
     def _wait_until(self, deadline: float) -> None:
         self._socket.settimeout(max(0.001, deadline - monotonic()))
 
-    def kill(self) -> None:
-        # The number is this process's as long as nobody has waited for it.
-        if self._process.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+    def hang_up(self) -> None:
+        """Tell the process to end what it does, from any thread."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
 
-    def status(self) -> int:
-        """Return the exit status of a process that has closed its socket."""
-        with suppress(subprocess.TimeoutExpired):
-            return self._process.wait(1.0)
-        return 0
-
-    def end(self) -> None:
-        self.kill()
-        self._process.wait()
+    def end(self) -> int:
+        """End the process and its children; return its exit status."""
+        self.hang_up()
+        try:
+            status = self._process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            status = self._process.wait()
         self._socket.close()
+        return status
 
 
 _room = _Room()

@@ -110,6 +110,10 @@ class ReaderContract:
         sections = self.read(self.document(f"one{MARKS[0]} two{MARKS[1]} three"))
         assert "one two three" in " ".join(section.text for section in sections)
 
+    def test_it_reads_in_a_process_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(type(self.reader), "read", lambda *_: pytest.fail("It is read here."))
+        assert self.read(self.document("Buffering is off."))
+
     def test_it_is_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
         content = self.document("word " * 30)
         monkeypatch.setattr("workflows.knowledge.readers.base.MOST_TEXT", 100)
