@@ -96,7 +96,7 @@ def reread(document: Document, *, name: str = "", sections: list[Section] | None
             name=_words(PurePath(name).stem),
             heading=_without(document.title, piece.heading),
             text=piece.text,
-        )
+        ).index()
         for position, piece in enumerate(chunks(sections), 1)
     ]
     check_parts(len(rows))

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import pytest
 
-from workflows.knowledge.fulltext import MARKS
+from workflows.knowledge.excerpts import MARKS
 from workflows.knowledge.models import Document
 from workflows.knowledge.readers import (
     Reader,
