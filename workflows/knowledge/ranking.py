@@ -14,7 +14,7 @@ from workflows.knowledge.synonyms import SYNONYMS
 from workflows.knowledge.words import stem, terms
 
 # What an occurrence counts, by where it is.
-FIELDS = {"text": 1.0, "heading": 5.0, "above": 1.0, "name": 1.0}
+FIELDS = {"text": 1.0, "heading": 5.0, "above": 3.0, "name": 1.0}
 SYNONYM = PREFIX = 0.5
 PREFIX_LENGTH = 4
 # Occurrences that are half as good as any number of them.

@@ -1,6 +1,7 @@
 """PostgreSQL: generated tsvectors with GIN indexes. Migration 0004 makes them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from django.db import connection
 
@@ -51,7 +52,7 @@ class Postgres(FullText):
     ) -> list[int]:
         query = _query(groups, " & " if every else " | ")
         rank = _query([*groups, *also], " | ")
-        looked_at = [query, list(audiences), CAP]
+        looked_at: list[Any] = [query, list(audiences), CAP]
         with connection.cursor() as cursor:
             cursor.execute(BEST, [*looked_at, *looked_at, rank, limit])
             return [chunk for (chunk,) in cursor]

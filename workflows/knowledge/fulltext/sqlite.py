@@ -1,6 +1,7 @@
 """SQLite: an FTS5 table that triggers keep up to date. Migration 0004 makes all of them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from django.db import connection
 
@@ -47,15 +48,13 @@ class Sqlite(FullText):
             better = " OR ".join(f"({_any_of(group)})" for group in [*groups, *also])
             query = f"({query}) AND ({better})"
         looked_at = LOOKED_AT.format(places=", ".join(["%s"] * len(audiences)))
+        about: list[Any] = [f"topics : ({query})", *audiences, CAP]
+        having: list[Any] = [f"{{topics terms}} : ({query})", *audiences, CAP]
         with connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT id FROM ({looked_at} UNION ALL {looked_at})"
                 " GROUP BY id ORDER BY min(score), id LIMIT %s",
-                [
-                    *(f"topics : ({query})", *audiences, CAP),
-                    *(f"{{topics terms}} : ({query})", *audiences, CAP),
-                    limit,
-                ],
+                [*about, *having, limit],
             )
             return [chunk for (chunk,) in cursor]
 

@@ -30,7 +30,8 @@ def main() -> None:
         if child == 0:
             serve(request, content)
         os.close(own)
-        if line in select([line, life], [], [])[0] and not line.recv(1, socket.MSG_PEEK):
+        ready, _, _ = select([line.fileno(), life], [], [])
+        if line.fileno() in ready and not line.recv(1, socket.MSG_PEEK):
             # Nobody waits for the answer any longer.
             os.kill(child, signal.SIGKILL)
         os.close(life)

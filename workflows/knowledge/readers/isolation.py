@@ -187,7 +187,7 @@ class _Process:
                 stdin=theirs,
                 stdout=theirs,
                 # Nothing of this process's own environment, where its secrets are.
-                env={"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+                env={"PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path)},
                 cwd="/",
                 start_new_session=True,
             )

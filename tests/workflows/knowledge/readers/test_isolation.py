@@ -10,7 +10,8 @@ import pytest
 from tests.workflows.knowledge.pdf import laborious_pdf
 from tests.workflows.knowledge.readers import hostile
 from workflows.knowledge.readers import Busy, Unreadable, isolation, read
-from workflows.knowledge.readers.isolation import BROKEN, TOO_LONG
+from workflows.knowledge.readers.base import BROKEN
+from workflows.knowledge.readers.isolation import TOO_LONG
 from workflows.knowledge.readers.text import Text
 
 # It needs no database: once is enough.
@@ -108,7 +109,11 @@ def test_so_many_at_once(room: isolation._Room, monkeypatch: pytest.MonkeyPatch)
     stops: list[Callable[[], None]] = []
 
     def occupy() -> None:
-        isolation.on_leave.set(lambda stop: (stops.append(stop), begun.set())[0])
+        def watch(stop: Callable[[], None]) -> None:
+            stops.append(stop)
+            begun.set()
+
+        isolation.on_leave.set(watch)
         isolation.read(hostile.Asleep(), b"")
 
     with ThreadPoolExecutor(1) as threads:
