@@ -53,10 +53,15 @@ def read(reader: Reader, content: bytes) -> list[Section]:
         Unreadable: it can't be read, or not within the limits.
         Busy: SLOTS documents are being read, the client has left, or this process stops.
     """
-    answer = json.loads(_room.answer(_request(reader, content)))
-    if "unreadable" in answer:
-        raise Unreadable(answer["unreadable"])
-    return [Section(tuple(headings), text) for headings, text in answer["sections"]]
+    answer = _room.answer(_request(reader, content))
+    try:
+        found = json.loads(answer)
+        if "unreadable" in found:
+            raise Unreadable(str(found["unreadable"]))
+        return [Section(tuple(headings), text) for headings, text in found["sections"]]
+    except (ValueError, TypeError, LookupError, RecursionError):
+        # A reader that has been taken over may have written it.
+        raise Unreadable(BROKEN) from None
 
 
 def stop() -> None:
@@ -111,10 +116,14 @@ class _Room:
     def _begin(self) -> "_Reading":
         with self._lock:
             process = self._waiting.pop() if self._waiting else None
-        if process and not process.lives():
+        if process and not process.waits():
             process.end()
             process = None
-        reading = _Reading(process or _Process())
+        try:
+            reading = _Reading(process or _Process())
+        except OSError as error:
+            # Out of memory, processes or open files.
+            raise Busy(FULL) from error
         with self._lock:
             self._at_work.add(reading)
             stopped = self._stopped
@@ -182,18 +191,22 @@ class _Process:
     def __init__(self) -> None:
         self._socket, theirs = socket.socketpair()
         with closing(theirs):
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "workflows.knowledge.readers"],
-                stdin=theirs,
-                stdout=theirs,
-                # Nothing of this process's own environment, where its secrets are.
-                env={"PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path)},
-                cwd="/",
-                start_new_session=True,
-            )
+            try:
+                self._process = _start(theirs.fileno())
+            except OSError:
+                self._socket.close()
+                raise
 
-    def lives(self) -> bool:
-        return self._process.poll() is None
+    def waits(self) -> bool:
+        """Whether it can take a document: it lives, and has said nothing unasked."""
+        self._socket.setblocking(False)
+        try:
+            self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return self._process.poll() is None
+        except OSError:
+            pass
+        return False
 
     def answer(self, request: bytes, deadline: float) -> bytes:
         """Send a request, and return its answer.
@@ -237,6 +250,18 @@ class _Process:
             status = self._process.wait()
         self._socket.close()
         return status
+
+
+def _start(line: int) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "workflows.knowledge.readers"],
+        stdin=line,
+        stdout=line,
+        # Nothing of this process's own environment, where its secrets are.
+        env={"PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path)},
+        cwd="/",
+        start_new_session=True,
+    )
 
 
 _room = _Room()

@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 import time
-from typing import ClassVar
 
 from workflows.knowledge.readers import Reader, Section
 
@@ -44,13 +43,11 @@ class Crashing(Hostile):
 
 
 class Lying(Hostile):
-    """Answers in the place of its process, with more than there may be."""
-
-    answer: ClassVar[bytes] = b"\xff" * 100
+    """Answers in the place of its process, with what the document is."""
 
     def read(self, content: bytes) -> list[Section]:
-        os.write(1, self.answer)
-        return []
+        os.write(1, content)
+        os._exit(0)
 
 
 class Careless(Hostile):

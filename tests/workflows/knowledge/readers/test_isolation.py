@@ -33,6 +33,10 @@ def begin() -> list[str]:
     return [section.text for section in isolation.read(Text(), b"words")]
 
 
+def framed(answer: bytes) -> bytes:
+    return len(answer).to_bytes(8) + answer
+
+
 def group_of(room: isolation._Room) -> int:
     [reading] = room._at_work
     return reading._process._process.pid
@@ -49,7 +53,6 @@ def test_it_works(room: isolation._Room) -> None:
     [
         (hostile.Greedy(), TOO_MUCH),
         (hostile.Crashing(), BROKEN),
-        (hostile.Lying(), BROKEN),
         (hostile.Careless(), BROKEN),
         (hostile.Deep(), BROKEN),
     ],
@@ -59,6 +62,39 @@ def test_what_goes_wrong_costs_that_document(reader: hostile.Hostile, reason: st
     with pytest.raises(Unreadable, match=reason):
         isolation.read(reader, b"")
     assert begin() == ["words"]
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        b"\xff" * 100,
+        framed(b"\xff"),
+        framed(b"{}"),
+        framed(b"[1]"),
+        framed(b'{"sections": [1]}'),
+        framed(b"[" * 100_000),
+    ],
+)
+def test_a_reader_that_has_been_taken_over(lie: bytes) -> None:
+    with pytest.raises(Unreadable, match=BROKEN):
+        isolation.read(hostile.Lying(), lie)
+    assert begin() == ["words"]
+
+
+def test_an_answer_to_the_next_document(room: isolation._Room) -> None:
+    """What a reader adds to its answer reaches nobody else's document."""
+    answer = framed(b'{"sections": [[[], "mine"]]}')
+    assert isolation.read(hostile.Lying(), answer * 2)[0].text == "mine"
+    assert begin() == ["words"]
+
+
+def test_no_process_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError
+
+    monkeypatch.setattr("subprocess.Popen", refuse)
+    with pytest.raises(Busy):
+        begin()
 
 
 def test_a_document_that_costs_too_much_time(monkeypatch: pytest.MonkeyPatch) -> None:
