@@ -59,6 +59,27 @@ def _release(user_id: Any) -> None:
             del _taken[user_id]
 
 
+_uploading: set[Any] = set()
+
+
+@contextmanager
+def upload_slot(user: Any) -> Iterator[None]:
+    """Hold the user's one slot for a document that is being read here.
+
+    Raises:
+        Unavailable: another document of the user's holds it.
+    """
+    with _lock:
+        if user.pk in _uploading:
+            raise Unavailable("A document of yours is still being read. Please try again.")
+        _uploading.add(user.pk)
+    try:
+        yield
+    finally:
+        with _lock:
+            _uploading.discard(user.pk)
+
+
 def check_rate(user: Any) -> None:
     """Count a message of the user's, or refuse it beyond RATE_LIMIT_SEND.
 

@@ -266,6 +266,8 @@ AI_DAILY_TOKENS = env.integer("AI_DAILY_TOKENS", 0)
 # Knowledge.
 
 AI_EMBEDDING_MODEL = env.word("AI_EMBEDDING_MODEL")
+# Of all documents that one user has uploaded, together.
+DOCUMENTS_BYTES = env.integer("DOCUMENTS_BYTES", 52_428_800)
 # Where this site shows a document; the engine itself knows no addresses.
 KNOWLEDGE_PAGE = f"{BASE_PATH}knowledge/pages/{{id}}"
 

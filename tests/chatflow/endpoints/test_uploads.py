@@ -8,10 +8,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import resolve
 
+from chatflow.limits import upload_slot
 from chatflow.models import Tally
 from tests.workflows.knowledge.pdf import pdf
 from workflows.knowledge.documents import store
 from workflows.knowledge.models import Document
+from workflows.knowledge.readers import isolation
 from workflows.knowledge.search import search
 
 SHELF = "/ai-demo/knowledge/documents"
@@ -161,6 +163,51 @@ def test_too_many(as_alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     add(as_alice, text="one")
     answer = add(as_alice, text="two")
     assert answer.status_code == 409
+
+
+def test_too_many_bytes(as_alice: Client, as_bob: Client, settings: Any) -> None:
+    settings.DOCUMENTS_BYTES = 8
+    first = add(as_alice, text="five!").json()["document"]
+    answer = add(as_alice, text="four")
+    assert (answer.status_code, answer.json()["code"]) == (409, "error")
+    assert "8 bytes" in answer.json()["error"]
+    assert add(as_bob, text="four").status_code == 201
+    as_alice.delete(f"{SHELF}/{first['id']}")
+    assert add(as_alice, text="four").status_code == 201
+
+
+def test_too_many_parts(as_alice: Client) -> None:
+    answer = add(as_alice, text="# a\nb\n" * 5001)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
+    assert "more than 5,000 parts" in answer.json()["error"]
+
+
+def test_one_at_a_time(as_alice: Client, as_bob: Client, alice: User) -> None:
+    with upload_slot(alice):
+        answer = add(as_alice, text="words")
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+        assert answer["Retry-After"]
+        assert add(as_bob, text="words").status_code == 201
+    assert add(as_alice, text="words").status_code == 201
+
+
+def test_all_slots_are_taken(as_alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolation, "SLOTS", 0)
+    monkeypatch.setattr(isolation, "_room", isolation._Room())
+    answer = add(as_alice, text="words")
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert answer["Retry-After"]
+    assert not Document.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["a\0\x07\ud800.md", "\xff.md", "x" * 300 + ".md", "../../a.md", ".md"]
+)
+def test_names(as_alice: Client, name: str) -> None:
+    answer = upload(as_alice, name.encode("utf-8", "replace").decode(), b"words")
+    assert answer.status_code in (201, 400, 415)
+    if answer.status_code == 201:
+        assert answer.json()["document"]["title"].isprintable()
 
 
 # The page
