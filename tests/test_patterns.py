@@ -115,7 +115,7 @@ def collected() -> Iterator[tuple[str, re.Pattern[Any], str]]:
         module = importlib.import_module(name)
         for variable, value in vars(module).items():
             for pattern in held(value):
-                for method in uses().get(variable) or uses().get(name) or {"search"}:
+                for method in sorted(uses().get(variable) or uses().get(name) or {"search"}):
                     yield name, pattern, method
         for _, call in calls(name):
             method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
