@@ -11,6 +11,9 @@ PYTHON ?= $(shell for python in python3.11 python3 python; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo "$$python" && break; done)
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
+SBOM := .sbom-venv
+# What `make pins` resolves with.
+RESOLVER := uv==0.13.9
 SOURCES := $(wildcard chatflow workflows examples tests bench) manage.py bin/demo
 
 # More arguments for pytest: make test-sqlite ARGS='-k stream'
@@ -24,7 +27,7 @@ PARTS := test-sqlite test-postgres
 $(CHECKS) $(PARTS): export ENV_FILE := /dev/null
 $(CHECKS) $(PARTS): export SECRET_KEY := only-for-the-checks
 
-.PHONY: help install install-dev install-system demo test $(CHECKS) $(PARTS) bench chaos format constraints clean
+.PHONY: help install install-dev install-system demo test $(CHECKS) $(PARTS) bench chaos format pins sbom clean
 
 help:  ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 18
@@ -37,7 +40,7 @@ install-system:
 	@bin/install-system
 
 # A virtual environment whose Python is gone, or that was left half-made, is made anew.
-$(VENV)/.installed: requirements.txt constraints.txt
+$(VENV)/.installed: pins.txt
 	@if ! $(PIP) --version >/dev/null 2>&1; then \
 		test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed." >&2; exit 1; }; \
 		echo "Creating $(VENV)"; \
@@ -45,12 +48,12 @@ $(VENV)/.installed: requirements.txt constraints.txt
 		|| { bin/install-system python3-venv && $(PYTHON) -m venv --clear $(VENV); }; \
 	fi
 	@echo "Installing packages"
-	@$(PIP) install -r requirements.txt -c constraints.txt
+	@$(PIP) install --require-hashes --no-deps -r pins.txt
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
+$(VENV)/.installed-dev: $(VENV)/.installed pins-dev.txt
 	@echo "Installing packages for the tests"
-	@$(PIP) install -r requirements-dev.txt -c constraints.txt
+	@$(PIP) install --require-hashes --no-deps -r pins-dev.txt
 	@touch $@
 
 demo: install  ## Run everything: database, demo data, web server, cluster; HOST and PORT are honoured
@@ -73,7 +76,7 @@ test-js: install-system  ## The JavaScript tests
 	node --test $$files
 
 # Side by side, which takes hardly longer than one of them. What PostgreSQL's said is shown behind.
-test-python: install-dev install-system  ## The Python tests on SQLite and on PostgreSQL
+test-python: install-dev install-system $(SBOM)/.installed  ## The Python tests on SQLite and on PostgreSQL
 	@said=$$(mktemp); trap 'rm -f "$$said"' EXIT; failed=; \
 	$(POSTGRES_UNIT) >"$$said" 2>&1 & postgres=$$!; \
 	$(UNIT) || failed=1; \
@@ -105,15 +108,33 @@ format: install-dev  ## Let ruff put the code into shape
 	$(PY) -m ruff check --fix
 	$(PY) -m ruff format
 
-# After a change of requirements*.txt: resolves from nothing, so that nothing stale stays pinned.
-constraints:  ## Write constraints.txt anew
+# After a change of requirements*.txt: resolves from nothing, so that nothing stale stays pinned, for
+# every system and Python that Chatflow runs on.
+pins:  ## Write pins*.txt anew: every package, with the hashes of its files
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	$(PYTHON) -m venv "$$folder"; \
-	"$$folder/bin/python" -m pip --disable-pip-version-check --quiet install -r requirements-dev.txt; \
-	{ echo "# Every package of requirements-dev.txt, by \`make constraints\`."; \
-	  "$$folder/bin/python" -m pip freeze; } >"$$folder/constraints.txt"; \
-	cp "$$folder/constraints.txt" constraints.txt
+	"$$folder/bin/python" -m pip --disable-pip-version-check --quiet install $(RESOLVER); \
+	for name in -dev "" -sbom; do \
+		{ echo "# Every package of requirements$$name.txt, with the hashes of its files, by \`make pins\`."; \
+		  "$$folder/bin/uv" --no-config pip compile --quiet --universal --python-version 3.11 \
+			--generate-hashes --no-annotate --no-header --no-emit-index-url \
+			$$(test -z "$$name" && echo "-c $$folder/pins-dev.txt") \
+			requirements$$name.txt; } >"$$folder/pins$$name.txt"; \
+	done; \
+	cp "$$folder"/pins*.txt .
+
+$(SBOM)/.installed: pins-sbom.txt $(VENV)/.installed
+	@echo "Installing packages for the SBOM"
+	@$(PY) -m venv --clear $(SBOM)
+	@$(SBOM)/bin/python -m pip --disable-pip-version-check --quiet install \
+		--require-hashes --no-deps -r pins-sbom.txt
+	@touch $@
+
+# Names every package that `make install` installs, with the hashes of its files; asks nobody.
+sbom: $(SBOM)/.installed  ## Write sbom.json, in CycloneDX's format
+	@$(SBOM)/bin/cyclonedx-py requirements --output-reproducible --output-file sbom.json pins.txt
+	@echo "Wrote sbom.json"
 
 clean:  ## Remove what the tools leave behind; .venv, .env and the database stay
-	rm -rf .mypy_cache .pytest_cache .ruff_cache .bench-venv
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .bench-venv .sbom-venv
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

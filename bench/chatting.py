@@ -91,9 +91,7 @@ async def call(
     return dict(json.loads(rest))
 
 
-async def _read(
-    port: int, path: str, heard: Heard, until: Callable[[Heard], bool] | None
-) -> None:
+async def _read(port: int, path: str, heard: Heard, until: Callable[[Heard], bool] | None) -> None:
     reader, writer = await asyncio.open_connection(HOST, port)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
     async with asyncio.timeout(PATIENCE):

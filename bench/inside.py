@@ -18,10 +18,10 @@ from django.db import connection, transaction  # noqa: E402
 from django.db.models import Max  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
-from knox.models import AuthToken  # noqa: E402
 
 from bench.workflows_app.workflows import FAILS  # noqa: E402
 from chatflow.auth import sign_link  # noqa: E402
+from chatflow.models import Token  # noqa: E402
 from workflows import services  # noqa: E402
 from workflows.models import Cluster, Event, Job, Session, State  # noqa: E402
 from workflows.store import events, lifecycle  # noqa: E402
@@ -100,7 +100,7 @@ def examples() -> dict[str, int]:
 
 def sync_send_queries() -> list[str]:
     """Return the first words of the queries that a sync send makes, in order."""
-    _, token = AuthToken.objects.create(User.objects.get(username="bench"))
+    _, token = Token.objects.create(User.objects.get(username="bench"))
     client = Client(headers={"Authorization": f"Bearer {token}", "Host": "localhost"})
     body = {"message": "Hello", "session_id": "shape", "workflow": "bench_noop"}
     for _ in range(2):

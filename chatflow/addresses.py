@@ -6,13 +6,15 @@ answer has them.
 """
 
 import re
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from django.conf import settings
 from django.contrib.staticfiles.storage import StaticFilesStorage
+from django.http import HttpRequest
 from django.urls import get_script_prefix, is_valid_path
 
-from chatflow.asgi_types import Scope
+from chatflow.asgi_types import Scope, Send
 
 JSON = dict[str, Any]
 
@@ -20,6 +22,7 @@ JSON = dict[str, Any]
 PREFIX = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 # They never need to be written, and a proxy behind another one often names the wrong one of them.
 STANDARD_PORTS = ("80", "443")
+FORWARDED = (b"x-forwarded-proto", b"x-forwarded-for")
 USED_UP = (b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-prefix")
 
 
@@ -40,10 +43,49 @@ def seen_by_client(scope: Scope) -> Scope:
     return {**scope, "root_path": prefix, "path": path, "headers": headers}
 
 
+def as_connected(scope: Scope, send: Send) -> Scope:
+    """Return the request without what a proxy says of it, unless proxies are trusted.
+
+    uvicorn believes any proxy on this host about the scheme and the client's address.
+
+    Args:
+        scope: the request.
+        send: takes the answer; with uvicorn it leads to the connection.
+    """
+    if settings.TRUST_PROXY or not any(name in FORWARDED for name, _ in scope["headers"]):
+        return scope
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    if transport is None:
+        return scope
+    scheme = "http" if transport.get_extra_info("sslcontext") is None else "https"
+    peer = transport.get_extra_info("peername")
+    # A Unix socket's is a text.
+    client = tuple(peer[:2]) if isinstance(peer, tuple) else None
+    return {**scope, "scheme": scheme, "client": client}
+
+
 def path_info(scope: Scope) -> str:
     """Return the path of a request on this site, as urls.py knows it."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", ""))
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """Return the IP address that a request came from; of IPv6 the network, which has one owner.
+
+    Returns:
+        None where it isn't known, as of a request that no server has received.
+    """
+    told = request.META.get("HTTP_X_FORWARDED_FOR", "") if settings.TRUST_PROXY else ""
+    # The proxy appends the address that it sees; in front of it stands what the client says.
+    text = told.rpartition(",")[2].strip() or request.META.get("REMOTE_ADDR", "")
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    if address.version == 4:
+        return text
+    return str(address.ipv4_mapped or ip_network((address, 64), strict=False))
 
 
 def own_path(path: str, prefix: str) -> str:

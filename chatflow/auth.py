@@ -9,40 +9,74 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
 from django.core.signing import BadSignature, Signer, b62_decode, b62_encode
+from django.db import Error as DatabaseError
+from django.db import transaction
 from django.db.models import CharField, QuerySet, Value
 from django.http import HttpRequest
 from django.utils import timezone
 from knox.auth import TokenAuthentication
 from knox.crypto import hash_token
-from knox.models import AuthToken
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 from rest_framework.request import Request
 
+from chatflow import scopes
+from chatflow.models import Token
 from workflows import clock, services
 from workflows.exceptions import JobNotFound
 from workflows.models import Job
+from workflows.services import outages
 from workflows.services.lookups import find_with
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+# How far behind the time of a token's last use may be.
+USES_KEPT = timedelta(minutes=5)
 BAD_LINK = "This link is not valid, or not any more."
 
 
 class BearerAuthentication(TokenAuthentication):  # type: ignore[misc]
     """``Authorization: Bearer <token>``; the database has the token's hash only."""
 
-    def authenticate_credentials(self, token: bytes) -> tuple[Any, AuthToken]:
+    def authenticate(self, request: HttpRequest | Request) -> tuple[Any, Token] | None:
+        """Return the token's user, and the token; None where there is no token.
+
+        Raises:
+            AuthenticationFailed: there is no such token, or not any more.
+            TokenRefused, JobNotFound: it may not do what the request asks for.
+        """
+        found = cast(tuple[Any, Token] | None, super().authenticate(request))
+        if found is not None:
+            scopes.check(found[1], request)
+        return found
+
+    def authenticate_credentials(self, token: bytes) -> tuple[Any, Token]:
         """Return the token's user, as Knox does, but with one plain query: every call asks it.
 
         Unlike Knox's, looking deletes no expired token.
         """
         # Real tokens are hexadecimal; other bytes must not reach the database.
         if token.isalnum():
-            found = find_with(AuthToken, "user", key=hash_token(token.decode()))
+            found = find_with(Token, "user", key=hash_token(token.decode()))
             if found is not None and (found.expiry is None or found.expiry >= clock.now()):
-                return cast(tuple[Any, AuthToken], self.validate_user(found))
+                valid = cast(tuple[Any, Token], self.validate_user(found))
+                _note_use(found)
+                return valid
         raise AuthenticationFailed("Invalid token.")
+
+
+def _note_use(token: Token) -> None:
+    """Keep when the token was used, but not each time: a query of its own would cost too much."""
+    now = clock.now()
+    if token.last_used_at is not None and token.last_used_at > now - USES_KEPT:
+        return
+    try:
+        with transaction.atomic():
+            Token.objects.filter(pk=token.pk).update(last_used_at=now)
+    except DatabaseError as error:
+        # A standby that only reads lets people read.
+        if not outages.is_unavailable(error):
+            raise
 
 
 class CookieAuthentication(SessionAuthentication):
@@ -129,11 +163,16 @@ class Grant:
     right: Right
 
 
-def authorize(request: HttpRequest, public_id: str) -> Grant:
+def authorize(request: HttpRequest, public_id: str, *, by_link: bool = True) -> Grant:
     """Say which job the request is about, and by what right it may see it.
 
     A Bearer token decides where there is one. A link is next: it was made for this very job, while
     the cookie is whoever happens to be signed in.
+
+    Args:
+        request: the request.
+        public_id: the job's.
+        by_link: whether a link counts.
 
     Raises:
         NotAuthenticated, AuthenticationFailed: there is no good credential.
@@ -145,7 +184,7 @@ def authorize(request: HttpRequest, public_id: str) -> Grant:
         right = Right(user_id=user.pk, kind="token", key=token.digest, expires=token.expiry)
         return Grant(job=find_job(user, public_id), user=user, right=right)
     refused: NotAuthenticated | AuthenticationFailed = NotAuthenticated()
-    if "token" in request.GET:
+    if by_link and "token" in request.GET:
         try:
             return _open_link(request.GET["token"], public_id)
         except AuthenticationFailed as error:
@@ -229,7 +268,7 @@ def revoked(rights: Collection[Right]) -> set[Right]:
     users = users.values_list(
         Value("user", CharField()), "pk", nothing, "password", "access__links_valid_from"
     )
-    tokens = AuthToken.objects.filter(digest__in=_keys(rights, "token")).values_list(
+    tokens = Token.objects.filter(digest__in=_keys(rights, "token")).values_list(
         Value("token", CharField()), "user", "digest", nothing, "expiry"
     )
     # By this host's clock, as Django itself goes by it.

@@ -203,11 +203,16 @@ def summary(job: Job) -> SummaryBody:
 
 
 class ListedBody(SummaryBody):
-    text: Annotated[str, "The words that began the conversation with the workflow."]
+    text: Annotated[
+        str, "The words that began the conversation with the workflow; empty with `memory: false`."
+    ]
 
 
 def listed(job: Job) -> ListedBody:
-    return {**summary(job), "text": (job.root or job).text[:TEXT_LENGTH]}
+    first = job.root or job
+    # What was sent under `memory: false` is not kept, but for the job itself.
+    text = first.text[:TEXT_LENGTH] if first.options.get("memory", True) else ""
+    return {**summary(job), "text": text}
 
 
 class StatusDataBody(SummaryBody):

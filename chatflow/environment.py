@@ -253,13 +253,13 @@ class Environment:
         # django-environ takes a plus in a path for a space.
         path, mark, options = url.partition("?")
         found: dict[str, Any] = {}
-        if url.partition(":")[0] in environ.Env.DB_SCHEMES and _is_whole(url):
+        if url.partition("://")[0] in environ.Env.DB_SCHEMES and "://" in url and _is_whole(url):
             found = environ.Env.db_url_config(path.replace("+", "%2B") + mark + options)
         if not found.get("NAME"):
             self.refuse(
                 name,
                 "be a URL such as postgres://user:password@host:5432/name, with special characters "
-                "of the password percent-encoded (# is %23, / is %2F)",
+                "of the password percent-encoded (# is %23, / is %2F), or sqlite:///name",
             )
         return found
 
@@ -282,12 +282,18 @@ class Environment:
 
 
 def _is_whole(url: str) -> bool:
-    """Whether no part of a URL's password has got behind its host; there may be several hosts."""
+    """Whether no part of a URL's password has got behind its host; there may be several hosts.
+
+    Nor a part of SQLite's path into the place of the host: django-environ would leave that out, and
+    take an empty path for a database in memory.
+    """
     if url == "sqlite://:memory:":
         return True
     try:
         parts = urlsplit(url)
     except ValueError:
+        return False
+    if parts.scheme == "sqlite" and (parts.netloc or not parts.path.strip("/")):
         return False
     if parts.scheme not in ("sqlite", "unix") and "@" in parts.path + parts.query:
         return False

@@ -7,14 +7,13 @@ from threading import Lock
 from typing import Any
 
 from django.conf import settings
-from django.db.models import F
-from django.db.models.functions import Now
 from rest_framework.exceptions import Throttled
 
 from chatflow.errors import Unavailable
-from workflows import services
-from workflows.models import Job
+from chatflow.tallies import Limit
 from workflows.services import Mode
+
+DAY = 86_400.0
 
 # Half of the pool, so that the other half always answers status and async sends.
 SLOTS = max(1, settings.WEB_THREADS // 2)
@@ -34,7 +33,7 @@ def slot(mode: Mode, user: Any) -> Iterator[Mode]:
     runs_here = settings.QUEUE_CONNECTION == "sync"
     if mode == "async" and not runs_here:
         yield mode
-    elif _take(user.pk):
+    elif _hold(user.pk):
         try:
             yield mode
         finally:
@@ -45,7 +44,7 @@ def slot(mode: Mode, user: Any) -> Iterator[Mode]:
         raise Unavailable("Too many requests are being answered at once. Please try again.")
 
 
-def _take(user_id: Any) -> bool:
+def _hold(user_id: Any) -> bool:
     with _lock:
         if _taken[user_id] >= PER_USER or _taken.total() >= SLOTS:
             return False
@@ -60,21 +59,54 @@ def _release(user_id: Any) -> None:
             del _taken[user_id]
 
 
-def check_rate(user: Any, idempotency_key: str | None = None) -> None:
-    """Refuse a send beyond RATE_LIMIT_SEND. Sends at the same moment may exceed it by a few.
+_uploading: set[Any] = set()
+
+
+@contextmanager
+def upload_slot(user: Any) -> Iterator[None]:
+    """Hold the user's one slot for a document that is being read here.
 
     Raises:
-        Throttled: with the seconds until there is room for one more.
+        Unavailable: another document of the user's holds it.
     """
-    limit, seconds = settings.RATE_LIMIT_SEND
-    if services.recent_starts(user, seconds) < limit:
-        return
-    jobs = Job.objects.visible_to(user)
-    # A replay starts nothing.
-    if idempotency_key and jobs.filter(idempotency_key=idempotency_key).exists():
-        return
-    wait = seconds
-    if limit:
-        ages = jobs.order_by("-created_at").values_list(Now() - F("created_at"), flat=True)
-        wait -= ages[limit - 1].total_seconds()
-    raise Throttled(wait=max(1.0, wait), detail="Too many messages.")
+    with _lock:
+        if user.pk in _uploading:
+            raise Unavailable("A document of yours is still being read. Please try again.")
+        _uploading.add(user.pk)
+    try:
+        yield
+    finally:
+        with _lock:
+            _uploading.discard(user.pk)
+
+
+def check_rate(user: Any) -> None:
+    """Count a message of the user's, or refuse it beyond RATE_LIMIT_SEND.
+
+    Raises:
+        Throttled: with the seconds until there is room again.
+    """
+    most, seconds = settings.RATE_LIMIT_SEND
+    _take(Limit("send", most, seconds), user, "Too many messages.")
+
+
+def check_upload(user: Any, size: int) -> None:
+    """Count a document of the user's, or refuse it beyond RATE_LIMIT_UPLOAD and its bytes.
+
+    Args:
+        user: whose it is.
+        size: of the document, in bytes.
+
+    Raises:
+        Throttled: with the seconds until there is room again.
+    """
+    most, seconds = settings.RATE_LIMIT_UPLOAD
+    _take(Limit("upload", most, seconds), user, "Too many documents.")
+    volume = Limit("upload-bytes", settings.UPLOAD_BYTES_PER_DAY, DAY)
+    _take(volume, user, "Too many bytes of documents today.", size)
+
+
+def _take(limit: Limit, user: Any, refusal: str, amount: int = 1) -> None:
+    wait = limit.take(user.pk, amount)
+    if wait is not None:
+        raise Throttled(wait=wait, detail=refusal)

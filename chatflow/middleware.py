@@ -1,11 +1,13 @@
 """The middleware of every answer."""
 
 import functools
+import math
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
+from corsheaders.middleware import CorsMiddleware
 from csp.constants import HEADER
 from csp.middleware import CSPMiddleware
 from csp.utils import build_policy
@@ -13,17 +15,22 @@ from django.conf import settings
 from django.core.signals import got_request_exception
 from django.db import connection
 from django.dispatch import receiver
-from django.http import HttpRequest, HttpResponsePermanentRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.http.response import HttpResponseBase
 from django.middleware.common import CommonMiddleware
+from django.middleware.security import SecurityMiddleware
+from django.shortcuts import render
 
-from chatflow.errors import UNAVAILABLE, as_response, is_api, of_status
+from chatflow.errors import UNAVAILABLE, as_response, is_api, of_status, problem
+from chatflow.signins import TooManySignIns
 from workflows.services import outages
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 # Seconds for which a database connection that was found alive is taken for it.
 FRESH = 1.0
+# For browsers and proxies: this is nobody else's, nor for later.
+UNSTORED = "private, no-store"
 # Where probes ask, as urls.py has it.
 PROBES = ("/healthz", "/readyz")
 
@@ -69,6 +76,28 @@ def envelope(get_response: GetResponse) -> GetResponse:
     return middleware
 
 
+def sign_ins_refused(get_response: GetResponse) -> GetResponse:
+    """Say on a page that there are too many attempts to sign in, whichever page they came from."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        return get_response(request)
+
+    def process_exception(request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, TooManySignIns):
+            return None
+        found = problem(error)
+        if is_api(request.path_info):
+            return as_response(found)
+        context = {"minutes": math.ceil(error.wait / 60)}
+        page = render(request, "too_many_sign_ins.html", context, status=found.status)
+        for name, value in found.headers.items():
+            page.headers[name] = value
+        return page
+
+    middleware.process_exception = process_exception  # type: ignore[attr-defined]
+    return middleware
+
+
 class AllowedHosts(CommonMiddleware):
     """Refuse hosts that are not in ALLOWED_HOSTS, as Django does, but never a probe.
 
@@ -108,6 +137,29 @@ def _policy() -> str:
 def _in_order(policy: str) -> str:
     """Return the policy with its directives sorted: django-csp takes them out of a set."""
     return "; ".join(sorted(policy.split("; ")))
+
+
+def unstored(get_response: GetResponse) -> GetResponse:
+    """Let nobody keep an answer, as all are somebody's own, but those that say otherwise."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        response.headers.setdefault("Cache-Control", UNSTORED)
+        return response
+
+    return middleware
+
+
+def dress(request: HttpRequest, response: HttpResponse) -> None:
+    """Put the headers of every answer on one that passes no middleware: a stream, or a refusal."""
+    _cors.add_response_headers(request, response)
+    _security.process_response(request, response)
+    response.headers.setdefault(HEADER, _policy())
+    response.headers.setdefault("Cache-Control", UNSTORED)
+
+
+_cors = CorsMiddleware(lambda request: HttpResponse())
+_security = SecurityMiddleware(lambda request: HttpResponse())
 
 
 def trusted_connection(get_response: GetResponse) -> GetResponse:

@@ -1,7 +1,10 @@
 """The site's own records of its users."""
 
+import uuid
+
 from django.conf import settings
 from django.db import models
+from knox.models import AbstractAuthToken
 
 
 class Access(models.Model):
@@ -15,3 +18,54 @@ class Access(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user}: links since {self.links_valid_from}"
+
+
+def make_token_id() -> str:
+    """Return a new public id of a token: ``token_`` and 32 random hex digits."""
+    return f"token_{uuid.uuid4().hex}"
+
+
+class Token(AbstractAuthToken):  # type: ignore[misc]
+    """A Bearer token: Knox's, with a name and limits. Of the token itself it keeps the hash only.
+
+    What its scope lets it do is in ``chatflow/scopes.py``.
+    """
+
+    class Scope(models.TextChoices):
+        ALL = "all", "Everything"
+        SEND = "send", "Send messages, and follow their jobs"
+        READ = "read", "Read only"
+
+    # What its owner calls it by, in the API's addresses too: the key below is its hash.
+    public_id = models.CharField(
+        max_length=38, unique=True, default=make_token_id, editable=False, verbose_name="id"
+    )
+    name = models.CharField(max_length=100, blank=True, default="")
+    scope = models.CharField(max_length=4, choices=Scope.choices, default=Scope.ALL)
+    workflow = models.CharField(
+        max_length=100, blank=True, default="", help_text="The only one it is for; empty: all."
+    )
+    # To some minutes: see auth.BearerAuthentication.
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    def __str__(self) -> str:
+        return self.name or self.public_id
+
+
+class Tally(models.Model):
+    """How much of something somebody has had in the current window of time; see tallies.py.
+
+    Nothing points to a row, and no deletion of a user's data lowers it.
+    """
+
+    # What is counted, and whose, such as send:42.
+    key = models.CharField(max_length=200, primary_key=True)
+    count = models.BigIntegerField()
+    # Seconds since 1970, by the database's clock.
+    ends_at = models.FloatField()
+
+    class Meta:
+        verbose_name_plural = "tallies"
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.count}"

@@ -34,7 +34,8 @@ def read_page(
     Raises:
         ValidationError: the query is wrong.
     """
-    asked = PageSerializer(data=request.query_params)
+    # As plain values: of a form's, DRF leaves out those that are empty.
+    asked = PageSerializer(data=request.query_params.dict())
     asked.is_valid(raise_exception=True)
     limit = asked.validated_data["limit"]
     if "before" in asked.validated_data:

@@ -27,7 +27,7 @@ from chatflow.errors import ErrorBody
 
 KEY = OpenApiParameter(
     "Idempotency-Key",
-    str,
+    {"type": "string", "maxLength": 255},
     OpenApiParameter.HEADER,
     description="The same key and body start one job only.",
 )

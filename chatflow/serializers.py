@@ -15,9 +15,14 @@ SESSION_ID_LENGTH = 255
 WORKFLOW_LENGTH = 100
 REASON_LENGTH = 1000
 
-no_control = RegexValidator(
-    r"[\x00-\x1f\x7f-\x9f]", "Control characters are not allowed.", inverse_match=True
+# The schema shows these patterns.
+no_control = RegexValidator(r"^[^\x00-\x1f\x7f-\x9f]*\Z", "Control characters are not allowed.")
+# In an address the two lead elsewhere, so nothing could be called by them.
+session_key = RegexValidator(
+    r"^(?!\.\.?\Z)[^\x00-\x1f\x7f-\x9f]*\Z",
+    "Control characters are not allowed, nor is . or .. alone.",
 )
+words = RegexValidator(r"^(?=\s*\S)[^\x00]*\Z", "There must be words.")
 
 
 class StrictCharField(serializers.CharField):
@@ -92,19 +97,24 @@ class TurnSerializer(serializers.Serializer[Any]):
             help_text="What to do while the session works on an earlier message.",
         )
         # "async" can't be the name of an attribute.
-        mode = ModeField(default="sync", source="mode", help_text=ModeField.__doc__)
+        # A function, lest the schema shows the engine's word.
+        mode = ModeField(default=lambda: "sync", source="mode", help_text=ModeField.__doc__)
         return {**super().get_fields(), "on_busy": on_busy, "async": mode}
 
 
 class SendSerializer(TurnSerializer):
     message = StrictCharField(
-        min_length=1, max_length=MESSAGE_LENGTH, help_text="What the user says."
+        min_length=1,
+        max_length=MESSAGE_LENGTH,
+        validators=[words],
+        help_text="What the user says.",
     )
     session_id = StrictCharField(
         required=False,
+        min_length=1,
         max_length=SESSION_ID_LENGTH,
         trim_whitespace=False,
-        validators=[no_control],
+        validators=[session_key],
         help_text="The conversation; made and returned when absent.",
     )
     actions = StrictBooleanField(default=True, help_text="False is plain chat.")
@@ -112,12 +122,15 @@ class SendSerializer(TurnSerializer):
     intelligent_rag = StrictBooleanField(default=True, help_text="Search documents if it helps.")
     workflow = StrictCharField(
         required=False,
+        min_length=1,
         max_length=WORKFLOW_LENGTH,
         validators=[no_control],
         help_text="The workflow to run; by default the message decides.",
     )
     model = StrictCharField(
-        required=False, help_text="The model to ask, one of the allowed; by default the site's."
+        required=False,
+        min_length=1,
+        help_text="The model to ask, one of the allowed; by default the site's.",
     )
 
     def validate_model(self, value: str) -> str:
@@ -131,12 +144,13 @@ class SendSerializer(TurnSerializer):
 
 class ActSerializer(TurnSerializer):
     session_id = StrictCharField(
+        min_length=1,
         max_length=SESSION_ID_LENGTH,
         trim_whitespace=False,
-        validators=[no_control],
+        validators=[session_key],
         help_text="The conversation that the action was offered in.",
     )
-    action_id = StrictCharField(max_length=SESSION_ID_LENGTH, validators=[no_control])
+    action_id = StrictCharField(min_length=1, max_length=SESSION_ID_LENGTH, validators=[no_control])
     data = serializers.DictField(  # type: ignore[assignment]
         required=False, help_text="What was filled in, for a form."
     )

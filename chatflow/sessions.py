@@ -3,6 +3,7 @@
 from django.contrib.sessions.backends import db
 from django.contrib.sessions.backends.base import UpdateError
 
+from chatflow import tallies
 from workflows.services import outages
 
 
@@ -20,3 +21,12 @@ class SessionStore(db.SessionStore):
             if cause is not None and outages.is_unavailable(cause):
                 raise cause from cause.__cause__
             raise
+
+    @classmethod
+    def clear_expired(cls) -> None:
+        """Delete what is over: sign-ins, and the tallies, most of which are about them.
+
+        For ``manage.py clearsessions``.
+        """
+        super().clear_expired()
+        tallies.prune()

@@ -10,6 +10,7 @@ from csp.constants import NONE, SELF, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
 
 from chatflow.environment import Environment
+from chatflow.private_file import PrivateConnection
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -66,6 +67,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
+    "chatflow.middleware.unstored",
     "chatflow.middleware.ContentSecurityPolicy",
     "chatflow.middleware.envelope",
     "chatflow.middleware.service_unavailable",
@@ -74,6 +76,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "chatflow.middleware.sign_ins_refused",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
@@ -114,6 +117,7 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
             "timeout": 20,
             "transaction_mode": "IMMEDIATE",
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            "factory": PrivateConnection,
         }
     )
     # The default test database lives in memory, where no second process can see it.
@@ -135,11 +139,18 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+AUTHENTICATION_BACKENDS = ["chatflow.signins.Backend"]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "chat"
 LOGOUT_REDIRECT_URL = "login"
 
+# Wrong passwords that an address may send; an account takes three times as many.
+RATE_LIMIT_SIGN_IN = env.rate("RATE_LIMIT_SIGN_IN", "20/h")
+
 SESSION_ENGINE = "chatflow.sessions"
+# Where the proxy in front speaks https only.
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.boolean("SECURE_COOKIES", False)
+SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", 0)
 
 # HTTP.
 
@@ -150,6 +161,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 STREAM_LINK_TTL = env.number("STREAM_LINK_TTL", 3600, minimum=1)
 STREAMS_PER_USER = env.integer("STREAMS_PER_USER", 20, minimum=1)
 RATE_LIMIT_SEND = env.rate("RATE_LIMIT_SEND", "60/min")
+RATE_LIMIT_UPLOAD = env.rate("RATE_LIMIT_UPLOAD", "30/min")
+UPLOAD_BYTES_PER_DAY = env.integer("UPLOAD_BYTES_PER_DAY", 104_857_600)
 
 CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS")
 CORS_ALLOW_HEADERS = [
@@ -188,6 +201,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "chatflow.errors.exception_handler",
 }
 REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer"}
+KNOX_TOKEN_MODEL = "chatflow.Token"
 SPECTACULAR_SETTINGS = {
     "TITLE": "Chatflow",
     "DESCRIPTION": "Background AI workflows with live progress for chat applications.",
@@ -197,6 +211,8 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "chatflow.schema.name_server",
     ],
+    # There are other fields of that name, with fewer values.
+    "ENUM_NAME_OVERRIDES": {"StateEnum": "workflows.models.State.values"},
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     # Nothing is loaded from another host.
@@ -252,8 +268,13 @@ AI_DAILY_TOKENS = env.integer("AI_DAILY_TOKENS", 0)
 # Knowledge.
 
 AI_EMBEDDING_MODEL = env.word("AI_EMBEDDING_MODEL")
+# Of all documents that one user has uploaded, together.
+DOCUMENTS_BYTES = env.integer("DOCUMENTS_BYTES", 52_428_800)
 # Where this site shows a document; the engine itself knows no addresses.
 KNOWLEDGE_PAGE = f"{BASE_PATH}knowledge/pages/{{id}}"
+
+# Functions that django-q2's tasks and schedules may call, by their dotted names, beside workflows.
+TASK_FUNCTIONS = env.names("TASK_FUNCTIONS")
 
 Q_CLUSTER = {
     "name": "chatflow",

@@ -13,16 +13,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from copy import copy
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
-from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
 from django.contrib.auth import get_user
 from django.core.handlers.asgi import ASGIRequest
 from django.db import close_old_connections
 from django.http import HttpResponse
 from django.utils.functional import SimpleLazyObject
-from rest_framework.exceptions import MethodNotAllowed, ParseError, Throttled
+from rest_framework.exceptions import APIException, MethodNotAllowed, ParseError, Throttled
 
 from chatflow import auth, sse
 from chatflow.addresses import placed
@@ -30,7 +29,8 @@ from chatflow.asgi_types import Receive, Scope, Send
 from chatflow.auth import Grant
 from chatflow.dialects import Dialect
 from chatflow.errors import Unavailable, as_response, problem
-from workflows.exceptions import CursorBeyondHead
+from chatflow.middleware import dress
+from workflows.exceptions import CursorBeyondHead, JobNotFound
 from workflows.models import Event, Job
 from workflows.streaming.followers import Follower, StreamCut
 from workflows.streaming.listeners import listeners
@@ -49,6 +49,8 @@ PIECE = 65536
 LOOK_AGAIN = 2.0
 LOOKS = 5000
 LARGEST_CURSOR = 2**31 - 1
+# Jobs whose links may have all their slots taken, before a user's other links have none left.
+LINKS = 5
 
 HEADERS = {
     "Content-Type": "text/event-stream",
@@ -61,7 +63,7 @@ HEADERS = {
 class OpenStream(Follower):
     """A client that watches a job. Nothing but the bare minimum is kept: there may be thousands."""
 
-    __slots__ = ("_error", "_lifetime", "_prefix", "_send", "dialect", "right", "turn")
+    __slots__ = ("_error", "_lifetime", "_prefix", "_send", "dialect", "right", "slots", "turn")
 
     def __init__(
         self, grant: Grant, dialect: Dialect, cursor: int, send: Send, prefix: str = ""
@@ -70,6 +72,7 @@ class OpenStream(Follower):
         self.dialect = dialect
         self._prefix = prefix
         self.right = grant.right
+        self.slots = tuple(slots(grant))
         # When it shows its signs of life.
         self.turn = 0
         self._send = send
@@ -149,48 +152,64 @@ async def gone(receive: Receive) -> None:
         pass
 
 
+# Who takes a slot: a user, the holders of a job's link, the holders of all links of a user.
+Slot = tuple[Literal["user", "link", "links"], Any]
+
+
+def slots(grant: Grant) -> dict[Slot, int]:
+    """Return the slots that a stream takes, and how many there are of each."""
+    most = settings.STREAMS_PER_USER
+    if grant.right.kind == "link":
+        return {("link", grant.job.pk): most, ("links", grant.user.pk): most * LINKS}
+    return {("user", grant.user.pk): most}
+
+
 class OpenStreams:
     """The open streams of this process."""
 
     def __init__(self) -> None:
         self._turns: list[set[OpenStream]] = [set() for _ in range(TURNS)]
         self._opened = 0
-        self._by_user: Counter[Any] = Counter()
+        self._taken: Counter[Slot] = Counter()
         self._guards: list[asyncio.Task[None]] = []
 
     def __len__(self) -> int:
-        return self._by_user.total()
+        return sum(map(len, self._turns))
 
     def __iter__(self) -> Iterator[OpenStream]:
         return iter([stream for turn in self._turns for stream in turn])
 
-    def check_room(self, user_id: Any) -> None:
+    def has_room(self, grant: Grant) -> bool:
+        return all(self._taken[slot] < most for slot, most in slots(grant).items())
+
+    def check_room(self, grant: Grant) -> None:
         """Refuse a stream that may not be opened.
 
         Raises:
-            Throttled: the user has too many of them.
+            Throttled: there are too many of them.
             Unavailable: the process is shutting down.
         """
         if listeners.closing:
             raise Unavailable("The server is about to restart. Please try again.")
-        if self._by_user[user_id] >= settings.STREAMS_PER_USER:
+        if not self.has_room(grant):
             raise Throttled(wait=1, detail="Too many open streams.")
 
     def add(self, stream: OpenStream) -> None:
         self._opened += 1
         stream.turn = self._opened % TURNS
         self._turns[stream.turn].add(stream)
-        self._by_user[stream.right.user_id] += 1
+        self._taken.update(stream.slots)
         if not self._guards:
             guards = (self._keep_alive(), self._look_again())
             self._guards = [asyncio.create_task(guard) for guard in guards]
 
     def remove(self, stream: OpenStream) -> None:
         self._turns[stream.turn].remove(stream)
-        self._by_user[stream.right.user_id] -= 1
-        if not self._by_user[stream.right.user_id]:
-            del self._by_user[stream.right.user_id]
-        if not self._by_user:
+        self._taken.subtract(stream.slots)
+        for slot in stream.slots:
+            if not self._taken[slot]:
+                del self._taken[slot]
+        if not self._taken:
             for guard in self._guards:
                 guard.cancel()
             self._guards = []
@@ -223,7 +242,6 @@ class OpenStreams:
 
 
 open_streams = OpenStreams()
-_cors = CorsMiddleware(lambda request: HttpResponse())
 
 
 async def opened(
@@ -244,11 +262,13 @@ async def opened(
     try:
         if scope["method"] != "GET":
             raise MethodNotAllowed(scope["method"])
-        grant = await listeners.in_reader(look, request, public_id)
+        # The host is checked as Django does it.
+        request.get_host()
+        grant = await admitted(request, public_id)
         cursor = read_cursor(request)
         finished = has_all(grant.job, cursor)
         if not finished:
-            open_streams.check_room(grant.user.pk)
+            open_streams.check_room(grant)
     except Exception as error:
         await answer(send, request, refusal(error))
         return None
@@ -256,7 +276,7 @@ async def opened(
         await answer(send, request, HttpResponse(status=204))
         return None
     head = HttpResponse(headers=HEADERS)
-    _cors.add_response_headers(request, head)
+    dress(request, head)
     encoder = dialect(grant.job)
     stream = OpenStream(grant, encoder, cursor, send, scope.get("root_path", ""))
     open_streams.add(stream)
@@ -264,13 +284,26 @@ async def opened(
     return stream
 
 
-def look(request: ASGIRequest, public_id: str) -> Grant:
-    """Say whether the request may see the job. In a thread that may use the database."""
+async def admitted(request: ASGIRequest, public_id: str) -> Grant:
+    """Say by what right the request may see the job.
+
+    Whoever has a link can take all of its slots, but not those of the owner's session.
+    """
+    grant = await listeners.in_reader(look, request, public_id)
+    signed_in = settings.SESSION_COOKIE_NAME in request.COOKIES
+    if grant.right.kind == "link" and signed_in and not open_streams.has_room(grant):
+        with suppress(APIException, JobNotFound):
+            return await listeners.in_reader(look, request, public_id, False)
+    return grant
+
+
+def look(request: ASGIRequest, public_id: str, by_link: bool = True) -> Grant:
+    """Say by what right the request may see the job. In a thread that may use the database."""
     close_old_connections()
     engine = import_module(settings.SESSION_ENGINE)
     request.session = engine.SessionStore(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
     request.user = SimpleLazyObject(lambda: get_user(request))  # type: ignore[assignment]
-    return auth.authorize(request, public_id)
+    return auth.authorize(request, public_id, by_link=by_link)
 
 
 def read_cursor(request: ASGIRequest) -> int:
@@ -308,7 +341,7 @@ def refusal(error: Exception) -> HttpResponse:
 
 async def answer(send: Send, request: ASGIRequest, response: HttpResponse) -> None:
     """Send a whole response."""
-    _cors.add_response_headers(request, response)
+    dress(request, response)
     response.headers["Content-Length"] = str(len(response.content))
     await start(send, response)
     await send({"type": "http.response.body", "body": response.content})

@@ -6,10 +6,22 @@ from django.contrib import admin
 from django.contrib.auth import views as auth_views
 from django.urls import URLPattern, URLResolver, include, path, re_path, reverse_lazy
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from chatflow import errors
-from chatflow.endpoints import acts, conversations, inbox, jobs, pages, probes, sends, uploads
+from chatflow.endpoints import (
+    accounts,
+    acts,
+    conversations,
+    inbox,
+    jobs,
+    pages,
+    probes,
+    schemas,
+    sends,
+    tokens,
+    uploads,
+)
 
 api = [
     path("chat/send", sends.send, name="send"),
@@ -27,6 +39,8 @@ api = [
     path("knowledge/documents", uploads.shelf, name="documents"),
     path("knowledge/documents/<uuid:document_id>", uploads.document, name="document"),
     path("knowledge/pages/<uuid:document_id>", pages.document, name="document-page"),
+    path("tokens", tokens.tokens, name="tokens"),
+    path("tokens/<str:token_id>", tokens.token, name="token"),
     path("chat/", pages.chat, name="chat"),
     path("chat/example/", pages.example, name="example"),
     path("chat", RedirectView.as_view(pattern_name="chat")),
@@ -41,10 +55,17 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="chat"), name="home"),
     path(settings.BASE_PATH.removeprefix("/"), include(api)),
     path("accounts/login/", auth_views.LoginView.as_view(), name="login"),
+    path("accounts/once/", accounts.sign_in_once, name="sign-in-once"),
+    path("accounts/tokens/", accounts.tokens, name="token-page"),
     path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("api/schema/", schemas.Schema.as_view(), name="schema"),
+    # Its template has no answer to OPTIONS.
+    path(
+        "api/docs/",
+        SpectacularSwaggerSplitView.as_view(url_name="schema", http_method_names=["get", "head"]),
+        name="docs",
+    ),
     path("healthz", probes.healthz, name="healthz"),
     path("readyz", probes.readyz, name="readyz"),
     path("metrics", probes.metrics, name="metrics"),

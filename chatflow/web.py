@@ -1,12 +1,12 @@
 """One ASGI application: streams on the event loop, everything else in a bounded thread pool."""
 
 import asyncio
-import functools
 import io
 import re
 import signal
 import threading
 from collections.abc import Callable
+from functools import cache, partial
 from types import FrameType
 from typing import Any
 
@@ -14,12 +14,13 @@ from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 
 from chatflow import stream
-from chatflow.addresses import path_info, seen_by_client
+from chatflow.addresses import as_connected, path_info, seen_by_client
 from chatflow.asgi_types import Receive, Scope, Send
 from chatflow.dialects import DEFAULT, get_dialect
 from chatflow.errors import Problem, as_response, too_large
 from chatflow.pool import Pool
 from chatflow.wsgi import application as wsgi
+from workflows.knowledge.readers import isolation
 from workflows.streaming.listeners import listeners
 
 # `token` as a parameter's name, however its letters are escaped.
@@ -50,7 +51,7 @@ async def http(scope: Scope, receive: Receive, send: Send, dialect: str = DEFAUL
         scope, receive, send: as ASGI has them.
         dialect: the name of the streams' dialect.
     """
-    inner = seen_by_client(hide_token(scope))
+    inner = seen_by_client(as_connected(hide_token(scope), send))
     path = stream_path(settings.BASE_PATH).fullmatch(path_info(inner))
     # A preflight is answered by the middleware that answers all of them.
     if path is not None and scope["method"] != "OPTIONS":
@@ -68,10 +69,31 @@ async def http(scope: Scope, receive: Receive, send: Send, dialect: str = DEFAUL
     except DisconnectedError:
         return
     else:
+        isolation.on_leave.set(partial(watch, receive, asyncio.get_running_loop()))
         await pool.answer(with_body(inner, body), body, send)
 
 
-@functools.cache
+# Kept, for the loop itself lets go of them.
+watches: set[asyncio.Task[None]] = set()
+
+
+def watch(receive: Receive, loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
+    """Call *stop* when the client has left, or has its answer; from any thread."""
+
+    async def wait() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        stop()
+
+    def begin() -> None:
+        waiting = loop.create_task(wait())
+        watches.add(waiting)
+        waiting.add_done_callback(watches.discard)
+
+    loop.call_soon_threadsafe(begin)
+
+
+@cache
 def stream_path(base: str) -> re.Pattern[str]:
     return re.compile(rf"{re.escape(base)}workflow/stream/([^/]+)")
 
@@ -138,15 +160,15 @@ async def refuse(scope: Scope, send: Send, found: Problem) -> None:
 async def lifespan(receive: Receive, send: Send) -> None:
     await receive()
     await listeners.open()
-    cut_streams_on_signals()
+    stop_on_signals()
     await send({"type": "lifespan.startup.complete"})
     await receive()
     await listeners.close()
     await send({"type": "lifespan.shutdown.complete"})
 
 
-def cut_streams_on_signals() -> None:
-    """Cut the streams as soon as the server is told to stop.
+def stop_on_signals() -> None:
+    """Cut the streams, and stop reading documents, as soon as the server is told to stop.
 
     It would wait for them to end before it tells the application so.
     """
@@ -157,6 +179,7 @@ def cut_streams_on_signals() -> None:
     def wrap(previous: Callable[[int, FrameType | None], Any]) -> Any:
         def stop(number: int, frame: FrameType | None) -> None:
             loop.call_soon_threadsafe(listeners.cut_all)
+            loop.call_soon_threadsafe(isolation.stop)
             previous(number, frame)
 
         return stop

@@ -11,8 +11,8 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
-from knox.models import AuthToken
 
+from chatflow.models import Token
 from workflows.ai.asides import close_loop
 
 Bearer = Callable[[User], dict[str, str]]
@@ -53,7 +53,7 @@ def bearer() -> Bearer:
     """Return a function that makes the headers of a call with a user's token."""
 
     def headers(user: User) -> dict[str, str]:
-        _, token = AuthToken.objects.create(user, expiry=timedelta(hours=1))
+        _, token = Token.objects.create(user, expiry=timedelta(hours=1))
         return {"Authorization": f"Bearer {token}"}
 
     return headers

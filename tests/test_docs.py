@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")),
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 
@@ -18,7 +18,7 @@ CODE = re.compile(r"`([^`\n]+)`")
 # In a shell block or an .env, or alone in backticks, as `DEBUG` or `DEBUG=true`.
 ASSIGNED = re.compile(r"^(?:export |echo )?([A-Z][A-Z0-9_]+)=", re.M)
 NAMED = re.compile(r"([A-Z][A-Z0-9_]+)(?:=.*)?")
-PROOF = re.compile(r"`(tests/[\w/.]+)::(\w+)`")
+PROOF = re.compile(r"`(tests/[\w/.]+)::(?:\w+::)?(\w+)`")
 
 # Names in capitals that are no settings of Chatflow's.
 OTHERS = {
@@ -28,7 +28,7 @@ OTHERS = {
     "LISTEN", "NOTIFY", "COMMIT", "POST", "GET", "SIGTERM", "SIGKILL", "SIGINT", "ARGS", "CLOSED",
     "DELETE", "UPDATE", "INSERT", "SELECT", "JSON", "ID", "WAL", "IMMEDIATE",
     # Django's own.
-    "DJANGO_SETTINGS_MODULE",
+    "DJANGO_SETTINGS_MODULE", "AUTHENTICATION_BACKENDS",
     # The last words of queue_work's lines.
     "DONE", "FAIL", "CANCELLED", "RELEASED", "LOST",
 }  # fmt: skip
@@ -117,7 +117,21 @@ def promises() -> dict[str, str]:
 @pytest.mark.parametrize("promise", promises())
 def test_a_promise_has_a_proof_that_exists(promise: str) -> None:
     proofs = PROOF.findall(promises()[promise])
-    assert proofs
+    assert len(proofs) == promises()[promise].count("- `tests/") > 0
+    for path, test in proofs:
+        defined = re.search(rf"^ *(async )?def {test}\(", (ROOT / path).read_text(), re.M)
+        assert defined, f"{path} has no {test}"
+
+
+def test_what_is_defended_is_shown() -> None:
+    """Each row of security.md's tables names a test or its file."""
+    page, _, _ = (ROOT / "docs" / "security.md").read_text().partition("## What is left to you")
+    rows = [line for line in page.splitlines() if line.startswith("| ") and "---" not in line]
+    rows = [row for row in rows if not row.startswith("| against ")]
+    assert len(rows) > 20
+    assert [row for row in rows if "`tests/" not in row] == []
+    proofs = PROOF.findall(page)
+    assert len(proofs) > 20
     for path, test in proofs:
         defined = re.search(rf"^(async )?def {test}\(", (ROOT / path).read_text(), re.M)
         assert defined, f"{path} has no {test}"

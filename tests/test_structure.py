@@ -49,10 +49,12 @@ STAIRS = {
         "decisions",
         "starts",
         "sessions",
+        "deactivation",
         "jobs",
         "inline",
         "queues",
         "lookups",
+        "unsynced",
         "outages",
     ),
     "workflows.running": (
@@ -87,6 +89,7 @@ STAIRS = {
         "new_jobs",
         "lifecycle",
         "events",
+        "shown",
         "rows",
         "outage",
         "database",
@@ -101,6 +104,7 @@ LIBRARIES = {
     "knox": ("chatflow",),
     "csp": ("chatflow",),
     "prometheus_client": ("chatflow",),
+    "jsonschema_rs": ("workflows.dialogue",),
     "psycopg": ("workflows.bells", "workflows.store"),
     "pydantic_ai": ("workflows.ai", "workflows.knowledge"),
     "redis": ("workflows.bells", "chatflow.settings"),
@@ -259,6 +263,7 @@ def test_what_is_built_on_the_engine_knows_its_public_api_only(home: str) -> Non
 def test_the_public_api_is_light() -> None:
     """It is imported while Django still loads its apps: no models, but for the deferred Context."""
     assert {target for target, _ in imported("workflows") if target in MODULES} == {
+        "workflows.ai.messages",
         "workflows.ai.tools",
         "workflows.exceptions",
         "workflows.registry",

@@ -1,6 +1,7 @@
 """The scripts, pins and servers that everything else stands on."""
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -24,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Nothing here touches the site's own database: once is enough.
 pytestmark = pytest.mark.sqlite
 
+MAKEFILE = (ROOT / "Makefile").read_text()
 READ_BY_DEMO = {"HOST", "PORT"}
 READ_BY_SDKS = {"OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "OLLAMA_BASE_URL"}
 
@@ -78,17 +80,62 @@ def test_documented_defaults_are_the_real_ones() -> None:
 def pins(name: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for line in (ROOT / name).read_text().splitlines():
-        requirement = line.partition("#")[0].strip()
-        if requirement and not requirement.startswith("-r "):
-            match = re.fullmatch(r"([A-Za-z0-9_.-]+)(?:\[[a-z,]+\])?==([^\s;]+)", requirement)
+        requirement = line.partition("#")[0].strip().removesuffix("\\").strip()
+        if requirement and not requirement.startswith(("-r ", "--hash=")):
+            version = requirement.partition(" ;")[0]
+            match = re.fullmatch(r"([A-Za-z0-9_.-]+)(?:\[[a-z,]+\])?==([^\s;]+)", version)
             assert match, f"{name}: {line!r} is not pinned"
             found[re.sub(r"[-_.]+", "-", match[1]).lower()] = match[2]
     return found
 
 
-def test_every_requirement_is_pinned_as_in_the_constraints() -> None:
-    wanted = pins("requirements.txt") | pins("requirements-dev.txt")
-    assert wanted.items() <= pins("constraints.txt").items()
+@pytest.mark.parametrize("name", ["", "-dev", "-sbom"])
+def test_every_requirement_is_pinned_with_all_that_it_brings(name: str) -> None:
+    wanted, pinned = pins(f"requirements{name}.txt"), pins(f"pins{name}.txt")
+    assert wanted.items() <= pinned.items()
+    assert len(pinned) > len(wanted)
+    if name == "-dev":
+        assert pins("pins.txt").items() <= pinned.items()
+        assert pins("requirements.txt").items() <= pinned.items()
+
+
+@pytest.mark.parametrize("name", ["", "-dev", "-sbom"])
+def test_every_pin_has_hashes(name: str) -> None:
+    """So pip takes the files that were looked at, and no others."""
+    text = (ROOT / f"pins{name}.txt").read_text()
+    blocks = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.M)[1:]
+    assert len(blocks) == len(pins(f"pins{name}.txt"))
+    for block in blocks:
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}$", block, re.M), block
+    assert "://" not in text
+
+
+def test_make_installs_pinned_files_only() -> None:
+    installs = re.findall(r"pip.*\binstall\b(?:.*\\\n)*.*", MAKEFILE)
+    installs += re.findall(r"^.*\$\(PIP\) install.*$", MAKEFILE, re.M)
+    assert len(installs) >= 4
+    for line in installs:
+        # What resolves the pins can't be among them.
+        assert "--require-hashes" in line or "$(RESOLVER)" in line, line
+    assert re.search(r"^RESOLVER := uv==[\d.]+$", MAKEFILE, re.M)
+
+
+def test_the_sbom_names_every_pin(tmp_path: Path) -> None:
+    """By the command of ``make sbom``, without a network."""
+    [command] = re.findall(r"^\t@\$\(SBOM\)/(bin/cyclonedx-py .*) pins.txt$", MAKEFILE, re.M)
+    program = ROOT / ".sbom-venv" / command.split()[0]
+    if not program.exists():
+        pytest.skip("`make sbom` and `make test` install its program")
+    written = tmp_path / "sbom.json"
+    words = command.replace("sbom.json", str(written)).split()[1:]
+    subprocess.run([program, *words, "pins.txt"], cwd=ROOT, check=True, capture_output=True)
+    sbom = json.loads(written.read_text())
+    assert sbom["bomFormat"] == "CycloneDX"
+    named = {
+        re.sub(r"[-_.]+", "-", each["name"]).lower(): each["version"] for each in sbom["components"]
+    }
+    assert named == pins("pins.txt")
+    assert "sha256" in written.read_text().lower().replace("-", "")
 
 
 def test_every_runtime_requirement_says_what_it_is_for() -> None:
@@ -122,9 +169,17 @@ def test_a_missing_system_package_fails_in_ci_only(ci: str, status: int, tmp_pat
 
 STUB_MANAGE = """
 import os, subprocess, sys, time
-if sys.argv[1] == "create_token":
+open("commands", "a").write(" ".join(sys.argv[1:]) + "\\n")
+if sys.argv[1] == "seed_demo" and "--no-users" not in sys.argv:
+    print("The password of demo is d3m0")
+    print("The password of admin is adm1n")
+elif sys.argv[1] == "create_token" and os.environ.get("NO_DEMO_USER"):
+    sys.exit("CommandError: There is no user 'demo'")
+elif sys.argv[1] == "create_token":
     print("Some words first.")
     print("the-token")
+elif sys.argv[1] == "sign_in_link":
+    print("/accounts/once/?token=abc")
 elif sys.argv[1] == "qcluster":
     child = subprocess.Popen(["sleep", "300"])
     open("cluster.pids", "w").write(f"{os.getpid()} {child.pid}")
@@ -191,7 +246,7 @@ def ready_line(process: subprocess.Popen[str]) -> str:
 def demo(tmp_path: Path) -> Iterator[Demo]:
     (tmp_path / "bin").mkdir()
     (tmp_path / "chatflow").mkdir()
-    for file in ("bin/demo", "chatflow/environment.py"):
+    for file in ("bin/demo", "chatflow/environment.py", "chatflow/door.py"):
         shutil.copy(ROOT / file, tmp_path / file)
     (tmp_path / "manage.py").write_text(STUB_MANAGE)
     (tmp_path / "chatflow/asgi.py").write_text(STUB_ASGI)
@@ -213,6 +268,35 @@ def test_demo_runs_until_it_is_told_to_stop(demo: Demo, number: signal.Signals) 
         process.send_signal(number)
         assert process.wait(20) == 0
     assert demo.is_gone()
+
+
+def test_demo_says_how_to_get_in(demo: Demo) -> None:
+    """Once it is ready, and its passwords before: a start that fails must not lose them."""
+    with demo.start() as process:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith("Or open this"):
+                break
+        process.terminate()
+    text = "".join(lines)
+    assert "New passwords, which are shown this once: demo has d3m0, admin has adm1n\n" in text
+    assert " - sign in as demo, password d3m0 - token the-token\n" in text
+    assert text.index("New passwords") < text.index("Chatflow is ready")
+    assert f"once: http://127.0.0.1:{demo.port}/accounts/once/?token=abc\n" in lines[-1]
+    assert "create_token demo --name=make demo --replace" in (demo.folder / "commands").read_text()
+
+
+def test_demo_makes_nobody_where_others_come(demo: Demo) -> None:
+    with demo.start(HOST="0.0.0.0", NO_DEMO_USER="1") as process:
+        line = ready_line(process)
+        assert process.stdout is not None
+        advice = process.stdout.readline()
+        process.terminate()
+    assert line == f"Chatflow is ready: http://127.0.0.1:{demo.port}/ai-demo/chat/\n"
+    assert "`manage.py createsuperuser` makes one" in advice
+    assert "seed_demo --no-users\n" in (demo.folder / "commands").read_text()
 
 
 def test_demo_writes_a_secret_key_for_its_owner_alone(demo: Demo) -> None:
@@ -394,3 +478,20 @@ def test_the_command_line_returns_the_commands_exit_status() -> None:
         check=False,
     )
     assert done.returncode == 7
+
+
+# deploy/
+
+
+@pytest.mark.parametrize("unit", sorted((ROOT / "deploy").glob("*.service")), ids=lambda p: p.name)
+def test_a_unit_gives_up_what_it_does_not_need(unit: Path) -> None:
+    settings = dict(re.findall(r"^(\w+)=(.*)$", unit.read_text(), re.M))
+    wanted = {
+        "NoNewPrivileges": "true",
+        "CapabilityBoundingSet": "",
+        "ProtectSystem": "strict",
+        "ReadWritePaths": "/srv/chatflow",
+        "UMask": "0077",
+        "SystemCallFilter": "@system-service",
+    }
+    assert {name: settings.get(name) for name in wanted} == wanted

@@ -22,6 +22,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 
 from workflows import clock, services
 from workflows.exceptions import ChatflowError
@@ -49,6 +50,8 @@ COUNTED = 10_000
 SEARCHED = 100_000
 # Sessions of one key, each another user's, that a search takes.
 SESSIONS = 500
+# Characters of an approval's details that its list shows.
+SHOWN = 500
 # Rows of an inline.
 LATEST = 200
 # Jobs that one action takes; more would outlast the request.
@@ -290,7 +293,10 @@ class JobAdmin(BigTableAdmin):
             named |= Q(user=user)
         if (found := queryset.filter(named)).exists():
             return found, False
-        return queryset.filter(pk__gt=_latest_pk() - SEARCHED, text__icontains=words), False
+        latest = queryset.filter(pk__gt=_latest_pk() - SEARCHED, text__icontains=words)
+        # Nobody finds what was said under `memory: false`.
+        remembered = Q(options__memory=True) | Q(options__memory__isnull=True)
+        return latest.filter(remembered), False
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Say whether the user may use the actions; nobody may change a row by hand."""
@@ -376,7 +382,12 @@ class DecisionForm(ActionForm):
 
 @admin.register(ApprovalRequest)
 class ApprovalRequestAdmin(BigTableAdmin):
-    list_display = ("prompt", "user", "workflow", "status", "by", "via", "reason", created_at)
+    list_display = (
+        "prompt",
+        "shown_details",
+        *("user", "workflow", "status", "by", "via", "reason"),
+        created_at,
+    )
     list_select_related = ("user", "session")
     list_filter = ("via", WorkflowFilter)
     search_fields = ("public_id__startswith", f"user__{get_user_model().USERNAME_FIELD}__exact")
@@ -389,6 +400,11 @@ class ApprovalRequestAdmin(BigTableAdmin):
         ("Question", {"fields": ("prompt", "details", "schema", created_at)}),
         ("Decision", {"fields": ("status", "by", "via", "reason", "answer")}),
     )
+
+    @admin.display(description="details")
+    def shown_details(self, row: ApprovalRequest) -> str:
+        # As Python writes them: what can't be seen is written out.
+        return Truncator(repr(row.details)).chars(SHOWN) if row.details else "-"
 
     @admin.display(description="status")
     def status(self, row: ApprovalRequest) -> str:

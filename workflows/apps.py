@@ -4,6 +4,7 @@ from django.apps import AppConfig
 from django.db import DEFAULT_DB_ALIAS
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
+from django.db.models.signals import post_save
 
 
 class WorkflowsConfig(AppConfig):
@@ -12,7 +13,9 @@ class WorkflowsConfig(AppConfig):
 
     def ready(self) -> None:
         from workflows import checks, registry  # noqa: F401
+        from workflows.services.deactivation import stop_work_of_deactivated
 
+        post_save.connect(stop_work_of_deactivated)
         connection_created.connect(_prepare)
         registry.discover()
 

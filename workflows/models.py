@@ -243,7 +243,7 @@ class Job(models.Model):
             models.Index(
                 fields=["session", "id"], name="job_session_active", condition=Q(state__in=ACTIVE)
             ),
-            # limits.check_rate, the list of a user's jobs.
+            # The list of a user's jobs.
             models.Index(fields=["user", "-created_at"], name="job_user_recent"),
             # The turns of a conversation, the retries of a failure.
             models.Index(fields=["root"], name="job_root", condition=Q(root__isnull=False)),

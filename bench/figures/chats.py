@@ -110,7 +110,9 @@ async def talk_alone(scene: Scene) -> tuple[list[Heard], float]:
     heard = []
     for number in range(ALONE + 1):
         prompt = f"alone {number}"
-        one = await chat(scene.web.port, scene.site.headers, prompt, until=lambda one: one.first > 0)
+        one = await chat(
+            scene.web.port, scene.site.headers, prompt, until=lambda one: one.first > 0
+        )
         await cancel(scene, one)
         heard.append(one)
     # The first warms up whatever is cold.
@@ -127,7 +129,9 @@ async def talk_together(scene: Scene, count: int) -> Crowd:
         for n in range(count)
     ]
     lost = asyncio.ensure_future(
-        chat(scene.web.port, scene.site.headers, "given up", until=lambda one: len(one.numbers) > 80)
+        chat(
+            scene.web.port, scene.site.headers, "given up", until=lambda one: len(one.numbers) > 80
+        )
     )
     crowd = Crowd([])
     while not lost.done():
@@ -189,7 +193,9 @@ def p95(samples: Sequence[float]) -> float:
 
 def describe_crowd(crowd: Crowd, bare: list[Heard], small: Crowd) -> list[Line]:
     firsts, bare_firsts = ([each.delays[0] for each in chats] for chats in (crowd.chats, bare))
-    delays, bare_delays = ([d for each in chats for d in each.delays] for chats in (crowd.chats, bare))
+    delays, bare_delays = (
+        [d for each in chats for d in each.delays] for chats in (crowd.chats, bare)
+    )
     small_firsts = [each.delays[0] for each in small.chats]
     wrong = count_inexact([*crowd.chats, *small.chats], WORDS)
     peer = "bare relay"

@@ -17,9 +17,9 @@ from chatflow.errors import Unavailable
 from chatflow.limits import check_rate, slot
 from chatflow.paging import Following, read_page
 from chatflow.schema import refusals
+from chatflow.scopes import visible_jobs
 from chatflow.serializers import PageSerializer
 from workflows import services
-from workflows.models import Job
 
 # How the stream and the status of a job may be asked for; the last is a link.
 AUTH: Any = [{"bearer": []}, {"cookie": []}, {}]
@@ -103,7 +103,7 @@ def retry(request: Request, job_id: str) -> Response:
 )
 @api_view(["GET"])
 def jobs(request: Request) -> Response:
-    found = Job.objects.visible_to(request.user).select_related("session", "root")
+    found = visible_jobs(request).select_related("session", "root")
     page, last = read_page(request, found, find_job)
     listed = [bodies.listed(job) for job in page]
     more = last.public_id if last else None

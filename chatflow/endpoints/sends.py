@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -15,6 +16,7 @@ from chatflow.bodies import ResultBody, StartedBody
 from chatflow.limits import check_rate, slot
 from chatflow.parsers import canonical
 from chatflow.schema import KEY, refusals
+from chatflow.scopes import aim
 from workflows import services
 from workflows.exceptions import InProgress
 from workflows.models import Job, State
@@ -34,14 +36,15 @@ from workflows.services import Mode, OnBusy, Started
 @api_view(["POST"])
 def send(request: Request) -> Response:
     sent = serializers.validated_send(request.data)
+    where = aim(request, sent)
 
     def start(**how: Any) -> Started:
         return services.start(
             request.user,
             sent["message"],
             session_key=sent["session_id"],
-            workflow=sent["workflow"],
             options=serializers.options(sent),
+            **where,
             **how,
         )
 
@@ -60,13 +63,13 @@ def turn(
         on_busy: likewise.
     """
     key = idempotency_key(request)
-    check_rate(request.user, key)
     with slot(mode, request.user) as allowed:
         started = start(
             mode=allowed,
             on_busy=on_busy,
             idempotency_key=key,
             body_hash=hashlib.sha256(canonical(request.data)).hexdigest(),
+            admit=partial(check_rate, request.user),
         )
         job = started.job
         if job.mode == "sync" and not started.replayed:

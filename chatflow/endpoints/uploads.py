@@ -6,6 +6,8 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.validators import URLValidator
+from django.db.models import Count, Sum
+from django.db.models.functions import Length
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import api_view, parser_classes
@@ -16,6 +18,8 @@ from rest_framework.response import Response
 
 from chatflow.addresses import request_prefix
 from chatflow.bodies import Moment, Shown
+from chatflow.errors import Unavailable
+from chatflow.limits import check_upload, upload_slot
 from chatflow.moments import iso
 from chatflow.paging import Following, read_page
 from chatflow.parsers import JSONParser, TextJSONParser
@@ -25,6 +29,7 @@ from workflows.knowledge.documents import TITLE_LENGTH, store
 from workflows.knowledge.models import Document
 from workflows.knowledge.readers import (
     READERS,
+    Busy,
     Unreadable,
     kind_of,
     kind_of_media_type,
@@ -57,6 +62,14 @@ class TooManyDocuments(APIException):
     status_code = 409
     default_detail = f"You have {MOST} documents; delete some first."
     default_code = "too_many"
+
+
+class TooManyBytes(TooManyDocuments):
+    """The user's documents would be larger than DOCUMENTS_BYTES together."""
+
+    def __init__(self) -> None:
+        most = settings.DOCUMENTS_BYTES
+        super().__init__(f"Your documents may have {most:,} bytes together; delete some first.")
 
 
 class UploadSerializer(serializers.Serializer[Any]):
@@ -130,7 +143,7 @@ class DocumentsAnswerBody(TypedDict):
     responses={
         200: DocumentAnswerBody,
         201: DocumentAnswerBody,
-        **refusals(400, 401, 403, 409, 413, 415, 503),
+        **refusals(400, 401, 403, 409, 413, 415, 429, 503),
     },
 )
 @api_view(["GET", "POST"])
@@ -144,21 +157,46 @@ def add(request: Request) -> Response:
     upload.is_valid(raise_exception=True)
     sent = upload.validated_data
     content, kind, name = brought(sent)
-    if Document.objects.filter(owner_id=request.user.pk).count() >= MOST:
+    check_upload(request.user, len(content))
+    with upload_slot(request.user):
+        check_room(request.user, len(content))
+        made, new = stored(request.user, content, kind, name, sent)
+    answer: DocumentAnswerBody = {"success": True, "document": described(request, made)}
+    return Response(answer, status=201 if new else 200)
+
+
+def check_room(user: Any, size: int) -> None:
+    """Refuse a document for which there is no room.
+
+    Uploads to several web processes at the same moment may exceed it by one each.
+
+    Raises:
+        TooManyDocuments, TooManyBytes.
+    """
+    sizes = Document.objects.filter(owner_id=user.pk).annotate(size=Length("content"))
+    room = sizes.aggregate(documents=Count("pk"), bytes=Sum("size", default=0))
+    if room["documents"] >= MOST:
         raise TooManyDocuments
+    if room["bytes"] + size > settings.DOCUMENTS_BYTES:
+        raise TooManyBytes
+
+
+def stored(
+    user: Any, content: bytes, kind: str, name: str, sent: dict[str, Any]
+) -> tuple[Document, bool]:
     try:
-        made, new = store(
+        return store(
             content,
             kind,
-            owner=request.user,
+            owner=user,
             name=name,
             title=sent.get("title", ""),
             url=sent.get("url", ""),
         )
+    except Busy as error:
+        raise Unavailable(str(error)) from error
     except Unreadable as error:
         raise ValidationError({"file" if "file" in sent else "text": [str(error)]}) from error
-    answer: DocumentAnswerBody = {"success": True, "document": described(request, made)}
-    return Response(answer, status=201 if new else 200)
 
 
 def brought(sent: dict[str, Any]) -> tuple[bytes, str, str]:

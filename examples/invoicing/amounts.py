@@ -37,11 +37,13 @@ SIGN = r"(?:[-−+]\s?|minus\s+)"
 CURRENCY = r"(?:[$€£¥]|\b(?:usd|eur|euros?|gbp|chf|dollars?|pounds?|bucks)\b)"
 EACH = r"(?:each|apiece|(?:(?:per|an?)\s+|/\s*)[^\W\d]+)"
 NUMBER = rf"(?:{SIGN}?(?:{DIGITS}|{WORD}))"
-MONEY = rf"(?:{CURRENCY}?\s*{NUMBER}\s*{CURRENCY}?(?:\s*{EACH})?)"
+MONEY = rf"(?:(?:{CURRENCY}\s*)?{NUMBER}(?:\s*{CURRENCY})?(?:\s*{EACH})?)"
 
 _SIGNED = rf"(?P<sign>{SIGN})?(?P<number>{DIGITS}|{WORD})"
 _PRICE = re.compile(
-    rf"(?:it'?s|at|@|for|to)?\s*{CURRENCY}?\s*(?!an?$){_SIGNED}\s*{CURRENCY}?\s*{EACH}?", re.I
+    # No two runs of spaces side by side, which would take cubic time.
+    rf"(?:it'?s|at|@|for|to)?\s*(?:{CURRENCY}\s*)?(?!an?$){_SIGNED}\s*(?:{CURRENCY}\s*)?{EACH}?",
+    re.I,
 )
 # "3 laptops", "2 pcs": a number and a noun, but no second number.
 _QUANTITY = re.compile(rf"{_SIGNED}(?:(?<=\d)\s*[x×*]|\s+\D+)?", re.I)
@@ -86,7 +88,7 @@ def read_price(text: str) -> Decimal:
 
 
 def _read(pattern: re.Pattern[str], text: str, kind: str) -> Decimal:
-    # An answer comes as it was typed: long runs of spaces would take quadratic time.
+    # An answer comes as it was typed.
     found = pattern.fullmatch(" ".join(text.split()).strip(" .!?")[:100])
     number = parse_number(found["number"]) if found else None
     if found is None or number is None:

@@ -22,12 +22,15 @@ _REQUEST = re.compile(
 # Somebody who starts over instead of answering; "Bill Gates" and "Invoice Ninja" are answers.
 _ANEW = re.compile(r"(?:please\s+)?(?:create|make|write|new)\b.*?\b(?:invoice|bill)\b", re.I)
 _IT_IS = re.compile(r"(?:it'?s\s+|the\s+customer\s+is\s+)?(?:(?:for|to)\s+)?", re.I)
-POLITE_END = re.compile(r"[\s,]*\b(?:please|thanks|thank\s+you|now|instead)[\s.!?]*$", re.I)
+POLITE_END = re.compile(
+    r"(?<![\s,])[\s,]*\b(?:please|thanks|thank\s+you|now|instead)[\s.!?]*$", re.I
+)
 # Unlikely in the name of a customer: more was said than the grammar knows.
 _NO_CUSTOMER = re.compile(
     r"\b(?:with|for|at|customer|client|items?)\b|[@:;,\n]|\d\s+\w|^(?:an?|it|me|them)$", re.I
 )
-_ROW = re.compile(rf"[;\n]|(?:,?\s*\b(?:and|plus)\b|\s*&|,(?!\d)|(?<!\d),)\s*(?={COUNT})", re.I)
+# Of the spaces in a cleaned text, no two stand side by side.
+_ROW = re.compile(rf"[;\n]|(?:,? ?\b(?:and|plus)\b| ?&|,(?!\d)|(?<!\d),)\s*(?={COUNT})", re.I)
 _BULLET = re.compile(r"^\s*(?:[-–•*]|\d{1,2}[.)])\s+")
 _ITEM = re.compile(
     rf"(?:(?P<quantity>{NUMBER}){_TIMES})?(?P<name>\S.*?)"
@@ -46,7 +49,7 @@ _ABBREVIATION = re.compile(r"(?:\b\w|\b(?:inc|ltd|co|corp|jr|sr|bros|st|no))\.$"
 def clean(text: str) -> str:
     """Drop characters that can't be seen or stored, and runs of separators. Lines stay lines."""
     text = "".join(char for char in text if char.isspace() or char.isprintable())
-    text = re.sub(r"\s*\n\s*", "\n", re.sub(r"[^\S\n]+", " ", text)).strip()
+    text = re.sub(r" ?\n\s*", "\n", re.sub(r"[^\S\n]+", " ", text)).strip()
     return re.sub(r"([^\w\s])(?:\s*\1)+", r"\1", text)[:MAX_TEXT]
 
 

@@ -12,6 +12,9 @@ from examples.invoicing.drafts import MAX_ADDRESS, MAX_PHONE
 from examples.invoicing.grammar import clean
 from workflows import Context
 
+_PART = r"[^\s<>,;:\"]"
+# From the beginning of a word only: to try from each letter takes quadratic time.
+_EMAIL = re.compile(rf"(?<!{_PART}){_PART}+@{_PART}+")
 T = TypeVar("T")
 # The engine reads "skip"; these decline too where an answer is optional.
 DECLINED = {"", "no", "nope", "none", "nothing", "unknown"}
@@ -55,7 +58,7 @@ def pick(ctx: Context, prompt: str, options: Mapping[str, str]) -> str:
 
 def read_email(text: str) -> str:
     """Find the e-mail address in an answer."""
-    found = re.search(r"[^\s<>,;:\"]+@[^\s<>,;:\"]+", clean(text))
+    found = _EMAIL.search(clean(text))
     email = found[0].rstrip(".!?") if found else ""
     try:
         validate_email(email)

@@ -1,4 +1,5 @@
-"""Chaos: processes are killed and paused, connections cut, the database goes away; and jobs run.
+"""Chaos: processes are killed and paused, connections cut, the database goes away or takes no
+writes; and jobs run.
 
 One of the two clusters runs in a container, where that is allowed: its processes have the same pids
 whenever it is started again.
@@ -53,10 +54,18 @@ AT_ONCE = 60
 PATIENCE = 300.0
 TERMINAL = ("completed", "failed", "timeout", "cancelled")
 
-# The kinds of blows, and how often each comes. SQLite has no connections to cut, and who is paused
-# with its one lock in hand stops everybody.
+# The kinds of blows, and how often each comes. SQLite has no connections to cut and no standby, and
+# who is paused with its one lock in hand stops everybody.
 KILLS: dict[str, int] = {"kill a worker": 6, "kill a supervisor": 2}
-BLOWS: dict[str, int] = {**KILLS, "cut a connection": 3, "cancel a job": 1, "pause": 1}
+BLOWS: dict[str, int] = {
+    **KILLS,
+    "cut a connection": 3,
+    "cancel a job": 1,
+    "pause": 1,
+    "take no writes": 1,
+}
+# Seconds that the database takes no writes, at most.
+READ_ONLY = 4.0
 
 Say = Callable[[str], None]
 
@@ -94,6 +103,7 @@ class Order:
 
     key: str
     session: str
+    workflow: str
     steps: int
     message: str
 
@@ -127,7 +137,7 @@ class Sender(threading.Thread):
         body = {
             "message": order.message,
             "session_id": order.session,
-            "workflow": "ledger",
+            "workflow": order.workflow,
             "async": True,
         }
         while True:
@@ -192,6 +202,7 @@ class Chaos:
             yield Order(
                 key=f"order-{number}",
                 session=f"session-{drawn.randrange(self.plan.sessions)}",
+                workflow=drawn.choice(["ledger", "async_ledger"]),
                 steps=steps,
                 message=json.dumps(order),
             )
@@ -265,6 +276,7 @@ class Chaos:
             "cut a connection": self.cut_a_connection,
             "cancel a job": self.cancel_a_job,
             "pause": self.pause,
+            "take no writes": self.take_no_writes,
         }
         self.done[kind if blows[kind]() else f"{kind} (there was none)"] += 1
 
@@ -297,6 +309,17 @@ class Chaos:
             return False
         [pid] = self.random.choice(pids)
         return bool(self.site.value(f"SELECT pg_terminate_backend({pid})"))
+
+    def take_no_writes(self) -> bool:
+        """Have the database answer as a standby does, as after a failover."""
+        self.make_read_only("on")
+        time.sleep(self.random.uniform(0.5, READ_ONLY))
+        self.make_read_only("off")
+        return True
+
+    def make_read_only(self, value: str) -> None:
+        self.site.query(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
+        self.site.query("SELECT pg_reload_conf()")
 
     def cancel_a_job(self) -> bool:
         active = self.site.query(

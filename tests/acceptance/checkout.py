@@ -23,6 +23,7 @@ READY = re.compile(
     r" - sign in as (?P<user>\w+), password (?P<password>\w+) - token (?P<token>\w+)$",
     re.MULTILINE,
 )
+LINK = re.compile(r"^Or open this, which signs you in, once: (\S+)$", re.MULTILINE)
 
 
 class Checkout:
@@ -80,6 +81,13 @@ class Demo(Process):
         self.url = ready["url"].removesuffix("/ai-demo/chat/")
         self.token = ready["token"]
         return ready
+
+    def link(self) -> str:
+        """Return the link that signs in."""
+        self.wait_for(lambda: LINK.search(self.log()))
+        found = LINK.search(self.log())
+        assert found is not None
+        return found[1]
 
     def client(self) -> httpx.Client:
         headers = {"Authorization": f"Bearer {self.token}"}

@@ -184,6 +184,7 @@ class Site:
             "EXTRA_APPS": ",".join([GATES, *extra_apps]),
             "ACCEPTANCE_GATES": str(self.gates),
             "RATE_LIMIT_SEND": "100000/min",
+            "RATE_LIMIT_UPLOAD": "100000/min",
             "PYTHONUNBUFFERED": "1",
             **settings,
         }
@@ -215,7 +216,8 @@ class Site:
         """Start uvicorn, and return when it answers."""
         port = port or free_port()
         command = [sys.executable, "-m", "uvicorn", "chatflow.asgi:application"]
-        return self.serve("web", [*command, f"--host={HOST}", f"--port={port}", *options], port)
+        command += ["--http=chatflow.door:Door", f"--host={HOST}", f"--port={port}"]
+        return self.serve("web", [*command, *options], port)
 
     def serve(self, name: str, command: list[str], port: int, **env: Any) -> Process:
         """Start a web server that is told to listen on *port*; return when it answers."""

@@ -1,6 +1,5 @@
 """Kills, cut connections and an outage while 300 jobs run; then the books must balance."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 from tests.acceptance import chaos
 from tests.acceptance.chaos import KILLS, LEDGER, SETTINGS, Plan
 from tests.acceptance.conftest import MakeSite
-from tests.acceptance.processes import ROOT, Databases
+from tests.acceptance.processes import Databases
 from tests.servers import Postgres
 
 
@@ -31,15 +30,3 @@ def test_chaos_on_sqlite(make_site: MakeSite) -> None:
     # A transaction holds SQLite's one write lock: it must be short.
     plan = Plan(seed=20250102, jobs=60, sessions=30, pause=0.2, inside=0.01, weights=KILLS)
     chaos.run(make_site("sqlite", extra_apps=(LEDGER,), **SETTINGS), plan)
-
-
-def test_every_proof_that_the_guarantees_name_is_there() -> None:
-    page = (ROOT / "docs" / "guarantees.md").read_text()
-    proofs = set(re.findall(r"`(tests/[\w/.]+)::(\w+)`", page))
-    missing = [
-        f"{path}::{name}"
-        for path, name in sorted(proofs)
-        if not re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(), re.M)
-    ]
-    assert proofs
-    assert not missing

@@ -53,7 +53,10 @@ def make_ledger(make_site: MakeSite, kind: str) -> MakeLedger:
 
 
 def start_site(make_site: MakeSite, kind: str, *apps: str, **settings: str) -> Site:
-    settings = {"WORKFLOW_LEASE_SECONDS": str(LEASE)} | settings
+    names = ("note", "fail", "hang", "nowhere", "crash", "swallow")
+    functions = ",".join(f"{LEDGER}.tasks.{name}" for name in names)
+    own = {"WORKFLOW_LEASE_SECONDS": str(LEASE), "TASK_FUNCTIONS": functions}
+    settings = own | settings
     site = make_site(kind, extra_apps=(LEDGER, *apps), **settings)
     site.manage("migrate", "ledger", "--verbosity=0")
     site.start_web()

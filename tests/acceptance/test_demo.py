@@ -39,7 +39,9 @@ def test_it_works_from_nothing_until_ctrl_c(checkout: Checkout, demos: list[Demo
     ready = demo.wait_until_ready()
     assert ready["url"] == f"http://127.0.0.1:{port}/ai-demo/chat/"
     secret = checkout.folder / ".env"
-    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    files = [secret, *checkout.folder.glob("db.sqlite3*")]
+    assert len(files) >= 2
+    assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600] * len(files)
     with demo.client() as client:
         # The token is good, and there is a cluster that works.
         body = {"message": "Run a long demo with 1 step of 0 s", "async": True}
@@ -64,6 +66,11 @@ def test_it_works_from_nothing_until_ctrl_c(checkout: Checkout, demos: list[Demo
         assert client.get("/static/js/page/chat-page.js").status_code == 200
         anchor = source["url"].partition("#")[2]
         assert f'id="{anchor}"' in client.get(source["url"]).text
+    with httpx.Client(base_url=demo.url, trust_env=False) as client:
+        # The link signs in, once.
+        assert client.get(demo.link()).headers["Location"] == "/ai-demo/chat/"
+        assert client.get("/ai-demo/chat/").status_code == 200
+        assert client.get(demo.link()).headers["Location"] == "/accounts/login/"
     # make, bin/demo, the web server, the cluster and its workers.
     assert len(demo.family()) >= 6
     assert demo.stop() == []
@@ -79,8 +86,11 @@ def test_it_works_from_nothing_until_ctrl_c(checkout: Checkout, demos: list[Demo
     assert ready["url"] == f"http://localhost:{port}/ai-demo/chat/"
     assert secret.read_text() == kept
     assert "Wrote a new SECRET_KEY" not in again.log()
+    assert ready["password"] == "unchanged"
     with again.client() as client:
         assert client.get("/ai-demo/workflow/jobs").status_code == 200
+        # It takes the place of the first start's.
+        assert len(client.get("/ai-demo/tokens").json()["tokens"]) == 1
     assert again.stop() == []
     secret.write_text(key)
 

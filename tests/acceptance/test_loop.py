@@ -200,7 +200,9 @@ def assert_broken_off(site: Site, model: ModelServer, words: str) -> None:
     """Check that the model saw the end of all these requests while it held its answers."""
 
     def ended() -> bool:
-        return all(each.broke_off for each in model.list_requests() if mentions(each.prompt, site, words))
+        return all(
+            each.broke_off for each in model.list_requests() if mentions(each.prompt, site, words)
+        )
 
     eventually(ended)
     assert len(count_requests(site, model, words)) == CHATS

@@ -1,5 +1,6 @@
 """A model chooses, and a conversation is deleted, while real workers run and are killed."""
 
+import threading
 from collections.abc import Iterator
 
 import httpx
@@ -8,7 +9,7 @@ import pytest
 from tests.acceptance.processes import Databases, Site
 from tests.acceptance.streams import Stream, read_stream
 from tests.acceptance.test_crash import assert_gapless, kill_worker
-from tests.openai_server import OpenAIServer, output, text
+from tests.openai_server import Answer, OpenAIServer, call, text
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def site(databases: Databases, kind: str, server: OpenAIServer) -> Iterator[Site
 def test_a_choice_outlives_its_worker(site: Site, server: OpenAIServer, kind: str) -> None:
     """It is made and paid once; sync and async alike."""
     server.requests.clear()
-    server.script = [output(workflow="gated"), output(workflow="gated")]
+    server.script = [Answer(text="I take them.", calls=[("gated", {})]), call("gated")]
     site.close_gate(f"choice-{kind}-2")
     sent = site.send("alice", f"Please take the steps of choice-{kind}", session_id="choice")
     site.wait_at_gate(f"choice-{kind}-2")
@@ -44,6 +45,10 @@ def test_a_choice_outlives_its_worker(site: Site, server: OpenAIServer, kind: st
     frames = read_stream(sent["stream_url"])
     assert_gapless(frames)
     assert frames[-1]["metadata"]["workflow"] == "gated"
+    # What the model said before it chose doesn't stand.
+    said = "".join(frame.get("delta", "") for frame in frames)
+    (taken_back,) = [frame for frame in frames if frame["type"] == "restarted"]
+    assert (said, taken_back["text_length"]) == ("I take them.1 2 3 4 ", 0)
     # The first step was recorded before the kill.
     assert site.visits(f"choice-{kind}-1") == 1
     answer = site.send("alice", f"The same, sync-{kind}", **{"async": False})
@@ -52,8 +57,7 @@ def test_a_choice_outlives_its_worker(site: Site, server: OpenAIServer, kind: st
 
 
 def test_a_chat_that_remembers(site: Site, server: OpenAIServer) -> None:
-    chat = output(workflow="chat")
-    server.script = [chat, text("Hello Ada."), chat, text("You are Ada.")]
+    server.script = [text("Hello Ada."), text("You are Ada.")]
     site.run("alice", "I am Ada", session_id="memory")
     server.requests.clear()
     sent = site.send("alice", "Who am I?", session_id="memory")
@@ -61,8 +65,26 @@ def test_a_chat_that_remembers(site: Site, server: OpenAIServer) -> None:
 
     assert frames[-1]["response"] == "You are Ada."
     assert "".join(frame.get("delta", "") for frame in frames) == "You are Ada."
-    told = [each["content"] for each in server.requests[1]["messages"][1:]]
+    told = [each["content"] for each in server.requests[0]["messages"][1:]]
     assert told == ["I am Ada", "Hello Ada.", "Who am I?"]
+
+
+def test_the_first_word_comes_with_the_first_request(site: Site, server: OpenAIServer) -> None:
+    """The model is asked nothing before it."""
+    rest = threading.Event()
+    server.script = [text("Hello."), Answer(text="Hello again.", stall=rest, stall_at=3)]
+    site.run("alice", "Hello", session_id="first")
+    server.requests.clear()
+    sent = site.send("alice", "Hello again", session_id="first")
+    with Stream(sent["stream_url"]) as stream:
+        while "delta" not in next(stream):
+            pass
+        assert len(server.requests) == 1
+        rest.set()
+        frames = list(stream)
+
+    assert frames[-1]["response"] == "Hello again."
+    assert len(server.requests) == frames[-1]["usage"]["requests"] == 1
 
 
 def test_a_conversation_is_deleted_while_it_works(site: Site, kind: str) -> None:

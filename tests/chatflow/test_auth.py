@@ -11,9 +11,9 @@ from django.core.handlers.asgi import ASGIRequest
 from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
-from knox.models import AuthToken
 
 from chatflow.auth import Grant, job_from_link, sign_link
+from chatflow.models import Token
 from chatflow.stream import look
 from tests.chatflow.conftest import MakeJob
 from tests.conftest import Bearer
@@ -113,14 +113,14 @@ def test_the_header_is_case_insensitive_and_others_are_left_alone(
 def test_an_expired_token(alice: User, bearer: Bearer, make_job: MakeJob) -> None:
     job = make_job(alice)
     client = Client(headers=bearer(alice))
-    AuthToken.objects.update(expiry=timezone.now() - timedelta(seconds=1))
+    Token.objects.update(expiry=timezone.now() - timedelta(seconds=1))
     assert code(client, job) == 401
-    assert AuthToken.objects.exists()
+    assert Token.objects.exists()
 
 
 def test_tokens_are_hashed(alice: User, bearer: Bearer) -> None:
     token = bearer(alice)["Authorization"].split()[1]
-    assert token not in str(AuthToken.objects.values().get())
+    assert token not in str(Token.objects.values().get())
 
 
 def test_an_inactive_user(charlie: User, bearer: Bearer, make_job: MakeJob) -> None:

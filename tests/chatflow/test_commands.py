@@ -10,7 +10,9 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command, get_commands
 from django.test import Client
 from django.utils import timezone
-from knox.models import AuthToken
+
+from chatflow.management.commands import seed_demo
+from chatflow.models import Token
 
 pytestmark = pytest.mark.django_db
 
@@ -29,15 +31,15 @@ def test_create_token(alice: User) -> None:
 
 def test_a_token_lives_for_so_many_days(alice: User) -> None:
     output("create_token", "alice", "--days", "2")
-    left = AuthToken.objects.get().expiry - timezone.now()
+    left = Token.objects.get().expiry - timezone.now()
     assert timedelta(days=1.9) < left <= timedelta(days=2)
 
 
 def test_create_token_clears_away_expired_ones(alice: User) -> None:
     output("create_token", "alice")
-    AuthToken.objects.update(expiry=timezone.now() - timedelta(days=1))
+    Token.objects.update(expiry=timezone.now() - timedelta(days=1))
     output("create_token", "alice")
-    assert AuthToken.objects.count() == 1
+    assert Token.objects.count() == 1
 
 
 def test_create_token_makes_a_user_if_told_to() -> None:
@@ -60,7 +62,7 @@ def test_revoke_tokens(alice: User, bob: User) -> None:
     assert output("revoke_tokens", "alice").startswith("Revoked 0 tokens")
     client = Client(headers={"Authorization": f"Bearer {token}"})
     assert client.get("/ai-demo/workflow/jobs").status_code == 401
-    assert AuthToken.objects.get().user == bob
+    assert Token.objects.get().user == bob
 
 
 def test_revoke_tokens_of_nobody() -> None:
@@ -68,14 +70,49 @@ def test_revoke_tokens_of_nobody() -> None:
         output("revoke_tokens", "nobody")
 
 
+PASSWORD = re.compile(r"^The password of (\w+) is (\w+)$", re.M)
+
+
+@pytest.fixture
+def no_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the documentation out, which takes seconds."""
+    monkeypatch.setattr(seed_demo, "call_command", lambda *args, **options: None)
+
+
 def test_seed_demo_can_be_repeated() -> None:
     first, second = output("seed_demo"), output("seed_demo")
-    assert re.match(r"(\d+) documents, \1 of them new", first)
+    assert re.search(r"(\d+) documents, \1 of them new", first)
     assert " documents, 0 of them new" in second
-    assert Client().login(username="demo", password="demo")
+    passwords = dict(PASSWORD.findall(first))
+    assert PASSWORD.findall(second) == []
     demo, admin = User.objects.order_by("-username")
     assert (demo.username, demo.is_staff) == ("demo", False)
     assert (admin.username, admin.is_superuser) == ("admin", True)
+    for name, password in passwords.items():
+        assert Client().login(username=name, password=password)
+        assert not Client().login(username=name, password=name)
+    assert len(set(passwords.values())) == 2
+
+
+def test_seed_demo_replaces_known_passwords(no_documents: None) -> None:
+    """Those that earlier versions gave; not one that somebody has chosen."""
+    User.objects.create_user("demo", password="demo")
+    User.objects.create_superuser("admin", password="of my own")
+    passwords = dict(PASSWORD.findall(output("seed_demo")))
+    assert passwords.keys() == {"demo"}
+    assert Client().login(username="demo", password=passwords["demo"])
+    assert not Client().login(username="demo", password="demo")
+    assert Client().login(username="admin", password="of my own")
+
+
+def test_seed_demo_makes_nobody_beside_others(alice: User, no_documents: None) -> None:
+    assert PASSWORD.findall(output("seed_demo")) == []
+    assert User.objects.get() == alice
+
+
+def test_seed_demo_makes_nobody_where_others_come(no_documents: None) -> None:
+    output("seed_demo", no_users=True)
+    assert not User.objects.exists()
 
 
 def test_runserver_is_the_one_that_streams() -> None:

@@ -298,6 +298,13 @@ def test_a_password_is_read_or_refused(sign: str, before: str) -> None:
         "postgres://user:12?34@host/name",
         "postgres://user:12/34@host/name",
         "sqlite:////srv/a#b/db.sqlite3",
+        # Each process would have a database of its own in its memory, or another file than this.
+        "sqlite://db.sqlite3",
+        "sqlite://srv/db.sqlite3",
+        "sqlite:db.sqlite3",
+        "sqlite:///",
+        "sqlite",
+        "postgres",
     ],
 )
 def test_a_wrong_database_is_refused(url: str, write: Write) -> None:

@@ -20,6 +20,7 @@ from django.utils import timezone
 from chatflow import stream
 from chatflow.asgi_types import AsgiMessage
 from chatflow.auth import Right, revoked, sign_link
+from chatflow.tokens import make_token
 from chatflow.web import application
 from tests.chatflow.conftest import AGAIN, MakeJob
 from tests.chatflow.exchange import Exchange
@@ -66,6 +67,15 @@ def begin(job: Job) -> None:
     )
 
 
+# What every answer has.
+SAFE = {
+    "content-security-policy": ANY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+}
+
+
 async def test_it_works(alice: User, bearer: Bearer, make_job: MakeJob, run: Run) -> None:
     job = await sync_to_async(lambda: run(make_job(alice)))()
     headers = await sync_to_async(bearer)(alice)
@@ -77,6 +87,7 @@ async def test_it_works(alice: User, bearer: Bearer, make_job: MakeJob, run: Run
             "x-accel-buffering": "no",
             "content-encoding": "identity",
             "vary": "origin",
+            **SAFE,
         }
         connected, *frames = [frame async for frame in exchange.frames()]
     assert exchange.complete
@@ -268,6 +279,55 @@ async def test_other_methods(alice: User, make_job: MakeJob, method: str) -> Non
     assert "GET" in exchange.headers["allow"]
 
 
+async def test_a_refusal_is_as_safe_as_other_answers(alice: User, make_job: MakeJob) -> None:
+    job = await sync_to_async(make_job)(alice)
+    async with Exchange(application, path(job)) as exchange:
+        assert await exchange.start() == 401
+    assert exchange.headers.items() >= SAFE.items()
+    assert exchange.headers["cache-control"] == "private, no-store"
+
+
+async def test_a_host_that_is_not_ours(alice: User, make_job: MakeJob) -> None:
+    job = await sync_to_async(make_job)(alice)
+    exchange = Exchange(application, link(job))
+    exchange.scope["headers"] = [(b"host", b"evil.example")]
+    async with exchange:
+        body = await exchange.json()
+    assert (exchange.status, body["code"]) == (400, "invalid")
+
+
+async def test_a_link_takes_no_slots_of_its_owner(
+    alice: User, bearer: Bearer, make_job: MakeJob, settings: Any
+) -> None:
+    settings.STREAMS_PER_USER = 1
+    client = Client()
+    await sync_to_async(client.force_login)(alice)
+    cookie = {"Cookie": f"sessionid={client.cookies['sessionid'].value}"}
+    headers = await sync_to_async(bearer)(alice)
+    job = await sync_to_async(make_job)(alice)
+    other = await sync_to_async(make_job)(alice, session="other")
+    async with Exchange(application, link(job)) as stranger:
+        assert await stranger.start() == 200
+        # The owner's page opens the link too, and is signed in; programs have their token.
+        for url, by in [(link(job), cookie), (path(job), headers), (link(other), {})]:
+            async with Exchange(application, url, headers=by) as exchange:
+                assert await exchange.start() == 200
+        async with Exchange(application, link(job), headers={"Cookie": "sessionid=x"}) as again:
+            assert await again.start() == 429
+
+
+async def test_the_links_of_a_user_are_bounded(
+    alice: User, make_job: MakeJob, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.STREAMS_PER_USER = 1
+    monkeypatch.setattr(stream, "LINKS", 1)
+    one, two = [await sync_to_async(make_job)(alice, session=name) for name in "ab"]
+    async with Exchange(application, link(one)) as first:
+        assert await first.start() == 200
+        async with Exchange(application, link(two)) as second:
+            assert await second.start() == 429
+
+
 async def test_too_many_streams(alice: User, bob: User, make_job: MakeJob, settings: Any) -> None:
     settings.STREAMS_PER_USER = 2
     job = await sync_to_async(make_job)(alice)
@@ -375,7 +435,7 @@ def sign_out(user: User) -> None:
         ("link", revoke, True),
         ("link", sign_out, False),
         ("token", deactivate, True),
-        ("token", change_password, False),
+        ("token", change_password, True),
         ("token", revoke, True),
         ("cookie", deactivate, True),
         ("cookie", change_password, True),
@@ -426,6 +486,25 @@ async def test_a_link_that_runs_out_ends_its_stream(
         monkeypatch.setattr("chatflow.auth.clock", SimpleNamespace(now=lambda: then))
         await asyncio.wait_for(exchange.task, SOON)
     assert not exchange.complete
+
+
+@pytest.mark.parametrize(
+    ("limits", "status"),
+    [
+        ({"scope": "read"}, 200),
+        ({"scope": "send"}, 200),
+        ({"workflow": "echo"}, 200),
+        ({"workflow": "fail"}, 404),
+    ],
+)
+async def test_a_tokens_limits(
+    alice: User, make_job: MakeJob, limits: dict[str, Any], status: int
+) -> None:
+    job = await sync_to_async(make_job)(alice)
+    _, secret = await sync_to_async(make_token)(alice, **limits)
+    headers = {"Authorization": f"Bearer {secret}"}
+    async with Exchange(application, path(job), headers=headers) as exchange:
+        assert await exchange.start() == status
 
 
 async def test_one_query_looks_at_all_streams(

@@ -5,7 +5,8 @@ import json
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -20,6 +21,7 @@ from django.utils import timezone
 
 from chatflow import stream, web
 from chatflow.asgi import application
+from chatflow.asgi_types import Receive
 from chatflow.auth import sign_link
 from chatflow.pool import Pool
 from chatflow.wsgi import application as wsgi
@@ -27,7 +29,9 @@ from tests.chatflow.conftest import MakeJob
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.threads import close_connections, close_readers, close_streams
 from tests.conftest import Bearer
+from tests.workflows.knowledge.pdf import laborious_pdf, pdf
 from workflows import services
+from workflows.knowledge.readers import isolation
 from workflows.models import Job
 from workflows.store.events import append
 from workflows.streaming.listeners import listeners
@@ -38,6 +42,7 @@ THREADS = 4
 # Seconds; much longer than it takes, for machines that are busy.
 SOON = 10.0
 SEND = "/ai-demo/chat/send"
+SHELF = "/ai-demo/knowledge/documents"
 JSON = {"Content-Type": "application/json"}
 
 
@@ -45,11 +50,13 @@ JSON = {"Content-Type": "application/json"}
 async def pool(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pool]:
     """Give the application a pool of its own, whose database connections end with the test."""
     listeners.closing = False
+    monkeypatch.setattr(isolation, "_room", isolation._Room())
     pool = Pool(wsgi, THREADS)
     monkeypatch.setattr(web, "pool", pool)
     yield pool
     await asyncio.to_thread(close_connections, pool.executor, THREADS)
     await asyncio.to_thread(pool.executor.shutdown)
+    isolation.stop()
     await close_streams()
 
 
@@ -139,6 +146,56 @@ async def test_a_client_that_leaves_early(token: str) -> None:
         exchange.hang_up()
         await asyncio.wait_for(exchange.task, SOON)
     assert exchange.status == 0
+
+
+@pytest.fixture
+def reading(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Return an event that is set when a document begins to be read."""
+    begun = asyncio.Event()
+
+    def watch(receive: Receive, loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
+        original(receive, loop, stop)
+        loop.call_soon_threadsafe(begun.set)
+
+    original = web.watch
+    monkeypatch.setattr(web, "watch", watch)
+    return begun
+
+
+def upload(token: str, content: bytes) -> Exchange:
+    request = httpx.Request("POST", "http://testserver", files={"file": ("a.pdf", content)})
+    headers = {"Content-Type": request.headers["Content-Type"], "Authorization": token}
+    return Exchange(application, SHELF, method="POST", headers=headers, body=request.read())
+
+
+async def test_a_client_that_leaves_ends_what_is_read_for_it(
+    token: str, reading: asyncio.Event
+) -> None:
+    async with upload(token, laborious_pdf()) as exchange:
+        await asyncio.wait_for(reading.wait(), SOON)
+        exchange.hang_up()
+        assert await exchange.start() == 503
+
+
+async def test_many_laborious_documents_hold_nobody_up(
+    token: str, bearer: Bearer, bob: User, monkeypatch: pytest.MonkeyPatch, reading: asyncio.Event
+) -> None:
+    """One is read, at the cost of its own process; the others are refused at once."""
+    monkeypatch.setattr(isolation, "CPU_SECONDS", 1)
+    uploads = [upload(token, laborious_pdf()) for _ in range(16)]
+    async with AsyncExitStack() as stack:
+        for exchange in uploads:
+            await stack.enter_async_context(exchange)
+        await asyncio.wait_for(reading.wait(), SOON)
+        async with Exchange(application, "/healthz") as quick:
+            assert await quick.start() == 200
+        async with upload((await sync_to_async(bearer)(bob))["Authorization"], pdf("words")) as his:
+            assert await his.start() == 201
+        statuses = sorted([await exchange.start() for exchange in uploads])
+        assert statuses == [400, *[503] * 15]
+        for exchange in uploads:
+            assert exchange.status == 400 or exchange.headers["retry-after"]
+            assert (await exchange.json())["code"] in ("invalid", "unavailable")
 
 
 async def test_headers_that_only_pass_for_a_proxys(token: str) -> None:
@@ -306,6 +363,19 @@ async def test_a_signal_cuts_the_streams_at_once(
         with pytest.raises(httpx.TransportError):
             await asyncio.wait_for(rest(lines), SOON)
     assert server.should_exit
+
+
+async def test_a_signal_ends_what_is_read_at_once(
+    server: uvicorn.Server, http: httpx.AsyncClient, token: str, reading: asyncio.Event
+) -> None:
+    upload = http.post(
+        SHELF, files={"file": ("a.pdf", laborious_pdf())}, headers={"Authorization": token}
+    )
+    answer = asyncio.create_task(upload)
+    await asyncio.wait_for(reading.wait(), SOON)
+    signal.getsignal(signal.SIGTERM)(signal.SIGTERM, None)  # type: ignore[operator, misc]
+    server._captured_signals.clear()
+    assert (await asyncio.wait_for(answer, SOON)).status_code == 503
 
 
 async def test_a_revoked_stream_ends_uncleanly(

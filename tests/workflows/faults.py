@@ -1,6 +1,9 @@
 """Errors as the database raises them: what they are is told by the code of their cause."""
 
 import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 from django.db import InternalError, OperationalError, connection
@@ -38,3 +41,27 @@ def make_refusal(state: str) -> OperationalError | InternalError:
     error = kind("refused")
     error.__cause__ = cause
     return error
+
+
+@contextmanager
+def refused_once(part: str) -> Iterator[list[str]]:
+    """Have the first read with *part* in it wait for a lock for too long; give that query.
+
+    A migration locks a table, say, and the server lets nobody wait for long.
+    """
+    refused: list[str] = []
+
+    def execute(query: Callable[..., Any], sql: str, *arguments: Any) -> Any:
+        if not refused and sql.startswith("SELECT") and part in sql:
+            refused.append(sql)
+            raise make_passing()
+        return query(sql, *arguments)
+
+    with connection.execute_wrapper(execute):
+        yield refused
+
+
+def make_passing() -> OperationalError | InternalError:
+    if connection.vendor == "postgresql":
+        return make_refusal("55P03")
+    return make_locked(sqlite3.SQLITE_BUSY)

@@ -195,6 +195,13 @@ def test_a_session_s_page_shows_its_messages(boss: Client, chat: Chat) -> None:
         assert words in text
 
 
+def test_what_is_not_to_be_remembered_is_not_found(boss: Client, chat: Chat) -> None:
+    kept = chat.send("my words", workflow="echo")
+    chat.send("my words", workflow="echo", options={"memory": False})
+    response = boss.get(JOBS, {"q": "my words"})
+    assert list(response.context["cl"].result_list) == [kept]
+
+
 def test_sessions_are_found_by_key_and_by_user(boss: Client, chat: Chat, bob: User) -> None:
     chat.send(workflow="echo")
     Chat(bob, "the-session").send(workflow="echo")
@@ -316,8 +323,9 @@ def test_the_change_permission_is_enough_for_actions(
 
 
 def test_only_superusers_schedule_and_resubmit_code(
-    boss: Client, staff: Callable[..., Client]
+    boss: Client, staff: Callable[..., Client], settings: Any
 ) -> None:
+    settings.TASK_FUNCTIONS = ["team.tasks.report"]
     url = "/admin/django_q/schedule/add/"
     clerk = staff("view_schedule", "add_schedule", "change_schedule", "view_failure")
     assert clerk.get(url).status_code == 403

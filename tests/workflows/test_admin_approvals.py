@@ -12,6 +12,7 @@ from django.test import Client
 from tests.conftest import make_user
 from tests.workflows.chat import Chat, run_waiting
 from tests.workflows.running.test_approvals import delete, expire, limit, the_request
+from workflows import Context
 from workflows.models import Job
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
@@ -78,6 +79,23 @@ def test_looking_is_not_deciding(chat: Chat, carol: SignIn) -> None:
     decide(client, "approve")
 
     assert the_request().decided_at is None
+
+
+def test_what_is_approved_is_shown(chat: Chat, carol: SignIn) -> None:
+    """In the list too, as text."""
+
+    def pay(ctx: Context) -> str:
+        arguments = {"to": "<i>Bob</i>\u202e", "amount": 5}
+        return str(ctx.approve("Pay?", details={"arguments": arguments}).approved)
+
+    chat.begin(pay)
+    client = carol(VIEW, CHANGE)
+    shown = client.get(URL).content.decode()
+    assert "&#x27;to&#x27;: &#x27;&lt;i&gt;Bob&lt;/i&gt;\\u202e&#x27;" in shown
+    page = client.get(f"{URL}{the_request().pk}/change/").content.decode()
+    for text in (shown, page):
+        assert "Bob" in text
+        assert "<i>Bob" not in text
 
 
 def test_without_the_permission_there_is_nothing(chat: Chat, carol: SignIn) -> None:

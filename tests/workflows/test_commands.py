@@ -161,8 +161,9 @@ class TestQueueWork:
         assert line.split()[2] == lost.public_id
 
     def test_an_ordinary_task_comes_after_the_jobs(
-        self, manage: Callable[..., list[str]], chat: Chat
+        self, manage: Callable[..., list[str]], chat: Chat, settings: Any
     ) -> None:
+        settings.TASK_FUNCTIONS = ["math.sqrt"]
         async_task("math.sqrt", 4, task_name="root")
         async_task("math.sqrt", -4, task_name="bad-root")
         chat.send(workflow="echo")

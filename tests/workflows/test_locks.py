@@ -43,7 +43,10 @@ def test_an_atomic_step_holds_nobody_up(chat: Chat) -> None:
 
     assert (seen["held"], seen["stuck"], seen["reaped"]) == ({job.pk: ""}, set(), 0)
     assert isinstance(seen["cancel"], OperationalError)
-    # Once it has committed, it is like any other.
+    # Once it has committed, it has the time to renew its lease; then it is like any other.
+    assert lifecycle.stuck_workers([job.worker], Vigil(1.0)) == set()
+    assert reap() == 0
+    Job.objects.update(lease_until=timezone.now() - timedelta(seconds=60))
     assert lifecycle.stuck_workers([job.worker], Vigil(1.0)) == {ME.id}
     assert reap() == 1
 

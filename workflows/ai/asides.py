@@ -138,6 +138,9 @@ def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _close(loop: asyncio.AbstractEventLoop) -> None:
+    if loop.is_running():
+        # The process ends in the middle of it, in another thread.
+        return
     _cancel_all(loop)
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()

@@ -9,11 +9,13 @@ from typing import Any, cast
 from pydantic_ai import Agent, ModelRetry, Tool
 from pydantic_ai.exceptions import AgentRunError
 from pydantic_ai.messages import (
+    BinaryContent,
     ModelMessage,
     ModelRequest,
     ModelResponse,
     SystemPromptPart,
     TextPart,
+    UserContent,
     UserPromptPart,
 )
 from pydantic_ai.models import Model
@@ -98,7 +100,7 @@ async def _run(agent: Agent[None, Any], call: Call, journal: Journal, aside: Asi
         model = RecordedModel(models, journal, aside, show=call.show)
         try:
             result = await agent.run(
-                last["content"],
+                _make_content(last),
                 model=model,
                 model_settings=cast(ModelSettings, call.settings),
                 message_history=[_convert(message) for message in history],
@@ -153,4 +155,11 @@ def _convert(message: ChatMessage) -> ModelMessage:
         return ModelResponse(parts=[TextPart(text)])
     if role == "system":
         return ModelRequest(parts=[SystemPromptPart(text)])
-    return ModelRequest(parts=[UserPromptPart(text)])
+    return ModelRequest(parts=[UserPromptPart(_make_content(message))])
+
+
+def _make_content(message: ChatMessage) -> str | list[UserContent]:
+    files = [
+        BinaryContent(file.content, media_type=file.media_type) for file in message.get("files", ())
+    ]
+    return [message["content"], *files] if files else message["content"]

@@ -1,7 +1,21 @@
 """A conversation, as ``ctx.ai`` takes it."""
 
 from collections.abc import Sequence
-from typing import Literal, TypedDict
+from dataclasses import dataclass
+from typing import Literal, NotRequired, TypedDict
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that goes with a user's message, for models that take such.
+
+    Args:
+        content: its bytes.
+        media_type: what they are, such as ``image/png`` or ``application/pdf``.
+    """
+
+    content: bytes
+    media_type: str
 
 
 class ChatMessage(TypedDict):
@@ -9,6 +23,7 @@ class ChatMessage(TypedDict):
 
     role: Literal["system", "user", "assistant"]
     content: str
+    files: NotRequired[Sequence[File]]
 
 
 def as_messages(prompt: str | Sequence[ChatMessage]) -> list[ChatMessage]:
@@ -35,6 +50,13 @@ def _merge(messages: list[ChatMessage]) -> list[ChatMessage]:
         if before is None or before["role"] != message["role"] or before["role"] == "system":
             merged.append(message)
         else:
-            text = f"{before['content']}\n\n{message['content']}"
-            merged[-1] = {"role": message["role"], "content": text}
+            merged[-1] = _join(before, message)
     return merged
+
+
+def _join(one: ChatMessage, other: ChatMessage) -> ChatMessage:
+    text = f"{one['content']}\n\n{other['content']}"
+    joined: ChatMessage = {"role": other["role"], "content": text}
+    if files := [*one.get("files", ()), *other.get("files", ())]:
+        joined["files"] = files
+    return joined

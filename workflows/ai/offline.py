@@ -21,6 +21,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_core import to_jsonable_python
 
 from workflows.ai.names import OFFLINE
+from workflows.ai.requests import read_text
 from workflows.exceptions import AIOffline
 from workflows.registry import all_workflows
 
@@ -93,8 +94,8 @@ def _get_latest_words(messages: list[ModelMessage]) -> str:
     for message in reversed(messages):
         if isinstance(message, ModelRequest):
             for part in reversed(message.parts):
-                if isinstance(part, UserPromptPart) and isinstance(part.content, str):
-                    return part.content
+                if isinstance(part, UserPromptPart):
+                    return read_text(part)
     return ""
 
 
@@ -122,7 +123,7 @@ class _WordByWord(StreamedResponse):
     async def _get_event_iterator(self) -> AsyncIterator[ModelResponseStreamEvent]:
         for number, part in enumerate(self._response.parts):
             if isinstance(part, TextPart):
-                for word in re.findall(r"\s*\S+\s*", part.content):
+                for word in re.findall(r"^\s+|\S+\s*", part.content):
                     for event in self._parts_manager.handle_text_delta(
                         vendor_part_id=number, content=word
                     ):

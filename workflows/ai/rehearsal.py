@@ -55,6 +55,8 @@ async def _rehearse(models: tuple[str, ...]) -> None:
                 await answer.get_output()
         except Exception as error:
             logger.info("%s could not be rehearsed (%s).", name, error)
+    # That is, until this loop ends: now.
+    await connections.keep_open()
 
 
 class _Stage(httpx2.AsyncBaseTransport):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pydantic_ai.messages import (
+    BinaryContent,
     ModelMessage,
     ModelMessagesTypeAdapter,
     ModelRequest,
@@ -22,6 +23,8 @@ from pydantic_ai.settings import ModelSettings
 
 from workflows.ai.route_tools import is_route
 
+# Characters that a file counts for: providers count an image as a thousand tokens, more or less.
+FILE_LENGTH = 4000
 BY_SCHEMA = "Answer with one JSON object and nothing else. It must fit this JSON schema:\n{schema}"
 
 
@@ -35,15 +38,16 @@ class Request:
 
     @property
     def length(self) -> int:
-        """How many characters its messages have."""
-        return len(ModelMessagesTypeAdapter.dump_json(self.messages))
+        """How many characters its messages have; a file counts for some."""
+        files = [file for message in self.messages for file in _list_files(message)]
+        said = [_drop_files(message) for message in self.messages] if files else self.messages
+        return len(ModelMessagesTypeAdapter.dump_json(said)) + len(files) * FILE_LENGTH
 
     @property
     def prompt(self) -> str:
         """The user's latest words."""
         parts = self.messages[_find_turn(self.messages)].parts
-        said = [part.content for part in parts if isinstance(part, UserPromptPart)]
-        return "\n\n".join(each for each in said if isinstance(each, str))
+        return "\n\n".join(read_text(part) for part in parts if isinstance(part, UserPromptPart))
 
     @property
     def has_tools(self) -> bool:
@@ -61,6 +65,13 @@ class Request:
         last = self.messages[-1]
         parts = last.parts if isinstance(last, ModelRequest) else []
         return any(isinstance(part, ToolReturnPart | RetryPromptPart) for part in parts)
+
+
+def read_text(part: UserPromptPart) -> str:
+    """Return the words of a user's prompt, without its files."""
+    if isinstance(part.content, str):
+        return part.content
+    return "\n\n".join(each for each in part.content if isinstance(each, str))
 
 
 def drop_tools(request: Request) -> Request:
@@ -120,7 +131,36 @@ def read_words(response: ModelResponse, request: Request) -> ModelResponse:
 
 def _count_characters(messages: Sequence[ModelMessage]) -> int:
     parts = [part for message in messages for part in message.parts]
-    return sum(len(str(getattr(part, "content", part))) for part in parts)
+    return sum(_count(part) for part in parts)
+
+
+def _count(part: ModelRequestPart | ModelResponsePart) -> int:
+    if isinstance(part, UserPromptPart):
+        return len(read_text(part)) + len(_files_of(part)) * FILE_LENGTH
+    return len(str(getattr(part, "content", part)))
+
+
+def _list_files(message: ModelMessage) -> list[BinaryContent]:
+    parts = [part for part in message.parts if isinstance(part, UserPromptPart)]
+    return [file for part in parts for file in _files_of(part)]
+
+
+def _files_of(part: UserPromptPart) -> list[BinaryContent]:
+    return (
+        []
+        if isinstance(part.content, str)
+        else [each for each in part.content if isinstance(each, BinaryContent)]
+    )
+
+
+def _drop_files(message: ModelMessage) -> ModelMessage:
+    if isinstance(message, ModelResponse):
+        return message
+    parts = [
+        replace(part, content=read_text(part)) if isinstance(part, UserPromptPart) else part
+        for part in message.parts
+    ]
+    return replace(message, parts=parts)
 
 
 def _find_turn(messages: Sequence[ModelMessage]) -> int:
@@ -132,9 +172,10 @@ def _find_turn(messages: Sequence[ModelMessage]) -> int:
 
 
 def _extend(part: ModelRequestPart, before: str, after: str) -> ModelRequestPart:
-    if not isinstance(part, UserPromptPart) or not isinstance(part.content, str):
+    if not isinstance(part, UserPromptPart):
         return part
-    return replace(part, content="\n\n".join(filter(None, [before, part.content, after])))
+    text = "\n\n".join(filter(None, [before, read_text(part), after]))
+    return replace(part, content=[text, *_files_of(part)] if _files_of(part) else text)
 
 
 def _describe_calls(message: ModelMessage) -> ModelMessage:

@@ -1,10 +1,13 @@
 """Tools: plain functions that a model may call."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, overload
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 MARK = "_needs_approval"
+# Characters of one argument, and of a call, that a question shows; its details have all of them.
+ARGUMENT_LENGTH = 200
+CALL_LENGTH = 1000
 
 
 @overload
@@ -39,3 +42,23 @@ def tool(function: Any = None, /, *, approval: bool = False) -> Any:
 def needs_approval(function: Callable[..., Any]) -> bool:
     """Say whether the user must agree to each call of *function*."""
     return bool(getattr(function, MARK, False))
+
+
+def describe_call(name: str, arguments: Mapping[str, Any]) -> str:
+    """Return a call as people read it: ``pay(amount=5, to='Bob')``.
+
+    The model chose the arguments, so they may be meant to mislead: what can't be seen, such as line
+    ends and marks that turn the order of the letters, is written out.
+
+    Args:
+        name: of the tool.
+        arguments: as JSON.
+    """
+    said = ", ".join(
+        f"{key}={_cut(repr(value), ARGUMENT_LENGTH)}" for key, value in arguments.items()
+    )
+    return f"{name}({_cut(said, CALL_LENGTH)})"
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[:length]}…"

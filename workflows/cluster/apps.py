@@ -6,3 +6,10 @@ class ClusterConfig(AppConfig):
 
     name = "workflows.cluster"
     label = "workflows_cluster"
+
+    def ready(self) -> None:
+        from workflows.cluster.functions import guard_hooks
+        from workflows.cluster.pickles import sign_pickles
+
+        guard_hooks()
+        sign_pickles()

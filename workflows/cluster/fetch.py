@@ -18,6 +18,7 @@ from django_q.signing import BadSignature, PickleSerializer
 
 from workflows.bells import Subscription, get_bell
 from workflows.bells.base import readable
+from workflows.cluster.functions import restrict
 from workflows.cluster.leader import Leadership
 from workflows.cluster.rings import DUE, JOB, LEADER, Rings
 from workflows.exceptions import first_line
@@ -126,7 +127,9 @@ class Fetcher:
 
     def _find_next_look(self) -> None:
         found = [lifecycle.seconds_to_next(self.queues, is_async=kind) for kind in self.kinds]
-        self._look_at = time.monotonic() + min([POLL, *(each for each in found if each is not None)])
+        self._look_at = time.monotonic() + min(
+            [POLL, *(each for each in found if each is not None)]
+        )
 
     def _take_back_unknown(self) -> None:
         """Take back the jobs that this worker has claimed without word of it."""
@@ -273,7 +276,7 @@ def task_package() -> dict[str, Any] | None:
             continue
         task["cluster"] = broker.list_key
         task["ack_id"] = key
-        return task
+        return restrict(task)
     return None
 
 

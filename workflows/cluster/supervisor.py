@@ -27,14 +27,17 @@ from workflows.bells import Subscription
 from workflows.cluster.fetch import Fetcher, Results, obey_signals
 from workflows.cluster.loop import LoopWorker
 from workflows.cluster.presence import REGISTER, Presence, bury_dead_clusters
+from workflows.services.deactivation import stop_work
 from workflows.store import lifecycle
 from workflows.store.lifecycle import Worker
 
 logger = logging.getLogger(__name__)
 
-# Seconds between two looks at leases that ran out, and between two runs of the scheduler.
+# Seconds between two looks at leases that ran out, between two runs of the scheduler, and between
+# two looks for work of deactivated users that went on when they were saved.
 REAP = 1.0
 SCHEDULE = 30.0
+DEACTIVATED = 10.0
 # Seconds that interrupted workers have to give their jobs back before they are killed.
 LAST_GRACE = 1.5
 # Seconds between two looks at the workers. A death is seen at once all the same.
@@ -73,7 +76,7 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         self._dead: dict[str, bool] = {}
         self._listening = False
         self._subscription: Subscription | None = None
-        self._due = {"reap": 0.0, "register": 0.0, "schedule": 0.0}
+        self._due = {"reap": 0.0, "register": 0.0, "schedule": 0.0, "deactivated": 0.0}
 
     def run(self) -> None:
         """Supervise until told to stop, then drain."""
@@ -171,6 +174,7 @@ class Supervisor(Sentinel):  # type: ignore[misc]
             "reap": (self.presence.vigil.pace, self.reap),
             "register": (REGISTER, self.presence.register),
             "schedule": (SCHEDULE, scheduler),
+            "deactivated": (DEACTIVATED, stop_work),
         }
         for name, (interval, chore) in chores.items():
             if time.monotonic() >= self._due[name]:

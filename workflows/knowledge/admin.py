@@ -46,11 +46,16 @@ class DocumentForm(ModelForm):
         if kind is None:
             raise ValidationError(f"This is none of {', '.join(suffixes())}.")
         self.instance.content, self.instance.kind = file.read(), kind
-        try:
-            read(self.instance.content, kind)
-        except Unreadable as error:
-            raise ValidationError(str(error)) from error
         return file
+
+    def clean(self) -> Any:
+        # Also without a new file: whatever is changed, title or owner, stands in the chunks too.
+        if not self.errors:
+            try:
+                self.sections = read(bytes(self.instance.content), self.instance.kind)
+            except Unreadable as error:
+                self.add_error("file", str(error))
+        return super().clean()
 
 
 @admin.register(Document)
@@ -70,9 +75,8 @@ class DocumentAdmin(ModelAdmin):
         return super().get_queryset(request).defer("content")
 
     def save_model(self, request: HttpRequest, obj: Document, form: Any, change: bool) -> None:
-        # Whatever was changed, title or owner, stands in the chunks too.
         file = form.cleaned_data.get("file")
-        reread(obj, name=file.name if file else "")
+        reread(obj, name=file.name if file else "", sections=form.sections)
 
     @admin.display(description=f"chunks (the first {SHOWN})")
     def chunks(self, document: Document) -> SafeString:

@@ -26,43 +26,42 @@ def chunks(sections: Iterable[Section]) -> Iterator[Piece]:
     """Cut *sections* into pieces: at paragraphs where that goes, at words where it must."""
     for section in sections:
         path = " > ".join(heading[:HEADING_LENGTH] for heading in section.headings)
-        for text in _packed(_paragraphs(section.text)):
+        for text in _packed(_paragraphs(section.text), "\n\n"):
             yield Piece(path[:PATH_LENGTH], text)
 
 
-def _packed(paragraphs: Iterable[str]) -> Iterator[str]:
-    """Join paragraphs up to the size of a chunk."""
+def _packed(parts: Iterable[str], between: str) -> Iterator[str]:
+    """Join parts up to the size of a chunk.
+
+    The size is counted along: measuring the whole anew for each part would take its square.
+    """
     taken: list[str] = []
-    for paragraph in paragraphs:
-        if taken and not _fits("\n\n".join([*taken, paragraph])):
-            yield "\n\n".join(taken)
-            taken = []
-        taken.append(paragraph)
+    length, words = -len(between), 0
+    for part in parts:
+        own = len(part.split())
+        length, words = length + len(between) + len(part), words + own
+        if taken and not _small(length, words):
+            yield between.join(taken)
+            taken, length, words = [], len(part), own
+        taken.append(part)
     if taken:
-        yield "\n\n".join(taken)
+        yield between.join(taken)
 
 
 def _paragraphs(text: str) -> Iterator[str]:
     for paragraph in re.split(r"\n\s*\n", text):
-        if _fits(paragraph):
+        if _small(len(paragraph), len(paragraph.split())):
             yield paragraph
         else:
-            yield from _lines(paragraph)
+            yield from filter(None, map(str.strip, _packed(_lines(paragraph), "")))
 
 
 def _lines(paragraph: str) -> Iterator[str]:
     """Cut a long paragraph: a table or a list at its lines, a line at its words."""
-    taken = ""
-    for part in re.findall(r"[^\n]*\n|[^\n]+$", paragraph):
-        for words in re.findall(rf"(?:\S{{1,400}}\s*){{1,{WORDS}}}", part):
-            for piece in (words[at : at + CHARACTERS] for at in range(0, len(words), CHARACTERS)):
-                if taken and not _fits(taken + piece):
-                    yield taken.strip()
-                    taken = ""
-                taken += piece
-    if taken.strip():
-        yield taken.strip()
+    for line in re.findall(r"[^\n]*\n|[^\n]+$", paragraph):
+        for words in re.findall(rf"(?:\S{{1,400}}\s*){{1,{WORDS}}}", line):
+            yield from (words[at : at + CHARACTERS] for at in range(0, len(words), CHARACTERS))
 
 
-def _fits(text: str) -> bool:
-    return len(text) <= CHARACTERS and len(text.split()) <= WORDS
+def _small(length: int, words: int) -> bool:
+    return length <= CHARACTERS and words <= WORDS

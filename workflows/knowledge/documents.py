@@ -11,7 +11,8 @@ from workflows import clock
 from workflows.knowledge import embeddings
 from workflows.knowledge.chunking import chunks
 from workflows.knowledge.models import Chunk, Document, audience_of
-from workflows.knowledge.readers import Section, Unreadable, read
+from workflows.knowledge.readers import Section, Unreadable, check_parts, read
+from workflows.knowledge.readers.base import UNWANTED
 
 TITLE_LENGTH = 200
 PATH_LENGTH = 1000
@@ -68,15 +69,20 @@ def _check_path(path: str) -> None:
         raise Unreadable("Its name is not text in UTF-8.")
 
 
-def reread(document: Document, *, name: str = "") -> None:
+def reread(document: Document, *, name: str = "", sections: list[Section] | None = None) -> None:
     """Read the document's bytes, and put new chunks in the place of the old ones.
 
     Saves the document too. The embeddings come after the commit, if they can be had.
 
+    Args:
+        document: with its bytes and their kind.
+        name: the file's name; by default that of its path.
+        sections: what its bytes say, where they have been read already.
+
     Raises:
         Unreadable: as store() does; nothing is changed then.
     """
-    sections = read(bytes(document.content), document.kind)
+    sections = sections or read(bytes(document.content), document.kind)
     name = name or PurePath(document.path).name
     document.title = (document.title or _title(sections, name))[:TITLE_LENGTH]
     document.content_hash = hashlib.sha256(document.content).hexdigest()
@@ -90,9 +96,10 @@ def reread(document: Document, *, name: str = "") -> None:
             name=_words(PurePath(name).stem),
             heading=_without(document.title, piece.heading),
             text=piece.text,
-        )
+        ).index()
         for position, piece in enumerate(chunks(sections), 1)
     ]
+    check_parts(len(rows))
     document.chunk_count = len(rows)
     with transaction.atomic():
         document.save()
@@ -103,7 +110,8 @@ def reread(document: Document, *, name: str = "") -> None:
 
 def _title(sections: list[Section], name: str) -> str:
     headings = [section.headings[0] for section in sections if section.headings]
-    return headings[0] if headings and headings[0] != "Page 1" else name or "Untitled"
+    first = headings[0] if headings and headings[0] != "Page 1" else name
+    return UNWANTED.sub("", first) or "Untitled"
 
 
 def _words(name: str) -> str:

@@ -1,7 +1,7 @@
 """Documents, and the chunks that searches find.
 
-Each database keeps a full-text index of the chunks by itself: a generated column on PostgreSQL, an
-FTS5 table with triggers on SQLite (migration 0002). No code has to remember to update it.
+Each database keeps a full-text index of the chunks' terms by itself: generated columns on
+PostgreSQL, an FTS5 table with triggers on SQLite (migration 0004).
 """
 
 import uuid
@@ -14,7 +14,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from workflows.knowledge import readers
+from workflows.knowledge import readers, words
 
 # Chunks that everybody may find; the others are their owner's. See audience_of().
 EVERYBODY = "all"
@@ -107,6 +107,9 @@ class Chunk(models.Model):
     # Such as "Deploy > nginx".
     heading = models.CharField(max_length=600)
     text = models.TextField()
+    # What the full-text index sees of it all: see index().
+    topics = models.TextField(blank=True)
+    terms = models.TextField(blank=True)
     # A vector of float32, of length 1, and the model that made it.
     embedding = models.BinaryField(null=True)
     embedded_by = models.CharField(max_length=100, blank=True)
@@ -122,3 +125,9 @@ class Chunk(models.Model):
 
     def __str__(self) -> str:
         return " > ".join(filter(None, [self.title, self.heading]))
+
+    def index(self) -> "Chunk":
+        """Set what the index is to see: its words, alike however they are spelled."""
+        head = f"{self.heading} {self.title} {self.name}"
+        self.topics, self.terms = words.indexed(head, self.text)
+        return self

@@ -6,19 +6,15 @@ that begins with it, such as "createuser" for "create". A chunk of a document th
 is preferred.
 """
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
-
-import snowballstemmer
 
 from workflows.knowledge.models import Chunk
-from workflows.knowledge.stopwords import STOP_WORDS
 from workflows.knowledge.synonyms import SYNONYMS
+from workflows.knowledge.words import stem, terms
 
 # What an occurrence counts, by where it is.
-FIELDS = {"text": 1.0, "heading": 5.0, "above": 1.0, "name": 1.0}
+FIELDS = {"text": 1.0, "heading": 5.0, "above": 3.0, "name": 1.0}
 SYNONYM = PREFIX = 0.5
 PREFIX_LENGTH = 4
 # Occurrences that are half as good as any number of them.
@@ -26,28 +22,12 @@ SATURATION = 2.0
 # How much the length of a field counts: 0 not at all, 1 fully.
 LENGTH = 0.5
 # The share of the document's best chunks in the score of each chunk of it.
-DOCUMENT = 0.5
+DOCUMENT = 0.35
 DOCUMENT_BEST = 3
 # The score of a text that answers a question beyond doubt.
 FULL = 0.9
-
-# Words of a question that are looked at.
-MOST_WORDS = 32
-WORD_LENGTH = 50
-
-_stemmer = snowballstemmer.stemmer("english")
-
-
-@lru_cache(maxsize=50_000)
-def stem(word: str) -> str:
-    return str(_stemmer.stemWord(word))
-
-
-def words_of(query: str) -> list[str]:
-    """Return the words of *query* that say what it is about, each once."""
-    words = re.findall(r"[^\W_]+", query.lower())
-    telling = [word[:WORD_LENGTH] for word in words if len(word) > 1 and word not in STOP_WORDS]
-    return list({stem(word): word for word in reversed(telling)}.values())[::-1][:MOST_WORDS]
+# What a text counts at least that has all words of a question, if only in passing.
+COVERED = 0.6
 
 
 def relevance(weights: Mapping[str, float], chunks: Iterable[Chunk]) -> dict[int, float]:
@@ -62,17 +42,19 @@ def relevance(weights: Mapping[str, float], chunks: Iterable[Chunk]) -> dict[int
         field: sum(text.lengths[field] for text in texts) / max(1, len(texts)) for field in FIELDS
     }
     total = sum(weights.values())
-    scores = {
-        text: sum(
-            weight * _saturated(text.occurrences(stem(word), means))
+    scores: dict[_Text, float] = {}
+    covered: dict[int, float] = {}
+    by_document: dict[object, list[float]] = defaultdict(list)
+    for text in texts:
+        found = {word: text.find(stem(word)) for word in weights}
+        score = sum(
+            weight * _saturated(text.occurrences(found[word], means))
             for word, weight in weights.items()
         )
-        / total
-        for text in texts
-    }
-    by_document: dict[object, list[float]] = defaultdict(list)
-    for text, score in scores.items():
-        by_document[text.document].append(score)
+        scores[text] = score / total
+        by_document[text.document].append(score / total)
+        has = sum(weight * min(1.0, max(found[word].values())) for word, weight in weights.items())
+        covered[text.chunk] = has / total
     whole = {
         document: sum(sorted(found)[-DOCUMENT_BEST:]) / DOCUMENT_BEST
         for document, found in by_document.items()
@@ -83,7 +65,7 @@ def relevance(weights: Mapping[str, float], chunks: Iterable[Chunk]) -> dict[int
         if score
     }
     best = sorted(fits.items(), key=lambda item: (-item[1], item[0]))
-    return {chunk: min(1.0, score / FULL) for chunk, score in best}
+    return {chunk: min(1.0, max(fit / FULL, COVERED * covered[chunk])) for chunk, fit in best}
 
 
 def _saturated(occurrences: float) -> float:
@@ -91,29 +73,30 @@ def _saturated(occurrences: float) -> float:
 
 
 class _Text:
-    """A chunk's words, by where they are."""
+    """A chunk's terms, by where they are."""
 
     def __init__(self, chunk: Chunk) -> None:
         above, _, own = chunk.heading.rpartition(" > ")
         fields = {
-            "text": chunk.text,
-            "heading": own or chunk.title,
-            "above": f"{above} {chunk.title if own else ''}",
-            "name": chunk.name,
+            "text": chunk.terms.split(),
+            "heading": terms(own or chunk.title),
+            "above": terms(f"{above} {chunk.title if own else ''}"),
+            "name": terms(chunk.name),
         }
         self.chunk = chunk.pk
         self.document = chunk.document_id
-        self._counts = {
-            field: Counter(map(stem, re.findall(r"[^\W_]+", text.lower())))
-            for field, text in fields.items()
-        }
+        self._counts = {field: Counter(found) for field, found in fields.items()}
         self.lengths = {field: counts.total() for field, counts in self._counts.items()}
 
-    def occurrences(self, wanted: str, means: Mapping[str, float]) -> float:
-        """Return how often the stem *wanted* or a similar one occurs, headings counting more."""
+    def find(self, wanted: str) -> dict[str, float]:
+        """Return how often the stem *wanted* or a similar one is in each field."""
+        return {field: self._like(self._counts[field], wanted) for field in FIELDS}
+
+    def occurrences(self, found: Mapping[str, float], means: Mapping[str, float]) -> float:
+        """Return how much what find() has found counts: headings count more, long fields less."""
         return sum(
             weight
-            * self._like(self._counts[field], wanted)
+            * found[field]
             / (1 - LENGTH + LENGTH * self.lengths[field] / (means[field] or 1.0))
             for field, weight in FIELDS.items()
         )

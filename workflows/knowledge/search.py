@@ -9,16 +9,20 @@ from typing import Any
 from django.db.models import QuerySet, Sum
 
 from workflows.knowledge import embeddings
-from workflows.knowledge.fulltext import CAP, MARKS, full_text
+from workflows.knowledge.excerpts import MARKS, excerpt
+from workflows.knowledge.fulltext import CAP, full_text
 from workflows.knowledge.models import EVERYBODY, Chunk, Document, audience_of
-from workflows.knowledge.ranking import SYNONYMS_OF, relevance, stem, words_of
+from workflows.knowledge.ranking import SYNONYMS_OF, relevance
+from workflows.knowledge.words import stem, words_of
 
 # Chunks that each of the two ways brings into the blend.
 POOL = 50
+# Of fewer chunks than these no word is rare: one that is nowhere says little more than another.
+FEW = 100
 # As the paper on reciprocal rank fusion has it.
 FUSION = 60
 PREVIEW_LENGTH = 300
-MARKED = re.compile(f"{MARKS[0]}(.*?){MARKS[1]}", re.DOTALL)
+MARKED = re.compile(f"{MARKS[0]}([^{MARKS[0]}{MARKS[1]}]*){MARKS[1]}")
 
 
 @dataclass(frozen=True)
@@ -74,9 +78,8 @@ def search(query: str, *, user: Any, limit: int = 5) -> list[Source]:
     near = embeddings.nearest(query, audiences, POOL)
     best = _blended(found, near)[: max(0, limit)]
     rows = chunks.in_bulk(best)
-    excerpts = full_text().excerpts(list(rows), words) if rows and words else {}
     return [
-        _source(rows[key], max(found.get(key, 0.0), near.get(key, 0.0)), excerpts.get(key, ""))
+        _source(rows[key], max(found.get(key, 0.0), near.get(key, 0.0)), words)
         for key in best
         if key in rows
     ]
@@ -91,7 +94,7 @@ def _by_words(
     """Return how relevant chunks are by the words they have, 0 to 1, the best first."""
     counts = full_text().counts(words, audiences)
     # By documents, which are fewer than their chunks.
-    total = documents.aggregate(chunks=Sum("chunk_count"))["chunks"] or 0
+    total = max(FEW, documents.aggregate(chunks=Sum("chunk_count"))["chunks"] or 0)
     # What BM25 calls the inverse document frequency. A word that is nowhere says most of all:
     # who asks for it isn't answered by a text that lacks it.
     weights = {word: math.log(1 + (total + 0.5) / (counts[word] + 0.5)) for word in words}
@@ -111,7 +114,9 @@ def _candidates(counts: Mapping[str, int], audiences: Sequence[str]) -> list[int
     for word in rarest[1:]:
         budget -= counts[word]
         cheap += budget >= 0
-    return full_text().best(groups[:cheap], audiences, POOL)
+    # Where all that they find comes into the pool, the others needn't rank it.
+    also = groups[cheap:] if counts[rarest[0]] > POOL else []
+    return full_text().best(groups[:cheap], audiences, POOL, also=also)
 
 
 def _blended(found: Mapping[int, float], near: Mapping[int, float]) -> list[int]:
@@ -123,9 +128,10 @@ def _blended(found: Mapping[int, float], near: Mapping[int, float]) -> list[int]
     return sorted(scores, key=lambda chunk: -scores[chunk])
 
 
-def _source(chunk: Chunk, relevance: float, excerpt: str) -> Source:
-    highlights = list(dict.fromkeys(MARKED.findall(excerpt)))
-    preview = " ".join((MARKED.sub(r"\1", excerpt) or chunk.text).split())
+def _source(chunk: Chunk, relevance: float, words: Sequence[str]) -> Source:
+    marked = excerpt(chunk.text, words)
+    highlights = list(dict.fromkeys(MARKED.findall(marked)))
+    preview = " ".join(MARKED.sub(r"\1", marked).split())
     return Source(
         id=f"{chunk.document_id}-{chunk.position}",
         title=str(chunk),

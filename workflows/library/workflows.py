@@ -8,6 +8,9 @@ from workflows.library import chat
 
 __all__ = ["chat", "demo_long"]
 
+# Bounded: a long number would be tried from each of its digits.
+STEPS = re.compile(r"(\d{1,9})\s{0,9}steps?", re.IGNORECASE)
+SECONDS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s{0,9}(?:s|sec|seconds?)\b", re.IGNORECASE)
 MOST_STEPS = 50
 LONGEST_STEP = 60.0
 
@@ -25,16 +28,16 @@ def demo_long(ctx: Context) -> str:
 
     "Run a long demo with 10 steps of 0.5 seconds" takes ten.
     """
-    steps = _number(r"(\d+)\s*steps?", ctx.message, 4, MOST_STEPS)
-    seconds = _number(r"(\d+(?:\.\d+)?)\s*(?:s|sec|seconds?)\b", ctx.message, 1.5, LONGEST_STEP)
+    steps = _number(STEPS, ctx.message, 4, MOST_STEPS)
+    seconds = _number(SECONDS, ctx.message, 1.5, LONGEST_STEP)
     ctx.steps = int(steps)
     for number in range(1, int(steps) + 1):
         ctx.step(f"Part {number} of {int(steps)}", _work, seconds)
     return f"Done: {int(steps)} steps of {seconds:g} seconds each."
 
 
-def _number(pattern: str, text: str, default: float, most: float) -> float:
-    found = re.search(pattern, text, re.IGNORECASE)
+def _number(pattern: re.Pattern[str], text: str, default: float, most: float) -> float:
+    found = pattern.search(text)
     return min(most, float(found[1])) if found else default
 
 

@@ -14,7 +14,7 @@ from workflows.ai.asides import Aside, Pausing, Threaded, may_await
 from workflows.ai.messages import ChatMessage, as_messages
 from workflows.ai.model_settings import ModelSettings
 from workflows.ai.routes import Route
-from workflows.ai.tools import needs_approval
+from workflows.ai.tools import describe_call, needs_approval
 from workflows.exceptions import BudgetExceeded, ToolError
 from workflows.running import approvals, steps
 from workflows.running.lanes import call_plain
@@ -185,10 +185,13 @@ def _ask_for_approval(
     if not needs_approval(function):
         return ""
     name = function.__name__
+    shown = to_jsonable_python(arguments)
     approval = approvals.approve(
         record,
-        f"The model wants to use {name}. Do you agree?",
-        details={"tool": name, "arguments": to_jsonable_python(arguments)},
+        f"The model wants to use {describe_call(name, shown)}. Do you agree?",
+        details={"tool": name, "arguments": shown},
+        # The record's keys are as they were before questions told the arguments.
+        name=f"The model wants to use {name}. Do you agree?",
     )
     if approval.approved:
         return ""

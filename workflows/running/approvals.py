@@ -53,9 +53,10 @@ def approve(
     answer: type[BaseModel] | None = None,
     expires_in: float = LIFETIME,
     details: dict[str, Any] | None = None,
+    name: str = "",
 ) -> Approval:
-    """See Context.approve()."""
-    question = ApprovalQuestion(record.job, prompt, answer, expires_in, details or {})
+    """See Context.approve(); *name* is what the question is called in the record."""
+    question = ApprovalQuestion(record.job, prompt, answer, expires_in, details or {}, name)
     value = questions.put(record, question)
     given = value["answer"]
     return Approval(
@@ -87,8 +88,9 @@ class ApprovalQuestion(Question):
         model: type[BaseModel] | None,
         expires_in: float,
         details: dict[str, Any],
+        name: str,
     ) -> None:
-        super().__init__(prompt, "approval", self._decide)
+        super().__init__(prompt, "approval", self._decide, name=name)
         self.job = job
         self.model = model
         self.schema = None if model is None else forms.schema_of(model)

@@ -326,7 +326,8 @@ class Context:
 
         Args:
             prompt: the user's words; or a conversation, ``{"role", "content"}`` mappings of which
-                the last is the user's.
+                the last is the user's. The user's may have ``files`` too, a list of workflows.File:
+                images and documents, for models that take them.
             output_type: the type of the answer: a pydantic model, a dataclass or another type that
                 pydantic knows; by default text.
             options: any of these:

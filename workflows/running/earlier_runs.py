@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from workflows.models import Event, Job, Step
 from workflows.running.step_keys import Key
+from workflows.store.shown import follow
 
 
 @dataclass
@@ -33,11 +34,8 @@ def read_output(job: Job) -> Output:
     output = Output()
     types = (Event.Type.DELTA, Event.Type.RESTARTED, Event.Type.PROGRESS)
     for event in Event.objects.filter(job=job, type__in=types).order_by("seq"):
-        if event.type == Event.Type.DELTA:
-            output.text += event.data["delta"]
-        elif event.type == Event.Type.RESTARTED:
-            output.text = output.text[: event.data["text_length"]]
-        else:
+        output.text = follow(output.text, event)
+        if event.type == Event.Type.PROGRESS:
             percent, message = event.data["said"]
             output.reports.add((percent, message))
     return output

@@ -7,7 +7,7 @@ from django.conf import settings
 from workflows.ai.asides import Aside
 from workflows.ai.messages import ChatMessage
 from workflows.exceptions import WorkflowChanged, WorkflowError
-from workflows.models import Step
+from workflows.models import Job, Step
 from workflows.running import memory, step_results, steps
 from workflows.running.ai_calls import ModelCalls
 from workflows.running.memory import PastMessage, Summary
@@ -36,11 +36,14 @@ async def recall(
 
 
 def _look_back(record: Record) -> tuple[Summary, list[PastMessage]]:
+    return record.events.wait_out(lambda: _read(record.job))
+
+
+def _read(job: Job) -> tuple[Summary, list[PastMessage]]:
     """Return the session's summary, and the messages after it."""
-    session = record.job.session
+    session = job.session
     summary = Summary(session.summary, session.summary_upto)
-    before = record.job.conversation_id
-    return summary, memory.window(session, before=before, after=summary.upto)
+    return summary, memory.window(session, before=job.conversation_id, after=summary.upto)
 
 
 async def _summarise(

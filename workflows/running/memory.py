@@ -141,7 +141,7 @@ def make_prompt(summary: str, past: Sequence[PastMessage]) -> str:
 
 def quote(tag: str, text: str) -> str:
     """Return *text* as a block that it can't end by itself: its content is data."""
-    harmless = re.sub(rf"<(?=\s*/?\s*{tag})", "&lt;", text, flags=re.IGNORECASE)
+    harmless = re.sub(rf"<(?=[\s/]*{tag})", "&lt;", text, flags=re.IGNORECASE)
     return f"<{tag}>\n{harmless}\n</{tag}>"
 
 

@@ -21,8 +21,8 @@ from workflows.running.ai_calls import ModelCalls, Options, Prompt
 from workflows.running.record import Record
 from workflows.running.step_keys import CHOOSING, FIRST_CHOICE, HANDED_OVER, path_of, within
 
-# AI_ROUTING: the workflows are tools of the request for the answer, or chosen by a request before.
-TOOLS, REQUEST = "tools", "request"
+# The AI_ROUTING under which the workflow is chosen before the answer, by a request of its own.
+REQUEST = "request"
 
 INSTRUCTIONS = (
     "You sort the messages of a chat application. Below are its workflows. Say which one the user "

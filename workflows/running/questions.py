@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -32,12 +33,14 @@ class Question:
         kind: what kind of answer it wants.
         parse: takes the user's words; returns the answer as JSON, or raises Unclear.
         awaiting: the rest that a client has to know to show it.
+        name: what it is called in the record; by default the prompt.
     """
 
     prompt: str
     kind: str
     parse: Callable[[str], Any]
     awaiting: dict[str, Any] = field(default_factory=dict)
+    name: str = ""
 
     def read(self, step: Step, text: str) -> Any:
         """Return the answer as JSON, or raise Unclear."""
@@ -114,15 +117,16 @@ def put(record: Record, question: Question) -> Any:
         WorkflowChanged: another question was asked here, or a step taken.
     """
     record.attempt.check()
-    key = record.take_key(f"ask: {question.prompt}")
+    key = record.take_key(f"ask: {question.name or question.prompt}")
     step = record.find(key)
     if step is not None and step.finished:
         record.pass_by(key)
         return step.result
     prompt = question.prompt
-    if step is not None and record.answer is not None:
+    answer = record.answer
+    if step is not None and answer is not None:
         try:
-            value = question.read(step, record.answer)
+            value = record.events.wait_out(partial(question.read, step, answer))
         except Unclear as unclear:
             prompt = f"{unclear} {prompt}".strip()
         else:

@@ -36,7 +36,6 @@ from workflows.registry import Workflow, get_workflow
 from workflows.running import watchdog
 from workflows.running.attempt import Attempt
 from workflows.running.context import Context, Reply
-from workflows.running.earlier_runs import read_output
 from workflows.running.event_writer import RECONNECT, Bring, pauses
 from workflows.running.lanes import Lanes
 from workflows.running.model_requests import describe_answer
@@ -47,6 +46,7 @@ from workflows.running.watchdog import FAILED
 from workflows.store import lifecycle
 from workflows.store.lifecycle import Outcome
 from workflows.store.outage import database_stayed, despite_conflicts, is_outage, is_passing
+from workflows.store.shown import read_words
 
 logger = logging.getLogger(__name__)
 
@@ -307,7 +307,7 @@ def _failed(job: Job, workflow: Workflow, error: Exception) -> Outcome | None:
         failed = Outcome(State.FAILED, code=error.code, error=str(error), traceback=details)
         if isinstance(error, AIBrokeOff):
             # They were taken back for the sake of another answer, which didn't come.
-            failed = replace(failed, partial=read_output(job).text + error.words)
+            failed = replace(failed, partial=read_words(job) + error.words)
         return _end(job, failed)
     logger.error("%s: %s raised.", job, job.workflow, exc_info=error)
     delay = workflow.backoff[min(job.failures, len(workflow.backoff) - 1)]
@@ -359,13 +359,7 @@ def _may_try_again(job: Job, workflow: Workflow, delay: float) -> bool:
 
 
 def _end(job: Job, outcome: Outcome) -> Outcome | None:
-    def end() -> Outcome:
-        if outcome.state == State.COMPLETED or outcome.partial:
-            return lifecycle.end(job, outcome)
-        # A response that broke off is in the conversation as far as the user saw it.
-        return lifecycle.end(job, replace(outcome, partial=read_output(job).text))
-
-    return _persist(job, end)
+    return _persist(job, lambda: lifecycle.end(job, outcome))
 
 
 def _give_back(job: Job, *, delay: float = 0, lost: int = 0, failures: int = 0) -> None:

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from django.db import Error as DatabaseError
 from django.db import connection
@@ -31,7 +30,6 @@ from workflows.exceptions import (
 )
 from workflows.models import State
 from workflows.running.attempt import NUDGE, UNHEARD, Attempt
-from workflows.running.earlier_runs import read_output
 from workflows.store import lifecycle
 from workflows.store.outage import despite_conflicts, on_live_connection
 
@@ -323,9 +321,7 @@ def end_process(attempt: Attempt) -> None:
 def end_interrupted(attempt: Attempt) -> lifecycle.Outcome:
     """End a job in the name of its code, which doesn't stop when it is told to."""
     outcome = outcome_of(attempt.interrupt, attempt.limit)
-    partial = read_output(attempt.job).text
-    ended = replace(outcome, partial=partial)
-    return despite_conflicts(lambda: lifecycle.end(attempt.job, ended))
+    return despite_conflicts(lambda: lifecycle.end(attempt.job, outcome))
 
 
 def outcome_of(interrupt: Interrupt | None, limit: float) -> lifecycle.Outcome:

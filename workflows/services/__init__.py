@@ -6,7 +6,6 @@ from workflows.services.jobs import (
     get_job,
     is_anybody_working,
     queue_position,
-    recent_starts,
     retry,
 )
 from workflows.services.sessions import delete_session
@@ -21,7 +20,6 @@ __all__ = [
     "get_job",
     "is_anybody_working",
     "queue_position",
-    "recent_starts",
     "retry",
     "run_inline",
     "start",

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from workflows.bells import get_bell
@@ -14,7 +14,6 @@ from workflows.services.inline import run_inline
 from workflows.store import lifecycle
 from workflows.store.database import get_database
 from workflows.store.new_jobs import insert, lock_or_create_session
-from workflows.store.rows import key_of
 
 # Seconds to wait for an atomic step's end before a cancellation is given up.
 PATIENCE = 2.0
@@ -133,18 +132,6 @@ def queue_position(job: Job) -> int | None:
     turn = Q(turn__lt=job.turn) | Q(turn=job.turn, pk__lt=job.pk)
     before = Q(priority__gt=job.priority) | Q(priority=job.priority) & turn
     return line.filter(before).count() + 1
-
-
-def recent_starts(user: Any, seconds: float) -> int:
-    """Return how many jobs the user started in the last *seconds*."""
-    since = get_database().now(-seconds)
-    # Plain SQL: every send makes this query.
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT count(*) FROM workflows_job WHERE user_id = %s AND created_at > {since}",
-            [key_of(user)],
-        )
-        return int(cursor.fetchone()[0])
 
 
 def is_anybody_working() -> bool:

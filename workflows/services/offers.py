@@ -1,6 +1,6 @@
 """Using an offered action: once, and only in the session that it was offered in."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -23,6 +23,7 @@ def act(
     on_busy: OnBusy = "enqueue",
     idempotency_key: str | None = None,
     body_hash: str = "",
+    admit: Callable[[], None] | None = None,
 ) -> Started:
     """Use an action that was offered to the user in that session.
 
@@ -72,6 +73,7 @@ def act(
         body_hash=body_hash,
         input=events.clean(turn.input),
         before_commit=use_once,
+        admit=admit,
     )
 
 

@@ -69,6 +69,7 @@ def start(
     input: dict[str, Any] | None = None,
     answers_to: Job | None = None,
     before_commit: Callable[[Job], None] | None = None,
+    admit: Callable[[], None] | None = None,
 ) -> Started:
     """Store the message and the job that answers it, in one transaction: both or neither.
 
@@ -86,6 +87,7 @@ def start(
         input: the workflow's input; then *text* is a title, not the user's words.
         answers_to: the job whose open question this answers, whatever the session is doing.
         before_commit: called with the job in the transaction that stores it; may raise to refuse.
+        admit: called before a new job is stored, not for a replay; may raise to refuse.
 
     Returns:
         The job, which may have ended already: a word that cancels is obeyed at once.
@@ -103,6 +105,8 @@ def start(
         replayed = _replay(user, idempotency_key, body_hash)
         if replayed is not None:
             return replayed
+    if admit is not None:
+        admit()
     new = Job(
         user=user,
         text=text,

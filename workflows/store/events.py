@@ -5,6 +5,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from django.conf import settings
+
 from workflows.bells import get_bell
 from workflows.exceptions import Fenced
 from workflows.store.database import JointWrite, Row, Write, get_database
@@ -18,7 +20,14 @@ ADVANCE = """
     SET last_seq = last_seq + 1,
         progress = {greatest}(progress, %(progress)s),
         progress_message = CASE WHEN {message} = '' THEN progress_message ELSE {message} END,
-        updated_at = {now}
+        updated_at = {now}{renewal}
+"""
+# A transaction that has appended an event, such as an atomic step's, keeps the heartbeat from the
+# job's row. If it takes long, the lease would have run out by its commit, and the job would be
+# taken from a living worker before the next heartbeat. So its last event renews the lease. While
+# heartbeats come, more than half of it is left, and the index of leases stays as it is.
+RENEWAL = """,
+        lease_until = CASE WHEN lease_until < {half} THEN {lease} ELSE lease_until END
 """
 MINE = "id = %(job)s AND attempt = %(attempt)s AND state = 'processing'"
 # The inserts of a Write read the updated row of the job, under the name job.
@@ -96,17 +105,22 @@ def append(
         "message": clean(message)[:MESSAGE_LENGTH],
         "data": json.dumps(clean(data or {})),
     }
-    row = write_and_ring(_make_append(), params)
+    row = write_and_ring(_make_append(settings.WORKFLOW_LEASE_SECONDS), params)
     if row is None:
         raise Fenced
     return int(row[0])
 
 
 @functools.cache
-def _make_append() -> Write:
+def _make_append(lease: float) -> Write:
     database = get_database()
+    # Where one writer has the whole database, nobody can look for leases meanwhile.
+    renewal = RENEWAL if database.locks_rows else ""
     update = ADVANCE.format(
-        greatest=database.greatest, now=database.now(), message=sql_text("message")
+        greatest=database.greatest,
+        now=database.now(),
+        message=sql_text("message"),
+        renewal=renewal.format(half=database.now(lease / 2), lease=database.now(lease)),
     )
     return Write(update, MINE, (event(database.json("data")),), select="last_seq")
 

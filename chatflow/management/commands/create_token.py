@@ -1,13 +1,12 @@
 from argparse import ArgumentParser
-from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db.models.functions import Now
-from knox.models import AuthToken
 
 from chatflow.management.users import create_user
-from workflows import clock
+from chatflow.models import Token
+from chatflow.tokens import DAYS, TooManyTokens, make_token
+from workflows.exceptions import UnknownWorkflow
 from workflows.users import find_user
 
 
@@ -17,9 +16,17 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("username")
         parser.add_argument("--create", action="store_true", help="Make the user if need be.")
-        parser.add_argument("--days", type=int, default=30, help="How long it lives (30).")
+        parser.add_argument("--days", type=int, default=DAYS, help=f"How long it lives ({DAYS}).")
+        parser.add_argument("--name", default="", help="What its owner knows it by.")
+        parser.add_argument("--scope", choices=Token.Scope.values, default="all")
+        parser.add_argument("--workflow", default="", help="The only one that it is for.")
+        parser.add_argument(
+            "--replace", action="store_true", help="Revoke those of the same name first."
+        )
 
-    def handle(self, *args: Any, username: str, create: bool, days: int, **options: Any) -> str:
+    def handle(
+        self, *args: Any, username: str, create: bool, days: int, replace: bool, **options: Any
+    ) -> str:
         if days < 1:
             raise CommandError("--days must be at least 1.")
         user = find_user(username)
@@ -27,8 +34,11 @@ class Command(BaseCommand):
             raise CommandError(f"There is no user {username!r}; --create makes one.")
         if user is None:
             user = create_user(username)
-        AuthToken.objects.filter(user=user, expiry__lt=Now()).delete()
-        # Knox counts from this host's present, the token lives by the database's.
-        lifetime = timedelta(days=days, seconds=-clock.skew())
-        _, token = AuthToken.objects.create(user, expiry=lifetime)
-        return str(token)
+        if replace:
+            Token.objects.filter(user=user, name=options["name"]).delete()
+        limits = {name: options[name] for name in ("name", "scope", "workflow")}
+        try:
+            _, token = make_token(user, days=days, **limits)
+        except (UnknownWorkflow, TooManyTokens) as error:
+            raise CommandError(str(error)) from error
+        return token

@@ -3,9 +3,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models.functions import Now
-from knox.models import AuthToken
 
-from chatflow.models import Access
+from chatflow.models import Access, Token
 from workflows.users import find_user
 
 
@@ -20,5 +19,5 @@ class Command(BaseCommand):
         if user is None:
             raise CommandError(f"There is no user {username!r}.")
         Access.objects.update_or_create(user=user, defaults={"links_valid_from": Now()})
-        count, _ = AuthToken.objects.filter(user=user).delete()
+        count, _ = Token.objects.filter(user=user).delete()
         return f"Revoked {count} token{'' if count == 1 else 's'} and every link of {username}."

@@ -21,9 +21,13 @@ class Command(runserver.Command):
         self.check_migrations()
         for connection in connections.all(initialized_only=True):
             connection.close()
-        server = uvicorn.Server(
-            uvicorn.Config("chatflow.asgi:application", host=self.addr, port=int(self.port))
+        config = uvicorn.Config(
+            "chatflow.asgi:application",
+            http="chatflow.door:Door",
+            host=self.addr,
+            port=int(self.port),
         )
+        server = uvicorn.Server(config)
         try:
             server.run()
         except SystemExit as failed:

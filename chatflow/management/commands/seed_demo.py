@@ -1,23 +1,60 @@
+import secrets
+from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
+from chatflow.checks import is_known
 from chatflow.management.users import create_user
 from workflows.users import find_user
+
+DEMO = ("demo", "admin")
 
 
 class Command(BaseCommand):
     help = (
-        "Make the demo's users, demo and admin; each one's password is its name. Read the "
-        "project's own documentation, for the chat to answer from."
+        "Make the demo's users, demo and admin, and print their passwords, which are kept nowhere. "
+        "Where there are other users, nobody is made. Read the project's own documentation, for "
+        "the chat to answer from."
     )
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        if find_user("demo") is None:
-            create_user("demo", password="demo")
-        if find_user("admin") is None:
-            create_user("admin", password="admin", superuser=True)
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--no-users", action="store_true", help="Make nobody: others can reach this site."
+        )
+
+    def handle(self, *args: Any, no_users: bool, **options: Any) -> None:
+        for name in DEMO:
+            user = find_user(name)
+            if user is not None and is_known(user):
+                self.renew(user, name)
+            elif user is None and not no_users and not has_others():
+                password = make_password()
+                create_user(name, password=password, superuser=name == "admin")
+                self.tell(name, password)
         documentation = [settings.BASE_DIR / "README.md", settings.BASE_DIR / "docs"]
         call_command("ingest", *documentation, prune=True, stdout=self.stdout)
+
+    def renew(self, user: Any, name: str) -> None:
+        """Take a password away that everybody knows: `make demo` once gave it."""
+        password = make_password()
+        user.set_password(password)
+        user.save()
+        self.tell(name, password)
+
+    def tell(self, name: str, password: str) -> None:
+        # bin/demo reads this.
+        self.stdout.write(f"The password of {name} is {password}")
+
+
+def has_others() -> bool:
+    """Return whether the database has users beside the demo's."""
+    users = get_user_model()
+    return users._default_manager.exclude(**{f"{users.USERNAME_FIELD}__in": DEMO}).exists()
+
+
+def make_password() -> str:
+    return secrets.token_hex(8)

@@ -1,7 +1,8 @@
 import { link } from './links.js';
 
 const LIMIT = 500;
-const ABSOLUTE = /^(?:https?:\/\/|\/)/i;
+// A path that begins with two slashes, or what a browser takes for them, leads to another site.
+const ABSOLUTE = /^(?:https?:\/\/|\/(?![/\\]))/i;
 const TOKEN = new RegExp(
   [
     // To the end of the text while the rest is still being written.

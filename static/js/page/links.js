@@ -1,5 +1,9 @@
-/** The absolute address where `url` is an http(s) or relative one, else null. */
+// Browsers take a backslash for a slash, drop what can't be seen, and two slashes lead to another site.
+const MISLEADING = /[\x00-\x20\x7f\\]|^\/\//;
+
+/** The absolute address where `url` is an http(s) or relative one that says where it leads, else null. */
 export function safeUrl(url) {
+  if (MISLEADING.test(url)) return null;
   try {
     const { protocol, href } = new URL(url, document.baseURI);
     return protocol === 'https:' || protocol === 'http:' ? href : null;

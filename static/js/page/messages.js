@@ -55,7 +55,8 @@ export function displayFailure({ message, code }, remedy) {
  */
 export function fillMessage(article, { text = '', metadata, actions, sources, awaiting, moves, busy = false }) {
   const parts = [
-    element('div', { className: 'message__text' }, formatText(text)),
+    // Consent is given to the words as they stand, not to what they may be made to look like.
+    element('div', { className: 'message__text' }, awaiting?.kind === 'approval' ? text : formatText(text)),
     answerMark(metadata),
     sourceList(sources),
     questionBar(awaiting, moves),

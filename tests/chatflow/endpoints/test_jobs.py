@@ -125,8 +125,8 @@ def test_retries_are_counted_too(
     as_alice: Client, alice: User, make_job: MakeJob, run: Any, settings: Any
 ) -> None:
     settings.RATE_LIMIT_SEND = (1, 60.0)
-    failed = run(make_job(alice, workflow="fail"))
-    assert as_alice.post(RETRY + failed.public_id).status_code == 429
+    failed = [run(make_job(alice, workflow="fail")).public_id for _ in range(2)]
+    assert [as_alice.post(RETRY + job).status_code for job in failed] == [202, 429]
 
 
 # jobs
@@ -156,7 +156,21 @@ def test_jobs_of_one_moment_are_all_listed(
     assert rest["next"] is None
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "limit=-1", "before=%00"])
+def test_what_is_not_to_be_remembered_is_not_listed(
+    as_alice: Client, alice: User, make_job: MakeJob, run: Any
+) -> None:
+    for number, memory in enumerate([True, False]):
+        options = {"memory": memory}
+        run(make_job(alice, "my words", session=f"s{number}", workflow="ask", options=options))
+        run(make_job(alice, "Ann", session=f"s{number}", workflow=None, options=options))
+    listed = as_alice.get(JOBS).json()["jobs"]
+    assert [job["text"] for job in listed] == ["", "", "my words", "my words"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=101", "limit=x", "limit=-1", "limit=", "before=%00", "before="],
+)
 def test_wrong_pages(as_alice: Client, query: str) -> None:
     answer = as_alice.get(f"{JOBS}?{query}")
     assert answer.status_code == 400

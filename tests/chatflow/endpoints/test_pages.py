@@ -1,6 +1,7 @@
 """The pages, and what the browser may load."""
 
 import re
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -99,3 +100,21 @@ def test_the_schema_names_every_path(anonymous: Client) -> None:
     assert "/ai-demo/chat/session/{session_id}/export:" in schema
     for way in ("bearer", "cookie"):
         assert way in schema
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("chat/", "workflow/jobs", "workflow/approvals", "knowledge/documents"),
+        *("chat/history/none", "nothing", "chat/send"),
+    ],
+)
+def test_nobody_keeps_an_answer(signed_in: Client, path: str) -> None:
+    answer = signed_in.get(f"/ai-demo/{path}")
+    assert answer.headers["Cache-Control"] == "private, no-store"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_static_files_may_be_kept(signed_in: Client) -> None:
+    with closing(signed_in.get("/static/css/chat.css")) as answer:
+        assert "max-age" in answer.headers["Cache-Control"]

@@ -9,10 +9,13 @@ from unittest.mock import ANY
 import pytest
 from django.conf import LazySettings
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from chatflow import limits
 from chatflow.errors import Unavailable
+from chatflow.models import Tally
 from tests.chatflow.conftest import AGAIN
 from tests.conftest import Bearer
 from workflows import workflow
@@ -238,6 +241,10 @@ WRONG_FIELDS: list[tuple[str, Any]] = [
     ("session_id", "x" * 256),
     ("session_id", "a\0b"),
     ("session_id", "a\nb"),
+    ("session_id", "a\n"),
+    ("session_id", "."),
+    ("session_id", ".."),
+    ("workflow", "ec\x85ho"),
     ("async", "true"),
     ("async", "AUTO"),
     ("async", 1),
@@ -395,12 +402,44 @@ def test_too_many_sends(as_alice: Client, as_bob: Client, settings: Any) -> None
     assert send(as_bob).status_code == 200
 
 
+def test_deleting_the_conversation_lowers_nothing(as_alice: Client, settings: Any) -> None:
+    settings.RATE_LIMIT_SEND = (2, 60.0)
+    for _ in range(2):
+        assert send(as_alice).status_code == 200
+        session = Job.objects.get().session.key
+        assert as_alice.delete(f"/ai-demo/chat/session/{session}").status_code == 200
+    assert send(as_alice).status_code == 429
+
+
+def test_counting_takes_one_statement(as_alice: Client) -> None:
+    """In the place of the one that looked at the jobs."""
+    send(as_alice)
+    with CaptureQueriesContext(connection) as captured:
+        assert send(as_alice, **{"async": True}).status_code == 202
+    about_limits = [each for each in captured.captured_queries if "tally" in each["sql"]]
+    assert len(about_limits) == 1
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_counting_waits_for_no_disk(as_alice: Client) -> None:
+    send(as_alice)
+    with CaptureQueriesContext(connection) as captured:
+        send(as_alice)
+    [counted] = [each["sql"] for each in captured.captured_queries if "tally" in each["sql"]]
+    assert counted.startswith("SET LOCAL synchronous_commit = off; ")
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW synchronous_commit")
+        assert cursor.fetchone() == ("on",)
+
+
 def test_a_replay_is_not_counted(as_alice: Client, settings: Any) -> None:
     settings.RATE_LIMIT_SEND = (1, 60.0)
     body = {"message": "hello", "workflow": "echo"}
     for _ in range(2):
         answer = as_alice.post(URL, body, "application/json", headers={"Idempotency-Key": "k"})
         assert answer.status_code == 200
+    assert Tally.objects.get().count == 1
 
 
 # Who.

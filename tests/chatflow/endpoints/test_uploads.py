@@ -8,9 +8,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import resolve
 
+from chatflow.limits import upload_slot
+from chatflow.models import Tally
 from tests.workflows.knowledge.pdf import pdf
 from workflows.knowledge.documents import store
 from workflows.knowledge.models import Document
+from workflows.knowledge.readers import isolation
 from workflows.knowledge.search import search
 
 SHELF = "/ai-demo/knowledge/documents"
@@ -162,6 +165,51 @@ def test_too_many(as_alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     assert answer.status_code == 409
 
 
+def test_too_many_bytes(as_alice: Client, as_bob: Client, settings: Any) -> None:
+    settings.DOCUMENTS_BYTES = 8
+    first = add(as_alice, text="five!").json()["document"]
+    answer = add(as_alice, text="four")
+    assert (answer.status_code, answer.json()["code"]) == (409, "error")
+    assert "8 bytes" in answer.json()["error"]
+    assert add(as_bob, text="four").status_code == 201
+    as_alice.delete(f"{SHELF}/{first['id']}")
+    assert add(as_alice, text="four").status_code == 201
+
+
+def test_too_many_parts(as_alice: Client) -> None:
+    answer = add(as_alice, text="# a\nb\n" * 5001)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
+    assert "more than 5,000 parts" in answer.json()["error"]
+
+
+def test_one_at_a_time(as_alice: Client, as_bob: Client, alice: User) -> None:
+    with upload_slot(alice):
+        answer = add(as_alice, text="words")
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+        assert answer["Retry-After"]
+        assert add(as_bob, text="words").status_code == 201
+    assert add(as_alice, text="words").status_code == 201
+
+
+def test_all_slots_are_taken(as_alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolation, "SLOTS", 0)
+    monkeypatch.setattr(isolation, "_room", isolation._Room())
+    answer = add(as_alice, text="words")
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert answer["Retry-After"]
+    assert not Document.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["a\0\x07\ud800.md", "\xff.md", "x" * 300 + ".md", "../../a.md", ".md"]
+)
+def test_names(as_alice: Client, name: str) -> None:
+    answer = upload(as_alice, name.encode("utf-8", "replace").decode(), b"words")
+    assert answer.status_code in (201, 400, 415)
+    if answer.status_code == 201:
+        assert answer.json()["document"]["title"].isprintable()
+
+
 # The page
 
 
@@ -193,3 +241,32 @@ def test_the_page_is_its_readers_alone(
     client.force_login(bob)
     assert client.get(document.page).status_code == 404
     assert client.get(shared.page).status_code == 200
+
+
+# How much.
+
+
+def test_too_many_documents_at_once(as_alice: Client, as_bob: Client, settings: Any) -> None:
+    settings.RATE_LIMIT_UPLOAD = (2, 60.0)
+    answers = [add(as_alice, text=f"words {number}") for number in range(3)]
+    assert [answer.status_code for answer in answers] == [201, 201, 429]
+    assert answers[2].json()["code"] == "rate_limited"
+    assert 55 <= int(answers[2]["Retry-After"]) <= 60
+    assert add(as_bob, text="words").status_code == 201
+
+
+def test_too_many_bytes_in_a_day(as_alice: Client, settings: Any) -> None:
+    """Deleting the documents gives none back."""
+    settings.UPLOAD_BYTES_PER_DAY = 100
+    assert add(as_alice, text="a" * 60).status_code == 201
+    Document.objects.all().delete()
+    refused = upload(as_alice, "a.txt", b"b" * 41)
+    assert refused.status_code == 429
+    assert int(refused["Retry-After"]) > 86_000
+    assert upload(as_alice, "a.txt", b"c" * 40).status_code == 201
+
+
+def test_what_is_no_document_is_not_counted(as_alice: Client) -> None:
+    assert upload(as_alice, "a.exe", b"words").status_code == 415
+    assert add(as_alice).status_code == 400
+    assert not Tally.objects.exists()

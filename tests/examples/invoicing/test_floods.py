@@ -55,3 +55,12 @@ def test_a_flood_is_read_quickly(start: str, flood: str) -> None:
         with suppress(amounts.Refused):
             read(message)
         assert time.process_time() - started < 0.5, read
+
+
+def test_an_answer_that_froze_the_web_process() -> None:
+    """It took 18 seconds, to the third power of its length."""
+    started = time.process_time()
+    for read in READERS:
+        with suppress(amounts.Refused):
+            read("for" + " " * 3996 + "!z")
+    assert time.process_time() - started < 0.5

@@ -46,6 +46,12 @@ describe('formatted text', () => {
     assert.equal(text.all('a').length, 0);
   });
 
+  test('a path never leads to another site', () => {
+    const text = formatText('[a](//evil.example) [b](/\\evil.example) [c](///evil.example) [d](https:/\\evil.example)');
+    assert.equal(text.all('a').length, 0);
+    assert.equal(text.textContent, 'a b c d');
+  });
+
   test('links to other sites open apart and tell them nothing', () => {
     const [own, other] = formatText('[a](/x) [b](https://example.com/)').all('a');
     assert.equal(own.target, undefined);

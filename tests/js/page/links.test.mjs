@@ -17,6 +17,9 @@ describe('links', () => {
     for (const url of ['javascript:alert(1)', 'JaVaScRiPt:alert(1)', 'java\tscript:alert(1)', ' javascript:alert(1)', 'data:text/html,x', 'vbscript:x', 'file:///etc/passwd', 'blob:https://chat.test/1']) {
       assert.equal(safeUrl(url), null, url);
     }
+    for (const url of ['//evil.example', '/\\evil.example', '\\\\evil.example', '/\t/evil.example', ' //evil.example', 'https:\\evil.example']) {
+      assert.equal(safeUrl(url), null, url);
+    }
     assert.equal(safeUrl('/a?b#c'), 'https://chat.test/a?b#c');
     assert.equal(safeUrl('http://example.com/'), 'http://example.com/');
   });

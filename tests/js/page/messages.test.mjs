@@ -29,6 +29,13 @@ describe('messages', () => {
     assert.equal(article.textContent, 'Some words');
   });
 
+  test('what is to be approved is shown as it stands', () => {
+    const text = "pay(to='[Bob](https://evil.example/)', note='**no**')";
+    const article = displayMessage(text, { awaiting: { kind: 'approval' } });
+    assert.equal(article.textContent, text);
+    assert.equal(article.all('a').length + article.all('strong').length, 0);
+  });
+
   test('errors are announced, from a string or an Error', () => {
     assert.equal(displayError('No.').attributes.role, 'alert');
     assert.equal(displayError(new Error('<i>No.</i>')).textContent, '<i>No.</i>');

@@ -14,6 +14,9 @@ from workflows import Context
 from workflows.ai import connections
 from workflows.ai.asides import Pausing, close_loop
 from workflows.ai.connections import Client, Connections, get_connections
+from workflows.exceptions import Cancelled
+from workflows.models import State
+from workflows.running.record import Record
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 
@@ -45,6 +48,25 @@ def test_plain_workflows_share_their_threads(
     assert [client.is_closed for client in made] == [False]
     close_loop()
     assert [client.is_closed for client in made] == [True]
+
+
+def test_one_that_was_broken_off_is_closed(
+    chat: Chat, server: OpenAIServer, made: list[Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The provider sees the end of it at once, though the others are kept."""
+    never = threading.Event()
+    server.script = [Answer(text="Hello again.", stall=never, stall_at=3)]
+
+    def write(record: Record, words: str) -> None:
+        record.attempt.stop(Cancelled())
+
+    monkeypatch.setattr("workflows.running.output.write", write)
+    job = chat.begin(shown)
+    never.set()
+
+    assert job.state == State.CANCELLED
+    connections = made[0]._transport._pool.connections  # type: ignore[attr-defined]
+    assert all(connection.is_closed() for connection in connections)
 
 
 def test_a_thread_closes_its_own(server: OpenAIServer, made: list[Client]) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workflows.ai.messages import ChatMessage, as_messages
+from workflows.ai.messages import ChatMessage, File, as_messages
 
 
 def say(role: str, content: str) -> ChatMessage:
@@ -37,6 +37,16 @@ def test_nobody_speaks_twice_in_a_row() -> None:
         say("user", "e\n\nf\n\ng"),
     ]
     assert talk[2] == say("user", "a")
+
+
+def test_files_stay_with_their_words() -> None:
+    one, other = File(b"1", "image/png"), File(b"2", "application/pdf")
+    talk: list[ChatMessage] = [
+        {"role": "user", "content": "a", "files": [one]},
+        {"role": "user", "content": "b", "files": [other]},
+    ]
+
+    assert as_messages(talk) == [{"role": "user", "content": "a\n\nb", "files": [one, other]}]
 
 
 @pytest.mark.parametrize("talk", [[], [say("assistant", "Hello.")]])

@@ -22,7 +22,7 @@ from tests.openai_server import (
     text,
 )
 from tests.workflows.chat import Chat, Crashes, events, resume, streamed
-from workflows import Context, ToolError
+from workflows import Context, File, ToolError
 from workflows.ai import reasoning
 from workflows.ai.messages import ChatMessage
 from workflows.models import Job, State, Step
@@ -727,6 +727,53 @@ def test_reasoning_is_not_told_the_model(chat: Chat, server: OpenAIServer) -> No
     assert "I wonder" not in str(server.requests)
 
 
+# Files.
+
+IMAGE = File(b"\x89PNG" + bytes(1_000_000), "image/png")
+
+
+def look_at(ctx: Context) -> str:
+    before: ChatMessage = {"role": "user", "content": "This", "files": [IMAGE]}
+    after: ChatMessage = {"role": "user", "content": "or this?", "files": [IMAGE]}
+    return ctx.ai([before, {"role": "assistant", "content": "Yes?"}, after], offline=str.upper)
+
+
+def test_an_image_reaches_the_model(
+    chat: Chat, server: OpenAIServer, settings: LazySettings
+) -> None:
+    """It isn't recorded, and counts against the day's tokens as what providers make of it."""
+    settings.AI_DAILY_TOKENS = 10_000
+    server.script = [text("That.")]
+
+    assert chat.begin(look_at).response == "That."
+
+    first, _, last = server.requests[0]["messages"]
+    for message, words in ((first, "This"), (last, "or this?")):
+        told, image = message["content"]
+        assert told == {"type": "text", "text": words}
+        assert image["image_url"]["url"].startswith("data:image/png;base64,iVBOR")
+    assert len(str(Step.objects.get().result)) < 2000
+
+
+def test_a_toolless_model_sees_it_too(chat: Chat, server: OpenAIServer) -> None:
+    refusal = error(400, "gemma does not support tools")
+    server.script = [refusal, text("That.")]
+    seen: ChatMessage = {"role": "user", "content": "What is this?", "files": [IMAGE]}
+
+    def look() -> str:
+        return ""
+
+    chat.begin(lambda ctx: ctx.ai([seen], tools=[look], toolless=lambda words: f"Of {words}"))
+
+    told, image = server.requests[1]["messages"][-1]["content"]
+    assert told["text"] == "Of What is this?\n\nWhat is this?"
+    assert image["type"] == "image_url"
+
+
+def test_the_offline_model_reads_the_words(chat: Chat) -> None:
+    assert chat.begin(look_at).response == "OR THIS?"
+
+
 # Settings.
 
 
@@ -756,7 +803,7 @@ def test_how_hard_to_reason(chat: Chat, server: OpenAIServer, settings: LazySett
 
 
 def test_a_setting_that_there_is_not(chat: Chat, server: OpenAIServer) -> None:
-    job = chat.begin(lambda ctx: ctx.ai("Hello", settings={"temprature": 1}))  # type: ignore[arg-type]
+    job = chat.begin(lambda ctx: ctx.ai("Hello", settings={"temprature": 1}))  # type: ignore[call-overload]
 
     assert job.state == State.FAILED
     assert "ValueError: temprature: Extra inputs are not permitted." in job.traceback

@@ -1,16 +1,19 @@
 """Models that can't call tools."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
 from django.conf import LazySettings
 
 from tests.openai_server import OpenAIServer, call, error, text
-from tests.workflows.chat import Chat, Crashes, resume, streamed
-from workflows import Context
+from tests.workflows.chat import Chat, Crashes, lose_worker, resume, run_waiting, streamed
+from workflows import Context, workflow
 from workflows.ai import toolless
+from workflows.exceptions import AttemptLost
 from workflows.knowledge.documents import store
-from workflows.models import Step
+from workflows.models import Job, Step
+from workflows.running import routing, runner
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 
@@ -127,3 +130,44 @@ def test_a_default_chat_searches_first(chat: Chat, server: OpenAIServer) -> None
     assert "| The coffee machine is cleaned on Mondays." in last["messages"][-1]["content"]
     assert [source["title"] for source in job.sources] == ["Coffee"]
     assert Step.objects.filter(name__endswith="> Searching the documents").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("crash", ["never", "after the choice"])
+def test_a_default_chat_hands_over(
+    chat: Chat, server: OpenAIServer, monkeypatch: pytest.MonkeyPatch, crash: str
+) -> None:
+    """By a request of its own, inside of the one for the answer, and paid once."""
+    workflow("greet", title="Greeting", description="Greets.")(lambda ctx: "Welcome!")
+    server.script = [REFUSAL, text('{"workflow": "greet"}')]
+    crashes = Crashes(crash)
+    hand_over = routing.hand_over
+
+    def dying(job: Job, name: str) -> None:
+        crashes.at("after the choice")
+        hand_over(job, name)
+
+    monkeypatch.setattr(runner, "hand_over", dying)
+    job = chat.send("Welcome me")
+    with suppress(AttemptLost):
+        run_waiting()
+    if crash != "never":
+        # In another process, which doesn't know the model yet.
+        toolless._found.clear()
+        lose_worker()
+        run_waiting()
+    job.refresh_from_db()
+
+    assert (job.workflow, job.response, len(server.requests)) == ("greet", "Welcome!", 2)
+    assert job.usage["requests"] == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_default_chat_with_a_model_that_is_known(chat: Chat, server: OpenAIServer) -> None:
+    talk = text('{"workflow": "chat"}')
+    server.script = [REFUSAL, talk, text("Hello."), talk, text("Hello again.")]
+
+    chat.say("Hello")
+
+    assert chat.say("Hello again").response == "Hello again."
+    assert len(server.requests) == 5

@@ -7,8 +7,9 @@ import pytest
 from tests.openai_server import Answer, OpenAIServer, call, text
 from tests.workflows.chat import Chat, Crashes, resume
 from workflows import Context, tool
-from workflows.ai.tools import needs_approval
+from workflows.ai.tools import describe_call, needs_approval
 from workflows.models import State
+from workflows.services import decisions
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 
@@ -27,6 +28,15 @@ def test_the_mark() -> None:
         True,
         False,
     )
+
+
+def test_a_call_is_described() -> None:
+    """The model chose the arguments: they can't pretend to be something else."""
+    described = describe_call("pay", {"to": "<b>Bob</b>", "note": "a\n\u202eb", "parts": [1, None]})
+
+    assert described == "pay(to='<b>Bob</b>', note='a\\n\\u202eb', parts=[1, None])"
+    assert len(describe_call("pay", {str(n): "x" * 5000 for n in range(50)})) < 1100
+    assert describe_call("leave", {}) == "leave()"
 
 
 class Bank:
@@ -59,6 +69,10 @@ def test_approval_is_asked_and_given(chat: Chat, server: OpenAIServer) -> None:
     assert asked.awaiting is not None
     assert asked.awaiting["kind"] == "approval"
     assert asked.awaiting["details"] == {"tool": "pay", "arguments": {"to": "bob", "amount": 5}}
+    assert asked.response == asked.awaiting["prompt"]
+    assert asked.response == "The model wants to use pay(to='bob', amount=5). Do you agree?"
+    (waiting,) = decisions.pending(asked.user)
+    assert waiting.prompt == asked.response
 
     answered = chat.say("yes")
 

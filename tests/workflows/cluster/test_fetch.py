@@ -40,7 +40,9 @@ def broken_task() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_ran() -> None:
+def _nothing_ran(settings: Any) -> None:
+    here = "tests.workflows.cluster.test_fetch"
+    settings.TASK_FUNCTIONS = [f"{here}.{name}" for name in ("task", "broken_task", "nowhere")]
     ran.clear()
 
 

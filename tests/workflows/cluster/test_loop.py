@@ -55,7 +55,9 @@ def work_until(done: Callable[[], bool], *, concurrency: int = 100) -> LoopWorke
     return worker
 
 
-def send_all(user: User, function: Callable[[Context], Any], count: int, **options: Any) -> list[Job]:
+def send_all(
+    user: User, function: Callable[[Context], Any], count: int, **options: Any
+) -> list[Job]:
     workflow("w", **options)(function)
     return [Chat(user, f"s{number}").send(workflow="w") for number in range(count)]
 

@@ -1,12 +1,14 @@
 """What every database's full-text index does alike."""
 
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tests.workflows.knowledge.conftest import Shelve
-from workflows.knowledge.fulltext import MARKS, FullText, base, full_text
+from workflows.knowledge.fulltext import FullText, base, full_text
 from workflows.knowledge.models import EVERYBODY, Chunk, audience_of
 
 AUDIENCES = [EVERYBODY]
@@ -16,7 +18,7 @@ class FullTextContract:
     def index(self) -> FullText:
         return full_text()
 
-    def best(self, *groups: list[str], **options: bool) -> list[str]:
+    def best(self, *groups: list[str], **options: Any) -> list[str]:
         found = self.index().best(groups, AUDIENCES, 10, **options)
         titles = dict(Chunk.objects.values_list("pk", "title"))
         return [titles[chunk] for chunk in found]
@@ -63,22 +65,32 @@ class FullTextContract:
         shelve(f"# Ours\nred {audience_of(alice.pk)}")
         assert self.best(["red"]) == ["Ours"]
 
-    def test_excerpts_mark_what_fits(self, shelve: Shelve) -> None:
-        shelve("# A\n" + "filler words " * 60 + "the <b>streams</b> are here " + "and more " * 60)
-        [chunk] = Chunk.objects.values_list("pk", flat=True)[:1]
-        excerpt = self.index().excerpts([chunk], ["streaming"]).get(chunk, "")
-        found = [
-            text
-            for text in self.index()
-            .excerpts(list(Chunk.objects.values_list("pk", flat=True)), ["streaming"])
-            .values()
-            if MARKS[0] in text
-        ]
-        assert any("streams".join(MARKS) in text for text in [excerpt, *found])
+    def test_what_only_ranks_finds_nothing(self, shelve: Shelve) -> None:
+        shelve("# One\nred")
+        shelve("# Both\nred green")
+        shelve("# Other\ngreen")
+        assert self.best(["red"], also=[["green"], ["lime"]]) == ["Both", "One"]
+
+    @pytest.mark.parametrize("text", ["# Printer\nSet it up.", "printer, printer and printer"])
+    def test_a_word_in_passing_hides_nothing(
+        self, text: str, shelve: Shelve, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for module in ("sqlite", "postgres"):
+            monkeypatch.setattr(f"{base.__package__}.{module}.CAP", 3)
+        for number in range(6):
+            shelve(f"# Note {number}\nBeside the printer.")
+        shelve(text, title="About it")
+        assert self.best(["printer"])[0] == "About it"
+
+    def test_words_of_other_scripts(self, shelve: Shelve) -> None:
+        shelve("# A\n東京タワー ภาษาไทย हिन्दी Ελλάς шёл")
+        for word in ("タワ", "京", "ษา", "हिन्दी", "ελλασ", "шел"):
+            assert self.best([word]) == ["A"], word
+        assert self.index().counts(["東京", "हिन्दी"], AUDIENCES) == {"東京": 1, "हिन्दी": 1}
 
     def test_the_index_follows_the_rows(self, shelve: Shelve) -> None:
         document = shelve("# A\nred")
-        Chunk.objects.update(text="green")
+        Chunk.objects.update(topics="", terms="green")
         assert (self.best(["red"]), self.best(["green"])) == ([], ["A"])
         document.delete()
         assert self.best(["green"]) == []

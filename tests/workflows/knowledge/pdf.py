@@ -1,4 +1,6 @@
-"""The smallest PDF that says something."""
+"""The smallest PDF that says something, and one that never ends."""
+
+import zlib
 
 
 def pdf(*pages: str) -> bytes:
@@ -19,6 +21,27 @@ def pdf(*pages: str) -> bytes:
             " /Resources << /Font << /F1 3 0 R >> >> >>",
             _stream(f"BT /F1 12 Tf 72 720 Td <{line}> Tj ET"),
         ]
+    return _file(objects)
+
+
+def laborious_pdf(pages: int = 2000) -> bytes:
+    """Return a PDF of a few hundred KB whose pages share one stream of 200 KB: hours of work."""
+    packed = zlib.compress(b"BT /F1 12 Tf 72 720 Td (words) Tj ET\n" * 5400).decode("latin-1")
+    kids = " ".join(f"{5 + number} 0 R" for number in range(pages))
+    page = (
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R"
+        " /Resources << /Font << /F1 3 0 R >> >> >>"
+    )
+    objects = [
+        "<< /Type /Catalog /Pages 2 0 R >>",
+        f"<< /Type /Pages /Kids [{kids}] /Count {pages} >>",
+        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        f"<< /Length {len(packed)} /Filter /FlateDecode >>\nstream\n{packed}\nendstream",
+    ]
+    return _file([*objects, *[page] * pages])
+
+
+def _file(objects: list[str]) -> bytes:
     body, places = "%PDF-1.4\n", []
     for number, each in enumerate(objects, 1):
         places.append(len(body))
@@ -27,7 +50,7 @@ def pdf(*pages: str) -> bytes:
     return (
         f"{body}xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}"
         f"trailer\n<< /Size {len(objects) + 1} /Root 1 0 R >>\nstartxref\n{len(body)}\n%%EOF"
-    ).encode()
+    ).encode("latin-1")
 
 
 def _stream(content: str) -> str:

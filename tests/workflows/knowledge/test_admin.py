@@ -9,6 +9,7 @@ from django.test import Client
 
 from workflows.knowledge.documents import store
 from workflows.knowledge.models import Chunk, Document
+from workflows.knowledge.readers import isolation
 
 LIST = "/admin/knowledge/document/"
 
@@ -55,3 +56,19 @@ def test_read_again(staff: Client) -> None:
     answer = staff.post(LIST, {"action": "read_again", "_selected_action": [document.pk]})
     assert answer.status_code == 302
     assert Chunk.objects.get().text == "words"
+
+
+def test_when_too_many_documents_are_being_read(
+    staff: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document, _ = store(b"words", "text/plain", owner=None)
+    monkeypatch.setattr(isolation, "SLOTS", 0)
+    monkeypatch.setattr(isolation, "_room", isolation._Room())
+    for answer in (
+        bring(staff, "a.md", b"words"),
+        staff.post(f"{LIST}{document.pk}/change/", {"title": "New", "url": "", "owner": ""}),
+        staff.post(LIST, {"action": "read_again", "_selected_action": [document.pk]}, follow=True),
+    ):
+        assert answer.status_code == 200
+        assert "Too many documents are being read at once." in answer.content.decode()
+    assert Document.objects.get().title == document.title

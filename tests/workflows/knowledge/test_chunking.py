@@ -1,5 +1,7 @@
 """From sections to chunks."""
 
+import pytest
+
 from workflows.knowledge.chunking import CHARACTERS, WORDS, chunks
 from workflows.knowledge.readers import Section
 
@@ -27,3 +29,9 @@ def test_nothing_is_lost_of_what_has_no_paragraphs_and_no_spaces() -> None:
         pieces = list(chunks([Section((), text.strip())]))
         assert all(len(piece.text) <= CHARACTERS for piece in pieces)
         assert "".join("".join(piece.text for piece in pieces).split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize("line", ["a\n", "a\n\n", "\n    ", "a b "])
+def test_a_megabyte_of_anything(line: str) -> None:
+    text = (line * (1_000_000 // len(line))).strip()
+    assert len(list(chunks([Section((), text)]))) <= 2000

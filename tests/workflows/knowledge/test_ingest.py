@@ -107,3 +107,34 @@ def test_names_that_can_not_be_stored(folder: Path, capsys: pytest.CaptureFixtur
     assert "Forgot 2 documents" in ingest(folder, delete=True)
     bad = folder / os.fsdecode(b"\xdf")
     assert "Forgot 0 documents" in ingest(bad, delete=True)
+
+
+def test_links_that_lead_out_of_the_folder(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are reported, and the others are read; so are links to what is in the folder anyway."""
+    (folder.parent / "secret.md").write_text("secret words")
+    (folder.parent / "other").mkdir()
+    (folder.parent / "other" / "e.md").write_text("secret words")
+    (folder / "link.md").symlink_to(folder.parent / "secret.md")
+    (folder / "sub" / "up").symlink_to(folder.parent / "other")
+    (folder / "broken.md").symlink_to(folder / "nowhere.md")
+    (folder / "twice.md").symlink_to(folder / "a.md")
+    with pytest.raises(CommandError, match=r"^4 documents, .* 2 could not be read"):
+        call_command("ingest", folder)
+    complaints = capsys.readouterr().err
+    for link in ("link.md", "sub/up"):
+        assert f"{folder / link}: It is a link that leads out of the folder." in complaints
+    assert names() == ["a.md", "b.html", "c.pdf", "twice.md"]
+
+
+def test_a_link_that_is_named_itself(folder: Path) -> None:
+    (folder.parent / "link").symlink_to(folder)
+    assert ingest(folder.parent / "link") == "3 documents, 3 of them new or changed.\n"
+
+
+def test_a_file_that_is_too_large(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workflows.knowledge.readers.base.MOST_BYTES", 50)
+    with pytest.raises(CommandError, match="1 could not be read"):
+        ingest(folder)
+    assert names() == ["a.md", "b.html"]

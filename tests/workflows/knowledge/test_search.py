@@ -1,14 +1,19 @@
 """One search over all that a user may see."""
 
+import re
+from pathlib import Path
+
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from tests.workflows.knowledge.conftest import Shelve
 from workflows.knowledge.models import Chunk, Document
-from workflows.knowledge.ranking import words_of
+from workflows.knowledge.prompting import RELEVANT, offline_answer
 from workflows.knowledge.search import search
+from workflows.knowledge.words import words_of
 
 DEPLOY = """# Put it on a server
 How to run it.
@@ -76,6 +81,105 @@ def test_relevance_is_comparable(shelve: Shelve, alice: User) -> None:
 def test_a_synonym_is_found(shelve: Shelve, alice: User) -> None:
     shelve("# A\nHow to prune jobs.")
     assert titles("delete", alice) == ["A"]
+
+
+def test_the_example_of_the_documentation(as_alice: Client, alice: User) -> None:
+    """What docs/knowledge.md uploads answers the questions that one would ask it."""
+    page = (Path(__file__).parents[3] / "docs/knowledge.md").read_text()
+    [sent] = re.findall(r"-d '(\{\"text\".*?\})'", page)
+    shelf = "/ai-demo/knowledge/documents"
+    assert as_alice.post(shelf, sent, content_type="application/json").status_code == 201
+    for question in (
+        "When is the machine descaled?",
+        "When do we descale the coffee machine?",
+        "What happens on Mondays?",
+    ):
+        answer = offline_answer(search(question, user=alice))
+        assert answer is not None
+        assert "descaled on Mondays" in answer
+    assert offline_answer(search("When is the oven cleaned?", user=alice)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("Die Größe der Straße", "GRÖSSE DER STRASSE"),
+        ("La machine à café est détartrée le lundi.", "machine a cafe DÉTARTRÉE"),
+        ("Cafe\u0301 du nord", "café nord"),
+        ("A con\ufb01guration \ufb01le", "configuration file"),
+        ("The con\xadfig\xaduration of the print\xad\ner", "configuration printer"),
+        ("The configu-\nration of the print-\n  ers", "configuration printers"),
+        ("It is a well-\nknown fact.", "well known fact"),
+        ("ｆｕｌｌｗｉｄｔｈ ｶﾀｶﾅ", "fullwidth カタカナ"),
+        ("東京タワーの高さは333メートルです。", "東京タワーの高さは?"),
+        ("東京\nタワーの高さ", "東京タワー"),
+        ("咖啡机每周一除垢。", "咖啡机每周除垢"),
+        ("咖啡机每周一除垢。", "垢"),
+        ("เครื่องชงกาแฟทำความสะอาดทุกวันจันทร์", "ทำความสะอาดเครื่องชงกาแฟ"),
+        ("कॉफ़ी मशीन सोमवार को साफ़ होती है", "कॉफ़ी मशीन कब साफ़ होती है?"),
+        ("Τον Μάιο το μηχάνημα καθαρίζεται", "ΜΗΧΑΝΗΜΑ ΚΑΘΑΡΙΖΕΤΑΙ"),
+        ("مُحَمَّد يُنَظِّف الآلة", "محمد ينظف الآلة"),
+        ("İstanbul'da temizlenir", "istanbul'da temizlenir"),
+    ],
+)
+def test_a_documents_own_words_find_it(
+    text: str, question: str, shelve: Shelve, alice: User
+) -> None:
+    shelve(text, title="A")
+    shelve("Other things", title="B")
+    first, *_ = search(question, user=alice)
+    assert (first.title, first.text) == ("A", text)
+    assert first.relevance >= RELEVANT
+    assert first.highlights or "-\n" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("Die Maschine wird montags entkalkt.", "Wann wird die Maschine entkalkt?"),
+        ("咖啡机每周一除垢。", "咖啡机什么时候除垢？"),
+        ("커피 머신은 월요일에 청소합니다", "커피 머신은 언제 청소합니까"),
+        ("Кофемашину чистят в понедельник.", "Когда чистят кофемашину?"),
+    ],
+)
+def test_a_question_as_people_ask_it(text: str, question: str, shelve: Shelve, alice: User) -> None:
+    shelve(text, title="A")
+    shelve("Other things", title="B")
+    assert titles(question, alice) == ["A"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# The printer\nHow it is set up.",
+        "# The printer\n## Set up\nPlug it in.",
+        "# Set up\nThe printer needs ink, a printer needs paper, and each printer needs time.",
+    ],
+)
+def test_a_frequent_word_finds_what_is_about_it(
+    text: str, shelve: Shelve, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("search", "fulltext.sqlite", "fulltext.postgres"):
+        monkeypatch.setattr(f"workflows.knowledge.{module}.CAP", 3)
+    for number in range(9):
+        shelve(f"# Note {number}\nIt stands beside the printer.")
+    document = shelve(text)
+    for question in ("printer", "How do I use the printer?", "Is there a manual of the printer?"):
+        assert search(question, user=alice)[0].id.startswith(str(document.pk))
+
+
+def test_a_rarer_word_does_not_hide_where_both_meet(
+    shelve: Shelve, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workflows.knowledge.search.POOL", 3)
+    monkeypatch.setattr("workflows.knowledge.search.CAP", 12)
+    for number in range(8):
+        shelve(f"It is red, or {number}.", title="First")
+        shelve(f"It is green, or {number}.", title="Second")
+    for number in range(20):
+        shelve(f"Something else {number}")
+    shelve("It is red, or green.", title="Both")
+    assert titles("What is red or green?", alice)[0] == "Both"
 
 
 def test_how_many(shelve: Shelve, alice: User) -> None:

@@ -9,6 +9,7 @@ from django.utils import timezone
 from pydantic import BaseModel, JsonValue, field_validator
 
 from tests.workflows.chat import Chat, Crashes, assert_log_is_sound, claimed, resume, run_waiting
+from tests.workflows.faults import refused_once
 from workflows import Context, services, workflow
 from workflows.dialogue.forms import schema_of
 from workflows.models import ApprovalRequest, Job, Session, State
@@ -395,3 +396,16 @@ def test_a_form_with_what_is_no_value(chat: Chat, rate: str) -> None:
     chat.begin(lambda ctx: repr(ctx.form("Which?", Rate)))
 
     assert chat.say(f'{{"rate": {rate}}}').response.startswith("Please mend the form")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_read_that_is_refused_for_others_sake_costs_no_attempt(chat: Chat) -> None:
+    chat.begin(delete)
+    job = chat.send("yes")
+    with refused_once('FROM "workflows_approvalrequest"') as refused:
+        run_waiting()
+    job.refresh_from_db()
+
+    assert refused
+    assert (job.state, job.attempt, job.failures) == (State.COMPLETED, 1, 0)
+    assert job.response == "True by alice: "

@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from tests.acceptance.markdown import block
 from tests.openai_server import OpenAIServer, error, text
 from tests.workflows.chat import Chat, Crashes, resume, run_waiting
+from tests.workflows.faults import refused_once
 from workflows import Context, services, workflow
 from workflows.models import Job, Message, Session, State
 from workflows.running import memory
@@ -306,3 +307,14 @@ def test_the_example_of_the_documentation(chat: Chat, server: OpenAIServer) -> N
         "Echo: I am Ada",
         "What do you advise?",
     ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_read_that_is_refused_for_others_sake_costs_no_attempt(chat: Chat) -> None:
+    chat.say("I am Ada", workflow="echo")
+    with refused_once('FROM "workflows_message"') as refused:
+        job = chat.begin(recalling, "Who am I?")
+
+    assert refused
+    assert (job.state, job.attempt, job.failures) == (State.COMPLETED, 1, 0)
+    assert job.response == "user: I am Ada\nassistant: Echo: I am Ada"

@@ -13,6 +13,7 @@ from tests.workflows.chat import (
     claimed,
     resume,
     run_waiting,
+    streamed,
     types,
 )
 from workflows import Context, registry, services, workflow
@@ -213,6 +214,27 @@ def test_the_choice_leaves_chat_its_own_requests(chat: Chat, server: OpenAIServe
 
     assert resume(chat.say("Welcome me")).response == "Hello!"
     assert chat.say("Welcome me").response == "Hello again!"
+
+
+def test_what_was_done_before_the_choice_is_not_in_its_way(
+    chat: Chat, server: OpenAIServer
+) -> None:
+    """Neither the steps nor the words of the workflow that hands the message over."""
+
+    def work(ctx: Context) -> str:
+        ctx.step("Looking", int)
+        ctx.write("One moment.")
+        ctx.route()
+        return "Just talk."
+
+    registry._workflows.pop("chat")
+    workflow("chat", title="Chat")(work)
+    server.script = [choose("greet")]
+
+    job = chat.say("Welcome me")
+
+    assert (job.workflow, job.response, streamed(job)) == ("greet", "Your name?", "")
+    assert chat.say("Ada").response == "Welcome me, Ada"
 
 
 def test_it_waits_in_the_chosen_workflows_queue(chat: Chat, server: OpenAIServer) -> None:

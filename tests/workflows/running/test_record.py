@@ -17,7 +17,7 @@ from tests.workflows.chat import (
     streamed,
     types,
 )
-from tests.workflows.faults import make_outage
+from tests.workflows.faults import make_outage, refused_once
 from workflows import Context, services
 from workflows.models import Job, State, Step
 from workflows.running import runner
@@ -311,6 +311,34 @@ def test_a_step_whose_failure_was_caught_does_not_bar_the_way(chat: Chat) -> Non
     job = resume(chat.begin(work))
 
     assert (job.state, job.response, job.traceback) == (State.COMPLETED, "unknown", "")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_read_that_is_refused_for_others_sake_costs_no_attempt(chat: Chat) -> None:
+    """Whether a step without a record had begun before is asked in the middle of the second run."""
+    crashes = Crashes("end")
+
+    def fetch() -> str:
+        raise ConnectionError
+
+    def work(ctx: Context) -> str:
+        try:
+            ctx.step("Fetch", fetch)
+        except ConnectionError:
+            pass
+        used = ctx.step("Use", str, "anyway")
+        crashes.at("end")
+        return used
+
+    job = chat.begin(work)
+    lose_worker()
+    with refused_once('AS "a" FROM "workflows_event"') as refused:
+        run_waiting()
+    job.refresh_from_db()
+
+    assert refused
+    assert (job.state, job.response) == (State.COMPLETED, "anyway")
+    assert (job.attempt, job.failures) == (2, 0)
 
 
 # A workflow that was changed while its job was under way.

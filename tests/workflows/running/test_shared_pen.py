@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection, transaction
 
-from tests.workflows.chat import NET, Chat, assert_log_is_sound, claimed, events, lose_worker, streamed
+from tests.workflows.chat import (
+    NET,
+    Chat,
+    assert_log_is_sound,
+    claimed,
+    events,
+    lose_worker,
+    streamed,
+)
 from workflows.models import Event, Job
 from workflows.running import shared_pen
 from workflows.running.attempt import Attempt

@@ -598,15 +598,6 @@ def test_queue_position(chat: Chat, bob: User) -> None:
     assert services.queue_position(second) == 2
 
 
-def test_recent_starts(chat: Chat, bob: User) -> None:
-    chat.send("echo")
-    old = chat.send("echo")
-    Job.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(seconds=61))
-    Chat(bob).send("echo")
-
-    assert services.recent_starts(chat.user, 60) == 1
-
-
 # Cancel.
 
 

@@ -9,8 +9,8 @@ import pytest
 from django.db import connection, models
 from django.db.models.signals import post_init
 from django.test.utils import isolate_apps
-from knox.models import AuthToken
 
+from chatflow.models import Token
 from workflows.services.lookups import find_with
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -59,14 +59,15 @@ def team() -> Iterator[Any]:
 
 
 def test_it_works(alice: Any) -> None:
-    token, _ = AuthToken.objects.create(alice)
+    token, _ = Token.objects.create(alice)
 
-    found = find_with(AuthToken, "user", key=token.digest)
+    found = find_with(Token, "user", key=token.digest)
 
+    assert found is not None
     assert found == token
     assert (found.created, found.expiry) == (token.created, token.expiry)
     assert found.user == alice
-    assert find_with(AuthToken, "user", key="unknown") is None
+    assert find_with(Token, "user", key="unknown") is None
 
 
 def test_whoever_it_is(team: Any) -> None:
@@ -105,10 +106,10 @@ def test_it_can_be_saved_again(team: Any) -> None:
 
 
 def test_it_takes_one_query(alice: Any, django_assert_num_queries: Any) -> None:
-    token, _ = AuthToken.objects.create(alice)
-    find_with(AuthToken, "user", key=token.digest)
+    token, _ = Token.objects.create(alice)
+    find_with(Token, "user", key=token.digest)
 
     with django_assert_num_queries(1):
-        found = find_with(AuthToken, "user", key=token.digest)
+        found = find_with(Token, "user", key=token.digest)
         assert found is not None
         assert found.user.username == "alice"

@@ -591,6 +591,37 @@ def test_a_cancelled_job_whose_worker_is_lost_too_often(job: Job, settings: Any)
     assert job.state == State.CANCELLED
 
 
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_the_words_of_a_lost_worker(job: Job, settings: Any, cancelled: bool) -> None:
+    """Those that the user saw, in whatever attempt, stay in the conversation, and are marked."""
+    settings.WORKFLOW_TRIES = 2
+    first = claimed()
+    append(job.pk, first.attempt, Event.Type.DELTA, data={"delta": "Once upon"})
+    lose_worker()
+    second = claimed()
+    append(job.pk, second.attempt, Event.Type.RESTARTED, data={"text_length": 5, "attempt": 2})
+    append(job.pk, second.attempt, Event.Type.DELTA, data={"delta": "there was"})
+    if cancelled:
+        services.cancel(second)
+    lose_worker()
+    job.refresh_from_db()
+
+    assert job.state == (State.CANCELLED if cancelled else State.FAILED)
+    assert job.metadata["broken_off"] is True
+    assert Message.objects.get(role="assistant").content == "Once there was"
+    assert_log_is_sound(job)
+
+
+def test_the_words_of_a_job_that_is_cancelled_while_it_waits_again(job: Job) -> None:
+    append(job.pk, claimed().attempt, Event.Type.DELTA, data={"delta": "Once upon"})
+    lose_worker()
+    job.refresh_from_db()
+
+    services.cancel(job)
+
+    assert Message.objects.get(role="assistant").content == "Once upon"
+
+
 @pytest.mark.django_db(transaction=True)
 def test_reapers_at_once(job: Job) -> None:
     """However many clusters see it, a loss counts once."""

@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.db import DatabaseError, IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
+from psycopg.errors import ConnectionTimeout
 
 from tests.workflows.faults import make_outage, make_refusal
 from workflows.store import outage
@@ -166,6 +167,30 @@ def test_no_connection_to_be_had_is_nobodys_fault() -> None:
     assert database_stayed(make_outage(), later)
     assert not database_stayed(make_refusal("53300"), later)
     assert not database_stayed(make_outage(), timezone.now() - timedelta(days=1000))
+
+
+@pytest.mark.postgresql
+def test_nor_is_one_that_the_server_refused() -> None:
+    """The driver doesn't tell its state."""
+    refused = connection.copy()
+    refused.settings_dict["USER"] = "crowded"
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE crowded LOGIN CONNECTION LIMIT 0")
+        with pytest.raises(OperationalError, match="too many connections") as error:
+            refused.ensure_connection()
+        cursor.execute("DROP ROLE crowded")
+
+    assert is_outage(error.value)
+    assert not database_stayed(error.value, timezone.now() + timedelta(hours=1))
+
+
+@pytest.mark.postgresql
+def test_nor_is_one_that_was_not_had_in_time() -> None:
+    error = OperationalError("connection timeout expired")
+    error.__cause__ = ConnectionTimeout("connection timeout expired")
+
+    assert is_outage(error)
+    assert not database_stayed(error, timezone.now() + timedelta(hours=1))
 
 
 def test_a_database_that_does_not_answer_has_not_stayed() -> None:

@@ -3,9 +3,9 @@
 from django.db import connection
 from django.utils.module_loading import import_string
 
-from workflows.knowledge.fulltext.base import CAP, MARKS, FullText
+from workflows.knowledge.fulltext.base import CAP, FullText
 
-__all__ = ["CAP", "MARKS", "FullText", "full_text"]
+__all__ = ["CAP", "FullText", "full_text"]
 
 # By Django's name of the database's kind.
 INDEXES = {

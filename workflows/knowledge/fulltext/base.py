@@ -5,9 +5,6 @@ from collections.abc import Sequence
 
 # Chunks that are counted and ranked; a word that more of them have says little.
 CAP = 2000
-# Put around each match; the readers let neither into a document.
-MARKS = ("\ue000", "\ue001")
-
 # A word, and its synonyms.
 Group = Sequence[str]
 
@@ -15,7 +12,7 @@ Group = Sequence[str]
 class FullText(ABC):
     """A full-text index of the chunks.
 
-    Words are in lower case, of letters and digits only; the index itself finds their stems.
+    Words are as ``words_of()`` returns them; the index itself finds their stems.
     ``audiences`` is who is asking: chunks of other audiences are not there.
     """
 
@@ -28,17 +25,23 @@ class FullText(ABC):
 
     @abstractmethod
     def best(
-        self, groups: Sequence[Group], audiences: Sequence[str], limit: int, *, every: bool = False
+        self,
+        groups: Sequence[Group],
+        audiences: Sequence[str],
+        limit: int,
+        *,
+        every: bool = False,
+        also: Sequence[Group] = (),
     ) -> list[int]:
-        """Return the chunks that fit best, by the database's own rank; CAP at most are looked at.
+        """Return the chunks that fit best, by the database's own rank.
+
+        CAP of those that are about the words are looked at, and CAP of all that have them: however
+        many have a word in passing, they don't hide the one that is about it.
 
         Args:
             groups: a chunk must have a word of one group, or a word that begins with one.
             audiences: who is asking.
             limit: how many chunks.
             every: a chunk must have a word of every group.
+            also: a chunk that has a word of these is better, but they find none.
         """
-
-    @abstractmethod
-    def excerpts(self, chunks: Sequence[int], words: Sequence[str]) -> dict[int, str]:
-        """Return the part of each chunk's text that has most of the words, MARKS around them."""

@@ -6,17 +6,22 @@ in tests/workflows/knowledge/readers/.
 
 from pathlib import PurePath
 
-from workflows.knowledge.readers.base import Reader, Section, Unreadable, check_length
+from workflows.knowledge.readers import isolation
+from workflows.knowledge.readers.base import Reader, Section, Unreadable, check_parts, check_size
 from workflows.knowledge.readers.html import Html
+from workflows.knowledge.readers.isolation import Busy
 from workflows.knowledge.readers.markdown import Markdown
 from workflows.knowledge.readers.pdf import Pdf
 from workflows.knowledge.readers.text import Text
 
 __all__ = [
     "READERS",
+    "Busy",
     "Reader",
     "Section",
     "Unreadable",
+    "check_parts",
+    "check_size",
     "choices",
     "kind_of",
     "kind_of_media_type",
@@ -56,16 +61,15 @@ def kind_of_media_type(media_type: str | None) -> str | None:
 
 
 def read(content: bytes, kind: str) -> list[Section]:
-    """Return the sections of a document, at least one.
+    """Return the sections of a document, at least one; a process of its own reads it.
 
     Raises:
-        Unreadable: it is broken or too long, there is no text in it, or nothing here reads *kind*.
+        Unreadable: it is broken, too long or too laborious, there is no text in it, or nothing
+            here reads *kind*.
+        Busy: it can't be read now.
     """
+    check_size(len(content))
     reader = next((reader for reader in READERS if reader.kind == kind), None)
     if reader is None:
         raise Unreadable(f"Nothing here reads documents of the kind {kind}.")
-    sections = [section for section in reader.read(content) if section.text]
-    if not sections:
-        raise Unreadable("There is no text in this document.")
-    check_length(sum(len(section.text) for section in sections))
-    return sections
+    return isolation.read(reader, content)

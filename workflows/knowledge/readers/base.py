@@ -5,11 +5,20 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
-# Characters of a document. Beyond them it is a mistake, or an attack.
+# Bytes of a document, and characters of its text. Beyond them it is a mistake, or an attack.
+MOST_BYTES = 50_000_000
 MOST_TEXT = 10_000_000
+# Sections and chunks of a document. A book has some hundred.
+MOST_PARTS = 5000
+# Characters of a heading; no chunk has more of it.
+HEADING_LENGTH = 400
 # Characters that no database or terminal wants; line ends and tabs stay. The last two are the
 # marks that a search puts around each match.
 UNWANTED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufeff\ue000\ue001]")
+
+BROKEN = "This document can't be read."
+# Bytes that tell how long an answer of the reading process is.
+LENGTH = 8
 
 
 class Unreadable(Exception):
@@ -80,6 +89,40 @@ def check_length(length: int) -> None:
         raise Unreadable(f"This document has more than {MOST_TEXT:,} characters.")
 
 
+def check_size(size: int) -> None:
+    """Refuse a document of too many bytes.
+
+    Raises:
+        Unreadable: there are more than MOST_BYTES.
+    """
+    if size > MOST_BYTES:
+        raise Unreadable(f"This document has more than {MOST_BYTES:,} bytes.")
+
+
+def check_parts(number: int) -> None:
+    """Refuse a document of too many sections or chunks.
+
+    Raises:
+        Unreadable: there are more than MOST_PARTS.
+    """
+    if number > MOST_PARTS:
+        raise Unreadable(f"This document has more than {MOST_PARTS:,} parts.")
+
+
+def checked(reader: Reader, content: bytes) -> list[Section]:
+    """Return the sections of a document that have text, at least one.
+
+    Raises:
+        Unreadable: it is broken or too long, or there is no text in it.
+    """
+    sections = [section for section in reader.read(content) if section.text]
+    if not sections:
+        raise Unreadable("There is no text in this document.")
+    check_length(sum(len(section.text) for section in sections))
+    check_parts(len(sections))
+    return sections
+
+
 class Outline:
     """Collects sections: a heading closes those of its level and below."""
 
@@ -89,7 +132,7 @@ class Outline:
 
     def heading(self, level: int, text: str) -> None:
         self._open = [(above, name) for above, name in self._open if above < level]
-        name = " ".join(text.split())
+        name = " ".join(text.split())[:HEADING_LENGTH].rstrip()
         if name:
             self._open.append((level, name))
 

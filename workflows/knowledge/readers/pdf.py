@@ -23,7 +23,7 @@ class Pdf(Reader):
     def read(self, content: bytes) -> list[Section]:
         try:
             return _pages(PdfReader(io.BytesIO(content)))
-        except Unreadable:
+        except (Unreadable, MemoryError):
             raise
         except Exception as error:
             # A broken file makes the library raise whatever Python can.

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import Any, cast
 
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -132,6 +132,16 @@ class Database(ABC):
         """Return the first row of a statement; None if there is none. See fetch_all()."""
         rows = self.fetch_all(sql, params, then=then)
         return rows[0] if rows else None
+
+    def fetch_unsynced(self, sql: str, params: dict[str, Any]) -> Row | None:
+        """Run a small statement that writes, and return its first row, if any.
+
+        Where the caller has no transaction, a crash of the database's server may lose the write: it
+        isn't waited for until it is safe on disk.
+        """
+        with connection.cursor() as cursor:
+            rows = cursor.execute(sql, params).fetchall()
+        return cast(Row, rows[0]) if rows else None
 
     @abstractmethod
     def write(self, write: Write, params: dict[str, Any], *, then: str | None = None) -> Row | None:

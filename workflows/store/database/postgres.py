@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, cast
 
+import psycopg
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -19,7 +20,7 @@ AWAY = ("08", "57P", "53000", "53100", "53300", "58000", "58030", "25006", "25P0
 # A conflict of serializable transactions, a deadlock, a lock that wasn't had in time, a statement
 # that was cancelled because it took too long or found no memory.
 CONFLICTS = ("40001", "40P01", "55P03", "57014", "53200")
-# No connection was to be had.
+# No connection was to be had, says a pooler in front of the server.
 NOT_CONNECTED = ("53300", "57P03")
 
 WRITABLE = "current_setting('transaction_read_only') = 'off'"
@@ -89,6 +90,15 @@ class Postgres(Database):
     def fetch_all(self, sql: str, params: dict[str, Any], *, then: str | None = None) -> list[Row]:
         return prepared.fetch_all(sql, params, then=then)
 
+    def fetch_unsynced(self, sql: str, params: dict[str, Any]) -> Row | None:
+        if connection.in_atomic_block or not connection.get_autocommit():
+            return super().fetch_unsynced(sql, params)
+        with connection.cursor() as cursor:
+            # One message is one transaction.
+            cursor.execute(f"SET LOCAL synchronous_commit = off; {sql}", params)
+            cursor.nextset()
+            return cast(Row | None, cursor.fetchone())
+
     def write(self, write: Write, params: dict[str, Any], *, then: str | None = None) -> Row | None:
         return self.fetch(compose(write), params, then=then)
 
@@ -123,7 +133,7 @@ class Postgres(Database):
         return _ask(f"SELECT {WRITABLE}", {})
 
     def stayed(self, error: BaseException, since: datetime) -> bool:
-        return _get_state(error) not in NOT_CONNECTED and _ask(OTHERS_STAYED, {"since": since})
+        return not _was_connecting(error) and _ask(OTHERS_STAYED, {"since": since})
 
     def prepare(self, connection: BaseDatabaseWrapper) -> None:
         # Claims and fences rely on each statement seeing all commits before it.
@@ -137,6 +147,15 @@ def _ask(query: str, params: dict[str, Any]) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(query, params)
         return bool(cursor.fetchone()[0])
+
+
+def _was_connecting(error: BaseException) -> bool:
+    """Say whether no connection was to be had, rather than that one broke."""
+    cause = error.__cause__
+    # psycopg tells no state of a connection that the server refused.
+    refused = isinstance(cause, psycopg.Error) and cause.pgconn is not None
+    late = isinstance(cause, psycopg.errors.ConnectionTimeout)
+    return refused or late or _get_state(error) in NOT_CONNECTED
 
 
 def _get_state(error: BaseException) -> str | None:

@@ -113,7 +113,8 @@ class SQLite(Database):
         return Fault.AWAY if _get_code(error) in AWAY else Fault.REFUSAL
 
     def takes_writes(self) -> bool:
-        return os.access(_get_path(), os.W_OK)
+        path = _get_path()
+        return not path.exists() or os.access(path, os.W_OK)
 
     def stayed(self, error: BaseException, since: datetime) -> bool:
         """Say yes where the failure is about a file, and Chatflow's own can be written.

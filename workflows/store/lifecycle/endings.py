@@ -10,9 +10,12 @@ from workflows.exceptions import Fenced
 from workflows.models import Job, State, job_topic
 from workflows.store import events
 from workflows.store.database import Write, get_database
+from workflows.store.shown import read_words
 
 CANCELLED = "The request was cancelled."
 INTERRUPTED = "A newer message took the place of this one."
+# By the code with which a job is cancelled; for any other it is CANCELLED.
+SENTENCES = {"interrupted": INTERRUPTED, "deactivated": "The account was deactivated."}
 TIMED_OUT = "The request ran longer than {limit:g} seconds and was stopped."
 WORKER_LOST = "The worker was lost too often while it worked on this request."
 WEB_PROCESS_LOST = "The server stopped while it worked on this request. Please try again."
@@ -25,7 +28,8 @@ class Outcome:
     Args:
         state: one of the terminal states.
         response: the text for the user, or the question that the user is asked.
-        partial: the words that the user saw of a response that broke off.
+        partial: the words that the user saw of a response that broke off; end() reads those that
+            stand in the log.
         awaiting: the kind of answer that the question wants.
         code: why it failed, in one machine word.
         error: why it failed, in one sentence for the client.
@@ -50,8 +54,7 @@ class Outcome:
 
 def cancelled(code: str) -> Outcome:
     """Return the outcome of a job that was cancelled with *code*."""
-    error = INTERRUPTED if code == "interrupted" else CANCELLED
-    return Outcome(State.CANCELLED, code=code, error=error)
+    return Outcome(State.CANCELLED, code=code, error=SENTENCES.get(code, CANCELLED))
 
 
 END = """
@@ -109,15 +112,22 @@ def end(job: Job, outcome: Outcome) -> Outcome:
     Raises:
         Fenced: another attempt holds the job, or it has ended already.
     """
-    stored = _end(job, outcome)
+    stored = _end(job, _keep_words(job, outcome))
     if stored is None and outcome.awaiting:
         mine = Job.objects.filter(pk=job.pk, attempt=job.attempt, state=job.state)
         code = mine.exclude(cancel_code="").values_list("cancel_code", flat=True).first()
         # Nobody wants to answer the question any more.
-        stored = _end(job, cancelled(code)) if code else None
+        stored = _end(job, _keep_words(job, cancelled(code))) if code else None
     if stored is None:
         raise Fenced
     return stored
+
+
+def _keep_words(job: Job, outcome: Outcome) -> Outcome:
+    """Let a response that broke off be in the conversation as far as the user saw it."""
+    if outcome.state == State.COMPLETED or outcome.partial or not job.attempt:
+        return outcome
+    return replace(outcome, partial=read_words(job))
 
 
 def _end(job: Job, outcome: Outcome) -> Outcome | None:

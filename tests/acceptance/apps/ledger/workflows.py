@@ -1,5 +1,6 @@
 """Workflows that write ledgers, and workflows that behave badly."""
 
+import asyncio
 import json
 import os
 import signal
@@ -42,6 +43,17 @@ def ledger(ctx: Context) -> str:
         time.sleep(order.get("seconds", 0))
         ctx.step(f"Entry {number}", write, ctx, number, order.get("inside", 0), atomic=True)
         ctx.write(f"{number} ")
+    return f"{order['steps']} entries"
+
+
+@workflow("async_ledger", max_execution_time=3600)
+async def async_ledger(ctx: Context) -> str:
+    """Do the same as a coroutine, beside others."""
+    order: dict[str, Any] = json.loads(ctx.message)
+    for number in range(1, order["steps"] + 1):
+        await asyncio.sleep(order.get("seconds", 0))
+        await ctx.astep(f"Entry {number}", write, ctx, number, order.get("inside", 0), atomic=True)
+        await ctx.awrite(f"{number} ")
     return f"{order['steps']} entries"
 
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import pytest
 
-from workflows.knowledge.fulltext import MARKS
+from workflows.knowledge.excerpts import MARKS
 from workflows.knowledge.models import Document
 from workflows.knowledge.readers import (
     Reader,
@@ -109,6 +109,10 @@ class ReaderContract:
     def test_the_marks_of_a_search_stay_outside(self) -> None:
         sections = self.read(self.document(f"one{MARKS[0]} two{MARKS[1]} three"))
         assert "one two three" in " ".join(section.text for section in sections)
+
+    def test_it_reads_in_a_process_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(type(self.reader), "read", lambda *_: pytest.fail("It is read here."))
+        assert self.read(self.document("Buffering is off."))
 
     def test_it_is_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
         content = self.document("word " * 30)

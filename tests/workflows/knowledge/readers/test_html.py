@@ -1,7 +1,7 @@
 import pytest
 
 from tests.workflows.knowledge.readers.contract import ReaderContract
-from workflows.knowledge.fulltext import MARKS
+from workflows.knowledge.excerpts import MARKS
 from workflows.knowledge.readers import Section, Unreadable, read
 from workflows.knowledge.readers.html import Html
 

@@ -1,5 +1,5 @@
 from tests.workflows.knowledge.readers.contract import ReaderContract
-from workflows.knowledge.fulltext import MARKS
+from workflows.knowledge.excerpts import MARKS
 from workflows.knowledge.readers import Section
 from workflows.knowledge.readers.markdown import Markdown
 

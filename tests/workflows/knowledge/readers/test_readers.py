@@ -8,23 +8,11 @@ from django.core.management import call_command
 from django.test import Client
 
 from tests.workflows.knowledge.readers.contract import ReaderContract
+from tests.workflows.knowledge.readers.table import Table
 from workflows.knowledge import readers
 from workflows.knowledge.documents import store
 from workflows.knowledge.models import Document
-from workflows.knowledge.readers import READERS, Reader, Section, Unreadable, read
-from workflows.knowledge.readers.base import decoded
-
-
-class Table(Reader):
-    """All that it costs to read one more kind."""
-
-    kind = "text/csv"
-    label = "Table"
-    suffixes = (".csv",)
-    media_types = ("text/csv",)
-
-    def read(self, content: bytes) -> list[Section]:
-        return [Section((), decoded(content).strip())]
+from workflows.knowledge.readers import READERS, Unreadable, read
 
 
 @pytest.fixture

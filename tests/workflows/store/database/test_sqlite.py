@@ -103,6 +103,13 @@ def test_a_missing_folder_is_an_outage(path: Path) -> None:
     assert get_database().fault(missing.value) is Fault.AWAY
 
 
+def test_a_missing_file_is_not_read_only(path: Path) -> None:
+    """It is made by the first migration, which a probe can name then."""
+    path.unlink()
+
+    assert get_database().takes_writes()
+
+
 def test_a_file_that_was_replaced_is_left(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     copy_to(new := path.with_name("new"))
     Group.objects.create(name="old")

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from workflows.knowledge import embeddings
 from workflows.knowledge.documents import store
 from workflows.knowledge.models import Chunk, Document
-from workflows.knowledge.readers import Unreadable, kind_of, labels, suffixes
+from workflows.knowledge.readers import Unreadable, check_size, kind_of, labels, suffixes
 from workflows.users import find_user
 
 
@@ -70,18 +70,31 @@ class Command(BaseCommand):
         elif path.is_dir():
             for file in sorted(path.rglob("*")):
                 hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
-                if file.is_file() and kind_of(file.name) and not hidden:
+                if not hidden and self.belongs(file, path):
                     yield file
         elif path.exists():
             self.complain(path, f"It is none of {', '.join(suffixes())}.")
         else:
             self.complain(path, "It is not there.")
 
+    def belongs(self, file: Path, folder: Path) -> bool:
+        """Whether *file* is a document of the folder's; a link that leads out of it is reported."""
+        try:
+            inside = Path(os.path.realpath(file)).is_relative_to(folder)
+            document = file.is_file() and kind_of(file.name) is not None
+            if not inside and (document or file.is_dir()):
+                self.complain(file, "It is a link that leads out of the folder.")
+            return inside and document
+        except OSError as error:
+            self.complain(file, error)
+            return False
+
     def ingest(self, file: Path, owner: Any) -> bool | None:
         """Say whether the document is new or changed; None if it can't be read."""
         kind = kind_of(file.name)
         assert kind is not None, "files() yields documents only."
         try:
+            check_size(file.stat().st_size)
             _, new = store(file.read_bytes(), kind, owner=owner, path=str(file))
         except (Unreadable, OSError) as error:
             self.complain(file, error)

@@ -1,0 +1,97 @@
+"""Checks of ``manage.py check --deploy`` that look at the accounts and at SQLite's file."""
+
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from django.apps import AppConfig
+from django.contrib.auth import get_user_model
+from django.core import checks
+from django.core.checks import CheckMessage, Tags, register
+from django.db import Error as DatabaseError
+from django.db import connection
+
+from workflows.users import find_user
+
+# Names of accounts, and the passwords that everybody knows them to have, or tries first. Up to
+# November 2026 `make demo` gave the first two their names for passwords.
+KNOWN = {
+    "demo": ("demo",),
+    "admin": ("admin", "password"),
+    "root": ("root",),
+    "test": ("test",),
+}
+
+
+@register(Tags.security, deploy=True)
+def check_known_passwords(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Refuse accounts whose passwords everybody knows."""
+    try:
+        names = list(known_passwords())
+    except DatabaseError:
+        # Not migrated yet, or away: then there is nobody to sign in.
+        return []
+    return [
+        checks.Error(
+            f"The account {name!r} has a password that everybody knows.",
+            hint=f"Run manage.py changepassword {name}, or deactivate or delete the account.",
+            id="chatflow.E001",
+        )
+        for name in names
+    ]
+
+
+def known_passwords() -> Iterator[str]:
+    """Yield the names of the active accounts with a password of KNOWN, and of staff with their own.
+
+    Raises:
+        DatabaseError: the accounts can't be looked at.
+    """
+    for name in KNOWN:
+        user = find_user(name)
+        if user is not None and user.is_active and is_known(user):
+            yield name
+    yield from _staff_named_as_their_passwords()
+
+
+def is_known(user: Any) -> bool:
+    """Return whether everybody knows the password of a user whose name is in KNOWN."""
+    return any(map(user.check_password, KNOWN.get(user.get_username(), ())))
+
+
+def _staff_named_as_their_passwords() -> Iterator[str]:
+    users = get_user_model()
+    fields = {field.name for field in users._meta.get_fields()}
+    if {"is_staff", "is_active"} <= fields:
+        staff = users._default_manager.filter(is_staff=True, is_active=True)
+        # Each costs a third of a second.
+        for user in staff.order_by("pk")[:20]:
+            name = user.get_username()
+            if name not in KNOWN and user.check_password(name):
+                yield name
+
+
+@register(Tags.security, deploy=True)
+def check_database_file(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Warn of a SQLite file that others of this host can read; new ones are made private."""
+    if connection.vendor != "sqlite":
+        return []
+    path = Path(connection.settings_dict["NAME"])
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return []
+    if not mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return []
+    return [
+        checks.Warning(
+            f"Others can read the database: {path} has mode {stat.S_IMODE(mode):o}.",
+            hint=f"Run chmod 600 {path}*",
+            id="chatflow.W001",
+        )
+    ]

@@ -1,0 +1,63 @@
+"""The pages of an account: its tokens, and the link that signs in once."""
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib.auth import login
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+from rest_framework.exceptions import APIException
+
+from chatflow import sign_in_links
+from chatflow.models import Token
+from chatflow.serializers import no_control
+from chatflow.tokens import DAYS, MOST_DAYS, make_token, revoke, tokens_of
+from workflows.registry import all_workflows
+
+
+class TokenForm(forms.Form):
+    name = forms.CharField(max_length=100, validators=[no_control])
+    scope = forms.ChoiceField(label="It may", choices=Token.Scope.choices)
+    workflow = forms.ChoiceField(required=False, label="Only the workflow")
+    days = forms.IntegerField(
+        label="Days that it lives", initial=DAYS, min_value=1, max_value=MOST_DAYS
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        names = [(each.name, each.title) for each in all_workflows()]
+        self.fields["workflow"].choices = [("", "Any"), *names]  # type: ignore[attr-defined]
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def tokens(request: HttpRequest) -> HttpResponse:
+    """Show the user's tokens; make one, which is shown this once, or revoke one."""
+    form, secret = TokenForm(request.POST or None), ""
+    try:
+        if "revoke" in request.POST:
+            revoke(request.user, request.POST["revoke"])
+            return redirect("token-page")
+        if request.method == "POST" and form.is_valid():
+            _, secret = make_token(request.user, **form.cleaned_data)
+            form = TokenForm()
+    except APIException as error:
+        form.add_error(None, str(error.detail))
+    context = {"form": form, "secret": secret, "tokens": tokens_of(request.user)}
+    return render(request, "tokens.html", context)
+
+
+@never_cache
+@require_safe
+def sign_in_once(request: HttpRequest) -> HttpResponse:
+    """Sign in whoever has a link of ``manage.py sign_in_link``; the link is used up by that."""
+    user = sign_in_links.open_link(request.GET.get("token", ""))
+    if user is None:
+        return redirect("login")
+    login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
+    return redirect("chat")

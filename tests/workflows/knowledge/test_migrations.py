@@ -1,0 +1,30 @@
+"""Documents of an older installation."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from workflows.knowledge.search import search
+
+BEFORE = [("knowledge", "0003_readers_name_the_kinds")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_documents_from_before_are_found_by_their_words(alice: User) -> None:
+    """0004 makes the terms of the chunks that are there; it can be taken back, too."""
+    executor = MigrationExecutor(connection)
+    executor.migrate(BEFORE)
+    try:
+        old = executor.loader.project_state(BEFORE).apps
+        document = old.get_model("knowledge", "Document").objects.create(
+            title="A", kind="text/plain", content=b"", content_hash="", chunk_count=1
+        )
+        old.get_model("knowledge", "Chunk").objects.create(
+            document=document, position=1, audience="all", title="A", text="東京タワーの café"
+        )
+    finally:
+        call_command("migrate", "knowledge", verbosity=0)
+    for question in ("東京タワー", "CAFE"):
+        assert [source.title for source in search(question, user=alice)] == ["A"]
