@@ -101,7 +101,7 @@ async def _read(port: int, path: str, heard: Heard, until: Callable[[Heard], boo
             frame = json.loads(raw[6:])
             if "delta" in frame:
                 heard.hear(frame["delta"])
-            if frame["status"] in ("completed", "failed", "timeout") or until and until(heard):
+            if frame["status"] in ("completed", "failed", "timeout") or (until and until(heard)):
                 break
     writer.close()
 

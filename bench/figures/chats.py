@@ -2,9 +2,8 @@
 
 import asyncio
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -206,8 +205,8 @@ def describe_crowd(crowd: Crowd, bare: list[Heard], small: Crowd) -> list[Line]:
              peer=p95(bare_firsts), peer_name=peer, bar="≤ 500 ms", held=p95(firsts) <= 500),
         line("a word of the model's → frame, p95", p95(delays), "ms",
              peer=p95(bare_delays), peer_name=peer, bar="≤ 250 ms", held=p95(delays) <= 250),
-        line(f"{ON_SQLITE} chats, SQLite: first word behind the model's, p95", p95(small_firsts), "ms",
-             bar="≤ 1,000 ms", held=p95(small_firsts) <= 1000),
+        line(f"{ON_SQLITE} chats, SQLite: first word behind the model's, p95",
+             p95(small_firsts), "ms", bar="≤ 1,000 ms", held=p95(small_firsts) <= 1000),
         line("chats that lost or doubled a word", wrong, "", bar="0", held=not wrong),
     ]  # fmt: skip
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.acceptance.conftest import MakeSite
-from tests.acceptance.processes import Databases, Site, eventually, is_alive
+from tests.acceptance.processes import Site, eventually, is_alive
 from tests.acceptance.streams import read_stream
 from tests.acceptance.test_crash import assert_gapless, text_of
 from tests.model_server import ModelServer

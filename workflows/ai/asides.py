@@ -231,7 +231,7 @@ def may_await(aside: Aside) -> bool:
 
 
 async def _do_surely(call: Coroutine[Any, Any, T]) -> T:
-    """Await *call*; if this is cancelled meanwhile, it is done all the same before that is obeyed."""
+    """Await *call*; a cancellation is obeyed once it is done."""
     doing = asyncio.ensure_future(call)
     try:
         return await asyncio.shield(doing)

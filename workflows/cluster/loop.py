@@ -1,8 +1,8 @@
 """A loop worker: one process that runs many coroutines side by side, on one event loop.
 
 A chat mostly waits for a model. Here a hundred of them wait together, where each would have a
-process to itself. They share a few threads and connections, and one pen; but each has its own lease,
-fence, deadline and end, and when the process dies, each is resumed elsewhere.
+process to itself. They share a few threads and connections, and one pen; but each has its own
+lease, fence, deadline and end, and when the process dies, each is resumed elsewhere.
 """
 
 import asyncio

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypedDict, TypeVar
 
-from django.conf import settings
 from asgiref.sync import async_to_sync, iscoroutinefunction
+from django.conf import settings
 from pydantic_core import to_jsonable_python
 
 from workflows.ai import model_settings

@@ -113,7 +113,7 @@ class Attempt:
         return self.nudged_at + NUDGE if self.interruptible else None
 
     def nudge(self) -> None:
-        """Cancel the attempt's coroutine, or signal the worker's main thread where it runs there."""
+        """Cancel the attempt's coroutine, or signal the main thread where the attempt runs."""
         self.nudged_at = time.monotonic()
         if self.cancel is not None:
             self.cancel()

@@ -15,9 +15,9 @@ import traceback
 from types import FrameType
 
 from workflows.exceptions import LoopBlocked
-from workflows.running.attempt import Attempt
+from workflows.running.attempt import NUDGE, Attempt
 from workflows.running.ownership import find_owner
-from workflows.running.watchdog import GRACE, NUDGE, end_process
+from workflows.running.watchdog import GRACE, end_process
 
 logger = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ from workflows.exceptions import (
     first_line,
 )
 from workflows.models import State
-from workflows.running.attempt import NUDGE, UNHEARD, Attempt
+from workflows.running.attempt import UNHEARD, Attempt
 from workflows.store import lifecycle
 from workflows.store.outage import despite_conflicts, on_live_connection
 
@@ -291,7 +291,7 @@ def _next_moment(attempt: Attempt) -> float:
 
 
 def end_without(attempt: Attempt) -> None:
-    """End a job whose code doesn't stop, and can't be killed; the fence stops it when it goes on."""
+    """End a job whose code doesn't stop and can't be killed; the fence keeps it from writing."""
     try:
         end_interrupted(attempt)
     except (Fenced, Interrupt):

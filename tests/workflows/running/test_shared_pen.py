@@ -12,7 +12,6 @@ from tests.workflows.chat import (
     assert_log_is_sound,
     claimed,
     events,
-    lose_worker,
     streamed,
 )
 from workflows.models import Event, Job
