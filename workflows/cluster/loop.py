@@ -18,7 +18,7 @@ from django.db import Error as DatabaseError
 from django.db import connection
 
 from workflows.bells import Subscription, get_bell
-from workflows.cluster.fetch import STOP, Fetcher, job_package, obey_signals
+from workflows.cluster.fetch import Fetcher, job_package, obey_signals
 from workflows.cluster.rings import DUE, JOB
 from workflows.models import Job
 from workflows.running import runner, watchdog
@@ -58,7 +58,10 @@ class JobFetcher(Fetcher):
     def get_job(self) -> Job | None:
         """Wait for a job; None when told to stop."""
         package = self.get()
-        return None if package == STOP else package["args"][0]  # type: ignore[index]
+        if isinstance(package, str):
+            return None
+        job: Job = package["args"][0]
+        return job
 
     def done(self, job: Job) -> None:
         """Take note that the worker runs a job no more."""

@@ -1,13 +1,15 @@
 """Whose a task of a shared event loop is: each belongs to the attempt that, in the end, made it."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from workflows.running.attempt import Attempt
+
+T = TypeVar("T")
 
 _owner: ContextVar[Attempt | None] = ContextVar("owner", default=None)
 _owners: WeakKeyDictionary["asyncio.Task[Any]", Attempt] = WeakKeyDictionary()
@@ -15,13 +17,13 @@ _owners: WeakKeyDictionary["asyncio.Task[Any]", Attempt] = WeakKeyDictionary()
 
 def make_task(
     loop: asyncio.AbstractEventLoop,
-    coroutine: Coroutine[Any, Any, Any],
+    coroutine: Coroutine[Any, Any, T] | Generator[Any, None, T],
     *,
     context: Context | None = None,
     **options: Any,
-) -> "asyncio.Task[Any]":
+) -> "asyncio.Task[T]":
     """Make a task that belongs to whom the present one belongs to. A loop's task factory."""
-    task = asyncio.Task(coroutine, loop=loop, context=context, **options)
+    task: asyncio.Task[T] = asyncio.Task(coroutine, loop=loop, context=context, **options)
     owner = _owner.get() if context is None else context.get(_owner)
     if owner is not None:
         _owners[task] = owner

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from typing import Any, TypeVar
 
 from asgiref.sync import async_to_sync
@@ -42,7 +41,6 @@ from workflows.running.model_requests import describe_answer
 from workflows.running.ownership import cancel_tasks, owned_by
 from workflows.running.record import Record
 from workflows.running.routing import hand_over, reroute
-from workflows.running.watchdog import FAILED
 from workflows.store import lifecycle
 from workflows.store.lifecycle import Outcome
 from workflows.store.outage import database_stayed, despite_conflicts, is_outage, is_passing
@@ -55,6 +53,7 @@ T = TypeVar("T")
 # Seconds that a web process waits for a database that is away; its client waits too.
 INLINE_PATIENCE = 10.0
 
+FAILED = watchdog.FAILED
 CUT_OFF = "The database cut its connection too often while it worked on this request."
 
 
@@ -261,7 +260,11 @@ async def _is_done(work: "asyncio.Future[Any]", attempt: Attempt) -> bool:
     """Wait for the work; say whether it was done, or the watchdog has ended the job without it."""
     loop = asyncio.get_running_loop()
     abandoned = asyncio.Event()
-    attempt.abandon = partial(loop.call_soon_threadsafe, abandoned.set)
+
+    def abandon() -> None:
+        loop.call_soon_threadsafe(abandoned.set)
+
+    attempt.abandon = abandon
     _cancel_by_its_loop(attempt, work)
     given_up = asyncio.ensure_future(abandoned.wait())
     await asyncio.wait({work, given_up}, return_when=asyncio.FIRST_COMPLETED)

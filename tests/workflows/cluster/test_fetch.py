@@ -19,6 +19,7 @@ from workflows import workflow
 from workflows.bells import Subscription, get_bell
 from workflows.cluster import fetch
 from workflows.cluster.fetch import HEAR, STOP, Fetcher, Results, job_package, run_job
+from workflows.cluster.foreground import Shift
 from workflows.cluster.rings import DUE, JOB, LEADER
 from workflows.models import Job, State
 from workflows.running import runner
@@ -46,6 +47,12 @@ def _nothing_ran(settings: Any) -> None:
     ran.clear()
 
 
+class Both(Fetcher):
+    """One that takes jobs of both kinds, as ``queue_work`` does: a chat's is a coroutine."""
+
+    topics, kinds = Shift.topics, Shift.kinds
+
+
 @pytest.fixture
 def fetcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fetcher]:
     made: list[Subscription] = []
@@ -59,7 +66,7 @@ def fetcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fetcher]:
             return made[-1]
 
     monkeypatch.setattr(fetch, "get_bell", Recorded)
-    fetcher = Fetcher()
+    fetcher = Both()
     yield fetcher
     for subscription in made:
         subscription.close()
@@ -255,7 +262,7 @@ def test_one_ring_wakes_one_of_them(fetcher: Fetcher, chat: Chat, monkeypatch: A
         got.append(fetcher.get())
         connection.close()
 
-    other = Fetcher()
+    other = Both()
     other.rings.close()
     other.rings = fetcher.rings
     # As where one process listens for both.
@@ -388,7 +395,7 @@ def test_it_goes_on_listening_after_a_ring_in_vain(fetcher: Fetcher) -> None:
         assert listening() == []
         # What was rung for since went unheard.
         assert fetcher.wait() == JOB + DUE
-        assert listening() == [f"chatflow_{topic}" for topic in sorted(fetch.TOPICS)]
+        assert listening() == [f"chatflow_{topic}" for topic in sorted(fetcher.topics)]
 
 
 def ring_elsewhere() -> None:

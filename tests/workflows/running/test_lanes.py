@@ -97,7 +97,8 @@ def test_a_run_whose_own_code_blocks_holds_up_no_other(lanes: Lanes) -> None:
 
 
 def test_an_error_and_a_call_that_was_given_up(lanes: Lanes) -> None:
-    release, called = threading.Event(), []
+    release = threading.Event()
+    called: list[int] = []
 
     async def work() -> None:
         with pytest.raises(ZeroDivisionError):

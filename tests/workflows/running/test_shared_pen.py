@@ -19,6 +19,7 @@ from workflows.running import shared_pen
 from workflows.running.attempt import Attempt
 from workflows.running.event_writer import EventWriter
 from workflows.running.shared_pen import SharedPen
+from workflows.store import events as event_store
 
 # The words of a transaction aren't brought to the pen.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -130,7 +131,7 @@ def test_a_write_that_was_not_confirmed(
 ) -> None:
     """Each job's own head of the log tells whether its words stand."""
     writers = [writer(job, pen) for job in jobs]
-    append_words = shared_pen.events.append_words
+    append_words = event_store.append_words
 
     def break_off(words: Any) -> Any:
         if was_committed:
@@ -140,7 +141,7 @@ def test_a_write_that_was_not_confirmed(
     for each, words in zip(writers, ("Once", "Hello"), strict=True):
         each.show(words)
     with monkeypatch.context() as patch:
-        patch.setattr(shared_pen.events, "append_words", break_off)
+        patch.setattr(event_store, "append_words", break_off)
         patch.setattr(shared_pen, "is_passing", lambda error: True)
         patch.setattr(connection, "close", lambda: None)
         pen.write_all()
@@ -164,7 +165,7 @@ def test_what_the_database_refuses_is_the_runs_own(
         raise OperationalError("no")
 
     with monkeypatch.context() as patch:
-        patch.setattr(shared_pen.events, "append_words", refuse)
+        patch.setattr(event_store, "append_words", refuse)
         pen.write_all()
     assert not pen.brought
     mine.flush()
