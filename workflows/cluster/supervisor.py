@@ -9,7 +9,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from multiprocessing import Value
 from types import FrameType
 from typing import Any
@@ -72,6 +71,8 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         self.stops = 0
         # The identity of the worker that was spawned last.
         self._newest = ""
+        # The identities of the workers for coroutines.
+        self._loops: set[str] = set()
         # The dead workers whose jobs aren't taken back yet, and whether the loss counts.
         self._dead: dict[str, bool] = {}
         self._listening = False
@@ -122,7 +123,6 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         self._newest = self.presence.next_worker_id()
         spawn()
         self.pool[-1].identity = self._newest
-        self.pool[-1].spawn_again = partial(self._spawn, spawn)
         if self._listening:
             self._subscription = self.task_queue.listen()
 
@@ -131,6 +131,7 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         # It has no ordinary tasks, whose time django-q2 counts.
         process.timer = Value("f", -1)
         self.pool.append(process)
+        self._loops.add(self._newest)
 
     def _work_in_loop(self) -> None:
         die_with_parent(self.pid)
@@ -159,7 +160,10 @@ class Supervisor(Sentinel):  # type: ignore[misc]
             if not worker.is_alive():
                 self.pool.remove(worker)
                 self._bury(worker)
-                worker.spawn_again()
+                if worker.identity in self._loops:
+                    self.spawn_loop()
+                else:
+                    self.spawn_worker()
 
     def _bury(self, worker: Any, *, count: bool = True) -> None:
         worker.join()

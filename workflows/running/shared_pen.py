@@ -42,6 +42,7 @@ class SharedPen(threading.Thread):
         self._changed = threading.Condition()
         # Who has words, and when they may be shown, by the monotonic clock.
         self._waiting: dict[EventWriter, float] = {}
+        self._rests_until = 0.0
 
     def bring(self, writer: EventWriter) -> None:
         """Write the writer's words soon. May be called from any thread."""
@@ -52,8 +53,7 @@ class SharedPen(threading.Thread):
             writers = self._take()
             began = time.monotonic()
             self.write(writers)
-            took = time.monotonic() - began
-            time.sleep(max(GAP, REST * took) - took)
+            self._rests_until = began + max(GAP, REST * (time.monotonic() - began))
 
     def write(self, writers: list[EventWriter]) -> None:
         """Write the words of these writers; what can't be written now is tried again soon."""
@@ -118,9 +118,10 @@ class SharedPen(threading.Thread):
             while True:
                 now = time.monotonic()
                 due = [writer for writer, moment in self._waiting.items() if moment <= now]
-                if due:
+                # A run's first words wait for nobody.
+                if due and (now >= self._rests_until or any(not each.send_at for each in due)):
                     for writer in due:
                         del self._waiting[writer]
                     return due
-                moments = self._waiting.values()
+                moments = [self._rests_until] if due else [*self._waiting.values()]
                 self._changed.wait(min(moments) - now if moments else None)
