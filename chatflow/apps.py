@@ -7,7 +7,14 @@ class ChatflowConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        # Scripts that make tokens with Knox's own model make ours. Its admin comes first: it has no
+        # page for a model that is swapped.
+        from knox import admin, models  # noqa: F401
+
         from chatflow import checks, middleware, schema, tokens  # noqa: F401
+        from chatflow.models import Token
+
+        models.AuthToken = Token
 
         # A link made outside of a request, such as by a worker, is stored without any prefix, even
         # that of FORCE_SCRIPT_NAME: addresses.py adds the prefix of the request that reads it.

@@ -408,16 +408,15 @@ class Databases:
             url = self._postgres.create_database("template_site")
         with Site(url) as site:
             site.manage("migrate", "--verbosity=0")
-            self._tokens[kind] = {user: site.token(user) for user in ("alice", "bob")}
-            # Their passwords are their names, as the demo's are.
+            # Their passwords are their names.
             site.manage(
                 "shell",
                 "--command",
                 "from django.contrib.auth.models import User\n"
-                "for user in User.objects.all():\n"
-                "    user.set_password(user.username)\n"
-                "    user.save()",
+                "for name in ('alice', 'bob'):\n"
+                "    User.objects.create_user(name, password=name)",
             )
+            self._tokens[kind] = {user: site.token(user) for user in ("alice", "bob")}
         self._templates[kind] = url
 
     def site(self, kind: str, **options: Any) -> Site:

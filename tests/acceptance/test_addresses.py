@@ -80,20 +80,19 @@ def test_every_link_leads_through_nginx(site: Site, front: str) -> None:
 
 
 def test_a_browser_signs_in_through_nginx(site: Site, front: str) -> None:
-    site.token("alice")
     site.manage(
         "shell",
         "-c",
         "from django.contrib.auth import get_user_model as model;"
-        "alice = model().objects.get(username='alice');"
-        "alice.set_password('a long secret'); alice.save()",
+        "dora, _ = model().objects.get_or_create(username='dora');"
+        "dora.set_password('a long secret'); dora.save()",
     )
     origin = "{0.scheme}://{0.netloc}".format(urlsplit(front))
     with httpx.Client(follow_redirects=True, headers={"Origin": origin}) as browser:
         page = browser.get(f"{front}/")
         assert str(page.url).startswith(f"{front}/accounts/login/?next=")
         token = re.findall('csrfmiddlewaretoken" value="([^"]+)"', page.text)[0]
-        form = {"csrfmiddlewaretoken": token, "username": "alice", "password": "a long secret"}
+        form = {"csrfmiddlewaretoken": token, "username": "dora", "password": "a long secret"}
         page = browser.post(page.url, data=form)
         assert str(page.url) == f"{front}/ai-demo/chat/"
         files = re.findall(r'(?:href|src)="(/[^"]+\.(?:css|js|svg))"', page.text)

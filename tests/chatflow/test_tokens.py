@@ -291,3 +291,13 @@ def test_earlier_tokens_are_taken_over(alice: User) -> None:
     client = Client(headers={"Authorization": f"Bearer {secret}"})
     assert client.get(JOBS).status_code == 200
     assert "knox_authtoken" not in connection.introspection.table_names()
+
+
+def test_scripts_that_know_knox_make_our_tokens(alice: User) -> None:
+    from knox.models import AuthToken, get_token_model
+
+    _, secret = AuthToken.objects.create(alice)
+    assert get_token_model() is Token
+    assert Token.objects.get().scope == "all"
+    client = Client(headers={"Authorization": f"Bearer {secret}"})
+    assert client.get(JOBS).status_code == 200
