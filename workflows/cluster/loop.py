@@ -140,6 +140,8 @@ class LoopWorker:
         while self._runs:
             await asyncio.wait(self._runs)
         subscription.close(wait=False)
+        self._pen.close()
+        await asyncio.to_thread(self._lanes.close)
 
     def _fetch(self) -> None:
         while self._slots.acquire() and (job := self.fetcher.get_job()) is not None:

@@ -40,6 +40,19 @@ class Lanes:
         self.engine = _Engine()
         self.authors = _Authors()
 
+    def close(self) -> None:
+        """End the threads, and close their connections."""
+        all_lanes = threading.Barrier(LANES)
+
+        def close() -> None:
+            all_lanes.wait()
+            connections.close_all()
+
+        for _ in range(LANES):
+            self.engine.submit(close)
+        self.engine.shutdown()
+        self.authors.shutdown(wait=False)
+
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function of the engine's that belongs to no run's own calls."""
         return await get_running_loop().run_in_executor(

@@ -43,17 +43,25 @@ class SharedPen(threading.Thread):
         # Who has words, and when they may be shown, by the monotonic clock.
         self._waiting: dict[EventWriter, float] = {}
         self._rests_until = 0.0
+        self._closing = False
 
     def bring(self, writer: EventWriter) -> None:
         """Write the writer's words soon. May be called from any thread."""
         self._put(writer, writer.send_at)
 
+    def close(self) -> None:
+        """End the thread."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self.join()
+
     def run(self) -> None:
-        while True:
-            writers = self._take()
+        while writers := self._take():
             began = time.monotonic()
             self.write(writers)
             self._rests_until = began + max(GAP, REST * (time.monotonic() - began))
+        connection.close()
 
     def write(self, writers: list[EventWriter]) -> None:
         """Write the words of these writers; what can't be written now is tried again soon."""
@@ -113,9 +121,9 @@ class SharedPen(threading.Thread):
                 self._changed.notify()
 
     def _take(self) -> list[EventWriter]:
-        """Wait for writers whose words may be shown, and take them."""
+        """Wait for writers whose words may be shown, and take them; none at the end."""
         with self._changed:
-            while True:
+            while not self._closing:
                 now = time.monotonic()
                 due = [writer for writer, moment in self._waiting.items() if moment <= now]
                 # A run's first words wait for nobody.
@@ -125,3 +133,4 @@ class SharedPen(threading.Thread):
                     return due
                 moments = [self._rests_until] if due else [*self._waiting.values()]
                 self._changed.wait(min(moments) - now if moments else None)
+        return []

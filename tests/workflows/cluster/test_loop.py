@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 
 from tests.workflows.chat import ME, NET, Chat, assert_log_is_sound, claimed, streamed
 from workflows import services
@@ -46,6 +47,7 @@ def work_until(done: Callable[[], bool], *, concurrency: int = 100) -> LoopWorke
         until = time.monotonic() + NET
         while not done() and time.monotonic() < until:
             time.sleep(0.005)
+        connection.close()
         worker.fetcher.stop()
 
     watching = threading.Thread(target=watch)
@@ -244,24 +246,30 @@ def test_one_that_blocks_for_a_moment(alice: User, monkeypatch: pytest.MonkeyPat
     assert job.traceback.startswith("It blocked its worker for 0.")
 
 
-def test_plain_jobs_are_others(alice: User) -> None:
+@pytest.fixture
+def lanes() -> Iterator[Lanes]:
+    lanes = Lanes()
+    yield lanes
+    lanes.close()
+
+
+def test_plain_jobs_are_others(alice: User, lanes: Lanes) -> None:
     workflow("plain")(lambda ctx: "done")
     Chat(alice).send(workflow="plain")
-    lanes = Lanes()
     fetcher = JobFetcher((), ME, lanes)
 
     assert fetcher._look(b"") is None
     assert claimed().workflow == "plain"
 
 
-def test_a_claim_without_word_of_it(alice: User) -> None:
+def test_a_claim_without_word_of_it(alice: User, lanes: Lanes) -> None:
     """What the worker runs stays its own; what it doesn't know of goes back."""
 
     async def work(ctx: Context) -> str:
         return "done"
 
     send_all(alice, work, 2)
-    fetcher = JobFetcher((), ME, Lanes())
+    fetcher = JobFetcher((), ME, lanes)
     package = fetcher._look(b"")
     assert package is not None
     known = package["args"][0]
