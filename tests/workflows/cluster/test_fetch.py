@@ -19,6 +19,7 @@ from workflows import workflow
 from workflows.bells import Subscription, get_bell
 from workflows.cluster import fetch
 from workflows.cluster.fetch import HEAR, STOP, Fetcher, Results, job_package, run_job
+from workflows.cluster.foreground import Shift
 from workflows.cluster.rings import DUE, JOB, LEADER
 from workflows.models import Job, State
 from workflows.running import runner
@@ -46,6 +47,12 @@ def _nothing_ran(settings: Any) -> None:
     ran.clear()
 
 
+class Both(Fetcher):
+    """One that takes jobs of both kinds, as ``queue_work`` does: a chat's is a coroutine."""
+
+    topics, kinds = Shift.topics, Shift.kinds
+
+
 @pytest.fixture
 def fetcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fetcher]:
     made: list[Subscription] = []
@@ -59,7 +66,7 @@ def fetcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fetcher]:
             return made[-1]
 
     monkeypatch.setattr(fetch, "get_bell", Recorded)
-    fetcher = Fetcher()
+    fetcher = Both()
     yield fetcher
     for subscription in made:
         subscription.close()
@@ -184,7 +191,7 @@ def test_it_wakes_up_for_a_job(fetcher: Fetcher, chat: Chat, monkeypatch: Any) -
 def test_it_wakes_up_for_a_delayed_job(fetcher: Fetcher, chat: Chat, monkeypatch: Any) -> None:
     monkeypatch.setattr(fetch, "POLL", NET)
     job = chat.send("hello")
-    lifecycle.give_back(lifecycle.claim((), Worker("other"), is_async=False) or job, delay=0.1)
+    lifecycle.give_back(lifecycle.claim((), Worker("other"), is_async=True) or job, delay=0.1)
 
     assert isinstance(fetcher.get(), dict)
 
@@ -216,7 +223,8 @@ def test_a_database_that_is_away(fetcher: Fetcher, chat: Chat, monkeypatch: Any)
     claim, failures = lifecycle.claim, iter([True, False])
 
     def flaky(*args: Any, **options: Any) -> Job | None:
-        for committed in failures:
+        # It is a chat, and these are coroutines.
+        for committed in failures if options["is_async"] else ():
             if committed:
                 claim(*args, **options)
             raise OperationalError("server closed the connection unexpectedly")
@@ -255,7 +263,7 @@ def test_one_ring_wakes_one_of_them(fetcher: Fetcher, chat: Chat, monkeypatch: A
         got.append(fetcher.get())
         connection.close()
 
-    other = Fetcher()
+    other = Both()
     other.rings.close()
     other.rings = fetcher.rings
     # As where one process listens for both.
@@ -388,7 +396,7 @@ def test_it_goes_on_listening_after_a_ring_in_vain(fetcher: Fetcher) -> None:
         assert listening() == []
         # What was rung for since went unheard.
         assert fetcher.wait() == JOB + DUE
-        assert listening() == [f"chatflow_{topic}" for topic in sorted(fetch.TOPICS)]
+        assert listening() == [f"chatflow_{topic}" for topic in sorted(fetcher.topics)]
 
 
 def ring_elsewhere() -> None:

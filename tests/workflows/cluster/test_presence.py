@@ -114,7 +114,7 @@ def dead(chat: Chat) -> Iterator[Cluster]:
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     presence = Presence(workers=1, pace=1.0)
     chat.send()
-    lifecycle.claim((), Worker(presence.next_worker_id()), is_async=False)
+    lifecycle.claim((), Worker(presence.next_worker_id()), is_async=True)
     yield Cluster.objects.create(
         pk=presence.cluster_id,
         host=HOST,

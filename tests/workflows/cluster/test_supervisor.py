@@ -73,7 +73,7 @@ def test_a_dead_worker_is_replaced_and_its_job_taken_back(
     cluster: Supervisor, chat: Chat, exitcode: int, lost: int
 ) -> None:
     job = chat.send()
-    lifecycle.claim((), lifecycle.Worker("worker-1"), is_async=False)
+    lifecycle.claim((), lifecycle.Worker("worker-1"), is_async=True)
     cluster.pool = [Worker(1, alive=False, exitcode=exitcode), Worker(2)]
     cluster.mind_workers()
     job.refresh_from_db()
@@ -85,7 +85,7 @@ def test_a_dead_worker_is_replaced_and_its_job_taken_back(
 def test_the_same_host_and_pid_may_be_another_worker(cluster: Supervisor, chat: Chat) -> None:
     """It runs in another container, or in this one before it was started again."""
     job = chat.send()
-    lifecycle.claim((), lifecycle.Worker("worker-of-another", HOST, 1), is_async=False)
+    lifecycle.claim((), lifecycle.Worker("worker-of-another", HOST, 1), is_async=True)
     cluster.pool = [Worker(1, alive=False, exitcode=-9)]
     cluster.mind_workers()
     job.refresh_from_db()
@@ -98,7 +98,7 @@ def test_a_dead_workers_job_that_is_still_locked(
 ) -> None:
     """The database has yet to undo its atomic step, or is away: the job is taken a bit later."""
     chat.send()
-    lifecycle.claim((), lifecycle.Worker("worker-1"), is_async=False)
+    lifecycle.claim((), lifecycle.Worker("worker-1"), is_async=True)
     tried = []
 
     def not_yet(worker: str, *, count: bool) -> bool:
@@ -132,7 +132,7 @@ def test_a_stuck_worker_is_killed_but_not_after_a_standstill(
 ) -> None:
     """Its lease ran out, and it is about to renew it: not even its own supervisor touches it."""
     chat.send()
-    taken = lifecycle.claim((), lifecycle.Worker("worker-1"), is_async=False)
+    taken = lifecycle.claim((), lifecycle.Worker("worker-1"), is_async=True)
     assert taken is not None
     Job.objects.update(lease_until=taken.created_at)
     mine, idle = cluster.pool = [Worker(1), Worker(2)]
@@ -172,7 +172,8 @@ def test_chores(cluster: Supervisor, chat: Chat) -> None:
         cluster.presence.cluster_id,
         HOST,
         os.getpid(),
-        2,
+        # Two for plain jobs, and a loop worker.
+        3,
     )
     assert lifecycle.clusters_alive() == 1
 
@@ -207,7 +208,7 @@ def test_workers_are_asked_then_interrupted_then_killed(
     monkeypatch.setattr(module, "LAST_GRACE", 0.05)
     monkeypatch.setattr(module, "CYCLE", 0.01)
     job = chat.send()
-    lifecycle.claim((), lifecycle.Worker("worker-3"), is_async=False)
+    lifecycle.claim((), lifecycle.Worker("worker-3"), is_async=True)
     willing, working, stuck = cluster.pool = [Worker(1), Worker(2), Worker(3)]
 
     def kill(pid: int, signum: int) -> None:

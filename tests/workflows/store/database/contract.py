@@ -8,13 +8,21 @@ from django.contrib.auth.models import User
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
-from tests.workflows.chat import Chat, claim, claimed, events, rolled_back, types
+from tests.workflows.chat import (
+    Chat,
+    assert_log_is_sound,
+    claim,
+    claimed,
+    events,
+    rolled_back,
+    types,
+)
 from workflows.exceptions import Fenced
 from workflows.models import Event, Job, Message, Session, State
 from workflows.services import queues
 from workflows.store import lifecycle
 from workflows.store.database import Database, Fault, get_database
-from workflows.store.events import append
+from workflows.store.events import append, append_words
 from workflows.store.lifecycle import Outcome
 from workflows.streaming.storage import EventRows, channel
 
@@ -35,6 +43,24 @@ class DatabaseContract:
         assert get_database() is get_database()
 
     # The engine's operations.
+
+    def test_append_words(self, alice: User) -> None:
+        jobs = [Chat(alice, key).send() for key in ("one", "two", "lost", "over")]
+        jobs = [claimed() for _ in jobs]
+        Job.objects.filter(pk=jobs[2].pk).update(attempt=2)
+        lifecycle.end(jobs[3], Outcome(State.COMPLETED, response="Done."))
+
+        given = [(job.pk, 1, words) for job, words in zip(jobs, "é\0%s", strict=True)]
+        assert append_words(given) == {jobs[0].pk: 2, jobs[1].pk: 2}
+        assert append_words(given[:1]) == {jobs[0].pk: 3}
+        assert append_words([]) == {}
+        assert [event.data for event in events(jobs[0])[1:]] == [{"delta": "é"}] * 2
+        assert events(jobs[1])[1].data == {"delta": "\N{REPLACEMENT CHARACTER}"}
+        assert [types(job)[1:] for job in jobs[2:]] == [[], ["completed"]]
+        for job in jobs[:2]:
+            last = events(job)[-1]
+            assert_log_is_sound(job)
+            assert (last.type, last.attempt, last.created_at) == ("delta", 1, job.updated_at)
 
     def test_store(self, chat: Chat) -> None:
         job = chat.send("hello")
@@ -104,7 +130,7 @@ class DatabaseContract:
         job.refresh_from_db()
         assert (job.state, job.failures, job.host, job.lease_until) == (State.QUEUED, 1, "", None)
         assert claim() is None
-        assert 55 < (lifecycle.seconds_to_next((), is_async=False) or 0) <= 60
+        assert 55 < (lifecycle.seconds_to_next((), is_async=job.is_async) or 0) <= 60
         with pytest.raises(Fenced):
             lifecycle.give_back(job)
 
