@@ -229,6 +229,8 @@ USE_I18N = False
 QUEUE_CONNECTION = env.word("QUEUE_CONNECTION", "database")
 REDIS_URL = env.url("REDIS_URL", schemes=("redis", "rediss", "unix"))
 QUEUE_WORKERS = env.integer("QUEUE_WORKERS", 2, minimum=1)
+QUEUE_LOOPS = env.integer("QUEUE_LOOPS", 1, minimum=1)
+QUEUE_CONCURRENCY = env.integer("QUEUE_CONCURRENCY", 100, minimum=1)
 WORKFLOW_MAX_EXECUTION_TIME = env.number("WORKFLOW_MAX_EXECUTION_TIME", 120, minimum=0.001)
 WORKFLOW_MAX_AI_CALLS = env.integer("WORKFLOW_MAX_AI_CALLS", 10)
 WORKFLOW_LEASE_SECONDS = env.number("WORKFLOW_LEASE_SECONDS", 15, minimum=0.1)

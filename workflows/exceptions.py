@@ -296,6 +296,15 @@ class DeadlineExceeded(Interrupt):
     """The job ran longer than its workflow's max_execution_time."""
 
 
+class LoopBlocked(Interrupt):
+    """The workflow blocked its worker for too long: it was stopped.
+
+    An ``async def`` workflow runs beside many others. It awaits what takes time, hands plain code
+    to ``ctx.astep()`` or ``asyncio.to_thread()``, or is a plain ``def``, which has a worker to
+    itself.
+    """
+
+
 class AttemptLost(Interrupt):
     """The lease was lost: somebody else owns the job now, so this attempt must not go on."""
 

@@ -31,14 +31,20 @@ class Aside(Protocol):
     """Call plain code from a coroutine, and pass on its result or its error."""
 
     def __call__(
-        self, function: Callable[[], T], *, surely: bool = False, quick: bool = False
-    ) -> Awaitable[T]:
+        self,
+        function: Callable[[], Any],
+        *,
+        surely: bool = False,
+        quick: bool = False,
+        own: bool = False,
+    ) -> Awaitable[Any]:
         """Call *function*, in the context of the coroutine.
 
         Args:
             function: plain code.
             surely: call it also when the workflow has just been interrupted.
             quick: it waits for nothing, so that it may be called on an event loop.
+            own: it is the workflow's own code, which may take long.
         """
 
 
@@ -58,7 +64,12 @@ class Pausing:
         self._closing = False
 
     async def aside(
-        self, function: Callable[[], Any], *, surely: bool = False, quick: bool = False
+        self,
+        function: Callable[[], Any],
+        *,
+        surely: bool = False,
+        quick: bool = False,
+        own: bool = False,
     ) -> Any:
         """See Aside."""
         if self._closing:
@@ -173,17 +184,32 @@ def close_loop() -> None:
 
 
 class Threaded:
-    """The same for a workflow that is a coroutine itself: plain code runs in its sync thread."""
+    """The same for a workflow that is a coroutine itself: plain code runs in its sync thread.
 
-    def __init__(self) -> None:
+    Args:
+        call_own: calls the workflow's own plain code.
+    """
+
+    def __init__(self, call_own: Callable[[Callable[[], Any]], Awaitable[Any]]) -> None:
+        self._call_own = call_own
         self._interrupt: Interrupt | None = None
 
     async def aside(
-        self, function: Callable[[], Any], *, surely: bool = False, quick: bool = False
+        self,
+        function: Callable[[], Any],
+        *,
+        surely: bool = False,
+        quick: bool = False,
+        own: bool = False,
     ) -> Any:
         """See Aside."""
         try:
-            return function() if quick else await sync_to_async(function)()
+            if quick:
+                return function()
+            if own:
+                return await self._call_own(function)
+            call = sync_to_async(function)()
+            return await (_do_surely(call) if surely else call)
         except Interrupt as interrupt:
             self._interrupt = interrupt
             raise
@@ -197,3 +223,18 @@ class Threaded:
                 # Libraries may have put it into a group.
                 raise self._interrupt from None
             raise
+
+
+def may_await(aside: Aside) -> bool:
+    """Say whether the coroutine that calls plain code with *aside* may await others as well."""
+    return isinstance(getattr(aside, "__self__", None), Threaded)
+
+
+async def _do_surely(call: Coroutine[Any, Any, T]) -> T:
+    """Await *call*; if this is cancelled meanwhile, it is done all the same before that is obeyed."""
+    doing = asyncio.ensure_future(call)
+    try:
+        return await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        await asyncio.wait({doing})
+        raise

@@ -58,7 +58,7 @@ def choose_models(name: str, rule: Callable[[str], Any] | None, aside: Aside) ->
         return find_models(name, None)
 
     async def call(words: str) -> Any:
-        return await aside(lambda: rule(words))
+        return await aside(lambda: rule(words), own=True)
 
     return find_models(name, call)
 

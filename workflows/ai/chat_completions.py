@@ -21,24 +21,25 @@ COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 async def repair_stream(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Yield a streamed completion as OpenAI would send it.
 
+    Words that come together stay together: where hundreds of models speak at once, an SDK takes
+    longer to read a chunk than a model to say it.
+
     Args:
         body: as the server sends it. It may be a whole completion instead of a stream.
     """
-    chunks = Chunks()
-    async for data in _read_events(body):
-        if data.startswith(DONE):
+    chunks, events = Chunks(), Events()
+    async for piece in body:
+        yield _frames(chunks.repair(events.feed(piece)))
+        if events.are_over:
             break
-        if repaired := chunks.repair(data):
-            yield _frame(repaired)
-    for chunk in chunks.close():
-        yield _frame(json.dumps(chunk).encode())
+    yield _frames([*chunks.repair(events.close()), *chunks.close()])
     # Who reads the answer stops at its end; the connection can be used again once it is read to the
     # body's, which a server may owe us.
     with suppress(TimeoutError):
         async with asyncio.timeout(REST):
             async for _ in body:
                 pass
-    yield _frame(DONE)
+    yield _frames([DONE])
 
 
 def repair_completion(body: bytes) -> bytes:
@@ -68,8 +69,17 @@ class Chunks:
         self._gave_reason = self._was_counted = False
         self._calls = Calls()
 
-    def repair(self, data: bytes) -> bytes | None:
-        """Return a chunk as OpenAI would send it; None if it says nothing."""
+    def repair(self, events: list[bytes]) -> list[bytes]:
+        """Return the chunks in these events as OpenAI would send them."""
+        repaired: list[JSON | bytes] = []
+        for event in events:
+            chunk = self._repair_chunk(event)
+            if chunk is not None and not (repaired and _join(repaired[-1], chunk)):
+                repaired.append(chunk)
+        return [each if isinstance(each, bytes) else _dump(each) for each in repaired]
+
+    def _repair_chunk(self, data: bytes) -> JSON | bytes | None:
+        """Return a chunk; as it is where it is none, and None if it says nothing."""
         chunk = _read_object(data)
         choices = _read_objects(chunk.get("choices"))
         if not chunk or chunk.get("error") or (chunk.get("choices") and not choices):
@@ -83,10 +93,13 @@ class Chunks:
         self._common = {key: value for key, value in chunk.items() if key != "choices"}
         for choice in choices:
             self._repair_choice(choice)
-        return json.dumps(chunk | {"choices": choices}).encode() if choices else None
+        return chunk | {"choices": choices} if choices else None
 
-    def close(self) -> Iterator[JSON]:
-        """Yield the chunks that the stream has still to say: why it has ended, and its usage."""
+    def close(self) -> list[bytes]:
+        """Return the chunks that the stream has still to say: why it has ended, and its usage."""
+        return list(map(_dump, self._close()))
+
+    def _close(self) -> Iterator[JSON]:
         if self._was_counted and not self._gave_reason:
             # Who tells the usage of an answer has come to its end.
             choice = {"index": 0, "delta": {}, "finish_reason": "stop"}
@@ -192,37 +205,78 @@ def _read_objects(values: Any) -> list[JSON]:
     return []
 
 
-async def _read_events(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield the data of each event of a stream; a body that is a JSON object counts as one."""
-    data: list[bytes] = []
-    is_object = None
-    async for line in _read_lines(body):
-        if is_object is None and line.strip():
-            is_object = line.lstrip().startswith(b"{")
-        if is_object:
-            data.append(line)
-        elif line.startswith(b"data:"):
-            data.append(line.removeprefix(b"data:").removeprefix(b" "))
-        elif not line and data:
-            yield b"\n".join(data)
-            data = []
-    if data:
-        yield b"\n".join(data)
+class Events:
+    """The events of a stream, piece by piece; a body that is a JSON object counts as one.
 
+    Attributes:
+        are_over: the last one has come.
+    """
 
-async def _read_lines(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    rest: list[bytes] = []
-    async for piece in body:
+    def __init__(self) -> None:
+        self.are_over = False
+        self._rest: list[bytes] = []
+        self._data: list[bytes] = []
+        self._is_object: bool | None = None
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """Return the data of the events that end in this piece of the body."""
         if b"\n" not in piece:
-            rest.append(piece)
-            continue
-        *lines, last = b"".join([*rest, piece]).split(b"\n")
+            self._rest.append(piece)
+            return []
+        *lines, last = b"".join([*self._rest, piece]).split(b"\n")
+        self._rest = [last]
+        return self._read(lines)
+
+    def close(self) -> list[bytes]:
+        """Return the data of the last event, where the body ends without another line."""
+        if self.are_over:
+            return []
+        found = self._read([b"".join(self._rest)])
+        return [*found, b"\n".join(self._data)] if self._data else found
+
+    def _read(self, lines: list[bytes]) -> list[bytes]:
+        found = []
         for line in lines:
-            yield line.removesuffix(b"\r")
-        rest = [last]
-    if last := b"".join(rest):
-        yield last.removesuffix(b"\r")
+            line = line.removesuffix(b"\r")
+            if self._is_object is None and line.strip():
+                self._is_object = line.lstrip().startswith(b"{")
+            if self._is_object:
+                self._data.append(line)
+            elif line.startswith(b"data:"):
+                self._data.append(line.removeprefix(b"data:").removeprefix(b" "))
+            elif not line and self._data:
+                event, self._data = b"\n".join(self._data), []
+                if event.startswith(DONE):
+                    self.are_over = True
+                    break
+                found.append(event)
+        return found
 
 
-def _frame(data: bytes) -> bytes:
-    return b"data: %s\n\n" % data.replace(b"\n", b"\ndata: ")
+def _join(chunk: JSON | bytes, following: JSON | bytes) -> bool:
+    """Add the words of the chunk that follows, if both bring nothing else; return whether."""
+    if isinstance(chunk, bytes) or isinstance(following, bytes):
+        return False
+    delta, more = _get_words(chunk), _get_words(following)
+    if delta is None or more is None:
+        return False
+    delta["content"] += more["content"]
+    return True
+
+
+def _get_words(chunk: JSON) -> JSON | None:
+    """Return the delta of a chunk that brings words; None where it brings anything else."""
+    [choice, *others] = chunk["choices"]
+    delta: JSON = choice["delta"]
+    if others or choice["index"] or choice["finish_reason"] or choice.get("logprobs"):
+        return None
+    said = [name for name, value in delta.items() if value and name != "role"]
+    return delta if said == ["content"] and isinstance(delta["content"], str) else None
+
+
+def _frames(chunks: list[bytes]) -> bytes:
+    return b"".join(b"data: %s\n\n" % each.replace(b"\n", b"\ndata: ") for each in chunks)
+
+
+def _dump(chunk: JSON) -> bytes:
+    return json.dumps(chunk).encode()

@@ -16,6 +16,7 @@ from pydantic_ai.models import Model, OpenAIChatCompatibleProvider, get_user_age
 from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.providers import Provider, infer_provider, infer_provider_class
 
+from workflows.ai.bursts import Burst
 from workflows.ai.chat_completions import repair_completion, repair_stream
 
 # The providers that speak it, by pydantic-ai's names.
@@ -136,12 +137,14 @@ class Client(httpx2.AsyncClient):
 class _RepairedStream(httpx2.AsyncByteStream):
     def __init__(self, response: httpx2.Response) -> None:
         self._response = response
+        self._burst = Burst(response.aiter_bytes())
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for piece in repair_stream(self._response.aiter_bytes()):
+        async for piece in repair_stream(aiter(self._burst)):
             yield piece
 
     async def aclose(self) -> None:
+        await self._burst.aclose()
         await self._response.aclose()
 
 

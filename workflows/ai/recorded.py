@@ -87,6 +87,9 @@ class Journal(Protocol):
     def show(self, text: str) -> None:
         """Show the next words of the response."""
 
+    def shows_at_once(self) -> bool:
+        """Say whether show() waits for nothing now."""
+
     def start_over(self) -> None:
         """Take back the words of a response that broke off."""
 
@@ -194,12 +197,16 @@ class RecordedModel(FallbackModel):
         if request.has_routes:
             await self._journal.choose()
         if self._told is None and request.parameters.function_tools:
-            self._told = await self._aside(partial(self._journal.look_up, request.prompt))
+            self._told = await self._look_up(request.prompt)
         worded = put_in_words(request, self._told or "")
         outcome = await self._request_until(model, worded, left)
         if isinstance(outcome, ModelResponse):
             return read_words(outcome, request)
         return outcome
+
+    async def _look_up(self, words: str) -> str:
+        found: str = await self._aside(partial(self._journal.look_up, words), own=True)
+        return found
 
     async def _request_until(
         self, model: Model, request: Request, left: int
@@ -307,7 +314,8 @@ class RecordedModel(FallbackModel):
         if self._words.withdrawn > withdrawn:
             await self._aside(self._journal.start_over)
         if words:
-            await self._aside(partial(self._journal.show, words))
+            quick = self._journal.shows_at_once()
+            await self._aside(partial(self._journal.show, words), quick=quick)
 
     async def _should_retry(self, problem: Failure, number: int) -> bool:
         """Say whether the same model is to be asked again, after the wait that it takes."""

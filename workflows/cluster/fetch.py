@@ -33,10 +33,6 @@ POLL = 1.0
 # Seconds to wait for a database that is away.
 BACK_OFF = 0.5
 STOP = "STOP"
-# Which rings of the doorbell are listened for.
-TOPICS = ("jobs", "async_jobs", "due")
-# A worker takes jobs of both kinds, plain ones first.
-KINDS = (False, True)
 # In the place of rings: the leader has some to hear.
 HEAR = b"h"
 
@@ -49,21 +45,29 @@ class Fetcher:
 
     Attributes:
         worker: who fetches; a worker of a cluster has the identity that its supervisor gave it.
+        topics: which rings of the doorbell are listened for.
+        kinds: which jobs are taken: plain ones, and then those of coroutines.
     """
+
+    topics: tuple[str, ...] = ("jobs", "due")
+    kinds: tuple[bool, ...] = (False,)
 
     def __init__(self, queues: Sequence[str] = ()) -> None:
         self.queues = tuple(queues)
         self.worker = lifecycle.this_process()
         # Shared, as the lead is, by all workers that are forked from here.
         self.rings = Rings()
-        ear = get_bell().ear(TOPICS)
-        self.leadership = Leadership(ear) if ear is not None else None
+        self.leadership = self._make_leadership()
         self.stopping = False
         # When to look for ordinary tasks and delayed jobs, by the monotonic clock.
         self._look_at = 0.0
         # Whether a job may have been claimed without word of it.
         self._unsure = False
         self.reopen()
+
+    def _make_leadership(self) -> Leadership | None:
+        ear = get_bell().ear(self.topics)
+        return Leadership(ear) if ear is not None else None
 
     def get(self) -> dict[str, Any] | str:
         """Wait for work, and return it as a task package; "STOP" when told to stop."""
@@ -75,7 +79,7 @@ class Fetcher:
                     # claim as fast as can be.
                     get_database().leave_replaced()
                 if self._unsure:
-                    lifecycle.reap_worker(self.worker.id, count=False)
+                    self._take_back_unknown()
                     self._unsure = False
                 package = self._look(rings)
                 if package is not None:
@@ -117,12 +121,19 @@ class Fetcher:
             # There may be more.
             self._pass_on(rings if DUE in rings else rings + DUE)
             return task
-        pauses = [lifecycle.seconds_to_next(self.queues, is_async=kind) for kind in KINDS]
-        self._look_at = time.monotonic() + min(POLL, *(POLL if p is None else p for p in pauses))
+        self._find_next_look()
         return None
 
+    def _find_next_look(self) -> None:
+        found = [lifecycle.seconds_to_next(self.queues, is_async=kind) for kind in self.kinds]
+        self._look_at = time.monotonic() + min([POLL, *(each for each in found if each is not None)])
+
+    def _take_back_unknown(self) -> None:
+        """Take back the jobs that this worker has claimed without word of it."""
+        lifecycle.reap_worker(self.worker.id, count=False)
+
     def _claim(self, *, first: str | None = None) -> Job | None:
-        for kind in KINDS:
+        for kind in self.kinds:
             job = lifecycle.claim(self.queues, self.worker, is_async=kind, first=first)
             if job is not None:
                 return job
@@ -153,7 +164,7 @@ class Fetcher:
         """
         subscription = None
         if self.leadership is None:
-            subscription = get_bell().listen(TOPICS, self.rings.on_ring)
+            subscription = get_bell().listen(self.topics, self.rings.on_ring)
         # Earlier rings went unheard, or were lost with a worker that died.
         self.rings.put(JOB + DUE)
         return subscription

@@ -48,6 +48,9 @@ class Shift(Fetcher):
         patient: wait for work where there is none.
     """
 
+    topics = ("jobs", "async_jobs", "due")
+    kinds = (False, True)
+
     def __init__(
         self, queues: Sequence[str] = (), *, pieces: int | None = None, patient: bool = True
     ) -> None:

@@ -1,24 +1,31 @@
 """The cluster's one parent process: it spawns the workers, replaces dead ones, and drains them."""
 
 import ctypes
+import gc
 import logging
 import multiprocessing.connection
 import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from multiprocessing import Value
 from types import FrameType
 from typing import Any
 
+import uvloop
+from django.conf import settings
 from django.db import connections
 from django_q.cluster import Sentinel
 from django_q.conf import Conf
 from django_q.scheduler import scheduler
 from django_q.signals import post_spawn
 
+from workflows.ai.warming import warm_up
 from workflows.bells import Subscription
 from workflows.cluster.fetch import Fetcher, Results, obey_signals
+from workflows.cluster.loop import LoopWorker
 from workflows.cluster.presence import REGISTER, Presence, bury_dead_clusters
 from workflows.store import lifecycle
 from workflows.store.lifecycle import Worker
@@ -42,7 +49,8 @@ class Supervisor(Sentinel):  # type: ignore[misc]
     Args:
         queues: names of queues, the most urgent first; none for all.
         grace: seconds that running jobs get when the cluster is told to stop.
-        workers: how many; by default ``QUEUE_WORKERS``.
+        workers: how many take plain jobs; by default ``QUEUE_WORKERS``. Beside them there are
+            ``QUEUE_LOOPS`` for those of coroutines.
     """
 
     def __init__(
@@ -51,11 +59,12 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         # Not super().__init__(): it makes the queues and locks that this cluster does without.
         self.pool: list[Any] = []
         self.pool_size = workers or Conf.WORKERS
+        self.loops = settings.QUEUE_LOOPS
         self.timeout = Conf.TIMEOUT
         self.grace = grace
         self.task_queue = Fetcher(queues)
         self.result_queue = Results()
-        self.presence = Presence(self.pool_size, REAP)
+        self.presence = Presence(self.pool_size + self.loops, REAP)
         self.pid = self.presence.pid
         self.stops = 0
         # The identity of the worker that was spawned last.
@@ -73,9 +82,19 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         post_spawn.connect(self._on_spawn)
         for _ in range(self.pool_size):
             self.spawn_worker()
+        # The workers that come after this, and take another's place, share all these modules.
+        warm_up()
+        gc.freeze()
+        for _ in range(self.loops):
+            self.spawn_loop()
         self._listening = True
         self._subscription = self.task_queue.listen()
-        logger.info("The cluster works with %d workers (pid %d).", self.pool_size, self.pid)
+        logger.info(
+            "The cluster works with %d workers for plain jobs and %d for coroutines (pid %d).",
+            self.pool_size,
+            self.loops,
+            self.pid,
+        )
         while not self.stops:
             self.mind_workers()
             self.do_chores()
@@ -85,16 +104,37 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         logger.info("The cluster has stopped.")
 
     def spawn_worker(self) -> None:
+        self._spawn(super().spawn_worker)
+
+    def spawn_loop(self) -> None:
+        """Start a worker that runs many coroutines side by side."""
+        self._spawn(self._spawn_loop)
+
+    def _spawn(self, spawn: Callable[[], None]) -> None:
         # A connection that two processes use is broken for both; so is SQLite's own table of locks,
         # which a fork beside the doorbell's thread would copy as it is at that moment.
         connections.close_all()
         if self._subscription is not None:
             self._subscription.close()
         self._newest = self.presence.next_worker_id()
-        super().spawn_worker()
+        spawn()
         self.pool[-1].identity = self._newest
+        self.pool[-1].spawn_again = partial(self._spawn, spawn)
         if self._listening:
             self._subscription = self.task_queue.listen()
+
+    def _spawn_loop(self) -> None:
+        process = self.spawn_process(self._work_in_loop)
+        # It has no ordinary tasks, whose time django-q2 counts.
+        process.timer = Value("f", -1)
+        self.pool.append(process)
+
+    def _work_in_loop(self) -> None:
+        die_with_parent(self.pid)
+        worker = LoopWorker(
+            self.task_queue.queues, Worker(self._newest), settings.QUEUE_CONCURRENCY
+        )
+        uvloop.run(worker.run())
 
     def wait(self, seconds: float) -> None:
         """Wait until a worker dies, a signal comes or the time has passed."""
@@ -116,7 +156,7 @@ class Supervisor(Sentinel):  # type: ignore[misc]
             if not worker.is_alive():
                 self.pool.remove(worker)
                 self._bury(worker)
-                self.spawn_worker()
+                worker.spawn_again()
 
     def _bury(self, worker: Any, *, count: bool = True) -> None:
         worker.join()

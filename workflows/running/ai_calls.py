@@ -5,18 +5,19 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypedDict, TypeVar
 
-from asgiref.sync import async_to_sync, iscoroutinefunction
 from django.conf import settings
+from asgiref.sync import async_to_sync, iscoroutinefunction
 from pydantic_core import to_jsonable_python
 
 from workflows.ai import model_settings
-from workflows.ai.asides import Aside, Pausing, Threaded
+from workflows.ai.asides import Aside, Pausing, Threaded, may_await
 from workflows.ai.messages import ChatMessage, as_messages
 from workflows.ai.model_settings import ModelSettings
 from workflows.ai.routes import Route
 from workflows.ai.tools import needs_approval
 from workflows.exceptions import BudgetExceeded, ToolError
 from workflows.running import approvals, steps
+from workflows.running.lanes import call_plain
 from workflows.running.model_requests import AI_STEP, Requests, list_requests
 from workflows.running.record import Record
 from workflows.running.step_keys import is_choice, path_of, within
@@ -54,7 +55,7 @@ class ModelCalls:
 
     async def arun(self, work: Callable[[Aside], Coroutine[Any, Any, T]]) -> T:
         """See run(); to a coroutine."""
-        threaded = Threaded()
+        threaded = Threaded(call_plain)
         return await threaded.run(work(threaded.aside))
 
     async def talk(
@@ -127,7 +128,9 @@ class ModelCalls:
         )
 
         async def use(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-            return await aside(partial(_use, self._record, function, arguments))
+            if iscoroutinefunction(function) and may_await(aside):
+                return await _ause(self._record, function, arguments, aside)
+            return await aside(partial(_use, self._record, function, arguments), own=True)
 
         return await calls.make_call(call, requests, aside, use)
 
@@ -154,20 +157,43 @@ class ModelCalls:
 
 def _use(record: Record, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     """Call a tool that the model wants to use, where its user agrees."""
+    refusal = _ask_for_approval(record, function, arguments)
+    if refusal:
+        return refusal
+    name = f"Using {function.__name__}"
+    return _read_outcome(steps.take(record, name, _run_tool, (function, arguments)))
+
+
+async def _ause(
+    record: Record, function: Callable[..., Any], arguments: dict[str, Any], aside: Aside
+) -> Any:
+    """See _use(); the tool is a coroutine function, and is awaited."""
+    refusal = await aside(partial(_ask_for_approval, record, function, arguments))
+    if refusal:
+        return refusal
+    name = f"Using {function.__name__}"
+    outcome = await steps.atake(
+        record, name, _arun_tool, (function, arguments), {}, atomic=False, retries=0
+    )
+    return _read_outcome(outcome)
+
+
+def _ask_for_approval(
+    record: Record, function: Callable[..., Any], arguments: dict[str, Any]
+) -> str:
+    """Return what the model is told if the user doesn't agree to the call; else nothing."""
+    if not needs_approval(function):
+        return ""
     name = function.__name__
-    if needs_approval(function):
-        approval = approvals.approve(
-            record,
-            f"The model wants to use {name}. Do you agree?",
-            details={"tool": name, "arguments": to_jsonable_python(arguments)},
-        )
-        if not approval.approved:
-            reason = f" They say: {approval.reason}" if approval.reason else ""
-            return f"The user does not agree to this call.{reason}"
-    outcome = steps.take(record, f"Using {name}", _run_tool, (function, arguments))
-    if "refused" in outcome:
-        raise ToolError(outcome["refused"])
-    return outcome["result"]
+    approval = approvals.approve(
+        record,
+        f"The model wants to use {name}. Do you agree?",
+        details={"tool": name, "arguments": to_jsonable_python(arguments)},
+    )
+    if approval.approved:
+        return ""
+    reason = f" They say: {approval.reason}" if approval.reason else ""
+    return f"The user does not agree to this call.{reason}"
 
 
 def _run_tool(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
@@ -178,3 +204,17 @@ def _run_tool(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[s
         return {"result": to_jsonable_python(function(**arguments))}
     except ToolError as error:
         return {"refused": str(error)}
+
+
+async def _arun_tool(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
+    """See _run_tool()."""
+    try:
+        return {"result": to_jsonable_python(await function(**arguments))}
+    except ToolError as error:
+        return {"refused": str(error)}
+
+
+def _read_outcome(outcome: dict[str, Any]) -> Any:
+    if "refused" in outcome:
+        raise ToolError(outcome["refused"])
+    return outcome["result"]

@@ -13,6 +13,12 @@ from workflows.store.lifecycle import heartbeat_interval
 # Seconds that an attempt runs before its watchdog listens for its cancellation. Most have ended by
 # then, and PostgreSQL wakes every connection that listens for whatever anybody rings.
 UNHEARD = 0.2
+# Seconds between two signals to code that doesn't notice: one that comes just before a blocking
+# call is seen only when that call returns, or at the next signal. Not too often: psycopg, which
+# waits in pieces of 0.1 s, would begin the same piece anew at each of them, and never look up.
+NUDGE = 0.25
+# The same for a coroutine, which notices at once, and may wait for something when it cleans up.
+NUDGE_COROUTINE = 1.0
 
 
 class Attempt:
@@ -34,6 +40,10 @@ class Attempt:
         noticed: the interruption was raised in the workflow's code; raised again it would disturb
             the cleaning up.
         nudged_at: when it was last signalled.
+        cancel: cancels its coroutine, where the workflow is one; from any thread.
+        abandon: tells that its job was ended without its coroutine; from any thread.
+        blocked: for the admin, where the coroutine has held up its event loop: for how long and
+            where it stood.
     """
 
     def __init__(self, job: Job, limit: float, *, interruptible: bool) -> None:
@@ -50,6 +60,9 @@ class Attempt:
         self.interrupted_at = 0.0
         self.noticed = False
         self.nudged_at = 0.0
+        self.cancel: Callable[[], None] | None = None
+        self.abandon: Callable[[], None] | None = None
+        self.blocked = ""
         self._shields = 0
 
     @property
@@ -90,11 +103,32 @@ class Attempt:
         self.interrupt = interrupt
         self.nudge()
 
+    @property
+    def nudge_at(self) -> float | None:
+        """When to nudge it again; None while it isn't to stop, has noticed or can't be reached."""
+        if self.interrupt is None or self.noticed:
+            return None
+        if self.cancel is not None:
+            return self.nudged_at + NUDGE_COROUTINE
+        return self.nudged_at + NUDGE if self.interruptible else None
+
     def nudge(self) -> None:
-        """Signal the worker's main thread, where the attempt runs in one."""
+        """Cancel the attempt's coroutine, or signal the worker's main thread where it runs there."""
         self.nudged_at = time.monotonic()
-        if self.interruptible:
+        if self.cancel is not None:
+            self.cancel()
+        elif self.interruptible:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+
+    def cancel_by(self, cancel: Callable[[], None]) -> None:
+        """Let *cancel* stop the attempt from now on; it is called at once if it is to stop already.
+
+        Args:
+            cancel: may be called from any thread.
+        """
+        self.cancel = cancel
+        if self.interrupt is not None:
+            self.nudge()
 
     def call_at(self, moment: float, action: Callable[[], None]) -> None:
         """Have the watchdog call *action*, once, at *moment*; in the place of an earlier one.

@@ -159,7 +159,7 @@ class Context:
 
     async def awrite(self, text: str) -> None:
         """See write()."""
-        await sync_to_async(self.write)(text)
+        await output.awrite(self.record, text)
 
     # Questions to the user. Each ends the turn; the user's next message is the answer.
 

@@ -36,11 +36,14 @@ class EventWriter:
     Args:
         job: as claimed; its progress and its head of the log follow each write.
         attempt: the running one; it isn't interrupted in the middle of a write.
+        bring: where a shared pen writes the words of many runs, brings it this writer when there
+            are some.
     """
 
-    def __init__(self, job: Job, attempt: Attempt) -> None:
+    def __init__(self, job: Job, attempt: Attempt, bring: "Bring | None" = None) -> None:
         self._job = job
         self._attempt = attempt
+        self._bring = bring
         # Who writes holds it: the workflow, or the watchdog with words that nothing follows.
         self._pen = threading.RLock()
         # Words that wait, and those of them that are being written.
@@ -49,6 +52,23 @@ class EventWriter:
         self._send_at = 0.0
         # A write was not confirmed, and may have been committed: the head of the log before it.
         self._unconfirmed: int | None = None
+        # Transactions of the workflow's that are open; until they end, nobody else writes.
+        self._transactions = 0
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """The job's primary key and the attempt's number."""
+        return self._attempt.key
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether a shared pen writes the words."""
+        return self._bring is not None
+
+    @property
+    def send_at(self) -> float:
+        """When words may be shown again, by the monotonic clock."""
+        return self._send_at
 
     def append(
         self,
@@ -84,10 +104,13 @@ class EventWriter:
     def show(self, words: str) -> None:
         """Append more words, soon; at once unless others have only just been shown."""
         self._words.append(words)
-        if time.monotonic() >= self._send_at or sum(map(len, self._words)) >= BULK:
+        if self._bring is not None:
+            if not self._transactions and not connection.in_atomic_block:
+                # Else they are seen at the commit, and the row is locked until then.
+                self._bring(self)
+        elif time.monotonic() >= self._send_at or sum(map(len, self._words)) >= BULK:
             self.flush()
         elif len(self._words) == 1 and not connection.in_atomic_block:
-            # Else they are seen at the commit, and the row is locked until then.
             self._attempt.call_at(self._send_at, self._send_from_watchdog)
 
     def flush(self) -> None:
@@ -100,6 +123,21 @@ class EventWriter:
         self._words.clear()
         self._sending = ""
         self._job.last_seq = head
+
+    @contextmanager
+    def in_transaction(self) -> Iterator[None]:
+        """Leave the words to the workflow's own writes: it has a transaction meanwhile.
+
+        Who else would write might wait for the end of that, which might wait for this pen.
+        """
+        with self._pen:
+            self._transactions += 1
+        try:
+            yield
+        finally:
+            self._transactions -= 1
+            if self._bring is not None and self.has_words:
+                self._bring(self)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -148,34 +186,94 @@ class EventWriter:
 
     def _send(self, write: Callable[[Callable[[], None]], None]) -> None:
         while self._sending or self._words:
-            if not self._sending:
-                # The words of an unconfirmed write stay by themselves.
-                self._sending = "".join(self._words.popleft() for _ in range(len(self._words)))
+            self._gather()
             write(self._append_words)
             self._sending = ""
             self._send_at = time.monotonic() + PACE
+
+    def _gather(self) -> None:
+        if not self._sending:
+            # The words of an unconfirmed write stay by themselves.
+            self._sending = "".join(self._words.popleft() for _ in range(len(self._words)))
 
     def _append_words(self) -> None:
         self._job.last_seq = events.append(
             self._job.pk, self._job.attempt, Event.Type.DELTA, data={"delta": self._sending}
         )
 
-    def _send_from_watchdog(self) -> None:
-        """Append the words that wait, while the workflow does something else."""
+    # For a shared pen, in its thread.
+
+    def lend(self) -> str | None:
+        """Lend the pen, and return the words to be written with it.
+
+        Returns:
+            The words, not empty; then take_back() must follow, in the same thread. None where
+            there are none, or they are to be sent by send().
+        """
+        if not self._pen.acquire(blocking=False):
+            return None
+        if not self._transactions and self._unconfirmed is None:
+            self._gather()
+            if self._sending:
+                return self._sending
+        self._pen.release()
+        return None
+
+    def take_back(self, seq: int | None = None, *, unconfirmed: bool = False) -> None:
+        """Take back the pen that lend() has lent.
+
+        Args:
+            seq: of the event with the words; None where they weren't written.
+            unconfirmed: nobody knows whether they were.
+        """
+        if seq is not None:
+            self._job.last_seq, self._sending = seq, ""
+        elif unconfirmed:
+            self._unconfirmed = self._job.last_seq
+        else:
+            # By itself they would stay; more may be written with them the next time.
+            self._words.appendleft(self._sending)
+            self._sending = ""
+        self._send_at = time.monotonic() + PACE
+        self._pen.release()
+
+    @property
+    def has_words(self) -> bool:
+        """Whether words wait that a shared pen may write."""
+        return not self._transactions and bool(self._words or self._sending)
+
+    @property
+    def is_unconfirmed(self) -> bool:
+        """Whether the last write may have been committed, or not."""
+        return self._unconfirmed is not None
+
+    def send(self) -> None:
+        """Append the words that wait, while the workflow does something else.
+
+        Raises:
+            DatabaseError: it failed; the words wait on.
+        """
         if not self._pen.acquire(blocking=False):
             # Whoever writes has begun with them.
             return
         try:
-            self._send(self._write_once)
+            if not self._transactions:
+                self._send(self._write_once)
         except (Fenced, AttemptLost):
             # The workflow will notice by itself.
             pass
+        finally:
+            self._pen.release()
+
+    # Inside.
+
+    def _send_from_watchdog(self) -> None:
+        try:
+            self.send()
         except DatabaseError as error:
             logger.warning("%s: its words could not be shown (%s).", self._job, first_line(error))
             connection.close()
             self._attempt.call_at(time.monotonic() + RECONNECT, self._send_from_watchdog)
-        finally:
-            self._pen.release()
 
     def _write_once(self, write: Callable[[], None]) -> None:
         """Write, unless the last try was committed, though its confirmation was lost.
@@ -210,6 +308,10 @@ class EventWriter:
                 raise self._attempt.interrupt
             time.sleep(pause or RECONNECT)
             pause = 0.0
+
+
+# Brings a writer whose words wait to a shared pen.
+Bring = Callable[[EventWriter], None]
 
 
 def pauses() -> Iterator[float]:

@@ -124,6 +124,10 @@ class Requests:
         self._shows = True
         output.write(self._record, text)
 
+    def shows_at_once(self) -> bool:
+        """See Journal."""
+        return output.may_write_at_once(self._record)
+
     def start_over(self) -> None:
         """See Journal."""
         self._shows = False

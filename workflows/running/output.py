@@ -1,6 +1,9 @@
 """The verbs that show something while the workflow goes on: its progress and its words."""
 
+from asgiref.sync import sync_to_async
+
 from workflows.models import Event
+from workflows.running.lanes import is_alone
 from workflows.running.record import Record
 from workflows.store import events
 
@@ -23,3 +26,16 @@ def write(record: Record, text: str) -> None:
     """See Context.write()."""
     record.attempt.check()
     record.say(events.clean(text))
+
+
+async def awrite(record: Record, text: str) -> None:
+    """See Context.write()."""
+    if may_write_at_once(record):
+        write(record, text)
+    else:
+        await sync_to_async(write)(record, text)
+
+
+def may_write_at_once(record: Record) -> bool:
+    """Say whether write() may be called on the event loop: it would wait for nothing."""
+    return record.says_at_once and is_alone()

@@ -14,7 +14,7 @@ from workflows.models import Event, Job, Step
 from workflows.registry import Workflow
 from workflows.running.attempt import Attempt
 from workflows.running.earlier_runs import Output, read_lineage, read_output, read_steps
-from workflows.running.event_writer import EventWriter
+from workflows.running.event_writer import Bring, EventWriter
 from workflows.running.step_keys import Key, full_name, inside, is_choice, path_of
 from workflows.store import events, lifecycle
 from workflows.store.outage import despite_conflicts
@@ -61,11 +61,13 @@ class Record:
         reports: the progress that earlier attempts reported, as pairs of percent and message.
     """
 
-    def __init__(self, job: Job, workflow: Workflow, attempt: Attempt) -> None:
+    def __init__(
+        self, job: Job, workflow: Workflow, attempt: Attempt, bring: Bring | None = None
+    ) -> None:
         self.job = job
         self.workflow = workflow
         self.attempt = attempt
-        self.events = EventWriter(job, attempt)
+        self.events = EventWriter(job, attempt, bring)
         self.total_steps = workflow.steps
         self.is_async = workflow.is_async
         self._steps = read_steps(job)
@@ -306,6 +308,11 @@ class Record:
         else:
             self.take_back(start)
         self._show(words)
+
+    @property
+    def says_at_once(self) -> bool:
+        """Whether say() waits for nothing now: others write, and nothing is to be taken back."""
+        return self.events.is_shared and self.position >= len(self.text)
 
     def take_back(self, length: int) -> None:
         """Let only the first *length* characters of the shown words stand."""

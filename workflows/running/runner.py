@@ -5,11 +5,13 @@ import logging
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
-from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection, connections
@@ -33,10 +35,13 @@ from workflows.registry import Workflow, get_workflow
 from workflows.running import watchdog
 from workflows.running.attempt import Attempt
 from workflows.running.context import Context, Reply
-from workflows.running.event_writer import RECONNECT, pauses
+from workflows.running.event_writer import RECONNECT, Bring, pauses
+from workflows.running.lanes import Lanes
 from workflows.running.model_requests import describe_answer
+from workflows.running.ownership import cancel_tasks, owned_by
 from workflows.running.record import Record
 from workflows.running.routing import hand_over, reroute
+from workflows.running.watchdog import FAILED
 from workflows.store import lifecycle
 from workflows.store.lifecycle import Outcome
 from workflows.store.outage import database_stayed, despite_conflicts, is_outage, is_passing
@@ -49,7 +54,6 @@ T = TypeVar("T")
 # Seconds that a web process waits for a database that is away; its client waits too.
 INLINE_PATIENCE = 10.0
 
-FAILED = "The workflow failed. The error has been logged."
 CUT_OFF = "The database cut its connection too often while it worked on this request."
 
 
@@ -67,6 +71,73 @@ def run(job: Job, *, interruptible: bool) -> Outcome | None:
     Returns:
         How the job ended; None if it did not, or was ended by somebody else.
     """
+    started = _start(job, interruptible=interruptible)
+    return _conclude(started, _call) if isinstance(started, Run) else started
+
+
+async def arun(job: Job, lanes: Lanes, bring: Bring) -> Outcome | None:
+    """Run a claimed job whose workflow is a coroutine function, beside others. See run().
+
+    Args:
+        job: as claimed.
+        lanes: the threads for what isn't async.
+        bring: brings words to the shared pen.
+    """
+    started = await lanes.call(_start, job, interruptible=False, bring=bring)
+    if not isinstance(started, Run):
+        return started
+    # From here on its lease is renewed: others may keep the loop or the lanes busy.
+    watchdog.get_watchdog().watch(started.attempt)
+    if await lanes.call(started.try_open):
+        work = asyncio.ensure_future(_await_in_lanes(started, lanes))
+        if not await _is_done(work, started.attempt):
+            logger.error("%s did not stop when it was told to; its code goes on.", job)
+            return None
+    else:
+        work = None
+    return await lanes.call(_conclude, started, lambda _: work.result() if work else None)
+
+
+class Run:
+    """An attempt under way, from its start to its conclusion.
+
+    Args:
+        workflow: the function to run, as registered.
+        attempt: the running one.
+        bring: brings words to a shared pen, where there is one.
+    """
+
+    def __init__(self, workflow: Workflow, attempt: Attempt, bring: Bring | None = None) -> None:
+        self.job = attempt.job
+        self.workflow = workflow
+        self.attempt = attempt
+        self._bring = bring
+        self._context: Context | None = None
+        self._error: Exception | None = None
+
+    @property
+    def context(self) -> Context:
+        """The workflow's argument. Read from the database the first time."""
+        if self._error is not None:
+            raise self._error
+        if self._context is None:
+            self._context = Context(despite_conflicts(self._read_record))
+        return self._context
+
+    def try_open(self) -> bool:
+        """Read the context; say whether it could be read. If not, it raises from now on."""
+        try:
+            return self.context is not None
+        except Exception as error:
+            self._error = error
+            return False
+
+    def _read_record(self) -> Record:
+        return Record(self.job, self.workflow, self.attempt, self._bring)
+
+
+def _start(job: Job, *, interruptible: bool, bring: Bring | None = None) -> Run | Outcome | None:
+    """Return the job's run; or its outcome, as from run(), where it can't be begun."""
     try:
         reroute(job)
         workflow = get_workflow(job.workflow)
@@ -75,34 +146,45 @@ def run(job: Job, *, interruptible: bool) -> Outcome | None:
     except DatabaseError as error:
         return _unrouted(job, error)
     attempt = Attempt(job, workflow.max_execution_time, interruptible=interruptible)
+    return Run(workflow, attempt, bring)
+
+
+def _conclude(run: Run, call: Callable[[Run], Any]) -> Outcome | None:
+    """Call the workflow, and record how the attempt ends.
+
+    Args:
+        run: as started.
+        call: returns the workflow's answer, or raises what it raised.
+    """
+    job, attempt = run.job, run.attempt
     try:
         # An answer that can't be stored is the workflow's failure as well.
-        return _end(job, _execute(job, workflow, attempt))
+        return _end(job, _annotate(_execute(run, call), attempt))
     except (AttemptLost, Fenced):
-        if interruptible:
+        if attempt.interruptible:
             _renew_connection()
         logger.warning("%s: attempt %d lost its lease and stopped.", job, job.attempt)
         return None
     except HandedOver as handed:
         return _hand_over(job, handed.workflow)
     except ShuttingDown:
-        if interruptible:
+        if attempt.interruptible:
             _renew_connection()
         _give_back(job)
         return None
     except Exception as error:
-        return _failed(job, workflow, error)
+        return _failed(job, run.workflow, error)
     finally:
         watchdog.get_watchdog().unwatch(attempt)
 
 
-def _execute(job: Job, workflow: Workflow, attempt: Attempt) -> Outcome:
+def _execute(run: Run, call: Callable[[Run], Any]) -> Outcome:
+    attempt = run.attempt
     try:
         with watchdog.running(attempt):
-            record = despite_conflicts(lambda: Record(job, workflow, attempt))
-            context = Context(record)
+            record = run.context.record
             try:
-                answer = _call(workflow, context)
+                answer = call(run)
             except TurnEnded:
                 record.events.flush()
                 raise
@@ -133,20 +215,59 @@ def _execute(job: Job, workflow: Workflow, attempt: Attempt) -> Outcome:
         raise RuntimeError(f"The workflow raised {type(error).__name__}.") from error
 
 
-def _call(workflow: Workflow, context: Context) -> Any:
-    if not workflow.is_async:
-        return workflow.function(context)
+def _call(run: Run) -> Any:
+    """Call the workflow in this thread. A coroutine's loop is in another, its sync parts here."""
+    if not run.workflow.is_async:
+        return run.workflow.function(run.context)
+    return async_to_sync(_await, force_new_loop=True)(run)
 
-    async def call() -> Any:
-        # A thread of its own for the run's sync parts: runs don't wait for each other's.
-        async with ThreadSensitiveContext():
+
+async def _await(run: Run) -> Any:
+    work = asyncio.ensure_future(run.workflow.function(run.context))
+    _cancel_by_its_loop(run.attempt, work)
+    try:
+        return await work
+    finally:
+        run.attempt.cancel = None
+
+
+async def _await_in_lanes(run: Run, lanes: Lanes) -> Any:
+    with owned_by(run.attempt):
+        async with lanes.context():
             try:
-                return await workflow.function(context)
+                return await run.workflow.function(run.context)
             finally:
-                # Not connection.close itself: that would be this thread's connection.
-                await sync_to_async(_renew_connection)()
+                await cancel_tasks(run.attempt)
 
-    return asyncio.run(call())
+
+def _cancel_by_its_loop(attempt: Attempt, work: "asyncio.Future[Any]") -> None:
+    loop = asyncio.get_running_loop()
+
+    def cancel() -> None:
+        # The loop may be closed when the work is done.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(work.cancel)
+
+    attempt.cancel_by(cancel)
+
+
+async def _is_done(work: "asyncio.Future[Any]", attempt: Attempt) -> bool:
+    """Wait for the work; say whether it was done, or the watchdog has ended the job without it."""
+    loop = asyncio.get_running_loop()
+    abandoned = asyncio.Event()
+    attempt.abandon = partial(loop.call_soon_threadsafe, abandoned.set)
+    _cancel_by_its_loop(attempt, work)
+    given_up = asyncio.ensure_future(abandoned.wait())
+    await asyncio.wait({work, given_up}, return_when=asyncio.FIRST_COMPLETED)
+    given_up.cancel()
+    return work.done()
+
+
+def _annotate(outcome: Outcome, attempt: Attempt) -> Outcome:
+    """Tell the admin where the workflow has blocked its worker."""
+    if not attempt.blocked:
+        return outcome
+    return replace(outcome, traceback=f"{attempt.blocked}\n{outcome.traceback}".rstrip())
 
 
 def _completed(answer: Any, record: Record) -> Outcome:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, TypeVar
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
@@ -11,6 +12,7 @@ from django.db import transaction
 from workflows.exceptions import StepResultError, TurnEnded
 from workflows.models import Step
 from workflows.running import step_results
+from workflows.running.lanes import call_plain
 from workflows.running.record import Entered, Record
 from workflows.running.step_keys import within
 from workflows.store import events
@@ -65,19 +67,21 @@ async def atake(
     retries: int,
 ) -> Any:
     """See Context.astep()."""
-    if not iscoroutinefunction(function):
-        return await sync_to_async(take)(
-            record, name, function, args, kwargs, atomic=atomic, retries=retries
-        )
     if atomic:
-        raise TypeError("An atomic step must be a plain function: transactions are not async.")
+        if iscoroutinefunction(function):
+            raise TypeError("An atomic step must be a plain function: transactions are not async.")
+        # All in one thread: the function and its record share a transaction.
+        return await call_plain(
+            take, record, name, function, args, kwargs, atomic=True, retries=retries
+        )
     entered = await sync_to_async(record.enter)(name)
     if isinstance(entered, Step):
         return step_results.load(name, function, entered.result)
+    call = function if iscoroutinefunction(function) else partial(call_plain, function)
     for retry in range(retries + 1):
         try:
             with within(entered.path):
-                value = await function(*args, **kwargs)
+                value = await call(*args, **kwargs)
             break
         except Exception as error:
             if retry == retries or _is_final(error):
@@ -108,12 +112,18 @@ def _try(
 ) -> T:
     # The shield outlasts the transaction, so that its commit isn't torn.
     with within(entered.path), _marked(atomic), ExitStack() as shield:
-        with transaction.atomic() if atomic else nullcontext():
+        with _transaction(record) if atomic else nullcontext():
             value = function(*args, **kwargs)
             record.attempt.check()
             shield.enter_context(record.events.writing())
             result: T = leave(record, entered, function, value)
     return result
+
+
+@contextmanager
+def _transaction(record: Record) -> Iterator[None]:
+    with record.events.in_transaction(), transaction.atomic():
+        yield
 
 
 def _finish(record: Record, entered: Entered, function: Callable[..., Any], value: Any) -> Any:

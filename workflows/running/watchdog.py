@@ -2,7 +2,8 @@
 attempts, which renew their leases, and stops the attempts that must not go on.
 
 An attempt that is cancelled, runs out of time or loses its lease is interrupted where it stands: in
-a worker's main thread by a signal, elsewhere at its next step, progress or call of a model.
+a worker's main thread by a signal, a coroutine where it awaits something, and plain code elsewhere
+at its next step, progress or call of a model.
 """
 
 import logging
@@ -23,11 +24,12 @@ from workflows.exceptions import (
     DeadlineExceeded,
     Fenced,
     Interrupt,
+    LoopBlocked,
     ShuttingDown,
     first_line,
 )
 from workflows.models import State
-from workflows.running.attempt import UNHEARD, Attempt
+from workflows.running.attempt import NUDGE, UNHEARD, Attempt
 from workflows.store import lifecycle
 from workflows.store.outage import despite_conflicts, on_live_connection
 
@@ -35,15 +37,13 @@ logger = logging.getLogger(__name__)
 
 # Seconds that interrupted code has to leave before its whole process is ended.
 GRACE = 5.0
-# Seconds between two signals to code that doesn't notice: one that comes just before a blocking
-# call is seen only when that call returns, or at the next signal. Not too often: psycopg, which
-# waits in pieces of 0.1 s, would begin the same piece anew at each of them, and never look up.
-NUDGE = 0.25
 # Seconds from a heartbeat that failed to the next: the database may be back any moment, and other
 # clusters will soon look for leases that ran out meanwhile.
 RETRY = 0.2
 # Seconds without an attempt after which the watchdog listens for no cancellation.
 LINGER = 5.0
+
+FAILED = "The workflow failed. The error has been logged."
 
 # The attempt that runs in this process's main thread.
 _running: Attempt | None = None
@@ -89,6 +89,7 @@ class Watchdog(threading.Thread):
         pid: the process that it belongs to.
         wakeup: set, it has the thread look at once.
         subscription: hears of cancellations, while there is one.
+        is_told: somebody else listens for cancellations, and calls hear().
     """
 
     def __init__(self, on_stuck: Callable[[Attempt], None] | None = None) -> None:
@@ -96,6 +97,7 @@ class Watchdog(threading.Thread):
         self.pid = os.getpid()
         self.wakeup = threading.Event()
         self.subscription: Subscription | None = None
+        self.is_told = False
         self._on_stuck = on_stuck or end_process
         self._attempts: dict[tuple[int, int], Attempt] = {}
         # Reentrant, because shut_down() is called from a signal handler.
@@ -127,6 +129,12 @@ class Watchdog(threading.Thread):
         """Return the watched attempts."""
         with self._lock:
             return list(self._attempts.values())
+
+    def lose(self, key: tuple[int, int]) -> None:
+        """Stop an attempt that was found to have lost its job."""
+        for attempt in self.attempts():
+            if attempt.key == key:
+                attempt.stop(AttemptLost())
 
     def look_by(self, moment: float) -> None:
         """Look at the attempts no later than at *moment*, by the monotonic clock."""
@@ -206,7 +214,7 @@ class Watchdog(threading.Thread):
                 self._on_stuck(attempt)
             else:
                 end_without(attempt)
-        elif _is_deaf(attempt) and now >= attempt.nudged_at + NUDGE:
+        elif attempt.nudge_at is not None and now >= attempt.nudge_at:
             attempt.nudge()
 
     def _listen(self) -> None:
@@ -215,7 +223,7 @@ class Watchdog(threading.Thread):
         unheard = [
             each for each in attempts if each.listen_at is not None and now >= each.listen_at
         ]
-        if unheard and self.subscription is None:
+        if unheard and self.subscription is None and not self.is_told:
             try:
                 # Not waited for: deadlines and heartbeats are this thread's as well.
                 self.subscription = get_bell().listen(("cancel",), self.hear, wait=False)
@@ -260,11 +268,6 @@ class Watchdog(threading.Thread):
         return True
 
 
-def _is_deaf(attempt: Attempt) -> bool:
-    """Return whether the attempt was signalled, and its code hasn't noticed."""
-    return attempt.interruptible and not attempt.noticed
-
-
 def _listen_later(attempts: list[Attempt]) -> None:
     """Look for their cancellations again soon, as if nobody listened for them yet."""
     for attempt in attempts:
@@ -282,13 +285,13 @@ def _next_moment(attempt: Attempt) -> float:
         moments.append(attempt.deadline)
     else:
         moments.append(attempt.interrupted_at + GRACE)
-        if _is_deaf(attempt):
-            moments.append(attempt.nudged_at + NUDGE)
+        if attempt.nudge_at is not None:
+            moments.append(attempt.nudge_at)
     return min(moments)
 
 
 def end_without(attempt: Attempt) -> None:
-    """End a job whose code is blocked in a web process; the fence stops it when it goes on."""
+    """End a job whose code doesn't stop, and can't be killed; the fence stops it when it goes on."""
     try:
         end_interrupted(attempt)
     except (Fenced, Interrupt):
@@ -297,6 +300,9 @@ def end_without(attempt: Attempt) -> None:
     except DatabaseError as error:
         logger.error("%s could not be ended (%s).", attempt.job, first_line(error))
         connection.close()
+    finally:
+        if attempt.abandon is not None:
+            attempt.abandon()
 
 
 def end_process(attempt: Attempt) -> None:
@@ -329,6 +335,11 @@ def outcome_of(interrupt: Interrupt | None, limit: float) -> lifecycle.Outcome:
     if isinstance(interrupt, DeadlineExceeded):
         error = lifecycle.TIMED_OUT.format(limit=limit)
         return lifecycle.Outcome(State.TIMEOUT, code="timeout", error=error)
+    if isinstance(interrupt, LoopBlocked):
+        traceback = (LoopBlocked.__doc__ or "").strip()
+        return lifecycle.Outcome(
+            State.FAILED, code="workflow_failed", error=FAILED, traceback=traceback
+        )
     raise interrupt or AttemptLost()
 
 

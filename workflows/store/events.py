@@ -2,13 +2,14 @@
 
 import functools
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
 
 from workflows.bells import get_bell
 from workflows.exceptions import Fenced
-from workflows.store.database import Row, Write, get_database
+from workflows.store.database import JointWrite, Row, Write, get_database
 
 MESSAGE_LENGTH = 500
 
@@ -33,6 +34,12 @@ MINE = "id = %(job)s AND attempt = %(attempt)s AND state = 'processing'"
 INSERT = """
     INSERT INTO workflows_event (job_id, seq, type, progress, message, data, attempt, created_at)
     SELECT id, last_seq, {type}, progress, progress_message, {data}, attempt, updated_at FROM job
+"""
+ADVANCE_ALL = "UPDATE workflows_job SET last_seq = last_seq + 1,"
+ADD_WORDS = """
+    INSERT INTO workflows_event (job_id, seq, type, progress, message, data, attempt, created_at)
+    SELECT id, last_seq, 'delta', progress, progress_message, given.data, job.attempt, updated_at
+    FROM job JOIN given ON given.job = job.id
 """
 
 
@@ -116,6 +123,36 @@ def _make_append(lease: float) -> Write:
         renewal=renewal.format(half=database.now(lease / 2), lease=database.now(lease)),
     )
     return Write(update, MINE, (event(database.json("data")),), select="last_seq")
+
+
+def append_words(words: Sequence[tuple[int, int, str]]) -> dict[int, int]:
+    """Append more words to the responses of many running jobs, in one transaction; and ring.
+
+    Args:
+        words: for each of the jobs its primary key, the attempt that appends, and the words.
+
+    Returns:
+        The ``seq`` of each event, by the job's primary key. A job is missing where the attempt
+        doesn't own it any more, or somebody has locked it just now: then nothing was appended.
+    """
+    given = [
+        {"job": job, "attempt": attempt, "data": {"delta": clean(text)}}
+        for job, attempt, text in words
+    ]
+    bell = get_bell()
+    rings = [bell.statement("events", job) for job, _, _ in words]
+    then = "; ".join(ring for ring in rings if ring is not None) or None
+    rows = get_database().write_jointly(_make_joint(), {"given": json.dumps(given)}, then=then)
+    if then is None:
+        for job, _ in rows:
+            bell.ring("events", job)
+    return dict(rows)
+
+
+@functools.cache
+def _make_joint() -> JointWrite:
+    now = get_database().now()
+    return JointWrite(f"{ADVANCE_ALL} updated_at = {now}", ADD_WORDS)
 
 
 def write_and_ring(write: Write, params: dict[str, Any]) -> Row | None:

@@ -63,12 +63,22 @@ def usages(chunks: list[Any]) -> list[JSON]:
     return [each["usage"] for each in chunks if each.get("usage")]
 
 
-@pytest.mark.parametrize("size", [1, 7, 10_000])
+@pytest.mark.parametrize("size", [1, 7])
 def test_it_works(size: int) -> None:
     """What OpenAI sends stays as it is."""
     sent = [HELLO, WORLD, STOP, COUNTED]
 
     assert repaired(frames(*sent, "[DONE]"), size) == sent
+
+
+def test_words_that_come_together_stay_together() -> None:
+    both = chunk("Hello world")
+
+    assert repaired(frames(HELLO, WORLD, STOP, COUNTED, "[DONE]"), 10_000) == [both, STOP, COUNTED]
+    # Nothing else is put together.
+    call = calls({"index": 0, "id": "a", "function": {"name": "add", "arguments": "{}"}})
+    apart = [*map(words, ([each] for each in repaired(frames(HELLO, call, WORLD), 10_000)))]
+    assert apart == ["Hello ", "", "world"]
 
 
 def test_comments_and_line_ends() -> None:

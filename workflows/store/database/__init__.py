@@ -8,9 +8,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.module_loading import import_string
 
 from workflows import clock
-from workflows.store.database.base import Database, Fault, Row, Write
+from workflows.store.database.base import Database, Fault, JointWrite, Row, Write
 
-__all__ = ["Database", "Fault", "Row", "Write", "get_database", "read_clock"]
+__all__ = ["Database", "Fault", "JointWrite", "Row", "Write", "get_database", "read_clock"]
 
 # By Django's name of the kind.
 DATABASES = {

@@ -38,6 +38,22 @@ class Write:
     locks_session: bool = False
 
 
+@dataclass(frozen=True, eq=False)
+class JointWrite:
+    """An update of many jobs' rows and an insert that goes with it.
+
+    Its parameter ``given`` is JSON: a list of objects with ``job``, ``attempt`` and ``data``. They
+    are rows of a table ``given``.
+
+    Args:
+        update: an ``UPDATE … SET …`` of the rows of those jobs that the attempts hold.
+        insert: reads the updated rows, under the name ``job``, and ``given``.
+    """
+
+    update: str
+    insert: str
+
+
 class Fault(Enum):
     """Why a statement failed, by the database's own code: the exception's class says too little."""
 
@@ -143,6 +159,21 @@ class Database(ABC):
             with connection.cursor() as cursor:
                 cursor.execute(first)
         return self.write(write, params)
+
+    @abstractmethod
+    def write_jointly(
+        self, write: JointWrite, params: dict[str, Any], *, then: str | None = None
+    ) -> list[Row]:
+        """Write for many jobs at once; those that others have locked, or taken, are left out.
+
+        Args:
+            write: the update and its insert.
+            params: the parameters of both.
+            then: as in fetch_all().
+
+        Returns:
+            The keys of the updated jobs, and their latest ``seq``.
+        """
 
     @abstractmethod
     def limit_lock_waits(self, seconds: float) -> None:

@@ -10,7 +10,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from workflows.store.database import prepared
-from workflows.store.database.base import Database, Fault, JobCursor, Row, Write
+from workflows.store.database.base import Database, Fault, JobCursor, JointWrite, Row, Write
 
 # SQLSTATE classes and codes (the manual's appendix A): connection exceptions; the operator's
 # intervention, such as a shutdown, a crash, a start that isn't over or a terminated backend; no
@@ -34,6 +34,22 @@ OTHERS_STAYED = f"""
     )
 """
 
+# SKIP LOCKED: an atomic step holds the row of its job for as long as it takes.
+WRITE_JOINTLY = """
+    WITH given AS (
+        SELECT * FROM jsonb_to_recordset(%(given)s::jsonb)
+            AS given(job bigint, attempt integer, data jsonb)
+    ), held AS (
+        SELECT mine.id FROM given JOIN workflows_job mine
+        ON mine.id = given.job AND mine.attempt = given.attempt AND mine.state = 'processing'
+        FOR UPDATE OF mine SKIP LOCKED
+    ), job AS (
+        {update} FROM held WHERE workflows_job.id = held.id RETURNING workflows_job.*
+    ), added AS (
+        {insert}
+    )
+    SELECT id, last_seq FROM job
+"""
 LOCK_SESSION = """
     SELECT id AS session, xmin AS version FROM workflows_session WHERE id = %(session)s FOR UPDATE
 """
@@ -81,6 +97,11 @@ class Postgres(Database):
         self, write: Write, params: dict[str, Any], *, first: str | None = None
     ) -> Row | None:
         return prepared.fetch_again(compose(write), params, first=first)
+
+    def write_jointly(
+        self, write: JointWrite, params: dict[str, Any], *, then: str | None = None
+    ) -> list[Row]:
+        return self.fetch_all(compose_jointly(write), params, then=then)
 
     def limit_lock_waits(self, seconds: float) -> None:
         with connection.cursor() as cursor:
@@ -131,6 +152,12 @@ def _was_connecting(error: BaseException) -> bool:
 def _get_state(error: BaseException) -> str | None:
     state: str | None = getattr(error.__cause__, "sqlstate", None)
     return state
+
+
+@functools.cache
+def compose_jointly(write: JointWrite) -> str:
+    """Return all of a joint write in one statement."""
+    return WRITE_JOINTLY.format(update=write.update, insert=write.insert)
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections, 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from workflows.bells.sqlite import FileId, identify
-from workflows.store.database.base import Database, Fault, JobCursor, Row, Write
+from workflows.store.database.base import Database, Fault, JobCursor, JointWrite, Row, Write
 
 # Primary result codes (sqlite.org/rescode.html) that have to do with the file and not with the
 # statement: no permission, busy, locked, out of memory, read-only, an I/O error, a full disk, a
@@ -34,6 +34,15 @@ AWAY = (
 OF_A_FILE = (sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 
 logger = logging.getLogger(__name__)
+
+GIVEN = """
+    WITH given AS (
+        SELECT json_extract(value, '$.job') AS job, json_extract(value, '$.attempt') AS attempt,
+            json_extract(value, '$.data') AS data
+        FROM json_each(%(given)s)
+    )
+"""
+HELD = "(id, attempt) IN (SELECT job, attempt FROM given) AND state = 'processing'"
 
 # The file that each of Django's connections has opened.
 _opened: WeakKeyDictionary[BaseDatabaseWrapper, FileId] = WeakKeyDictionary()
@@ -84,6 +93,16 @@ class SQLite(Database):
                 cursor.execute(f"{job} {insert}", params)
             cursor.execute(f"{job} SELECT {write.select} FROM job", params)
             return cast(Row, cursor.fetchone())
+
+    def write_jointly(
+        self, write: JointWrite, params: dict[str, Any], *, then: str | None = None
+    ) -> list[Row]:
+        job = f"job AS (SELECT * FROM workflows_job WHERE {HELD})"
+        with transaction.atomic(), connection.cursor() as cursor:
+            update = f"{GIVEN} {write.update} WHERE {HELD} RETURNING id, last_seq"
+            held = cast(list[Row], cursor.execute(update, params).fetchall())
+            cursor.execute(f"{GIVEN}, {job} {write.insert}", params)
+            return held
 
     def limit_lock_waits(self, seconds: float) -> None:
         """Do nothing: no row is locked, and the whole database never for long."""

@@ -79,18 +79,19 @@ def reap(vigil: Vigil) -> int:
     return sum(_take_back(job, vigil=vigil) for job in _expired(State.PROCESSING))
 
 
-def reap_worker(worker: str, *, count: bool = True) -> bool:
-    """Take back the jobs of a process that is dead.
+def reap_worker(worker: str, *, count: bool = True, but: Collection[int] = ()) -> bool:
+    """Take back the jobs of a process that is dead, or doesn't know of them.
 
     Args:
         worker: its identity.
         count: whether the loss counts; not where the process was ended on purpose.
+        but: the primary keys of the jobs that it runs.
 
     Returns:
         Whether it has none left. A job whose row is still locked, as by an atomic step that the
         database is about to undo, is to be taken later.
     """
-    return _take_back_all(Job.objects.filter(worker=worker), lost=int(count))
+    return _take_back_all(Job.objects.filter(worker=worker).exclude(pk__in=but), lost=int(count))
 
 
 def reap_cluster(cluster: uuid.UUID) -> bool:

@@ -1,5 +1,7 @@
 """Workflows that stop where a test wants them to."""
 
+import asyncio
+import time
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -104,4 +106,35 @@ def failing(ctx: Context) -> str:
 def endless(ctx: Context) -> str:
     """Wait at a gate that is never opened."""
     pass_gate("endless")
+    return "never"
+
+
+@workflow("murmur", triggers=["murmur"])
+async def murmur(ctx: Context) -> str:
+    """Say as many words as "murmur COUNT" wants, one each 50 ms, after a recorded step."""
+    begun = await ctx.astep("Begin", asyncio.sleep, 0.05, "0 ")
+    await ctx.awrite(begun)
+    for number in range(1, int(ctx.message.split()[-1])):
+        await asyncio.sleep(0.05)
+        await ctx.awrite(f"{number} ")
+    return "Enough."
+
+
+@workflow("duet", triggers=["duet"])
+async def duet(ctx: Context) -> str:
+    """Ask the model twice; show what it says the second time."""
+    await ctx.aai(f"first {ctx.message}")
+    return await ctx.aai(f"second {ctx.message}", show=True)
+
+
+@workflow("hasty", triggers=["hasty"], max_execution_time=2)
+async def hasty(ctx: Context) -> str:
+    """Ask the model, which takes longer than the workflow may."""
+    return await ctx.aai(ctx.message, show=True)
+
+
+@workflow("blocking", triggers=["blocking"])
+async def blocking(ctx: Context) -> str:
+    """Hold up the event loop, as no coroutine should."""
+    time.sleep(600)
     return "never"
