@@ -34,7 +34,7 @@ from workflows.models import Cluster, Event, Job, Message, Session, State, Step
 from workflows.running import runner
 from workflows.services import queues
 from workflows.store import events, lifecycle, pruning
-from workflows.store.lifecycle import Outcome, Vigil
+from workflows.store.lifecycle import Outcome, Vigil, vigil
 
 ROOT = Path(__file__).resolve().parents[2]
 ID = r"workflow_[0-9a-f]{32}"
@@ -152,8 +152,15 @@ class TestQueueWork:
         assert "urgent" in line
 
     def test_it_takes_back_lost_jobs_first(
-        self, manage: Callable[..., list[str]], chat: Chat
+        self,
+        manage: Callable[..., list[str]],
+        chat: Chat,
+        settings: Any,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
+        # So long the living have to renew their leases.
+        settings.WORKFLOW_LEASE_SECONDS = 0.3
+        monkeypatch.setattr(vigil, "RENEWAL", 0.1)
         chat.send(workflow="echo")
         lost = claimed()
         Job.objects.filter(pk=lost.pk).update(lease_until=timezone.now() - timedelta(seconds=1))

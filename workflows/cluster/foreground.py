@@ -17,10 +17,17 @@ from django.db import connection
 from django_q.utils import get_func_repr
 from django_q.worker import worker
 
+from workflows.bells.base import readable
 from workflows.cluster.fetch import STOP, Fetcher, Results, obey_signals, run_job
-from workflows.cluster.presence import REGISTER, Presence, take_back_lost_jobs
+from workflows.cluster.presence import (
+    REGISTER,
+    Presence,
+    bury_dead_clusters,
+    take_back_lost_jobs,
+)
 from workflows.models import Job, State
 from workflows.running import watchdog
+from workflows.store import lifecycle
 from workflows.store.lifecycle import Vigil, Worker
 
 # Called with the work in words, the seconds that it took, and its result.
@@ -120,7 +127,7 @@ def work(shift: Shift, report: Report) -> None:
 
     SIGTERM and Ctrl-C let the running job end; a second one gives it back to the queue.
     """
-    take_back_lost_jobs(Vigil(REGISTER))
+    bury_dead_clusters()
     heartbeat = Heartbeat() if shift.patient else None
     if heartbeat is not None:
         shift.worker = heartbeat.worker
@@ -128,12 +135,28 @@ def work(shift: Shift, report: Report) -> None:
         shift.listen()
     try:
         with _signals_obeyed(shift):
+            if heartbeat is None:
+                _take_back_lost_jobs(shift)
             # django-q2's loop also ends when it wants its process recycled.
             while not shift.stopping:
                 worker(shift, ReportedResults(shift, report), multiprocessing.Value("f", -1))
     finally:
         if heartbeat is not None:
             heartbeat.close()
+
+
+def _take_back_lost_jobs(shift: Shift) -> None:
+    """Take back the jobs whose leases ran out, once the living have had the time to renew theirs.
+
+    The machine may just have woken up, and a timer's command may be the first to run.
+    """
+    vigil = Vigil(REGISTER)
+    vigil.doubt()
+    while not shift.stopping and lifecycle.any_lease_ran_out():
+        if vigil.keep():
+            lifecycle.reap(vigil)
+            return
+        readable([shift.wait_fd], vigil.pace)
 
 
 @contextmanager

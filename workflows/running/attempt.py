@@ -40,6 +40,7 @@ class Attempt:
         noticed: the interruption was raised in the workflow's code; raised again it would disturb
             the cleaning up.
         nudged_at: when it was last signalled.
+        is_closed: the workflow's code has been left; its end is still to be stored.
         cancel: cancels its coroutine, where the workflow is one; from any thread.
         abandon: tells that its job was ended without its coroutine; from any thread.
         blocked: for the admin, where the coroutine has held up its event loop: for how long and
@@ -60,6 +61,7 @@ class Attempt:
         self.interrupted_at = 0.0
         self.noticed = False
         self.nudged_at = 0.0
+        self.is_closed = False
         self.cancel: Callable[[], None] | None = None
         self.abandon: Callable[[], None] | None = None
         self.blocked = ""
@@ -93,10 +95,11 @@ class Attempt:
     def close(self) -> None:
         """Put interruptions off for ever: the workflow's code has been left."""
         self._shields += 1
+        self.is_closed = True
 
     def stop(self, interrupt: Interrupt) -> None:
-        """Interrupt the attempt; only the first call counts."""
-        if self.interrupt is not None:
+        """Interrupt the attempt; only the first call counts, and none once it is closed."""
+        if self.interrupt is not None or self.is_closed:
             return
         # In this order: who sees the interruption knows since when.
         self.interrupted_at = time.monotonic()

@@ -61,7 +61,10 @@ def install_signal_handler() -> None:
 
 @contextmanager
 def running(attempt: Attempt) -> Iterator[None]:
-    """Run an attempt under the watchdog of this process."""
+    """Run an attempt's code under the watchdog of this process.
+
+    Its lease is renewed until it is unwatched: to store its end may take long as well.
+    """
     global _running
     watchdog = get_watchdog()
     if attempt.interruptible:
@@ -73,7 +76,6 @@ def running(attempt: Attempt) -> Iterator[None]:
         yield
     finally:
         attempt.close()
-        watchdog.unwatch(attempt)
         if attempt.interruptible:
             _running = None
 
@@ -202,6 +204,8 @@ class Watchdog(threading.Thread):
     def _check_clock(self, attempt: Attempt) -> None:
         """Call an attempt's alarm, stop it at its deadline, and see to it that it stops."""
         now = time.monotonic()
+        if attempt.is_closed:
+            return
         if attempt.alarm is not None and now >= attempt.alarm[0]:
             (_, action), attempt.alarm = attempt.alarm, None
             action()
@@ -221,7 +225,9 @@ class Watchdog(threading.Thread):
         """Listen for cancellations while there are attempts for which it is worth while."""
         attempts, now = self.attempts(), time.monotonic()
         unheard = [
-            each for each in attempts if each.listen_at is not None and now >= each.listen_at
+            each
+            for each in attempts
+            if each.listen_at is not None and now >= each.listen_at and not each.is_closed
         ]
         if unheard and self.subscription is None and not self.is_told:
             try:
@@ -276,6 +282,8 @@ def _listen_later(attempts: list[Attempt]) -> None:
 
 def _next_moment(attempt: Attempt) -> float:
     """Return when the watchdog has something to do for an attempt."""
+    if attempt.is_closed:
+        return attempt.heartbeat_at
     moments = [attempt.heartbeat_at]
     if attempt.listen_at is not None:
         moments.append(attempt.listen_at)

@@ -392,6 +392,64 @@ def test_an_uncommitted_claim_is_left_alone(own: Watchdog, chat: Chat, settings:
     assert own.attempts() == []
 
 
+@pytest.mark.parametrize("transition", ["end", "give_back"])
+def test_to_store_the_end_may_take_longer_than_a_lease(
+    chat: Chat,
+    transition: str,
+    renewals: Renewals,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else a supervisor would kill the worker whose answer waits for a lock on the session."""
+    settings.WORKFLOW_LEASE_SECONDS = 0.3
+    store = getattr(lifecycle, transition)
+
+    def wait_and_store(*args: Any, **kwargs: Any) -> Any:
+        before = renewals.count
+        while renewals.count <= before + 1:
+            renewals.wait_for_one()
+        return store(*args, **kwargs)
+
+    def work(ctx: Context) -> str:
+        if transition == "give_back":
+            raise ShuttingDown
+        return "done"
+
+    workflow("w")(work)
+    chat.send(workflow="w")
+    job = claimed()
+    with monkeypatch.context() as patch:
+        patch.setattr(lifecycle, transition, wait_and_store)
+        runner.run(job, interruptible=False)
+    job.refresh_from_db()
+
+    assert (job.state, job.lost) == (
+        State.COMPLETED if transition == "end" else State.QUEUED,
+        0,
+    )
+    assert watchdog.get_watchdog().attempts() == []
+
+
+def test_nothing_stops_what_has_left_its_code(job: Job) -> None:
+    """Only its lease is minded, until its end is stored: no deadline, and no end of its process."""
+    stuck: list[Attempt] = []
+    watching = Watchdog(stuck.append)
+    attempt = Attempt(job, 0.0, interruptible=False)
+    attempt.interruptible = True
+    attempt.call_at(0.0, lambda: stuck.append(attempt))
+    watching._attempts[attempt.key] = attempt
+    attempt.close()
+    watching.look()
+    attempt.stop(ShuttingDown())
+    assert attempt.interrupt is None
+    # It was stopped just before.
+    attempt.interrupt = DeadlineExceeded()
+    watching.look()
+
+    assert (stuck, watching.attempts()) == ([], [attempt])
+    assert watching.seconds_to_next() > watchdog.UNHEARD
+
+
 def test_a_forked_process_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     mine = watchdog.get_watchdog()
     assert watchdog.get_watchdog() is mine

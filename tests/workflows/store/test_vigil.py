@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from tests.workflows.chat import NET, Chat, claimed
+from tests.workflows.chat import NET, Chat, claimed, until_a_lock_is_waited_for
+from workflows import workflow
 from workflows.models import Job, State
+from workflows.running import runner
 from workflows.store import lifecycle
 from workflows.store.lifecycle import Vigil, vigil
 
@@ -169,6 +171,39 @@ def test_whoever_was_blocked_takes_nothing_over(job: Job, lock: str) -> None:
 def test_whoever_was_blocked_kills_nobody(job: Job, lock: str) -> None:
     with locked(job, lock):
         assert lifecycle.stuck_workers([job.worker], Vigil(1.0)) == set()
+
+
+@pytest.mark.postgresql
+def test_a_worker_whose_answer_waits_for_its_session_is_not_stuck(
+    chat: Chat, settings: Any
+) -> None:
+    """Nobody else is blocked by that lock: it is the worker that has to renew its lease."""
+    settings.WORKFLOW_LEASE_SECONDS = 0.6
+    workflow("w")(lambda ctx: "done")
+    chat.send(workflow="w")
+    job = claimed()
+    lease = job.lease_until
+
+    def work() -> None:
+        try:
+            runner.run(job, interruptible=False)
+        finally:
+            connection.close()
+
+    worker = threading.Thread(target=work)
+    with transaction.atomic():
+        lifecycle.lock_session(job)
+        worker.start()
+        until_a_lock_is_waited_for()
+        until = time.monotonic() + NET
+        while lease == job.lease_until:
+            assert time.monotonic() < until, "It doesn't renew its lease."
+            job.refresh_from_db(fields=["lease_until"])
+        assert lifecycle.stuck_workers([job.worker], Vigil(1.0)) == set()
+    worker.join(NET)
+    job.refresh_from_db()
+
+    assert (job.state, job.response) == (State.COMPLETED, "done")
 
 
 @pytest.mark.parametrize("lock", LOCKS)

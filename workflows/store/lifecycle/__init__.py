@@ -20,6 +20,7 @@ from workflows.store.lifecycle.leases import give_back, held, renew
 from workflows.store.lifecycle.locks import hold, lock_session
 from workflows.store.lifecycle.reaping import (
     CLUSTER_SEEN,
+    any_lease_ran_out,
     clusters,
     clusters_alive,
     leases_ran_out,
@@ -44,6 +45,7 @@ __all__ = [
     "Outcome",
     "Vigil",
     "Worker",
+    "any_lease_ran_out",
     "cancelled",
     "claim",
     "claim_inline",

@@ -53,6 +53,11 @@ def _left_to_others(take: Callable[P, bool]) -> Callable[P, bool]:
     return try_to_take
 
 
+def any_lease_ran_out() -> bool:
+    """Say whether there are jobs whose leases ran out. Those who hold them may yet renew them."""
+    return _expired(*ACTIVE).exists()
+
+
 def leases_ran_out(vigil: Vigil) -> bool:
     """Say whether there are jobs whose leases ran out, and whether that counts.
 
@@ -61,7 +66,7 @@ def leases_ran_out(vigil: Vigil) -> bool:
     Args:
         vigil: of whoever looks.
     """
-    return vigil.keep() and _expired(*ACTIVE).exists()
+    return vigil.keep() and any_lease_ran_out()
 
 
 def reap(vigil: Vigil) -> int:
