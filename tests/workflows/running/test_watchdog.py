@@ -26,7 +26,7 @@ from workflows.exceptions import (
 )
 from workflows.models import Event, Job, State
 from workflows.running import runner, watchdog
-from workflows.running.attempt import Attempt
+from workflows.running.attempt import UNHEARD, Attempt
 from workflows.running.watchdog import Watchdog
 from workflows.store import lifecycle
 from workflows.store.events import append
@@ -447,7 +447,7 @@ def test_nothing_stops_what_has_left_its_code(job: Job) -> None:
     watching.look()
 
     assert (stuck, watching.attempts()) == ([], [attempt])
-    assert watching.seconds_to_next() > watchdog.UNHEARD
+    assert watching.seconds_to_next() > UNHEARD
 
 
 def test_a_forked_process_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
