@@ -11,9 +11,10 @@ from django.utils import timezone
 
 from tests.workflows.chat import ME, NET, Chat, at_once, claimed, reap
 from workflows import Context, services, workflow
-from workflows.exceptions import Fenced
+from workflows.exceptions import Cancelled, Fenced
 from workflows.models import Event, Job, Session, State
 from workflows.running import watchdog
+from workflows.running.attempt import Attempt
 from workflows.store import events, lifecycle
 from workflows.store.lifecycle import Outcome, Vigil
 
@@ -53,7 +54,6 @@ def test_an_atomic_step_holds_nobody_up(chat: Chat) -> None:
 
 @pytest.mark.postgresql
 def test_a_lost_job_that_somebody_locks_holds_up_no_other(chat: Chat, alice: User) -> None:
-    """Where a DBA has set how long one may wait for a lock."""
     for key in ("s", "t"):
         services.start(alice, "x", session_key=key)
         claimed()
@@ -61,18 +61,31 @@ def test_a_lost_job_that_somebody_locks_holds_up_no_other(chat: Chat, alice: Use
     first, second = Job.objects.order_by("pk")
     seen: list[object] = []
 
-    def impatiently(number: int) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SET lock_timeout = 50")
+    def take_back(number: int) -> None:
         seen.append(reap())
 
     with transaction.atomic():
         Session.objects.select_for_update().get(pk=first.session_id)
-        assert at_once(1, impatiently) == [None]
+        assert at_once(1, take_back) == [None]
         second.refresh_from_db()
         assert (seen, second.state) == ([1], State.QUEUED)
     # It is looked at again.
     assert reap() == 1
+
+
+@pytest.mark.postgresql
+def test_code_that_does_not_stop_holds_up_no_heartbeat(chat: Chat) -> None:
+    """The watchdog ends its job in its name, and renews the leases of all others."""
+    chat.send()
+    attempt = Attempt(claimed(), 60, interruptible=False)
+    attempt.stop(Cancelled())
+    with transaction.atomic():
+        Session.objects.select_for_update().get(pk=attempt.job.session_id)
+        assert at_once(1, lambda number: watchdog.end_without(attempt)) == [None]
+
+    watchdog.end_without(attempt)
+    attempt.job.refresh_from_db()
+    assert attempt.job.state == State.CANCELLED
 
 
 def test_an_end_and_a_newer_message_at_once(chat: Chat, alice: User) -> None:

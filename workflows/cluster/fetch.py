@@ -80,8 +80,7 @@ class Fetcher:
                     # claim as fast as can be.
                     get_database().leave_replaced()
                 if self._unsure:
-                    self._take_back_unknown()
-                    self._unsure = False
+                    self._unsure = not self._take_back_unknown()
                 package = self._look(rings)
                 if package is not None:
                     return package
@@ -131,9 +130,9 @@ class Fetcher:
             [POLL, *(each for each in found if each is not None)]
         )
 
-    def _take_back_unknown(self) -> None:
-        """Take back the jobs that this worker has claimed without word of it."""
-        lifecycle.reap_worker(self.worker.id, count=False)
+    def _take_back_unknown(self) -> bool:
+        """Take back the jobs that this worker has claimed without word of it; say if that's all."""
+        return lifecycle.reap_worker(self.worker.id, count=False)
 
     def _claim(self, *, first: str | None = None) -> Job | None:
         for kind in self.kinds:

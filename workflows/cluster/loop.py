@@ -94,8 +94,8 @@ class JobFetcher(Fetcher):
         self.rings.put(JOB)
         return job_package(job)
 
-    def _take_back_unknown(self) -> None:
-        self._in_lane(
+    def _take_back_unknown(self) -> bool:
+        return self._in_lane(
             lambda: lifecycle.reap_worker(self.worker.id, count=False, but=list(self.running))
         )
 

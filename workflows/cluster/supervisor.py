@@ -224,6 +224,11 @@ class Supervisor(Sentinel):  # type: ignore[misc]
             worker.kill()
             self.pool.remove(worker)
             self._bury(worker, count=False)
+        # A row may be locked until the database has undone an atomic step.
+        begun = time.monotonic()
+        while self._dead and time.monotonic() < begun + LAST_GRACE:
+            self.wait(CYCLE)
+            self.presence.do_chore(self.reap_dead_workers)
 
     def _signal_all(self, signum: signal.Signals) -> None:
         for worker in self.pool:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from django.db import Error as DatabaseError
-from django.db import connection
+from django.db import connection, transaction
 
 from workflows.bells import Subscription, get_bell
 from workflows.exceptions import (
@@ -31,6 +31,7 @@ from workflows.exceptions import (
 from workflows.models import State
 from workflows.running.attempt import UNHEARD, Attempt
 from workflows.store import lifecycle
+from workflows.store.database import get_database
 from workflows.store.outage import despite_conflicts, on_live_connection
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,8 @@ GRACE = 5.0
 # Seconds from a heartbeat that failed to the next: the database may be back any moment, and other
 # clusters will soon look for leases that ran out meanwhile.
 RETRY = 0.2
+# Seconds to wait for somebody else's lock when a job is ended in the name of its code.
+LOCK_WAIT = 0.5
 # Seconds without an attempt after which the watchdog listens for no cancellation.
 LINGER = 5.0
 
@@ -329,7 +332,14 @@ def end_process(attempt: Attempt) -> None:
 def end_interrupted(attempt: Attempt) -> lifecycle.Outcome:
     """End a job in the name of its code, which doesn't stop when it is told to."""
     outcome = outcome_of(attempt.interrupt, attempt.limit)
-    return despite_conflicts(lambda: lifecycle.end(attempt.job, outcome))
+
+    def end() -> lifecycle.Outcome:
+        with transaction.atomic():
+            # Others' leases are to be renewed meanwhile, by this thread.
+            get_database().limit_lock_waits(LOCK_WAIT)
+            return lifecycle.end(attempt.job, outcome)
+
+    return despite_conflicts(end)
 
 
 def outcome_of(interrupt: Interrupt | None, limit: float) -> lifecycle.Outcome:

@@ -28,7 +28,8 @@ from workflows.store.lifecycle.workers import first_part
 
 # A cluster that hasn't been seen for so long is taken for dead.
 CLUSTER_SEEN = timedelta(seconds=15)
-
+# Seconds to wait for a lock of somebody else's: who takes back lost jobs has others to take back.
+PATIENCE = 0.5
 
 P = ParamSpec("P")
 
@@ -201,6 +202,7 @@ def _change_lost(job: Job, change: Callable[[], object], vigil: Vigil | None) ->
     if vigil is not None:
         found = found.filter(lease_until__lt=Now())
     with transaction.atomic():
+        get_database().limit_lock_waits(PATIENCE)
         lock_session(job)
         if not found.select_for_update(of=("self",), skip_locked=True).exists():
             return False
