@@ -5,6 +5,7 @@ The SDK reads what OpenAI sends, and pydantic-ai trusts it.
 """
 
 import asyncio
+import codecs
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
@@ -50,7 +51,7 @@ def repair_completion(body: bytes) -> bytes:
         return body
     completion["id"] = completion.get("id") or ""
     completion["object"] = "chat.completion"
-    completion["created"] = int(completion.get("created") or 0)
+    completion["created"] = _read_number(completion.get("created"))
     completion["usage"] = _read_usage(completion.get("usage"))
     for choice in choices:
         choice["finish_reason"] = choice.get("finish_reason") or None
@@ -89,6 +90,7 @@ class Chunks:
         if usage is not None:
             # All that was used so far, so the last one counts; it is told once, at the end.
             self._usage = usage
+        if usage is not None or choices:
             self._was_counted = not choices
         self._common = {key: value for key, value in chunk.items() if key != "choices"}
         for choice in choices:
@@ -239,6 +241,7 @@ class Events:
         for line in lines:
             line = line.removesuffix(b"\r")
             if self._is_object is None and line.strip():
+                line = line.removeprefix(codecs.BOM_UTF8)
                 self._is_object = line.lstrip().startswith(b"{")
             if self._is_object:
                 self._data.append(line)

@@ -1,6 +1,7 @@
 """Chat completions as other servers speak them."""
 
 import asyncio
+import codecs
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -85,6 +86,7 @@ def test_comments_and_line_ends() -> None:
     body = b": PROCESSING\r\n\r\nevent: message\r\ndata:" + json.dumps(HELLO).encode() + b"\r\n\r\n"
 
     assert repaired(body) == [HELLO]
+    assert repaired(codecs.BOM_UTF8 + frames(HELLO)) == [HELLO]
 
 
 @pytest.mark.parametrize(
@@ -133,6 +135,7 @@ def test_a_stream_that_is_not_complete() -> None:
     """A gateway may say that it is done when it has lost its provider."""
     assert reasons(repaired(frames(HELLO, "[DONE]"))) == []
     assert reasons(repaired(frames(HELLO | {"usage": USAGE}, "[DONE]"))) == []
+    assert reasons(repaired(frames(COUNTED, HELLO))) == []
 
 
 def test_a_whole_completion_instead_of_a_stream() -> None:
@@ -189,6 +192,11 @@ def complete(message: JSON | None = None, **more: Any) -> JSON:
     body = json.dumps({"choices": [choice], **more}).encode()
     found: JSON = json.loads(repair_completion(body))
     return found
+
+
+@pytest.mark.parametrize("created", ["2024-01-01", "17.5", float("inf"), None])
+def test_an_odd_moment(created: object) -> None:
+    assert complete(created=created)["created"] in (0, 17)
 
 
 def test_a_whole_completion() -> None:
