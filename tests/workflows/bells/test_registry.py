@@ -81,10 +81,10 @@ class TestLocalBell(BellContract):
         assert checks.check_queue_connection(None) == []
 
     def test_the_engine_rings_it(self, listen: Listen, chat: Any) -> None:
-        heard = listen("jobs")
+        heard = listen("async_jobs")
         job = chat.send()
 
-        assert ("jobs", job.pk) in heard.until("jobs", job.pk)
+        assert ("async_jobs", job.pk) in heard.until("async_jobs", job.pk)
 
 
 def test_a_queue_without_a_bell_of_its_own(settings: LazySettings) -> None:

@@ -103,7 +103,7 @@ def test_queues(chat: Chat) -> None:
     jobs = [change(session(chat, n).send(), queue=name) for n, name in enumerate(names)]
 
     def take(*queues: str) -> int | None:
-        taken = lifecycle.claim(queues, ME, is_async=False)
+        taken = lifecycle.claim(queues, ME, is_async=True)
         return None if taken is None else [job.pk for job in jobs].index(taken.pk)
 
     # The first queue that has one, whatever is older elsewhere.
@@ -119,7 +119,7 @@ def test_a_high_priority_does_not_leave_its_queue(chat: Chat) -> None:
     change(session(chat, 1).send(), queue="low", priority=9)
     first = change(session(chat, 2).send(), queue="high")
 
-    taken = lifecycle.claim(("high", "low"), ME, is_async=False)
+    taken = lifecycle.claim(("high", "low"), ME, is_async=True)
     assert taken == first
 
 
@@ -199,7 +199,7 @@ def test_claims_at_once(chat: Chat) -> None:
     def take_all(number: int) -> list[tuple[int, int]]:
         mine = []
         while Job.objects.filter(state=State.QUEUED).exists():
-            taken = lifecycle.claim((), Worker(str(number)), is_async=False)
+            taken = lifecycle.claim((), Worker(str(number)), is_async=True)
             if taken is not None:
                 mine.append((taken.session_id, taken.pk))
                 running = Job.objects.filter(session=taken.session_id, state=State.PROCESSING)
@@ -220,7 +220,7 @@ def test_claims_at_once(chat: Chat) -> None:
 def test_one_job_for_many_workers(chat: Chat) -> None:
     for _ in range(5):
         chat.send()
-        taken = at_once(4, lambda number: lifecycle.claim((), Worker(str(number)), is_async=False))
+        taken = at_once(4, lambda number: lifecycle.claim((), Worker(str(number)), is_async=True))
         assert sorted(type(result).__name__ for result in taken) == ["Job"] + ["NoneType"] * 3
         lifecycle.end(next(filter(None, taken)), Outcome(State.COMPLETED))
 
@@ -393,15 +393,15 @@ def test_a_sync_job_waits_for_its_turn(chat: Chat, job: Job) -> None:
 
 
 def test_seconds_to_next(chat: Chat, job: Job) -> None:
-    assert lifecycle.seconds_to_next((), is_async=False) is None
+    assert lifecycle.seconds_to_next((), is_async=True) is None
     change(job, available_at=Now() + timedelta(seconds=60), queue="low")
     later = change(session(chat, 2).send(), available_at=Now() + timedelta(seconds=300))
 
-    assert lifecycle.seconds_to_next((), is_async=False) == pytest.approx(60, abs=20)
-    assert lifecycle.seconds_to_next(("default", "x"), is_async=False) == pytest.approx(300, abs=20)
-    assert lifecycle.seconds_to_next(("nope",), is_async=False) is None
+    assert lifecycle.seconds_to_next((), is_async=True) == pytest.approx(60, abs=20)
+    assert lifecycle.seconds_to_next(("default", "x"), is_async=True) == pytest.approx(300, abs=20)
+    assert lifecycle.seconds_to_next(("nope",), is_async=True) is None
     change(later, inline=True)
-    assert lifecycle.seconds_to_next(("default",), is_async=False) is None
+    assert lifecycle.seconds_to_next(("default",), is_async=True) is None
 
 
 # Renew.
@@ -466,7 +466,7 @@ def test_give_back_counts(job: Job) -> None:
 
 def test_a_delay_below_a_second(job: Job) -> None:
     lifecycle.give_back(claimed(), delay=0.05)
-    pause = lifecycle.seconds_to_next((), is_async=False)
+    pause = lifecycle.seconds_to_next((), is_async=True)
     while claim() is None:
         time.sleep(pause or 0.01)
 
@@ -530,7 +530,7 @@ def test_the_jobs_of_a_dead_process(chat: Chat) -> None:
         session(chat, number).send()
     # They are told apart by nothing else: as containers that are started again in place are.
     takers = [Worker(identity, "here", 1) for identity in ("dead", "dead", "other", "")]
-    jobs = [lifecycle.claim((), taker, is_async=False) for taker in takers]
+    jobs = [lifecycle.claim((), taker, is_async=True) for taker in takers]
 
     assert lifecycle.reap_worker("dead")
     states = [Job.objects.get(pk=job.pk).state for job in jobs if job]
@@ -543,7 +543,7 @@ def test_the_jobs_of_a_dead_cluster(chat: Chat) -> None:
     dead, other = uuid.UUID(int=1), uuid.UUID(int=2)
     ids = [lifecycle.worker_id(*taker) for taker in [(dead, 1), (dead, 12), (other, 1)]]
     takers = [*map(Worker, ids), lifecycle.this_process()]
-    jobs = [lifecycle.claim((), taker, is_async=False) for taker in takers]
+    jobs = [lifecycle.claim((), taker, is_async=True) for taker in takers]
 
     assert lifecycle.reap_cluster(dead)
     states = [(job.state, job.lost) for job in Job.objects.order_by("pk")]
