@@ -23,6 +23,9 @@ from tests.test_structure import MODULES
 from workflows.dialogue import languages
 
 # Python's own parser of patterns; its older name warns.
+# They are the same on PostgreSQL.
+pytestmark = pytest.mark.sqlite
+
 parser: Any = importlib.import_module("re._parser")
 OPCODES: Any = importlib.import_module("re._constants")
 

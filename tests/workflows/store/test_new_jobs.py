@@ -200,7 +200,7 @@ def test_a_callers_transaction(chat: Chat, alice: User) -> None:
 def test_each_of_a_transaction_rings(chat: Chat, alice: User) -> None:
     """For equal rings PostgreSQL would ring once, and one worker would wake."""
     rings = Rings()
-    subscription = get_bell().listen(("jobs",), rings.on_ring)
+    subscription = get_bell().listen(("async_jobs",), rings.on_ring)
     # The first ring, to check everything.
     rings.take()
     try:

@@ -7,8 +7,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import DataError, IntegrityError, OperationalError, connection, transaction
 
-from tests.workflows.chat import Chat, claimed, events, rolled_back
-from workflows.models import Job, Session
+from tests.workflows.chat import ME, Chat, claimed, events, rolled_back
+from workflows.models import Session
+from workflows.store import lifecycle
 from workflows.store.database.prepared import OFF, SET, fetch, fetch_again
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
@@ -43,7 +44,9 @@ def test_it_is_planned_a_few_times_only(chat: Chat) -> None:
     connection.close()
     for _ in range(9):
         chat.send()
-        Job.objects.filter(pk=claimed().pk).delete()
+        job = lifecycle.claim((), ME, is_async=True)
+        assert job is not None
+        job.delete()
 
     claims = [plans for text, *plans in list_prepared() if "SET state = 'processing'" in text]
     assert claims == [[4, 5]]
