@@ -710,4 +710,5 @@ def test_a_poisoned_task_cannot_stop_the_cluster(make_ledger: MakeLedger) -> Non
     wait_for_entry(site, "after the poison")
     assert (count(site, "crashes"), count(site, "swallows")) == (1, 1)
     assert cluster.running
-    eventually(lambda: len(children(cluster.pid)) == 1)
+    # A worker, and a loop worker beside it.
+    eventually(lambda: len(children(cluster.pid)) == 2)

@@ -16,7 +16,7 @@ from tests.acceptance.conftest import MakeSite
 from tests.acceptance.processes import Site, eventually, is_alive
 from tests.acceptance.streams import read_stream
 from tests.acceptance.test_crash import assert_gapless, text_of
-from tests.model_server import ModelServer
+from tests.model_server import ModelServer, Request
 from tests.servers import Postgres
 
 CHATS = 40
@@ -71,10 +71,15 @@ def wait_for_words(site: Site, model: ModelServer, words: str, times: int = 1) -
     """Return when the model speaks to all who asked it with these words, for the nth time."""
 
     def speaks() -> bool:
-        mine = [each for each in model.list_requests() if mentions(each.prompt, site, words)]
+        mine = find_requests(site, model, words)
         return len(mine) == times * CHATS and all(each.first for each in mine)
 
     eventually(speaks)
+
+
+def find_requests(site: Site, model: ModelServer, words: str) -> list[Request]:
+    """Return the requests of this site with these words; the model knows those of others too."""
+    return [each for each in model.list_requests() if mentions(each.prompt, site, words)]
 
 
 def mentions(prompt: str, site: Site, words: str) -> bool:
@@ -82,8 +87,7 @@ def mentions(prompt: str, site: Site, words: str) -> bool:
 
 
 def count_requests(site: Site, model: ModelServer, words: str) -> Counter[str]:
-    prompts = [each.prompt for each in model.list_requests()]
-    return Counter(prompt for prompt in prompts if mentions(prompt, site, words))
+    return Counter(each.prompt for each in find_requests(site, model, words))
 
 
 def assert_exact(streams: list[Frames], status: str = "completed") -> None:
@@ -148,7 +152,7 @@ def test_the_database_goes_away(site: Site, model: ModelServer, postgres: Postgr
     with locked(site) if site.is_sqlite else stopped(postgres):
         model.go_on()
         # The model says all meanwhile.
-        eventually(lambda: all(each.ended for each in model.list_requests()))
+        eventually(lambda: all(each.ended for each in find_requests(site, model, "second duet")))
     with readers(streams) as read:
         pass
     assert_exact(read)
