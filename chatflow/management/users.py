@@ -1,9 +1,23 @@
-"""Making users, for the site's commands."""
+"""Finding and making users, for the site's commands."""
 
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError
+
+from workflows.users import find_user
+
+
+def get_user(name: str) -> Any:
+    """Return the user who signs in as *name*.
+
+    Raises:
+        CommandError: there is none.
+    """
+    user = find_user(name)
+    if user is None:
+        raise CommandError(f"There is no user {name!r}.")
+    return user
 
 
 def create_user(name: str, *, password: str | None = None, superuser: bool = False) -> Any:

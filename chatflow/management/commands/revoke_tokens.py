@@ -1,11 +1,11 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 from django.db.models.functions import Now
 
+from chatflow.management.users import get_user
 from chatflow.models import Access, Token
-from workflows.users import find_user
 
 
 class Command(BaseCommand):
@@ -15,9 +15,7 @@ class Command(BaseCommand):
         parser.add_argument("username")
 
     def handle(self, *args: Any, username: str, **options: Any) -> str:
-        user = find_user(username)
-        if user is None:
-            raise CommandError(f"There is no user {username!r}.")
+        user = get_user(username)
         Access.objects.update_or_create(user=user, defaults={"links_valid_from": Now()})
         count, _ = Token.objects.filter(user=user).delete()
         return f"Revoked {count} token{'' if count == 1 else 's'} and every link of {username}."

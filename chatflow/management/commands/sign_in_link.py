@@ -1,10 +1,10 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
+from chatflow.management.users import get_user
 from chatflow.sign_in_links import make_link
-from workflows.users import find_user
 
 
 class Command(BaseCommand):
@@ -14,7 +14,4 @@ class Command(BaseCommand):
         parser.add_argument("username")
 
     def handle(self, *args: Any, username: str, **options: Any) -> str:
-        user = find_user(username)
-        if user is None:
-            raise CommandError(f"There is no user {username!r}.")
-        return make_link(user)
+        return make_link(get_user(username))
