@@ -38,6 +38,9 @@ class EventWriter:
         attempt: the running one; it isn't interrupted in the middle of a write.
         bring: where a shared pen writes the words of many runs, brings it this writer when there
             are some.
+
+    Attributes:
+        send_at: when words may be shown again, by the monotonic clock.
     """
 
     def __init__(self, job: Job, attempt: Attempt, bring: "Bring | None" = None) -> None:
@@ -49,7 +52,7 @@ class EventWriter:
         # Words that wait, and those of them that are being written.
         self._words: deque[str] = deque()
         self._sending = ""
-        self._send_at = 0.0
+        self.send_at = 0.0
         # A write was not confirmed, and may have been committed: the head of the log before it.
         self._unconfirmed: int | None = None
         # Transactions of the workflow's that are open; until they end, nobody else writes.
@@ -64,11 +67,6 @@ class EventWriter:
     def is_shared(self) -> bool:
         """Whether a shared pen writes the words."""
         return self._bring is not None
-
-    @property
-    def send_at(self) -> float:
-        """When words may be shown again, by the monotonic clock."""
-        return self._send_at
 
     def append(
         self,
@@ -108,10 +106,10 @@ class EventWriter:
             if not self._transactions and not connection.in_atomic_block:
                 # Else they are seen at the commit, and the row is locked until then.
                 self._bring(self)
-        elif time.monotonic() >= self._send_at or sum(map(len, self._words)) >= BULK:
+        elif time.monotonic() >= self.send_at or sum(map(len, self._words)) >= BULK:
             self.flush()
         elif len(self._words) == 1 and not connection.in_atomic_block:
-            self._attempt.call_at(self._send_at, self._send_from_watchdog)
+            self._attempt.call_at(self.send_at, self._send_from_watchdog)
 
     def flush(self) -> None:
         """Append the words that wait."""
@@ -189,7 +187,7 @@ class EventWriter:
             self._gather()
             write(self._append_words)
             self._sending = ""
-            self._send_at = time.monotonic() + PACE
+            self.send_at = time.monotonic() + PACE
 
     def _gather(self) -> None:
         if not self._sending:
@@ -234,7 +232,7 @@ class EventWriter:
             # By itself they would stay; more may be written with them the next time.
             self._words.appendleft(self._sending)
             self._sending = ""
-        self._send_at = time.monotonic() + PACE
+        self.send_at = time.monotonic() + PACE
         self._pen.release()
 
     @property
