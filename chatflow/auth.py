@@ -27,6 +27,7 @@ from workflows.exceptions import JobNotFound
 from workflows.models import Job
 from workflows.services import outages
 from workflows.services.lookups import find_with
+from workflows.users import has_field
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -182,7 +183,7 @@ def authorize(request: HttpRequest, public_id: str, *, by_link: bool = True) -> 
     if found is not None:
         user, token = found
         right = Right(user_id=user.pk, kind="token", key=token.digest, expires=token.expiry)
-        return Grant(job=find_job(user, public_id), user=user, right=right)
+        return Grant(job=services.get_job(user, public_id), user=user, right=right)
     refused: NotAuthenticated | AuthenticationFailed = NotAuthenticated()
     if by_link and "token" in request.GET:
         try:
@@ -198,7 +199,7 @@ def authorize(request: HttpRequest, public_id: str, *, by_link: bool = True) -> 
         key=request.session.session_key or "",
         password=user.password,
     )
-    return Grant(job=find_job(user, public_id), user=user, right=right)
+    return Grant(job=services.get_job(user, public_id), user=user, right=right)
 
 
 class JobAuthentication(BaseAuthentication):
@@ -210,18 +211,6 @@ class JobAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
-
-
-def find_job(user: Any, public_id: str) -> Job:
-    """Return the user's own job.
-
-    Raises:
-        JobNotFound: there is no such job, or it is somebody else's.
-    """
-    # PostgreSQL refuses to even look for a NUL.
-    if "\0" in public_id:
-        raise JobNotFound
-    return services.get_job(user, public_id)
 
 
 def _any_job(public_id: str) -> Job:
@@ -289,8 +278,7 @@ def revoked(rights: Collection[Right]) -> set[Right]:
 def active_users() -> QuerySet[Any]:
     """The users who have not been deactivated; a user model need not know that."""
     users = get_user_model()._default_manager
-    known = any(field.name == "is_active" for field in users.model._meta.get_fields())
-    return users.filter(is_active=True) if known else users.all()
+    return users.filter(is_active=True) if has_field("is_active") else users.all()
 
 
 def _keys(rights: Collection[Right], kind: str) -> set[str]:

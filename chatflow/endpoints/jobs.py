@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from chatflow import bodies
-from chatflow.auth import Grant, JobAuthentication, find_job
+from chatflow.auth import Grant, JobAuthentication
 from chatflow.bodies import ListedBody, StartedBody, StatusBody
 from chatflow.endpoints.sends import sent_answer
 from chatflow.errors import Unavailable
@@ -75,9 +75,9 @@ def stream(request: Request, job_id: str) -> Response:
 )
 @api_view(["POST"])
 def cancel(request: Request, job_id: str) -> Response:
-    job = find_job(request.user, job_id)
+    job = services.get_job(request.user, job_id)
     services.cancel(job)
-    return Response(bodies.status(find_job(request.user, job_id)))
+    return Response(bodies.status(services.get_job(request.user, job_id)))
 
 
 @extend_schema(
@@ -90,7 +90,7 @@ def cancel(request: Request, job_id: str) -> Response:
 )
 @api_view(["POST"])
 def retry(request: Request, job_id: str) -> Response:
-    job = find_job(request.user, job_id)
+    job = services.get_job(request.user, job_id)
     check_rate(request.user)
     with slot("async", request.user):
         return sent_answer(request, services.retry(job))
@@ -104,7 +104,7 @@ def retry(request: Request, job_id: str) -> Response:
 @api_view(["GET"])
 def jobs(request: Request) -> Response:
     found = visible_jobs(request).select_related("session", "root")
-    page, last = read_page(request, found, find_job)
+    page, last = read_page(request, found, services.get_job)
     listed = [bodies.listed(job) for job in page]
     more = last.public_id if last else None
     body: JobsBody = {"success": True, "jobs": listed, "next": more}

@@ -8,11 +8,11 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
-from chatflow.auth import find_job
 from chatflow.paging import read_page
 from tests.chatflow.conftest import MakeJob
 from workflows.exceptions import JobNotFound
 from workflows.models import Job
+from workflows.services import get_job
 
 pytestmark = pytest.mark.django_db
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 def read(user: User, **query: Any) -> tuple[list[str], str | None]:
     request = Request(APIRequestFactory().get("/", query))
     request.user = user
-    page, last = read_page(request, Job.objects.visible_to(user), find_job)
+    page, last = read_page(request, Job.objects.visible_to(user), get_job)
     return [job.text for job in page], last.public_id if last else None
 
 

@@ -9,6 +9,7 @@ from django.db import transaction
 from workflows.exceptions import Fenced
 from workflows.models import Job
 from workflows.services.jobs import cancel
+from workflows.users import has_field
 
 CODE = "deactivated"
 
@@ -22,8 +23,7 @@ def stop_work() -> int:
     Raises:
         DatabaseError: the database is away, or others have locked a session for too long.
     """
-    fields = {field.name for field in get_user_model()._meta.get_fields()}
-    if "is_active" not in fields:
+    if not has_field("is_active"):
         return 0
     jobs = list(Job.objects.active().filter(user__is_active=False, cancel_code=""))
     for job in jobs:

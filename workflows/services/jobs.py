@@ -25,6 +25,9 @@ def get_job(user: Any, public_id: str) -> Job:
     Raises:
         JobNotFound: there is none, or it is somebody else's.
     """
+    # PostgreSQL refuses to even look for a NUL.
+    if "\0" in public_id:
+        raise JobNotFound
     try:
         return Job.objects.visible_to(user).select_related("session").get(public_id=public_id)
     except Job.DoesNotExist:
