@@ -339,7 +339,8 @@ def end_interrupted(attempt: Attempt) -> lifecycle.Outcome:
             get_database().limit_lock_waits(LOCK_WAIT)
             return lifecycle.end(attempt.job, outcome)
 
-    return despite_conflicts(end)
+    # The watchdog's connection may have idled until the server closed it.
+    return on_live_connection(lambda: despite_conflicts(end))
 
 
 def outcome_of(interrupt: Interrupt | None, limit: float) -> lifecycle.Outcome:

@@ -63,11 +63,16 @@ def on_live_connection(query: Callable[[], T]) -> T:
         DatabaseError: it failed. The next query will open a new connection.
     """
     get_database().leave_replaced()
-    idled = connection.connection is not None
+    idled = connection.connection
     try:
         return query()
     except DatabaseError as error:
-        died = idled and is_outage(error) and not _is_usable()
+        # Django has opened another one already where a transaction was left.
+        died = (
+            idled is not None
+            and is_outage(error)
+            and not (connection.connection is idled and connection.is_usable())
+        )
         connection.close()
         if not died:
             raise
@@ -104,7 +109,3 @@ def database_stayed(error: BaseException, since: datetime) -> bool:
     except DatabaseError:
         connection.close()
         return False
-
-
-def _is_usable() -> bool:
-    return connection.connection is not None and connection.is_usable()

@@ -15,7 +15,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.db import OperationalError, connection, transaction
 
-from tests.workflows.chat import NET, Chat, assert_log_is_sound, claimed, types
+from tests.workflows.chat import NET, Chat, assert_log_is_sound, at_once, claimed, types
 from workflows import Context, services, workflow
 from workflows.exceptions import (
     AttemptLost,
@@ -363,6 +363,25 @@ def test_the_words_of_code_that_does_not_stop_stay(job: Job) -> None:
     watchdog.end_without(attempt)
 
     assert list(job.chat_messages.values_list("content", flat=True)) == ["go", "Once upon"]
+
+
+@pytest.mark.postgresql
+def test_code_that_does_not_stop_on_a_connection_that_was_cut(job: Job) -> None:
+    """As by the server, while it idled."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        [pid] = cursor.fetchone()
+
+    def cut(number: int) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+    at_once(1, cut)
+    attempt = Watched(job)
+    attempt.stop(Cancelled())
+    watchdog.end_without(attempt)
+
+    assert Job.objects.get(pk=job.pk).state == State.CANCELLED
 
 
 def test_shut_down(own: Watchdog, job: Job) -> None:

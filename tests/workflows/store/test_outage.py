@@ -110,13 +110,19 @@ def test_inside_of_a_transaction_it_is_a_savepoint() -> None:
 # On a live connection.
 
 
+def count_in_transaction() -> int:
+    with transaction.atomic():
+        return Group.objects.count()
+
+
 @pytest.mark.postgresql
-def test_a_connection_that_the_server_closed_while_it_idled() -> None:
+@pytest.mark.parametrize("query", [Group.objects.count, count_in_transaction])
+def test_a_connection_that_the_server_closed_while_it_idled(query: Callable[[], int]) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET idle_session_timeout = 1")
     time.sleep(0.2)
 
-    assert on_live_connection(Group.objects.count) == 0
+    assert on_live_connection(query) == 0
 
 
 @pytest.mark.postgresql
