@@ -86,6 +86,8 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         post_spawn.connect(self._on_spawn)
         for _ in range(self.pool_size):
             self.spawn_worker()
+        # They work already, and all may know that while the modules are imported.
+        self.do_chores()
         # The workers that come after this, and take another's place, share all these modules.
         warm_up()
         gc.freeze()

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django_q.cluster import Sentinel
+from django_q.signals import post_spawn
 
 from tests.workflows.chat import NET, Chat, claimed
 from tests.workflows.faults import make_outage
@@ -66,6 +67,26 @@ def test_it_works(cluster: Supervisor) -> None:
     cluster.mind_workers()
 
     assert [worker.pid for worker in cluster.pool] == [1, 2]
+
+
+def test_it_is_known_before_it_imports_the_models(
+    cluster: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That takes seconds, in which its plain workers work: it must not look as if nobody did."""
+    known: list[int] = []
+
+    def warm_up() -> None:
+        known.append(lifecycle.clusters_alive())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "warm_up", warm_up)
+    monkeypatch.setattr(signal, "signal", lambda *args: None)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            cluster.run()
+    finally:
+        post_spawn.disconnect(cluster._on_spawn)
+    assert known == [1]
 
 
 @pytest.mark.parametrize(("exitcode", "lost"), [(-9, 1), (1, 1), (0, 1)])
