@@ -18,6 +18,7 @@ from pydantic_ai.providers import Provider, infer_provider, infer_provider_class
 
 from workflows.ai.bursts import Burst
 from workflows.ai.chat_completions import repair_completion, repair_stream
+from workflows.ai.quick_chunks import read_chunks_quickly
 
 # The providers that speak it, by pydantic-ai's names.
 SPEAKERS = {"openai", "openai-chat", *get_args(OpenAIChatCompatibleProvider.__value__)}
@@ -82,6 +83,7 @@ class Connections:
         provider_class: Any = infer_provider_class(name)
         client = Client(self._transport)
         provider: Provider[Any] = provider_class(http_client=client)
+        read_chunks_quickly(provider.client)
         self._open.push_async_callback(client.aclose)
         return provider
 

@@ -26,7 +26,7 @@ from pydantic_ai.settings import ModelSettings
 
 from workflows.ai import names, toolless, usage
 from workflows.ai.answers import find_fault, without_reasoning
-from workflows.ai.asides import Aside
+from workflows.ai.asides import Aside, may_await
 from workflows.ai.connections import get_connections
 from workflows.ai.errors import Failure, ProviderError, classify
 from workflows.ai.offline import OfflineModel, Rule
@@ -329,6 +329,9 @@ class RecordedModel(FallbackModel):
 
     async def _wait_for(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Await *coroutine*, but no longer than the job runs."""
+        if may_await(self._aside):
+            # The workflow is a coroutine itself: its interruption cancels this one as well.
+            return await coroutine
         work = asyncio.ensure_future(coroutine)
         try:
             while not (await asyncio.wait({work}, timeout=CHECK_INTERVAL))[0]:

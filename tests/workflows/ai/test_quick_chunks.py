@@ -1,0 +1,69 @@
+from typing import Any
+
+import httpx2
+import pytest
+from openai import AsyncOpenAI, AsyncStream
+from openai.types.chat import ChatCompletionChunk
+from pydantic import ValidationError
+
+from workflows.ai.quick_chunks import read_chunks_quickly
+
+CHUNK = {
+    "id": "1",
+    "object": "chat.completion.chunk",
+    "created": 1,
+    "model": "m",
+    "choices": [{"index": 0, "delta": {"content": "Hi", "reasoning": "hm"}, "finish_reason": None}],
+}
+
+
+@pytest.fixture
+def client() -> AsyncOpenAI:
+    client = AsyncOpenAI(api_key="none")
+    read_chunks_quickly(client)
+    return client
+
+
+def read(client: AsyncOpenAI, data: dict[str, Any]) -> ChatCompletionChunk:
+    found: Any = client._process_response_data(
+        data=data,
+        cast_to=ChatCompletionChunk,
+        response=None,  # type: ignore[arg-type]
+    )
+    assert isinstance(found, ChatCompletionChunk)
+    return found
+
+
+def test_a_chunk_is_the_same_as_the_sdk_makes_it(client: AsyncOpenAI) -> None:
+    slow = read(AsyncOpenAI(api_key="none"), CHUNK)
+
+    assert read(client, CHUNK) == slow
+    assert read(client, CHUNK).model_dump() == slow.model_dump()
+
+
+@pytest.mark.parametrize(
+    "odd", [{"choices": None}, {"created": "today"}, {"choices": [{"finish_reason": "tired"}]}]
+)
+def test_an_odd_one_is_read_as_before(client: AsyncOpenAI, odd: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        ChatCompletionChunk.model_validate(CHUNK | odd)
+
+    slow = read(AsyncOpenAI(api_key="none"), CHUNK | odd)
+    assert read(client, CHUNK | odd).model_dump(warnings=False) == slow.model_dump(warnings=False)
+
+
+async def test_the_sdk_reads_its_streams_by_it(client: AsyncOpenAI) -> None:
+    """It is a method of its own that nobody has promised: it may move with another version."""
+    seen: list[object] = []
+
+    def process(*, data: object, **options: object) -> object:
+        seen.append(data)
+        return data
+
+    client._process_response_data = process  # type: ignore[method-assign,assignment]
+    response = httpx2.Response(
+        200, content=b'data: {"id": "1"}\n\ndata: [DONE]\n\n', request=httpx2.Request("POST", "/")
+    )
+    stream: AsyncStream[Any] = AsyncStream(cast_to=object, response=response, client=client)
+
+    assert [chunk async for chunk in stream] == seen == [{"id": "1"}]
