@@ -59,7 +59,15 @@ $(VENV)/.installed-dev: $(VENV)/.installed pins-dev.txt
 demo: install  ## Run everything: database, demo data, web server, cluster; HOST and PORT are honoured
 	@exec $(PY) bin/demo
 
-test: install-dev install-system $(CHECKS)  ## Run the whole suite, on SQLite and PostgreSQL
+# lint has the time in which the Python tests wait. What it said is shown behind theirs.
+test: install-dev install-system check test-js  ## Run the whole suite, on SQLite and PostgreSQL
+	@said=$$(mktemp); trap 'rm -f "$$said"' EXIT; failed=; \
+	$(MAKE) --no-print-directory lint >"$$said" 2>&1 & lint=$$!; \
+	$(MAKE) --no-print-directory test-python || failed=1; \
+	wait $$lint || failed=1; \
+	cat "$$said"; \
+	test -z "$$failed"
+	@$(MAKE) --no-print-directory test-acceptance
 
 lint: install-dev  ## ruff and mypy
 	$(PY) -m ruff check
@@ -90,9 +98,9 @@ test-sqlite: install-dev  ## The Python tests on SQLite
 test-postgres: install-dev install-system  ## The same on PostgreSQL
 	$(POSTGRES_UNIT)
 
-# They mostly wait for processes: two files at a time. Each file has servers of its own.
+# Two files at a time, in the order that tests/acceptance/conftest.py gives them.
 test-acceptance: install-dev install-system  ## Real processes; they choose their databases themselves
-	$(PY) -m pytest tests/acceptance -n 2 --dist loadfile $(ARGS)
+	$(PY) -m pytest tests/acceptance -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # About 45 minutes; ARGS='pickup listeners --listeners 1000' measures these alone.
 bench: install-dev install-system  ## Measure Chatflow beside its peers; fail where it misses a bar

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import User
-from django.test import Client
+from django.contrib.auth.models import Permission, User
+from django.contrib.contenttypes.models import ContentType
+from django.db import connection, transaction
+from django.test import Client, TransactionTestCase
 from django.utils import timezone
 
 from chatflow.models import Token
@@ -23,6 +25,25 @@ def _let_go_of_providers() -> Iterator[None]:
     """Close what plain workflows keep open in this thread: the next test has other servers."""
     yield
     close_loop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _delete_what_was_committed() -> Iterator[None]:
+    """Delete the rows that a test has committed, and leave those that Django makes itself.
+
+    Its own flush truncates all tables and makes these anew: that takes longer than most tests.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", delete_rows)
+        yield
+
+
+def delete_rows(test_case: TransactionTestCase) -> None:
+    kept = {model._meta.db_table for model in (ContentType, Permission)}
+    tables = connection.introspection.django_table_names(only_existing=True, include_views=False)
+    with transaction.atomic(), connection.cursor() as cursor:
+        for table in sorted(set(tables) - kept):
+            cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")
 
 
 def make_user(name: str, **fields: Any) -> User:

@@ -25,13 +25,25 @@ def pytest_configure() -> None:
         database.setdefault("TEST", {})["NAME"] = str(FOLDER / "test.sqlite3")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     from django.db import connection
 
+    if connection.vendor != "sqlite":
+        # pytest-django lets them reach none: they would only say again what they say on SQLite.
+        once = [item for item in items if not asks_for_a_database(item)]
+        config.hook.pytest_deselected(items=once)
+        items[:] = [item for item in items if item not in once]
     for item in items:
         for vendor in ("sqlite", "postgresql"):
             if vendor != connection.vendor and item.get_closest_marker(vendor):
                 item.add_marker(pytest.mark.skip(f"only on {vendor}"))
+
+
+def asks_for_a_database(item: pytest.Item) -> bool:
+    """Say whether the test may use one, or is marked as being about one."""
+    if any(map(item.get_closest_marker, ("django_db", "postgresql", "databases"))):
+        return True
+    return not {"db", "transactional_db"}.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 def pytest_unconfigure() -> None:

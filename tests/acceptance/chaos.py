@@ -30,6 +30,7 @@ import httpx
 
 from tests.acceptance.processes import (
     CONTAINER,
+    LEDGER,
     Databases,
     Process,
     Site,
@@ -39,7 +40,6 @@ from tests.acceptance.processes import (
 from tests.servers import Postgres
 
 LEASE = 3.0
-LEDGER = "tests.acceptance.apps.ledger"
 SETTINGS = {
     # A job is hit by more kills here than in years of production. What is tested is that no kill
     # loses or repeats anything, not that three of them are enough to give a job up.
@@ -484,7 +484,6 @@ def diagnosis(site: Site, problems: list[str]) -> str:
 
 def run(site: Site, plan: Plan, postgres: Postgres | None = None, say: Say = print) -> None:
     """Run the plan; fail with a diagnosis when the books don't balance."""
-    site.manage("migrate", "ledger", "--verbosity=0")
     problems = Chaos(site, plan, postgres, say).run()
     assert not problems, diagnosis(site, problems)
 

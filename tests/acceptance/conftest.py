@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from typing import Any
 
 import pytest
@@ -12,6 +13,15 @@ from tests.acceptance.processes import Databases, Site
 from tests.servers import Postgres
 
 MakeSite = Callable[..., Site]
+
+# The files that take longest, the longest first: so all who run files side by side end together.
+LONGEST = ("cluster", "loop", "demo_page", "chaos", "seed", "standstill", "outage", "readme")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
 @pytest.fixture(scope="session")
@@ -32,12 +42,24 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def site(databases: Databases, kind: str) -> Iterator[Site]:
+def get_site(databases: Databases) -> Iterator[Callable[[str], Site]]:
+    """Return what starts a site of each kind when it is asked for, once."""
+    with ExitStack() as stack:
+
+        @cache
+        def get(kind: str) -> Site:
+            site = stack.enter_context(databases.site(kind))
+            site.start_web()
+            site.start_cluster()
+            return site
+
+        yield get
+
+
+@pytest.fixture(scope="session")
+def site(get_site: Callable[[str], Site], kind: str) -> Site:
     """Return a running site with one web server and one cluster; leave both alive."""
-    with databases.site(kind) as site:
-        site.start_web()
-        site.start_cluster()
-        yield site
+    return get_site(kind)
 
 
 @pytest.fixture

@@ -25,6 +25,19 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SECONDS = 120.0
 # What every site has installed: workflows that stop where a test wants them to.
 GATES = "tests.acceptance.apps.gates"
+# Whose tables every database has: workflows that write down what they did.
+LEDGER = "tests.acceptance.apps.ledger"
+# In one process: to start one takes longer than all of it. Passwords are the users' names.
+PREPARE = """
+from io import StringIO
+from django.contrib.auth.models import User
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+for name in ("alice", "bob"):
+    User.objects.create_user(name, password=name)
+    call_command("create_token", name, stdout=(said := StringIO()))
+    print(name, said.getvalue().split()[-1])
+"""
 # A site's environment is its own; these alone come from the developer's.
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "TZ")
 
@@ -139,7 +152,9 @@ class Process:
             self.wait(grace)
         except subprocess.TimeoutExpired:
             pass
-        kill_group(self.pid)
+        # The kernel may have given the number of one that ended long ago to another one.
+        if self.running or not is_alive(self.pid):
+            kill_group(self.pid)
         self._popen.wait(SECONDS)
 
     def wait_for(self, ready: Callable[[], Any]) -> None:
@@ -406,17 +421,9 @@ class Databases:
             url = f"sqlite:///{self._folder / 'template.sqlite3'}"
         else:
             url = self._postgres.create_database("template_site")
-        with Site(url) as site:
-            site.manage("migrate", "--verbosity=0")
-            # Their passwords are their names.
-            site.manage(
-                "shell",
-                "--command",
-                "from django.contrib.auth.models import User\n"
-                "for name in ('alice', 'bob'):\n"
-                "    User.objects.create_user(name, password=name)",
-            )
-            self._tokens[kind] = {user: site.token(user) for user in ("alice", "bob")}
+        with Site(url, extra_apps=(LEDGER,)) as site:
+            printed = site.manage("shell", "--command", PREPARE).stdout.splitlines()
+            self._tokens[kind] = dict(line.split() for line in printed[-2:])
         self._templates[kind] = url
 
     def site(self, kind: str, **options: Any) -> Site:

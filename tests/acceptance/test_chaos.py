@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance import chaos
-from tests.acceptance.chaos import KILLS, LEDGER, SETTINGS, Plan
+from tests.acceptance.chaos import KILLS, SETTINGS, Plan
 from tests.acceptance.conftest import MakeSite
-from tests.acceptance.processes import Databases
+from tests.acceptance.processes import LEDGER, Databases
 from tests.servers import Postgres
 
 

@@ -18,9 +18,10 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.chaos import LEDGER, audit_logs, audit_sessions
+from tests.acceptance.chaos import audit_logs, audit_sessions
 from tests.acceptance.conftest import MakeSite
 from tests.acceptance.processes import (
+    LEDGER,
     Databases,
     Process,
     Site,
@@ -39,7 +40,6 @@ def ledger(databases: Databases, kind: str) -> Iterator[Site]:
     """Return a running site with the ledger's workflows and a cluster of three workers."""
     settings = {"WORKFLOW_LEASE_SECONDS": str(LEASE)}
     with databases.site(kind, extra_apps=(LEDGER,), **settings) as site:
-        site.manage("migrate", "ledger", "--verbosity=0")
         site.start_web()
         site.start_cluster("--workers=3")
         yield site
@@ -58,7 +58,6 @@ def start_site(make_site: MakeSite, kind: str, *apps: str, **settings: str) -> S
     own = {"WORKFLOW_LEASE_SECONDS": str(LEASE), "TASK_FUNCTIONS": functions}
     settings = own | settings
     site = make_site(kind, extra_apps=(LEDGER, *apps), **settings)
-    site.manage("migrate", "ledger", "--verbosity=0")
     site.start_web()
     return site
 

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.acceptance.chaos import LEDGER, audit_logs
-from tests.acceptance.processes import Databases, Site, eventually
+from tests.acceptance.chaos import audit_logs
+from tests.acceptance.processes import LEDGER, Databases, Site, eventually
 from tests.acceptance.streams import Stream
 from tests.servers import Postgres
 
@@ -31,7 +31,6 @@ def running(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Itera
     databases = Databases(server, tmp_path_factory.mktemp("outage"))
     settings = {"WORKFLOW_LEASE_SECONDS": LEASE}
     with databases.site("postgres", extra_apps=(LEDGER,), **settings) as site:
-        site.manage("migrate", "ledger", "--verbosity=0")
         site.start_web()
         site.start_cluster(f"--workers={JOBS + 2}")
         yield site

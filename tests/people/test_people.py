@@ -13,6 +13,7 @@ VERBS = "tests/people/verbs.py"
 NET = 300
 
 
+@pytest.mark.databases
 @pytest.mark.parametrize("model", ["people.Person", "people.Member", "people.Account"])
 def test_the_verbs_work_for(model: str) -> None:
     options = ["--ds=tests.people.settings", "-q", "-x"]

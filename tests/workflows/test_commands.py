@@ -545,6 +545,11 @@ class TestQueueMonitor:
 
 
 class TestQueuePrune:
+    @pytest.fixture(autouse=True)
+    def _hurry(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nobody else needs the machine."""
+        monkeypatch.setattr(pruning, "REST", 0.1)
+
     def test_it_works(self, manage: Callable[..., list[str]], chat: Chat) -> None:
         old, new = chat.say(workflow="echo"), chat.say(workflow="echo")
         age(old, days=31)

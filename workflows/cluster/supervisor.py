@@ -86,8 +86,9 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         post_spawn.connect(self._on_spawn)
         for _ in range(self.pool_size):
             self.spawn_worker()
-        # They work already, and all may know that while the modules are imported.
-        self.do_chores()
+        # They work already, and all may know that while the modules are imported. Nothing else yet:
+        # a lock on the jobs would keep the workers waiting that are spawned below.
+        self.presence.do_chore(self.presence.register)
         # The workers that come after this, and take another's place, share all these modules.
         warm_up()
         gc.freeze()

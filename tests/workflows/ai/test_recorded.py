@@ -999,7 +999,7 @@ def test_the_words_before_a_time_out_stay(chat: Chat, server: OpenAIServer) -> N
     never = threading.Event()
     server.script = [Answer(text="Once upon a time", stall=never, stall_at=3)]
 
-    job = chat.begin(shown, max_execution_time=4)
+    job = chat.begin(shown, max_execution_time=2)
 
     assert (job.state, said(job)) == (State.TIMEOUT, ["go", "Once upo"])
     assert job.metadata == {"workflow": "w", "broken_off": True}

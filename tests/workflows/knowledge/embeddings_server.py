@@ -55,6 +55,8 @@ def embeddings_server() -> Iterator[EmbeddingsServer]:
             body = script.answer(json.loads(self.rfile.read(length)))
             self.send_response(script.status)
             self.send_header("Content-Type", "application/json")
+            # OpenAI's client repeats what failed, and then waits no longer.
+            self.send_header("Retry-After-Ms", "1")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -146,7 +146,7 @@ def locked(job: Job, lock: str) -> Iterator[None]:
             with transaction.atomic():
                 LOCKS[lock](job)
                 begun.set()
-                time.sleep(1.0)
+                time.sleep(0.7)
         finally:
             connection.close()
 

@@ -25,7 +25,7 @@ from tests.workflows.streaming.following import (
 from workflows.bells import OnRing, Subscription
 from workflows.models import Event, Job, State
 from workflows.store import lifecycle
-from workflows.store.lifecycle import Vigil
+from workflows.store.lifecycle import Vigil, vigil
 from workflows.streaming import listeners as module
 from workflows.streaming.followers import StreamCut
 from workflows.streaming.listeners import listeners
@@ -182,10 +182,14 @@ async def test_a_database_that_is_away(job: Job, monkeypatch: pytest.MonkeyPatch
 
 
 async def test_orphaned_sync_jobs_are_looked_for(
-    chat: Chat, job: Job, monkeypatch: pytest.MonkeyPatch
+    chat: Chat, job: Job, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where there is no cluster, a web process that lives finds the jobs of one that died."""
     monkeypatch.setattr(module, "SWEEP", 0.01)
+    monkeypatch.setattr(module, "ORPHANS", 0.01)
+    # It doubts at first, until the living have had the time to renew their leases.
+    monkeypatch.setattr(vigil, "RENEWAL", 0.1)
+    settings.WORKFLOW_LEASE_SECONDS = 0.6
 
     def orphan() -> Job:
         made = Chat(chat.user, "other").send(mode="sync")
