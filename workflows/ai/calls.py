@@ -1,12 +1,11 @@
 """One call of ``ctx.ai``: pydantic-ai's agent, over the recorded model."""
 
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import wraps
 from typing import Any, cast
 
-from pydantic_ai import Agent, ModelRetry, Tool
+from pydantic_ai import Agent
 from pydantic_ai.exceptions import AgentRunError
 from pydantic_ai.messages import (
     BinaryContent,
@@ -26,11 +25,12 @@ from workflows.ai.answers import is_garbled
 from workflows.ai.asides import Aside
 from workflows.ai.connections import get_connections
 from workflows.ai.errors import ProviderError, classify
+from workflows.ai.function_tools import Use, make_tool
 from workflows.ai.messages import ChatMessage
 from workflows.ai.recorded import Journal, RecordedModel, find_models
 from workflows.ai.route_tools import make_tools
 from workflows.ai.routes import Route
-from workflows.exceptions import AIOffline, AIUnavailable, AIUnusable, ToolError, WorkflowError
+from workflows.exceptions import AIOffline, AIUnavailable, AIUnusable, WorkflowError
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ async def make_call(
     call: Call,
     journal: Journal,
     aside: Aside,
-    use: Callable[[Callable[..., Any], dict[str, Any]], Coroutine[Any, Any, Any]],
+    use: Use,
 ) -> Any:
     """Make a call of the models.
 
@@ -80,7 +80,7 @@ async def make_call(
     Returns:
         The result, of the call's output type.
     """
-    tools: list[Tool[None]] = [Tool(_record_calls(function, use)) for function in call.tools]
+    tools = [make_tool(function, use) for function in call.tools]
     agent: Agent[None, Any] = Agent(
         output_type=call.output_type,
         instructions=call.instructions,
@@ -131,22 +131,6 @@ def _explain(error: AgentRunError, model: RecordedModel) -> WorkflowError:
         problem = AIUnusable(code=None if is_garbled(model.latest) else AIUnavailable.code)
     problem.__cause__ = ProviderError(failure.details)
     return problem
-
-
-def _record_calls(
-    function: Callable[..., Any],
-    use: Callable[[Callable[..., Any], dict[str, Any]], Coroutine[Any, Any, Any]],
-) -> Callable[..., Any]:
-    """Return a tool with the signature of *function*, each call of which is recorded."""
-
-    @wraps(function)
-    async def call(**arguments: Any) -> Any:
-        try:
-            return await use(function, arguments)
-        except ToolError as error:
-            raise ModelRetry(str(error)) from error
-
-    return call
 
 
 def _convert(message: ChatMessage) -> ModelMessage:

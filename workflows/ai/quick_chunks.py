@@ -12,18 +12,18 @@ from openai.types.chat import ChatCompletionChunk
 from pydantic import ValidationError
 
 
-def read_chunks_quickly(client: AsyncOpenAI) -> None:
-    """Let *client* validate chunks; the odd ones, which are not valid, it builds as before.
+class QuickClient(AsyncOpenAI):
+    """Validates chunks; the odd ones, which are not valid, it builds as before."""
 
-    Args:
-        client: changed in place, by a method of its own that openai-python has for all responses.
-    """
-    build: Any = client._process_response_data
-
-    def process(*, data: object, cast_to: Any, response: Any) -> Any:
+    # A method of openai-python's own, for all responses.
+    def _process_response_data(self, *, data: object, cast_to: Any, response: Any) -> Any:
         if cast_to is ChatCompletionChunk:
             with suppress(ValidationError):
                 return ChatCompletionChunk.model_validate(data)
-        return build(data=data, cast_to=cast_to, response=response)
+        return super()._process_response_data(data=data, cast_to=cast_to, response=response)
 
-    client._process_response_data = process  # type: ignore[method-assign]
+
+def read_chunks_quickly(client: AsyncOpenAI) -> None:
+    """Make *client* a QuickClient, and so the copies that it makes of itself."""
+    if type(client) is AsyncOpenAI:
+        client.__class__ = QuickClient
