@@ -3,8 +3,6 @@ from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
 
-import pydantic_ai.tools
-
 from workflows.ai.function_tools import make_tool
 
 
@@ -38,7 +36,7 @@ async def test_it_is_called_with_its_arguments() -> None:
 
 def test_the_same_method_is_read_once() -> None:
     first = make_tool(Clock("CET").tell, use)
-    with patch.object(pydantic_ai.tools._function_schema, "function_schema", side_effect=OSError):
+    with patch("pydantic_ai.tools._function_schema.function_schema", side_effect=OSError):
         again = make_tool(Clock("UTC").tell, use)
 
     assert again.tool_def == first.tool_def
