@@ -4,9 +4,10 @@ from datetime import timedelta
 from typing import Any, cast
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import is_password_usable
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
-from django.db.models.signals import post_save
+from django.db.models.signals import post_save, pre_save
 from django.dispatch import receiver
 from rest_framework.exceptions import APIException, NotFound
 
@@ -91,14 +92,32 @@ def revoke(user: Any, public_id: str) -> Token:
     return found
 
 
+@receiver(pre_save)
+def notice_withdrawal(
+    sender: Any, instance: Any, raw: bool, update_fields: Any, **kwargs: Any
+) -> None:
+    """Notice a save that takes a user's password away, as set_unusable_password() does.
+
+    Django tells nobody of that. Only the hash shows it, which is another one each time.
+    """
+    if raw or instance._state.adding or not issubclass(sender, get_user_model()):
+        return
+    is_written = update_fields is None or "password" in update_fields
+    if is_written and not is_password_usable(instance.password):
+        stored = sender._base_manager.filter(pk=instance.pk)
+        instance._loses_password = stored.exclude(password=instance.password).exists()
+
+
 @receiver(post_save)
 def end_tokens(sender: Any, instance: Any, created: bool, **kwargs: Any) -> None:
-    """End the tokens of a user who gets a new password or is deactivated.
+    """End the tokens of a user who gets a new password, loses it, or is deactivated.
 
     Django keeps a new password on the user until it is saved. A hash that is made anew of the same
     password, as after an upgrade of Django, is none.
     """
     if created or not issubclass(sender, get_user_model()):
         return
-    if getattr(instance, "_password", None) is not None or not getattr(instance, "is_active", True):
+    changes = getattr(instance, "_password", None) is not None
+    loses = instance.__dict__.pop("_loses_password", False)
+    if changes or loses or not getattr(instance, "is_active", True):
         Token.objects.filter(user=instance.pk).delete()

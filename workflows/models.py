@@ -15,8 +15,8 @@ from django.db import models
 from django.db.models import Case, F, Q, When
 from django.utils import timezone
 
-# Characters that are kept of the name of who decided; an e-mail address may be longer.
-NAME_LENGTH = 150
+# Characters that are kept of the name of who decided: as many as an e-mail address has at most.
+NAME_LENGTH = 254
 
 
 class Session(models.Model):

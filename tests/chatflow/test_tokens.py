@@ -167,6 +167,16 @@ def change_password_by_command(user: User) -> None:
     form.save()
 
 
+def withdraw_password(user: User) -> None:
+    user.set_unusable_password()
+    user.save()
+
+
+def withdraw_password_alone(user: User) -> None:
+    user.set_unusable_password()
+    user.save(update_fields=["password"])
+
+
 def deactivate(user: User) -> None:
     user.is_active = False
     user.save()
@@ -185,7 +195,15 @@ def delete(user: User) -> None:
 
 @pytest.mark.parametrize(
     "end",
-    [change_password, change_password_by_command, deactivate, deactivate_at_once, delete],
+    [
+        change_password,
+        change_password_by_command,
+        withdraw_password,
+        withdraw_password_alone,
+        deactivate,
+        deactivate_at_once,
+        delete,
+    ],
 )
 def test_how_tokens_end(alice: User, bob: User, end: Callable[[User], None]) -> None:
     client, his = client_of(alice), client_of(bob)
@@ -212,6 +230,17 @@ def test_other_changes_end_no_token(alice: User, settings: Any) -> None:
     ]
     assert fresh.check_password("secret")
     assert User.objects.get().password != hashed
+    assert client.get(JOBS).status_code == 200
+
+
+def test_a_user_without_a_password_keeps_the_tokens(alice: User) -> None:
+    """They have come by single sign-on, say, and are saved at each sign-in."""
+    alice.set_unusable_password()
+    alice.save()
+    client = client_of(alice)
+    for user in (alice, User.objects.get()):
+        user.first_name = "Alice"
+        user.save()
     assert client.get(JOBS).status_code == 200
 
 

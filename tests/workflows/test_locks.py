@@ -3,6 +3,7 @@
 import threading
 import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -42,7 +43,8 @@ def test_an_atomic_step_holds_nobody_up(chat: Chat) -> None:
         events.append(job.pk, job.attempt, Event.Type.PROGRESS, progress=10)
         assert at_once(1, others) == [None]
 
-    assert (seen["held"], seen["stuck"], seen["reaped"]) == ({job.pk: ""}, set(), 0)
+    assert seen["held"] == ({job.pk: ""}, {job.pk})
+    assert (seen["stuck"], seen["reaped"]) == (set(), 0)
     assert isinstance(seen["cancel"], OperationalError)
     # Once it has committed, it has the time to renew its lease; then it is like any other.
     assert lifecycle.stuck_workers([job.worker], Vigil(1.0)) == set()
@@ -50,6 +52,54 @@ def test_an_atomic_step_holds_nobody_up(chat: Chat) -> None:
     Job.objects.update(lease_until=timezone.now() - timedelta(seconds=60))
     assert lifecycle.stuck_workers([job.worker], Vigil(1.0)) == {ME.id}
     assert reap() == 1
+
+
+@pytest.mark.postgresql
+def test_a_short_lock_costs_no_lease(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    """Who could not renew because of it looks again soon, not after another third of the lease."""
+    settings.WORKFLOW_LEASE_SECONDS = 15.0
+    chat.send()
+    attempt = Attempt(claimed(), NET, interruptible=False)
+    attempt.listen_at = None
+    watching = watchdog.Watchdog()
+    watching._attempts[attempt.key] = attempt
+    lapsed = timezone.now() - timedelta(seconds=60)
+    Job.objects.update(lease_until=lapsed)
+    now = [attempt.heartbeat_at]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    with transaction.atomic():
+        Job.objects.select_for_update().get(pk=attempt.job.pk)
+        assert at_once(1, lambda number: watching.look()) == [None]
+    assert attempt.heartbeat_at == now[0] + watchdog.LOCKED
+    assert Job.objects.get().lease_until == lapsed
+    now[0] = attempt.heartbeat_at
+    watching.look()
+
+    assert attempt.heartbeat_at == now[0] + 5.0
+    assert Job.objects.filter(lease_until__gt=timezone.now()).exists()
+    assert attempt.interrupt is None
+
+
+@pytest.mark.postgresql
+def test_what_refers_to_a_job_keeps_nobody_from_it(chat: Chat) -> None:
+    waiting, running = chat.send(), Chat(chat.user, "t").send()
+    Job.objects.filter(pk=running.pk).update(priority=1)
+    running = claimed()
+    seen: list[Any] = []
+
+    def others(number: int) -> None:
+        seen.append(lifecycle.renew([(running.pk, running.attempt)]))
+        seen.append(claimed().pk)
+
+    with transaction.atomic(), connection.cursor() as cursor:
+        # As PostgreSQL does for a foreign key.
+        cursor.execute("SELECT 1 FROM workflows_job FOR KEY SHARE")
+        assert at_once(1, others) == [None]
+
+    assert seen == [({running.pk: ""}, frozenset()), waiting.pk]
 
 
 @pytest.mark.postgresql

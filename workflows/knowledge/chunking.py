@@ -1,4 +1,4 @@
-"""From sections to chunks of a few hundred words; none reaches over a heading."""
+"""From sections to chunks of at most two hundred words; none reaches over a heading."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from workflows.knowledge.readers import Section
 
 # Enough to answer from, and few enough that it is about one thing.
-WORDS = 250
+WORDS = 200
 # A bound for text that has no spaces.
 CHARACTERS = 4000
 HEADING_LENGTH = 200

@@ -12,8 +12,8 @@ from workflows.knowledge import embeddings
 from workflows.knowledge.excerpts import MARKS, excerpt
 from workflows.knowledge.fulltext import CAP, full_text
 from workflows.knowledge.models import EVERYBODY, Chunk, Document, audience_of
-from workflows.knowledge.ranking import SYNONYMS_OF, relevance
-from workflows.knowledge.words import stem, words_of
+from workflows.knowledge.ranking import relevance, synonyms_of
+from workflows.knowledge.words import words_of
 
 # Chunks that each of the two ways brings into the blend.
 POOL = 50
@@ -92,19 +92,21 @@ def _by_words(
     audiences: Sequence[str],
 ) -> dict[int, float]:
     """Return how relevant chunks are by the words they have, 0 to 1, the best first."""
-    counts = full_text().counts(words, audiences)
+    synonyms = {synonym for word in words for synonym in synonyms_of(word)}
+    counts = full_text().counts([*words, *synonyms.difference(words)], audiences)
     # By documents, which are fewer than their chunks.
     total = max(FEW, documents.aggregate(chunks=Sum("chunk_count"))["chunks"] or 0)
     # What BM25 calls the inverse document frequency. A word that is nowhere says most of all:
     # who asks for it isn't answered by a text that lacks it.
-    weights = {word: math.log(1 + (total + 0.5) / (counts[word] + 0.5)) for word in words}
-    return relevance(weights, chunks.in_bulk(_candidates(counts, audiences)).values())
+    weights = {word: math.log(1 + (total + 0.5) / (has + 0.5)) for word, has in counts.items()}
+    candidates = _candidates({word: counts[word] for word in words}, audiences)
+    return relevance(words, weights, chunks.in_bulk(candidates).values())
 
 
 def _candidates(counts: Mapping[str, int], audiences: Sequence[str]) -> list[int]:
     """Let the rarest words find, as many of them as stay cheap; the others only rank."""
     rarest = sorted(counts, key=lambda word: counts[word])
-    groups = [[word, *SYNONYMS_OF.get(stem(word), ())] for word in rarest]
+    groups = [[word, *synonyms_of(word)] for word in rarest]
     if counts[rarest[0]] >= CAP:
         # No word is rare: then it is their meeting that says something.
         together = full_text().best(groups, audiences, POOL, every=True)

@@ -157,7 +157,7 @@ class ApprovalQuestion(Question):
         return {
             "approved": verdict.approved,
             "answer": verdict.answer if verdict.approved and self.model is not None else None,
-            "by": self.job.user.get_username(),
+            "by": self.job.user.get_username()[:NAME_LENGTH],
             "at": _iso(clock.now()),
             "reason": verdict.reason,
         }
@@ -177,7 +177,7 @@ class ApprovalQuestion(Question):
         updated = ApprovalRequest.objects.filter(pk=self.request.pk, decided_at=None).update(
             approved=value["approved"],
             answer=events.clean(value["answer"]),
-            by=value["by"][:NAME_LENGTH],
+            by=value["by"],
             reason=events.clean(value["reason"]),
             via=ApprovalRequest.Via.EXPIRY if expired else ApprovalRequest.Via.CHAT,
             decided_at=self.request.expires_at if expired else Now(),

@@ -10,7 +10,7 @@ from itertools import chain, repeat
 from typing import Any, TypeVar
 
 from django.db import Error as DatabaseError
-from django.db import connection
+from django.db import connection, transaction
 
 from workflows.exceptions import AttemptLost, Fenced, first_line
 from workflows.models import Event, Job, State
@@ -181,6 +181,18 @@ class EventWriter:
                     connection.close()
             self._wait_for_database(pause)
         raise AssertionError("A query neither returned nor raised.")
+
+    def read(self, query: Callable[[], T]) -> T:
+        """Do the same with a query that only reads, and so is no transaction by itself."""
+        if not connection.in_atomic_block:
+            return self.wait_out(query)
+
+        def read_in_savepoint() -> T:
+            # PostgreSQL answers nothing more in a transaction in which a query has failed.
+            with transaction.atomic():
+                return query()
+
+        return self.wait_out(read_in_savepoint)
 
     def _send(self, write: Callable[[Callable[[], None]], None]) -> None:
         while self._sending or self._words:

@@ -36,7 +36,7 @@ async def recall(
 
 
 def _look_back(record: Record) -> tuple[Summary, list[PastMessage]]:
-    return record.events.wait_out(lambda: _read(record.job))
+    return record.events.read(lambda: _read(record.job))
 
 
 def _read(job: Job) -> tuple[Summary, list[PastMessage]]:

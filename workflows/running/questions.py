@@ -126,7 +126,7 @@ def put(record: Record, question: Question) -> Any:
     answer = record.answer
     if step is not None and answer is not None:
         try:
-            value = record.events.wait_out(partial(question.read, step, answer))
+            value = record.events.read(partial(question.read, step, answer))
         except Unclear as unclear:
             prompt = f"{unclear} {prompt}".strip()
         else:

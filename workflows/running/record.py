@@ -341,7 +341,7 @@ class Record:
         """
         conversation = Q(job=self.job.conversation_id) | Q(job__root=self.job.conversation_id)
         began = Event.objects.filter(conversation, type=Event.Type.STEP_STARTED)
-        return self.events.wait_out(began.filter(data__step__name=events.clean(name)).exists)
+        return self.events.read(began.filter(data__step__name=events.clean(name)).exists)
 
     def _announce(self, key: Key, name: str, counted: bool) -> Entered:
         """Append the event that a step begins."""

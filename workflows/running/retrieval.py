@@ -25,10 +25,14 @@ def find(record: Record, query: str, limit: int = 5) -> list[Source]:
     if isinstance(entered, Step):
         return _load(entered)
     allowed = record.job.options.get("intelligent_rag", True)
-    found = search(events.clean(query), user=record.job.user, limit=limit) if allowed else []
+    found = record.events.read(lambda: _search(record, query, limit)) if allowed else []
     record.attempt.check()
     made: list[Source] = steps.leave(record, entered, search, found)
     return made
+
+
+def _search(record: Record, query: str, limit: int) -> list[Source]:
+    return search(events.clean(query), user=record.job.user, limit=limit)
 
 
 def find_as_data(record: Record, query: str) -> str:

@@ -72,12 +72,13 @@ def hand_over(job: Job, name: str) -> None:
         Fenced: the attempt doesn't hold the job any more.
         AlreadyQueued: a job with the workflow's unique key is queued or running.
     """
-    line = _find_line(job)
     assign(job, name)
     try:
         with transaction.atomic():
             lifecycle.lock_session(job)
             lifecycle.hold(job)
+            # The row's own: an earlier try may have assigned the job already.
+            line = Job.objects.filter(pk=job.pk).values_list(*LINE).get()
             job.save(update_fields=ASSIGNED)
             _set_steps_aside(job)
             lifecycle.give_back(job, inline=job.inline, anew=_find_line(job) != line)
@@ -87,9 +88,9 @@ def hand_over(job: Job, name: str) -> None:
         raise AlreadyQueued from None
 
 
-def _find_line(job: Job) -> list[Any]:
+def _find_line(job: Job) -> tuple[Any, ...]:
     """Return what says with which others *job* takes turns."""
-    return [getattr(job, name) for name in LINE]
+    return tuple(getattr(job, name) for name in LINE)
 
 
 def _set_steps_aside(job: Job) -> None:

@@ -71,8 +71,16 @@ def run(job: Job, *, interruptible: bool) -> Outcome | None:
     Returns:
         How the job ended; None if it did not, or was ended by somebody else.
     """
-    started = _start(job, interruptible=interruptible)
-    return _conclude(started, _call) if isinstance(started, Run) else started
+    waiting = _watch(job)
+    try:
+        started = _start(job, interruptible=interruptible)
+    finally:
+        watchdog.get_watchdog().unwatch(waiting)
+    if not isinstance(started, Run):
+        return started
+    if waiting.interrupt is not None:
+        started.attempt.stop(waiting.interrupt)
+    return _conclude(started, _call)
 
 
 async def arun(job: Job, lanes: Lanes, bring: Bring) -> Outcome | None:
@@ -83,14 +91,15 @@ async def arun(job: Job, lanes: Lanes, bring: Bring) -> Outcome | None:
         lanes: the threads for what isn't async.
         bring: brings words to the shared pen.
     """
-    mine, waiting = watchdog.get_watchdog(), Attempt(job, math.inf, interruptible=False)
-    # Its lease is renewed from here on: others may keep the lanes busy.
-    mine.watch(waiting)
-    started = await lanes.call(_start, job, interruptible=False, bring=bring)
+    # Others may keep the lanes busy.
+    waiting = _watch(job)
+    try:
+        started = await lanes.call(_start, job, interruptible=False, bring=bring)
+    finally:
+        watchdog.get_watchdog().unwatch(waiting)
     if not isinstance(started, Run):
-        mine.unwatch(waiting)
         return started
-    mine.watch(started.attempt)
+    watchdog.get_watchdog().watch(started.attempt)
     if waiting.interrupt is not None:
         started.attempt.stop(waiting.interrupt)
     if await lanes.call(started.try_open):
@@ -102,6 +111,15 @@ async def arun(job: Job, lanes: Lanes, bring: Bring) -> Outcome | None:
     else:
         work = None
     return await lanes.call(_conclude, started, lambda _: work.result() if work else None)
+
+
+def _watch(job: Job) -> Attempt:
+    """Renew a job's lease until its run has been started, for which it may have to wait."""
+    waiting = Attempt(job, math.inf, interruptible=False)
+    if not connection.in_atomic_block:
+        # Else nobody but this thread sees the claim yet: the watchdog would take it for lost.
+        watchdog.get_watchdog().watch(waiting)
+    return waiting
 
 
 class Run:
@@ -127,7 +145,7 @@ class Run:
         if self._error is not None:
             raise self._error
         if self._context is None:
-            self._context = Context(despite_conflicts(self._read_record))
+            self._context = despite_conflicts(self._read_context)
         return self._context
 
     def try_open(self) -> bool:
@@ -138,8 +156,8 @@ class Run:
             self._error = error
             return False
 
-    def _read_record(self) -> Record:
-        return Record(self.job, self.workflow, self.attempt, self._bring)
+    def _read_context(self) -> Context:
+        return Context(Record(self.job, self.workflow, self.attempt, self._bring))
 
 
 def _start(job: Job, *, interruptible: bool, bring: Bring | None = None) -> Run | Outcome | None:
@@ -149,7 +167,8 @@ def _start(job: Job, *, interruptible: bool, bring: Bring | None = None) -> Run 
         workflow = get_workflow(job.workflow)
     except UnknownWorkflow as error:
         return _end(job, Outcome(State.FAILED, code=error.code, error=str(error)))
-    except DatabaseError as error:
+    except Exception as error:
+        # Also of an author's function that makes a unique key.
         return _unrouted(job, error)
     attempt = Attempt(job, workflow.max_execution_time, interruptible=interruptible)
     return Run(workflow, attempt, bring)
@@ -223,6 +242,8 @@ def _execute(run: Run, call: Callable[[Run], Any]) -> Outcome:
 
 def _call(run: Run) -> Any:
     """Call the workflow in this thread. A coroutine's loop is in another, its sync parts here."""
+    # It may have been cancelled while it was routed.
+    run.attempt.check()
     if not run.workflow.is_async:
         return run.workflow.function(run.context)
     return async_to_sync(_await, force_new_loop=True)(run)
@@ -322,7 +343,7 @@ def _failed(job: Job, workflow: Workflow, error: Exception) -> Outcome | None:
     return _end(job, Outcome(State.FAILED, code=code, error=FAILED, traceback=details))
 
 
-def _unrouted(job: Job, error: DatabaseError) -> Outcome | None:
+def _unrouted(job: Job, error: Exception) -> Outcome | None:
     """Give back a job that could not be routed; fail it where another attempt would be in vain."""
     if is_passing(error):
         logger.warning("%s could not be routed (%s).", job, first_line(error))
@@ -378,6 +399,10 @@ def _hand_over(job: Job, name: str) -> Outcome | None:
     except AlreadyQueued as error:
         # As it would have been refused at the send, had it named the workflow.
         return _end(job, Outcome(State.COMPLETED, response=str(error)))
+    except DatabaseError:
+        raise
+    except Exception as error:
+        return _unrouted(job, error)
 
 
 def _persist(job: Job, transition: Callable[[], T]) -> T | None:

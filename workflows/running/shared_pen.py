@@ -102,7 +102,7 @@ class SharedPen(threading.Thread):
             return
         # Even where the database has gone away just now: they are known not to be written.
         self._bring_back(missed, 0.0)
-        held = lifecycle.held(writer.key for writer in missed)
+        held = lifecycle.held(writer.key for writer in missed).codes
         for writer in missed:
             if writer.key[0] not in held:
                 with self._changed:

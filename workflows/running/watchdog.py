@@ -32,6 +32,7 @@ from workflows.models import State
 from workflows.running.attempt import UNHEARD, Attempt
 from workflows.store import lifecycle
 from workflows.store.database import get_database
+from workflows.store.lifecycle import Held
 from workflows.store.outage import despite_conflicts, on_live_connection
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,9 @@ GRACE = 5.0
 # Seconds from a heartbeat that failed to the next: the database may be back any moment, and other
 # clusters will soon look for leases that ran out meanwhile.
 RETRY = 0.2
+# Seconds to the next heartbeat where one found the job's row locked: a lock that comes and goes is
+# not to cost a lease. An atomic step may hold it for long.
+LOCKED = 1.0
 # Seconds to wait for somebody else's lock when a job is ended in the name of its code.
 LOCK_WAIT = 0.5
 # Seconds without an attempt after which the watchdog listens for no cancellation.
@@ -195,13 +199,11 @@ class Watchdog(threading.Thread):
         if any(time.monotonic() >= attempt.heartbeat_at for attempt in attempts):
             # The lease counts from there, however long the renewal is blocked.
             began = time.monotonic()
-            renewed = self._check_leases(lifecycle.renew)
+            held = self._check_leases(lifecycle.renew)
             for attempt in attempts:
-                attempt.heartbeat_at = (
-                    began + lifecycle.heartbeat_interval() if renewed else time.monotonic() + RETRY
-                )
+                attempt.heartbeat_at = _next_heartbeat(attempt, held, began)
         # On SQLite every write rings: a ring answered by a write would ring for ever.
-        elif rung and not self._check_leases(lifecycle.held):
+        elif rung and self._check_leases(lifecycle.held) is None:
             _listen_later(attempts)
 
     def _check_clock(self, attempt: Attempt) -> None:
@@ -249,14 +251,14 @@ class Watchdog(threading.Thread):
             self.subscription = None
             connection.close()
 
-    def _check_leases(self, read: Callable[[list[tuple[int, int]]], dict[int, str]]) -> bool:
+    def _check_leases(self, read: Callable[[list[tuple[int, int]]], Held]) -> Held | None:
         """Stop the attempts that were cancelled or have lost their lease.
 
         Args:
-            read: renews the leases, or only reads them; returns those that are held.
+            read: renews the leases, or only reads them.
 
         Returns:
-            Whether the database was there.
+            What *read* returned; None if the database was away.
         """
         attempts = self.attempts()
         try:
@@ -266,21 +268,35 @@ class Watchdog(threading.Thread):
             if self._reached:
                 logger.warning("No lease could be renewed (%s); trying again.", first_line(error))
             self._reached = False
-            return False
+            return None
         self._reached = True
         for attempt in attempts:
-            code = held.get(attempt.job.pk)
+            code = held.codes.get(attempt.job.pk)
             if code:
                 attempt.stop(Cancelled(code))
             elif code is None and attempt in self.attempts():
                 attempt.stop(AttemptLost())
-        return True
+        return held
 
 
 def _listen_later(attempts: list[Attempt]) -> None:
     """Look for their cancellations again soon, as if nobody listened for them yet."""
     for attempt in attempts:
         attempt.listen_at = time.monotonic() + RETRY
+
+
+def _next_heartbeat(attempt: Attempt, held: Held | None, began: float) -> float:
+    """Return when an attempt's lease is to be renewed again.
+
+    Args:
+        attempt: one whose lease was to be renewed.
+        held: how that went; None if the database was away.
+        began: when it was begun.
+    """
+    if held is None:
+        return time.monotonic() + RETRY
+    pause = lifecycle.heartbeat_interval()
+    return began + (min(LOCKED, pause) if attempt.job.pk in held.locked else pause)
 
 
 def _next_moment(attempt: Attempt) -> float:

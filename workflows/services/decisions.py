@@ -93,7 +93,7 @@ def decide(
     elif answer:
         raise InvalidForm({"answer": ["Nothing is to be filled in."]})
     _check_undecided(request)
-    name = by.get_username()
+    name = by.get_username()[:NAME_LENGTH]
 
     def store_decision(job: Job) -> None:
         undecided = ApprovalRequest.objects.filter(pk=request.pk, decided_at=None)
@@ -101,7 +101,7 @@ def decide(
             approved=approved,
             reason=reason,
             answer=events.clean(answer) if approved else None,
-            by=name[:NAME_LENGTH],
+            by=name,
             via=via,
             decided_at=Now(),
         ):

@@ -83,6 +83,15 @@ def test_a_synonym_is_found(shelve: Shelve, alice: User) -> None:
     assert titles("delete", alice) == ["A"]
 
 
+def test_a_rare_word_is_not_met_by_a_synonym_that_is_everywhere(
+    shelve: Shelve, alice: User
+) -> None:
+    for number in range(30):
+        shelve(f"# Note {number}\ntoken, token and token")
+    shelve("# Guide\nHow to login here.")
+    assert titles("login", alice)[0] == "Guide"
+
+
 def test_the_example_of_the_documentation(as_alice: Client, alice: User) -> None:
     """What docs/knowledge.md uploads answers the questions that one would ask it."""
     page = (Path(__file__).parents[3] / "docs/knowledge.md").read_text()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.db import connection
 
 from tests.workflows.chat import (
     NET,
@@ -337,3 +338,24 @@ def test_a_wait_ends_with_the_attempt(chat: Chat, monkeypatch: pytest.MonkeyPatc
     job = chat.begin(work, max_execution_time=0.5)
 
     assert (job.state, job.code) == (State.TIMEOUT, "timeout")
+
+
+@pytest.mark.postgresql
+def test_a_read_in_a_transaction_is_made_again(chat: Chat) -> None:
+    """The server takes nothing more in a transaction in which a query has failed."""
+    tries: list[int] = []
+
+    def read() -> int:
+        tries.append(1)
+        with connection.cursor() as cursor:
+            if len(tries) == 1:
+                cursor.execute("SET LOCAL statement_timeout = '1ms'")
+                cursor.execute("SELECT pg_sleep(60)")
+            return Job.objects.count()
+
+    def look(ctx: Context) -> int:
+        return ctx.record.events.read(read)
+
+    job = chat.begin(lambda ctx: str(ctx.step("Look", look, ctx, atomic=True)))
+
+    assert (job.response, len(tries), job.failures) == ("1", 2, 0)

@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 
 from tests.acceptance.markdown import block
 from tests.workflows.chat import Chat, Crashes, resume
+from tests.workflows.faults import refused_once
 from workflows.knowledge import search as knowledge
 from workflows.knowledge.documents import store
 from workflows.models import State, Step
@@ -88,6 +89,18 @@ def test_a_search_is_made_once(chat: Chat, deploy: None, monkeypatch: pytest.Mon
     job = resume(chat.begin(once))
     assert (job.state, asked) == (State.COMPLETED, ["nginx"])
     assert len(job.sources) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_search_that_is_refused_for_others_sake_costs_no_attempt(
+    chat: Chat, deploy: None
+) -> None:
+    with refused_once('FROM "knowledge_chunk"') as refused:
+        job = chat.begin(ask)
+
+    assert refused
+    assert (job.state, job.attempt, job.failures) == (State.COMPLETED, 1, 0)
+    assert "Switch buffering off" in job.response
 
 
 def test_a_later_turn_may_ask_for_no_search(chat: Chat, deploy: None) -> None:

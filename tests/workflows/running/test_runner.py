@@ -26,11 +26,12 @@ from tests.workflows.chat import (
     streamed,
     types,
 )
-from tests.workflows.faults import make_outage, make_refusal, make_sqlite_error
+from tests.workflows.faults import make_outage, make_passing, make_refusal, make_sqlite_error
 from workflows import Context, WorkflowError, services, workflow
 from workflows.exceptions import Cancelled, DeadlineExceeded, ShuttingDown
 from workflows.models import Job, State
 from workflows.running import runner
+from workflows.running.watchdog import get_watchdog
 from workflows.store import lifecycle
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
@@ -417,6 +418,95 @@ def test_a_job_that_can_not_be_routed(chat: Chat, monkeypatch: pytest.MonkeyPatc
 
     assert (first.state, first.attempt, first.lost) == (State.COMPLETED, 2, 0)
     assert (second.state, second.code, second.attempt) == (State.FAILED, "workflow_failed", 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_its_lease_is_renewed_while_it_is_routed(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who locks its session may keep it waiting for longer than a lease, also for its end."""
+    watched: list[list[tuple[int, int]]] = []
+    end = lifecycle.end
+
+    def look(*args: Any, **options: Any) -> Any:
+        watched.append([attempt.key for attempt in get_watchdog().attempts()])
+        return end(*args, **options)
+
+    monkeypatch.setattr(lifecycle, "end", look)
+    job = chat.send()
+    Job.objects.filter(pk=job.pk).update(workflow="nope")
+    run_waiting()
+    job.refresh_from_db()
+
+    assert (job.state, job.code) == (State.FAILED, "unknown_workflow")
+    assert watched == [[(job.pk, 1)]]
+    assert get_watchdog().attempts() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_cancelled_while_it_was_routed_is_not_begun(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reroute(job: Job) -> None:
+        [attempt] = get_watchdog().attempts()
+        attempt.stop(Cancelled())
+
+    monkeypatch.setattr(runner, "reroute", reroute)
+    began: list[int] = []
+    job = chat.begin(lambda ctx: began.append(1))
+
+    assert (job.state, began) == (State.CANCELLED, [])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_unknown_fault_in_the_routing_leaves_nothing_watched(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as one of the function that makes a workflow's unique keys."""
+
+    def reroute(job: Job) -> None:
+        raise ValueError("No key.")
+
+    monkeypatch.setattr(runner, "reroute", reroute)
+    job = chat.begin(lambda ctx: "never")
+
+    assert (job.state, job.code) == (State.FAILED, "workflow_failed")
+    assert get_watchdog().attempts() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_hand_over_that_is_tried_again(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is in another line all the same, and has no turn there yet."""
+    workflow("w")(lambda ctx: "one")
+    workflow("other", queue="other")(lambda ctx: "two")
+    chat.send(workflow="w")
+    told: list[bool] = []
+    give_back = lifecycle.give_back
+
+    def flaky(job: Job, *, anew: bool, **options: Any) -> None:
+        told.append(anew)
+        if len(told) == 1:
+            raise make_passing()
+        give_back(job, anew=anew, **options)
+
+    monkeypatch.setattr(lifecycle, "give_back", flaky)
+    runner._hand_over(claimed(), "other")
+
+    assert told == [True, True]
+    assert Job.objects.get().queue == "other"
+
+
+def test_a_hand_over_whose_unique_key_can_not_be_made(chat: Chat) -> None:
+    def make_key(user: Any, text: str) -> str:
+        raise ValueError("No key.")
+
+    workflow("w")(lambda ctx: "one")
+    workflow("other", unique_key=make_key)(lambda ctx: "two")
+    job = chat.send(workflow="w")
+    runner._hand_over(claimed(), "other")
+    job.refresh_from_db()
+
+    assert (job.state, job.code) == (State.FAILED, "workflow_failed")
 
 
 # Interruptions.

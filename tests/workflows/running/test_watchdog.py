@@ -30,6 +30,7 @@ from workflows.running.attempt import UNHEARD, Attempt
 from workflows.running.watchdog import Watchdog
 from workflows.store import lifecycle
 from workflows.store.events import append
+from workflows.store.lifecycle import Held
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -70,14 +71,14 @@ def own() -> Iterator[Watchdog]:
 class Reads:
     """The watchdog's reads of leases, to be counted and waited for."""
 
-    def __init__(self, read: Callable[[Any], dict[int, str]]) -> None:
+    def __init__(self, read: Callable[[Any], Held]) -> None:
         self._read = read
         self._done = threading.Semaphore(0)
         self.failures: list[Exception] = []
         self.seen: list[tuple[int, int]] = []
         self.count = 0
 
-    def __call__(self, attempts: Any) -> dict[int, str]:
+    def __call__(self, attempts: Any) -> Held:
         self.count += 1
         self.seen += attempts
         try:
@@ -639,7 +640,7 @@ def test_a_renewal_that_was_blocked_is_done_again(
     watching._attempts[attempt.key] = attempt
     renew = lifecycle.renew
 
-    def blocked(attempts: Any) -> dict[int, str]:
+    def blocked(attempts: Any) -> Held:
         now[0] += 14.0
         return renew(attempts)
 

@@ -49,6 +49,17 @@ def test_it_works(chat: Chat, alice: User) -> None:
     ]
 
 
+@pytest.mark.parametrize("via", [Via.API, Via.CHAT])
+def test_a_long_name(chat: Chat, monkeypatch: pytest.MonkeyPatch, via: Via) -> None:
+    """It is the same in the record, the conversation and the workflow."""
+    monkeypatch.setattr(User, "get_username", lambda self: "a" * 300)
+    chat.begin(delete)
+    job = chat.say("yes") if via == Via.CHAT else settle(chat.user)
+
+    assert the_request().by == "a" * 254
+    assert job.response == f"True by {'a' * 254}: "
+
+
 def test_the_staff_decides_for_the_owner(chat: Chat, alice: User, bob: User) -> None:
     chat.begin(delete)
     job = settle(bob, via=Via.ADMIN, approved=False, reason="no")

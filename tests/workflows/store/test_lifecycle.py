@@ -411,7 +411,7 @@ def test_renew(chat: Chat, job: Job) -> None:
     taken = claimed()
     change(taken, lease_until=Now() + PAST)
 
-    assert lifecycle.renew([(taken.pk, taken.attempt)]) == {taken.pk: ""}
+    assert lifecycle.renew([(taken.pk, taken.attempt)]) == ({taken.pk: ""}, frozenset())
     job.refresh_from_db()
     assert seconds_from_now(job.lease_until) > 0
     assert reap() == 0
@@ -427,12 +427,12 @@ def test_renew_tells_what_is_lost_and_what_was_cancelled(chat: Chat) -> None:
     jobs = (kept, older, cancelled, over)
 
     told = {kept.pk: "", cancelled.pk: "cancelled"}
-    assert lifecycle.renew((job.pk, 1) for job in jobs) == told
-    assert lifecycle.renew([]) == {}
+    assert lifecycle.renew((job.pk, 1) for job in jobs) == (told, frozenset())
+    assert lifecycle.renew([]) == ({}, frozenset())
     # The same without a write.
     lease = Job.objects.get(pk=kept.pk).lease_until
-    assert lifecycle.held((job.pk, 1) for job in jobs) == told
-    assert lifecycle.held([]) == {}
+    assert lifecycle.held((job.pk, 1) for job in jobs) == (told, frozenset())
+    assert lifecycle.held([]) == ({}, frozenset())
     assert Job.objects.get(pk=kept.pk).lease_until == lease
 
 

@@ -58,7 +58,8 @@ LOCK_SESSION = """
 class Postgres(Database):
     true, false = "true", "false"
     greatest = "greatest"
-    skip_locked = " FOR UPDATE SKIP LOCKED"
+    # Who only stores what refers to a job, such as an event, keeps nobody from it.
+    skip_locked = " FOR NO KEY UPDATE SKIP LOCKED"
     locks_rows = True
     has_row_versions = True
     session_touched = """

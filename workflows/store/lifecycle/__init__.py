@@ -16,7 +16,7 @@ from workflows.store.lifecycle.endings import (
     cancelled,
     end,
 )
-from workflows.store.lifecycle.leases import give_back, held, renew
+from workflows.store.lifecycle.leases import Held, give_back, held, renew
 from workflows.store.lifecycle.locks import hold, lock_session
 from workflows.store.lifecycle.reaping import (
     CLUSTER_SEEN,
@@ -42,6 +42,7 @@ __all__ = [
     "TIMED_OUT",
     "WEB_PROCESS_LOST",
     "WORKER_LOST",
+    "Held",
     "Outcome",
     "Vigil",
     "Worker",

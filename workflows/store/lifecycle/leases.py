@@ -1,6 +1,7 @@
 """Leases: a running attempt renews its own, and may give its job back before it runs out."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -26,26 +27,36 @@ GIVE_BACK = """
 RENEW = """
     UPDATE workflows_job SET lease_until = {lease}
     WHERE id IN (SELECT id FROM ({held}{skip_locked}) held)
+    RETURNING id
 """
 HELD = """
     SELECT id, cancel_code FROM workflows_job WHERE state = 'processing' AND ({attempts})
 """
 
 
-def renew(attempts: Iterable[tuple[int, int]]) -> dict[int, str]:
-    """Renew the leases of running attempts.
+class Held(NamedTuple):
+    """The jobs that attempts still hold.
+
+    Args:
+        codes: by the job's primary key, the code with which it was cancelled, or an empty string.
+        locked: the primary keys of those whose lease could not be renewed, as somebody has locked
+            their rows.
+    """
+
+    codes: dict[int, str]
+    locked: frozenset[int] = frozenset()
+
+
+def renew(attempts: Iterable[tuple[int, int]]) -> Held:
+    """Renew the leases of running attempts, but of those whose rows are locked just now.
 
     Args:
         attempts: pairs of a job's primary key and the attempt that holds it.
-
-    Returns:
-        For each attempt that still holds its job, by the job's primary key, the code with which
-        it was cancelled, or an empty string.
     """
     pairs = list(attempts)
-    codes = held(pairs)
+    codes = held(pairs).codes
     if not codes:
-        return codes
+        return Held(codes)
     database = get_database()
     # An atomic step that has appended an event holds its job's row until it commits. It isn't
     # waited for, and reap() leaves its job alone as well.
@@ -55,17 +66,19 @@ def renew(attempts: Iterable[tuple[int, int]]) -> dict[int, str]:
         cursor.execute(
             RENEW.format(lease=lease, held=query, skip_locked=database.skip_locked), numbers
         )
-    return codes
+        renewed = {job for (job,) in cursor.fetchall()}
+    # One that has ended since it was read is taken for locked: the next look finds out.
+    return Held(codes, frozenset(codes.keys() - renewed))
 
 
-def held(attempts: Iterable[tuple[int, int]]) -> dict[int, str]:
+def held(attempts: Iterable[tuple[int, int]]) -> Held:
     """Return the same as renew(), without renewing."""
     pairs = list(attempts)
     if not pairs:
-        return {}
+        return Held({})
     with connection.cursor() as cursor:
         cursor.execute(*_query_held(pairs))
-        return dict(cursor.fetchall())
+        return Held(dict(cursor.fetchall()))
 
 
 def _query_held(pairs: list[tuple[int, int]]) -> tuple[str, list[int]]:

@@ -139,7 +139,8 @@ class DatabaseContract:
         job = claimed()
         Job.objects.filter(pk=job.pk).update(lease_until=timezone.now(), cancel_code="cancelled")
 
-        assert lifecycle.renew([(job.pk, 1), (job.pk, 2), (0, 1)]) == {job.pk: "cancelled"}
+        held = lifecycle.renew([(job.pk, 1), (job.pk, 2), (0, 1)])
+        assert held == ({job.pk: "cancelled"}, frozenset())
 
         job.refresh_from_db()
         assert job.lease_until is not None
