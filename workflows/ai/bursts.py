@@ -1,7 +1,7 @@
 """The pieces of many streams, each joined with those of its own that come close behind.
 
 To read a piece takes an SDK longer than a model to say it. Where one process hears a hundred models
-at once, it listens to each of them a little less often: a millisecond later for each.
+at once, it listens to each of them a little less often: two milliseconds later for each.
 """
 
 import asyncio
@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 
 # Seconds from one piece of a stream to the next, for each of the streams that are open; and at
 # most.
-EACH = 0.001
-MOST = 0.1
+EACH = 0.002
+MOST = 0.15
 
 
 class Burst:

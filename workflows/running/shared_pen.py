@@ -6,6 +6,7 @@ than one such statement under way: whatever comes meanwhile waits for the next o
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -43,6 +44,8 @@ class SharedPen(threading.Thread):
         # Who has words, and when they may be shown, by the monotonic clock.
         self._waiting: dict[EventWriter, float] = {}
         self._rests_until = 0.0
+        # When it looks again by itself.
+        self._looks_at = 0.0
         self._closing = False
 
     def bring(self, writer: EventWriter) -> None:
@@ -118,7 +121,8 @@ class SharedPen(threading.Thread):
         with self._changed:
             if writer not in self._waiting:
                 self._waiting[writer] = moment
-                self._changed.notify()
+                if moment < self._looks_at:
+                    self._changed.notify()
 
     def _take(self) -> list[EventWriter]:
         """Wait for writers whose words may be shown, and take them; none at the end."""
@@ -126,11 +130,11 @@ class SharedPen(threading.Thread):
             while not self._closing:
                 now = time.monotonic()
                 due = [writer for writer, moment in self._waiting.items() if moment <= now]
-                # A run's first words wait for nobody.
-                if due and (now >= self._rests_until or any(not each.send_at for each in due)):
+                if due and now >= self._rests_until:
                     for writer in due:
                         del self._waiting[writer]
                     return due
                 moments = [self._rests_until] if due else [*self._waiting.values()]
-                self._changed.wait(min(moments) - now if moments else None)
+                self._looks_at = min(moments, default=math.inf)
+                self._changed.wait(self._looks_at - now if moments else None)
         return []
