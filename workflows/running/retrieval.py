@@ -25,7 +25,11 @@ def find(record: Record, query: str, limit: int = 5) -> list[Source]:
     if isinstance(entered, Step):
         return _load(entered)
     allowed = record.job.options.get("intelligent_rag", True)
-    found = search(events.clean(query), user=record.job.user, limit=limit) if allowed else []
+    job = record.job
+    words = events.clean(query)
+    found = (
+        search(words, user=job.user, session_id=job.session_id, limit=limit) if allowed else []
+    )
     record.attempt.check()
     made: list[Source] = steps.leave(record, entered, search, found)
     return made
