@@ -29,6 +29,7 @@ def store(
     title: str = "",
     url: str = "",
     path: str = "",
+    sections: list[Section] | None = None,
 ) -> tuple[Document, bool]:
     """Take a document in; the same one again changes nothing.
 
@@ -42,6 +43,7 @@ def store(
         url: where people read it; by default on the page that this site has for it.
         path: where the file is, which tells a newer version of a document from another document;
             an upload, which has none, is known by its bytes.
+        sections: what its bytes say, where they have been read already.
 
     Returns:
         The document, and whether anything is new.
@@ -54,9 +56,7 @@ def store(
     mine = Document.objects.filter(owner=owner, session=session_id, path=path)
     document = (mine if path else mine.filter(content_hash=digest)).first()
     if document is None:
-        document = Document(
-            owner=owner, session_id=session_id, path=path, created_at=clock.now()
-        )
+        document = Document(owner=owner, session_id=session_id, path=path, created_at=clock.now())
     elif (document.content_hash, document.kind) == (digest, kind) and (
         (title or document.title, url or document.url) == (document.title, document.url)
     ):
@@ -64,7 +64,7 @@ def store(
     document.content, document.kind = content, kind
     document.title, document.url = title, url or document.url
     document.name = UNWANTED.sub("", PurePath(name).name)[:NAME_LENGTH]
-    reread(document, name=name or PurePath(path).name)
+    reread(document, name=name or PurePath(path).name, sections=sections)
     return document, True
 
 

@@ -62,9 +62,7 @@ class Source:
         }
 
 
-def search(
-    query: str, *, user: Any, session_id: int | None = None, limit: int = 5
-) -> list[Source]:
+def search(query: str, *, user: Any, session_id: int | None = None, limit: int = 5) -> list[Source]:
     """Return the passages on *query* in documents that *user* may see, the best first.
 
     Args:
@@ -86,7 +84,9 @@ def search(
     near = embeddings.nearest(query, audiences, POOL)
     best = _blended(found, near)
     if session_id is not None:
-        own = set(chunks.filter(pk__in=best, document__session=session_id).values_list("pk", flat=True))
+        own = set(
+            chunks.filter(pk__in=best, document__session=session_id).values_list("pk", flat=True)
+        )
         own = {key for key in own if max(found.get(key, 0.0), near.get(key, 0.0)) >= PREFERRED}
         best.sort(key=lambda key: key not in own)
     best = best[: max(0, limit)]

@@ -27,9 +27,7 @@ def find(record: Record, query: str, limit: int = 5) -> list[Source]:
     allowed = record.job.options.get("intelligent_rag", True)
     job = record.job
     words = events.clean(query)
-    found = (
-        search(words, user=job.user, session_id=job.session_id, limit=limit) if allowed else []
-    )
+    found = search(words, user=job.user, session_id=job.session_id, limit=limit) if allowed else []
     record.attempt.check()
     made: list[Source] = steps.leave(record, entered, search, found)
     return made
