@@ -299,7 +299,7 @@ def file(request: Request, document_id: UUID) -> HttpResponse:
         "Content-Disposition": content_disposition_header(not shown, name) or "attachment",
         # Whatever a browser takes it for: it runs nothing, and is nobody's page.
         "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
         "Cache-Control": "private, no-cache",
     }
     kind = found.kind if shown else "application/octet-stream"

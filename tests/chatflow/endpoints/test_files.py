@@ -36,8 +36,9 @@ def send(client: Client, **fields: Any) -> Any:
 
 @pytest.fixture
 def image(as_alice: Client) -> dict[str, Any]:
-    made: dict[str, Any] = upload(as_alice, "lamp.png", picture(), session_id="s").json()
-    return made["document"]
+    answer = upload(as_alice, "lamp.png", picture(), session_id="s")
+    made: dict[str, Any] = answer.json()["document"]
+    return made
 
 
 def test_it_works(as_alice: Client, image: dict[str, Any]) -> None:
@@ -53,7 +54,7 @@ def test_it_works(as_alice: Client, image: dict[str, Any]) -> None:
     assert (answer.status_code, answer.content) == (200, picture())
     assert answer["Content-Type"] == "image/png"
     assert answer["X-Content-Type-Options"] == "nosniff"
-    assert answer["Content-Security-Policy"] == "sandbox; default-src 'none'"
+    assert answer["Content-Security-Policy"] == "default-src 'none'; sandbox"
     assert answer["Content-Disposition"] == 'inline; filename="lamp.png"'
     assert answer["Cache-Control"] == "private, no-cache"
     exported = as_alice.get("/ai-demo/chat/session/s/export").json()
@@ -126,7 +127,7 @@ def test_a_conversation_finds_its_own(as_alice: Client, alice: User) -> None:
 
     assert [each.text for each in search("red", user=alice)] == []
     found = search("lamp", user=alice, session_id=session.pk)
-    assert [each.text for each in found][0] == "The lamp is red."
+    assert found[0].text == "The lamp is red."
     assert len(found) == 2
     other = services.open_session(alice, "other")
     assert len(search("lamp", user=alice, session_id=other.pk)) == 1

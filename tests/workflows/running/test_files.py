@@ -3,12 +3,14 @@
 import base64
 import io
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import override_settings
 from PIL import Image
 
+from tests.acceptance.markdown import block
 from tests.openai_server import OpenAIServer, error, text
 from tests.workflows.chat import Chat, run_waiting, streamed
 from workflows import Context, services, workflow
@@ -20,6 +22,7 @@ from workflows.models import Message
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("unkept")]
 
+GUIDE = Path(__file__).resolve().parents[3] / "docs" / "write-a-workflow.md"
 REFUSAL = error(400, "Invalid content type. image_url is only supported by certain models.")
 
 
@@ -166,3 +169,12 @@ def test_a_retry_has_the_same_files(chat: Chat, image: str) -> None:
     run_waiting()
 
     assert tries == [1, 1]
+
+
+def test_the_guide(chat: Chat, server: OpenAIServer, image: str) -> None:
+    exec(block(GUIDE, "Files", "python"), {"__name__": "docs"})
+    server.script = [text("9 dollars")]
+
+    assert chat.say(workflow="receipts", sent_files=[image]).response == "lamp.png: 9 dollars"
+    assert "image_url" in str(server.requests[-1])
+    assert chat.say(workflow="receipts").response == "Send me a receipt, please."
