@@ -26,6 +26,8 @@ class Image(Reader):
     def read(self, content: bytes) -> list[Section]:
         from PIL import Image as Pillow
 
+        # Its own limit is higher, and warns first.
+        Pillow.MAX_IMAGE_PIXELS = None
         try:
             with Pillow.open(io.BytesIO(content), formats=[self.format]) as image:
                 if image.width * image.height > MOST_PIXELS:
