@@ -145,3 +145,20 @@ def test_the_documents_go_with_the_conversation(as_alice: Client, image: dict[st
         "size": 0,
         "url": None,
     }
+
+
+def test_the_page_of_an_image_shows_it(client: Client, alice: User, as_alice: Client) -> None:
+    made = upload(as_alice, "lamp.png", picture()).json()["document"]
+    client.force_login(alice)
+    page = client.get(made["url"]).content.decode()
+    assert f'<img src="/ai-demo/knowledge/files/{made["id"]}" alt="lamp.png">' in page
+
+
+def test_a_replay_needs_no_file(as_alice: Client, image: dict[str, Any]) -> None:
+    body = {"message": "Look", "session_id": "other", "async": True, "files": [image["id"]]}
+    key = {"Idempotency-Key": "one"}
+    first = as_alice.post(SEND, body, content_type=JSON, headers=key)
+    Document.objects.all().delete()
+    again = as_alice.post(SEND, body, content_type=JSON, headers=key)
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert again.json()["job_id"] == first.json()["job_id"]
