@@ -23,6 +23,7 @@ from chatflow.errors import ErrorBody
 from chatflow.moments import iso
 from workflows import services
 from workflows.dialogue.actions import has_expired
+from workflows.knowledge.models import Attachment
 from workflows.models import ApprovalRequest, Job, Message, State
 
 # Characters of a message that stand in the list of jobs.
@@ -247,11 +248,28 @@ def status(job: Job) -> StatusBody:
     return {"success": True, "data": data}
 
 
+class FileBody(TypedDict):
+    """A file that was sent with a message; without id and url once it is deleted."""
+
+    id: Annotated[str | None, Shown(format="uuid")]
+    name: str
+    type: str
+    size: Annotated[int, "In bytes."]
+    url: str | None
+
+
+def file(row: Attachment) -> FileBody:
+    key = str(row.document_id) if row.document_id else None
+    url = reverse("file", args=[key]) if key else None
+    return {"id": key, "name": row.name, "type": row.kind, "size": row.size, "url": url}
+
+
 class MessageBody(TypedDict):
     role: Annotated[str, Shown(enum=tuple(Message.Role))]
     content: str
     actions: list[JSON]
     sources: list[JSON]
+    files: NotRequired[list[FileBody]]
     awaiting: NotRequired[AwaitingBody]
     metadata: NotRequired[MetadataBody]
     error: NotRequired[str]
@@ -273,6 +291,8 @@ def message(row: Message, used: Collection[str] = ()) -> MessageBody:
         "job_id": job.public_id if job is not None else None,
         "created_at": iso(row.created_at),
     }
+    if files := list(row.attachments.all()):
+        body["files"] = [file(each) for each in sorted(files, key=lambda each: each.position)]
     if job is None:
         return body
     if row.role == Message.Role.ASSISTANT and job.awaiting:

@@ -142,6 +142,10 @@ def problem(error: BaseException) -> Problem:
         return Problem(
             status=400, code=error.code, error=str(error), errors={"workflow": [str(error)]}
         )
+    if isinstance(error, engine.FileNotFound):
+        return Problem(
+            status=400, code=error.code, error=f"files: {error}", errors={"files": [str(error)]}
+        )
     if isinstance(error, CONFLICTS):
         return Problem(status=409, code=error.code, error=str(error))
     if outages.is_unavailable(error):

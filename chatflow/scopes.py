@@ -86,9 +86,12 @@ def aim(request: Request, sent: Sent) -> Aim:
     It answers the question of that workflow that is open in the conversation, or starts it.
 
     Raises:
-        TokenRefused: the message names another workflow.
+        TokenRefused: the message names another workflow, or has files.
     """
     workflow = _workflow(request)
+    if workflow and sent["files"]:
+        # Documents are no single workflow's.
+        raise TokenRefused
     if not workflow or sent["workflow"] == workflow:
         return {"workflow": sent["workflow"]}
     if sent["workflow"] is not None:

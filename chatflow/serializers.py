@@ -14,6 +14,8 @@ MESSAGE_LENGTH = 4000
 SESSION_ID_LENGTH = 255
 WORKFLOW_LENGTH = 100
 REASON_LENGTH = 1000
+# Files that go with one message.
+MOST_FILES = 10
 
 # The schema shows these patterns.
 no_control = RegexValidator(r"^[^\x00-\x1f\x7f-\x9f]*\Z", "Control characters are not allowed.")
@@ -70,6 +72,36 @@ class ModeField(serializers.Field[Mode, Any, Any, Any]):
         return value
 
 
+@extend_schema_field(
+    {
+        "type": "array",
+        "items": {"type": "string", "format": "uuid"},
+        "maxItems": MOST_FILES,
+        "default": [],
+    }
+)
+class FilesField(serializers.Field[list[str], Any, Any, Any]):
+    """Documents of the user's that go with the message, by their ids."""
+
+    default_error_messages = {
+        "invalid": "Must be a list of the ids of documents.",
+        "too_many": f"A message has at most {MOST_FILES} files.",
+    }
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        if not isinstance(data, list) or not all(isinstance(each, str) for each in data):
+            self.fail("invalid")
+        if len(data) > MOST_FILES:
+            self.fail("too_many")
+        try:
+            return [str(uuid.UUID(each)) for each in data]
+        except ValueError:
+            self.fail("invalid")
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
 class Sent(TypedDict):
     """A valid send."""
 
@@ -82,6 +114,7 @@ class Sent(TypedDict):
     workflow: str | None
     model: str | None
     on_busy: OnBusy
+    files: list[str]
 
 
 def make_session_id() -> str:
@@ -132,6 +165,8 @@ class SendSerializer(TurnSerializer):
         min_length=1,
         help_text="The model to ask, one of the allowed; by default the site's.",
     )
+
+    files = FilesField(default=list, help_text=FilesField.__doc__)
 
     def validate_model(self, value: str) -> str:
         if value not in names.allowed():

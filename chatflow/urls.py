@@ -38,6 +38,7 @@ api = [
     path("workflow/approval/<str:approval_id>", inbox.decide, name="approval"),
     path("knowledge/documents", uploads.shelf, name="documents"),
     path("knowledge/documents/<uuid:document_id>", uploads.document, name="document"),
+    path("knowledge/files/<uuid:document_id>", uploads.file, name="file"),
     path("knowledge/pages/<uuid:document_id>", pages.document, name="document-page"),
     path("tokens", tokens.tokens, name="tokens"),
     path("tokens/<str:token_id>", tokens.token, name="token"),

@@ -5,7 +5,7 @@ This module is what workflow authors import: ``from workflows import Context, wo
 
 from typing import TYPE_CHECKING, Any
 
-from workflows.ai.messages import File
+from workflows.ai.messages import File, SentFile
 from workflows.ai.tools import tool
 from workflows.exceptions import ToolError, WorkflowError
 from workflows.registry import workflow
@@ -13,7 +13,7 @@ from workflows.registry import workflow
 if TYPE_CHECKING:
     from workflows.running.context import Context
 
-__all__ = ["Context", "File", "ToolError", "WorkflowError", "tool", "workflow"]
+__all__ = ["Context", "File", "SentFile", "ToolError", "WorkflowError", "tool", "workflow"]
 
 
 def __getattr__(name: str) -> Any:

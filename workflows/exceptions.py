@@ -30,6 +30,12 @@ class UnknownWorkflow(ChatflowError):
     code = "unknown_workflow"
 
 
+class FileNotFound(ChatflowError):
+    """There is no such file of yours."""
+
+    code = "invalid"
+
+
 class SessionBusy(ChatflowError):
     """This session is still working on an earlier message."""
 
@@ -155,6 +161,12 @@ class WorkflowChanged(WorkflowError):
     """The workflow was changed while this job was under way, and can't go on where it was."""
 
     code = "workflow_changed"
+
+
+class FileDeleted(WorkflowError):
+    """A file of this message was deleted before it could be read."""
+
+    code = "file_deleted"
 
 
 class BudgetExceeded(WorkflowError):

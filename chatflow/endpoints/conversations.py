@@ -3,7 +3,8 @@
 from typing import Annotated, Any, TypedDict
 
 from django.db.models import Prefetch
-from django.db.models.functions import Now
+from django.db.models.functions import Length, Now
+from django.urls import reverse
 from django.utils.text import slugify
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import api_view
@@ -15,6 +16,7 @@ from chatflow.bodies import (
     JSON,
     ApprovalBody,
     AwaitingBody,
+    FileBody,
     LinksBody,
     MessageBody,
     Moment,
@@ -53,7 +55,8 @@ class HistoryBody(TypedDict):
 @api_view(["GET"])
 def history(request: Request, session_id: str) -> Response:
     session = find_session(request.user, session_id)
-    latest = session.messages.select_related("job").order_by("-pk")[:MESSAGES]
+    messages = session.messages.select_related("job").prefetch_related("attachments")
+    latest = messages.order_by("-pk")[:MESSAGES]
     rows = list(reversed(latest))
     used = offers.used(row.job for row in rows if row.job is not None)
     body: HistoryBody = {
@@ -129,6 +132,7 @@ class ExportBody(TypedDict):
     messages: list[MessageBody]
     jobs: list[ExportedJobBody]
     approvals: list[ExportedApprovalBody]
+    documents: Annotated[list[FileBody], "Those that were brought to this conversation."]
 
 
 @extend_schema(
@@ -174,13 +178,14 @@ def exported(session: Session) -> ExportBody:
     public = public.only("job", "name", "duration_ms", "created_at")
     found = session.jobs.defer("traceback").prefetch_related(Prefetch("steps", public))
     jobs = {job.pk: job for job in found.order_by("pk")}
-    messages = list(session.messages.order_by("pk"))
+    messages = list(session.messages.prefetch_related("attachments").order_by("pk"))
     approvals = list(session.approval_requests.order_by("pk"))
     rows: list[Message | ApprovalRequest] = [*messages, *approvals]
     for row in rows:
         # Without another query for each of them.
         row.job = jobs.get(row.job_id) if row.job_id else None
     used = offers.used(jobs.values())
+    documents = session.documents.annotate(size=Length("content")).defer("content")
     return {
         "success": True,
         "session_id": session.key,
@@ -190,6 +195,17 @@ def exported(session: Session) -> ExportBody:
         "messages": [bodies.message(row, used) for row in messages],
         "jobs": [exported_job(job) for job in jobs.values()],
         "approvals": [exported_approval(row) for row in approvals],
+        "documents": [exported_document(row) for row in documents.order_by("created_at")],
+    }
+
+
+def exported_document(row: Any) -> FileBody:
+    return {
+        "id": str(row.pk),
+        "name": row.name or row.title,
+        "type": row.kind,
+        "size": row.size,
+        "url": reverse("file", args=[row.pk]),
     }
 
 

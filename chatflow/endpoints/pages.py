@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from chatflow.endpoints.uploads import DocumentNotFound, find_document
+from workflows.knowledge.readers import is_image
 from workflows.registry import all_workflows
 
 
@@ -54,5 +55,9 @@ def document(request: HttpRequest, document_id: UUID) -> HttpResponse:
         found = find_document(request.user, document_id)
     except DocumentNotFound:
         raise Http404 from None
-    context = {"document": found, "chunks": found.chunks.defer("embedding").order_by("position")}
+    context = {
+        "document": found,
+        "is_image": is_image(found.kind),
+        "chunks": found.chunks.defer("embedding").order_by("position"),
+    }
     return render(request, "document.html", context)

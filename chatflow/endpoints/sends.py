@@ -44,6 +44,7 @@ def send(request: Request) -> Response:
             sent["message"],
             session_key=sent["session_id"],
             options=serializers.options(sent),
+            sent_files=sent["files"],
             **where,
             **how,
         )

@@ -8,6 +8,9 @@ from django.conf import settings
 from django.core.validators import URLValidator
 from django.db.models import Count, Sum
 from django.db.models.functions import Length
+from django.http import HttpResponse
+from django.urls import reverse
+from django.utils.http import content_disposition_header
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import api_view, parser_classes
@@ -24,16 +27,28 @@ from chatflow.moments import iso
 from chatflow.paging import Following, read_page
 from chatflow.parsers import JSONParser, TextJSONParser
 from chatflow.schema import refusals
-from chatflow.serializers import PageSerializer, StrictCharField, no_control
+from chatflow.serializers import (
+    SESSION_ID_LENGTH,
+    PageSerializer,
+    StrictCharField,
+    no_control,
+    session_key,
+)
+from workflows import services
 from workflows.knowledge.documents import TITLE_LENGTH, store
 from workflows.knowledge.models import Document
 from workflows.knowledge.readers import (
+    IMAGES,
     READERS,
     Busy,
+    Section,
     Unreadable,
+    is_image,
     kind_of,
+    kind_of_image,
     kind_of_media_type,
     labels,
+    read,
     suffixes,
 )
 
@@ -53,7 +68,9 @@ class UnsupportedDocument(APIException):
     """The document is of a kind that nothing here reads."""
 
     status_code = 415
-    default_detail = f"A document must be one of {', '.join(suffixes())}."
+    default_detail = (
+        f"A document must be one of {', '.join(suffixes())}; an image a PNG, JPEG, WebP or GIF."
+    )
 
 
 class TooManyDocuments(APIException):
@@ -75,7 +92,9 @@ class TooManyBytes(TooManyDocuments):
 class UploadSerializer(serializers.Serializer[Any]):
     """A document: either a file, in a multipart form, or its text, as JSON."""
 
-    file = serializers.FileField(required=False, max_length=NAME_LENGTH, help_text=f"{labels()}.")
+    file = serializers.FileField(
+        required=False, max_length=NAME_LENGTH, help_text=f"{labels()}; or an image."
+    )
     text = StrictCharField(
         required=False,
         trim_whitespace=False,
@@ -100,6 +119,14 @@ class UploadSerializer(serializers.Serializer[Any]):
         help_text="Where people read it; by default on a page of this site.",
     )
 
+    session_id = StrictCharField(
+        required=False,
+        max_length=SESSION_ID_LENGTH,
+        trim_whitespace=False,
+        validators=[session_key],
+        help_text="The conversation that alone finds it, and that it is deleted with.",
+    )
+
     def validate(self, attrs: Any) -> Any:
         if ("file" in attrs) == ("text" in attrs):
             raise serializers.ValidationError({"file": ["Send either a file or a text."]})
@@ -110,7 +137,10 @@ class DocumentBody(TypedDict):
     id: Annotated[str, Shown(format="uuid")]
     title: str
     url: Annotated[str, "Where people read it."]
-    type: Annotated[str, Shown(enum=tuple(reader.kind for reader in READERS))]
+    type: Annotated[str, Shown(enum=tuple(reader.kind for reader in (*READERS, *IMAGES)))]
+    name: Annotated[str, "Of the file."]
+    file_url: Annotated[str, "Where its bytes are, for who may see it."]
+    session_id: Annotated[str | None, "The conversation that it belongs to."]
     chunks: Annotated[int, "Parts that searches find."]
     shared: Annotated[bool, "Everybody may see it; only the site deletes it."]
     created_at: Moment
@@ -184,11 +214,16 @@ def check_room(user: Any, size: int) -> None:
 def stored(
     user: Any, content: bytes, kind: str, name: str, sent: dict[str, Any]
 ) -> tuple[Document, bool]:
+    key = sent.get("session_id")
     try:
+        # First of all: what can't be read opens no conversation.
+        sections: list[Section] | None = read(content, kind) if key else None
         return store(
             content,
             kind,
             owner=user,
+            session_id=services.open_session(user, key).pk if key else None,
+            sections=sections,
             name=name,
             title=sent.get("title", ""),
             url=sent.get("url", ""),
@@ -208,17 +243,20 @@ def brought(sent: dict[str, Any]) -> tuple[bytes, str, str]:
     if "text" in sent:
         return sent["text"].encode(), sent["type"], ""
     file = sent["file"]
-    if PurePath(file.name).suffix:
+    content = file.read()
+    # What an image is, its bytes tell; many are called by another format's name.
+    kind = kind_of_image(content)
+    if kind is None and PurePath(file.name).suffix:
         kind = kind_of(file.name)
-    else:
+    elif kind is None:
         kind = kind_of_media_type(file.content_type)
     if kind is None:
         raise UnsupportedDocument
-    return file.read(), kind, file.name
+    return content, kind, file.name
 
 
 def listed(request: Request) -> Response:
-    found = Document.objects.visible_to(request.user).defer("content")
+    found = Document.objects.visible_to(request.user).select_related("session").defer("content")
     page, last = read_page(request, found, find_document)
     documents = [described(request, row) for row in page]
     more = str(last.pk) if last else None
@@ -247,6 +285,31 @@ def document(request: Request, document_id: UUID) -> Response:
     return Response(answer)
 
 
+@extend_schema(
+    summary="Download the file that a document was read from",
+    description="An image is shown in the page that asks for it; everything else is a download.",
+    responses={(200, "application/octet-stream"): bytes, **refusals(401, 404, 503)},
+)
+@api_view(["GET"])
+def file(request: Request, document_id: UUID) -> HttpResponse:
+    found = find_document(request.user, document_id)
+    shown = is_image(found.kind)
+    name = found.name or f"{found.title}{suffix_of(found.kind)}"
+    headers = {
+        "Content-Disposition": content_disposition_header(not shown, name) or "attachment",
+        # Whatever a browser takes it for: it runs nothing, and is nobody's page.
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Cache-Control": "private, no-cache",
+    }
+    kind = found.kind if shown else "application/octet-stream"
+    return HttpResponse(bytes(found.content), content_type=kind, headers=headers)
+
+
+def suffix_of(kind: str) -> str:
+    return next(each.suffixes[0] for each in (*READERS, *IMAGES) if each.kind == kind)
+
+
 def find_document(user: Any, document_id: UUID | str) -> Document:
     """Return a document that the user may see.
 
@@ -257,7 +320,8 @@ def find_document(user: Any, document_id: UUID | str) -> Document:
         key = UUID(str(document_id))
     except ValueError:
         raise DocumentNotFound from None
-    found = Document.objects.visible_to(user).defer("content").filter(pk=key).first()
+    visible = Document.objects.visible_to(user).select_related("session")
+    found = visible.defer("content").filter(pk=key).first()
     if found is None:
         raise DocumentNotFound
     return found
@@ -269,6 +333,9 @@ def described(request: Request, row: Document) -> DocumentBody:
         "title": row.title,
         "url": row.url or request.build_absolute_uri(request_prefix() + row.page),
         "type": row.kind,
+        "name": row.name,
+        "file_url": request.build_absolute_uri(reverse("file", args=[row.pk])),
+        "session_id": row.session.key if row.session else None,
         "chunks": row.chunk_count,
         "shared": row.owner_id is None,
         "created_at": iso(row.created_at),

@@ -157,6 +157,7 @@ def test_the_guides_workflows(guide: Site, apps: tuple[Path, list[str]]) -> None
             ("refund please", "Refund the order?"),
             ('{"approved": true, "answer": {"amount": 20}}', "alice approved 20."),
         ],
+        "receipts": [("read a receipt", "Send me a receipt, please.")],
         "gather": [("gather numbers", "Together 11.")],
     }
     code = "".join(each.code for each in blocks(GUIDE, "python"))

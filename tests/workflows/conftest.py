@@ -97,6 +97,7 @@ def server(settings: LazySettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     monkeypatch.setattr("workflows.ai.recorded.BACKOFF", (0.0, 0.0))
     # What one test finds out about a model no other one knows.
     monkeypatch.setattr("workflows.ai.toolless._found", set())
+    monkeypatch.setattr("workflows.ai.sight._found", set())
     with OpenAIServer() as server:
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)

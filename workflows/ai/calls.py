@@ -13,6 +13,7 @@ from pydantic_ai.messages import (
     ModelRequest,
     ModelResponse,
     SystemPromptPart,
+    TextContent,
     TextPart,
     UserContent,
     UserPromptPart,
@@ -26,7 +27,7 @@ from workflows.ai.asides import Aside
 from workflows.ai.connections import get_connections
 from workflows.ai.errors import ProviderError, classify
 from workflows.ai.function_tools import Use, make_tool
-from workflows.ai.messages import ChatMessage
+from workflows.ai.messages import ChatMessage, File, Quotation, SentFile
 from workflows.ai.recorded import Journal, RecordedModel, find_models
 from workflows.ai.route_tools import make_tools
 from workflows.ai.routes import Route
@@ -143,7 +144,12 @@ def _convert(message: ChatMessage) -> ModelMessage:
 
 
 def _make_content(message: ChatMessage) -> str | list[UserContent]:
-    files = [
-        BinaryContent(file.content, media_type=file.media_type) for file in message.get("files", ())
-    ]
+    files = [_convert_file(file) for file in message.get("files", ())]
     return [message["content"], *files] if files else message["content"]
+
+
+def _convert_file(file: File | SentFile | Quotation) -> UserContent:
+    if isinstance(file, Quotation):
+        return TextContent(file.text)
+    assert isinstance(file, File), "What was sent is brought before."
+    return BinaryContent(file.content, media_type=file.media_type)

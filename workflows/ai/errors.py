@@ -35,6 +35,13 @@ NO_TOOLS = re.compile(
     r"|tools param requires",
     re.IGNORECASE,
 )
+# How servers say that a model can't see images, nor take other files.
+NO_FILES = re.compile(
+    r"(image|vision|multi-?modal|file)[^.]{0,80}(not|n't|only)\b[^.]{0,20}support"
+    r"|not support[^.]{0,40}(image|vision|multi-?modal|file)"
+    r"|support (image|file) input|unknown variant .image_url",
+    re.IGNORECASE,
+)
 # Where a connection failed before the request was sent.
 NOT_SENT = ("pool", "connect")
 
@@ -54,6 +61,7 @@ class Failure:
         wait: seconds that the provider wants to pass before that; None if it names none.
         counted: the provider may count the request all the same.
         refuses_tools: the model can't call any.
+        refuses_files: the model can't take any.
     """
 
     error: WorkflowError
@@ -62,6 +70,7 @@ class Failure:
     wait: float | None = None
     counted: bool = False
     refuses_tools: bool = False
+    refuses_files: bool = False
 
 
 def classify(error: Exception) -> Failure:
@@ -79,6 +88,8 @@ def classify(error: Exception) -> Failure:
         return Failure(AITooLong(), details)
     if isinstance(error, ModelHTTPError) and NO_TOOLS.search(details):
         return Failure(AIRejected(), details, refuses_tools=True)
+    if isinstance(error, ModelHTTPError) and NO_FILES.search(details):
+        return Failure(AIRejected(), details, refuses_files=True)
     if isinstance(error, ModelRequestRejectedError):
         return Failure(AIRejected(), details, counted=begun)
     if isinstance(error, ContentFilterError):

@@ -18,12 +18,36 @@ class File:
     media_type: str
 
 
+@dataclass(frozen=True)
+class SentFile:
+    """A file that came with the user's message; see Context.files.
+
+    Args:
+        id: of the document that it is.
+        name: the file's.
+        media_type: what it is, such as ``image/png`` or ``text/markdown``.
+        size: in bytes.
+    """
+
+    id: str
+    name: str
+    media_type: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Quotation:
+    """The text of a file, for a model; no words of the user's."""
+
+    text: str
+
+
 class ChatMessage(TypedDict):
     """One message of it."""
 
     role: Literal["system", "user", "assistant"]
     content: str
-    files: NotRequired[Sequence[File]]
+    files: NotRequired[Sequence[File | SentFile | Quotation]]
 
 
 def as_messages(prompt: str | Sequence[ChatMessage]) -> list[ChatMessage]:

@@ -24,17 +24,18 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.settings import ModelSettings
 
-from workflows.ai import names, toolless, usage
+from workflows.ai import names, sight, toolless, usage
 from workflows.ai.answers import find_fault, without_reasoning
 from workflows.ai.asides import Aside, may_await
 from workflows.ai.connections import get_connections
 from workflows.ai.errors import Failure, ProviderError, classify
 from workflows.ai.offline import OfflineModel, Rule
-from workflows.ai.requests import Request, drop_tools, put_in_words, read_words, shorten
+from workflows.ai.requests import Request, drop_files, drop_tools, put_in_words, read_words, shorten
 from workflows.ai.words import Words
 from workflows.exceptions import (
     AIBrokeOff,
     AIOffline,
+    AIRejected,
     AITooLong,
     AIUnavailable,
     WorkflowError,
@@ -174,7 +175,7 @@ class RecordedModel(FallbackModel):
         """Make a request to one model; again with less where it finds it too much."""
         if self._is_shortened:
             request = shorten(request) or request
-        outcome = await self._request_in_words_or_not(model, request, left)
+        outcome = await self._request_with_files_or_not(model, request, left)
         if not isinstance(outcome, Failure) or not isinstance(outcome.error, AITooLong):
             return outcome
         shorter = None if self._is_shortened else shorten(request)
@@ -182,7 +183,36 @@ class RecordedModel(FallbackModel):
             return outcome
         logger.warning("%s is asked again, with half of the conversation.", model.model_id)
         self._is_shortened = True
-        return await self._request_in_words_or_not(model, shorter, left)
+        return await self._request_with_files_or_not(model, shorter, left)
+
+    async def _request_with_files_or_not(
+        self, model: Model, request: Request, left: int
+    ) -> ModelResponse | Failure:
+        """Make a request to one model; without images and files where it takes none."""
+        if not request.has_files:
+            return await self._request_in_words_or_not(model, request, left)
+        if sight.sees(model):
+            outcome = await self._request_in_words_or_not(model, request, left)
+            if not isinstance(outcome, Failure) or type(outcome.error) is not AIRejected:
+                return outcome
+            if outcome.refuses_files:
+                sight.remember(model.model_id, outcome)
+        # The offline model reads the user's own words only.
+        told = "" if isinstance(model, OfflineModel) else sight.BLIND
+        outcome = await self._request_in_words_or_not(model, drop_files(request, told), left)
+        if isinstance(outcome, Failure) or not request.asks_of_files:
+            return outcome
+        return await self._say_unseen(outcome)
+
+    async def _say_unseen(self, response: ModelResponse) -> ModelResponse:
+        """Let an answer in words say that it was given without the files."""
+        *others, last = response.parts
+        if not isinstance(last, TextPart):
+            return response
+        text = f"\n\n{sight.UNSEEN}"
+        if self._show:
+            await self._aside(partial(self._journal.show, text))
+        return replace(response, parts=[*others, replace(last, content=last.content + text)])
 
     async def _request_in_words_or_not(
         self, model: Model, request: Request, left: int

@@ -13,6 +13,7 @@ from pydantic_ai.messages import (
     ModelResponse,
     ModelResponsePart,
     RetryPromptPart,
+    TextContent,
     TextPart,
     ToolCallPart,
     ToolReturnPart,
@@ -60,6 +61,16 @@ class Request:
         return any(is_route(tool) for tool in self.parameters.function_tools)
 
     @property
+    def has_files(self) -> bool:
+        """Whether it brings the model an image or another file."""
+        return any(_list_files(message) for message in self.messages)
+
+    @property
+    def asks_of_files(self) -> bool:
+        """Whether the user's latest words came with one."""
+        return bool(_list_files(self.messages[_find_turn(self.messages)]))
+
+    @property
     def brings_results(self) -> bool:
         """Whether it brings the model the results of its tool calls."""
         last = self.messages[-1]
@@ -77,6 +88,16 @@ def read_text(part: UserPromptPart) -> str:
 def drop_tools(request: Request) -> Request:
     """Return the request with no more tools than its answer takes."""
     return replace(request, parameters=replace(request.parameters, function_tools=[]))
+
+
+def drop_files(request: Request, told: str = "") -> Request:
+    """Return the request without its files.
+
+    Args:
+        request: for a model that takes none.
+        told: what the model is told in the place of each.
+    """
+    return replace(request, messages=[_drop_files(each, told) for each in request.messages])
 
 
 def shorten(request: Request) -> Request | None:
@@ -153,14 +174,22 @@ def _files_of(part: UserPromptPart) -> list[BinaryContent]:
     )
 
 
-def _drop_files(message: ModelMessage) -> ModelMessage:
+def _drop_files(message: ModelMessage, told: str = "") -> ModelMessage:
     if isinstance(message, ModelResponse):
         return message
-    parts = [
-        replace(part, content=read_text(part)) if isinstance(part, UserPromptPart) else part
-        for part in message.parts
+    return replace(message, parts=[_drop_files_of(part, told) for part in message.parts])
+
+
+def _drop_files_of(part: ModelRequestPart, told: str) -> ModelRequestPart:
+    if not isinstance(part, UserPromptPart) or not _files_of(part):
+        return part
+    put = [
+        told and TextContent(told) if isinstance(each, BinaryContent) else each
+        for each in part.content
     ]
-    return replace(message, parts=parts)
+    content = [each for each in put if each]
+    is_plain = all(isinstance(each, str) for each in content)
+    return replace(part, content=read_text(part) if is_plain else content)
 
 
 def _find_turn(messages: Sequence[ModelMessage]) -> int:
@@ -175,7 +204,9 @@ def _extend(part: ModelRequestPart, before: str, after: str) -> ModelRequestPart
     if not isinstance(part, UserPromptPart):
         return part
     text = "\n\n".join(filter(None, [before, read_text(part), after]))
-    return replace(part, content=[text, *_files_of(part)] if _files_of(part) else text)
+    others = [] if isinstance(part.content, str) else part.content
+    others = [each for each in others if not isinstance(each, str)]
+    return replace(part, content=[text, *others] if others else text)
 
 
 def _describe_calls(message: ModelMessage) -> ModelMessage:

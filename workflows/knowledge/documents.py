@@ -16,6 +16,7 @@ from workflows.knowledge.readers.base import UNWANTED
 
 TITLE_LENGTH = 200
 PATH_LENGTH = 1000
+NAME_LENGTH = 255
 
 
 def store(
@@ -23,10 +24,12 @@ def store(
     kind: str,
     *,
     owner: Any,
+    session_id: int | None = None,
     name: str = "",
     title: str = "",
     url: str = "",
     path: str = "",
+    sections: list[Section] | None = None,
 ) -> tuple[Document, bool]:
     """Take a document in; the same one again changes nothing.
 
@@ -34,11 +37,13 @@ def store(
         content: its bytes.
         kind: the ``kind`` of the reader for them.
         owner: the user who alone may see it; None for everybody.
+        session_id: the key of the only conversation that is to find it.
         name: the file's name; its words are found too.
         title: by default its first heading, or the file's name.
         url: where people read it; by default on the page that this site has for it.
         path: where the file is, which tells a newer version of a document from another document;
             an upload, which has none, is known by its bytes.
+        sections: what its bytes say, where they have been read already.
 
     Returns:
         The document, and whether anything is new.
@@ -48,17 +53,18 @@ def store(
     """
     _check_path(path)
     digest = hashlib.sha256(content).hexdigest()
-    mine = Document.objects.filter(owner=owner, path=path)
+    mine = Document.objects.filter(owner=owner, session=session_id, path=path)
     document = (mine if path else mine.filter(content_hash=digest)).first()
     if document is None:
-        document = Document(owner=owner, path=path, created_at=clock.now())
+        document = Document(owner=owner, session_id=session_id, path=path, created_at=clock.now())
     elif (document.content_hash, document.kind) == (digest, kind) and (
         (title or document.title, url or document.url) == (document.title, document.url)
     ):
         return document, False
     document.content, document.kind = content, kind
     document.title, document.url = title, url or document.url
-    reread(document, name=name or PurePath(path).name)
+    document.name = UNWANTED.sub("", PurePath(name).name)[:NAME_LENGTH]
+    reread(document, name=name or PurePath(path).name, sections=sections)
     return document, True
 
 
@@ -82,8 +88,9 @@ def reread(document: Document, *, name: str = "", sections: list[Section] | None
     Raises:
         Unreadable: as store() does; nothing is changed then.
     """
-    sections = sections or read(bytes(document.content), document.kind)
-    name = name or PurePath(document.path).name
+    if sections is None:
+        sections = read(bytes(document.content), document.kind)
+    name = name or document.name or PurePath(document.path).name
     document.title = (document.title or _title(sections, name))[:TITLE_LENGTH]
     document.content_hash = hashlib.sha256(document.content).hexdigest()
     document.updated_at = clock.now()
@@ -91,7 +98,7 @@ def reread(document: Document, *, name: str = "", sections: list[Section] | None
         Chunk(
             document=document,
             position=position,
-            audience=audience_of(document.owner_id),
+            audience=audience_of(document.owner_id, document.session_id),
             title=document.title,
             name=_words(PurePath(name).stem),
             heading=_without(document.title, piece.heading),

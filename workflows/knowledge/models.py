@@ -21,12 +21,15 @@ EVERYBODY = "all"
 AUDIENCE_LENGTH = 30
 
 
-def audience_of(owner_id: Any) -> str:
+def audience_of(owner_id: Any, session_id: int | None = None) -> str:
     """Return the word by which the index knows who may find a chunk.
 
     Args:
         owner_id: a user's key, of any type; None for everybody.
+        session_id: the key of the only conversation that finds it, if that is so.
     """
+    if session_id is not None:
+        return f"session{session_id}"
     if owner_id is None:
         return EVERYBODY
     # Other keys may be long, or have marks at which an index would cut the word.
@@ -39,6 +42,10 @@ class DocumentQuerySet(models.QuerySet["Document"]):
         """The documents that *user* may see: their own, and those that are nobody's."""
         return self.filter(Q(owner=None) | Q(owner=user))
 
+    def found_in(self, user: Any, session_id: int | None) -> "DocumentQuerySet":
+        """Of those the ones that a search finds: not what belongs to another conversation."""
+        return self.visible_to(user).filter(Q(session=None) | Q(session=session_id))
+
 
 class Document(models.Model):
     """A document, with the bytes that it was read from."""
@@ -49,7 +56,13 @@ class Document(models.Model):
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="documents"
     )
+    # The conversation that it was brought to: it is found nowhere else, and goes with it.
+    session = models.ForeignKey(
+        "workflows.Session", models.CASCADE, null=True, editable=False, related_name="documents"
+    )
     title = models.CharField(max_length=200, blank=True)
+    # Of the file, as it was uploaded.
+    name = models.CharField(max_length=255, blank=True, editable=False)
     # Where people read it, if that is elsewhere.
     url = models.CharField(
         max_length=2000, blank=True, validators=[URLValidator(["http", "https"])]
@@ -90,6 +103,28 @@ class Document(models.Model):
     def page(self) -> str:
         """The address, on this site, of the page that shows the document."""
         return str(settings.KNOWLEDGE_PAGE).format(id=self.pk)
+
+
+class Attachment(models.Model):
+    """A file that was sent with a message. It outlives the document, of which it tells the name."""
+
+    # The unique constraint's index begins with it.
+    message = models.ForeignKey(
+        "workflows.Message", models.CASCADE, related_name="attachments", db_index=False
+    )
+    position = models.PositiveSmallIntegerField()
+    document = models.ForeignKey(Document, models.SET_NULL, null=True, related_name="+")
+    name = models.CharField(max_length=255)
+    kind = models.CharField(max_length=20)
+    size = models.PositiveIntegerField(help_text="In bytes.")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["message", "position"], name="attachment_position"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Chunk(models.Model):

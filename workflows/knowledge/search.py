@@ -19,6 +19,8 @@ from workflows.knowledge.words import words_of
 POOL = 50
 # Of fewer chunks than these no word is rare: one that is nowhere says little more than another.
 FEW = 100
+# A passage of the conversation's own documents that is as relevant as this, of 1, comes first.
+PREFERRED = 0.3
 # As the paper on reciprocal rank fusion has it.
 FUSION = 60
 PREVIEW_LENGTH = 300
@@ -60,23 +62,34 @@ class Source:
         }
 
 
-def search(query: str, *, user: Any, limit: int = 5) -> list[Source]:
+def search(query: str, *, user: Any, session_id: int | None = None, limit: int = 5) -> list[Source]:
     """Return the passages on *query* in documents that *user* may see, the best first.
 
     Args:
         query: a question or some words; whatever it is, it is no error.
         user: who is asking.
+        session_id: the key of the conversation that it is asked in, whose own documents are found
+            too, and first.
         limit: how many sources.
     """
     audiences = [EVERYBODY, audience_of(user.pk)]
+    if session_id is not None:
+        audiences.append(audience_of(user.pk, session_id))
     words = words_of(query)
     # The index knows whom it answers; the documents themselves have the last word.
-    documents = Document.objects.visible_to(user)
+    documents = Document.objects.found_in(user, session_id)
     chunks = Chunk.objects.filter(document__in=documents)
     chunks = chunks.select_related("document").defer("embedding", "document__content")
     found = _by_words(words, documents, chunks, audiences) if words else {}
     near = embeddings.nearest(query, audiences, POOL)
-    best = _blended(found, near)[: max(0, limit)]
+    best = _blended(found, near)
+    if session_id is not None:
+        own = set(
+            chunks.filter(pk__in=best, document__session=session_id).values_list("pk", flat=True)
+        )
+        own = {key for key in own if max(found.get(key, 0.0), near.get(key, 0.0)) >= PREFERRED}
+        best.sort(key=lambda key: key not in own)
+    best = best[: max(0, limit)]
     rows = chunks.in_bulk(best)
     return [
         _source(rows[key], max(found.get(key, 0.0), near.get(key, 0.0)), words)

@@ -17,7 +17,7 @@ async def chat(ctx: Context) -> Any:
     """Answer with the model's words, which know the conversation and look into documents."""
     searches = ctx.options.get("intelligent_rag", True)
     answer = await ctx.aai(
-        [*await ctx.ahistory(), {"role": "user", "content": ctx.message}],
+        [*await ctx.ahistory(), {"role": "user", "content": ctx.message, "files": ctx.files}],
         instructions=INSTRUCTIONS,
         tools=[ctx.search_documents] if searches else [],
         toolless=ctx.search_documents if searches else None,

@@ -16,11 +16,11 @@ from workflows.ai.model_settings import ModelSettings
 from workflows.ai.routes import Route
 from workflows.ai.tools import describe_call, needs_approval
 from workflows.exceptions import BudgetExceeded, ToolError
-from workflows.running import approvals, steps
+from workflows.running import approvals, files, steps
 from workflows.running.lanes import call_plain
 from workflows.running.model_requests import AI_STEP, Requests, list_requests
 from workflows.running.record import Record
-from workflows.running.step_keys import is_choice, path_of, within
+from workflows.running.step_keys import inside, is_choice, path_of, within
 
 T = TypeVar("T")
 
@@ -116,8 +116,12 @@ class ModelCalls:
                 requests.as_rule(options.get("offline")),
                 aside,
             )
+        messages = as_messages(prompt)
+        if any(each.get("files") for each in messages):
+            again = self._record.has_steps(inside.get())
+            messages = await aside(partial(files.bring, self._record, messages, again=again))
         call = calls.Call(
-            messages=as_messages(prompt),
+            messages=messages,
             output_type=output_type,
             tools=options.get("tools", ()),
             routes=routes,

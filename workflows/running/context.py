@@ -9,12 +9,13 @@ from asgiref.sync import sync_to_async
 from django.db.models import prefetch_related_objects
 from pydantic import BaseModel
 
-from workflows.ai.messages import ChatMessage
+from workflows.ai.messages import ChatMessage, SentFile
 from workflows.dialogue.actions import Offered, offer
 from workflows.knowledge.search import Source
 from workflows.models import Session
 from workflows.running import (
     approvals,
+    files,
     history,
     model_routing,
     output,
@@ -52,6 +53,7 @@ class Context:
     Attributes:
         message: the text that started the workflow, the same in every turn.
         options: the flags of send: actions, memory, intelligent_rag, model.
+        files: what was sent with that message, the same in every turn too.
         job: the row itself.
         record: for the engine's own use.
     """
@@ -61,6 +63,7 @@ class Context:
         self.job = record.job
         self.message: str = record.origin.text
         self.options: dict[str, Any] = record.job.options
+        self.files: list[SentFile] = files.list_files(record)
         self._calls = ModelCalls(record)
         if record.is_async:
             # A coroutine can't query the database for them.
@@ -326,8 +329,9 @@ class Context:
 
         Args:
             prompt: the user's words; or a conversation, ``{"role", "content"}`` mappings of which
-                the last is the user's. The user's may have ``files`` too, a list of workflows.File:
-                images and documents, for models that take them.
+                the last is the user's. The user's may have ``files`` too, such as ctx.files or a
+                list of workflows.File: images and documents. A model that can't see images is asked
+                without them, and the answer says so.
             output_type: the type of the answer: a pydantic model, a dataclass or another type that
                 pydantic knows; by default text.
             options: any of these:
@@ -424,6 +428,30 @@ class Context:
         """See history()."""
         recall = partial(history.recall, self.record, self._calls, tokens)
         return await self._calls.arun(recall)
+
+    def read_file(self, file: SentFile) -> bytes:
+        """Return the bytes of one of the files that came with the message.
+
+        Raises:
+            FileDeleted: its owner has deleted it meanwhile.
+        """
+        return files.read(self.record, file)
+
+    async def aread_file(self, file: SentFile) -> bytes:
+        """See read_file()."""
+        return await sync_to_async(self.read_file)(file)
+
+    def read_text(self, file: SentFile) -> str:
+        """Return the words of one of the files, as searches find them; an image has none.
+
+        Raises:
+            FileDeleted: its owner has deleted it meanwhile.
+        """
+        return files.read_text(self.record, file)
+
+    async def aread_text(self, file: SentFile) -> str:
+        """See read_text()."""
+        return await sync_to_async(self.read_text)(file)
 
     def search(self, query: str, limit: int = 5) -> list[Source]:
         """Search the documents that the user may see: their own and everybody's.

@@ -32,7 +32,9 @@ def find(record: Record, query: str, limit: int = 5) -> list[Source]:
 
 
 def _search(record: Record, query: str, limit: int) -> list[Source]:
-    return search(events.clean(query), user=record.job.user, limit=limit)
+    return search(
+        events.clean(query), user=record.job.user, session_id=record.job.session_id, limit=limit
+    )
 
 
 def find_as_data(record: Record, query: str) -> str:

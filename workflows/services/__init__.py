@@ -8,7 +8,7 @@ from workflows.services.jobs import (
     queue_position,
     retry,
 )
-from workflows.services.sessions import delete_session
+from workflows.services.sessions import delete_session, open_session
 from workflows.services.starts import Mode, OnBusy, Started, start, takes_long
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "delete_session",
     "get_job",
     "is_anybody_working",
+    "open_session",
     "queue_position",
     "retry",
     "run_inline",

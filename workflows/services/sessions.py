@@ -1,4 +1,6 @@
-"""Deleting a whole conversation."""
+"""Opening a conversation before its first message, and deleting it as a whole."""
+
+from typing import Any
 
 from django.db import transaction
 
@@ -7,10 +9,17 @@ from workflows.models import Session
 from workflows.services.jobs import PATIENCE
 from workflows.store import lifecycle
 from workflows.store.database import get_database
+from workflows.store.new_jobs import lock_or_create_session
+
+
+def open_session(user: Any, key: str) -> Session:
+    """Return the user's conversation of that key; a new one where there is none."""
+    with transaction.atomic():
+        return lock_or_create_session(user, key)
 
 
 def delete_session(session: Session) -> int:
-    """Delete a conversation and all that belongs to it: messages, jobs, their steps and events.
+    """Delete a conversation and all that is its own: messages, documents, jobs and their logs.
 
     Jobs under way are cancelled first. Their streams show that, or break off and find nothing when
     they come back; their workers are told to stop, and can't write any more.

@@ -1,6 +1,6 @@
 """Starting a job: the message and the job that answers it are stored together, or neither."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,6 +24,7 @@ from workflows.exceptions import (
 from workflows.models import Job, Message, Session, State
 from workflows.registry import Workflow, get_workflow
 from workflows.running.routing import DEFAULT, assign, continue_from, open_question, route
+from workflows.services import files
 from workflows.services.inline import run_inline
 from workflows.services.jobs import cancel
 from workflows.store import lifecycle
@@ -67,6 +68,7 @@ def start(
     idempotency_key: str | None = None,
     body_hash: str = "",
     input: dict[str, Any] | None = None,
+    sent_files: Sequence[str] = (),
     answers_to: Job | None = None,
     before_commit: Callable[[Job], None] | None = None,
     admit: Callable[[], None] | None = None,
@@ -85,6 +87,7 @@ def start(
         idempotency_key: the same key and body give the same job, for 24 hours.
         body_hash: tells whether it is the same body.
         input: the workflow's input; then *text* is a title, not the user's words.
+        sent_files: the keys of documents of the user's that go with the message.
         answers_to: the job whose open question this answers, whatever the session is doing.
         before_commit: called with the job in the transaction that stores it; may raise to refuse.
         admit: called before a new job is stored, not for a replay; may raise to refuse.
@@ -94,6 +97,7 @@ def start(
 
     Raises:
         UnknownWorkflow: there is no workflow of that name.
+        FileNotFound: the user has no such document.
         SessionBusy: the session is busy and *on_busy* is ``reject``.
         AlreadyQueued: a job with the workflow's unique key is queued or running.
         IdempotencyConflict: the key was used with another body.
@@ -107,12 +111,13 @@ def start(
             return replayed
     if admit is not None:
         admit()
+    told = {"files": files.describe(user, sent_files)} if sent_files else {}
     new = Job(
         user=user,
         text=text,
         workflow=workflow or "",
         explicit=workflow is not None,
-        options=dict(options or {}),
+        options={**(options or {}), **told},
         idempotency_key=idempotency_key,
         body_hash=body_hash,
         input=input,
@@ -122,12 +127,14 @@ def start(
     def store() -> Started:
         nonlocal job
         job = copy(new)
-        if answers_to is None and before_commit is None:
+        if answers_to is None and before_commit is None and not sent_files:
             started = _store_at_once(job, session_key, mode)
             if started is not None:
                 return started
         with transaction.atomic():
             started = _store(job, session_key, mode, on_busy, answers_to)
+            if sent_files:
+                files.attach(started.job)
             if before_commit is not None:
                 before_commit(started.job)
         return started

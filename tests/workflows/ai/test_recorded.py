@@ -25,6 +25,7 @@ from tests.workflows.chat import Chat, Crashes, events, resume, streamed
 from workflows import Context, File, ToolError
 from workflows.ai import reasoning
 from workflows.ai.messages import ChatMessage
+from workflows.ai.sight import UNSEEN
 from workflows.models import Job, State, Step
 from workflows.running.record import Record
 
@@ -771,7 +772,7 @@ def test_a_toolless_model_sees_it_too(chat: Chat, server: OpenAIServer) -> None:
 
 
 def test_the_offline_model_reads_the_words(chat: Chat) -> None:
-    assert chat.begin(look_at).response == "OR THIS?"
+    assert chat.begin(look_at).response == f"OR THIS?\n\n{UNSEEN}"
 
 
 # Settings.

@@ -9,12 +9,14 @@ from pathlib import PurePath
 from workflows.knowledge.readers import isolation
 from workflows.knowledge.readers.base import Reader, Section, Unreadable, check_parts, check_size
 from workflows.knowledge.readers.html import Html
+from workflows.knowledge.readers.images import IMAGES, is_image, kind_of_image
 from workflows.knowledge.readers.isolation import Busy
 from workflows.knowledge.readers.markdown import Markdown
 from workflows.knowledge.readers.pdf import Pdf
 from workflows.knowledge.readers.text import Text
 
 __all__ = [
+    "IMAGES",
     "READERS",
     "Busy",
     "Reader",
@@ -23,19 +25,22 @@ __all__ = [
     "check_parts",
     "check_size",
     "choices",
+    "is_image",
     "kind_of",
+    "kind_of_image",
     "kind_of_media_type",
     "labels",
     "read",
     "suffixes",
 ]
 
+# Documents that have words to be found; images are beside them.
 READERS: tuple[Reader, ...] = (Markdown(), Text(), Html(), Pdf())
 
 
 def choices() -> list[tuple[str, str]]:
     """Return the kinds of documents with their labels, for a field of a model."""
-    return [(reader.kind, reader.label) for reader in READERS]
+    return [(reader.kind, reader.label) for reader in (*READERS, *IMAGES)]
 
 
 def labels() -> str:
@@ -61,7 +66,9 @@ def kind_of_media_type(media_type: str | None) -> str | None:
 
 
 def read(content: bytes, kind: str) -> list[Section]:
-    """Return the sections of a document, at least one; a process of its own reads it.
+    """Return the sections of a document, at least one; of an image, none.
+
+    A process of its own reads it.
 
     Raises:
         Unreadable: it is broken, too long or too laborious, there is no text in it, or nothing
@@ -69,7 +76,7 @@ def read(content: bytes, kind: str) -> list[Section]:
         Busy: it can't be read now.
     """
     check_size(len(content))
-    reader = next((reader for reader in READERS if reader.kind == kind), None)
+    reader = next((each for each in (*READERS, *IMAGES) if each.kind == kind), None)
     if reader is None:
         raise Unreadable(f"Nothing here reads documents of the kind {kind}.")
     return isolation.read(reader, content)

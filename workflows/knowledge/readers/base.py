@@ -46,6 +46,8 @@ class Reader(ABC):
     media_types: ClassVar[tuple[str, ...]]
     # Whether the API takes such a document as a string of JSON too.
     is_text: ClassVar[bool] = True
+    # Whether a document without text is none.
+    has_text: ClassVar[bool] = True
 
     @abstractmethod
     def read(self, content: bytes) -> list[Section]:
@@ -110,13 +112,13 @@ def check_parts(number: int) -> None:
 
 
 def checked(reader: Reader, content: bytes) -> list[Section]:
-    """Return the sections of a document that have text, at least one.
+    """Return the sections of a document that have text, at least one; of an image, none.
 
     Raises:
-        Unreadable: it is broken or too long, or there is no text in it.
+        Unreadable: it is broken or too long, or there is no text in it, but for an image.
     """
     sections = [section for section in reader.read(content) if section.text]
-    if not sections:
+    if not sections and reader.has_text:
         raise Unreadable("There is no text in this document.")
     check_length(sum(len(section.text) for section in sections))
     check_parts(len(sections))
