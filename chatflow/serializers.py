@@ -47,6 +47,17 @@ class StrictBooleanField(serializers.BooleanField):
         return data
 
 
+class StrictIntegerField(serializers.IntegerField):
+    """A number; a string is none."""
+
+    default_error_messages = {"invalid": "Must be a whole number."}
+
+    def to_internal_value(self, data: Any) -> int:
+        if not isinstance(data, int) or isinstance(data, bool):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 @extend_schema_field(
     {"oneOf": [{"type": "boolean"}, {"type": "string", "enum": ["auto"]}], "default": False}
 )
@@ -81,6 +92,7 @@ class Sent(TypedDict):
     intelligent_rag: bool
     workflow: str | None
     model: str | None
+    edits: int | None
     on_busy: OnBusy
 
 
@@ -133,13 +145,27 @@ class SendSerializer(TurnSerializer):
         help_text="The model to ask, one of the allowed; by default the site's.",
     )
 
+    edits = StrictIntegerField(
+        required=False,
+        min_value=1,
+        max_value=2**63 - 1,
+        help_text="The id of your message that this one takes the place of; it and all after it "
+        "are cut.",
+    )
+
     def validate_model(self, value: str) -> str:
         if value not in names.allowed():
             raise serializers.ValidationError("There is no such model to choose.")
         return value
 
     def validate(self, attrs: Any) -> Any:
-        return {"session_id": make_session_id(), "workflow": None, "model": None, **attrs}
+        return {
+            "session_id": make_session_id(),
+            "workflow": None,
+            "model": None,
+            "edits": None,
+            **attrs,
+        }
 
 
 class ActSerializer(TurnSerializer):

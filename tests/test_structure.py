@@ -51,6 +51,8 @@ STAIRS = {
         "sessions",
         "deactivation",
         "jobs",
+        "turns",
+        "feedback",
         "inline",
         "queues",
         "lookups",

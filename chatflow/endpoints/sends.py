@@ -30,7 +30,7 @@ from workflows.services import Mode, OnBusy, Started
     responses={
         200: ResultBody,
         202: StartedBody,
-        **refusals(400, 401, 403, 409, 413, 415, 429, 500, 503, 504),
+        **refusals(400, 401, 403, 404, 409, 413, 415, 429, 500, 503, 504),
     },
 )
 @api_view(["POST"])
@@ -44,6 +44,7 @@ def send(request: Request) -> Response:
             sent["message"],
             session_key=sent["session_id"],
             options=serializers.options(sent),
+            edits=sent["edits"],
             **where,
             **how,
         )

@@ -1,5 +1,6 @@
 """The verbs that outsiders call: an HTTP edge, a command, the admin, a team's own code."""
 
+from workflows.services.feedback import give_feedback
 from workflows.services.inline import run_inline
 from workflows.services.jobs import (
     cancel,
@@ -18,6 +19,7 @@ __all__ = [
     "cancel",
     "delete_session",
     "get_job",
+    "give_feedback",
     "is_anybody_working",
     "queue_position",
     "retry",

@@ -11,6 +11,7 @@ from workflows.exceptions import AlreadyQueued, AlreadyRetried, JobNotFound, Not
 from workflows.models import Job, Session, State
 from workflows.registry import get_workflow
 from workflows.services.inline import run_inline
+from workflows.services.turns import is_cut
 from workflows.store import lifecycle
 from workflows.store.database import get_database
 from workflows.store.new_jobs import insert, lock_or_create_session
@@ -76,7 +77,7 @@ def retry(job: Job) -> Job:
         The new job.
 
     Raises:
-        NotRetryable: the job is in another state, or was retried already.
+        NotRetryable: the job is in another state, was retried already, or its message was cut.
         UnknownWorkflow: its workflow is gone.
         AlreadyQueued: a job with the workflow's unique key is queued or running.
     """
@@ -97,6 +98,8 @@ def _store_again(job: Job) -> Job:
             raise NotRetryable
         if old.retries.exists():
             raise AlreadyRetried
+        if is_cut(old):
+            raise NotRetryable
         workflow = get_workflow(old.workflow)
         new = Job(
             user_id=old.user_id,
