@@ -66,6 +66,7 @@ STAIRS = {
         "context",
         "history",
         "retrieval",
+        "guide",
         "model_routing",
         "ai_calls",
         "model_requests",

@@ -7,6 +7,7 @@ from workflows.services.jobs import (
     get_job,
     is_anybody_working,
     queue_position,
+    queue_positions,
     retry,
 )
 from workflows.services.sessions import delete_session
@@ -22,6 +23,7 @@ __all__ = [
     "give_feedback",
     "is_anybody_working",
     "queue_position",
+    "queue_positions",
     "retry",
     "run_inline",
     "start",

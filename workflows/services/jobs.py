@@ -1,10 +1,12 @@
 """Finding, cancelling and retrying a job, and its place in the queue."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import F, Q, Window
+from django.db.models.functions import RowNumber
 
 from workflows.bells import get_bell
 from workflows.exceptions import AlreadyQueued, AlreadyRetried, JobNotFound, NotRetryable
@@ -138,6 +140,21 @@ def queue_position(job: Job) -> int | None:
     turn = Q(turn__lt=job.turn) | Q(turn=job.turn, pk__lt=job.pk)
     before = Q(priority__gt=job.priority) | Q(priority=job.priority) & turn
     return line.filter(before).count() + 1
+
+
+def queue_positions(keys: Collection[int]) -> dict[int, int]:
+    """Return the places of many jobs, by primary key, in one query; see queue_position().
+
+    Args:
+        keys: the jobs' primary keys; those that don't wait any more have no place.
+    """
+    before = Window(
+        RowNumber(),
+        partition_by=["queue", "is_async"],
+        order_by=[F("priority").desc(), F("turn"), F("pk")],
+    )
+    waiting = Job.objects.filter(state=State.QUEUED, inline=False).annotate(place=before)
+    return dict(waiting.filter(pk__in=keys).values_list("pk", "place"))
 
 
 def is_anybody_working() -> bool:

@@ -24,7 +24,15 @@ from workflows.exceptions import (
 )
 from workflows.models import Job, Message, Session, State
 from workflows.registry import Workflow, get_workflow
-from workflows.running.routing import DEFAULT, assign, continue_from, open_question, route
+from workflows.running.routing import (
+    DEFAULT,
+    assign,
+    continue_from,
+    is_answer,
+    open_question,
+    route,
+    route_beside,
+)
 from workflows.services.inline import run_inline
 from workflows.services.jobs import cancel
 from workflows.services.turns import cut_from
@@ -233,6 +241,8 @@ def _route(job: Job, session: Session, answers_to: Job | None, *, waits: bool) -
             return
         # Another workflow is wanted: the open question is dropped.
         Session.objects.filter(pk=session.pk).update(open_job=None)
+    elif question is not None and not waits and not is_answer(job.text, question):
+        job.workflow = route_beside(job.text, job.options, question)
     elif question is not None and not waits:
         continue_from(job, question)
         Session.objects.filter(pk=session.pk).update(open_job=None)
