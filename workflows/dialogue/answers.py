@@ -59,7 +59,7 @@ def is_question(text: str) -> bool:
 def calls_for(text: str, name: str) -> bool:
     """Say whether a message clearly wants *name* done, and doesn't only mention it.
 
-    "run a long demo" and "long demo" do; "Invoice Ltd" wants no "invoice".
+    "run a long demo" and "long demo" do. "Invoice Ltd" wants no "invoice", and "Bill" is a name.
 
     Args:
         text: the message.
@@ -68,7 +68,7 @@ def calls_for(text: str, name: str) -> bool:
     said, wanted = normalise(text), normalise(name)
     if not wanted:
         return False
-    if said == wanted or (" " in wanted and f"{said} ".startswith(f"{wanted} ")):
+    if " " in wanted and f"{said} ".startswith(f"{wanted} "):
         return True
     return any(
         f"{_without_opening(said, language)} ".startswith(f"{wanted} ")

@@ -59,7 +59,8 @@ def is_answer(text: str, question: Job) -> bool:
     if any(answers.calls_for(text, trigger) for each in others for trigger in each.triggers):
         return False
     # Where a yes or a no is wanted, a question is unclear, or words for the workflow to read.
-    return awaiting.get("kind") == "confirm" or not answers.is_question(text)
+    wants_consent = awaiting.get("kind") in ("confirm", "approval")
+    return wants_consent or not answers.is_question(text)
 
 
 def _fits(text: str, awaiting: dict[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from tests.chatflow.conftest import MakeJob
-from workflows import services
+from workflows import Context, services, workflow
 from workflows.models import Feedback, Job, Message, Session
 
 pytestmark = pytest.mark.django_db
@@ -66,6 +66,25 @@ def test_a_failed_turn_can_be_retried_once(
     (said,) = read(as_alice)
     assert (said["turn"]["job_id"], said["turn"]["retry_of"]) == (again.public_id, job.public_id)
     assert (said["turn"]["state"], said["turn"]["can_retry"]) == ("queued", False)
+
+
+def test_words_and_steps_of_a_failure_are_shown(
+    as_alice: Client, alice: User, make_job: MakeJob, run: Any
+) -> None:
+    def breaks(ctx: Context) -> str:
+        ctx.step("Reading", str)
+        ctx.write("Once upon a")
+        ctx.step("Thinking", lambda: 1 // 0)
+        return "never"
+
+    workflow("breaks")(breaks)
+    run(make_job(alice, workflow="breaks"))
+    said, answered = read(as_alice)
+    assert "turn" not in said
+    turn = answered["turn"]
+    assert (turn["state"], turn["words"]) == ("failed", "Once upon a")
+    steps = [(step["name"], step["state"]) for step in turn["steps"]]
+    assert steps == [("Reading", "finished"), ("Thinking", "failed")]
 
 
 def test_only_staff_is_told_of_the_admin(

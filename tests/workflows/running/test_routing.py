@@ -28,7 +28,6 @@ def work(ctx: Context) -> str:
         ("What is an SSE stream?", "chat"),
         ("help", "chat"),
         ("Please write a report", "report"),
-        ("report", "report"),
         ("weekly digest for May", "report"),
     ],
 )
@@ -41,7 +40,7 @@ def test_a_question_stays_open_for_what_is_no_answer(chat: Chat, text: str, by: 
 
 
 @pytest.mark.parametrize(
-    "text", ["Report Ltd", "Acme?", "The report people", "Ms Help", "what", "w", "no"]
+    "text", ["Report", "Report Ltd", "Acme?", "The report people", "Ms Help", "what", "w", "no"]
 )
 def test_what_may_be_an_answer_is_one(chat: Chat, text: str) -> None:
     chat.begin(work)
