@@ -1,6 +1,6 @@
 """A conversation as a whole: its owner reads it, takes it along, or deletes it."""
 
-from typing import Annotated, Any, NotRequired, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict, cast
 
 from django.db.models import Prefetch
 from django.db.models.functions import Now
@@ -210,7 +210,7 @@ def exported(session: Session) -> ExportBody:
 
 
 def exported_message(row: Message, used: set[str]) -> ExportedMessageBody:
-    body: ExportedMessageBody = {**bodies.message(row, used), "id": row.pk}
+    body = cast(ExportedMessageBody, {**bodies.message(row, used), "id": row.pk})
     if row.cut:
         body["cut"] = True
     return body

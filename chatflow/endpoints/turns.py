@@ -1,6 +1,7 @@
 """A turn of a conversation: how its job went, and what its owner thinks of the answer."""
 
-from typing import Annotated, Any, NotRequired, TypedDict
+from datetime import datetime
+from typing import Annotated, Any, NotRequired, TypedDict, cast
 
 from django.conf import settings
 from django.urls import reverse
@@ -113,7 +114,7 @@ def said(
         turn: of turns.describe().
         request: whose user reads it.
     """
-    body: SaidBody = {**bodies.message(row, used), "id": row.pk}
+    body = cast(SaidBody, {**bodies.message(row, used), "id": row.pk})
     if turn is not None:
         body["turn"] = describe(turn, request)
     return body
@@ -159,7 +160,7 @@ def _title(name: str) -> str:
     return titles.get(name, name)
 
 
-def _milliseconds(begin: Any, end: Any) -> int | None:
+def _milliseconds(begin: datetime | None, end: datetime | None) -> int | None:
     if begin is None or end is None:
         return None
     return max(0, round((end - begin).total_seconds() * 1000))

@@ -194,7 +194,9 @@ class Context:
         self, prompt: str, *, optional: bool = False, anything: bool = False
     ) -> str | None:
         """See ask()."""
-        return await sync_to_async(self.ask)(prompt, optional=optional, anything=anything)
+        return await sync_to_async(questions.ask)(
+            self.record, prompt, optional=optional, anything=anything
+        )
 
     def choose(self, prompt: str, choices: Sequence[Any]) -> Any:
         """Ask the user to choose.

@@ -4,9 +4,8 @@ from collections.abc import Collection
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
-from django.db.models import F, Q, Window
-from django.db.models.functions import RowNumber
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Q
 
 from workflows.bells import get_bell
 from workflows.exceptions import AlreadyQueued, AlreadyRetried, JobNotFound, NotRetryable
@@ -20,6 +19,15 @@ from workflows.store.new_jobs import insert, lock_or_create_session
 
 # Seconds to wait for an atomic step's end before a cancellation is given up.
 PATIENCE = 2.0
+# A condition beside the window would leave the others out of the count.
+PLACES = """
+    SELECT id, place FROM (
+        SELECT id, row_number() OVER (
+            PARTITION BY queue, is_async ORDER BY priority DESC, turn, id
+        ) AS place
+        FROM workflows_job WHERE state = 'queued' AND NOT inline
+    ) line WHERE id IN ({})
+"""
 
 
 def get_job(user: Any, public_id: str) -> Job:
@@ -148,13 +156,13 @@ def queue_positions(keys: Collection[int]) -> dict[int, int]:
     Args:
         keys: the jobs' primary keys; those that don't wait any more have no place.
     """
-    before = Window(
-        RowNumber(),
-        partition_by=["queue", "is_async"],
-        order_by=[F("priority").desc(), F("turn"), F("pk")],
-    )
-    waiting = Job.objects.filter(state=State.QUEUED, inline=False).annotate(place=before)
-    return dict(waiting.filter(pk__in=keys).values_list("pk", "place"))
+    if not keys:
+        return {}
+    names = {f"job{number}": key for number, key in enumerate(keys)}
+    query = PLACES.format(", ".join(f"%({name})s" for name in names))
+    with connection.cursor() as cursor:
+        cursor.execute(query, names)
+        return dict(cursor.fetchall())
 
 
 def is_anybody_working() -> bool:

@@ -126,7 +126,7 @@ def _place(messages: Sequence[Message], jobs: Mapping[int, Job]) -> dict[int, Jo
     latest = {find_origin(key, jobs): job for key, job in jobs.items()}
     placed = {pk: jobs[key] for key, pk in answered.items() if key is not None}
     for row in messages:
-        if row.role == Message.Role.USER and row.job_id in jobs:
+        if row.role == Message.Role.USER and row.job_id is not None and row.job_id in jobs:
             last = latest[find_origin(row.job_id, jobs)]
             if last.pk not in answered:
                 placed[row.pk] = last
