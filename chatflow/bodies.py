@@ -55,6 +55,7 @@ class AwaitingBody(TypedDict):
     prompt: str
     choices: NotRequired[list[JSON]]
     optional: bool
+    anything: NotRequired[Annotated[bool, "Any message is the answer, also a question."]]
     schema: NotRequired[Annotated[JSON, "JSON schema of what is filled in."]]
     approval_id: NotRequired[str]
     details: NotRequired[JSON]

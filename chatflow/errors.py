@@ -38,7 +38,12 @@ CONFLICTS = (
     engine.ApprovalExpired,
     engine.QuestionClosed,
 )
-UNKNOWN = (engine.JobNotFound, engine.ActionNotFound, engine.ApprovalNotFound)
+UNKNOWN = (
+    engine.JobNotFound,
+    engine.ActionNotFound,
+    engine.ApprovalNotFound,
+    engine.MessageNotFound,
+)
 # The machine words for Django REST framework's errors, by status.
 CODES = {
     400: "invalid",

@@ -21,9 +21,9 @@ from workflows.models import JobQuerySet as Jobs
 
 # Endpoints, by their names in urls.py.
 FOLLOWING = {"status", "stream"}
-SENDING = {"send", "action", "cancel", "retry", *FOLLOWING}
+SENDING = {"send", "action", "cancel", "retry", "feedback", *FOLLOWING}
 # A conversation as a whole, approvals and documents are no single workflow's.
-OF_ONE_WORKFLOW = {"send", "cancel", "retry", "jobs", *FOLLOWING}
+OF_ONE_WORKFLOW = {"send", "cancel", "retry", "feedback", "jobs", *FOLLOWING}
 
 
 class TokenRefused(PermissionDenied):
@@ -89,8 +89,8 @@ def aim(request: Request, sent: Sent) -> Aim:
         TokenRefused: the message names another workflow, or has files.
     """
     workflow = _workflow(request)
-    if workflow and sent["files"]:
-        # Documents are no single workflow's.
+    if workflow and (sent["files"] or sent["edits"] is not None):
+        # Documents are no single workflow's, and what would be cut may be another's.
         raise TokenRefused
     if not workflow or sent["workflow"] == workflow:
         return {"workflow": sent["workflow"]}

@@ -49,6 +49,17 @@ class StrictBooleanField(serializers.BooleanField):
         return data
 
 
+class StrictIntegerField(serializers.IntegerField):
+    """A number; a string is none."""
+
+    default_error_messages = {"invalid": "Must be a whole number."}
+
+    def to_internal_value(self, data: Any) -> int:
+        if not isinstance(data, int) or isinstance(data, bool):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 @extend_schema_field(
     {"oneOf": [{"type": "boolean"}, {"type": "string", "enum": ["auto"]}], "default": False}
 )
@@ -113,6 +124,7 @@ class Sent(TypedDict):
     intelligent_rag: bool
     workflow: str | None
     model: str | None
+    edits: int | None
     on_busy: OnBusy
     files: list[str]
 
@@ -167,6 +179,13 @@ class SendSerializer(TurnSerializer):
     )
 
     files = FilesField(default=list, help_text=FilesField.__doc__)
+    edits = StrictIntegerField(
+        required=False,
+        min_value=1,
+        max_value=2**63 - 1,
+        help_text="The id of your message that this one takes the place of; it and all after it "
+        "are cut.",
+    )
 
     def validate_model(self, value: str) -> str:
         if value not in names.allowed():
@@ -174,7 +193,13 @@ class SendSerializer(TurnSerializer):
         return value
 
     def validate(self, attrs: Any) -> Any:
-        return {"session_id": make_session_id(), "workflow": None, "model": None, **attrs}
+        return {
+            "session_id": make_session_id(),
+            "workflow": None,
+            "model": None,
+            "edits": None,
+            **attrs,
+        }
 
 
 class ActSerializer(TurnSerializer):

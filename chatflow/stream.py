@@ -30,8 +30,9 @@ from chatflow.auth import Grant
 from chatflow.dialects import Dialect
 from chatflow.errors import Unavailable, as_response, problem
 from chatflow.middleware import dress
+from workflows import services
 from workflows.exceptions import CursorBeyondHead, JobNotFound
-from workflows.models import Event, Job
+from workflows.models import Event, Job, State
 from workflows.streaming.followers import Follower, StreamCut
 from workflows.streaming.listeners import listeners
 
@@ -63,16 +64,32 @@ HEADERS = {
 class OpenStream(Follower):
     """A client that watches a job. Nothing but the bare minimum is kept: there may be thousands."""
 
-    __slots__ = ("_error", "_lifetime", "_prefix", "_send", "dialect", "right", "slots", "turn")
+    __slots__ = (
+        "_error",
+        "_lifetime",
+        "_prefix",
+        "_progress",
+        "_send",
+        "dialect",
+        "job_id",
+        "place",
+        "right",
+        "slots",
+        "turn",
+    )
 
     def __init__(
         self, grant: Grant, dialect: Dialect, cursor: int, send: Send, prefix: str = ""
     ) -> None:
         super().__init__(grant.job.pk, cursor)
+        self.job_id = grant.job.pk
+        self._progress = grant.job.progress
         self.dialect = dialect
         self._prefix = prefix
         self.right = grant.right
         self.slots = tuple(slots(grant))
+        # Its job's place in the queue, as the client was told; 0 before that, None once it runs.
+        self.place: int | None = 0 if grant.job.state == State.QUEUED else None
         # When it shows its signs of life.
         self.turn = 0
         self._send = send
@@ -101,7 +118,14 @@ class OpenStream(Follower):
         if self.is_idle:
             self.begin(self._put(sse.KEEP_ALIVE))
 
+    def tell_place(self, place: int) -> None:
+        """Tell the client its job's place in the queue, if that has changed."""
+        if self.place is not None and place != self.place and self.is_idle:
+            self.place = place
+            self.begin(self._put(self.dialect.waiting(place, self._progress)))
+
     async def hand_on(self, events: list[Event]) -> None:
+        self.place = None
         body = b""
         for event in events:
             # Piece by piece, so that of a client that reads slowly no more than that is held.
@@ -200,7 +224,7 @@ class OpenStreams:
         self._turns[stream.turn].add(stream)
         self._taken.update(stream.slots)
         if not self._guards:
-            guards = (self._keep_alive(), self._look_again())
+            guards = (self._keep_alive(), self._look_again(), self._tell_places())
             self._guards = [asyncio.create_task(guard) for guard in guards]
 
     def remove(self, stream: OpenStream) -> None:
@@ -229,6 +253,22 @@ class OpenStreams:
             watching = list(self)
             for start in range(0, len(watching), LOOKS):
                 await self._cut_revoked(watching[start : start + LOOKS])
+
+    async def _tell_places(self) -> None:
+        """Tell those who wait their places in the queue; one query for all, while any waits."""
+        while True:
+            await asyncio.sleep(LOOK_AGAIN)
+            waiting = {stream.job_id: None for stream in self if stream.place is not None}
+            if not waiting:
+                continue
+            try:
+                places = await listeners.in_reader(services.queue_positions, list(waiting))
+            except Exception as error:
+                logger.warning("The queue could not be looked at.", exc_info=error)
+                continue
+            for stream in self:
+                if stream.job_id in places:
+                    stream.tell_place(places[stream.job_id])
 
     async def _cut_revoked(self, watching: list[OpenStream]) -> None:
         try:

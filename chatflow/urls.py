@@ -20,6 +20,7 @@ from chatflow.endpoints import (
     schemas,
     sends,
     tokens,
+    turns,
     uploads,
 )
 
@@ -33,6 +34,7 @@ api = [
     path("workflow/stream/<str:job_id>", jobs.stream, name="stream"),
     path("workflow/cancel/<str:job_id>", jobs.cancel, name="cancel"),
     path("workflow/retry/<str:job_id>", jobs.retry, name="retry"),
+    path("chat/feedback/<str:job_id>", turns.give_feedback, name="feedback"),
     path("workflow/jobs", jobs.jobs, name="jobs"),
     path("workflow/approvals", inbox.pending, name="approvals"),
     path("workflow/approval/<str:approval_id>", inbox.decide, name="approval"),

@@ -31,6 +31,7 @@ from workflows.models import (
     Cluster,
     DailyUsage,
     Event,
+    Feedback,
     Job,
     JobQuerySet,
     Message,
@@ -159,7 +160,7 @@ class EventInline(LatestInline):
 class MessageInline(LatestInline):
     model = Message
     verbose_name_plural = f"messages (the latest {LATEST})"
-    fields = ("role", "content", "job", "created_at")
+    fields = ("role", "content", "cut", "job", "created_at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("job")
@@ -206,6 +207,21 @@ class FailureFilter(admin.SimpleListFilter):
         return queryset.failures()
 
 
+class FeedbackFilter(admin.SimpleListFilter):
+    title = "feedback"
+    parameter_name = "feedback"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(value, str(label)) for value, label in Feedback.Value.choices]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() is None:
+            return queryset
+        given = Feedback.objects.filter(value=self.value())
+        # By those that there are: few jobs have one.
+        return queryset.filter(pk__in=given.values("job"))
+
+
 @admin.register(Job)
 class JobAdmin(BigTableAdmin):
     list_display = (
@@ -217,9 +233,10 @@ class JobAdmin(BigTableAdmin):
         "attempt",
         created_at,
         "duration",
+        "thumb",
     )
-    list_select_related = ("user",)
-    list_filter = (FailureFilter, "state", WorkflowFilter, QueueFilter)
+    list_select_related = ("user", "feedback")
+    list_filter = (FailureFilter, FeedbackFilter, "state", WorkflowFilter, QueueFilter)
     # Makes the search box appear; get_search_results() does the searching.
     search_fields = ("public_id",)
     search_help_text = (
@@ -228,11 +245,21 @@ class JobAdmin(BigTableAdmin):
     )
     actions = ("cancel", "retry", "forget")
     inlines = (StepInline, EventInline)
-    readonly_fields = ("percent", "duration", "folded_traceback", "retried_as", *TIMES)
+    readonly_fields = (
+        "percent",
+        "duration",
+        "given_feedback",
+        "folded_traceback",
+        "retried_as",
+        *TIMES,
+    )
     fieldsets = (
         (None, {"fields": ("public_id", "user", "session", "workflow", "text")}),
         ("Progress", {"fields": ("state", "percent", "progress_message", "duration", "last_seq")}),
-        ("Answer", {"fields": ("response", "awaiting", "actions", "sources", "usage")}),
+        (
+            "Answer",
+            {"fields": ("response", "awaiting", "actions", "sources", "usage", "given_feedback")},
+        ),
         ("Failure", {"fields": ("code", "error", "folded_traceback", "forgotten", "retried_as")}),
         ("Origin", {"fields": ("root", "retry_of", "mode", "explicit", "options")}),
         (
@@ -263,6 +290,18 @@ class JobAdmin(BigTableAdmin):
         if job.claimed_at is not None and not job.is_finished:
             seconds += max(0.0, (clock.now() - job.claimed_at).total_seconds())
         return f"{seconds:.1f} s"
+
+    @admin.display(description="feedback")
+    def thumb(self, job: Job) -> str:
+        given: Feedback | None = getattr(job, "feedback", None)
+        return given.get_value_display() if given is not None else "-"
+
+    @admin.display(description="feedback")
+    def given_feedback(self, job: Job) -> str:
+        given: Feedback | None = getattr(job, "feedback", None)
+        if given is None:
+            return "-"
+        return ": ".join(filter(None, [given.get_value_display(), given.comment]))
 
     @admin.display(description="traceback")
     def folded_traceback(self, job: Job) -> str:

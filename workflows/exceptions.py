@@ -78,6 +78,12 @@ class ActionNotFound(ChatflowError):
     code = "not_found"
 
 
+class MessageNotFound(ChatflowError):
+    """There is no such message of yours in this conversation."""
+
+    code = "not_found"
+
+
 class ActionUsed(ChatflowError):
     """This action was used already."""
 

@@ -310,6 +310,8 @@ class Message(models.Model):
     sources = models.JSONField(default=list, blank=True)
     # False: sent under ``memory: false``, yet in the history, as a question or the answer to one.
     remembered = models.BooleanField(default=True, db_default=True)
+    # An edit of it, or of an earlier message, has taken its place: only the export still tells.
+    cut = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -351,6 +353,25 @@ class Step(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.occurrence})"
+
+
+class Feedback(models.Model):
+    """What a job's owner thinks of its answer. A table of its own: jobs are wide, and hot."""
+
+    class Value(models.TextChoices):
+        UP = "up"
+        DOWN = "down"
+
+    job = models.OneToOneField(Job, models.CASCADE, related_name="feedback")
+    value = models.CharField(max_length=4, choices=Value.choices)
+    comment = models.TextField(blank=True)
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name_plural = "feedback"
+
+    def __str__(self) -> str:
+        return f"{self.value}: {self.comment[:50]}"
 
 
 class ActionUse(models.Model):

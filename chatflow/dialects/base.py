@@ -40,6 +40,17 @@ class Dialect(ABC):
             job: as it is when the stream opens.
         """
 
+    def waiting(self, position: int, progress: int) -> bytes:
+        """Return what tells a client its job's place in the queue; nothing in most dialects.
+
+        It stands for no event, and has no cursor.
+
+        Args:
+            position: from 1.
+            progress: percent, of an attempt before.
+        """
+        return b""
+
     @abstractmethod
     def frames(self, event: Event) -> list[bytes]:
         """Return the frames of *event*: one, several, or none if this dialect has no word for it.

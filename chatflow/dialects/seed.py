@@ -42,6 +42,19 @@ class Seed(Dialect):
         }
         return sse.frame(opening, retry=RETRY)
 
+    def waiting(self, position: int, progress: int) -> bytes:
+        """See Dialect.waiting()."""
+        return sse.frame(
+            {
+                "status": self.status(State.QUEUED),
+                "progress": progress,
+                "message": f"Waiting in the queue, at place {position}...",
+                "type": "queued",
+                "queue_position": position,
+                "job_id": self.job_id,
+            }
+        )
+
     def frames(self, event: Event) -> list[bytes]:
         """See Dialect.frames()."""
         return [sse.frame(self.data(event), event_id=event.seq)]
@@ -58,4 +71,5 @@ class Seed(Dialect):
             "seq": event.seq,
             "type": event.type,
             "job_id": self.job_id,
+            **({"attempt": event.attempt} if event.type == Event.Type.STARTED else {}),
         }

@@ -1,6 +1,6 @@
 """A conversation as a whole: its owner reads it, takes it along, or deletes it."""
 
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict, cast
 
 from django.db.models import Prefetch
 from django.db.models.functions import Length, Now
@@ -24,12 +24,13 @@ from chatflow.bodies import (
     Shown,
     SummaryBody,
 )
+from chatflow.endpoints.turns import FeedbackBody, SaidBody, feedback, said
 from chatflow.errors import SessionNotFound
 from chatflow.moments import iso
 from chatflow.schema import refusals
 from workflows import services
 from workflows.models import ACTIVE, ApprovalRequest, Job, Message, Session, State, Step
-from workflows.services import offers
+from workflows.services import offers, turns
 
 # The longest history that is answered; older messages are left out.
 MESSAGES = 500
@@ -43,7 +44,7 @@ class ActiveJobBody(LinksBody):
 class HistoryBody(TypedDict):
     success: bool
     session_id: str
-    messages: list[MessageBody]
+    messages: list[SaidBody]
     active_job: ActiveJobBody | None
     awaiting: AwaitingBody | None
 
@@ -55,14 +56,19 @@ class HistoryBody(TypedDict):
 @api_view(["GET"])
 def history(request: Request, session_id: str) -> Response:
     session = find_session(request.user, session_id)
-    messages = session.messages.select_related("job").prefetch_related("attachments")
+    messages = session.messages.filter(cut=False).prefetch_related("attachments")
     latest = messages.order_by("-pk")[:MESSAGES]
     rows = list(reversed(latest))
+    jobs = turns.load_jobs(session, rows)
+    for row in rows:
+        row.job = jobs.get(row.job_id) if row.job_id else None
     used = offers.used(row.job for row in rows if row.job is not None)
+    shown = turns.describe(rows, jobs)
+    ordered = turns.in_order(rows, jobs)
     body: HistoryBody = {
         "success": True,
         "session_id": session.key,
-        "messages": [bodies.message(row, used) for row in rows],
+        "messages": [said(row, used, shown.get(row.pk), request) for row in ordered],
         "active_job": active_job(request, session),
         "awaiting": session.open_job.awaiting if session.open_job else None,
     }
@@ -112,6 +118,7 @@ class ExportedJobBody(SummaryBody, OutcomeBody):
     options: JSON
     usage: JSON
     steps: list[ExportedStepBody]
+    feedback: FeedbackBody | None
 
 
 class ExportedApprovalBody(ApprovalBody):
@@ -123,13 +130,18 @@ class ExportedApprovalBody(ApprovalBody):
     decided_at: Moment | None
 
 
+class ExportedMessageBody(MessageBody):
+    id: int
+    cut: NotRequired[Annotated[bool, "An edit has taken its place."]]
+
+
 class ExportBody(TypedDict):
     success: bool
     session_id: str
     created_at: Moment
     updated_at: Moment
     summary: Annotated[str, "What the model is told of the older messages."]
-    messages: list[MessageBody]
+    messages: list[ExportedMessageBody]
     jobs: list[ExportedJobBody]
     approvals: list[ExportedApprovalBody]
     documents: Annotated[list[FileBody], "Those that were brought to this conversation."]
@@ -176,7 +188,11 @@ def exported(session: Session) -> ExportBody:
     """Return all that is kept of a conversation, except the engine's own data."""
     public = Step.objects.filter(question=False).order_by("pk")
     public = public.only("job", "name", "duration_ms", "created_at")
-    found = session.jobs.defer("traceback").prefetch_related(Prefetch("steps", public))
+    found = (
+        session.jobs.select_related("feedback")
+        .defer("traceback")
+        .prefetch_related(Prefetch("steps", public))
+    )
     jobs = {job.pk: job for job in found.order_by("pk")}
     messages = list(session.messages.prefetch_related("attachments").order_by("pk"))
     approvals = list(session.approval_requests.order_by("pk"))
@@ -192,7 +208,7 @@ def exported(session: Session) -> ExportBody:
         "created_at": iso(session.created_at),
         "updated_at": iso(session.updated_at),
         "summary": session.summary,
-        "messages": [bodies.message(row, used) for row in messages],
+        "messages": [exported_message(row, used) for row in messages],
         "jobs": [exported_job(job) for job in jobs.values()],
         "approvals": [exported_approval(row) for row in approvals],
         "documents": [exported_document(row) for row in documents.order_by("created_at")],
@@ -207,6 +223,13 @@ def exported_document(row: Any) -> FileBody:
         "size": row.size,
         "url": reverse("file", args=[row.pk]),
     }
+
+
+def exported_message(row: Message, used: set[str]) -> ExportedMessageBody:
+    body = cast(ExportedMessageBody, {**bodies.message(row, used), "id": row.pk})
+    if row.cut:
+        body["cut"] = True
+    return body
 
 
 def exported_job(job: Job) -> ExportedJobBody:
@@ -224,6 +247,7 @@ def exported_job(job: Job) -> ExportedJobBody:
             }
             for step in job.steps.all()
         ],
+        "feedback": feedback(getattr(job, "feedback", None)),
     }
 
 

@@ -30,7 +30,7 @@ from workflows.services import Mode, OnBusy, Started
     responses={
         200: ResultBody,
         202: StartedBody,
-        **refusals(400, 401, 403, 409, 413, 415, 429, 500, 503, 504),
+        **refusals(400, 401, 403, 404, 409, 413, 415, 429, 500, 503, 504),
     },
 )
 @api_view(["POST"])
@@ -45,6 +45,7 @@ def send(request: Request) -> Response:
             session_key=sent["session_id"],
             options=serializers.options(sent),
             sent_files=sent["files"],
+            edits=sent["edits"],
             **where,
             **how,
         )

@@ -109,6 +109,27 @@ async def test_it_works(alice: User, bearer: Bearer, make_job: MakeJob, run: Run
     assert "metadata" in last
 
 
+async def test_it_tells_the_place_in_the_queue(
+    alice: User, bob: User, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "LOOK_AGAIN", 0.05)
+    first = await sync_to_async(make_job)(bob)
+    job = await sync_to_async(make_job)(alice)
+    async with Exchange(application, link(job)) as exchange:
+        frames = exchange.frames()
+        _, waiting = await take(frames, 2)
+        assert "id" not in waiting
+        assert waiting["data"]["queue_position"] == 2
+        assert (waiting["data"]["status"], waiting["data"]["type"]) == ("processing", "queued")
+        await sync_to_async(services.cancel)(first)
+        (waiting,) = await take(frames, 1)
+        assert waiting["data"]["queue_position"] == 1
+        # Nothing more is told of the queue, whatever is told next.
+        await sync_to_async(services.cancel)(job)
+        (last,) = await take(frames, 1)
+        assert last["data"]["seq"] == 1
+
+
 async def test_a_bare_event_source_needs_only_the_url(
     alice: User, make_job: MakeJob, run: Run
 ) -> None:

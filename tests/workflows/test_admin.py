@@ -128,6 +128,16 @@ def test_filters(boss: Client, chat: Chat) -> None:
     assert shown(boss, failures="1") == [failed.public_id]
 
 
+def test_feedback_is_shown_and_filtered(boss: Client, chat: Chat) -> None:
+    liked, other = chat.say("one", workflow="echo"), chat.say("two", workflow="echo")
+    services.give_feedback(liked, value="up", comment="Just <so>.")
+
+    assert shown(boss, feedback="up") == [liked.public_id]
+    assert shown(boss, feedback="down") == []
+    assert "Up: Just &lt;so&gt;." in page(boss, url_of(liked))
+    assert "Up: " not in page(boss, url_of(other))
+
+
 def test_search(boss: Client, chat: Chat, bob: User) -> None:
     mine = chat.say("buy milk", workflow="echo")
     other = Chat(bob, "the-session").say("sell 100% of it", workflow="echo")

@@ -39,6 +39,56 @@ def is_skip(text: str) -> bool:
     return said == DASH or any(said in language.skip for language in languages.LANGUAGES)
 
 
+def is_help(text: str) -> bool:
+    """Say whether the whole message wants to know what can be done here."""
+    said = normalise(text)
+    return any(said in language.help for language in languages.LANGUAGES)
+
+
+def is_question(text: str) -> bool:
+    """Say whether a message clearly asks something: by its first word, and its mark.
+
+    "Acme?" is an answer by somebody who isn't sure.
+    """
+    said = words(text)
+    return text.rstrip().endswith("?") and any(
+        bool(said) and said[0] in language.asking for language in languages.LANGUAGES
+    )
+
+
+def calls_for(text: str, name: str) -> bool:
+    """Say whether a message clearly wants *name* done, and doesn't only mention it.
+
+    "run a long demo" and "long demo" do. "Invoice Ltd" wants no "invoice", and "Bill" is a name.
+
+    Args:
+        text: the message.
+        name: one word or several, in lower case.
+    """
+    said, wanted = normalise(text), normalise(name)
+    if not wanted:
+        return False
+    if " " in wanted and f"{said} ".startswith(f"{wanted} "):
+        return True
+    return any(
+        f"{_without_opening(said, language)} ".startswith(f"{wanted} ")
+        for language in languages.LANGUAGES
+    )
+
+
+def _without_opening(said: str, language: Language) -> str:
+    """Return what a message wants done; nothing where it doesn't begin as a wish does."""
+    rest = said
+    for phrases in (language.opening, language.opening, language.opening, language.article):
+        for phrase in sorted(phrases, key=len, reverse=True):
+            if rest.startswith(f"{phrase} "):
+                rest = rest.removeprefix(f"{phrase} ")
+                break
+        if rest == said:
+            return ""
+    return rest
+
+
 def yes_or_no(text: str) -> bool | None:
     """Read a message as yes or no, by whole words; None if it is neither, or more than that.
 

@@ -25,6 +25,7 @@ from workflows.running import (
 )
 from workflows.running.ai_calls import ModelCalls, Options
 from workflows.running.approvals import Approval
+from workflows.running.guide import guide
 from workflows.running.record import Record
 
 T = TypeVar("T")
@@ -167,32 +168,38 @@ class Context:
     # Questions to the user. Each ends the turn; the user's next message is the answer.
 
     @overload
-    def ask(self, prompt: str) -> str: ...
+    def ask(self, prompt: str, *, anything: bool = ...) -> str: ...
 
     @overload
-    def ask(self, prompt: str, *, optional: bool) -> str | None: ...
+    def ask(self, prompt: str, *, optional: bool, anything: bool = ...) -> str | None: ...
 
-    def ask(self, prompt: str, *, optional: bool = False) -> str | None:
+    def ask(self, prompt: str, *, optional: bool = False, anything: bool = False) -> str | None:
         """Ask the user for a text.
 
         Args:
             prompt: the question.
             optional: the user may decline, with "skip" for example.
+            anything: any message is the answer, also one that looks like a question of its own,
+                like a call for help or for another workflow.
 
         Returns:
             The user's words; None if they declined.
         """
-        return questions.ask(self.record, prompt, optional=optional)
+        return questions.ask(self.record, prompt, optional=optional, anything=anything)
 
     @overload
-    async def aask(self, prompt: str) -> str: ...
+    async def aask(self, prompt: str, *, anything: bool = ...) -> str: ...
 
     @overload
-    async def aask(self, prompt: str, *, optional: bool) -> str | None: ...
+    async def aask(self, prompt: str, *, optional: bool, anything: bool = ...) -> str | None: ...
 
-    async def aask(self, prompt: str, *, optional: bool = False) -> str | None:
+    async def aask(
+        self, prompt: str, *, optional: bool = False, anything: bool = False
+    ) -> str | None:
         """See ask()."""
-        return await sync_to_async(questions.ask)(self.record, prompt, optional=optional)
+        return await sync_to_async(questions.ask)(
+            self.record, prompt, optional=optional, anything=anything
+        )
 
     def choose(self, prompt: str, choices: Sequence[Any]) -> Any:
         """Ask the user to choose.
@@ -210,6 +217,10 @@ class Context:
     async def achoose(self, prompt: str, choices: Sequence[Any]) -> Any:
         """See choose()."""
         return await sync_to_async(self.choose)(prompt, choices)
+
+    def guide(self) -> str | None:
+        """Return what the assistant can do, if the message is only a call for help; else None."""
+        return guide(self.message)
 
     @overload
     def confirm(self, prompt: str) -> bool: ...

@@ -79,7 +79,7 @@ def window(session: Session, *, before: int, after: int = 0) -> list[PastMessage
         before: the primary key of a job; only messages of earlier jobs count.
         after: the primary key of a message; only later ones count.
     """
-    past = Message.objects.filter(session_id=session.pk, pk__gt=after, remembered=True)
+    past = Message.objects.filter(session_id=session.pk, pk__gt=after, remembered=True, cut=False)
     # A job that was pruned was an earlier one.
     past = past.filter(Q(job_id__lt=before) | Q(job_id=None)).order_by("-pk")
     rows = list(past.values_list("role", "content", "pk", "job__state")[:MOST])

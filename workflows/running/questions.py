@@ -53,13 +53,14 @@ class Question:
         """Record that it is answered, likewise."""
 
 
-def ask(record: Record, prompt: str, *, optional: bool) -> str | None:
+def ask(record: Record, prompt: str, *, optional: bool, anything: bool) -> str | None:
     """See Context.ask()."""
 
     def read(text: str) -> str | None:
         return None if optional and answers.is_skip(text) else text
 
-    question = Question(prompt, "text", read, {"optional": optional})
+    about = {"optional": optional} | ({"anything": True} if anything else {})
+    question = Question(prompt, "text", read, about)
     answer: str | None = put(record, question)
     return answer
 

@@ -369,8 +369,11 @@ class Record:
 
     def _store(self, entered: Entered, result: Any, usage: dict[str, Any] | None) -> None:
         # The event comes first: it locks the job's row, and it is the fence.
+        duration = int((time.monotonic() - entered.began) * 1000)
         self.events.append(
-            Event.Type.STEP_FINISHED, progress=entered.progress, data={"step": entered.frame}
+            Event.Type.STEP_FINISHED,
+            progress=entered.progress,
+            data={"step": entered.frame | {"duration_ms": duration}},
         )
         self._steps[entered.key] = Step.objects.create(
             root_id=self.job.conversation_id,
@@ -380,7 +383,7 @@ class Record:
             result=result,
             text_length=self._text_length(),
             attempt=self.job.attempt,
-            duration_ms=int((time.monotonic() - entered.began) * 1000),
+            duration_ms=duration,
             usage=usage,
             created_at=clock.now(),
         )

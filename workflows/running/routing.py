@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from workflows.dialogue import answers
 from workflows.exceptions import AlreadyQueued
 from workflows.models import Job, Session, Step
 from workflows.registry import all_workflows, get_workflow
@@ -37,6 +38,51 @@ def route(text: str, options: dict[str, object]) -> str:
 def open_question(session: Session, options: dict[str, object]) -> Job | None:
     """Return the job whose question the session's next message answers, if there is one."""
     return session.open_job if options.get("actions", True) else None
+
+
+def is_answer(text: str, question: Job) -> bool:
+    """Say whether a message is to be taken for the answer to *question*.
+
+    Only one that clearly wants something else is not: help, another workflow, or an answer of its
+    own. The question stays open then.
+
+    Args:
+        text: the message.
+        question: the job that asks.
+    """
+    awaiting = question.awaiting or {}
+    if awaiting.get("anything") or _fits(text, awaiting):
+        return True
+    if answers.is_help(text):
+        return False
+    others = [each for each in all_workflows() if each.name != question.workflow]
+    if any(answers.calls_for(text, trigger) for each in others for trigger in each.triggers):
+        return False
+    # Where a yes or a no is wanted, a question is unclear, or words for the workflow to read.
+    wants_consent = awaiting.get("kind") in ("confirm", "approval")
+    return wants_consent or not answers.is_question(text)
+
+
+def _fits(text: str, awaiting: dict[str, Any]) -> bool:
+    """Say whether a message is an answer of the kind that is wanted."""
+    match awaiting.get("kind"):
+        case "choice":
+            return answers.chosen(text, awaiting["choices"]) is not None
+        case "confirm":
+            return answers.yes_or_no(text) is not None
+        case "approval":
+            return answers.consent(text) is not None or text.lstrip().startswith("{")
+        case "form":
+            return text.lstrip().startswith("{")
+        case _:
+            return bool(awaiting.get("optional")) and answers.is_skip(text)
+
+
+def route_beside(text: str, options: dict[str, object], question: Job) -> str:
+    """Return the workflow for a message that does not answer *question*, which stays open."""
+    name = route(text, options)
+    # The words of the question are no reason to begin its workflow once more.
+    return DEFAULT if name == question.workflow else name
 
 
 def continue_from(job: Job, question: Job) -> None:
@@ -113,7 +159,8 @@ def reroute(job: Job) -> None:
         return
     session = Session.objects.select_related("open_job__root").filter(pk=job.session_id).first()
     question = open_question(session, job.options) if session is not None else None
-    if question is not None and question.pk < job.pk:
+    is_later = question is not None and question.pk < job.pk
+    if question is not None and is_later and is_answer(job.text, question):
         continue_from(job, question)
         assign(job, job.workflow)
         # The answer to its question is no second piece of the same work.

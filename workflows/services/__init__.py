@@ -1,11 +1,13 @@
 """The verbs that outsiders call: an HTTP edge, a command, the admin, a team's own code."""
 
+from workflows.services.feedback import give_feedback
 from workflows.services.inline import run_inline
 from workflows.services.jobs import (
     cancel,
     get_job,
     is_anybody_working,
     queue_position,
+    queue_positions,
     retry,
 )
 from workflows.services.sessions import delete_session, open_session
@@ -18,9 +20,11 @@ __all__ = [
     "cancel",
     "delete_session",
     "get_job",
+    "give_feedback",
     "is_anybody_working",
     "open_session",
     "queue_position",
+    "queue_positions",
     "retry",
     "run_inline",
     "start",

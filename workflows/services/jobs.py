@@ -1,9 +1,10 @@
 """Finding, cancelling and retrying a job, and its place in the queue."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 
 from workflows.bells import get_bell
@@ -11,12 +12,22 @@ from workflows.exceptions import AlreadyQueued, AlreadyRetried, JobNotFound, Not
 from workflows.models import Job, Session, State
 from workflows.registry import get_workflow
 from workflows.services.inline import run_inline
+from workflows.services.turns import is_cut
 from workflows.store import lifecycle
 from workflows.store.database import get_database
 from workflows.store.new_jobs import insert, lock_or_create_session
 
 # Seconds to wait for an atomic step's end before a cancellation is given up.
 PATIENCE = 2.0
+# A condition beside the window would leave the others out of the count.
+PLACES = """
+    SELECT id, place FROM (
+        SELECT id, row_number() OVER (
+            PARTITION BY queue, is_async ORDER BY priority DESC, turn, id
+        ) AS place
+        FROM workflows_job WHERE state = 'queued' AND NOT inline
+    ) line WHERE id IN ({})
+"""
 
 
 def get_job(user: Any, public_id: str) -> Job:
@@ -76,7 +87,7 @@ def retry(job: Job) -> Job:
         The new job.
 
     Raises:
-        NotRetryable: the job is in another state, or was retried already.
+        NotRetryable: the job is in another state, was retried already, or its message was cut.
         UnknownWorkflow: its workflow is gone.
         AlreadyQueued: a job with the workflow's unique key is queued or running.
     """
@@ -97,6 +108,8 @@ def _store_again(job: Job) -> Job:
             raise NotRetryable
         if old.retries.exists():
             raise AlreadyRetried
+        if is_cut(old):
+            raise NotRetryable
         workflow = get_workflow(old.workflow)
         new = Job(
             user_id=old.user_id,
@@ -135,6 +148,21 @@ def queue_position(job: Job) -> int | None:
     turn = Q(turn__lt=job.turn) | Q(turn=job.turn, pk__lt=job.pk)
     before = Q(priority__gt=job.priority) | Q(priority=job.priority) & turn
     return line.filter(before).count() + 1
+
+
+def queue_positions(keys: Collection[int]) -> dict[int, int]:
+    """Return the places of many jobs, by primary key, in one query; see queue_position().
+
+    Args:
+        keys: the jobs' primary keys; those that don't wait any more have no place.
+    """
+    if not keys:
+        return {}
+    names = {f"job{number}": key for number, key in enumerate(keys)}
+    query = PLACES.format(", ".join(f"%({name})s" for name in names))
+    with connection.cursor() as cursor:
+        cursor.execute(query, names)
+        return dict(cursor.fetchall())
 
 
 def is_anybody_working() -> bool:

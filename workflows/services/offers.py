@@ -10,6 +10,7 @@ from workflows.dialogue import actions
 from workflows.exceptions import ActionExpired, ActionNotFound, ActionUsed
 from workflows.models import ActionUse, Job
 from workflows.services import Mode, OnBusy, Started
+from workflows.services.turns import is_cut
 from workflows.store import events
 
 
@@ -82,7 +83,7 @@ def _find(user: Any, session_key: str, action_id: str) -> tuple[Job, dict[str, A
     if actions.ID.fullmatch(action_id) and "\0" not in session_key:
         offering = Job.objects.visible_to(user).filter(session__key=session_key)
         job = offering.filter(offers__has_key=action_id).first()
-        if job is not None and job.offers is not None:
+        if job is not None and job.offers is not None and not is_cut(job):
             return job, job.offers[action_id]
     raise ActionNotFound
 

@@ -18,15 +18,25 @@ from workflows.exceptions import (
     ActionUsed,
     AlreadyQueued,
     IdempotencyConflict,
+    MessageNotFound,
     QuestionClosed,
     SessionBusy,
 )
 from workflows.models import Job, Message, Session, State
 from workflows.registry import Workflow, get_workflow
-from workflows.running.routing import DEFAULT, assign, continue_from, open_question, route
+from workflows.running.routing import (
+    DEFAULT,
+    assign,
+    continue_from,
+    is_answer,
+    open_question,
+    route,
+    route_beside,
+)
 from workflows.services import files
 from workflows.services.inline import run_inline
 from workflows.services.jobs import cancel
+from workflows.services.turns import cut_from
 from workflows.store import lifecycle
 from workflows.store.database import get_database
 from workflows.store.lifecycle import Outcome
@@ -70,6 +80,7 @@ def start(
     input: dict[str, Any] | None = None,
     sent_files: Sequence[str] = (),
     answers_to: Job | None = None,
+    edits: int | None = None,
     before_commit: Callable[[Job], None] | None = None,
     admit: Callable[[], None] | None = None,
 ) -> Started:
@@ -89,6 +100,8 @@ def start(
         input: the workflow's input; then *text* is a title, not the user's words.
         sent_files: the keys of documents of the user's that go with the message.
         answers_to: the job whose open question this answers, whatever the session is doing.
+        edits: the primary key of the user's message that this one takes the place of; it and all
+            that follows are cut off the conversation, in the same transaction.
         before_commit: called with the job in the transaction that stores it; may raise to refuse.
         admit: called before a new job is stored, not for a replay; may raise to refuse.
 
@@ -98,7 +111,8 @@ def start(
     Raises:
         UnknownWorkflow: there is no workflow of that name.
         FileNotFound: the user has no such document.
-        SessionBusy: the session is busy and *on_busy* is ``reject``.
+        SessionBusy: the session is busy and *on_busy* is ``reject``, or this edits.
+        MessageNotFound: there is no such message to edit.
         AlreadyQueued: a job with the workflow's unique key is queued or running.
         IdempotencyConflict: the key was used with another body.
         QuestionClosed: the question of *answers_to* is not open any more.
@@ -127,12 +141,13 @@ def start(
     def store() -> Started:
         nonlocal job
         job = copy(new)
-        if answers_to is None and before_commit is None and not sent_files:
+        plain = answers_to is None and edits is None and before_commit is None
+        if plain and not sent_files:
             started = _store_at_once(job, session_key, mode)
             if started is not None:
                 return started
         with transaction.atomic():
-            started = _store(job, session_key, mode, on_busy, answers_to)
+            started = _store(job, session_key, mode, on_busy, answers_to, edits)
             if sent_files:
                 files.attach(started.job)
             if before_commit is not None:
@@ -141,7 +156,7 @@ def start(
 
     try:
         started = _store_once(new.public_id, store)
-    except (IntegrityError, SessionBusy, ActionUsed) as error:
+    except (IntegrityError, SessionBusy, ActionUsed, MessageNotFound) as error:
         # Two requests with one key, or one unique key, at the same moment: the other one was first.
         replayed = _replay(user, idempotency_key, body_hash) if idempotency_key else None
         if replayed is None:
@@ -184,11 +199,20 @@ def _store_at_once(job: Job, session_key: str, mode: Mode) -> Started | None:
 
 
 def _store(
-    job: Job, session_key: str, mode: Mode, on_busy: OnBusy, answers_to: Job | None
+    job: Job,
+    session_key: str,
+    mode: Mode,
+    on_busy: OnBusy,
+    answers_to: Job | None,
+    edits: int | None,
 ) -> Started:
     session = lock_or_create_session(job.user, session_key)
     job.session = session
     active = list(session.jobs.active().order_by("id"))
+    if edits is not None:
+        if active:
+            raise SessionBusy
+        cut_from(session, edits)
     is_message = job.input is None and answers_to is None
     if is_message and answers.is_cancel(job.text) and (active or session.open_job_id):
         return _obey_cancel(job, session, active, mode)
@@ -225,6 +249,8 @@ def _route(job: Job, session: Session, answers_to: Job | None, *, waits: bool) -
             return
         # Another workflow is wanted: the open question is dropped.
         Session.objects.filter(pk=session.pk).update(open_job=None)
+    elif question is not None and not waits and not is_answer(job.text, question):
+        job.workflow = route_beside(job.text, job.options, question)
     elif question is not None and not waits:
         continue_from(job, question)
         Session.objects.filter(pk=session.pk).update(open_job=None)

@@ -57,6 +57,7 @@ def test_history(as_alice: Client, alice: User, make_job: MakeJob, run: Any) -> 
         "actions": [],
         "sources": [],
         "job_id": job.public_id,
+        "id": ANY,
     }
     assert (answered["role"], answered["content"]) == ("assistant", "You said: hello")
     assert answered["actions"] == [{**AGAIN, "id": ANY, "state": "offered"}]
@@ -125,7 +126,8 @@ def test_history_costs_the_same_for_many_messages(
         run(make_job(alice))
     # Once in five minutes the token's use is noted too.
     as_alice.get("/ai-demo/workflow/jobs")
-    with django_assert_max_num_queries(6):
+    # Two of them for the turns: their jobs, and their steps.
+    with django_assert_max_num_queries(8):
         assert len(as_alice.get(HISTORY + "s").json()["messages"]) == 10
 
 

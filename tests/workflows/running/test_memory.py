@@ -40,6 +40,15 @@ def test_it_works(chat: Chat) -> None:
     assert window(chat, before=job.pk) == ["one", "Echo: one"]
 
 
+def test_what_was_cut_is_not_told(chat: Chat) -> None:
+    chat.say("one", workflow="echo")
+    chat.say("two", workflow="echo")
+    second = Message.objects.get(content="two")
+    chat.say("three", workflow="echo", edits=second.pk)
+
+    assert window(chat) == ["one", "Echo: one", "three", "Echo: three"]
+
+
 def test_the_turns_of_a_workflow_are_part_of_it(chat: Chat) -> None:
     chat.say("start", workflow="asker")
     chat.say("Ada")

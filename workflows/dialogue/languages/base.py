@@ -39,6 +39,10 @@ class Language:
         because: words between a verdict and its reason.
         hedge: words in the reason of a yes that make it no yes.
         nth: words that may precede the number of a choice.
+        help: whole messages that want to know what can be done here.
+        asking: words that a question begins with.
+        opening: words and phrases before the name of what is to be done.
+        article: words between the two.
     """
 
     code: str
@@ -52,6 +56,10 @@ class Language:
     because: frozenset[str]
     hedge: frozenset[str]
     nth: frozenset[str]
+    help: frozenset[str] = frozenset()
+    asking: frozenset[str] = frozenset()
+    opening: frozenset[str] = frozenset()
+    article: frozenset[str] = frozenset()
 
     @cached_property
     def reason(self) -> re.Pattern[str]:

@@ -21,4 +21,15 @@ ENGLISH = Language(
     because=phrases("because, since, reason:"),
     hedge=phrases("but, unless, except, only, if, however, not"),
     nth=phrases("option, number, no."),
+    help=phrases("help, help me, help please, what can you do, what can i do here"),
+    asking=phrases(
+        "what, what's, who, who's, whom, whose, when, where, where's, why, how, how's, which",
+        "can, could, do, does, did, is, are, was, were, will, would, should, may, has, have",
+    ),
+    opening=phrases(
+        "please, can you, could you, would you, i want, i want to, i need, i need to, i'd like",
+        "i'd like to, i would like, i would like to, let's, create, make, start, run, show, open",
+        "begin, do, write",
+    ),
+    article=phrases("a, an, the, my, me, another, new"),
 )

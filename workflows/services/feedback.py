@@ -1,0 +1,24 @@
+"""What the owner of an answer thinks of it."""
+
+from workflows import clock
+from workflows.models import Feedback, Job
+from workflows.store import events
+
+
+def give_feedback(job: Job, *, value: str | None, comment: str = "") -> Feedback | None:
+    """Keep what the owner of *job* thinks of its answer; the last word counts.
+
+    Args:
+        job: the job.
+        value: one of ``Feedback.Value``; None takes an earlier one back.
+        comment: why.
+
+    Returns:
+        What stands then; None if nothing does.
+    """
+    if value is None:
+        Feedback.objects.filter(job=job).delete()
+        return None
+    kept = {"value": value, "comment": events.clean(comment), "updated_at": clock.now()}
+    given, _ = Feedback.objects.update_or_create(job=job, defaults=kept)
+    return given
