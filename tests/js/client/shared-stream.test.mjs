@@ -30,26 +30,30 @@ afterEach(async () => {
   await server.stop();
 });
 
-/** A tab: its frames, and a promise of the one with the number `last`. */
-function tab(last) {
+/** A tab: the numbers of its frames, and `until(n)`, which waits for the one with the number `n`. */
+function tab() {
   const seqs = [];
-  let end;
-  const done = new Promise((resolve) => {
-    end = watchStream({ source, key: 'alice' }, { onJob: ({ seq }) => (seqs.push(seq), seq === last && resolve()) });
-  });
-  ends.push(() => end());
-  return { seqs, done, end };
+  const waiting = new Map();
+  const onJob = ({ seq }) => {
+    seqs.push(seq);
+    waiting.get(seq)?.();
+  };
+  const end = watchStream({ source, key: 'alice' }, { onJob });
+  ends.push(end);
+  const until = (seq) => (seqs.includes(seq) ? null : new Promise((resolve) => waiting.set(seq, resolve)));
+  return { seqs, until, end };
 }
 
 describe('tabs without a SharedWorker', () => {
   test('share one connection, and each sees each frame once', async () => {
     const job = jobOf(['a', 'b', 'c']);
     server.frames = job.slice(0, 2);
-    const first = tab(2);
-    await first.done;
-    const late = tab(4);
+    const first = tab();
+    await first.until(2);
+    const late = tab();
+    await late.until(2);
     server.add(...job.slice(2));
-    await late.done;
+    await Promise.all([first.until(4), late.until(4)]);
     assert.deepEqual([first.seqs, late.seqs], [[1, 2, 3, 4], [1, 2, 3, 4]]);
     assert.equal(server.connections, 1);
   });
@@ -57,12 +61,11 @@ describe('tabs without a SharedWorker', () => {
   test('when the leader goes, the next one goes on behind it', async () => {
     const job = jobOf(['a', 'b', 'c']);
     server.frames = job.slice(0, 2);
-    const [first, second] = [tab(2), tab(2)];
-    await Promise.all([first.done, second.done]);
+    const [first, second] = [tab(), tab()];
+    await Promise.all([first.until(2), second.until(2)]);
     first.end();
-    const rest = tab(4);
     server.add(...job.slice(2));
-    await rest.done;
+    await second.until(4);
     assert.deepEqual(second.seqs, [1, 2, 3, 4]);
   });
 });
