@@ -71,7 +71,7 @@ class SaidBody(MessageBody):
     turn: NotRequired[TurnBody]
 
 
-class FeedbackSerializer(serializers.Serializer[Any]):
+class FeedbackSentSerializer(serializers.Serializer[Any]):
     value = serializers.ChoiceField(choices=Feedback.Value.choices, allow_null=True)
     comment = StrictCharField(
         required=False, default="", allow_blank=True, max_length=COMMENT_LENGTH
@@ -86,14 +86,14 @@ class FeedbackAnswerBody(TypedDict):
 @extend_schema(
     summary="Say what you think of an answer",
     description="`null` takes it back. The last one counts.",
-    request=FeedbackSerializer,
+    request=FeedbackSentSerializer,
     responses={200: FeedbackAnswerBody, **refusals(400, 401, 403, 404, 503)},
 )
 @api_view(["POST"])
 def give_feedback(request: Request, job_id: str) -> Response:
-    given = FeedbackSerializer(data=request.data)
-    given.is_valid(raise_exception=True)
     job = services.get_job(request.user, job_id)
+    given = FeedbackSentSerializer(data=request.data)
+    given.is_valid(raise_exception=True)
     kept = services.give_feedback(job, **given.validated_data)
     body: FeedbackAnswerBody = {"success": True, "feedback": feedback(kept)}
     return Response(body)
