@@ -6,6 +6,7 @@ from workflows.bells import get_bell
 from workflows.models import Session
 from workflows.services.jobs import PATIENCE
 from workflows.store import lifecycle
+from workflows.store.changes import bury
 from workflows.store.database import get_database
 
 
@@ -27,6 +28,7 @@ def delete_session(session: Session) -> int:
     with transaction.atomic():
         # Jobs that were started meanwhile go with the rest.
         _cancel_at_once(session)
+        bury(session)
         _, deleted = Session.objects.filter(pk=session.pk).delete()
     return deleted.get("workflows.Job", 0)
 
