@@ -18,8 +18,9 @@ from workflows.models import DeletedSession, Session
 from workflows.store.database import get_database
 from workflows.store.rows import expression
 
-# For so long it is known that a session was deleted.
-DELETED_KEPT = timedelta(days=7)
+# How old a cursor may be, and how much longer it is known that a session was deleted.
+CURSOR_KEPT = timedelta(days=7)
+SLACK = timedelta(days=1)
 
 BURY = """
     INSERT INTO workflows_deletedsession (user_id, key, changed, deleted_at)
@@ -62,7 +63,8 @@ def bury(session: Session) -> None:
 
 
 def forget_deleted() -> None:
-    DeletedSession.objects.filter(deleted_at__lt=Now() - DELETED_KEPT).delete()
+    """Delete what no cursor that counts still needs."""
+    DeletedSession.objects.filter(deleted_at__lt=Now() - CURSOR_KEPT - SLACK).delete()
 
 
 def certain(user_id: Any) -> Certain:
@@ -72,18 +74,23 @@ def certain(user_id: Any) -> Certain:
         return Certain(*cursor.fetchone())
 
 
-def moved(cursors: Mapping[Any, int]) -> set[Any]:
-    """Return the users with changes past their cursors; two queries for all of them.
+def moved(cursors: Mapping[Any, int]) -> tuple[set[Any], int]:
+    """Return the users with changes past their cursors; three queries for all of them.
 
     Args:
         cursors: by the user's primary key.
+
+    Returns:
+        The users, and the number up to which the others have all changes.
     """
-    found = set()
+    found: set[Any] = set()
+    # Before the rows, as in every look. Where one writes at a time, each user has numbers apart.
+    upto = certain(next(iter(cursors))).upto if get_database().locks_rows else 0
     for rows in (Session.objects, DeletedSession.objects):
         newer = rows.filter(user__in=list(cursors), changed__gt=min(cursors.values()))
         latest = newer.order_by().values_list("user_id", "changed")
         found |= {user for user, changed in latest if changed > cursors[user]}
-    return found
+    return found, upto
 
 
 def _parameter(user_id: Any) -> Any:
