@@ -25,6 +25,7 @@ from workflows import services
 from workflows.dialogue.actions import has_expired
 from workflows.knowledge.models import Attachment
 from workflows.models import ApprovalRequest, Job, Message, State
+from workflows.services.conversations import Conversation
 
 # Characters of a message that stand in the list of jobs.
 TEXT_LENGTH = 200
@@ -263,6 +264,48 @@ def file(row: Attachment) -> FileBody:
     key = str(row.document_id) if row.document_id else None
     url = reverse("file", args=[key]) if key else None
     return {"id": key, "name": row.name, "type": row.kind, "size": row.size, "url": url}
+
+
+class SessionJobBody(TypedDict):
+    job_id: str
+    state: Annotated[str, Shown(enum=tuple(State))]
+    workflow: str
+
+
+def session_job(job: Job) -> SessionJobBody:
+    return {"job_id": job.public_id, "state": job.state, "workflow": job.workflow}
+
+
+class ConversationBody(TypedDict):
+    """A conversation as its owner's list shows it."""
+
+    session_id: str
+    title: Annotated[str, "The owner's own, or the first words."]
+    created_at: Moment
+    updated_at: Moment
+    pinned: bool
+    unread: Annotated[bool, "A job has ended in it since its owner read it."]
+    active_job: SessionJobBody | None
+    awaiting: Annotated[str | None, "The kind of answer that is wanted."]
+    last_job_id: str | None
+    last_state: str | None
+    excerpt: NotRequired[Annotated[str, "The place that was searched for."]]
+
+
+def conversation(row: Conversation) -> ConversationBody:
+    session, active, last = row.session, row.active, row.last
+    return {
+        "session_id": session.key,
+        "title": row.title,
+        "created_at": iso(session.created_at),
+        "updated_at": iso(session.updated_at),
+        "pinned": session.pinned,
+        "unread": session.unread,
+        "active_job": session_job(active) if active is not None else None,
+        "awaiting": row.awaiting,
+        "last_job_id": last.public_id if last is not None else None,
+        "last_state": last.state if last is not None else None,
+    }
 
 
 class MessageBody(TypedDict):

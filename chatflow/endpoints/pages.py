@@ -34,9 +34,10 @@ def example(request: HttpRequest) -> HttpResponse:
 
 def urls() -> str:
     """Return the addresses that AsyncChatClient calls, as JSON; the names are its own."""
-    plain = ("send", "jobs", "action", "approvals")
+    plain = ("send", "jobs", "action", "approvals", "sessions", "stream_all")
     one_of = {
         "history": "session_id",
+        "session": "session_id",
         "status": "job_id",
         "stream": "job_id",
         "cancel": "job_id",

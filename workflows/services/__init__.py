@@ -10,7 +10,7 @@ from workflows.services.jobs import (
     queue_positions,
     retry,
 )
-from workflows.services.sessions import delete_session, open_session
+from workflows.services.sessions import change_session, delete_session, open_session
 from workflows.services.starts import Mode, OnBusy, Started, start, takes_long
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "OnBusy",
     "Started",
     "cancel",
+    "change_session",
     "delete_session",
     "get_job",
     "give_feedback",
