@@ -86,13 +86,15 @@ class OpenStream(Follower):
         self._progress = grant.job.progress
         self.dialect = dialect
         self._connect(grant, send, prefix)
+        if grant.job.state == State.QUEUED:
+            self.place = 0
 
     def _connect(self, grant: Admission, send: Send, prefix: str) -> None:
         self._prefix = prefix
         self.right = grant.right
         self.slots = tuple(slots(grant))
         # Its job's place in the queue, as the client was told; 0 before that, None once it runs.
-        self.place: int | None = 0 if grant.job.state == State.QUEUED else None
+        self.place: int | None = None
         # When it shows its signs of life.
         self.turn = 0
         self._send = send
