@@ -46,6 +46,8 @@ def site(make_site: MakeSite, kind: str, model: ModelServer) -> Site:
         WORKFLOW_LEASE_SECONDS="6",
         # Nothing here may cost an attempt that isn't meant to.
         WORKFLOW_TRIES="2",
+        # Room for one more.
+        QUEUE_CONCURRENCY=str(CHATS + 1),
         **model.environment,
     )
     site.start_web()
