@@ -27,7 +27,8 @@ def test_the_database_has_what_the_model_declares(model: type[Model]) -> None:
         field.column
         for field in keys
         for name, each in found.items()
-        if each["index"] and each["columns"] == [field.column] and name not in declared
+        if (each["index"] or each["unique"]) and each["columns"] == [field.column]
+        if name not in declared
     }
     # django-stubs doesn't know the attribute.
     assert alone == {field.column for field in keys if field.db_index}  # type: ignore[attr-defined]
