@@ -192,7 +192,6 @@ def test_the_progress_is_shown_and_a_reload_resumes(chat_on: Chat, site: Site) -
     chat.expect_idle()
     gate = f"reload{site.value('SELECT count(*) FROM workflows_job')}"
     site.close_gate(f"{gate}-3")
-    page.get_by_label("Run").select_option("background")
     chat.say(f"gated {gate}")
     bar = page.locator("#progress-bar")
     expect(page.locator("#progress-message")).to_have_text("Processing step 3 of 4...")
@@ -220,7 +219,6 @@ def test_the_progress_is_shown_and_a_reload_resumes(chat_on: Chat, site: Site) -
 
 def test_words_appear_as_they_are_written(chat: Chat, site: Site) -> None:
     site.close_gate("words")
-    chat.page.get_by_label("Run").select_option("background")
     chat.say("speaker words")
     chat.expect_last(re.compile(r"^before\s*$"))
     site.open_gate("words")
@@ -325,7 +323,6 @@ def test_a_conversation_outlives_the_web_server(
         page = context.new_page()
         sign_in(page, site, "alice")
         site.close_gate("outlive-2")
-        page.get_by_label("Run").select_option("background")
         page.get_by_label("Message").fill("gated outlive")
         page.get_by_role("button", name="Send").click()
         expect(page.locator("#progress-message")).to_have_text("Processing step 2 of 4...")

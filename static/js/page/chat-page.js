@@ -91,11 +91,8 @@ class ChatPage {
 
   /** Send, or send again: with the same key, the server does at most once what it may have begun. */
   #dispatch(message, options) {
-    const { mode } = this.#composer;
-    const begin = (client) =>
-      mode === 'auto'
-        ? client.sendSmart(message, options)
-        : client.sendMessage(message, { ...options, async: mode === 'background' });
+    // Words stream from the background only.
+    const begin = (client) => client.sendMessage(message, { ...options, async: true });
     return this.#run(begin, {
       again: (error) => {
         const idempotencyKey = error.jobId ? crypto.randomUUID?.() : options.idempotencyKey;
@@ -105,9 +102,8 @@ class ChatPage {
   }
 
   #act({ id, label, message }, data) {
-    const async = { auto: 'auto', background: true, direct: false }[this.#composer.mode];
     // Where an answer got lost, using it again brings the same one.
-    const options = { data, async, idempotencyKey: id };
+    const options = { data, async: true, idempotencyKey: id };
     return this.#use(message ?? label, (client) => client.act(id, options));
   }
 

@@ -4,7 +4,6 @@ const MAX_ROWS = 8;
 export class Composer {
   #form = document.getElementById('composer');
   #message = document.getElementById('message');
-  #mode = document.getElementById('mode');
 
   /** @param {(message: string) => void} onSend */
   constructor(onSend) {
@@ -23,11 +22,6 @@ export class Composer {
       event.preventDefault();
       this.#form.requestSubmit();
     });
-  }
-
-  /** "auto", "background" or "direct". */
-  get mode() {
-    return this.#mode.value;
   }
 
   /** Not on touch screens, where the keyboard would cover the conversation. */
