@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from csp.constants import NONE, SELF, UNSAFE_INLINE
+from django.utils.translation import gettext_noop
 from django.core.exceptions import ImproperlyConfigured
 
 from chatflow.environment import Environment
@@ -175,7 +176,11 @@ CORS_ALLOW_HEADERS = [
 ]
 CORS_EXPOSE_HEADERS = ["Retry-After", "Idempotency-Replayed"]
 
-# The pages load nothing from another host.
+# Other hosts whose images may be shown in the chat, such as img.example.com; elsewhere a link stands.
+IMAGE_HOSTS = env.names("IMAGE_HOSTS")
+
+# The pages load nothing from another host. Those of the site itself have no style in line either
+# (page_policy.py); Swagger's and the admin's do.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
@@ -236,9 +241,9 @@ WHITENOISE_AUTOREFRESH = DEBUG
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
-# Chatflow speaks English only. With translations django-q2 would look one up for each job's name in
-# its log, while the job waits.
-USE_I18N = False
+# The pages' languages (languages.py); the API and the admin speak English.
+LANGUAGES = [("en", gettext_noop("English")), ("de", gettext_noop("German"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 
 # Workflows.
 

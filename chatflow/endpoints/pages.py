@@ -11,20 +11,39 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from chatflow.endpoints.uploads import DocumentNotFound, find_document
+from chatflow.languages import localized, words
+from chatflow.page_policy import strict
+from chatflow.serializers import MESSAGE_LENGTH
 from workflows.registry import all_workflows
 
 
+# What answers wherever no other workflow was asked for; nobody needs to choose it.
+DEFAULT = "chat"
+
+
+@strict
+@localized
 @login_required
 def chat(request: HttpRequest) -> HttpResponse:
-    """Show the demo page."""
+    """Show the chat page."""
     workflows = [
         {"name": each.name, "title": each.title, "description": each.description}
         for each in all_workflows()
+        if each.name != DEFAULT
     ]
-    context = {"model_name": settings.AI_MODEL, "workflows": workflows, "urls": urls()}
+    context = {
+        "model_name": settings.AI_MODEL,
+        "workflows": workflows,
+        "urls": urls(),
+        "limit": MESSAGE_LENGTH,
+        "image_hosts": " ".join(settings.IMAGE_HOSTS),
+        "words": words(),
+    }
     return render(request, "chat.html", context)
 
 
+@strict
+@localized
 @login_required
 def example(request: HttpRequest) -> HttpResponse:
     """Show the page that uses every part of AsyncChatClient."""
@@ -47,6 +66,8 @@ def urls() -> str:
 
 
 @require_safe
+@strict
+@localized
 @login_required
 def document(request: HttpRequest, document_id: UUID) -> HttpResponse:
     """Show the text read from a document; it is escaped, whatever it says."""
@@ -54,5 +75,9 @@ def document(request: HttpRequest, document_id: UUID) -> HttpResponse:
         found = find_document(request.user, document_id)
     except DocumentNotFound:
         raise Http404 from None
-    context = {"document": found, "chunks": found.chunks.defer("embedding").order_by("position")}
+    context = {
+        "document": found,
+        "chunks": found.chunks.defer("embedding").order_by("position"),
+        "image_hosts": " ".join(settings.IMAGE_HOSTS),
+    }
     return render(request, "document.html", context)
