@@ -31,7 +31,7 @@ def localized(view: View[P]) -> View[P]:
 
 
 def words() -> dict[str, Any]:
-    """Return the translations of the scripts' words into the current language, by the English ones."""
+    """Return the scripts' words in the current language, by the English ones."""
     catalog: Any = JSONCatalog()
     catalog.translation = translation.trans_real.DjangoTranslation(
         translation.get_language(), domain="djangojs"

@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 from csp.constants import NONE, SELF, UNSAFE_INLINE
-from django.utils.translation import gettext_noop
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_noop
 
 from chatflow.environment import Environment
 from chatflow.private_file import PrivateConnection
@@ -66,7 +66,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "chatflow.middleware.trusted_connection",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "chatflow.static_files.StaticFiles",
     "corsheaders.middleware.CorsMiddleware",
     "chatflow.middleware.unstored",
     "chatflow.middleware.ContentSecurityPolicy",
@@ -176,7 +176,7 @@ CORS_ALLOW_HEADERS = [
 ]
 CORS_EXPOSE_HEADERS = ["Retry-After", "Idempotency-Replayed"]
 
-# Other hosts whose images may be shown in the chat, such as img.example.com; elsewhere a link stands.
+# Other hosts whose images the chat may show, such as img.example.com; elsewhere a link stands.
 IMAGE_HOSTS = env.names("IMAGE_HOSTS")
 
 # The pages load nothing from another host. Those of the site itself have no style in line either
@@ -229,7 +229,7 @@ SPECTACULAR_SETTINGS = {
 STATIC_URL = "/static/"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "chatflow.addresses.PrefixedStaticFiles"},
+    "staticfiles": {"BACKEND": "chatflow.static_files.HashedStaticFiles"},
 }
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Only where another server is to serve them, after collectstatic.

@@ -16,7 +16,6 @@ from chatflow.page_policy import strict
 from chatflow.serializers import MESSAGE_LENGTH
 from workflows.registry import all_workflows
 
-
 # What answers wherever no other workflow was asked for; nobody needs to choose it.
 DEFAULT = "chat"
 
@@ -51,10 +50,12 @@ def example(request: HttpRequest) -> HttpResponse:
 
 
 def urls() -> str:
-    """Return the addresses that AsyncChatClient calls, as JSON; the names are its own."""
-    plain = ("send", "jobs", "action", "approvals")
+    """Return the addresses that AsyncChatClient and the page call, as JSON, by their names here."""
+    plain = ("send", "jobs", "action", "approvals", "documents")
     one_of = {
         "history": "session_id",
+        "session": "session_id",
+        "export": "session_id",
         "status": "job_id",
         "stream": "job_id",
         "cancel": "job_id",

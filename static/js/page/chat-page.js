@@ -1,4 +1,3 @@
-import { AsyncChatClient } from '../async-chat.js';
 import { sessionInAddress, setAddress } from './address.js';
 import { Attachments } from './attachments.js';
 import { Attention } from './attention.js';
@@ -9,6 +8,7 @@ import { ConversationList } from './conversation-list.js';
 import { ask } from './dialogs.js';
 import { button, byId, element, setText } from './dom.js';
 import { Drafts } from './drafts.js';
+import { Gateway } from './gateway.js';
 import { announce, notify } from './notices.js';
 import { listenForShortcuts } from './shortcuts.js';
 import { Sidebar } from './sidebar.js';
@@ -42,15 +42,15 @@ class ChatPage {
     edit: (message, text) => this.#send({ text, edits: message.id, files: message.files }),
     regenerate: (jobId) => this.#regenerate(jobId),
     retry: (jobId) => this.#retry(jobId),
-    feedback: (jobId, value) => this.#feedback(jobId, value),
+    feedback: this.#client.can('feedback') ? (jobId, value) => this.#feedback(jobId, value) : null,
   };
   #conversation = new Conversation(this.#moves, () => this.#afterDrawing());
   #attachments = new Attachments((...file) => this.#upload(...file), () => this.#composer?.update());
   #list = new ConversationList(this.#client, {
     open: (sessionId) => this.#open(sessionId),
-    rename: (session) => this.#rename(session),
-    pin: ({ session_id: id, pinned }) => this.#change(() => this.#client.pinSession(id, !pinned)),
-    remove: (session) => this.#remove(session),
+    rename: this.#client.can('renameSession') ? (session) => this.#rename(session) : null,
+    pin: this.#client.can('pinSession') ? ({ session_id: id, pinned }) => this.#change(() => this.#client.pinSession(id, !pinned)) : null,
+    remove: this.#client.can('deleteSession') ? (session) => this.#remove(session) : null,
     exportUrl: (sessionId) => this.#urls.export.replace('{session_id}', encodeURIComponent(sessionId)),
     onChange: () => this.#attention.setCount(this.#list?.unread ?? 0),
   });
@@ -81,14 +81,15 @@ class ChatPage {
       start: () => this.#open(null),
       stop: () => this.#stop(),
     });
+    byId('attach').hidden = !this.#client.can('upload');
     this.#list.load();
-    this.#watch();
+    if (this.#client.can('watch')) this.#watch();
     this.#open(sessionInAddress(), { isInAddress: true });
   }
 
   /** Take what happens to the user anywhere: in this tab, in another one, on another device. */
   #watch() {
-    this.#client.watch?.({
+    this.#client.watch({
       onSession: (session) => this.#onSession(session),
       onDeleted: (sessionId) => this.#onDeleted(sessionId),
       onReset: () => {
@@ -273,6 +274,7 @@ class ChatPage {
     } finally {
       this.#followed.delete(jobId);
       if (turn === this.#opened && jobId) this.#refreshSoon();
+      if (!this.#client.can('watch')) this.#list.load();
     }
   }
 
@@ -348,13 +350,13 @@ class ChatPage {
     const id = this.#client.sessionId;
     if (document.hidden || !this.#isStored || !this.#list.get(id)?.unread) return;
     this.#list.put({ ...this.#list.get(id), unread: false });
-    this.#client.markRead(id).catch(() => {});
+    if (this.#client.can('markRead')) this.#client.markRead(id).catch(() => {});
   }
 
   #askToSignIn(text) {
     this.#drafts.save(this.#client.sessionId, text);
     const label = gettext('Sign in');
-    const onClick = () => location.assign(`${this.#urls.login}?next=${encodeURIComponent(location.pathname + location.search)}`);
+    const onClick = () => location.assign(`${this.#root.dataset.login}?next=${encodeURIComponent(location.pathname + location.search)}`);
     notify(gettext('You are signed out. What you have written is kept.'), { label, onClick, stays: true });
   }
 
@@ -369,7 +371,7 @@ class ChatPage {
   }
 
   #newClient(sessionId) {
-    const client = new AsyncChatClient('', null, { urls: this.#urls, maxFailures: Infinity });
+    const client = new Gateway('', null, { urls: this.#urls, maxFailures: Infinity });
     if (sessionId) client.sessionId = sessionId;
     return client;
   }

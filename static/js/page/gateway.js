@@ -1,0 +1,24 @@
+import { AsyncChatClient } from '../async-chat.js';
+
+/** The page's client. What the client or the server can't do yet is left out, and `can()` says so. */
+export class Gateway extends AsyncChatClient {
+  /** Whether there is such a method, and the server has what it calls. */
+  can(name) {
+    return typeof this[name] === 'function';
+  }
+
+  /** The conversations; where there is no list of them, those of the latest jobs. */
+  async conversations(options) {
+    if (this.can('sessions')) return this.sessions(options);
+    const { jobs } = await this.jobs();
+    const bySession = new Map();
+    for (const job of jobs) if (!bySession.has(job.session_id)) bySession.set(job.session_id, job);
+    return { sessions: [...bySession.values()].map(sessionOf), next: null };
+  }
+}
+
+function sessionOf({ session_id, text, workflow, status, state, job_id, created_at }) {
+  const active = status === 'processing' ? { job_id, state, workflow } : null;
+  const title = text || workflow;
+  return { session_id, title, created_at, updated_at: created_at, pinned: false, unread: false, active_job: active, last_state: state };
+}
