@@ -213,7 +213,7 @@ def test_the_progress_is_shown_and_a_reload_resumes(chat_on: Chat, site: Site) -
     expect(chat.doing).to_have_text("Processing step 3 of 4...")
     expect(steps).to_have_count(3)
     expect(steps.last).to_have_attribute("data-state", "running")
-    expect(page.get_by_label("Progress")).to_have_attribute("value", "50")
+    expect(page.get_by_role("progressbar", name="Progress")).to_have_attribute("value", "50")
     chat.expect_last("1 2")
     before = chat.messages()
     assert_accessible(page)
@@ -239,7 +239,8 @@ def test_the_progress_is_shown_and_a_reload_resumes(chat_on: Chat, site: Site) -
 def test_words_appear_as_they_are_written(chat: Chat, site: Site) -> None:
     site.close_gate("words")
     chat.say("speaker words")
-    chat.expect_last(re.compile(r"^before\s*$"))
+    words = chat.page.locator("#conversation .message__text:visible").last
+    expect(words).to_have_text(re.compile(r"^before\s*$"))
     site.open_gate("words")
     chat.expect_last("before after")
 
@@ -404,7 +405,9 @@ def test_what_a_model_says_does_nothing_but_show(chat_on: Chat, screen: str) -> 
     answer = page.locator("#conversation .message--assistant").last
     expect(answer.get_by_role("heading", name="Hello <b>you</b>")).to_be_visible()
     assert "<script>attack()</script>" in answer.inner_text()
-    expect(answer.get_by_role("link")).to_have_text(["pixel", "good"])
+    expect(answer.get_by_role("link")).to_have_text(
+        ["pixel", "https://evil.example", "good"]
+    )
     good = answer.get_by_role("link", name="good")
     assert good.get_attribute("rel") == "noopener noreferrer nofollow"
     assert good.get_attribute("target") == "_blank"

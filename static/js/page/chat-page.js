@@ -18,6 +18,8 @@ import { WorkflowPicker } from './workflow-picker.js';
 
 // What an action says of itself, where it stands.
 const REFUSALS = new Set(['invalid', 'action_used', 'action_expired']);
+// Milliseconds until a message that found no server is sent again, each time longer.
+const PAUSES = [1000, 2000, 4000, 8000];
 // Milliseconds within which several reasons to look at the history anew are one.
 const PAUSE = 60;
 
@@ -52,7 +54,10 @@ class ChatPage {
     pin: this.#client.can('pinSession') ? ({ session_id: id, pinned }) => this.#change(() => this.#client.pinSession(id, !pinned)) : null,
     remove: this.#client.can('deleteSession') ? (session) => this.#remove(session) : null,
     exportUrl: (sessionId) => this.#urls.export.replace('{session_id}', encodeURIComponent(sessionId)),
-    onChange: () => this.#attention.setCount(this.#list?.unread ?? 0),
+    onChange: () => {
+      this.#attention.setCount(this.#list.unread);
+      this.#showTitle();
+    },
   });
   #composer = new Composer({
     send: (message) => this.#send({ ...message, files: this.#attachments.take() }),
@@ -72,6 +77,7 @@ class ChatPage {
     byId('new-conversation').addEventListener('click', () => this.#open(null));
     byId('leave-question').addEventListener('click', () => this.#send({ text: 'cancel', label: gettext('Cancel the request') }));
     addEventListener('popstate', () => this.#open(sessionInAddress(), { isInAddress: true }));
+    for (const event of ['online', 'offline']) addEventListener(event, () => this.#connection.show(!navigator.onLine));
     document.addEventListener('visibilitychange', () => this.#markRead());
     listenForShortcuts({
       search: () => {
@@ -242,21 +248,21 @@ class ChatPage {
   #decide({ approval_id: id }, decision) {
     const verdict = decision.approved ? gettext('Approved') : gettext('Rejected');
     const label = decision.reason ? `${verdict}: ${decision.reason}` : `${verdict}.`;
-    return this.#use(label, (client) => client.approve(id, decision));
+    return this.#use(label, (client) => client.approve(id, decision), { isRepeatable: false });
   }
 
   /** Do what the server offered; resolves with the error that kept it from it, or null. */
-  async #use(label, begin) {
+  async #use(label, begin, options) {
     const key = crypto.randomUUID?.() ?? String(Math.random());
     this.#conversation.add(key, { content: label, label });
-    const error = await this.#run(key, begin);
+    const error = await this.#run(key, begin, options);
     if (!error || error.jobId) return null;
     this.#conversation.refused(key, REFUSALS.has(error.code) ? null : error);
     return error;
   }
 
   /** Start a job for the message `key` and follow it; resolves with the error that came instead of an answer. */
-  async #run(key, begin) {
+  async #run(key, begin, { isRepeatable = true } = {}) {
     const turn = this.#opened;
     const client = this.#newClient(this.#client.sessionId);
     let jobId = null;
@@ -267,7 +273,7 @@ class ChatPage {
     });
     client.onProgress((frame, id) => this.#conversation.frame(id, frame));
     try {
-      await begin(client);
+      await this.#insist(() => begin(client), () => jobId || !isRepeatable);
       return null;
     } catch (error) {
       return error;
@@ -275,6 +281,21 @@ class ChatPage {
       this.#followed.delete(jobId);
       if (turn === this.#opened && jobId) this.#refreshSoon();
       if (!this.#client.can('watch')) this.#list.load();
+    }
+  }
+
+  /** Send until the server is there; by its key it does at most once what it may have begun. */
+  async #insist(begin, isOver) {
+    for (let tries = 0; ; tries += 1) {
+      try {
+        const answer = await begin();
+        this.#connection.show(false);
+        return answer;
+      } catch (error) {
+        if (error.code !== 'network' || isOver()) throw error;
+        this.#connection.show(true);
+        await pause(PAUSES[Math.min(tries, PAUSES.length - 1)]);
+      }
     }
   }
 
@@ -365,7 +386,7 @@ class ChatPage {
   }
 
   #showTitle() {
-    const title = this.#isStored ? this.#list?.get(this.#client.sessionId)?.title : '';
+    const title = this.#isStored ? this.#list.get(this.#client.sessionId)?.title : '';
     setText(byId('title'), title || gettext('New conversation'));
     this.#attention.setTitle(title);
   }
@@ -376,5 +397,12 @@ class ChatPage {
     return client;
   }
 }
+
+/** Wait, or until the browser is back online. */
+const pause = (milliseconds) =>
+  new Promise((resolve) => {
+    setTimeout(resolve, milliseconds);
+    addEventListener('online', resolve, { once: true });
+  });
 
 new ChatPage().start();

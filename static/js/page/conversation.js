@@ -153,8 +153,8 @@ export class Conversation {
       if (role === 'user') {
         const label = labelOf(messages[index - 1]?.awaiting, message.content);
         entries.push({ key: `u:${jobId ?? id ?? index}`, message: { ...message, label } });
-        const isAnswered = messages.some((other) => other.role === 'assistant' && other.job_id === jobId);
-        if (jobId && !isAnswered) entries.push(this.#entry(`a:${jobId}`, this.#ofFailure(message)));
+        const answering = this.#unanswered(message);
+        if (answering) entries.push(this.#entry(`a:${answering}`, this.#ofFailure(message, answering)));
       } else {
         const turn = { ...this.#turn(jobId), answer: message };
         if (!message.turn) turn.state = 'completed';
@@ -172,7 +172,16 @@ export class Conversation {
     return { key, turn, isLive: Boolean(turn.answer) && !('role' in turn.answer) };
   }
 
-  #ofFailure({ job_id: jobId, error, code }) {
+  /** The job that still works on a message, or that failed; null where an answer follows. */
+  #unanswered({ job_id: jobId, turn }) {
+    if (turn) return turn.job_id;
+    // Where the history tells of turns, a message without one was answered by a later job.
+    const isTold = this.#past.messages.some((other) => other.turn);
+    const isAnswered = this.#past.messages.some((other) => other.role === 'assistant' && other.job_id === jobId);
+    return isTold || isAnswered ? null : jobId;
+  }
+
+  #ofFailure({ error, code }, jobId) {
     const turn = this.#turn(jobId);
     if (isEnded(turn)) return { ...turn, error: turn.error ?? error, code: turn.code ?? code };
     return error ? { ...turn, state: 'failed', error, code } : turn;

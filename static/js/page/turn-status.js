@@ -26,11 +26,12 @@ export class TurnStatus {
   show(turn) {
     if (turn.state !== this.#state) this.#since = Date.now();
     this.#state = turn.state;
-    this.node.hidden = isEnded(turn);
+    // A bar that stands at nothing tells nothing, and words that come say enough.
+    const isTelling = turn.progress > 0 && turn.progress < 100;
+    const isWriting = turn.text && !isTelling && turn.steps.every(({ state }) => state !== 'running');
+    this.node.hidden = isEnded(turn) || (isWriting && turn.attempts < 2);
     if (this.node.hidden) return;
     setText(this.#words, doing(turn));
-    // A bar that stands at nothing tells nothing.
-    const isTelling = turn.progress > 0 && turn.progress < 100;
     this.#bar.hidden = !isTelling;
     if (isTelling) this.#bar.value = turn.progress;
     this.#attempts.hidden = turn.attempts < 2;

@@ -30,7 +30,11 @@ export class WorkflowPicker {
 
   open(query) {
     const words = query.toLocaleLowerCase();
-    for (const option of this.#options) option.hidden = !option.textContent.toLocaleLowerCase().includes(words);
+    const matches = (read) => this.#options.filter((option) => read(option).toLocaleLowerCase().includes(words));
+    // By what they are called, and else by what is said of them.
+    const byTitle = matches(({ dataset }) => dataset.title);
+    const found = new Set(byTitle.length ? byTitle : matches(({ textContent }) => textContent));
+    for (const option of this.#options) option.hidden = !found.has(option);
     const [first] = this.#shown;
     if (!first) return this.close();
     this.#panel.hidden = false;
