@@ -3,14 +3,21 @@ import { Endpoints } from './endpoints.js';
 import { ChatError } from './errors.js';
 import { followJob } from './job-follower.js';
 import { Listeners } from './listeners.js';
+import { Outbox } from './outbox.js';
 import { PendingWork } from './pending-work.js';
 import { cookie, requestJSON } from './request.js';
 import { newSessionId } from './session-id.js';
+import { Storage } from './storage.js';
+import { postForm } from './upload.js';
+import { onReturn, watchStream } from './watch.js';
 
 export { ChatError };
 
 // Whole words only: "address" and "news" ask for nothing to be made.
 const WORK = /(?<![\p{L}\p{N}_])(create|add|make|new|generate|build|import|invoices?)(?![\p{L}\p{N}_])/iu;
+
+// Where workers are loaded from: a bundler has to be told otherwise.
+const WORKER = new URL('./stream-worker.js', import.meta.url).href;
 
 /**
  * Sends chat messages and follows the workflows that they start.
@@ -21,6 +28,11 @@ const WORK = /(?<![\p{L}\p{N}_])(create|add|make|new|generate|build|import|invoi
 export class AsyncChatClient extends Listeners {
   #endpoints;
   #tuning;
+  #scope;
+  #worker;
+  #storage;
+  #outbox;
+  #isListening = false;
   #pending = new PendingWork();
 
   /**
@@ -32,9 +44,16 @@ export class AsyncChatClient extends Listeners {
    * @param {number} [options.maxFailures] failures in a row after which a way is given up
    * @param {number} [options.quietTimeout] milliseconds without a frame until the status is asked
    * @param {number} [options.reopenDelay] milliseconds until a refused stream is opened again
+   * @param {string} [options.user] whose drafts, outbox and stream these are, where several people use a browser
+   * @param {string|null} [options.worker] the address of stream-worker.js, if it isn't beside this module;
+   *   null for no worker
    */
-  constructor(apiBaseUrl = '', authToken = null, { urls = {}, ...tuning } = {}) {
+  constructor(apiBaseUrl = '', authToken = null, { urls = {}, user = '', worker = WORKER, ...tuning } = {}) {
     super();
+    this.#scope = `${apiBaseUrl} ${user}`;
+    this.#worker = worker;
+    this.#storage = new Storage(`async-chat ${this.#scope} `);
+    this.#outbox = new Outbox(this.#storage, (message) => this.#deliver(message), (messages) => this.notify('outbox', messages));
     this.apiBaseUrl = apiBaseUrl;
     this.authToken = authToken;
     this.sessionId = newSessionId();
@@ -120,6 +139,116 @@ export class AsyncChatClient extends Listeners {
     return this.#request('history', sessionId);
   }
 
+  /**
+   * Send a message, as soon as that is possible: what can't be sent waits in the outbox, also over a reload,
+   * and is run once. Resolves as sendMessage() does; the words stream meanwhile.
+   *
+   * @param {string} message
+   * @param {object} [options] `files`: ids of documents; `edits`: the id of the own message that this one
+   *   takes the place of; `sessionId`; `signal`, `idempotencyKey`; and what the server takes
+   */
+  async send(message, { signal, idempotencyKey: key = newSessionId(), sessionId = this.sessionId, ...options } = {}) {
+    this.#listen();
+    const entry = { key, session_id: sessionId, message, options: { async: true, ...options } };
+    return this.#pending.run(async (aborted) => {
+      aborted.throwIfAborted();
+      const takeBack = () => this.#outbox.remove(key, aborted.reason);
+      // disconnect() and a reload leave the message where it is; its sender's own signal takes it back.
+      signal?.addEventListener('abort', takeBack);
+      try {
+        const data = await Promise.race([this.#outbox.add(entry), rejection(aborted)]);
+        return data.async ? await this.#follow(data, aborted) : answerOf(data, data.job_id, sessionId);
+      } finally {
+        signal?.removeEventListener('abort', takeBack);
+      }
+    }, signal);
+  }
+
+  /** What waits to be sent: `{key, session_id, message, options}`, in order. */
+  get waiting() {
+    return this.#outbox.messages;
+  }
+
+  /** Send what waits, now; to be called once after a reload. */
+  flush() {
+    this.#listen();
+    return this.#outbox.flush();
+  }
+
+  /** Take a waiting message back, by its `key`. */
+  takeBack(key) {
+    this.#outbox.remove(key);
+  }
+
+  /** What was typed in a session and not sent. */
+  draft(sessionId = this.sessionId) {
+    return this.#storage.get(`draft ${sessionId}`);
+  }
+
+  /** Keep what is being typed; an empty text is forgotten. */
+  saveDraft(text, sessionId = this.sessionId) {
+    this.#storage.set(`draft ${sessionId}`, text);
+  }
+
+  /** The user's conversations, a page of them: `{sessions, next}`. `options`: `limit`, `cursor`, `q`. */
+  sessions(options = {}) {
+    const given = Object.entries(options).filter(([, value]) => value !== undefined && value !== null && value !== '');
+    return this.#request('sessions', undefined, { query: new URLSearchParams(given) });
+  }
+
+  /** Give a conversation a title of the user's own; with an empty one it is called as before. */
+  renameSession(sessionId, title) {
+    return this.#patch(sessionId, { title });
+  }
+
+  pinSession(sessionId, pinned = true) {
+    return this.#patch(sessionId, { pinned });
+  }
+
+  markRead(sessionId = this.sessionId) {
+    return this.#patch(sessionId, { read: true });
+  }
+
+  deleteSession(sessionId) {
+    return this.#request('session', sessionId, { method: 'DELETE' });
+  }
+
+  /** Say of an answer that it was good (`up`) or bad (`down`), or take that back (null). */
+  feedback(jobId, value, comment) {
+    return this.#request('feedback', jobId, { method: 'POST', body: JSON.stringify({ value, comment }) });
+  }
+
+  /**
+   * Upload a file of a conversation; resolves with its document, whose `id` a send takes in `files`.
+   *
+   * @param {File|Blob} file
+   * @param {object} [options] `sessionId`; `onProgress(part)`, from 0 to 1; `signal`
+   */
+  upload(file, { onProgress, sessionId = this.sessionId, signal } = {}) {
+    const form = new FormData();
+    form.append('file', file);
+    form.append('session_id', sessionId);
+    const work = (aborted) =>
+      postForm(this.#endpoints.of('upload'), form, { headers: this.getAuthHeaders(), signal: aborted, onProgress });
+    return this.#pending.run(work, signal);
+  }
+
+  /**
+   * Take all that happens to the user, in this tab or on another device, over one connection for all tabs.
+   * Call it before sessions(), so that nothing falls between.
+   *
+   * @param {object} callbacks `onSession(session)`, `onDeleted(sessionId)`, `onReset()`: load everything anew,
+   *   `onJob(frame, jobId)`, `onConnection(state)`: connected, reconnecting, offline, signed-out, unsupported
+   * @returns {() => void} ends it
+   */
+  watch(callbacks) {
+    // Relative addresses mean another place in a worker.
+    const url = new URL(this.#endpoints.of('stream_all'), globalThis.location?.href ?? undefined).href;
+    const headers = this.getAuthHeaders();
+    const key = `${url} ${this.#scope} ${headers.Authorization ?? ''}`;
+    return watchStream({ source: { url, headers }, key, worker: this.#worker }, callbacks);
+  }
+
   /** The user's latest jobs. */
   jobs() {
     return this.#request('jobs');
@@ -141,6 +270,24 @@ export class AsyncChatClient extends Listeners {
     return this.#pending.run(work, signal);
   }
 
+  /** Post a message of the outbox. */
+  #deliver({ key, session_id, message, options }) {
+    const flags = { actions: true, memory: true, intelligent_rag: true };
+    const body = JSON.stringify({ message, session_id, ...flags, ...options });
+    return this.#request('send', undefined, { method: 'POST', body, headers: { 'Idempotency-Key': key } });
+  }
+
+  /** The network is back: what waits can go. */
+  #listen() {
+    if (this.#isListening) return;
+    this.#isListening = true;
+    onReturn(() => this.#outbox.flush());
+  }
+
+  #patch(sessionId, fields) {
+    return this.#request('session', sessionId, { method: 'PATCH', body: JSON.stringify(fields) });
+  }
+
   async #follow(data, signal) {
     const job = { ...data, ...this.#linksOf(data) };
     const headers = () => this.getAuthHeaders();
@@ -151,13 +298,19 @@ export class AsyncChatClient extends Listeners {
   /** Where the job can be followed; without a stream it is polled. */
   #linksOf({ job_id: jobId, stream_url, status_url }) {
     // Where there is no signed link, a token can't come along: EventSource sends no headers.
-    const stream = this.authToken ? null : this.#endpoints.of('stream', jobId);
+    const stream = this.authToken && globalThis.EventSource ? null : this.#endpoints.of('stream', jobId);
     return { stream_url: stream_url || stream, status_url: status_url || this.#endpoints.of('status', jobId) };
   }
 
-  #request(name, id, { headers = {}, ...init } = {}) {
+  #request(name, id, { headers = {}, query = '', ...init } = {}) {
     const type = init.body ? { 'Content-Type': 'application/json' } : {};
     const allHeaders = { ...this.getAuthHeaders(), ...type, ...headers };
-    return requestJSON(this.#endpoints.of(name, id), { ...init, headers: allHeaders });
+    const url = this.#endpoints.of(name, id) + (String(query) && `?${query}`);
+    return requestJSON(url, { ...init, headers: allHeaders });
   }
+}
+
+/** A promise that never resolves, and rejects with the signal's reason. */
+function rejection(signal) {
+  return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
 }

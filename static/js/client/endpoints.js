@@ -1,6 +1,11 @@
 const BASE_PATH = '/ai-demo/';
 const PATHS = {
   send: 'chat/send',
+  sessions: 'chat/sessions',
+  session: 'chat/session/{session_id}',
+  stream_all: 'chat/stream',
+  feedback: 'chat/feedback/{job_id}',
+  upload: 'knowledge/documents',
   history: 'chat/history/{session_id}',
   jobs: 'workflow/jobs',
   status: 'workflow/status/{job_id}',

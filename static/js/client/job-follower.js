@@ -31,7 +31,7 @@ export async function followJob(job, { listeners, ...options }) {
 
 /** The stream's last frame, or where the stream doesn't deliver, the last status. */
 async function lastFrame(job, options) {
-  if (job.stream_url && globalThis.EventSource) {
+  if (job.stream_url) {
     try {
       return await new StreamFollower(job, options).follow();
     } catch (error) {

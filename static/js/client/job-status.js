@@ -39,7 +39,8 @@ export async function pollStatus(url, { signal, onFrame, headers, pollInterval, 
   }
 }
 
-const isRefusal = ({ status }) => status >= 400 && status < 500 && !TRANSIENT.has(status);
+/** Whether another try would be answered alike. */
+export const isRefusal = ({ status }) => status >= 400 && status < 500 && !TRANSIENT.has(status);
 
 function sleep(milliseconds, signal) {
   return new Promise((resolve, reject) => {

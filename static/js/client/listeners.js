@@ -32,6 +32,15 @@ export class Listeners {
     this.#callbacks.start = callback;
   }
 
+  /** Called with the messages that wait to be sent, whenever these change. */
+  get onOutbox() {
+    return this.#setter('outbox');
+  }
+
+  set onOutbox(callback) {
+    this.#callbacks.outbox = callback;
+  }
+
   /** Call the callback `name`; its own errors must not keep the job's result from the caller. */
   notify(name, ...args) {
     try {

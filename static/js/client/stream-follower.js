@@ -1,4 +1,5 @@
-import { isTerminal, readStatus } from './job-status.js';
+import { FetchEventSource } from './fetch-event-source.js';
+import { isRefusal, isTerminal, readStatus } from './job-status.js';
 import { parseObject } from './request.js';
 
 const CLOSED = 2;
@@ -47,13 +48,14 @@ export class StreamFollower {
   }
 
   #open() {
+    const Source = globalThis.EventSource ?? FetchEventSource;
     try {
-      this.#source = new EventSource(withCursor(this.#job.stream_url, this.#cursor));
+      this.#source = new Source(withCursor(this.#job.stream_url, this.#cursor), { headers: this.#options.headers() });
     } catch {
       return this.#reject(new StreamLost());
     }
     this.#source.onmessage = (event) => this.#take(parseObject(event.data));
-    this.#source.onerror = () => this.#fail();
+    this.#source.onerror = (error) => this.#fail(error);
     this.#awaitFrame();
   }
 
@@ -71,14 +73,15 @@ export class StreamFollower {
   }
 
   /** The browser reconnects by itself after a broken transport, but not after a refusal. */
-  #fail() {
+  #fail(error) {
     if (this.#settled) return;
+    if (error.code === 'not_a_stream' || isRefusal(error)) return this.#reject(new StreamLost());
     this.#failures += 1;
     if (this.#failures >= this.#options.maxFailures) {
       this.#reject(new StreamLost());
     } else if (this.#source.readyState === CLOSED) {
       clearTimeout(this.#timers.reopen);
-      this.#timers.reopen = setTimeout(() => this.#open(), this.#options.reopenDelay * this.#failures);
+      this.#timers.reopen = setTimeout(() => this.#open(), Math.max(this.#options.reopenDelay * this.#failures, (error.retryAfter ?? 0) * 1000));
     }
   }
 

@@ -239,7 +239,7 @@ describe('polling', () => {
   });
 
   test('disconnect ends the pause between two looks', async () => {
-    delete globalThis.EventSource;
+    globalThis.EventSource = class { constructor() { throw new SyntaxError('bad address'); } };
     const requests = fakeFetch(status(WORKING));
     const { chat, outcome } = follow();
     await settle();

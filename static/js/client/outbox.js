@@ -1,0 +1,135 @@
+import { ChatError } from './errors.js';
+import { parseObject } from './request.js';
+import { Pause, backoff } from './timing.js';
+
+// The server knows a key for 24 hours; whatever was tried before may have arrived.
+const KNOWN = 23 * 3_600_000;
+const WAITING = new Set([408, 425, 429, 502, 503]);
+
+/** Whether a send that failed like this may do better later. */
+export const isPassing = ({ code, status, jobId }) =>
+  code === 'network' || code === 'in_progress' || WAITING.has(status) || (status === 504 && !jobId);
+
+/**
+ * Messages that wait for the network, in order, over reloads, in one store for all tabs; each is sent with a key,
+ * so that it runs once, whoever sends it and however often.
+ */
+export class Outbox {
+  #storage;
+  #post;
+  #onChange;
+  #senders = new Map();
+  #pause = new Pause();
+  #sending = null;
+  #count = 0;
+
+  /**
+   * @param {Storage} storage
+   * @param {(message: object) => Promise<object>} post sends one
+   * @param {(messages: object[]) => void} onChange
+   */
+  constructor(storage, post, onChange) {
+    this.#storage = storage;
+    this.#post = post;
+    this.#onChange = onChange;
+  }
+
+  /** What waits: `{key, session_id, message, options, tried}`, in order. */
+  get messages() {
+    return this.#storage.names('outbox ').map((name) => parseObject(this.#storage.get(name))).filter(Boolean);
+  }
+
+  /** Put a message in; resolves with the server's answer to it, whenever that comes. */
+  add(message) {
+    this.#count += 1;
+    const place = `outbox ${Date.now()} ${String(this.#count).padStart(6, '0')} ${message.key}`;
+    const entry = { ...message, place };
+    const answer = new Promise((resolve, reject) => this.#senders.set(entry.key, { entry, resolve, reject }));
+    this.#keep(entry);
+    this.flush();
+    return answer;
+  }
+
+  /** Take a message out without having sent it. */
+  remove(key, error = new ChatError('The message was taken back', { code: 'aborted' })) {
+    const entry = this.messages.find((message) => message.key === key);
+    if (entry) this.#forget(entry);
+    this.#senderOf(key)?.reject(error);
+  }
+
+  /** Send all that waits, now. */
+  flush() {
+    this.#pause.wake();
+    this.#sending ??= this.#inTurn(() => this.#sendAll()).finally(() => {
+      this.#sending = null;
+      if (this.#senders.size) this.#answerSenders();
+    });
+    return this.#sending;
+  }
+
+  /** Two tabs of a browser must not send the same messages in two orders. */
+  #inTurn(work) {
+    const { locks } = globalThis.navigator ?? {};
+    return locks ? locks.request('async-chat outbox', work) : work();
+  }
+
+  async #sendAll() {
+    for (let tries = 0; this.messages.length; ) {
+      const error = await this.#send(this.messages[0]);
+      if (error?.status === 401) return;
+      tries = error ? tries + 1 : 0;
+      if (error) await this.#pause.wait(Math.max(backoff(tries), (error.retryAfter ?? 0) * 1000));
+    }
+  }
+
+  /** Resolves with the error that keeps the message waiting, or with null where it is done with. */
+  async #send(entry) {
+    if (Date.now() - entry.tried > KNOWN) {
+      this.remove(entry.key, new ChatError('The message is too old to be sent again', { code: 'expired' }));
+      return null;
+    }
+    if (!entry.tried) this.#keep({ ...entry, tried: Date.now() });
+    try {
+      const answer = await this.#post(entry);
+      this.#storage.set('sent', [entry.key, ...this.#sent].slice(0, 100).join(' '));
+      this.#forget(entry);
+      this.#senderOf(entry.key)?.resolve(answer);
+      return null;
+    } catch (error) {
+      if (isPassing(error) || error.status === 401) return error;
+      this.remove(entry.key, error);
+      return null;
+    }
+  }
+
+  /** Who waits here for what another tab has sent is told the same: the key brings the answer again. */
+  #answerSenders() {
+    const waiting = new Set(this.messages.map(({ key }) => key));
+    for (const [key, { entry }] of this.#senders) {
+      if (waiting.has(key)) continue;
+      if (this.#sent.includes(key)) this.#keep(entry);
+      else this.remove(key);
+    }
+    if (this.messages.some(({ key }) => !waiting.has(key))) this.flush();
+  }
+
+  get #sent() {
+    return this.#storage.get('sent').split(' ');
+  }
+
+  #senderOf(key) {
+    const sender = this.#senders.get(key);
+    this.#senders.delete(key);
+    return sender;
+  }
+
+  #keep(entry) {
+    this.#storage.set(entry.place, JSON.stringify(entry));
+    this.#onChange(this.messages);
+  }
+
+  #forget({ place }) {
+    this.#storage.set(place, '');
+    this.#onChange(this.messages);
+  }
+}

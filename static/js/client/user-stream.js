@@ -1,0 +1,109 @@
+import { EventParser } from './event-parser.js';
+import { parseObject } from './request.js';
+import { readText } from './text-stream.js';
+import { Pause, backoff } from './timing.js';
+
+/** Milliseconds without a byte, not even a keep-alive, after which a connection counts as dead. */
+const SILENCE = 35_000;
+// To come again would be answered alike.
+const FINAL = { 401: 'signed-out', 403: 'signed-out', 404: 'unsupported' };
+// The cursor is of no use.
+const BAD_CURSOR = new Set([400, 409]);
+
+/** The one connection to all that happens to a user; it is opened again for as long as it takes. */
+export class UserStream {
+  #url;
+  #headers;
+  #on;
+  #cursor;
+  #silence;
+  #tries = 0;
+  #pause = new Pause();
+  #connection = null;
+  #isClosed = false;
+
+  /**
+   * @param {string} url
+   * @param {object} options `headers` of the request; `cursor` to begin behind; `silence` in milliseconds;
+   *   `onFrame(frame, cursor)`; `onState(state)`: connected, reconnecting, offline, signed-out, unsupported
+   */
+  constructor(url, { headers = {}, cursor = '', silence = SILENCE, onFrame, onState }) {
+    this.#url = url;
+    this.#headers = headers;
+    this.#cursor = cursor;
+    this.#silence = silence;
+    this.#on = { frame: onFrame, state: onState };
+  }
+
+  /** Read until close(), or until the server wants no more of it. */
+  async run() {
+    while (!this.#isClosed) {
+      const error = await this.#readOnce();
+      if (this.#isClosed) return;
+      if (FINAL[error?.status]) return this.#on.state(FINAL[error.status]);
+      if (BAD_CURSOR.has(error?.status)) this.#forget();
+      this.#on.state(globalThis.navigator?.onLine === false ? 'offline' : 'reconnecting');
+      await this.#pause.wait(Math.max(backoff(this.#tries), (error?.retryAfter ?? 0) * 1000));
+      this.#tries += 1;
+    }
+  }
+
+  /** Try again now: the network is back, or somebody looks. */
+  wake() {
+    this.#tries = 0;
+    this.#pause.wake();
+  }
+
+  close() {
+    this.#isClosed = true;
+    this.#connection?.abort();
+    this.#pause.wake();
+  }
+
+  /** Read one connection to its end; resolves with the error that ended it, if any. */
+  async #readOnce() {
+    const connection = new AbortController();
+    const parser = new EventParser((message) => !connection.signal.aborted && this.#take(message));
+    let timer;
+    const listen = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => connection.abort(), this.#silence);
+    };
+    const onText = (text) => {
+      listen();
+      parser.push(text);
+    };
+    this.#connection = connection;
+    listen();
+    try {
+      await readText(this.#address(), { headers: this.#headers, signal: connection.signal, onText });
+      return null;
+    } catch (error) {
+      return error;
+    } finally {
+      clearTimeout(timer);
+      connection.abort();
+    }
+  }
+
+  #take({ data, id }) {
+    const frame = parseObject(data);
+    if (!frame) return;
+    const isGreeting = frame.type === 'connected';
+    this.#tries = isGreeting ? Math.max(this.#tries, 1) : 0;
+    this.#cursor = id || frame.cursor || this.#cursor;
+    this.#on.state('connected');
+    if (!isGreeting) this.#on.frame(frame, this.#cursor);
+  }
+
+  #forget() {
+    if (!this.#cursor) return;
+    this.#cursor = '';
+    this.#on.frame({ type: 'reset' }, '');
+  }
+
+  #address() {
+    if (!this.#cursor) return this.#url;
+    return `${this.#url}${this.#url.includes('?') ? '&' : '?'}last_event_id=${encodeURIComponent(this.#cursor)}`;
+  }
+}
