@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
 const SCRIPTS = join(ROOT, 'static/js');
-const ENTRIES = ['page/chat-page.js', 'page/document-page.js', 'page/example.js', 'page/site.js'];
+const ENTRIES = ['page/chat-page.js', 'page/document-page.js', 'page/example.js', 'page/site.js', 'client/stream-worker.js'];
 // Package, its ES module, and the name that it has here.
 const LIBRARIES = [
   ['marked', 'lib/marked.esm.js', 'marked.js'],
@@ -19,15 +19,12 @@ const LIBRARIES = [
   ['@highlightjs/cdn-assets', 'es/highlight.min.js', 'highlight.js'],
 ];
 
-/** The names of the modules that the pages are built of, and a hash over all that they say. */
-export function sources(folder = SCRIPTS) {
-  const rooms = ['client', 'page', 'vendor'];
-  const names = rooms.flatMap((room) => readdirSync(join(folder, room)).map((name) => `${room}/${name}`));
-  const modules = ['async-chat.js', ...names.filter((name) => name.endsWith('.js'))].sort();
-  const hash = createHash('sha256');
-  for (const name of modules) hash.update(`${name}\0`).update(readFileSync(join(folder, name)));
-  return hash.digest('hex');
+/** The hash of each module, by its name below static/js. */
+export function hashes(names) {
+  return Object.fromEntries(names.map((name) => [name, hashOf(readFileSync(join(SCRIPTS, name)))]));
 }
+
+export const hashOf = (content) => createHash('sha256').update(content).digest('hex');
 
 function vendor() {
   const folder = join(SCRIPTS, 'vendor');
@@ -41,7 +38,7 @@ function vendor() {
     writeFileSync(join(folder, file), code);
     const text = readdirSync(home).find((each) => /^licen[sc]e/i.test(each));
     cpSync(join(home, text), join(folder, file.replace('.js', '.LICENSE')));
-    versions[file] = { package: name, version, license, sha256: createHash('sha256').update(code).digest('hex') };
+    versions[file] = { package: name, version, license, sha256: hashOf(code) };
   }
   writeFileSync(join(folder, 'versions.json'), `${JSON.stringify(versions, null, 2)}\n`);
 }
@@ -51,8 +48,9 @@ async function bundle() {
   const outdir = join(SCRIPTS, 'built');
   rmSync(outdir, { recursive: true, force: true });
   // Each by itself: a page loads one file, and what it imports later.
+  const inputs = new Set();
   for (const name of ENTRIES) {
-    await build({
+    const { metafile } = await build({
       entryPoints: [join(SCRIPTS, name)],
       outdir,
       bundle: true,
@@ -64,9 +62,13 @@ async function bundle() {
       legalComments: 'none',
       chunkNames: 'chunk-[hash]',
       logLevel: 'warning',
+      metafile: true,
+      absWorkingDir: SCRIPTS,
     });
+    for (const input of Object.keys(metafile.inputs)) inputs.add(input);
   }
-  writeFileSync(join(outdir, 'sources.sha256'), `${sources()}\n`);
+  // By these tests know whether it is out of date.
+  writeFileSync(join(outdir, 'sources.json'), `${JSON.stringify(hashes([...inputs].sort()), null, 2)}\n`);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

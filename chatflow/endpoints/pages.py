@@ -1,13 +1,14 @@
 """The pages that people see: the chat, the example of its client, a document."""
 
 import json
+from contextlib import suppress
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.views.decorators.http import require_safe
 
 from chatflow.endpoints.uploads import DocumentNotFound, find_document
@@ -50,8 +51,9 @@ def example(request: HttpRequest) -> HttpResponse:
 
 
 def urls() -> str:
-    """Return the addresses that AsyncChatClient and the page call, as JSON, by their names here."""
-    plain = ("send", "jobs", "action", "approvals", "documents")
+    """Return the addresses that AsyncChatClient and the page call, as JSON; the names are its own."""
+    plain = {name: name for name in ("send", "jobs", "action", "approvals", "sessions")}
+    plain |= {"stream_all": "stream_all", "upload": "documents"}
     one_of = {
         "history": "session_id",
         "session": "session_id",
@@ -59,10 +61,16 @@ def urls() -> str:
         "status": "job_id",
         "stream": "job_id",
         "cancel": "job_id",
+        "feedback": "job_id",
         "approval": "approval_id",
     }
-    found = {name: reverse(name) for name in plain}
-    found |= {name: reverse(name, args=[f"{{{key}}}"]) for name, key in one_of.items()}
+    found = {}
+    for name, view in plain.items():
+        with suppress(NoReverseMatch):
+            found[name] = reverse(view)
+    for name, key in one_of.items():
+        with suppress(NoReverseMatch):
+            found[name] = reverse(name, args=[f"{{{key}}}"])
     return json.dumps(found)
 
 

@@ -405,9 +405,7 @@ def test_what_a_model_says_does_nothing_but_show(chat_on: Chat, screen: str) -> 
     answer = page.locator("#conversation .message--assistant").last
     expect(answer.get_by_role("heading", name="Hello <b>you</b>")).to_be_visible()
     assert "<script>attack()</script>" in answer.inner_text()
-    expect(answer.get_by_role("link")).to_have_text(
-        ["pixel", "https://evil.example", "good"]
-    )
+    expect(answer.get_by_role("link")).to_have_text(["pixel", "https://evil.example", "good"])
     good = answer.get_by_role("link", name="good")
     assert good.get_attribute("rel") == "noopener noreferrer nofollow"
     assert good.get_attribute("target") == "_blank"

@@ -80,9 +80,10 @@ export class Attachments {
 
   async #start(entry) {
     const { file, bar, aborting } = entry;
-    const onProgress = (part) => (bar.value = typeof part === 'number' ? part : part.loaded / part.total);
+    const onProgress = (part) => (bar.value = part);
     try {
-      entry.document = await this.#upload(file, onProgress, aborting.signal);
+      const { id, type, file_url: url } = await this.#upload(file, onProgress, aborting.signal);
+      entry.document = { id, name: file.name, type, size: file.size, url };
       bar.remove();
       announce(gettext('{name} is uploaded', { name: file.name }));
     } catch (error) {

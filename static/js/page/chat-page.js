@@ -7,7 +7,6 @@ import { Conversation } from './conversation.js';
 import { ConversationList } from './conversation-list.js';
 import { ask } from './dialogs.js';
 import { button, byId, element, setText } from './dom.js';
-import { Drafts } from './drafts.js';
 import { Gateway } from './gateway.js';
 import { announce, notify } from './notices.js';
 import { listenForShortcuts } from './shortcuts.js';
@@ -18,8 +17,6 @@ import { WorkflowPicker } from './workflow-picker.js';
 
 // What an action says of itself, where it stands.
 const REFUSALS = new Set(['invalid', 'action_used', 'action_expired']);
-// Milliseconds until a message that found no server is sent again, each time longer.
-const PAUSES = [1000, 2000, 4000, 8000];
 // Milliseconds within which several reasons to look at the history anew are one.
 const PAUSE = 60;
 
@@ -28,7 +25,6 @@ class ChatPage {
   #root = byId('chat');
   #urls = JSON.parse(this.#root.dataset.urls);
   #client = this.#newClient();
-  #drafts = new Drafts(this.#root.dataset.user);
   #attention = new Attention();
   #connection = new Connection();
   #sidebar = new Sidebar();
@@ -36,6 +32,9 @@ class ChatPage {
   #refreshing = null;
   #opened = 0;
   #followed = new Map();
+  #isWatching = false;
+  #isAsking = false;
+  #waiting = new Set();
 
   #moves = {
     reply: (answer, label) => this.#send({ text: answer, label }),
@@ -44,15 +43,15 @@ class ChatPage {
     edit: (message, text) => this.#send({ text, edits: message.id, files: message.files }),
     regenerate: (jobId) => this.#regenerate(jobId),
     retry: (jobId) => this.#retry(jobId),
-    feedback: this.#client.can('feedback') ? (jobId, value) => this.#feedback(jobId, value) : null,
+    feedback: (jobId, value) => this.#feedback(jobId, value),
   };
   #conversation = new Conversation(this.#moves, () => this.#afterDrawing());
   #attachments = new Attachments((...file) => this.#upload(...file), () => this.#composer?.update());
   #list = new ConversationList(this.#client, {
     open: (sessionId) => this.#open(sessionId),
-    rename: this.#client.can('renameSession') ? (session) => this.#rename(session) : null,
-    pin: this.#client.can('pinSession') ? ({ session_id: id, pinned }) => this.#change(() => this.#client.pinSession(id, !pinned)) : null,
-    remove: this.#client.can('deleteSession') ? (session) => this.#remove(session) : null,
+    rename: (session) => this.#rename(session),
+    pin: ({ session_id: id, pinned }) => this.#change(() => this.#client.pinSession(id, !pinned)),
+    remove: (session) => this.#remove(session),
     exportUrl: (sessionId) => this.#urls.export.replace('{session_id}', encodeURIComponent(sessionId)),
     onChange: () => {
       this.#attention.setCount(this.#list.unread);
@@ -62,7 +61,7 @@ class ChatPage {
   #composer = new Composer({
     send: (message) => this.#send({ ...message, files: this.#attachments.take() }),
     stop: () => this.#stop(),
-    type: (text) => this.#drafts.save(this.#isStored ? this.#client.sessionId : null, text),
+    type: (text) => this.#client.saveDraft(text, this.#draftKey),
     editLast: () => this.#editLast(),
     isReady: () => this.#attachments?.isReady ?? true,
     hasFiles: () => !(this.#attachments?.isEmpty ?? true),
@@ -77,7 +76,7 @@ class ChatPage {
     byId('new-conversation').addEventListener('click', () => this.#open(null));
     byId('leave-question').addEventListener('click', () => this.#send({ text: 'cancel', label: gettext('Cancel the request') }));
     addEventListener('popstate', () => this.#open(sessionInAddress(), { isInAddress: true }));
-    for (const event of ['online', 'offline']) addEventListener(event, () => this.#connection.show(!navigator.onLine));
+    addEventListener('offline', () => this.#connection.show(true));
     document.addEventListener('visibilitychange', () => this.#markRead());
     listenForShortcuts({
       search: () => {
@@ -87,9 +86,10 @@ class ChatPage {
       start: () => this.#open(null),
       stop: () => this.#stop(),
     });
-    byId('attach').hidden = !this.#client.can('upload');
+    // Before the list is loaded, so that nothing falls between.
+    this.#watch();
     this.#list.load();
-    if (this.#client.can('watch')) this.#watch();
+    this.#sendWaiting();
     this.#open(sessionInAddress(), { isInAddress: true });
   }
 
@@ -102,8 +102,8 @@ class ChatPage {
         this.#list.load();
         this.#refreshSoon();
       },
-      onJob: (frame) => this.#onFrame(frame),
-      onConnection: (isLost) => this.#connection.show(isLost),
+      onJob: (frame, jobId) => this.#onFrame(frame, jobId),
+      onConnection: (state) => this.#onConnection(state),
     });
   }
 
@@ -127,9 +127,43 @@ class ChatPage {
     this.#open(null, { replaces: true });
   }
 
-  #onFrame(frame) {
-    const { job_id: jobId } = frame;
-    if (!this.#conversation.frame(jobId, frame)) this.#follow(jobId);
+  #onFrame(frame, jobId) {
+    const isWhole = this.#conversation.frame(jobId, frame);
+    if (!this.#conversation.shows(jobId)) return;
+    if (!isWhole) this.#follow(jobId);
+    else if (isLast(frame)) this.#refreshSoon();
+  }
+
+  #onConnection(state) {
+    this.#isWatching = state === 'connected';
+    if (state === 'signed-out') this.#askToSignIn();
+    else this.#connection.show(state === 'reconnecting' || state === 'offline');
+    // What happened meanwhile comes by the stream; what it doesn't tell, the history does.
+    if (this.#isWatching) this.#refreshSoon();
+  }
+
+  /** Send what an earlier visit has left, and show it where it belongs. */
+  #sendWaiting() {
+    this.#client.onOutbox((waiting) => {
+      const left = new Set(waiting.map(({ key }) => key));
+      for (const key of this.#waiting) {
+        if (left.has(key)) continue;
+        this.#waiting.delete(key);
+        this.#conversation.refused(key, null);
+        this.#refreshSoon();
+      }
+    });
+    this.#waiting = new Set(this.#client.waiting.map(({ key }) => key));
+    this.#client.flush();
+  }
+
+  /** Show what waits to be sent in this conversation. */
+  #showWaiting() {
+    for (const { key, session_id: sessionId, message } of this.#client.waiting) {
+      if (sessionId !== this.#client.sessionId) continue;
+      this.#waiting.add(key);
+      this.#conversation.add(key, { content: message });
+    }
   }
 
   /** Show another conversation, or with null a new one; what runs in the old one goes on. */
@@ -142,7 +176,7 @@ class ChatPage {
     byId('conversation').dataset.loading = String(Boolean(sessionId));
     this.#conversation.clear();
     byId('welcome').hidden = Boolean(sessionId);
-    this.#composer.text = this.#drafts.load(sessionId);
+    this.#composer.text = this.#client.draft(this.#draftKey);
     this.#composer.setWorkflow(null);
     this.#attachments.clear();
     this.#list.select(sessionId);
@@ -158,6 +192,7 @@ class ChatPage {
       if (turn !== this.#opened) return;
       byId('conversation').dataset.loading = 'false';
       this.#conversation.take(past, { isNew: true });
+      this.#showWaiting();
       this.#followActive(past);
       this.#markRead();
     } catch (error) {
@@ -215,26 +250,25 @@ class ChatPage {
     this.#begin();
     this.#conversation.add(key, { content: text, label, files: hasFiles ? files : undefined });
     const options = {
-      async: true,
       idempotencyKey: key,
       ...(workflow && { workflow }),
       ...(edits && { edits }),
       ...(hasFiles && { files: files.map(({ id }) => id) }),
     };
-    const error = await this.#run(key, (client) => client.sendMessage(text, options));
+    const error = await this.#run(key, (client, signal) => client.send(text, { ...options, signal }));
     if (!error || error.jobId) return;
     // It was not taken: the words go back to where they can be changed.
     if (edits) await this.#refresh();
-    if (error.status === 401) return this.#askToSignIn(text);
+    if (error.status === 401) this.#askToSignIn();
     this.#conversation.refused(key, error);
     if (!this.#composer.text) this.#composer.text = text;
-    this.#drafts.save(this.#isStored ? this.#client.sessionId : null, text);
+    this.#client.saveDraft(this.#composer.text, this.#draftKey);
   }
 
   /** The conversation exists from its first message on. */
   #begin() {
     if (this.#isStored) return;
-    this.#drafts.save(null, '');
+    this.#client.saveDraft('', this.#draftKey);
     this.#isStored = true;
     setAddress(this.#client.sessionId);
     this.#list.select(this.#client.sessionId);
@@ -242,60 +276,48 @@ class ChatPage {
 
   #act({ id, label, message }, data) {
     // Where an answer got lost, using it again brings the same one.
-    return this.#use(message ?? label, (client) => client.act(id, { data, async: true, idempotencyKey: id }));
+    return this.#use(message ?? label, (client, signal) => client.act(id, { data, async: true, idempotencyKey: id, signal }));
   }
 
   #decide({ approval_id: id }, decision) {
     const verdict = decision.approved ? gettext('Approved') : gettext('Rejected');
     const label = decision.reason ? `${verdict}: ${decision.reason}` : `${verdict}.`;
-    return this.#use(label, (client) => client.approve(id, decision), { isRepeatable: false });
+    return this.#use(label, (client, signal) => client.approve(id, { ...decision, signal }));
   }
 
   /** Do what the server offered; resolves with the error that kept it from it, or null. */
-  async #use(label, begin, options) {
+  async #use(label, begin) {
     const key = crypto.randomUUID?.() ?? String(Math.random());
     this.#conversation.add(key, { content: label, label });
-    const error = await this.#run(key, begin, options);
+    const error = await this.#run(key, begin);
     if (!error || error.jobId) return null;
     this.#conversation.refused(key, REFUSALS.has(error.code) ? null : error);
     return error;
   }
 
-  /** Start a job for the message `key` and follow it; resolves with the error that came instead of an answer. */
-  async #run(key, begin, { isRepeatable = true } = {}) {
+  /** Start a job for the message `key`; resolves with the error that came instead of an answer. */
+  async #run(key, begin) {
     const turn = this.#opened;
     const client = this.#newClient(this.#client.sessionId);
+    const following = new AbortController();
     let jobId = null;
     client.onStart((job) => {
       jobId = job.job_id;
-      this.#followed.set(jobId, client);
       if (turn === this.#opened) this.#conversation.started(key, jobId);
+      // The frames come by the common stream then: a browser has few connections to a server.
+      if (this.#isWatching) following.abort();
+      else this.#followed.set(jobId, client);
     });
     client.onProgress((frame, id) => this.#conversation.frame(id, frame));
     try {
-      await this.#insist(() => begin(client), () => jobId || !isRepeatable);
+      await begin(client, following.signal);
       return null;
     } catch (error) {
-      return error;
+      return following.signal.aborted ? null : error;
     } finally {
       this.#followed.delete(jobId);
-      if (turn === this.#opened && jobId) this.#refreshSoon();
-      if (!this.#client.can('watch')) this.#list.load();
-    }
-  }
-
-  /** Send until the server is there; by its key it does at most once what it may have begun. */
-  async #insist(begin, isOver) {
-    for (let tries = 0; ; tries += 1) {
-      try {
-        const answer = await begin();
-        this.#connection.show(false);
-        return answer;
-      } catch (error) {
-        if (error.code !== 'network' || isOver()) throw error;
-        this.#connection.show(true);
-        await pause(PAUSES[Math.min(tries, PAUSES.length - 1)]);
-      }
+      if (turn === this.#opened && jobId && !following.signal.aborted) this.#refreshSoon();
+      if (!this.#isWatching) this.#list.load();
     }
   }
 
@@ -335,8 +357,9 @@ class ChatPage {
     if (jobs.length) announce(gettext('Stopped'));
   }
 
-  #upload(file, onProgress, signal) {
-    return this.#client.upload(file, { onProgress, sessionId: this.#client.sessionId, signal });
+  async #upload(file, onProgress, signal) {
+    const answer = await this.#client.upload(file, { onProgress, sessionId: this.#client.sessionId, signal });
+    return answer.document ?? answer;
   }
 
   async #rename({ session_id: id, title }) {
@@ -371,14 +394,20 @@ class ChatPage {
     const id = this.#client.sessionId;
     if (document.hidden || !this.#isStored || !this.#list.get(id)?.unread) return;
     this.#list.put({ ...this.#list.get(id), unread: false });
-    if (this.#client.can('markRead')) this.#client.markRead(id).catch(() => {});
+    this.#client.markRead(id).catch(() => {});
   }
 
-  #askToSignIn(text) {
-    this.#drafts.save(this.#client.sessionId, text);
+  #askToSignIn() {
+    if (this.#isAsking) return;
+    this.#isAsking = true;
     const label = gettext('Sign in');
     const onClick = () => location.assign(`${this.#root.dataset.login}?next=${encodeURIComponent(location.pathname + location.search)}`);
     notify(gettext('You are signed out. What you have written is kept.'), { label, onClick, stays: true });
+  }
+
+  /** Of a conversation that doesn't exist yet, what was typed is kept under no name. */
+  get #draftKey() {
+    return this.#isStored ? this.#client.sessionId : '';
   }
 
   #afterDrawing() {
@@ -392,17 +421,13 @@ class ChatPage {
   }
 
   #newClient(sessionId) {
-    const client = new Gateway('', null, { urls: this.#urls, maxFailures: Infinity });
+    const { user, worker } = this.#root.dataset;
+    const client = new Gateway('', null, { urls: this.#urls, maxFailures: Infinity, user, worker });
     if (sessionId) client.sessionId = sessionId;
     return client;
   }
 }
 
-/** Wait, or until the browser is back online. */
-const pause = (milliseconds) =>
-  new Promise((resolve) => {
-    setTimeout(resolve, milliseconds);
-    addEventListener('online', resolve, { once: true });
-  });
+const isLast = ({ status }) => status === 'completed' || status === 'failed' || status === 'timeout';
 
 new ChatPage().start();

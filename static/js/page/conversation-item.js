@@ -60,13 +60,12 @@ export class ConversationItem {
 
   #entries() {
     const session = this.#session;
-    const { rename, pin, remove, exportUrl } = this.#moves;
     return [
-      rename && { icon: 'edit', label: gettext('Rename'), onClick: () => rename(session) },
-      pin && { icon: 'pin', label: session.pinned ? gettext('Unpin') : gettext('Pin'), onClick: () => pin(session) },
-      { icon: 'download', label: gettext('Export'), href: exportUrl(session.session_id) },
-      remove && { icon: 'trash', label: gettext('Delete'), onClick: () => remove(session), look: 'menu__item--danger' },
-    ].filter(Boolean);
+      { icon: 'edit', label: gettext('Rename'), onClick: () => this.#moves.rename(session) },
+      { icon: 'pin', label: session.pinned ? gettext('Unpin') : gettext('Pin'), onClick: () => this.#moves.pin(session) },
+      { icon: 'download', label: gettext('Export'), href: this.#moves.exportUrl(session.session_id) },
+      { icon: 'trash', label: gettext('Delete'), onClick: () => this.#moves.remove(session), look: 'menu__item--danger' },
+    ];
   }
 }
 

@@ -102,6 +102,11 @@ export class Conversation {
     return true;
   }
 
+  /** Whether a turn of this job stands on the page. */
+  shows(jobId) {
+    return this.#views.has(`a:${jobId}`);
+  }
+
   /** Take back a message and all that came after it, before it is sent again. */
   cut(messageId) {
     const { messages } = this.#past;

@@ -1,15 +1,14 @@
 import { AsyncChatClient } from '../async-chat.js';
 
-/** The page's client. What the client or the server can't do yet is left out, and `can()` says so. */
+/** The page's client. */
 export class Gateway extends AsyncChatClient {
-  /** Whether there is such a method, and the server has what it calls. */
-  can(name) {
-    return typeof this[name] === 'function';
-  }
-
   /** The conversations; where there is no list of them, those of the latest jobs. */
   async conversations(options) {
-    if (this.can('sessions')) return this.sessions(options);
+    try {
+      return await this.sessions(options);
+    } catch (error) {
+      if (error.status !== 404) throw error;
+    }
     const { jobs } = await this.jobs();
     const bySession = new Map();
     for (const job of jobs) if (!bySession.has(job.session_id)) bySession.set(job.session_id, job);

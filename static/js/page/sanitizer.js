@@ -1,5 +1,6 @@
 import DOMPurify from '../vendor/purify.js';
 import { addressInText, leadAway } from './links.js';
+import { gettext } from './words.js';
 
 const TAGS =
   'a b blockquote br code del em h1 h2 h3 h4 h5 h6 hr i img input kbd li ol p pre s span strong sub sup table tbody td th thead tr ul';
@@ -28,6 +29,7 @@ export function sanitized(html) {
   const fragment = purify.sanitize(html, OPTIONS);
   for (const image of fragment.querySelectorAll('img:not([src])')) image.replaceWith(linkTo(image));
   for (const anchor of fragment.querySelectorAll('a')) checkLink(anchor);
+  for (const box of fragment.querySelectorAll('input')) box.setAttribute('aria-label', box.checked ? gettext('Done') : gettext('To do'));
   return fragment;
 }
 

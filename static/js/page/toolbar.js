@@ -5,13 +5,14 @@ import { gettext } from './words.js';
 
 /** What can be done with a turn that has ended, and what it took. */
 export function toolbar(turn, { isLast }, moves) {
-  const { answer, jobId, can_regenerate: canRegenerate } = turn;
+  const { answer, jobId, model, can_regenerate: isPossible } = turn;
   const buttons = [];
   if (answer?.content) {
     const copy = iconButton('copy', gettext('Copy'), () => copyText(answer.content, copy));
     buttons.push(copy);
   }
-  if (isLast && canRegenerate) buttons.push(iconButton('again', gettext('Answer again'), () => moves.regenerate(jobId)));
+  // Rules would answer the same again.
+  if (isLast && isPossible && model) buttons.push(iconButton('again', gettext('Answer again'), () => moves.regenerate(jobId)));
   if (answer && jobId && moves.feedback) buttons.push(...thumbs(turn, moves));
   const facts = turnFacts(turn);
   if (!buttons.length && !facts) return null;
