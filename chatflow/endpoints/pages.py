@@ -51,7 +51,7 @@ def example(request: HttpRequest) -> HttpResponse:
 
 
 def urls() -> str:
-    """Return the addresses that AsyncChatClient and the page call, as JSON; the names are its own."""
+    """Return the addresses that AsyncChatClient and the page call, as JSON, by its names."""
     plain = {name: name for name in ("send", "jobs", "action", "approvals", "sessions")}
     plain |= {"stream_all": "stream_all", "upload": "documents"}
     one_of = {

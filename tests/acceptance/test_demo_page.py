@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,13 +28,21 @@ SCREENS: dict[str, dict[str, Any]] = {
 }
 
 
+ADDRESSES = (Path(__file__).resolve().parents[2] / "chatflow/urls.py").read_text()
+
+
+def needs(endpoint: str) -> pytest.MarkDecorator:
+    """Leave a test out where the server has no such endpoint."""
+    return pytest.mark.skipif(f'name="{endpoint}"' not in ADDRESSES, reason=f"no {endpoint}")
+
+
 class Chat:
     """The chat page, as a person uses it."""
 
     def __init__(self, page: Page, watch: Watch, pictures: Any) -> None:
         self.page = page
         self.watch = watch
-        self._pictures = pictures
+        self.pictures = pictures
 
     def say(self, text: str) -> None:
         self.message.fill(text)
@@ -69,7 +78,7 @@ class Chat:
         return self.page.locator("#conversation .message__text:visible").all_inner_texts()
 
     def picture(self, name: str) -> None:
-        self.page.screenshot(path=self._pictures / f"{name}.png", animations="disabled")
+        self.page.screenshot(path=self.pictures / f"{name}.png", animations="disabled")
 
     def shows_the_end(self) -> bool:
         """Whether the newest message, with its buttons, is in sight."""
@@ -559,3 +568,125 @@ def test_a_wrong_password_is_refused(browser: Browser, site: Site) -> None:
         page.get_by_label("Password").fill("bob")
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_role("alert")).to_be_visible()
+
+
+@needs("feedback")
+def test_a_message_is_edited(chat: Chat) -> None:
+    chat.say("gated first")
+    chat.expect_last("All four.")
+    chat.say("gated second")
+    chat.expect_last("All four.")
+    chat.expect_idle()
+    page = chat.page
+    page.locator(".message--user").first.hover()
+    page.get_by_role("button", name="Edit and send again").first.click()
+    assert_accessible(page)
+    page.get_by_label("Edit the message").fill("speaker edited")
+    page.get_by_label("Edit the message").press("Enter")
+    chat.expect_last("before after")
+    chat.expect_idle()
+    assert chat.messages() == ["speaker edited", "before after"]
+    page.reload()
+    chat.expect_last("before after")
+    assert chat.messages() == ["speaker edited", "before after"]
+
+
+@needs("feedback")
+def test_an_answer_is_rated(chat: Chat) -> None:
+    chat.say("gated rated")
+    chat.expect_last("All four.")
+    good = chat.page.get_by_role("button", name="Good answer")
+    good.click()
+    expect(good).to_have_attribute("aria-pressed", "true")
+    chat.page.reload()
+    expect(good).to_have_attribute("aria-pressed", "true")
+    good.click()
+    expect(good).to_have_attribute("aria-pressed", "false")
+
+
+@needs("file")
+def test_a_file_goes_with_a_message(chat: Chat) -> None:
+    page = chat.page
+    page.locator("#file").set_input_files(
+        {"name": "prices.txt", "mimeType": "text/plain", "buffer": b"A laptop costs 1200."}
+    )
+    expect(page.get_by_role("button", name="Remove prices.txt")).to_be_visible()
+    assert_accessible(page)
+    chat.say("gated file")
+    chat.expect_last("All four.")
+    expect(page.locator(".message--user").get_by_role("link", name="prices.txt")).to_be_visible()
+    page.reload()
+    expect(page.locator(".message--user").get_by_role("link", name="prices.txt")).to_be_visible()
+    # What nobody can read is refused with words, and nothing typed is lost.
+    chat.message.fill("kept")
+    page.locator("#file").set_input_files(
+        {"name": "a.xyz", "mimeType": "application/x-xyz", "buffer": b"x"}
+    )
+    expect(page.get_by_role("alert")).to_contain_text("A document must be one of")
+    expect(chat.message).to_have_value("kept")
+    chat.watch.complaints.clear()
+
+
+def test_what_is_said_offline_waits(chat: Chat) -> None:
+    page = chat.page
+    chat.say("gated before")
+    chat.expect_last("All four.")
+    chat.expect_idle()
+    page.context.set_offline(True)
+    chat.say("gated waiting")
+    expect(page.locator("#connection")).to_contain_text("Nothing is lost")
+    expect(chat.doing).to_have_text("Sending…")
+    page.context.set_offline(False)
+    chat.expect_last("All four.")
+    chat.expect_idle()
+    assert len(chat.messages()) == 4
+    chat.watch.complaints.clear()
+
+
+@needs("sessions")
+def test_two_tabs_show_the_same(chat: Chat, site: Site) -> None:
+    chat.say("gated tabs")
+    chat.expect_last("All four.")
+    with chat.page.context.new_page() as other_page:
+        other = Chat(other_page, chat.watch, chat.pictures)
+        other_page.goto(chat.page.url)
+        other.expect_last("All four.")
+        site.close_gate("two")
+        chat.say("speaker two")
+        for tab in (chat, other):
+            words = tab.page.locator("#conversation .message__text:visible").last
+            expect(words).to_have_text(re.compile(r"^before\s*$"))
+        site.open_gate("two")
+        for tab in (chat, other):
+            tab.expect_last("before after")
+            tab.expect_idle()
+        assert chat.messages() == other.messages()
+
+
+@needs("sessions")
+def test_conversations_are_found_renamed_and_deleted(chat: Chat) -> None:
+    page = chat.page
+    chat.say("gated cobalt")
+    chat.expect_last("All four.")
+    page.get_by_role("button", name="New conversation").click()
+    chat.say("gated vermilion")
+    chat.expect_last("All four.")
+    page.get_by_label("Search the conversations").fill("cobalt")
+    items = page.locator("#conversations a")
+    expect(items).to_have_count(1)
+    page.get_by_role("button", name="More about “gated cobalt”").click()
+    assert_accessible(page)
+    page.get_by_role("menuitem", name="Rename").click()
+    assert_accessible(page)
+    page.get_by_label("Rename the conversation").fill("Blue things")
+    page.get_by_role("button", name="Rename", exact=True).click()
+    expect(page.get_by_role("link", name="Blue things")).to_be_visible()
+    page.get_by_label("Search the conversations").fill("")
+    page.get_by_role("button", name="More about “Blue things”").click()
+    page.get_by_role("menuitem", name="Pin").click()
+    expect(items.first).to_contain_text("Blue things")
+    page.get_by_role("button", name="More about “Blue things”").click()
+    page.get_by_role("menuitem", name="Delete").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_role("link", name="Blue things")).to_have_count(0)
+    chat.expect_last("All four.")

@@ -43,7 +43,7 @@ class ChatPage {
     edit: (message, text) => this.#send({ text, edits: message.id, files: message.files }),
     regenerate: (jobId) => this.#regenerate(jobId),
     retry: (jobId) => this.#retry(jobId),
-    feedback: (jobId, value) => this.#feedback(jobId, value),
+    feedback: this.#urls.feedback ? (jobId, value) => this.#feedback(jobId, value) : null,
   };
   #conversation = new Conversation(this.#moves, () => this.#afterDrawing());
   #attachments = new Attachments((...file) => this.#upload(...file), () => this.#composer?.update());
@@ -87,7 +87,7 @@ class ChatPage {
       stop: () => this.#stop(),
     });
     // Before the list is loaded, so that nothing falls between.
-    this.#watch();
+    if (this.#urls.stream_all) this.#watch();
     this.#list.load();
     this.#sendWaiting();
     this.#open(sessionInAddress(), { isInAddress: true });

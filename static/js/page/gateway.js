@@ -1,14 +1,17 @@
 import { AsyncChatClient } from '../async-chat.js';
 
-/** The page's client. */
+/** The page's client, also for a server that has no list of conversations. */
 export class Gateway extends AsyncChatClient {
-  /** The conversations; where there is no list of them, those of the latest jobs. */
+  #hasList;
+
+  constructor(base, token, options) {
+    super(base, token, options);
+    this.#hasList = 'sessions' in options.urls;
+  }
+
+  /** The conversations; without a list of them, those of the latest jobs. */
   async conversations(options) {
-    try {
-      return await this.sessions(options);
-    } catch (error) {
-      if (error.status !== 404) throw error;
-    }
+    if (this.#hasList) return this.sessions(options);
     const { jobs } = await this.jobs();
     const bySession = new Map();
     for (const job of jobs) if (!bySession.has(job.session_id)) bySession.set(job.session_id, job);
