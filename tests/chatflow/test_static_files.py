@@ -19,9 +19,10 @@ SOURCE = Path(__file__).resolve().parents[2] / "static" / NAME
 
 
 def read(url: str, **headers: str) -> tuple[dict[str, str], bytes]:
-    with closing(Client().get(url, headers=headers)) as answer:
+    found: Any = Client().get(url, headers=headers)
+    with closing(found) as answer:
         assert answer.status_code == 200
-        return dict(answer.headers), b"".join(answer.streaming_content)  # type: ignore[arg-type]
+        return dict(answer.headers), b"".join(answer.streaming_content)
 
 
 def test_a_name_has_the_hash_of_the_content() -> None:
