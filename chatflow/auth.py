@@ -156,12 +156,47 @@ class Right:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grant:
+class Admission:
+    """Who was let in, by which right."""
+
+    user: Any
+    right: Right
+    # The one whose jobs may be seen; empty for all.
+    workflow: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant(Admission):
     """A job, and who opened it by which right."""
 
     job: Job
-    user: Any
-    right: Right
+
+
+def admit(request: HttpRequest) -> Admission:
+    """Say who is asking, and by what right: a Bearer token where there is one, or the cookie.
+
+    Raises:
+        NotAuthenticated, AuthenticationFailed: there is no good credential.
+        TokenRefused: the token may not do what the request asks for.
+    """
+    found = BearerAuthentication().authenticate(request)
+    if found is not None:
+        user, token = found
+        right = Right(user_id=user.pk, kind="token", key=token.digest, expires=token.expiry)
+        return Admission(user=user, right=right, workflow=token.workflow)
+    user = request.user
+    if not user.is_authenticated:
+        raise NotAuthenticated
+    return Admission(user=user, right=_of_session(request))
+
+
+def _of_session(request: HttpRequest) -> Right:
+    return Right(
+        user_id=request.user.pk,
+        kind="session",
+        key=request.session.session_key or "",
+        password=request.user.password,
+    )
 
 
 def authorize(request: HttpRequest, public_id: str, *, by_link: bool = True) -> Grant:
@@ -193,12 +228,7 @@ def authorize(request: HttpRequest, public_id: str, *, by_link: bool = True) -> 
     user = request.user
     if not user.is_authenticated:
         raise refused
-    right = Right(
-        user_id=user.pk,
-        kind="session",
-        key=request.session.session_key or "",
-        password=user.password,
-    )
+    right = _of_session(request)
     return Grant(job=services.get_job(user, public_id), user=user, right=right)
 
 

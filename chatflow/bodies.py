@@ -24,6 +24,7 @@ from chatflow.moments import iso
 from workflows import services
 from workflows.dialogue.actions import has_expired
 from workflows.models import ApprovalRequest, Job, Message, State
+from workflows.services.conversations import Conversation
 
 # Characters of a message that stand in the list of jobs.
 TEXT_LENGTH = 200
@@ -245,6 +246,45 @@ def status(job: Job) -> StatusBody:
     if job.usage:
         data["usage"] = job.usage
     return {"success": True, "data": data}
+
+
+class SessionJobBody(TypedDict):
+    job_id: str
+    state: Annotated[str, Shown(enum=tuple(State))]
+    workflow: str
+
+
+class ConversationBody(TypedDict):
+    """A conversation as its owner's list shows it."""
+
+    session_id: str
+    title: Annotated[str, "The owner's own, or the first words."]
+    created_at: Moment
+    updated_at: Moment
+    pinned: bool
+    unread: Annotated[bool, "A job has ended in it since its owner read it."]
+    active_job: SessionJobBody | None
+    awaiting: Annotated[str | None, "The kind of answer that is wanted."]
+    last_job_id: str | None
+    last_state: str | None
+    excerpt: NotRequired[Annotated[str, "The place that was searched for."]]
+
+
+def conversation(row: Conversation) -> ConversationBody:
+    session, active, last = row.session, row.active, row.last
+    return {
+        "session_id": session.key,
+        "title": row.title,
+        "created_at": iso(session.created_at),
+        "updated_at": iso(session.updated_at),
+        "pinned": session.pinned,
+        "unread": session.unread,
+        "active_job": active
+        and {"job_id": active.public_id, "state": active.state, "workflow": active.workflow},
+        "awaiting": row.awaiting,
+        "last_job_id": last.public_id if last is not None else None,
+        "last_state": last.state if last is not None else None,
+    }
 
 
 class MessageBody(TypedDict):

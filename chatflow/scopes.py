@@ -21,9 +21,10 @@ from workflows.models import JobQuerySet as Jobs
 
 # Endpoints, by their names in urls.py.
 FOLLOWING = {"status", "stream"}
+WATCHING = {"stream_all"}
 SENDING = {"send", "action", "cancel", "retry", *FOLLOWING}
 # A conversation as a whole, approvals and documents are no single workflow's.
-OF_ONE_WORKFLOW = {"send", "cancel", "retry", "jobs", *FOLLOWING}
+OF_ONE_WORKFLOW = {"send", "cancel", "retry", "jobs", *FOLLOWING, *WATCHING}
 
 
 class TokenRefused(PermissionDenied):

@@ -173,6 +173,38 @@ class PageSerializer(serializers.Serializer[Any]):
     )
 
 
+class SessionsSerializer(serializers.Serializer[Any]):
+    """Which part of the list of conversations."""
+
+    limit = serializers.IntegerField(default=20, min_value=1, max_value=100)
+    cursor = serializers.RegexField(
+        r"^[01]-[0-9]{1,17}-[0-9]{1,18}$",
+        required=False,
+        help_text="The `next` of the page before.",
+    )
+    q = serializers.CharField(
+        default="",
+        allow_blank=True,
+        max_length=200,
+        validators=[ProhibitNullCharactersValidator()],
+        help_text="Words of the title or of a message; any language, any case.",
+    )
+
+
+class SessionSerializer(serializers.Serializer[Any]):
+    """What its owner changes of a conversation."""
+
+    title = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=120,
+        validators=[ProhibitNullCharactersValidator()],
+        help_text="Empty: the first message again.",
+    )
+    pinned = serializers.BooleanField(required=False)
+    read = serializers.ChoiceField([True], required=False)
+
+
 def options(sent: Sent) -> dict[str, Any]:
     """Return the flags of a send that its workflow goes by."""
     flags = ("actions", "memory", "intelligent_rag", "model")

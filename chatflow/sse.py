@@ -10,7 +10,9 @@ LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def frame(data: dict[str, Any], *, event_id: int | None = None, retry: int | None = None) -> bytes:
+def frame(
+    data: dict[str, Any], *, event_id: int | str | None = None, retry: int | None = None
+) -> bytes:
     """Return the frame of *data*, which a client finds again as JSON in ``event.data``.
 
     Args:

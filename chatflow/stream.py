@@ -26,7 +26,7 @@ from rest_framework.exceptions import APIException, MethodNotAllowed, ParseError
 from chatflow import auth, sse
 from chatflow.addresses import placed
 from chatflow.asgi_types import Receive, Scope, Send
-from chatflow.auth import Grant
+from chatflow.auth import Admission, Grant
 from chatflow.dialects import Dialect
 from chatflow.errors import Unavailable, as_response, problem
 from chatflow.middleware import dress
@@ -70,6 +70,9 @@ class OpenStream(Follower):
     ) -> None:
         super().__init__(grant.job.pk, cursor)
         self.dialect = dialect
+        self._connect(grant, send, prefix)
+
+    def _connect(self, grant: Admission, send: Send, prefix: str) -> None:
         self._prefix = prefix
         self.right = grant.right
         self.slots = tuple(slots(grant))
@@ -78,6 +81,11 @@ class OpenStream(Follower):
         self._send = send
         self._lifetime = asyncio.timeout(None)
         self._error: BaseException | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called in the log."""
+        return self.dialect.job_id
 
     async def run(self, receive: Receive) -> None:
         """Write until the job has ended, the client is gone, or the stream is cut."""
@@ -125,7 +133,7 @@ class OpenStream(Follower):
         """Let run() return."""
         self._error = error
         if error is not None and not isinstance(error, StreamCut | TimeoutError):
-            logger.error("The stream of %s broke", self.dialect.job_id, exc_info=error)
+            logger.error("The stream of %s broke", self.name, exc_info=error)
         self._lifetime.reschedule(0)
 
     async def _put(self, body: bytes, *, more: bool = True) -> None:
@@ -156,10 +164,10 @@ async def gone(receive: Receive) -> None:
 Slot = tuple[Literal["user", "link", "links"], Any]
 
 
-def slots(grant: Grant) -> dict[Slot, int]:
+def slots(grant: Admission) -> dict[Slot, int]:
     """Return the slots that a stream takes, and how many there are of each."""
     most = settings.STREAMS_PER_USER
-    if grant.right.kind == "link":
+    if isinstance(grant, Grant) and grant.right.kind == "link":
         return {("link", grant.job.pk): most, ("links", grant.user.pk): most * LINKS}
     return {("user", grant.user.pk): most}
 
@@ -179,10 +187,10 @@ class OpenStreams:
     def __iter__(self) -> Iterator[OpenStream]:
         return iter([stream for turn in self._turns for stream in turn])
 
-    def has_room(self, grant: Grant) -> bool:
+    def has_room(self, grant: Admission) -> bool:
         return all(self._taken[slot] < most for slot, most in slots(grant).items())
 
-    def check_room(self, grant: Grant) -> None:
+    def check_room(self, grant: Admission) -> None:
         """Refuse a stream that may not be opened.
 
         Raises:
@@ -300,10 +308,15 @@ async def admitted(request: ASGIRequest, public_id: str) -> Grant:
 def look(request: ASGIRequest, public_id: str, by_link: bool = True) -> Grant:
     """Say by what right the request may see the job. In a thread that may use the database."""
     close_old_connections()
+    sign_in(request)
+    return auth.authorize(request, public_id, by_link=by_link)
+
+
+def sign_in(request: ASGIRequest) -> None:
+    """Give the request its session and its user, as the middleware does elsewhere."""
     engine = import_module(settings.SESSION_ENGINE)
     request.session = engine.SessionStore(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
     request.user = SimpleLazyObject(lambda: get_user(request))  # type: ignore[assignment]
-    return auth.authorize(request, public_id, by_link=by_link)
 
 
 def read_cursor(request: ASGIRequest) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 
-from chatflow import stream
+from chatflow import stream, user_stream
 from chatflow.addresses import as_connected, path_info, seen_by_client
 from chatflow.asgi_types import Receive, Scope, Send
 from chatflow.dialects import DEFAULT, get_dialect
@@ -54,8 +54,13 @@ async def http(scope: Scope, receive: Receive, send: Send, dialect: str = DEFAUL
     inner = seen_by_client(as_connected(hide_token(scope), send))
     path = stream_path(settings.BASE_PATH).fullmatch(path_info(inner))
     # A preflight is answered by the middleware that answers all of them.
-    if path is not None and scope["method"] != "OPTIONS":
-        opened = await stream.opened(inner, send, path[1], get_dialect(dialect))
+    of_user = path_info(inner) == f"{settings.BASE_PATH}chat/stream"
+    if (path is not None or of_user) and scope["method"] != "OPTIONS":
+        encoder = get_dialect(dialect)
+        if path is not None:
+            opened = await stream.opened(inner, send, path[1], encoder)
+        else:
+            opened = await user_stream.opened(inner, send, encoder)
         if opened is not None:
             await opened.run(receive)
         return

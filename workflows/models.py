@@ -33,11 +33,49 @@ class Session(models.Model):
     summary_upto = models.BigIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
+    # The owner's own name for it; empty: its first message stands for it.
+    title = models.CharField(max_length=120, blank=True, default="", db_default="")
+    pinned = models.BooleanField(default=False, db_default=False)
+    # A job has ended in it since its owner read it. Sending reads.
+    unread = models.BooleanField(default=False, db_default=False)
+    # Grows with each change, see Database.changed(): the user's stream goes by it.
+    changed = models.BigIntegerField(default=0, db_default=0)
 
     class Meta:
         constraints: ClassVar = [
             # Serves the queries of send and history too.
             models.UniqueConstraint(fields=["user", "key"], name="session_user_key"),
+        ]
+        indexes: ClassVar = [
+            # The list of a user's conversations.
+            models.Index(
+                "user",
+                F("pinned").desc(),
+                F("updated_at").desc(),
+                F("id").desc(),
+                name="session_list",
+            ),
+            # The changes that a user's stream has not told yet.
+            models.Index(fields=["user", "changed"], name="session_changes"),
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class DeletedSession(models.Model):
+    """What is kept of a deleted conversation for a while, for streams that were away."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_index=False
+    )
+    key = models.CharField(max_length=255)
+    changed = models.BigIntegerField()
+    deleted_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["user", "changed"], name="deleted_changes"),
         ]
 
     def __str__(self) -> str:

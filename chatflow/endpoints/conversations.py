@@ -2,19 +2,23 @@
 
 from typing import Annotated, Any, TypedDict
 
-from django.db.models import Prefetch
+from django.db.models import Prefetch, Q
 from django.db.models.functions import Now
 from django.utils.text import slugify
-from drf_spectacular.utils import extend_schema
-from rest_framework.decorators import api_view
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.decorators import api_view, authentication_classes, permission_classes
+from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from chatflow import bodies
+from chatflow.auth import EPOCH, MICROSECOND
 from chatflow.bodies import (
     JSON,
     ApprovalBody,
     AwaitingBody,
+    ConversationBody,
     LinksBody,
     MessageBody,
     Moment,
@@ -22,12 +26,13 @@ from chatflow.bodies import (
     Shown,
     SummaryBody,
 )
-from chatflow.errors import SessionNotFound
+from chatflow.errors import SessionNotFound, Unavailable
 from chatflow.moments import iso
 from chatflow.schema import refusals
+from chatflow.serializers import SessionSerializer, SessionsSerializer
 from workflows import services
 from workflows.models import ACTIVE, ApprovalRequest, Job, Message, Session, State, Step
-from workflows.services import offers
+from workflows.services import conversations, offers
 
 # The longest history that is answered; older messages are left out.
 MESSAGES = 500
@@ -131,16 +136,111 @@ class ExportBody(TypedDict):
     approvals: list[ExportedApprovalBody]
 
 
+class SessionsBody(TypedDict):
+    success: bool
+    sessions: list[ConversationBody]
+    next: Annotated[str | None, "`cursor` of the next page."]
+
+
+class ChangedBody(ConversationBody):
+    success: bool
+
+
 @extend_schema(
+    summary="List conversations",
+    description="The pinned ones first, then the latest.",
+    parameters=[SessionsSerializer],
+    responses={200: SessionsBody, **refusals(400, 401, 503)},
+)
+@api_view(["GET"])
+def sessions(request: Request) -> Response:
+    # As plain values: of a form's, DRF leaves out those that are empty.
+    asked = SessionsSerializer(data=request.query_params.dict())
+    asked.is_valid(raise_exception=True)
+    limit, words = asked.validated_data["limit"], asked.validated_data["q"].strip()
+    found = Session.objects.filter(user=request.user)
+    places = conversations.search(request.user, words) if words else {}
+    if words:
+        found = found.filter(pk__in=places)
+    if "cursor" in asked.validated_data:
+        found = found.filter(after(asked.validated_data["cursor"]))
+    rows = list(found.order_by("-pinned", "-updated_at", "-pk")[: limit + 1])
+    listed = [bodies.conversation(each) for each in conversations.describe(rows[:limit])]
+    for row, body in zip(rows, listed, strict=False):
+        if words:
+            body["excerpt"] = places[row.pk]
+    more = len(rows) > limit
+    page: SessionsBody = {
+        "success": True,
+        "sessions": listed,
+        "next": place(rows[limit - 1]) if more else None,
+    }
+    return Response(page)
+
+
+def place(row: Session) -> str:
+    """Return the cursor of the page that follows *row*."""
+    return f"{row.pinned:d}-{(row.updated_at - EPOCH) // MICROSECOND}-{row.pk}"
+
+
+def after(cursor: str) -> Q:
+    """Return the condition for the conversations behind that place of the list."""
+    pinned, moment, pk = map(int, cursor.split("-"))
+    at = EPOCH + moment * MICROSECOND
+    # As the index is: what can't follow is left out first.
+    behind = Q(updated_at__lt=at) | Q(updated_at=at, pk__lt=pk)
+    return Q(pinned=True) & behind | Q(pinned=False) if pinned else Q(pinned=False) & behind
+
+
+@extend_schema(
+    summary="Follow all conversations",
+    description="Server-Sent Events: changes of conversations, and the events of all their jobs.",
+    parameters=[
+        OpenApiParameter("last_event_id", str, description="The `id` of the last frame."),
+        OpenApiParameter("Last-Event-ID", str, OpenApiParameter.HEADER),
+    ],
+    responses={
+        (200, "text/event-stream"): OpenApiTypes.STR,
+        **refusals(400, 401, 403, 409, 429, 503),
+    },
+)
+@api_view(["GET"])
+@authentication_classes([])
+@permission_classes([AllowAny])
+def stream(request: Request) -> Response:
+    # Under asgi.py this is reached by no GET: user_stream.py answers.
+    raise Unavailable("Streams need an ASGI server: uvicorn chatflow.asgi:application")
+
+
+@extend_schema(
+    methods=["DELETE"],
     summary="Delete a conversation",
     responses={
         200: DeletedBody,
         **refusals(401, 403, 404, 503),
     },
 )
-@api_view(["DELETE"])
-def delete(request: Request, session_id: str) -> Response:
-    return deleted(request, session_id)
+@extend_schema(
+    methods=["PATCH"],
+    summary="Rename, pin or read a conversation",
+    request=SessionSerializer,
+    responses={200: ChangedBody, **refusals(400, 401, 403, 404, 415, 503)},
+)
+@api_view(["DELETE", "PATCH"])
+def session(request: Request, session_id: str) -> Response:
+    if request.method == "DELETE":
+        return deleted(request, session_id)
+    return changed(request, session_id)
+
+
+def changed(request: Request, session_id: str) -> Response:
+    found = find_session(request.user, session_id)
+    asked = SessionSerializer(data=request.data)
+    asked.is_valid(raise_exception=True)
+    services.change_session(found, **asked.validated_data)
+    (row,) = conversations.describe([find_session(request.user, session_id)])
+    body: ChangedBody = {"success": True, **bodies.conversation(row)}
+    return Response(body)
 
 
 @extend_schema(

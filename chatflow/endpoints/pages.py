@@ -52,8 +52,7 @@ def example(request: HttpRequest) -> HttpResponse:
 
 def urls() -> str:
     """Return the addresses that AsyncChatClient and the page call, as JSON, by its names."""
-    plain = {name: name for name in ("send", "jobs", "action", "approvals", "sessions")}
-    plain |= {"stream_all": "stream_all", "upload": "documents"}
+    plain = ("send", "jobs", "action", "approvals", "sessions", "stream_all")
     one_of = {
         "history": "session_id",
         "session": "session_id",
@@ -64,10 +63,7 @@ def urls() -> str:
         "feedback": "job_id",
         "approval": "approval_id",
     }
-    found = {}
-    for name, view in plain.items():
-        with suppress(NoReverseMatch):
-            found[name] = reverse(view)
+    found = {"upload": reverse("documents")} | {name: reverse(name) for name in plain}
     for name, key in one_of.items():
         with suppress(NoReverseMatch):
             found[name] = reverse(name, args=[f"{{{key}}}"])

@@ -17,7 +17,9 @@ logger = logging.getLogger(__name__)
 # means that any key may have been rung.
 OnRing = Callable[[str, int | None], None]
 
-TOPICS = ("events", "jobs", "async_jobs", "due", "cancel")
+TOPICS = ("events", "jobs", "async_jobs", "due", "cancel", "sessions")
+# A topic and a key.
+Ring = tuple[str, int]
 
 # Seconds to wait at most until a new listener hears. Without its server there is nothing to miss
 # yet, and its thread goes on trying.
@@ -144,6 +146,11 @@ class Bell(ABC):
     @abstractmethod
     def ring(self, topic: str, key: int) -> None:
         """Ring when the current transaction commits, and only then."""
+
+    def ring_each(self, *rings: Ring) -> None:
+        """Ring several times; see ring()."""
+        for topic, key in rings:
+            self.ring(topic, key)
 
     def statement(self, topic: str, key: int) -> str | None:
         """Return the SQL that rings, to be sent right behind a COMMIT; None where none does.

@@ -15,7 +15,7 @@ import psycopg
 from django.db import connection
 from psycopg import sql
 
-from workflows.bells.base import Bell, Ear, OnRing, Subscription, readable
+from workflows.bells.base import Bell, Ear, OnRing, Ring, Subscription, readable
 
 # A listener is idle by nature. PostgreSQL before 14 has no such setting.
 MAY_IDLE = """
@@ -98,8 +98,11 @@ class PostgresEar(Ear):
 
 class PostgresBell(Bell):
     def ring(self, topic: str, key: int) -> None:
+        self.ring_each((topic, key))
+
+    def ring_each(self, *rings: Ring) -> None:
         with connection.cursor() as cursor:
-            cursor.execute(self.statement(topic, key))
+            cursor.execute("; ".join(self.statement(*ring) for ring in rings))
 
     def statement(self, topic: str, key: int) -> str:
         return f"NOTIFY {channel(topic)}, '{key:d}'"

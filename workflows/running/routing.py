@@ -10,6 +10,7 @@ from workflows.models import Job, Session, Step
 from workflows.registry import all_workflows, get_workflow
 from workflows.running.step_keys import HANDED_OVER, full_name, is_choice, within
 from workflows.store import lifecycle
+from workflows.store.changes import change
 
 DEFAULT = "chat"
 # What makes a line of jobs, in which users take turns.
@@ -119,5 +120,6 @@ def reroute(job: Job) -> None:
         job.unique_key = None
         # Both or neither: else a worker lost in between leaves the question open for a second.
         with transaction.atomic():
-            Session.objects.filter(pk=question.session_id, open_job=question).update(open_job=None)
+            asking = Session.objects.filter(pk=question.session_id, open_job=question)
+            change(asking, job.user_id, open_job=None)
             job.save(update_fields=[*ASSIGNED, "root", "text_base"])

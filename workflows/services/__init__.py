@@ -8,7 +8,7 @@ from workflows.services.jobs import (
     queue_position,
     retry,
 )
-from workflows.services.sessions import delete_session
+from workflows.services.sessions import change_session, delete_session
 from workflows.services.starts import Mode, OnBusy, Started, start, takes_long
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "OnBusy",
     "Started",
     "cancel",
+    "change_session",
     "delete_session",
     "get_job",
     "is_anybody_working",

@@ -6,12 +6,13 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from workflows.bells import get_bell
+from workflows.bells import get_bell, user_key
 from workflows.exceptions import AlreadyQueued, AlreadyRetried, JobNotFound, NotRetryable
 from workflows.models import Job, Session, State
 from workflows.registry import get_workflow
 from workflows.services.inline import run_inline
 from workflows.store import lifecycle
+from workflows.store.changes import change
 from workflows.store.database import get_database
 from workflows.store.new_jobs import insert, lock_or_create_session
 
@@ -59,7 +60,7 @@ def cancel(job: Job, *, code: str = "cancelled") -> Job:
             current.save(update_fields=["cancel_code"])
             get_bell().ring("cancel", current.pk)
         elif current.awaiting:
-            Session.objects.filter(open_job=current).update(open_job=None)
+            change(Session.objects.filter(open_job=current), current.user_id, open_job=None)
     return current
 
 
@@ -118,7 +119,7 @@ def _store_again(job: Job) -> Job:
         insert(new, session)
         old.forgotten = True
         old.save(update_fields=["forgotten"])
-        get_bell().ring(new.topic, new.pk)
+        get_bell().ring_each((new.topic, new.pk), ("sessions", user_key(new.user_id)))
     return new
 
 

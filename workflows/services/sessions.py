@@ -1,4 +1,4 @@
-"""Deleting a whole conversation."""
+"""A conversation as a whole: renamed, pinned, read, or deleted."""
 
 from django.db import transaction
 
@@ -6,6 +6,7 @@ from workflows.bells import get_bell
 from workflows.models import Session
 from workflows.services.jobs import PATIENCE
 from workflows.store import lifecycle
+from workflows.store.changes import bury, change
 from workflows.store.database import get_database
 
 
@@ -27,8 +28,31 @@ def delete_session(session: Session) -> int:
     with transaction.atomic():
         # Jobs that were started meanwhile go with the rest.
         _cancel_at_once(session)
+        bury(session)
         _, deleted = Session.objects.filter(pk=session.pk).delete()
     return deleted.get("workflows.Job", 0)
+
+
+def change_session(
+    session: Session,
+    *,
+    title: str | None = None,
+    pinned: bool | None = None,
+    read: bool = False,
+) -> None:
+    """Rename, pin or read a conversation; its owner's streams tell it.
+
+    Args:
+        session: the conversation.
+        title: its new title; empty for its first words; None to leave it as it is.
+        pinned: whether it stands first in the list; None likewise.
+        read: its owner has seen all of it.
+    """
+    wanted = {"title": title, "pinned": pinned, "unread": False if read else None}
+    values = {name: value for name, value in wanted.items() if value is not None}
+    if any(getattr(session, name) != value for name, value in values.items()):
+        with transaction.atomic():
+            change(Session.objects.filter(pk=session.pk), session.user_id, **values)
 
 
 def _cancel_at_once(session: Session) -> None:

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Avg
 
 from workflows import clock
-from workflows.bells import get_bell
+from workflows.bells import get_bell, user_key
 from workflows.dialogue import answers
 from workflows.exceptions import (
     ActionUsed,
@@ -194,7 +194,7 @@ def _store(
     _decide(job, mode)
     insert(job, session)
     _remember(job)
-    get_bell().ring(job.topic, job.pk)
+    get_bell().ring_each((job.topic, job.pk), ("sessions", user_key(session.user_id)))
     return Started(job=job)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from workflows.bells import get_bell
+from workflows.bells import Ring, get_bell
 from workflows.exceptions import Fenced
 from workflows.store.database import JointWrite, Row, Write, get_database
 
@@ -155,19 +155,21 @@ def _make_joint() -> JointWrite:
     return JointWrite(f"{ADVANCE_ALL} updated_at = {now}", ADD_WORDS)
 
 
-def write_and_ring(write: Write, params: dict[str, Any]) -> Row | None:
+def write_and_ring(write: Write, params: dict[str, Any], *rings: Ring) -> Row | None:
     """Write, all or nothing, and ring.
 
     Args:
         write: the update and its inserts.
         params: of all its statements; ``job`` is the job's primary key.
+        rings: the topics and keys to ring for beside the job's events.
 
     Returns:
         The row that it selects; None, with nothing written, if no row was updated.
     """
     bell = get_bell()
-    ring = bell.statement("events", params["job"])
-    row = get_database().write(write, params, then=ring)
-    if row is not None and ring is None:
-        bell.ring("events", params["job"])
+    rings = (("events", params["job"]), *rings)
+    then = "; ".join(filter(None, (bell.statement(*ring) for ring in rings))) or None
+    row = get_database().write(write, params, then=then)
+    if row is not None and then is None:
+        bell.ring_each(*rings)
     return row

@@ -8,7 +8,7 @@ from typing import Any, cast
 from django.conf import settings
 from django.db import connection
 
-from workflows.bells import get_bell
+from workflows.bells import get_bell, user_key
 from workflows.models import Job, Message, Session
 from workflows.store.database import get_database
 from workflows.store.lifecycle import next_turn, turn_params
@@ -41,9 +41,10 @@ STORE = """
     WITH seen AS (
         SELECT xmin AS version FROM workflows_session WHERE user_id = %(user_id)s AND key = %(key)s
     ), session AS (
-        INSERT INTO workflows_session AS found (user_id, key, created_at, updated_at)
-        VALUES (%(user_id)s, %(key)s, {now}, {now})
-        ON CONFLICT (user_id, key) DO UPDATE SET updated_at = excluded.updated_at
+        INSERT INTO workflows_session AS found (user_id, key, created_at, updated_at, changed)
+        VALUES (%(user_id)s, %(key)s, {now}, {now}, {changed})
+        ON CONFLICT (user_id, key) DO UPDATE
+        SET updated_at = excluded.updated_at, changed = excluded.changed, unread = false
         WHERE found.xmin = (SELECT version FROM seen) AND found.open_job_id IS NULL
           AND NOT EXISTS (
               SELECT 1 FROM workflows_job other
@@ -82,7 +83,9 @@ def store_in_idle_session(job: Job, key: str) -> bool:
     params = parameters(job, START_COLUMNS)
     params |= {"key": key, "remembered": bool(job.options.get("memory", True))}
     # Numbered, as PostgreSQL delivers equal notifications of a transaction only once.
-    ring = get_bell().statement(job.topic, next(_rings))
+    bell, watched = get_bell(), user_key(job.user_id)
+    rings = [bell.statement(job.topic, next(_rings)), bell.statement("sessions", watched)]
+    ring = "; ".join(filter(None, rings)) or None
     row = database.fetch(_compose_store(settings.WORKFLOW_LEASE_SECONDS), params, then=ring)
     if row is None:
         return False
@@ -93,7 +96,7 @@ def store_in_idle_session(job: Job, key: str) -> bool:
     job._state.adding = False
     job._state.db = connection.alias
     if ring is None:
-        get_bell().ring(job.topic, job.pk)
+        bell.ring_each((job.topic, job.pk), ("sessions", watched))
     return True
 
 
@@ -114,6 +117,7 @@ def _compose_store(lease_seconds: float) -> str:
             values[field.attname] = operations.compose_sql("%s", [value])
     return STORE.format(
         now=database.now(),
+        changed=database.changed("%(user_id)s"),
         columns=", ".join(values),
         values=", ".join(values.values()),
         role=Message.Role.USER,
@@ -135,12 +139,14 @@ def insert(job: Job, session: Session) -> None:
 
 def lock_or_create_session(user: Any, key: str) -> Session:
     """Return the user's session, locked: two messages to one session are stored one by one."""
-    now = get_database().now()
+    database = get_database()
+    now, params = database.now(), {"user": key_of(user), "key": key}
     touched = f"""
-        INSERT INTO workflows_session (user_id, key, created_at, updated_at)
-        VALUES (%s, %s, {now}, {now})
-        ON CONFLICT (user_id, key) DO UPDATE SET updated_at = excluded.updated_at
+        INSERT INTO workflows_session (user_id, key, created_at, updated_at, changed)
+        VALUES (%(user)s, %(key)s, {now}, {now}, {database.changed("%(user)s")})
+        ON CONFLICT (user_id, key) DO UPDATE
+        SET updated_at = excluded.updated_at, changed = excluded.changed, unread = {database.false}
         RETURNING *
     """
-    session: Session = Session.objects.raw(touched, [key_of(user), key])[0]
+    session: Session = Session.objects.raw(touched, params)[0]
     return session

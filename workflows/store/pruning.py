@@ -20,6 +20,7 @@ from django.db.models.signals import post_delete, pre_delete
 
 from workflows import clock
 from workflows.models import Cluster, DailyUsage, Job, Session
+from workflows.store.changes import forget_deleted
 from workflows.store.database import Fault, get_database, read_clock
 
 # Jobs that one transaction checks. On SQLite everybody else's writes wait for it.
@@ -104,6 +105,7 @@ def prune(days: int) -> int:
         pace.rest()
     Cluster.objects.filter(seen_at__lt=Now() - CLUSTER_KEPT).delete()
     DailyUsage.objects.filter(day__lt=before.date()).delete()
+    forget_deleted()
     return pruned
 
 

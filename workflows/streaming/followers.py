@@ -49,7 +49,7 @@ class Follower:
     def start(self) -> None:
         """Begin to follow. Listening begins before the first look, so that nothing is missed."""
         self._following = True
-        listeners.add_listener(self)
+        self._listen()
         if listeners.closing:
             self.cut()
         else:
@@ -59,7 +59,7 @@ class Follower:
         """Follow no longer: there is nobody to hand anything to."""
         if self._following:
             self._following = False
-            listeners.remove_listener(self)
+            self._unlisten()
         if self._work is not None:
             self._work.cancel()
 
@@ -112,5 +112,11 @@ class Follower:
     def _end(self, error: BaseException | None) -> None:
         if self._following:
             self._following = False
-            listeners.remove_listener(self)
+            self._unlisten()
             self.over(error)
+
+    def _listen(self) -> None:
+        listeners.add_listener(self)
+
+    def _unlisten(self) -> None:
+        listeners.remove_listener(self)

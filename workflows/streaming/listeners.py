@@ -13,9 +13,9 @@ from typing import Any, Protocol, TypeVar
 from django.db import Error as DatabaseError
 from django_eventstream.views import ListenerManager
 
-from workflows.bells import Subscription, get_bell
+from workflows.bells import Subscription, get_bell, user_key
 from workflows.exceptions import first_line
-from workflows.store import lifecycle
+from workflows.store import changes, lifecycle
 from workflows.store.lifecycle import Vigil
 from workflows.streaming.readers import Readers
 from workflows.streaming.storage import EventRows, channel
@@ -45,6 +45,21 @@ class Listener(Protocol):
         """Break off now."""
 
 
+class UserListener(Protocol):
+    """One that listens to all of a user's conversations."""
+
+    # The user's primary key.
+    user_id: Any
+    # The number up to which it has all changes.
+    cursor: int
+
+    def ring_user(self) -> None:
+        """Look whether the user's conversations have changed."""
+
+    def cut(self) -> None:
+        """Break off now."""
+
+
 class Listeners(ListenerManager):  # type: ignore[misc]
     """Who listens in this process. It belongs to the thread of the loop that opened it.
 
@@ -54,6 +69,8 @@ class Listeners(ListenerManager):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self.storage = EventRows()
+        # Who listens for a user, by the key that is rung for the user.
+        self._for_users: dict[int, set[UserListener]] = {}
         self.loop: asyncio.AbstractEventLoop | None = None
         self.closing = False
         self._sweep_now = asyncio.Event()
@@ -76,7 +93,7 @@ class Listeners(ListenerManager):  # type: ignore[misc]
         self._readers = Readers(self.storage)
         self._sweeper = self.loop.create_task(self._sweep_for_ever())
         listen = get_bell().listen
-        self._subscription = await self._readers.call(listen, ("events",), self._on_ring)
+        self._subscription = await self._readers.call(listen, ("events", "sessions"), self._on_ring)
 
     async def in_reader(self, function: Callable[..., T], *args: Any) -> T:
         """Call *function* in one of the few threads that read the database for all streams."""
@@ -102,6 +119,25 @@ class Listeners(ListenerManager):  # type: ignore[misc]
         for name in list(self.listeners_by_channel):
             for listener in self._listening(name):
                 listener.cut()
+        for watcher in self._watching():
+            watcher.cut()
+
+    def add_user(self, listener: UserListener) -> None:
+        """Let it hear of the changes to its user's conversations."""
+        self._for_users.setdefault(user_key(listener.user_id), set()).add(listener)
+
+    def remove_user(self, listener: UserListener) -> None:
+        key = user_key(listener.user_id)
+        self._for_users[key].discard(listener)
+        if not self._for_users[key]:
+            del self._for_users[key]
+
+    def _watching(self) -> list[UserListener]:
+        return [each for listening in self._for_users.values() for each in listening]
+
+    def _ring_users(self, key: int) -> None:
+        for listener in list(self._for_users.get(key, ())):
+            listener.ring_user()
 
     def ring(self, channel: str) -> None:
         """Have all who listen to the channel look."""
@@ -115,10 +151,14 @@ class Listeners(ListenerManager):  # type: ignore[misc]
     def _on_ring(self, topic: str, key: int | None) -> None:
         """Pass a ring on to the loop. In the doorbell's thread; an unfollowed job costs nothing."""
         loop = self.loop
-        if loop is None or loop.is_closed() or not self.listeners_by_channel:
+        if loop is None or loop.is_closed():
             return
         if key is None:
-            loop.call_soon_threadsafe(self._sweep_now.set)
+            if self.listeners_by_channel or self._for_users:
+                loop.call_soon_threadsafe(self._sweep_now.set)
+        elif topic == "sessions":
+            if key in self._for_users:
+                loop.call_soon_threadsafe(self._ring_users, key)
         elif channel(key) in self.listeners_by_channel:
             loop.call_soon_threadsafe(self.ring, channel(key))
 
@@ -130,6 +170,7 @@ class Listeners(ListenerManager):  # type: ignore[misc]
             await _within(SWEEP, self._sweep_now)
             self._sweep_now.clear()
             await self._sweep()
+            await self._sweep_users()
             if time.monotonic() - looked_after >= vigil.pace:
                 looked_after = time.monotonic()
                 await self._fail_orphans(vigil)
@@ -161,6 +202,26 @@ class Listeners(ListenerManager):  # type: ignore[misc]
                     listener.cut()
                 elif listener.cursor < head:
                     listener.ring()
+
+    async def _sweep_users(self) -> None:
+        """Ring for the users whose conversations have changed: a few queries for all of them."""
+        watching = self._watching()
+        if not watching:
+            return
+        cursors: dict[Any, int] = {}
+        for each in watching:
+            cursors[each.user_id] = min(each.cursor, cursors.get(each.user_id, each.cursor))
+        try:
+            moved, upto = await self.readers.call(changes.moved, cursors)
+        except DatabaseError as error:
+            logger.warning("The conversations could not be looked at (%s).", first_line(error))
+            return
+        for each in watching:
+            if each.user_id in moved:
+                each.ring_user()
+            else:
+                # So that the next look has fewer rows to read.
+                each.cursor = max(each.cursor, upto)
 
 
 listeners = Listeners()

@@ -1,3 +1,4 @@
+import { AsyncChatClient } from '../async-chat.js';
 import { sessionInAddress, setAddress } from './address.js';
 import { Attachments } from './attachments.js';
 import { Attention } from './attention.js';
@@ -7,7 +8,6 @@ import { Conversation } from './conversation.js';
 import { ConversationList } from './conversation-list.js';
 import { ask } from './dialogs.js';
 import { button, byId, element, setText } from './dom.js';
-import { Gateway } from './gateway.js';
 import { announce, notify } from './notices.js';
 import { listenForShortcuts } from './shortcuts.js';
 import { Sidebar } from './sidebar.js';
@@ -87,7 +87,7 @@ class ChatPage {
       stop: () => this.#stop(),
     });
     // Before the list is loaded, so that nothing falls between.
-    if (this.#urls.stream_all) this.#watch();
+    this.#watch();
     this.#list.load();
     this.#sendWaiting();
     this.#open(sessionInAddress(), { isInAddress: true });
@@ -422,7 +422,7 @@ class ChatPage {
 
   #newClient(sessionId) {
     const { user, worker } = this.#root.dataset;
-    const client = new Gateway('', null, { urls: this.#urls, maxFailures: Infinity, user, worker });
+    const client = new AsyncChatClient('', null, { urls: this.#urls, maxFailures: Infinity, user, worker });
     if (sessionId) client.sessionId = sessionId;
     return client;
   }

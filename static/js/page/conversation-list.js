@@ -23,7 +23,7 @@ export class ConversationList {
   #timer = null;
 
   /**
-   * @param {object} client `conversations({limit, cursor, q})`
+   * @param {object} client `sessions({limit, cursor, q})`
    * @param {object} moves see ConversationItem
    */
   constructor(client, moves) {
@@ -52,7 +52,7 @@ export class ConversationList {
   /** Load the list anew, or what the search finds. */
   async load() {
     const query = this.query;
-    const answer = await this.#client.conversations({ limit: 30, ...(query && { q: query }) }).catch(() => null);
+    const answer = await this.#client.sessions({ limit: 30, q: query }).catch(() => null);
     if (!answer || query !== this.query) return;
     this.#sessions = new Map(answer.sessions.map((session) => [session.session_id, session]));
     this.#next = answer.next;
@@ -62,7 +62,7 @@ export class ConversationList {
   async #more() {
     if (!this.#next || this.#loading) return;
     const query = this.query;
-    this.#loading = this.#client.conversations({ limit: 30, cursor: this.#next, ...(query && { q: query }) }).catch(() => null);
+    this.#loading = this.#client.sessions({ limit: 30, cursor: this.#next, q: query }).catch(() => null);
     const answer = await this.#loading;
     this.#loading = null;
     if (!answer || query !== this.query) return;

@@ -96,6 +96,27 @@ class Database(ABC):
         """
 
     @abstractmethod
+    def changed(self, user: str) -> str:
+        """Return the SQL for the number of a change to one of a user's sessions.
+
+        It is greater than that of every change to the user's sessions that is certain().
+
+        Args:
+            user: the SQL expression of the user's primary key.
+        """
+
+    @abstractmethod
+    def certain(self, user: str) -> str:
+        """Return a query for the numbers of changes as they are just now.
+
+        Its row has the last number up to which all changes are committed or undone, and one that
+        is greater than any that is committed.
+
+        Args:
+            user: as in changed().
+        """
+
+    @abstractmethod
     def read_clock(self, connection: BaseDatabaseWrapper) -> datetime | None:
         """Return the database's present moment; None where its clock is this host's own."""
 

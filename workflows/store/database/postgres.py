@@ -50,6 +50,10 @@ WRITE_JOINTLY = """
     )
     SELECT id, last_seq FROM job
 """
+CERTAIN = """
+    SELECT pg_snapshot_xmin(now)::text::bigint - 1, pg_snapshot_xmax(now)::text::bigint
+    FROM pg_current_snapshot() AS now
+"""
 LOCK_SESSION = """
     SELECT id AS session, xmin AS version FROM workflows_session WHERE id = %(session)s FOR UPDATE
 """
@@ -67,6 +71,13 @@ class Postgres(Database):
 
     def now(self, offset: float = 0) -> str:
         return f"(statement_timestamp() + interval '{offset:f} seconds')"
+
+    def changed(self, user: str) -> str:
+        # The transaction's own: whoever starts later has a higher one, even if it commits first.
+        return "pg_current_xact_id()::text::bigint"
+
+    def certain(self, user: str) -> str:
+        return CERTAIN
 
     def read_clock(self, connection: BaseDatabaseWrapper) -> datetime:
         with connection.cursor() as cursor:

@@ -44,6 +44,18 @@ GIVEN = """
 """
 HELD = "(id, attempt) IN (SELECT job, attempt FROM given) AND state = 'processing'"
 
+# One writes at a time, so a number past the latest will do. It is no lower than the clock, as the
+# latest may be deleted.
+MILLISECONDS = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+LATEST = """
+    max(
+        coalesce((SELECT max(changed) FROM workflows_session mine WHERE mine.user_id = {user}), 0),
+        coalesce(
+            (SELECT max(changed) FROM workflows_deletedsession mine WHERE mine.user_id = {user}), 0
+        )
+    )
+"""
+
 # The file that each of Django's connections has opened.
 _opened: WeakKeyDictionary[BaseDatabaseWrapper, FileId] = WeakKeyDictionary()
 
@@ -60,6 +72,12 @@ class SQLite(Database):
         # Its clock has milliseconds, Python's has more: a moment that was just made there would lie
         # ahead of this one, if that were cut off. So it is the last moment of its millisecond.
         return f"(strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '{offset:+f} seconds') || '999')"
+
+    def changed(self, user: str) -> str:
+        return f"max({MILLISECONDS}, 1 + ({LATEST.format(user=user)}))"
+
+    def certain(self, user: str) -> str:
+        return f"SELECT ({LATEST.format(user=user)}), {2**62}"
 
     def read_clock(self, connection: BaseDatabaseWrapper) -> None:
         """Read nothing: the file is on this host."""

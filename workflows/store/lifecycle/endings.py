@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from workflows.bells import get_bell
+from workflows.bells import get_bell, user_key
 from workflows.exceptions import Fenced
 from workflows.models import Job, State, job_topic
 from workflows.store import events
@@ -81,7 +81,7 @@ ADD_MESSAGE = """
 # A question stays open until the next message.
 TOUCH_SESSION = """
     UPDATE workflows_session
-    SET updated_at = job.updated_at,
+    SET updated_at = {updated_at}, unread = {unread}, changed = {changed},
         open_job_id = CASE WHEN %(asks)s THEN job.id ELSE open_job_id END
     FROM job WHERE workflows_session.id = job.session_id
 """
@@ -133,7 +133,8 @@ def _keep_words(job: Job, outcome: Outcome) -> Outcome:
 def _end(job: Job, outcome: Outcome) -> Outcome | None:
     """End a job; None if the attempt doesn't hold it, or if it asks after it was told to stop."""
     params = _make_params(job, outcome)
-    row = events.write_and_ring(_make_end(*_choose_message(outcome, params)), params)
+    watched = ("sessions", user_key(job.user_id))
+    row = events.write_and_ring(_make_end(*_choose_message(outcome, params)), params, watched)
     if row is None:
         return None
     next_is_async, session_touched = row
@@ -171,8 +172,13 @@ def _make_end(completed: bool, content: str) -> Write:
     inserts = [events.event(f"CASE WHEN usage = '{{}}' THEN {data} ELSE {with_usage} END")]
     if content:
         inserts.append(ADD_MESSAGE.format(content=content))
-    if completed:
-        inserts.append(TOUCH_SESSION)
+    inserts.append(
+        TOUCH_SESSION.format(
+            updated_at="job.updated_at" if completed else "workflows_session.updated_at",
+            unread=f"(unread OR {events.sql_text('type')} <> 'cancelled')",
+            changed=database.changed("workflows_session.user_id"),
+        )
+    )
     select = NEXT_MAY_WAIT.format(session_touched=database.session_touched)
     return Write(update, MINE, tuple(inserts), select=select, locks_session=True)
 

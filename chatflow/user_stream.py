@@ -1,0 +1,341 @@
+"""GET chat/stream: all that happens to a user, as Server-Sent Events on one connection.
+
+The conversations' changes, and the events of all jobs under way. It is an open stream like that of
+a job, and costs no more while nothing happens. Whatever it sends goes out in one piece of work, one
+frame after the other; each has the cursor that covers all that was sent up to it.
+"""
+
+import base64
+import io
+import logging
+import re
+import time
+from binascii import Error as Base64Error
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Self
+
+from django.core.handlers.asgi import ASGIRequest
+from django.db import Error as DatabaseError
+from django.db import close_old_connections
+from django.http import HttpResponse
+from rest_framework.exceptions import MethodNotAllowed, ParseError
+
+from chatflow import auth, bodies, sse
+from chatflow.asgi_types import Scope, Send
+from chatflow.auth import Admission
+from chatflow.dialects import Dialect
+from chatflow.middleware import dress
+from chatflow.stream import (
+    HEADERS,
+    PIECE,
+    OpenStream,
+    answer,
+    open_streams,
+    refusal,
+    sign_in,
+)
+from workflows.exceptions import CursorBeyondHead, first_line
+from workflows.models import Job
+from workflows.services import conversations
+from workflows.services.conversations import Changes
+from workflows.streaming import storage
+from workflows.streaming.followers import Follower
+from workflows.streaming.listeners import listeners
+
+logger = logging.getLogger(__name__)
+
+# A cursor names no more jobs than these.
+MOST_JOBS = 1000
+CURSOR = re.compile(r"([0-9]{1,12})\.([0-9]{1,18})((?:\.[\w-]{22}:[0-9]{1,9})*)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """What a client has: one opaque text, the ``id`` of every frame.
+
+    Args:
+        at: when it was made, in seconds since 1970.
+        changed: the number up to which it has all changes.
+        seqs: by its public id, the last ``seq`` that it has of each job that it follows.
+    """
+
+    at: int
+    changed: int
+    seqs: Mapping[str, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        jobs = "".join(f".{shorten(job)}:{seq}" for job, seq in self.seqs.items())
+        return f"{self.at}.{self.changed}{jobs}"
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Return the cursor of that text.
+
+        Raises:
+            ParseError: it's none.
+        """
+        found = CURSOR.fullmatch(text)
+        places = found[3].split(".")[1:] if found else []
+        if found is None or len(places) > MOST_JOBS:
+            raise ParseError("The cursor must be the id of a frame of this stream.")
+        pairs = (place.split(":") for place in places)
+        return cls(int(found[1]), int(found[2]), {lengthen(job): int(seq) for job, seq in pairs})
+
+
+def shorten(public_id: str) -> str:
+    raw = bytes.fromhex(public_id.removeprefix("workflow_"))
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def lengthen(short: str) -> str:
+    try:
+        return f"workflow_{base64.urlsafe_b64decode(short + '==').hex()}"
+    except Base64Error:
+        raise ParseError("The cursor must be the id of a frame of this stream.") from None
+
+
+class Ear:
+    """Listens to one of the jobs that a user's stream follows."""
+
+    __slots__ = ("channels", "cursor", "dialect", "pk", "rung", "stream")
+
+    def __init__(self, stream: "UserStream", job: Job, seq: int, dialect: Dialect) -> None:
+        self.stream = stream
+        self.pk = job.pk
+        self.channels = (storage.channel(job.pk),)
+        self.cursor = seq
+        self.dialect = dialect
+        self.rung = True
+
+    def ring(self) -> None:
+        self.rung = True
+        self.stream.ring()
+
+    def cut(self) -> None:
+        """Stop: the job was deleted."""
+        self.stream.unfollow(self)
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """Where a stream begins.
+
+    Args:
+        admission: whose it is.
+        changed: the number up to which the client has all changes.
+        jobs: the jobs to follow from the beginning on, each with the last ``seq`` that is known.
+        newest: the primary key of the newest job there is.
+        reset: the client's cursor is too old.
+    """
+
+    admission: Admission
+    changed: int
+    jobs: list[tuple[Job, int]]
+    newest: int
+    reset: bool
+
+
+class UserStream(OpenStream):
+    """A client that watches all of a user's conversations."""
+
+    __slots__ = ("_ears", "_encoder", "_looks", "_newest", "_over", "_sent", "_workflow", "user_id")
+
+    def __init__(
+        self, beginning: Beginning, encoder: type[Dialect], send: Send, prefix: str
+    ) -> None:
+        Follower.__init__(self, 0, beginning.changed)
+        self.channels = ()
+        self._connect(beginning.admission, send, prefix)
+        self.user_id = beginning.admission.user.pk
+        self._workflow = beginning.admission.workflow
+        self._encoder = encoder
+        self._newest = beginning.newest
+        self._looks = False
+        # The numbers of the changes that were sent and aren't certain: they are seen again.
+        self._sent: dict[tuple[str, int], int] = {}
+        self._ears: dict[str, Ear] = {}
+        # The jobs that began after this stream, and of which all was sent.
+        self._over: set[int] = set()
+        for job, seq in beginning.jobs:
+            self._follow(job, seq)
+
+    @property
+    def name(self) -> str:
+        return f"user {self.user_id}"
+
+    def start(self) -> None:
+        self._looks = True
+        super().start()
+
+    def ring_user(self) -> None:
+        self._looks = True
+        self.ring()
+
+    def unfollow(self, ear: Ear) -> None:
+        if self._ears.pop(ear.dialect.job_id, None) is not None and self._following:
+            listeners.remove_listener(ear)
+
+    def id(self) -> str:
+        """Return the cursor of a client that has all that was sent until now."""
+        seqs = {job: ear.cursor for job, ear in self._ears.items()}
+        return str(Cursor(int(time.time()), self.cursor, seqs))
+
+    def _listen(self) -> None:
+        listeners.add_user(self)
+        for ear in self._ears.values():
+            listeners.add_listener(ear)
+
+    def _unlisten(self) -> None:
+        listeners.remove_user(self)
+        for ear in self._ears.values():
+            listeners.remove_listener(ear)
+
+    def _follow(self, job: Job, seq: int) -> None:
+        if job.public_id in self._ears or job.pk in self._over:
+            return
+        ear = Ear(self, job, seq, self._encoder(job))
+        self._ears[job.public_id] = ear
+        if self._following:
+            listeners.add_listener(ear)
+
+    async def _catch_up(self) -> None:
+        while self._rung and self._following:
+            self._rung = False
+            if self._looks:
+                self._looks = False
+                await self._tell_changes()
+            for ear in [ear for ear in self._ears.values() if ear.rung]:
+                ear.rung = False
+                await self._tell_events(ear)
+
+    async def _tell_changes(self) -> None:
+        try:
+            found = await listeners.readers.call(
+                conversations.look, self.user_id, self.cursor, self._newest
+            )
+        except DatabaseError as error:
+            # The next sweep rings again.
+            logger.warning("Conversations could not be read (%s).", first_line(error))
+            return
+        for job in found.jobs:
+            if self._workflow in ("", job.workflow):
+                self._follow(job, 0)
+                self._rung = True
+        await self._tell(found)
+
+    async def _tell(self, found: Changes) -> None:
+        frames: list[tuple[tuple[str, int], int, dict[str, Any]]] = []
+        for each in found.changed:
+            body = {"type": "session", **bodies.conversation(each)}
+            frames.append((("session", each.session.pk), each.session.changed, body))
+        for row in found.deleted:
+            frames.append(
+                (("deleted", row.pk), row.changed, {"type": "deleted", "session_id": row.key})
+            )
+        frames.sort(key=lambda frame: frame[1])
+        new = [frame for frame in frames if self._sent.get(frame[0]) != frame[1]]
+        for number, (row, changed, body) in enumerate(new, 1):
+            if number == len(new):
+                # Only the last one has it all.
+                self.cursor = max(self.cursor, found.upto)
+            self._sent[row] = changed
+            if not self._workflow:
+                await self._put(sse.frame(body, event_id=self.id()))
+        self.cursor = max(self.cursor, found.upto)
+        self._sent = {row: number for row, number in self._sent.items() if number > self.cursor}
+
+    async def _tell_events(self, ear: Ear) -> None:
+        events = await listeners.readers.events_after((ear.channels[0], ear.cursor))
+        body = b""
+        for event in events:
+            if len(body) >= PIECE:
+                await self._put(body)
+                body = b""
+            if event.is_terminal:
+                self._over.add(ear.pk)
+                self.unfollow(ear)
+            ear.cursor = event.seq
+            for frame in ear.dialect.frames(self._placed(event)):
+                body += renumbered(frame, self.id())
+        if body:
+            await self._put(body)
+        if len(events) == storage.BATCH:
+            ear.rung = self._rung = True
+
+
+def renumbered(frame: bytes, cursor: str) -> bytes:
+    """Return a job's frame with another ``id``."""
+    first, _, rest = frame.partition(b"\n")
+    return b"id: %s\n%s" % (cursor.encode(), rest if first.startswith(b"id: ") else frame)
+
+
+async def opened(scope: Scope, send: Send, dialect: type[Dialect]) -> UserStream | None:
+    """Answer one request for the user's stream; see stream.opened()."""
+    request = ASGIRequest(scope, io.BytesIO())
+    try:
+        if scope["method"] != "GET":
+            raise MethodNotAllowed(scope["method"])
+        request.get_host()
+        beginning = await listeners.in_reader(begin, request)
+        open_streams.check_room(beginning.admission)
+    except Exception as error:
+        await answer(send, request, refusal(error))
+        return None
+    head = HttpResponse(headers=HEADERS)
+    dress(request, head)
+    stream = UserStream(beginning, dialect, send, scope.get("root_path", ""))
+    open_streams.add(stream)
+    first = sse.frame(
+        {"status": "connected", "type": "connected", "cursor": stream.id()}, retry=1000
+    )
+    if beginning.reset:
+        first += sse.frame({"type": "reset"}, event_id=stream.id())
+    stream.begin(stream.greet(head, first))
+    return stream
+
+
+def begin(request: ASGIRequest) -> Beginning:
+    """Say who watches, and from where on. In a thread that may use the database.
+
+    Raises:
+        ParseError: the cursor is none.
+        CursorBeyondHead: it is past a job's last event.
+        NotAuthenticated, AuthenticationFailed, TokenRefused: see auth.admit().
+    """
+    close_old_connections()
+    sign_in(request)
+    admission = auth.admit(request)
+    raw = request.META.get("HTTP_LAST_EVENT_ID") or request.GET.get("last_event_id")
+    cursor = Cursor.read(raw) if raw else None
+    # First: what is committed from now on is seen again.
+    upto = conversations.latest(admission.user)
+    too_old = cursor is not None and conversations.is_too_old(
+        admission.user, cursor.changed, timedelta(seconds=time.time() - cursor.at)
+    )
+    newest = Job.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    known = cursor.seqs if cursor is not None else {}
+    jobs = named(admission.user, known)
+    if cursor is None or too_old:
+        jobs |= {job: 0 for job in conversations.under_way(admission.user) if job not in jobs}
+    return Beginning(
+        admission=admission,
+        changed=upto if cursor is None or too_old else cursor.changed,
+        jobs=[(job, seq) for job, seq in jobs.items() if admission.workflow in ("", job.workflow)],
+        newest=newest,
+        reset=too_old,
+    )
+
+
+def named(user: Any, seqs: Mapping[str, int]) -> dict[Job, int]:
+    """Return the user's jobs of a cursor, each with its ``seq``; but not those that it has whole.
+
+    Raises:
+        CursorBeyondHead: it has more of one than there is.
+    """
+    jobs = Job.objects.visible_to(user).filter(public_id__in=seqs).only(*conversations.SHOWN)
+    found = {job: seqs[job.public_id] for job in jobs}
+    if any(seq > job.last_seq for job, seq in found.items()):
+        raise CursorBeyondHead
+    return {job: seq for job, seq in found.items() if not (job.is_finished and seq == job.last_seq)}

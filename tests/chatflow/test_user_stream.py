@@ -1,0 +1,315 @@
+"""GET chat/stream, through the whole ASGI application."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from asgiref.sync import sync_to_async
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+from django.utils import timezone
+
+from chatflow import stream, user_stream
+from chatflow.user_stream import Cursor
+from chatflow.web import application
+from tests.chatflow.exchange import Exchange
+from tests.chatflow.threads import close_streams
+from tests.conftest import Bearer
+from workflows import services
+from workflows.models import DeletedSession, Job, Session, State
+from workflows.store.changes import CURSOR_KEPT, SLACK, forget_deleted
+from workflows.store.events import append
+from workflows.store.lifecycle import Outcome, end
+from workflows.streaming.listeners import listeners
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PATH = "/ai-demo/chat/stream"
+Frames = AsyncIterator[dict[str, Any]]
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def listening() -> AsyncIterator[None]:
+    """Stop what the streams of this test's event loop have started."""
+    listeners.closing = False
+    yield
+    await close_streams()
+
+
+@pytest.fixture
+def watch(alice: User, bearer: Bearer) -> Callable[..., Exchange]:
+    headers = bearer(alice)
+
+    def watch(cursor: str = "", **more: str) -> Exchange:
+        resumed = {"Last-Event-ID": cursor} if cursor else {}
+        return Exchange(application, PATH, headers={**headers, **resumed, **more})
+
+    return watch
+
+
+def send(user: User, key: str = "a", text: str = "hello") -> Job:
+    return services.start(user, text, session_key=key, workflow="echo").job
+
+
+def begin(job: Job) -> Job:
+    """Put the job into the hands of a worker that does nothing by itself."""
+    Job.objects.filter(pk=job.pk).update(
+        state="processing", attempt=1, lease_until=timezone.now() + timedelta(minutes=1)
+    )
+    job.refresh_from_db()
+    return job
+
+
+def finish(job: Job) -> None:
+    end(job, Outcome(State.COMPLETED, response="Done."))
+
+
+def work(job: Job, words: int = 3) -> None:
+    begin(job)
+    for number in range(words):
+        append(job.pk, 1, "delta", data={"delta": f"{number} "})
+    job.refresh_from_db()
+    finish(job)
+
+
+async def until(frames: Frames, done: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
+    """Return the next frames up to the one that is *done*."""
+    taken = []
+    async for frame in frames:
+        taken.append(frame)
+        if done(frame["data"]):
+            return taken
+    raise AssertionError(f"The stream ended after {taken}.")
+
+
+def is_session(**fields: Any) -> Callable[[dict[str, Any]], bool]:
+    return lambda data: (
+        data.get("type") == "session" and all(data[name] == value for name, value in fields.items())
+    )
+
+
+def seqs(frames: list[dict[str, Any]], job: Job) -> list[int]:
+    return [f["data"]["seq"] for f in frames if f["data"].get("job_id") == job.public_id]
+
+
+async def test_a_turn_from_its_beginning_to_its_end(
+    alice: User, watch: Callable[..., Exchange]
+) -> None:
+    async with watch() as exchange:
+        frames = exchange.frames()
+        first = await anext(frames)
+        assert first["data"]["type"] == "connected"
+        assert "id" not in first
+        job = await sync_to_async(send)(alice)
+        (told,) = await until(frames, is_session(session_id="a"))
+        assert told["data"]["title"] == "hello"
+        assert told["data"]["active_job"]["job_id"] == job.public_id
+        await sync_to_async(work)(job)
+        taken = [told, *await until(frames, is_session(last_state="completed"))]
+        while len(seqs(taken, job)) < 4:
+            taken.append(await anext(frames))
+    assert seqs(taken, job) == [1, 2, 3, 4]
+    assert taken[-1]["data"]["type"] in ("session", "completed")
+    ended = next(f["data"] for f in reversed(taken) if f["data"]["type"] == "session")
+    assert ended["unread"] is True
+    assert ended["active_job"] is None
+    assert all(frame["id"] for frame in taken)
+
+
+async def test_it_goes_on_exactly_from_every_frame(
+    alice: User, watch: Callable[..., Exchange]
+) -> None:
+    """The job's frames up to any frame, and those of a stream that begins there, are the log."""
+    running, later = await sync_to_async(send)(alice), None
+    async with watch() as exchange:
+        frames = exchange.frames()
+        await anext(frames)
+        await sync_to_async(begin)(running)
+        await sync_to_async(append)(running.pk, 1, "delta", data={"delta": "words"})
+        taken = await until(frames, lambda data: data.get("seq") == 1)
+        later = await sync_to_async(send)(alice, "b")
+        taken += await until(frames, is_session(session_id="b"))
+        await sync_to_async(append)(running.pk, 1, "delta", data={"delta": "more"})
+        taken += await until(frames, lambda data: data.get("seq") == 2)
+    await sync_to_async(running.refresh_from_db)()
+    await sync_to_async(finish)(running)
+    await sync_to_async(work)(later)
+
+    for place, frame in enumerate(taken):
+        async with watch(frame["id"]) as exchange:
+            frames, rest = exchange.frames(), []
+            await anext(frames)
+            while seqs(rest, running)[-1:] != [3]:
+                rest.append(await anext(frames))
+            before = seqs(taken[: place + 1], running)
+            assert before + seqs(rest, running) == [1, 2, 3]
+            if str(frame["id"]).count(":") == 2:
+                while seqs(rest, later)[-1:] != [4]:
+                    rest.append(await anext(frames))
+                assert seqs(rest, later) == [1, 2, 3, 4]
+
+
+async def test_a_job_that_came_and_went_in_between_is_told_by_its_session(
+    alice: User, watch: Callable[..., Exchange]
+) -> None:
+    async with watch() as exchange:
+        cursor = (await anext(exchange.frames()))["data"]["cursor"]
+    job = await sync_to_async(send)(alice)
+    await sync_to_async(work)(job)
+    async with watch(cursor) as exchange:
+        frames = exchange.frames()
+        await anext(frames)
+        (told,) = await until(frames, is_session(session_id="a"))
+    assert told["data"]["last_job_id"] == job.public_id
+    assert told["data"]["last_state"] == "completed"
+
+
+async def test_a_commit_that_comes_late_is_not_missed(
+    alice: User, watch: Callable[..., Exchange]
+) -> None:
+    """It has a lower number than a change that was told before it."""
+    if connection.vendor != "postgresql":
+        pytest.skip("only on postgresql: elsewhere one writes at a time")
+    await sync_to_async(send)(alice, "late")
+    began, may_commit = threading.Event(), threading.Event()
+
+    def rename() -> None:
+        with transaction.atomic():
+            session = Session.objects.get(user=alice, key="late")
+            services.change_session(session, title="Late")
+            began.set()
+            assert may_commit.wait(10)
+        connection.close()
+
+    async with watch() as exchange:
+        frames = exchange.frames()
+        await anext(frames)
+        renaming = asyncio.ensure_future(asyncio.to_thread(rename))
+        await asyncio.to_thread(began.wait, 10)
+        await sync_to_async(send)(alice, "early")
+        cursor = (await until(frames, is_session(session_id="early")))[-1]["id"]
+        may_commit.set()
+        await renaming
+        await until(frames, is_session(session_id="late", title="Late"))
+    async with watch(cursor) as exchange:
+        frames = exchange.frames()
+        await anext(frames)
+        await until(frames, is_session(session_id="late", title="Late"))
+
+
+async def test_a_deleted_conversation_is_told_until_it_is_forgotten(
+    alice: User, watch: Callable[..., Exchange]
+) -> None:
+    await sync_to_async(send)(alice)
+    async with watch() as exchange:
+        frames = exchange.frames()
+        cursor = (await anext(frames))["data"]["cursor"]
+        session = await sync_to_async(Session.objects.get)(key="a")
+        await sync_to_async(services.delete_session)(session)
+        await until(frames, lambda data: data == {"type": "deleted", "session_id": "a"})
+    async with watch(cursor) as exchange:
+        frames = exchange.frames()
+        await anext(frames)
+        await until(frames, lambda data: data == {"type": "deleted", "session_id": "a"})
+    ages = CURSOR_KEPT + 2 * SLACK
+    await sync_to_async(DeletedSession.objects.update)(deleted_at=timezone.now() - ages)
+    await sync_to_async(forget_deleted)()
+    assert await DeletedSession.objects.acount() == 0
+    old = Cursor.read(cursor)
+    old = Cursor(old.at - int(CURSOR_KEPT.total_seconds()) - 1, old.changed, old.seqs)
+    async with watch(str(old)) as exchange:
+        frames = exchange.frames()
+        await anext(frames)
+        assert (await anext(frames))["data"] == {"type": "reset"}
+
+
+async def test_two_streams_are_told_the_same(alice: User, watch: Callable[..., Exchange]) -> None:
+    async with watch() as one, watch() as two:
+        frames = [one.frames(), two.frames()]
+        for each in frames:
+            await anext(each)
+        job = await sync_to_async(send)(alice)
+        await sync_to_async(work)(job)
+        for each in frames:
+            taken = await until(each, lambda data: data.get("status") == "completed")
+            assert seqs(taken, job) == [1, 2, 3, 4]
+
+
+async def test_nobody_is_told_of_others(
+    alice: User, bob: User, watch: Callable[..., Exchange]
+) -> None:
+    async with watch() as exchange:
+        frames = exchange.frames()
+        await anext(frames)
+        await sync_to_async(send)(bob, "secret")
+        await sync_to_async(send)(alice, "own")
+        (told,) = await until(frames, is_session(session_id="own"))
+    assert told["data"]["session_id"] == "own"
+
+
+async def test_many_conversations(alice: User, watch: Callable[..., Exchange]) -> None:
+    async with watch() as exchange:
+        cursor = (await anext(exchange.frames()))["data"]["cursor"]
+
+    def send_many() -> None:
+        for number in range(30):
+            finish(begin(send(alice, f"{number}")))
+
+    await sync_to_async(send_many)()
+    async with watch(cursor) as exchange:
+        frames = exchange.frames()
+        await anext(frames)
+        told = [await anext(frames) for _ in range(30)]
+    assert [frame["data"]["session_id"] for frame in told] == [str(n) for n in range(30)]
+    assert {frame["id"].split(".")[1] for frame in told[:-1]} == {cursor.split(".")[1]}
+
+
+async def test_a_revoked_token_ends_it(
+    alice: User, watch: Callable[..., Exchange], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "LOOK_AGAIN", 0.1)
+    async with watch() as exchange:
+        await anext(exchange.frames())
+        assert len(stream.open_streams) == 1
+        await sync_to_async(lambda: alice.auth_token_set.all().delete())()  # type: ignore[attr-defined]
+        await asyncio.wait_for(exchange.task, 10)
+        assert not exchange.complete
+
+
+async def test_a_client_that_takes_nothing_is_dropped(
+    alice: User, watch: Callable[..., Exchange], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "SEND_TIMEOUT", 0.05)
+    exchange = watch()
+
+    async def stall(message: Any) -> None:
+        if b'"session"' in message.get("body", b""):
+            await asyncio.Event().wait()
+
+    exchange.on_send = stall
+    async with exchange:
+        await anext(exchange.frames())
+        await sync_to_async(send)(alice)
+        await asyncio.wait_for(exchange.task, 10)
+    assert len(stream.open_streams) == 0
+
+
+@pytest.mark.parametrize("cursor", ["x", "1", "1.2.3", "1.2.aaaa:1", "9" * 5000])
+async def test_a_bad_cursor(watch: Callable[..., Exchange], cursor: str) -> None:
+    async with watch(cursor) as exchange:
+        assert await exchange.start() == 400
+
+
+async def test_it_is_not_for_strangers(alice: User) -> None:
+    async with Exchange(application, PATH) as exchange:
+        assert await exchange.start() == 401
+
+
+def test_a_cursor_is_read_as_it_is_written() -> None:
+    cursor = Cursor(5, 7, {"workflow_" + "0f" * 16: 3})
+    assert Cursor.read(str(cursor)) == cursor
+    assert user_stream.renumbered(b"id: 3\ndata: {}\n\n", "x") == b"id: x\ndata: {}\n\n"

@@ -1,0 +1,163 @@
+"""What a user's list shows of each conversation: its title, what it works on, what it asks."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Left
+
+from workflows.dialogue.excerpts import cut, find_words
+from workflows.models import ACTIVE, DeletedSession, Job, Message, Session, State
+from workflows.store import changes
+
+# Characters of the first message that a title may have.
+TITLE_LENGTH = 80
+# All of a job that a list shows, and what its frames are made of.
+SHOWN = ("public_id", "session_id", "user_id", "workflow", "state", "last_seq", "awaiting")
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """A session as its owner's list shows it.
+
+    Args:
+        session: it.
+        title: its own or its first words.
+        active: the job that it works on, or else the one that is next.
+        last: the latest job.
+        awaiting: the kind of answer that is wanted, if any.
+    """
+
+    session: Session
+    title: str
+    active: Job | None
+    last: Job | None
+    awaiting: str | None
+
+
+def describe(sessions: Iterable[Session]) -> list[Conversation]:
+    """Return what the list shows of the sessions; a few queries for all of them."""
+    rows = list(sessions)
+    keys = [row.pk for row in rows]
+    first = Message.objects.filter(session=OuterRef("pk"), role=Message.Role.USER).order_by("pk")
+    beginnings = Session.objects.filter(pk__in=keys, title="").annotate(
+        first=Left(Subquery(first.values("content")[:1]), 4 * TITLE_LENGTH)
+    )
+    titles = dict(beginnings.values_list("pk", "first"))
+    jobs = Job.objects.only(*SHOWN)
+    newest = (
+        Job.objects.filter(session__in=keys).order_by().values("session").annotate(latest=Max("pk"))
+    )
+    last = {job.session_id: job for job in jobs.filter(pk__in=[row["latest"] for row in newest])}
+    working = list(jobs.filter(session__in=keys, state__in=ACTIVE).order_by("-pk"))
+    # The one that runs last, as it goes before all that wait.
+    working.sort(key=lambda job: job.state == State.PROCESSING)
+    active = {job.session_id: job for job in working}
+    open_jobs = [row.open_job_id for row in rows if row.open_job_id is not None]
+    asking = {job.pk: (job.awaiting or {}).get("kind") for job in jobs.filter(pk__in=open_jobs)}
+    return [
+        Conversation(
+            session=row,
+            title=row.title or cut(titles.get(row.pk) or "", TITLE_LENGTH),
+            active=active.get(row.pk),
+            last=last.get(row.pk),
+            awaiting=asking.get(row.open_job_id) if row.open_job_id else None,
+        )
+        for row in rows
+    ]
+
+
+def search(user: Any, query: str) -> dict[int, str]:
+    """Return the sessions whose title or messages have all words of *query*.
+
+    Args:
+        user: whose.
+        query: words; in any language, and any case.
+
+    Returns:
+        By a session's primary key, the place where they stand; the latest of several.
+    """
+    mine = Session.objects.filter(user=user)
+    found: dict[int, str] = {}
+    texts = mine.exclude(title="").values_list("pk", "title").iterator()
+    for session, text in texts:
+        if excerpt := find_words(text, query):
+            found[session] = excerpt
+    messages = Message.objects.filter(session__in=mine).order_by("session", "-pk")
+    for session, text in messages.values_list("session_id", "content").iterator():
+        if session not in found and (excerpt := find_words(text, query)):
+            found[session] = excerpt
+    return found
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What has happened to a user's sessions after a cursor.
+
+    Args:
+        changed: the sessions, with the numbers of their changes, in that order.
+        deleted: the keys of those that are gone, likewise.
+        jobs: the jobs under way in *changed*, and those that have ended since *since*.
+        upto: the cursor that has all of this.
+    """
+
+    changed: list[Conversation]
+    deleted: list[DeletedSession]
+    jobs: list[Job]
+    upto: int
+
+
+def look(user_id: Any, cursor: int, newer_than: int) -> Changes:
+    """Return the changes to a user's sessions past *cursor*.
+
+    Args:
+        user_id: the user's primary key.
+        cursor: a number of changes that is certain.
+        newer_than: jobs with higher primary keys are told of though they have ended.
+    """
+    # The bound leaves out the numbers of another server, from which the database was restored.
+    # In this order: what commits in between is seen, and isn't certain yet.
+    now = changes.certain(user_id)
+    newer = Q(user=user_id, changed__gt=cursor, changed__lt=now.below)
+    gone = list(DeletedSession.objects.filter(newer).order_by("changed"))
+    changed = list(Session.objects.filter(newer).order_by("changed"))
+    jobs = Job.objects.filter(session__in=changed).filter(
+        Q(state__in=ACTIVE) | Q(pk__gt=newer_than)
+    )
+    following = list(jobs.only(*SHOWN).order_by("pk"))
+    alive = set(
+        Session.objects.filter(user=user_id, key__in=[row.key for row in gone])
+        .order_by()
+        .values_list("key", flat=True)
+    )
+    return Changes(
+        changed=describe(changed),
+        deleted=[row for row in gone if row.key not in alive],
+        jobs=following,
+        upto=max(cursor, now.upto),
+    )
+
+
+def is_too_old(user: Any, number: int, age: timedelta) -> bool:
+    """Say whether a cursor can't be gone on from.
+
+    Deletions may have been forgotten since, or another server has numbered the changes.
+
+    Args:
+        user: the user.
+        number: of the change up to which the client has all.
+        age: of the cursor.
+    """
+    return age > changes.CURSOR_KEPT or number >= changes.certain(user.pk).below
+
+
+def latest(user: Any) -> int:
+    """Return the number up to which all changes of the user's sessions are certain just now."""
+    return changes.certain(user.pk).upto
+
+
+def under_way(user: Any) -> QuerySet[Job]:
+    """Return the user's jobs under way, as far as a stream wants to know them."""
+    return Job.objects.visible_to(user).filter(session__user=user).active().only(*SHOWN)
