@@ -27,8 +27,8 @@ export class Sidebar {
     this.#node.dataset.open = String(isOpen);
     this.#toggle.setAttribute('aria-expanded', String(isOpen));
     byId('sidebar-shade').hidden = !isOpen;
-    // What lies behind it can't be reached meanwhile.
-    byId('main').inert = isOpen && this.#narrow.matches;
+    // What lies behind it can't be reached meanwhile; the page keeps its heading.
+    for (const part of document.querySelectorAll('.talk__log, .talk__foot')) part.inert = isOpen && this.#narrow.matches;
     if (isOpen) byId('sidebar-close').focus();
   }
 
