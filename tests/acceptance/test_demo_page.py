@@ -490,7 +490,8 @@ def test_it_loads_little(chat: Chat, site: Site) -> None:
     chat.page.reload()
     expect(chat.page.locator("#welcome")).to_be_visible()
     chat.watch.urls.clear()
-    chat.page.reload(wait_until="networkidle")
+    chat.page.reload()
+    expect(chat.page.locator("#conversations a, #conversations-empty").first).to_be_attached()
     assert len(chat.watch.urls) <= 12, chat.watch.urls
     shift = chat.page.evaluate(
         """new Promise((resolve) => {

@@ -34,6 +34,8 @@ class ChatPage {
   #followed = new Map();
   #isWatching = false;
   #isAsking = false;
+  #isStale = false;
+  #deleting = new Set();
   #waiting = new Set();
 
   #moves = {
@@ -123,7 +125,7 @@ class ChatPage {
   #onDeleted(sessionId) {
     this.#list.remove(sessionId);
     if (sessionId !== this.#client.sessionId || !this.#isStored) return;
-    notify(gettext('This conversation was deleted.'));
+    if (!this.#deleting.has(sessionId)) notify(gettext('This conversation was deleted.'));
     this.#open(null, { replaces: true });
   }
 
@@ -220,10 +222,17 @@ class ChatPage {
   }
 
   async #refresh() {
+    // The history may have a message already of which this page doesn't know yet that it has arrived.
+    if (this.#conversation.isSending) {
+      this.#isStale = true;
+      return;
+    }
+    this.#isStale = false;
     const turn = this.#opened;
     const past = await this.#client.history().catch(() => null);
     if (!past || turn !== this.#opened) return;
-    this.#conversation.take(past);
+    if (this.#conversation.isSending) this.#isStale = true;
+    else this.#conversation.take(past);
     this.#followActive(past);
   }
 
@@ -304,6 +313,7 @@ class ChatPage {
     client.onStart((job) => {
       jobId = job.job_id;
       if (turn === this.#opened) this.#conversation.started(key, jobId);
+      if (this.#isStale) this.#refreshSoon();
       // The frames come by the common stream then: a browser has few connections to a server.
       if (this.#isWatching) following.abort();
       else this.#followed.set(jobId, client);
@@ -375,6 +385,7 @@ class ChatPage {
       isDangerous: true,
     });
     if (!isSure) return;
+    this.#deleting.add(id);
     await this.#change(() => this.#client.deleteSession(id));
     this.#list.remove(id);
     if (id === this.#client.sessionId) this.#open(null, { replaces: true });

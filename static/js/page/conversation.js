@@ -80,6 +80,7 @@ export class Conversation {
       this.#waiting.delete(key);
       this.#turns.delete(key);
     } else {
+      this.#waiting.set(key, { ...this.#waiting.get(key), isRefused: true });
       this.#turns.set(key, { ...newTurn(null, 'failed'), error: error.message, code: error.code });
     }
     this.#draw();
@@ -100,6 +101,11 @@ export class Conversation {
     this.#turns.set(jobId, next);
     if (this.#views.has(`a:${jobId}`)) this.#drawSoon();
     return true;
+  }
+
+  /** Whether a message is under way that the server has given no job yet. */
+  get isSending() {
+    return [...this.#waiting.values()].some(({ jobId, isRefused }) => !jobId && !isRefused);
   }
 
   /** Whether a turn of this job stands on the page. */
