@@ -679,7 +679,7 @@ def test_conversations_are_found_renamed_and_deleted(chat: Chat) -> None:
     assert_accessible(page)
     page.get_by_role("menuitem", name="Rename").click()
     assert_accessible(page)
-    page.get_by_label("Rename the conversation").fill("Blue things")
+    page.get_by_role("textbox", name="Rename the conversation").fill("Blue things")
     page.get_by_role("button", name="Rename", exact=True).click()
     expect(page.get_by_role("link", name="Blue things")).to_be_visible()
     page.get_by_label("Search the conversations").fill("")
