@@ -5,7 +5,7 @@ import re
 import subprocess
 from typing import Any
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.acceptance.browser import new_context, sign_in
 from tests.acceptance.markdown import block, blocks
@@ -65,6 +65,19 @@ def test_a_page_of_another_site_works(site: Site, browser: Browser) -> None:
         page.goto(f"{site.url}/accounts/login/")
         [[response]] = run_on(page, module.replace("YOUR_TOKEN", site.token("alice")))
         assert "offline" in response
+
+
+def test_the_element_works(site: Site, browser: Browser) -> None:
+    html = block(FRONTEND, "The element", "html").replace("https://chat.example.com", site.url)
+    html = html.replace("YOUR_TOKEN", site.token("alice"))
+    with new_context(browser) as context:
+        page = context.new_page()
+        page.route("**/embedded", lambda route: route.fulfill(body=html, content_type="text/html"))
+        page.goto(f"{site.url}/embedded")
+        page.get_by_role("textbox", name="Message").fill("hello")
+        page.keyboard.press("Enter")
+        expect(page.get_by_label("Answer", exact=True)).to_contain_text("offline")
+        expect(page.get_by_label("You", exact=True)).to_have_text("hello")
 
 
 def shell(code: str, site: Site, user: str = "alice", job_id: str = "") -> str:

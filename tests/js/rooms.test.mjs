@@ -13,6 +13,9 @@ const IMPORT = /\b(?:from|import)\s*\(?\s*(['"`])(.*?)\1/g;
 // What a room's modules may import, beside each other.
 const DOORS = { client: [], page: [ENTRY, 'vendor/marked.js', 'vendor/purify.js', 'vendor/highlight.js'], vendor: [], '.': ['client/async-chat.js'] };
 
+// What a reader's own project brings.
+const PEERS = { 'client/react.js': ['react'] };
+
 const listed = readdirSync(ROOT, { recursive: true }).map((name) => name.replaceAll('\\', '/'));
 const modules = Object.fromEntries(
   listed.filter((name) => name.endsWith('.js') && !name.startsWith('built/')).map((name) => [name, codeOf(name)]),
@@ -26,7 +29,8 @@ function codeOf(name) {
 /** The modules that `code` imports, by their names below static/js. */
 function importsOf(name, code) {
   const addresses = [...code.replace(COMMENT, '').matchAll(IMPORT)].map(([, , address]) => address);
-  return addresses.map((address) => (address.startsWith('.') ? posix.join(posix.dirname(name), address) : address));
+  const own = addresses.filter((address) => !PEERS[name]?.includes(address));
+  return own.map((address) => (address.startsWith('.') ? posix.join(posix.dirname(name), address) : address));
 }
 
 /** Every import that leaves its room by something else than a door. */

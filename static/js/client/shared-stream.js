@@ -53,6 +53,8 @@ function byLeader({ key, source, onMessage }) {
   let hub = null;
   let release = () => {};
   let isOver = false;
+  // What is new must not come before what was missed: the leader tells that first.
+  let isWelcome = false;
   const take = (message) => {
     if (isOver) return;
     log.take(message);
@@ -60,6 +62,8 @@ function byLeader({ key, source, onMessage }) {
   };
   const lead = () => {
     if (isOver) return undefined;
+    isWelcome = true;
+    channel.postMessage({ leads: true });
     hub = new Hub(source, log);
     hub.join((message) => {
       onMessage(message);
@@ -67,9 +71,15 @@ function byLeader({ key, source, onMessage }) {
     });
     return new Promise((resolve) => (release = resolve));
   };
-  channel.onmessage = ({ data: { message, to, joins, wakes } }) => {
-    if (message && (!to || to === me)) take(message);
-    if (joins && hub) for (const past of log.messages()) channel.postMessage({ message: past, to: joins });
+  const welcome = (tab) => {
+    for (const message of log.messages()) channel.postMessage({ message, to: tab });
+    channel.postMessage({ welcomes: tab });
+  };
+  channel.onmessage = ({ data: { message, to, joins, welcomes, leads, wakes } }) => {
+    if (message && (to === me || (!to && isWelcome))) take(message);
+    if (joins && hub) welcome(joins);
+    if (welcomes === me) isWelcome = true;
+    if (leads && !isWelcome) channel.postMessage({ joins: me });
     if (wakes) hub?.wake();
   };
   channel.postMessage({ joins: me });

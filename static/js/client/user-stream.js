@@ -5,6 +5,8 @@ import { Pause, backoff } from './timing.js';
 
 /** Milliseconds without a byte, not even a keep-alive, after which a connection counts as dead. */
 const SILENCE = 35_000;
+/** Milliseconds after which a connection counts as a good one, though nothing happened. */
+const STEADY = 1000;
 // To come again would be answered alike.
 const FINAL = { 401: 'signed-out', 403: 'signed-out', 404: 'unsupported' };
 // The cursor is of no use.
@@ -18,6 +20,7 @@ export class UserStream {
   #cursor;
   #silence;
   #tries = 0;
+  #greeted = Infinity;
   #pause = new Pause();
   #connection = null;
   #isClosed = false;
@@ -40,6 +43,9 @@ export class UserStream {
     while (!this.#isClosed) {
       const error = await this.#readOnce();
       if (this.#isClosed) return;
+      // A server that greets and goes, again and again, is not asked without a pause.
+      if (Date.now() - this.#greeted > STEADY) this.#tries = 0;
+      this.#greeted = Infinity;
       if (FINAL[error?.status]) return this.#on.state(FINAL[error.status]);
       if (BAD_CURSOR.has(error?.status)) this.#forget();
       this.#on.state(globalThis.navigator?.onLine === false ? 'offline' : 'reconnecting');
@@ -90,7 +96,8 @@ export class UserStream {
     const frame = parseObject(data);
     if (!frame) return;
     const isGreeting = frame.type === 'connected';
-    this.#tries = isGreeting ? Math.max(this.#tries, 1) : 0;
+    if (isGreeting) this.#greeted = Date.now();
+    else this.#tries = 0;
     this.#cursor = id || frame.cursor || this.#cursor;
     this.#on.state('connected');
     if (!isGreeting) this.#on.frame(frame, this.#cursor);

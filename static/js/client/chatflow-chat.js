@@ -1,0 +1,171 @@
+import { AsyncChatClient } from './async-chat.js';
+import { CSS, MARKUP } from './chatflow-look.js';
+
+const SENTENCES = {
+  reconnecting: 'Reconnecting… Nothing is lost.',
+  offline: 'You are offline. What you send waits here.',
+  'signed-out': 'You are signed out.',
+};
+const YES_NO = [{ value: 'yes', label: 'Yes' }, { value: 'no', label: 'No' }];
+
+/**
+ * `<chatflow-chat src="https://chat.example.com" token="…" session="…">`: a chat for any page. All that a model says
+ * is put in as text.
+ */
+export class ChatflowChat extends HTMLElement {
+  static observedAttributes = ['src', 'token', 'session'];
+  #root = this.attachShadow({ mode: 'open' });
+  #client = null;
+  #stop = null;
+  #jobId = null;
+  #article = null;
+
+  connectedCallback() {
+    this.#draw();
+    this.#connect();
+  }
+
+  disconnectedCallback() {
+    this.#stop?.();
+    this.#client?.disconnect();
+    this.#client = null;
+  }
+
+  attributeChangedCallback(name, before, now) {
+    if (!this.#client || before === now) return;
+    this.disconnectedCallback();
+    this.connectedCallback();
+  }
+
+  #draw() {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(CSS);
+    this.#root.adoptedStyleSheets = [sheet];
+    // Our own words only.
+    this.#root.replaceChildren(document.createRange().createContextualFragment(MARKUP));
+    const form = this.#find('form');
+    form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.#send(this.#find('textarea').value);
+    });
+    form.addEventListener('keydown', (event) => {
+      if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      form.requestSubmit();
+    });
+    this.#find('textarea').addEventListener('input', ({ target }) => this.#client.saveDraft(target.value));
+    this.#find('.stop').addEventListener('click', () => this.#cancel());
+    this.#root.addEventListener('keydown', ({ key }) => key === 'Escape' && this.#cancel());
+  }
+
+  async #connect() {
+    const client = new AsyncChatClient(this.getAttribute('src') ?? '', this.getAttribute('token'), { worker: null });
+    client.sessionId = this.getAttribute('session') || client.sessionId;
+    this.#client = client;
+    client.onStart = ({ job_id: jobId }) => (this.#jobId = jobId);
+    client.onDelta = (text) => this.#write(text);
+    client.onProgress = ({ progress, message }) => this.#report(progress, message);
+    this.#stop = client.watch({ onConnection: (state) => this.#say(SENTENCES[state] ?? '') });
+    this.#find('textarea').value = client.draft();
+    if (!this.hasAttribute('session')) return;
+    const past = await client.history().catch((error) => (error.status === 404 ? null : this.#fail(error)));
+    if (client !== this.#client || !past) return;
+    for (const { role, content } of past.messages) this.#add(role, content);
+    if (past.active_job) this.#settle(client.resume(past.active_job));
+    else this.#ask(past.awaiting);
+    client.flush();
+  }
+
+  #send(text, label = text) {
+    if (!text.trim()) return;
+    this.#add('user', label);
+    this.#ask(null);
+    this.#find('textarea').value = '';
+    this.#client.saveDraft('');
+    this.#settle(this.#client.send(text), text);
+  }
+
+  /** Show what becomes of a message; words that were not taken go back to where they can be changed. */
+  async #settle(pending, text) {
+    const client = this.#client;
+    const article = this.#add('assistant', '');
+    this.#article = article;
+    this.#busy(true);
+    try {
+      const { response, awaiting } = await pending;
+      article.textContent = response;
+      this.#ask(awaiting);
+      this.dispatchEvent(new CustomEvent('answer', { detail: { response, awaiting } }));
+    } catch (error) {
+      if (client !== this.#client) return;
+      if (!article.textContent) article.remove();
+      this.#fail(error);
+      if (text && !error.jobId && !this.#find('textarea').value) this.#find('textarea').value = text;
+    }
+    if (this.#article === article) this.#busy(false);
+  }
+
+  #cancel() {
+    if (this.#jobId) this.#client.cancel(this.#jobId).catch((error) => this.#fail(error));
+  }
+
+  #write(text) {
+    if (this.#article) this.#article.textContent = text;
+    this.#followEnd();
+  }
+
+  #report(percent, message) {
+    this.#find('progress').value = percent ?? 0;
+    this.#find('.step').textContent = message ?? '';
+  }
+
+  /** Show an open question's choices, if it has some. */
+  #ask(awaiting) {
+    const choices = awaiting?.choices ?? (['confirm', 'approval'].includes(awaiting?.kind) ? YES_NO : []);
+    const skip = awaiting?.optional ? [{ value: 'skip', label: 'Skip' }] : [];
+    const leave = awaiting ? [{ value: 'cancel', label: 'Leave the question' }] : [];
+    const buttons = [...choices, ...skip, ...leave].map(({ value, label }) => {
+      const button = document.createElement('button');
+      Object.assign(button, { type: 'button', textContent: label });
+      button.addEventListener('click', () => this.#send(String(value), label));
+      return button;
+    });
+    this.#find('.choices').replaceChildren(...buttons);
+  }
+
+  #add(role, text) {
+    const article = document.createElement('article');
+    article.className = role;
+    article.setAttribute('aria-label', role === 'user' ? 'You' : 'Answer');
+    article.textContent = text;
+    this.#find('.messages').append(article);
+    this.#followEnd(true);
+    return article;
+  }
+
+  #fail(error) {
+    this.#add('error', error.message).setAttribute('role', 'alert');
+  }
+
+  #say(sentence) {
+    this.#find('.state').textContent = sentence;
+  }
+
+  #busy(isBusy) {
+    this.#find('.work').hidden = !isBusy;
+    this.#report(0, '');
+    if (!isBusy) this.#jobId = this.#article = null;
+  }
+
+  /** Only while the reader is there. */
+  #followEnd(always = false) {
+    const box = this.#find('.messages');
+    if (always || box.scrollHeight - box.scrollTop - box.clientHeight < 80) box.scrollTop = box.scrollHeight;
+  }
+
+  #find(selector) {
+    return this.#root.querySelector(selector);
+  }
+}
+
+customElements.define('chatflow-chat', ChatflowChat);

@@ -1,0 +1,55 @@
+import { useCallback, useEffect, useRef, useState } from 'react';
+
+const EMPTY = { messages: [], text: '', progress: null, isBusy: false, awaiting: null, error: null };
+
+/**
+ * A conversation as React state: what was said, the words that are being written, and how to go on.
+ *
+ * @param {AsyncChatClient} client made once, outside of the component
+ * @param {string} [sessionId] a conversation to go on with; what runs in it is followed
+ */
+export function useChat(client, sessionId = client.sessionId) {
+  const [state, setState] = useState(EMPTY);
+  const [connection, setConnection] = useState(null);
+  const jobId = useRef(null);
+  const change = useCallback((part) => setState((before) => ({ ...before, ...(typeof part === 'function' ? part(before) : part) })), []);
+
+  const settle = useCallback(async (pending) => {
+    change({ isBusy: true, text: '', error: null, awaiting: null });
+    try {
+      const { response, awaiting = null, ...rest } = await pending;
+      change(({ messages }) => ({ messages: [...messages, { role: 'assistant', content: response, ...rest }], awaiting, text: '' }));
+    } catch (error) {
+      if (error.code === 'disconnected') return;
+      change({ error });
+    }
+    change({ isBusy: false, progress: null });
+  }, [change]);
+
+  useEffect(() => {
+    let isOver = false;
+    client.sessionId = sessionId;
+    client.onStart = (job) => (jobId.current = job.job_id);
+    client.onDelta = (text) => change({ text });
+    client.onProgress = ({ progress = null }) => change({ progress });
+    setState(EMPTY);
+    client.history().then(({ messages, active_job: job, awaiting }) => {
+      if (isOver) return;
+      change((now) => ({ messages: [...messages, ...now.messages], awaiting }));
+      if (job) settle(client.resume(job));
+    }, (error) => isOver || error.status === 404 || change({ error }));
+    const stop = client.watch({ onConnection: setConnection });
+    return () => {
+      isOver = true;
+      stop();
+      client.disconnect();
+    };
+  }, [client, sessionId, change, settle]);
+
+  const send = useCallback((text, options) => {
+    change(({ messages }) => ({ messages: [...messages, { role: 'user', content: text }] }));
+    return settle(client.send(text, options));
+  }, [client, change, settle]);
+
+  return { ...state, connection, send, cancel: () => jobId.current && client.cancel(jobId.current) };
+}
