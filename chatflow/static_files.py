@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,6 +65,7 @@ class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]
     def __init__(self, *args: Any, **options: Any) -> None:
         self._paths: dict[str, str] = {}
         self._packed: dict[str, Any] = {}
+        self._packing = threading.Lock()
         self._folder = tempfile.mkdtemp(prefix="chatflow-static-")
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         super().__init__(*args, **options)
@@ -86,7 +88,10 @@ class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]
             path = self._paths.get(url) or self._paths.get(self._unhashed(url))
             if path is None:
                 return None
-            self._packed[url] = self._pack(path, url)
+            # A page's files are asked for all at once, each by a thread of its own.
+            with self._packing:
+                if url not in self._packed:
+                    self._packed[url] = self._pack(path, url)
         return self._packed[url]
 
     def _unhashed(self, url: str) -> str:
@@ -98,8 +103,7 @@ class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]
     def _pack(self, path: str, url: str) -> Any:
         """Lay a compressed copy beside the file's stand-in, where WhiteNoise looks for one."""
         stand_in = Path(self._folder, f"{len(self._packed)}{Path(path).suffix}")
-        if not stand_in.exists():
-            stand_in.symlink_to(path)
+        stand_in.symlink_to(path)
         _compress(stand_in)
         return self.get_static_file(str(stand_in), url)
 

@@ -2,6 +2,8 @@
 
 import gzip
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -89,3 +91,18 @@ def test_a_chunk_has_its_hash_from_the_bundler() -> None:
     middleware = StaticFiles(lambda request: None)
     assert middleware.immutable_file_test("", "/static/js/built/chunk-ABC.js")
     assert not middleware.immutable_file_test("", "/static/js/built/chat-page.js")
+
+
+def test_files_that_are_asked_for_at_once_are_not_mixed_up() -> None:
+    middleware = StaticFiles(lambda request: None)
+    names = [path.name for path in sorted(SOURCE.parent.glob("*.css"))]
+    barrier = threading.Barrier(len(names))
+
+    def find(name: str) -> Any:
+        barrier.wait()
+        return middleware._find(f"/static/css/{name}")
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        found = list(pool.map(find, names))
+    paths = [Path(file.alternatives[-1][1]).resolve().name for file in found]
+    assert paths == names
