@@ -191,11 +191,12 @@ def admit(request: HttpRequest) -> Admission:
 
 
 def _of_session(request: HttpRequest) -> Right:
+    user: Any = request.user
     return Right(
-        user_id=request.user.pk,
+        user_id=user.pk,
         kind="session",
         key=request.session.session_key or "",
-        password=request.user.password,
+        password=user.password,
     )
 
 

@@ -254,6 +254,10 @@ class SessionJobBody(TypedDict):
     workflow: str
 
 
+def session_job(job: Job) -> SessionJobBody:
+    return {"job_id": job.public_id, "state": job.state, "workflow": job.workflow}
+
+
 class ConversationBody(TypedDict):
     """A conversation as its owner's list shows it."""
 
@@ -279,8 +283,7 @@ def conversation(row: Conversation) -> ConversationBody:
         "updated_at": iso(session.updated_at),
         "pinned": session.pinned,
         "unread": session.unread,
-        "active_job": active
-        and {"job_id": active.public_id, "state": active.state, "workflow": active.workflow},
+        "active_job": session_job(active) if active is not None else None,
         "awaiting": row.awaiting,
         "last_job_id": last.public_id if last is not None else None,
         "last_state": last.state if last is not None else None,

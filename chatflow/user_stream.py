@@ -146,7 +146,6 @@ class UserStream(OpenStream):
         self, beginning: Beginning, encoder: type[Dialect], send: Send, prefix: str
     ) -> None:
         Follower.__init__(self, 0, beginning.changed)
-        self.channels = ()
         self._connect(beginning.admission, send, prefix)
         self.user_id = beginning.admission.user.pk
         self._workflow = beginning.admission.workflow
@@ -230,9 +229,9 @@ class UserStream(OpenStream):
         for each in found.changed:
             body = {"type": "session", **bodies.conversation(each)}
             frames.append((("session", each.session.pk), each.session.changed, body))
-        for row in found.deleted:
+        for gone in found.deleted:
             frames.append(
-                (("deleted", row.pk), row.changed, {"type": "deleted", "session_id": row.key})
+                (("deleted", gone.pk), gone.changed, {"type": "deleted", "session_id": gone.key})
             )
         frames.sort(key=lambda frame: frame[1])
         new = [frame for frame in frames if self._sent.get(frame[0]) != frame[1]]

@@ -26,7 +26,7 @@ OTHERS = {
     "YOUR_TOKEN", "YOUR_USER", "YOUR_REPOSITORY", "JOB_ID", "PASSWORD",
     # SQL, HTTP, signals, make and its variables.
     "LISTEN", "NOTIFY", "COMMIT", "POST", "GET", "SIGTERM", "SIGKILL", "SIGINT", "ARGS", "CLOSED",
-    "DELETE", "UPDATE", "INSERT", "SELECT", "JSON", "ID", "WAL", "IMMEDIATE",
+    "PATCH", "DELETE", "UPDATE", "INSERT", "SELECT", "JSON", "ID", "WAL", "IMMEDIATE",
     # Django's own.
     "DJANGO_SETTINGS_MODULE", "AUTHENTICATION_BACKENDS",
     # The last words of queue_work's lines.

@@ -158,8 +158,9 @@ def sessions(request: Request) -> Response:
     asked = SessionsSerializer(data=request.query_params.dict())
     asked.is_valid(raise_exception=True)
     limit, words = asked.validated_data["limit"], asked.validated_data["q"].strip()
-    found = Session.objects.filter(user=request.user)
-    places = conversations.search(request.user, words) if words else {}
+    owner: Any = request.user
+    found = Session.objects.filter(user=owner)
+    places = conversations.search(owner, words) if words else {}
     if words:
         found = found.filter(pk__in=places)
     if "cursor" in asked.validated_data:

@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from chatflow import stream, user_stream
+from chatflow.tokens import make_token
 from chatflow.user_stream import Cursor
 from chatflow.web import application
 from tests.chatflow.exchange import Exchange
@@ -141,7 +142,8 @@ async def test_it_goes_on_exactly_from_every_frame(
 
     for place, frame in enumerate(taken):
         async with watch(frame["id"]) as exchange:
-            frames, rest = exchange.frames(), []
+            frames = exchange.frames()
+            rest: list[dict[str, Any]] = []
             await anext(frames)
             while seqs(rest, running)[-1:] != [3]:
                 rest.append(await anext(frames))
@@ -275,7 +277,7 @@ async def test_a_revoked_token_ends_it(
     async with watch() as exchange:
         await anext(exchange.frames())
         assert len(stream.open_streams) == 1
-        await sync_to_async(lambda: alice.auth_token_set.all().delete())()  # type: ignore[attr-defined]
+        await sync_to_async(lambda: alice.auth_token_set.all().delete())()
         await asyncio.wait_for(exchange.task, 10)
         assert not exchange.complete
 
@@ -313,3 +315,27 @@ def test_a_cursor_is_read_as_it_is_written() -> None:
     cursor = Cursor(5, 7, {"workflow_" + "0f" * 16: 3})
     assert Cursor.read(str(cursor)) == cursor
     assert user_stream.renumbered(b"id: 3\ndata: {}\n\n", "x") == b"id: x\ndata: {}\n\n"
+
+
+async def test_a_token_for_one_workflow_sees_its_jobs_and_no_conversation(alice: User) -> None:
+    _, token = await sync_to_async(make_token)(alice, name="one", workflow="echo")
+    other = await sync_to_async(
+        lambda: services.start(alice, "hi", session_key="b", workflow="ask").job
+    )()
+    headers = {"Authorization": f"Bearer {token}"}
+    async with Exchange(application, PATH, headers=headers) as exchange:
+        frames = exchange.frames()
+        await anext(frames)
+        await sync_to_async(work)(other)
+        job = await sync_to_async(send)(alice)
+        await sync_to_async(work)(job)
+        told = [await anext(frames) for _ in range(4)]
+    assert seqs(told, job) == [1, 2, 3, 4]
+
+
+async def test_a_user_goes_with_what_is_kept_of_their_conversations(alice: User) -> None:
+    await sync_to_async(send)(alice)
+    await sync_to_async(lambda: services.delete_session(Session.objects.get()))()
+    assert await DeletedSession.objects.acount() == 1
+    await alice.adelete()
+    assert await DeletedSession.objects.acount() == 0
