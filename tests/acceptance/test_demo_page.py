@@ -381,6 +381,7 @@ def test_the_conversations_and_their_addresses(chat_on: Chat, screen: str) -> No
     chat.message.press("Enter")
     chat.expect_last("All four.")
     chat.expect_idle()
+    assert chat.messages() == ["list", "All four."]
     session = page.locator("#chat").get_attribute("data-session") or ""
     assert page.url.endswith(f"?c={session}")
     open_sidebar()

@@ -14,7 +14,8 @@ export class WorkflowPicker {
     this.#onPick = onPick;
     this.#button.addEventListener('click', () => (this.isOpen ? this.close() : this.open('')));
     this.#message.addEventListener('input', () => this.#onInput());
-    this.#message.addEventListener('keydown', (event) => this.#onKey(event));
+    // Before the composer takes Enter for its own.
+    this.#message.addEventListener('keydown', (event) => this.#onKey(event), { capture: true });
     this.#message.addEventListener('blur', () => this.close());
     for (const option of this.#options) {
       // Before the message loses the focus, which would close the list.
