@@ -25,11 +25,17 @@ export class Sections {
    */
   show(name, data, build) {
     const part = this.#parts.get(name);
-    const key = JSON.stringify(data) ?? 'undefined';
+    const key = JSON.stringify(data, sorted) ?? 'undefined';
     if (part.key === key) return;
     part.key = key;
     const node = build();
     part.place.replaceChildren(...(node ? [node] : []));
     part.place.hidden = !node;
   }
+}
+
+/** Some databases keep no order of an object's names: the stream and the history may tell the same in two. */
+function sorted(name, value) {
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1)));
 }

@@ -39,7 +39,9 @@ export class TurnView {
     const over = isEnded(turn);
     this.#sawItRun ||= !over;
     const { answer = {} } = turn;
-    const { metadata, sources, actions } = answer;
+    const { metadata, sources } = answer;
+    // The history says so of what is still offered, the stream says nothing: the form that stands open stays.
+    const actions = answer.actions?.map(({ state, ...action }) => (state === 'offered' ? action : { ...action, state }));
     this.node.dataset.state = turn.state;
     if (turn.jobId) this.node.dataset.jobId = turn.jobId;
     this.node.setAttribute('aria-busy', String(!over));
