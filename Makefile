@@ -27,7 +27,8 @@ PARTS := test-sqlite test-postgres
 $(CHECKS) $(PARTS): export ENV_FILE := /dev/null
 $(CHECKS) $(PARTS): export SECRET_KEY := only-for-the-checks
 
-.PHONY: help install install-dev install-system demo test $(CHECKS) $(PARTS) bench chaos format pins sbom clean
+.PHONY: help install install-dev install-system demo test $(CHECKS) $(PARTS) bench chaos format pins sbom clean \
+	bundle words
 
 help:  ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 18
@@ -115,6 +116,22 @@ chaos: install-dev install-system  ## Ten minutes of kills, cuts and outages, th
 format: install-dev  ## Let ruff put the code into shape
 	$(PY) -m ruff check --fix
 	$(PY) -m ruff format
+
+# Needs Node and npm; what it writes is committed, so that nobody else does.
+bundle:  ## Build static/js/built and static/js/vendor, after a change of static/js or package.json
+	npm ci --ignore-scripts --no-audit --no-fund
+	node bin/bundle.mjs
+
+# Needs gettext. What is found is to be translated in locale/*/LC_MESSAGES/*.po, and compiled by this again.
+words: export ENV_FILE := /dev/null
+words: export SECRET_KEY := only-for-the-words
+words: install  ## Collect the pages' words, and compile their translations
+	@for domain in django djangojs; do \
+		$(PY) manage.py makemessages --all --domain $$domain --no-location --no-obsolete --ignore $(VENV) \
+			--ignore node_modules --ignore tests --ignore examples --ignore workflows --ignore bench \
+			--ignore 'static/js/vendor/*' --ignore 'static/js/built/*'; \
+	done
+	$(PY) manage.py compilemessages --ignore $(VENV) --ignore node_modules
 
 # After a change of requirements*.txt: resolves from nothing, so that nothing stale stays pinned, for
 # every system and Python that Chatflow runs on.

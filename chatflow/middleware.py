@@ -22,6 +22,8 @@ from django.middleware.security import SecurityMiddleware
 from django.shortcuts import render
 
 from chatflow.errors import UNAVAILABLE, as_response, is_api, of_status, problem
+from chatflow.languages import localized
+from chatflow.page_policy import strict
 from chatflow.signins import TooManySignIns
 from workflows.services import outages
 
@@ -82,20 +84,26 @@ def sign_ins_refused(get_response: GetResponse) -> GetResponse:
     def middleware(request: HttpRequest) -> HttpResponseBase:
         return get_response(request)
 
-    def process_exception(request: HttpRequest, error: Exception) -> HttpResponse | None:
+    def process_exception(request: HttpRequest, error: Exception) -> HttpResponseBase | None:
         if not isinstance(error, TooManySignIns):
             return None
         found = problem(error)
         if is_api(request.path_info):
             return as_response(found)
-        context = {"minutes": math.ceil(error.wait / 60)}
-        page = render(request, "too_many_sign_ins.html", context, status=found.status)
+        page = too_many_sign_ins(request, math.ceil(error.wait / 60))
+        page.status_code = found.status
         for name, value in found.headers.items():
             page.headers[name] = value
         return page
 
     middleware.process_exception = process_exception  # type: ignore[attr-defined]
     return middleware
+
+
+@strict
+@localized
+def too_many_sign_ins(request: HttpRequest, minutes: int) -> HttpResponseBase:
+    return render(request, "too_many_sign_ins.html", {"minutes": minutes})
 
 
 class AllowedHosts(CommonMiddleware):

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from csp.constants import NONE, SELF, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_noop
 
 from chatflow.environment import Environment
 from chatflow.private_file import PrivateConnection
@@ -65,7 +66,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "chatflow.middleware.trusted_connection",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "chatflow.static_files.StaticFiles",
     "corsheaders.middleware.CorsMiddleware",
     "chatflow.middleware.unstored",
     "chatflow.middleware.ContentSecurityPolicy",
@@ -175,7 +176,11 @@ CORS_ALLOW_HEADERS = [
 ]
 CORS_EXPOSE_HEADERS = ["Retry-After", "Idempotency-Replayed"]
 
-# The pages load nothing from another host.
+# Other hosts whose images the chat may show, such as img.example.com; elsewhere a link stands.
+IMAGE_HOSTS = env.names("IMAGE_HOSTS")
+
+# The pages load nothing from another host. Those of the site itself have no style in line either
+# (page_policy.py); Swagger's and the admin's do.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
@@ -224,7 +229,7 @@ SPECTACULAR_SETTINGS = {
 STATIC_URL = "/static/"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "chatflow.addresses.PrefixedStaticFiles"},
+    "staticfiles": {"BACKEND": "chatflow.static_files.HashedStaticFiles"},
 }
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Only where another server is to serve them, after collectstatic.
@@ -236,9 +241,9 @@ WHITENOISE_AUTOREFRESH = DEBUG
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
-# Chatflow speaks English only. With translations django-q2 would look one up for each job's name in
-# its log, while the job waits.
-USE_I18N = False
+# The pages' languages (languages.py); the API and the admin speak English.
+LANGUAGES = [("en", gettext_noop("English")), ("de", gettext_noop("German"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 
 # Workflows.
 

@@ -23,6 +23,8 @@ from chatflow.endpoints import (
     turns,
     uploads,
 )
+from chatflow.languages import localized
+from chatflow.page_policy import strict
 
 api = [
     path("chat/send", sends.send, name="send"),
@@ -59,7 +61,7 @@ admin.site.site_url = reverse_lazy("home")  # type: ignore[assignment]
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="chat"), name="home"),
     path(settings.BASE_PATH.removeprefix("/"), include(api)),
-    path("accounts/login/", auth_views.LoginView.as_view(), name="login"),
+    path("accounts/login/", strict(localized(auth_views.LoginView.as_view())), name="login"),
     path("accounts/once/", accounts.sign_in_once, name="sign-in-once"),
     path("accounts/tokens/", accounts.tokens, name="token-page"),
     path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),

@@ -8,32 +8,44 @@ from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 from rest_framework.exceptions import APIException
 
 from chatflow import sign_in_links
+from chatflow.languages import localized
 from chatflow.models import Token
+from chatflow.page_policy import strict
 from chatflow.serializers import no_control
 from chatflow.tokens import DAYS, MOST_DAYS, make_token, revoke, tokens_of
 from workflows.registry import all_workflows
 
+# The API calls them by their English names.
+SCOPES = [
+    (Token.Scope.ALL.value, _("Everything")),
+    (Token.Scope.SEND.value, _("Send messages, and follow their jobs")),
+    (Token.Scope.READ.value, _("Read only")),
+]
+
 
 class TokenForm(forms.Form):
-    name = forms.CharField(max_length=100, validators=[no_control])
-    scope = forms.ChoiceField(label="It may", choices=Token.Scope.choices)
-    workflow = forms.ChoiceField(required=False, label="Only the workflow")
+    name = forms.CharField(label=_("Name"), max_length=100, validators=[no_control])
+    scope = forms.ChoiceField(label=_("It may"), choices=SCOPES)
+    workflow = forms.ChoiceField(required=False, label=_("Only the workflow"))
     days = forms.IntegerField(
-        label="Days that it lives", initial=DAYS, min_value=1, max_value=MOST_DAYS
+        label=_("Days that it lives"), initial=DAYS, min_value=1, max_value=MOST_DAYS
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         names = [(each.name, each.title) for each in all_workflows()]
-        self.fields["workflow"].choices = [("", "Any"), *names]  # type: ignore[attr-defined]
+        self.fields["workflow"].choices = [("", _("Any")), *names]  # type: ignore[attr-defined]
 
 
 @never_cache
+@strict
+@localized
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def tokens(request: HttpRequest) -> HttpResponse:

@@ -11,21 +11,39 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from chatflow.endpoints.uploads import DocumentNotFound, find_document
+from chatflow.languages import localized, words
+from chatflow.page_policy import strict
+from chatflow.serializers import MESSAGE_LENGTH
 from workflows.knowledge.readers import is_image
 from workflows.registry import all_workflows
 
+# What answers wherever no other workflow was asked for; nobody needs to choose it.
+DEFAULT = "chat"
 
+
+@strict
+@localized
 @login_required
 def chat(request: HttpRequest) -> HttpResponse:
-    """Show the demo page."""
+    """Show the chat page."""
     workflows = [
         {"name": each.name, "title": each.title, "description": each.description}
         for each in all_workflows()
+        if each.name != DEFAULT
     ]
-    context = {"model_name": settings.AI_MODEL, "workflows": workflows, "urls": urls()}
+    context = {
+        "model_name": settings.AI_MODEL,
+        "workflows": workflows,
+        "urls": urls(),
+        "limit": MESSAGE_LENGTH,
+        "image_hosts": " ".join(settings.IMAGE_HOSTS),
+        "words": words(),
+    }
     return render(request, "chat.html", context)
 
 
+@strict
+@localized
 @login_required
 def example(request: HttpRequest) -> HttpResponse:
     """Show the page that uses every part of AsyncChatClient."""
@@ -33,22 +51,26 @@ def example(request: HttpRequest) -> HttpResponse:
 
 
 def urls() -> str:
-    """Return the addresses that AsyncChatClient calls, as JSON; the names are its own."""
+    """Return the addresses that AsyncChatClient and the page call, as JSON, by its names."""
     plain = ("send", "jobs", "action", "approvals", "sessions", "stream_all")
     one_of = {
         "history": "session_id",
         "session": "session_id",
+        "export": "session_id",
         "status": "job_id",
         "stream": "job_id",
         "cancel": "job_id",
+        "feedback": "job_id",
         "approval": "approval_id",
     }
-    found = {name: reverse(name) for name in plain}
+    found = {"upload": reverse("documents")} | {name: reverse(name) for name in plain}
     found |= {name: reverse(name, args=[f"{{{key}}}"]) for name, key in one_of.items()}
     return json.dumps(found)
 
 
 @require_safe
+@strict
+@localized
 @login_required
 def document(request: HttpRequest, document_id: UUID) -> HttpResponse:
     """Show the text read from a document; it is escaped, whatever it says."""
@@ -60,5 +82,6 @@ def document(request: HttpRequest, document_id: UUID) -> HttpResponse:
         "document": found,
         "is_image": is_image(found.kind),
         "chunks": found.chunks.defer("embedding").order_by("position"),
+        "image_hosts": " ".join(settings.IMAGE_HOSTS),
     }
     return render(request, "document.html", context)

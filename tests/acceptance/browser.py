@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from tests.acceptance.processes import SECONDS, Site
@@ -53,6 +54,12 @@ class Watch:
 
     def hosts(self) -> set[str]:
         return {urlsplit(url).netloc for url in self.urls if not url.startswith(("data:", "blob:"))}
+
+
+def assert_accessible(page: Page) -> None:
+    """Let axe look at the page as it stands."""
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
 
 
 def new_context(browser: Browser, **options: Any) -> BrowserContext:

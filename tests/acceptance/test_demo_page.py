@@ -5,9 +5,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.acceptance.browser import DESKTOP, PHONE, Watch, new_context, sign_in
+from tests.acceptance.browser import (
+    DESKTOP,
+    PHONE,
+    Watch,
+    assert_accessible,
+    new_context,
+    sign_in,
+)
 from tests.acceptance.processes import Site, eventually
 from tests.acceptance.talk import talk, up_to_the_last_question
 
@@ -26,11 +33,20 @@ class Chat:
     def __init__(self, page: Page, watch: Watch, pictures: Any) -> None:
         self.page = page
         self.watch = watch
-        self._pictures = pictures
+        self.pictures = pictures
 
     def say(self, text: str) -> None:
-        self.page.get_by_label("Message").fill(text)
-        self.page.get_by_role("button", name="Send").click()
+        self.message.fill(text)
+        self.page.get_by_role("button", name="Send", exact=True).click()
+
+    @property
+    def message(self) -> Locator:
+        return self.page.get_by_label("Message", exact=True)
+
+    @property
+    def doing(self) -> Locator:
+        """What the turn that runs says of itself."""
+        return self.page.locator(".turn__doing:visible")
 
     def pick(self, label: str) -> None:
         self.page.locator(".question").get_by_role("button", name=label, exact=True).click()
@@ -40,7 +56,7 @@ class Chat:
 
     def expect_idle(self) -> None:
         expect(self.page.locator("#composer")).to_have_attribute("data-running", "false")
-        expect(self.page.locator("#progress")).to_be_hidden()
+        expect(self.doing).to_have_count(0)
 
     def turn(self, act: Callable[[], None]) -> None:
         """Do what starts a turn, and wait for the turn's end."""
@@ -50,10 +66,10 @@ class Chat:
         self.expect_idle()
 
     def messages(self) -> list[str]:
-        return self.page.locator("#conversation .message:visible .message__text").all_inner_texts()
+        return self.page.locator("#conversation .message__text:visible").all_inner_texts()
 
     def picture(self, name: str) -> None:
-        self.page.screenshot(path=self._pictures / f"{name}.png", animations="disabled")
+        self.page.screenshot(path=self.pictures / f"{name}.png", animations="disabled")
 
     def shows_the_end(self) -> bool:
         """Whether the newest message, with its buttons, is in sight."""
@@ -117,7 +133,7 @@ def test_an_invoice_is_made_in_a_conversation(chat_on: Chat, site: Site, screen:
     expect(page.locator("#welcome")).to_be_visible()
     chat.picture("1-welcome")
     assert chat.fits()
-    page.get_by_role("button", name="create invoice", exact=True).click()
+    page.get_by_role("button", name="Create an invoice", exact=True).click()
     chat.expect_last("Which customer is the invoice for?")
     chat.expect_idle()
     chat.say(customer)
@@ -148,7 +164,7 @@ def test_an_invoice_is_made_in_a_conversation(chat_on: Chat, site: Site, screen:
     visits = site.visits("invoice")
     chat.pick("Yes")
     site.wait_at_gate("invoice", visits + 1)
-    expect(page.locator("#progress")).to_be_visible()
+    expect(chat.doing).to_be_visible()
     site.open_gate("invoice")
     chat.expect_last(re.compile(r"Invoice \S+ for Page \w+ over .*2,400.* is ready\."))
     chat.expect_idle()
@@ -192,21 +208,22 @@ def test_the_progress_is_shown_and_a_reload_resumes(chat_on: Chat, site: Site) -
     chat.expect_idle()
     gate = f"reload{site.value('SELECT count(*) FROM workflows_job')}"
     site.close_gate(f"{gate}-3")
-    page.get_by_label("Run").select_option("background")
     chat.say(f"gated {gate}")
-    bar = page.locator("#progress-bar")
-    expect(page.locator("#progress-message")).to_have_text("Processing step 3 of 4...")
-    expect(page.locator("#progress-step")).to_have_text("Step 3")
-    expect(page.locator("#progress-percent")).to_have_text("50 %")
-    assert bar.get_attribute("value") == "50"
+    steps = page.locator(".step:visible")
+    expect(chat.doing).to_have_text("Processing step 3 of 4...")
+    expect(steps).to_have_count(3)
+    expect(steps.last).to_have_attribute("data-state", "running")
+    expect(page.get_by_role("progressbar", name="Progress")).to_have_attribute("value", "50")
     chat.expect_last("1 2")
     before = chat.messages()
+    assert_accessible(page)
     chat.picture("7-progress")
     assert chat.fits()
     for _ in range(2):
         page.reload()
-        expect(page.locator("#progress-message")).to_have_text("Processing step 3 of 4...")
+        expect(chat.doing).to_have_text("Processing step 3 of 4...")
         chat.expect_last("1 2")
+        expect(steps).to_have_count(3)
         assert chat.messages() == before
     site.open_gate(f"{gate}-3")
     chat.expect_last("All four.")
@@ -215,14 +232,15 @@ def test_the_progress_is_shown_and_a_reload_resumes(chat_on: Chat, site: Site) -
     assert chat.messages() == after
     page.reload()
     expect(page.locator("#conversation .message:visible")).to_have_count(len(after))
+    chat.expect_last("All four.")
     assert chat.messages() == after
 
 
 def test_words_appear_as_they_are_written(chat: Chat, site: Site) -> None:
     site.close_gate("words")
-    chat.page.get_by_label("Run").select_option("background")
     chat.say("speaker words")
-    chat.expect_last(re.compile(r"^before\s*$"))
+    words = chat.page.locator("#conversation .message__text:visible").last
+    expect(words).to_have_text(re.compile(r"^before\s*$"))
     site.open_gate("words")
     chat.expect_last("before after")
 
@@ -230,8 +248,8 @@ def test_words_appear_as_they_are_written(chat: Chat, site: Site) -> None:
 def test_cancel_stops_the_work(chat_on: Chat, site: Site, screen: str) -> None:
     chat, page = chat_on, chat_on.page
     chat.say("Run a long demo with 50 steps of 1 second")
-    expect(page.locator("#progress-message")).to_contain_text("of 50")
-    page.get_by_role("button", name="Cancel").click()
+    expect(chat.doing).to_contain_text("of 50")
+    page.get_by_role("button", name="Stop").click()
     chat.expect_last("cancelled")
     chat.expect_idle()
     chat.picture("8-cancelled")
@@ -252,7 +270,7 @@ def test_next_moves(chat_on: Chat) -> None:
     chat.expect_last("What next?")
     chat.expect_idle()
     answer = page.locator("#conversation .message--assistant").last
-    page.get_by_text("Sources (2)").click()
+    page.get_by_text("2 sources").click()
     expect(answer.get_by_text("<b>Buffer</b>")).to_be_visible()
     expect(answer.get_by_role("link")).to_have_count(2)
     chat.picture("10-moves")
@@ -325,38 +343,157 @@ def test_a_conversation_outlives_the_web_server(
         page = context.new_page()
         sign_in(page, site, "alice")
         site.close_gate("outlive-2")
-        page.get_by_label("Run").select_option("background")
-        page.get_by_label("Message").fill("gated outlive")
-        page.get_by_role("button", name="Send").click()
-        expect(page.locator("#progress-message")).to_have_text("Processing step 2 of 4...")
+        page.get_by_label("Message", exact=True).fill("gated outlive")
+        page.get_by_role("button", name="Send", exact=True).click()
+        expect(page.locator(".turn__doing")).to_have_text("Processing step 2 of 4...")
         web.kill()
         site.open_gate("outlive-2")
         eventually(lambda: site.value("SELECT state FROM workflows_job") == "completed")
         site.start_web(port=int(web.url.rpartition(":")[2]))
         # The page comes back by itself.
         last = page.locator("#conversation .message:visible").last
-        expect(last).to_have_text("All four.")
+        expect(last.locator(".message__text:visible")).to_have_text("All four.")
 
 
-def test_the_sidebar_starts_and_opens(chat_on: Chat, site: Site, screen: str) -> None:
+def test_the_conversations_and_their_addresses(chat_on: Chat, screen: str) -> None:
     chat, page = chat_on, chat_on.page
-    if screen == "phone":
-        page.get_by_role("button", name="Menu").tap()
-        expect(page.locator("#sidebar")).to_be_visible()
-        chat.picture("10-menu")
-    page.locator("[data-workflow=gated]").click()
+
+    def open_sidebar() -> None:
+        if screen == "phone":
+            page.get_by_role("button", name="Conversations").tap()
+            expect(page.locator("#sidebar")).to_be_visible()
+
+    # A slash lists the workflows; the chosen one takes what is written next.
+    chat.message.press_sequentially("/gat")
+    expect(page.get_by_role("option")).to_have_count(1)
+    chat.message.press("Enter")
+    expect(page.locator("#workflow-name")).to_have_text("Gated")
+    chat.message.fill("list")
+    chat.message.press("Enter")
     chat.expect_last("All four.")
-    session = page.locator("#chat").get_attribute("data-session")
-    if screen == "phone":
-        page.get_by_role("button", name="Menu").tap()
+    chat.expect_idle()
+    assert chat.messages() == ["list", "All four."]
+    session = page.locator("#chat").get_attribute("data-session") or ""
+    assert page.url.endswith(f"?c={session}")
+    open_sidebar()
+    assert_accessible(page)
+    chat.picture("10-menu")
     page.get_by_role("button", name="New conversation").click()
     expect(page.locator("#welcome")).to_be_visible()
-    if screen == "phone":
-        page.get_by_role("button", name="Menu").tap()
-    page.locator("#recent button").first.click()
-    expect(page.locator("#chat")).to_have_attribute("data-session", session or "")
+    page.go_back()
     chat.expect_last("All four.")
+    page.go_forward()
+    expect(page.locator("#welcome")).to_be_visible()
+    open_sidebar()
+    page.locator("#conversations a").first.click()
+    expect(page.locator("#chat")).to_have_attribute("data-session", session)
+    chat.expect_last("All four.")
+    # What was typed stays, for each conversation.
+    chat.message.fill("half a thought")
+    page.reload()
+    chat.expect_last("All four.")
+    expect(chat.message).to_have_value("half a thought")
     chat.picture("11-recent")
+
+
+def test_what_a_model_says_does_nothing_but_show(chat_on: Chat, screen: str) -> None:
+    chat, page = chat_on, chat_on.page
+    page.add_init_script("window.attack = () => { window.attacked = true; };")
+    page.reload()
+    chat.say("hostile")
+    chat.expect_last("done")
+    chat.expect_idle()
+    answer = page.locator("#conversation .message--assistant").last
+    expect(answer.get_by_role("heading", name="Hello <b>you</b>")).to_be_visible()
+    assert "<script>attack()</script>" in answer.inner_text()
+    expect(answer.get_by_role("link")).to_have_text(["pixel", "https://evil.example", "good"])
+    good = answer.get_by_role("link", name="good")
+    assert good.get_attribute("rel") == "noopener noreferrer nofollow"
+    assert good.get_attribute("target") == "_blank"
+    expect(answer.get_by_role("cell", name="good")).to_be_visible()
+    expect(answer.get_by_role("checkbox")).to_be_disabled()
+    expect(answer.locator(".code .hljs-string")).to_have_text('"<script>attack()</script>"')
+    assert answer.locator("script, img, iframe, [style], [class*=evil]").count() == 0
+    assert page.evaluate("window.attacked") is None
+    chat.picture("14-markdown")
+    assert chat.fits()
+    assert_accessible(page)
+
+
+def test_by_keyboard_only(chat: Chat, site: Site) -> None:
+    page, keyboard = chat.page, chat.page.keyboard
+    expect(chat.message).to_be_focused()
+    keyboard.type("gated keys\n")
+    chat.expect_last("All four.")
+    site.close_gate("stopped-1")
+    keyboard.type("gated stopped\n")
+    expect(chat.doing).to_contain_text("of 4")
+    keyboard.press("Escape")
+    chat.expect_last("cancelled")
+    chat.expect_idle()
+    keyboard.press("Control+/")
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    assert_accessible(page)
+    keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    keyboard.press("Control+Shift+O")
+    expect(page.locator("#welcome")).to_be_visible()
+    # A message over the limit is counted, and neither cut nor sent.
+    chat.message.fill("x" * 4001)
+    expect(page.get_by_text("1 character too long")).to_be_visible()
+    keyboard.press("Enter")
+    expect(chat.message).to_have_value("x" * 4001)
+    assert_accessible(page)
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_everybody_can_use_it(browser: Browser, site: Site, colours: Any, pictures: Any) -> None:
+    """On the narrowest screen, in both colours, in another language."""
+    narrow = {"viewport": {"width": 320, "height": 640}, "locale": "de-DE"}
+    with new_context(browser, color_scheme=colours, **narrow) as context:
+        page = context.new_page()
+        page.goto(f"{site.url}/accounts/login/")
+        assert_accessible(page)
+        page.get_by_label("Benutzername").fill("alice")
+        page.get_by_label("Passwort").fill("alice")
+        page.get_by_role("button", name="Anmelden").click()
+        expect(page.get_by_role("heading", name="Was soll getan werden?")).to_be_visible()
+        page.screenshot(path=pictures / f"narrow-{colours}.png")
+        assert_accessible(page)
+        chat = Chat(page, Watch(context), pictures)
+        assert chat.fits()
+        page.get_by_label("Nachricht", exact=True).fill("show moves")
+        page.get_by_role("button", name="Senden", exact=True).click()
+        page.get_by_role("button", name="Order").click()
+        page.get_by_text("2 Quellen").click()
+        assert_accessible(page)
+        assert chat.fits()
+        page.get_by_label("Your name").fill("Ada")
+        page.get_by_label("Your name").press("Escape")
+        page.get_by_role("button", name="Delete rows").click()
+        page.get_by_role("button", name="Delete rows").click()
+        expect(page.get_by_role("button", name="Genehmigen")).to_be_visible()
+        assert_accessible(page)
+        assert chat.fits()
+
+
+def test_it_loads_little(chat: Chat, site: Site) -> None:
+    """At most twelve requests, and nothing moves."""
+    chat.page.reload()
+    expect(chat.page.locator("#welcome")).to_be_visible()
+    chat.watch.urls.clear()
+    chat.page.reload()
+    expect(chat.page.locator("#conversations a, #conversations-empty").first).to_be_attached()
+    assert len(chat.watch.urls) <= 12, chat.watch.urls
+    shift = chat.page.evaluate(
+        """new Promise((resolve) => {
+            const sum = (list) => list.getEntries().reduce((all, { value }) => all + value, 0);
+            const seen = new PerformanceObserver((list) => resolve(sum(list)));
+            seen.observe({ type: 'layout-shift', buffered: true });
+            setTimeout(() => resolve(0), 200);
+        })"""
+    )
+    assert shift == 0
 
 
 def test_the_example_page_works(chat_on: Chat, site: Site) -> None:
@@ -408,6 +545,8 @@ def test_the_example_page_works(chat_on: Chat, site: Site) -> None:
 
 
 def test_the_invoice_pages_of_a_signed_out_reader(chat: Chat, site: Site) -> None:
+    chat.page.get_by_role("button", name="alice").click()
+    assert_accessible(chat.page)
     chat.page.get_by_role("button", name="Sign out").click()
     chat.page.wait_for_url(f"{site.url}/accounts/login/**")
     chat.page.goto(f"{site.url}/ai-demo/chat/")
@@ -422,3 +561,120 @@ def test_a_wrong_password_is_refused(browser: Browser, site: Site) -> None:
         page.get_by_label("Password").fill("bob")
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_role("alert")).to_be_visible()
+
+
+def test_a_message_is_edited(chat: Chat) -> None:
+    chat.say("gated first")
+    chat.expect_last("All four.")
+    chat.say("gated second")
+    chat.expect_last("All four.")
+    chat.expect_idle()
+    page = chat.page
+    page.locator(".message--user").first.hover()
+    page.get_by_role("button", name="Edit and send again").first.click()
+    assert_accessible(page)
+    page.get_by_label("Edit the message").fill("speaker edited")
+    page.get_by_label("Edit the message").press("Enter")
+    chat.expect_last("before after")
+    chat.expect_idle()
+    assert chat.messages() == ["speaker edited", "before after"]
+    page.reload()
+    chat.expect_last("before after")
+    assert chat.messages() == ["speaker edited", "before after"]
+
+
+def test_an_answer_is_rated(chat: Chat) -> None:
+    chat.say("gated rated")
+    chat.expect_last("All four.")
+    good = chat.page.get_by_role("button", name="Good answer")
+    good.click()
+    expect(good).to_have_attribute("aria-pressed", "true")
+    chat.page.reload()
+    expect(good).to_have_attribute("aria-pressed", "true")
+    good.click()
+    expect(good).to_have_attribute("aria-pressed", "false")
+
+
+def test_a_file_goes_with_a_message(chat: Chat) -> None:
+    page = chat.page
+    page.locator("#file").set_input_files(
+        {"name": "prices.txt", "mimeType": "text/plain", "buffer": b"A laptop costs 1200."}
+    )
+    expect(page.get_by_role("button", name="Remove prices.txt")).to_be_visible()
+    assert_accessible(page)
+    chat.say("gated file")
+    chat.expect_last("All four.")
+    expect(page.locator(".message--user").get_by_role("link", name="prices.txt")).to_be_visible()
+    page.reload()
+    expect(page.locator(".message--user").get_by_role("link", name="prices.txt")).to_be_visible()
+    # What nobody can read is refused with words, and nothing typed is lost.
+    chat.message.fill("kept")
+    page.locator("#file").set_input_files(
+        {"name": "a.xyz", "mimeType": "application/x-xyz", "buffer": b"x"}
+    )
+    expect(page.get_by_role("alert")).to_contain_text("A document must be one of")
+    expect(chat.message).to_have_value("kept")
+    chat.watch.complaints.clear()
+
+
+def test_what_is_said_offline_waits(chat: Chat) -> None:
+    page = chat.page
+    chat.say("gated before")
+    chat.expect_last("All four.")
+    chat.expect_idle()
+    page.context.set_offline(True)
+    chat.say("gated waiting")
+    expect(page.locator("#connection")).to_contain_text("Nothing is lost")
+    expect(chat.doing).to_have_text("Sending…")
+    page.context.set_offline(False)
+    chat.expect_last("All four.")
+    chat.expect_idle()
+    assert len(chat.messages()) == 4
+    chat.watch.complaints.clear()
+
+
+def test_two_tabs_show_the_same(chat: Chat, site: Site) -> None:
+    chat.say("gated tabs")
+    chat.expect_last("All four.")
+    with chat.page.context.new_page() as other_page:
+        other = Chat(other_page, chat.watch, chat.pictures)
+        other_page.goto(chat.page.url)
+        other.expect_last("All four.")
+        site.close_gate("two")
+        chat.say("speaker two")
+        for tab in (chat, other):
+            words = tab.page.locator("#conversation .message__text:visible").last
+            expect(words).to_have_text(re.compile(r"^before\s*$"))
+        site.open_gate("two")
+        for tab in (chat, other):
+            tab.expect_last("before after")
+            tab.expect_idle()
+        assert chat.messages() == other.messages()
+
+
+def test_conversations_are_found_renamed_and_deleted(chat: Chat) -> None:
+    page = chat.page
+    chat.say("gated cobalt")
+    chat.expect_last("All four.")
+    page.get_by_role("button", name="New conversation").click()
+    chat.say("gated vermilion")
+    chat.expect_last("All four.")
+    page.get_by_label("Search the conversations").fill("cobalt")
+    items = page.locator("#conversations a")
+    expect(items).to_have_count(1)
+    page.get_by_role("button", name="More about “gated cobalt”").click()
+    assert_accessible(page)
+    page.get_by_role("menuitem", name="Rename").click()
+    assert_accessible(page)
+    page.get_by_role("textbox", name="Rename the conversation").fill("Blue things")
+    page.get_by_role("button", name="Rename", exact=True).click()
+    expect(page.get_by_role("link", name="Blue things")).to_be_visible()
+    page.get_by_label("Search the conversations").fill("")
+    page.get_by_role("button", name="More about “Blue things”").click()
+    page.get_by_role("menuitem", name="Pin").click()
+    expect(items.first).to_contain_text("Blue things")
+    page.get_by_role("button", name="More about “Blue things”").click()
+    page.get_by_role("menuitem", name="Delete").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_role("link", name="Blue things")).to_have_count(0)
+    chat.expect_last("All four.")

@@ -145,7 +145,9 @@ export function installDocument(ids = []) {
   globalThis.document = {
     baseURI: 'https://chat.test/ai-demo/chat/',
     cookie: '',
+    documentElement: new FakeElement('html'),
     createElement: (tag) => new FakeElement(tag),
+    createElementNS: (namespace, tag) => new FakeElement(tag),
     createTextNode: (text) => Object.assign(new FakeNode(), { children: [text] }),
     createDocumentFragment: () => new FakeElement('#fragment'),
     getElementById: (id) => byId[id] ?? null,

@@ -26,13 +26,20 @@ function byWorker({ key, source, worker, onMessage }) {
   const lock = newSessionId();
   let release = () => {};
   let other = null;
-  globalThis.navigator?.locks?.request(lock, () => new Promise((resolve) => (release = resolve)));
   // A worker that can't be loaded says so, and never anything else.
   shared.onerror = () => {
     other ??= byLeader({ key, source, onMessage }) ?? alone({ source, onMessage });
   };
   port.onmessage = ({ data }) => onMessage(data);
-  port.postMessage({ join: { key, source, lock } });
+  const join = () => port.postMessage({ join: { key, source, lock } });
+  // The worker asks for the lock when the tab has it, or it would take the tab for gone.
+  const holding = () => {
+    join();
+    return new Promise((resolve) => (release = resolve));
+  };
+  const { locks } = globalThis.navigator ?? {};
+  if (locks) locks.request(lock, holding);
+  else join();
   return {
     wake: () => (other ? other.wake() : port.postMessage({ wake: true })),
     leave() {

@@ -1,8 +1,9 @@
 import { button, element } from './dom.js';
 import { Fields } from './fields.js';
 import { link } from './links.js';
+import { gettext } from './words.js';
 
-const SETTLED = { used: 'used', expired: 'expired' };
+const SETTLED = { used: () => gettext('used'), expired: () => gettext('expired') };
 
 /**
  * The next moves that a message offers.
@@ -31,7 +32,7 @@ function control(action, moves) {
 }
 
 function settled(name, state) {
-  const note = element('span', { className: 'chip__state', textContent: SETTLED[state] });
+  const note = element('span', { className: 'chip__state', textContent: SETTLED[state]() });
   return element('button', { type: 'button', className: 'chip', disabled: true }, `${name} `, note);
 }
 
@@ -59,7 +60,7 @@ class Action {
   #open() {
     const { type, prompt, schema } = this.#action;
     const submit = element('button', { type: 'submit', className: 'chip chip--primary', textContent: this.name });
-    const back = button('Back', () => this.#close(), 'chip chip--quiet');
+    const back = button(gettext('Back'), () => this.#close(), 'chip chip--quiet');
     const buttons = element('div', { className: 'message__actions' }, submit, back);
     this.#fields = type === 'form' ? new Fields(schema) : null;
     const title = element('p', { className: 'panel__title', textContent: prompt ?? this.name });
@@ -70,7 +71,12 @@ class Action {
     const parts = [title, this.#fields?.node, buttons].filter(Boolean);
     const panel = element('form', { className: 'panel', onsubmit }, ...parts);
     panel.setAttribute('aria-label', this.name);
-    panel.addEventListener('keydown', ({ key }) => key === 'Escape' && this.#close());
+    panel.addEventListener('keydown', (event) => {
+      if (event.key !== 'Escape') return;
+      // Here it closes the panel, and stops nothing.
+      event.stopPropagation();
+      this.#close();
+    });
     this.node.replaceChildren(panel, this.#complaint);
     (this.#fields ?? submit).focus();
   }

@@ -1,5 +1,6 @@
-import { button, element } from './dom.js';
+import { button, element, icon } from './dom.js';
 import { Fields } from './fields.js';
+import { gettext, moment } from './words.js';
 
 // Answers that say: there is nothing to decide any more.
 const OVER = new Set([404, 409]);
@@ -16,7 +17,7 @@ export function approvalForm(awaiting, moves, cancel, bar) {
   const { schema, details, expires_at: expiresAt } = awaiting;
   const fields = schema ? new Fields(schema) : null;
   const reason = element('input', { type: 'text', maxLength: 1000, autocomplete: 'off' });
-  const label = element('label', {}, 'Reason (optional)', reason);
+  const label = element('label', {}, gettext('Reason (optional)'), reason);
   const complaint = element('p', { className: 'field__error', hidden: true });
   complaint.setAttribute('role', 'alert');
   const decide = async (approved) => {
@@ -33,14 +34,16 @@ export function approvalForm(awaiting, moves, cancel, bar) {
     complaint.textContent = fields ? fields.complain(error.errors) : error.message;
     complaint.hidden = !complaint.textContent;
   };
-  const approve = button('Approve', () => decide(true), 'chip chip--primary');
-  const reject = button('Reject', () => decide(false), 'chip');
+  const approve = button('', () => decide(true), 'button button--primary');
+  const reject = button('', () => decide(false), 'button button--danger');
+  approve.append(icon('check'), gettext('Approve'));
+  reject.append(icon('close'), gettext('Reject'));
   // Enter, after a reason was typed, must not decide which way.
   const onsubmit = (event) => event.preventDefault();
-  const buttons = element('div', { className: 'message__actions' }, approve, reject, cancel);
+  const buttons = element('div', { className: 'message__actions approval__buttons' }, approve, reject, cancel);
   const parts = [detailList(details), fields?.node, element('div', { className: 'field' }, label), complaint, buttons, until(expiresAt)];
   const form = element('form', { className: 'panel', onsubmit }, ...parts.filter(Boolean));
-  form.setAttribute('aria-label', awaiting.prompt ?? 'Approval');
+  form.setAttribute('aria-label', awaiting.prompt ?? gettext('Approval'));
   return form;
 }
 
@@ -55,9 +58,9 @@ function detailList(details) {
 }
 
 function until(expiresAt) {
-  const moment = new Date(expiresAt);
-  if (Number.isNaN(moment.getTime())) return null;
-  const when = moment.toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' });
-  const textContent = moment <= new Date() ? `The time to decide was over at ${when}.` : `To be decided by ${when}.`;
+  const end = new Date(expiresAt);
+  if (!expiresAt || Number.isNaN(end.getTime())) return null;
+  const when = moment(end);
+  const textContent = end <= new Date() ? gettext('The time to decide was over at {when}.', { when }) : gettext('To be decided by {when}.', { when });
   return element('p', { className: 'field__hint', textContent });
 }

@@ -1,166 +1,444 @@
 import { AsyncChatClient } from '../async-chat.js';
+import { sessionInAddress, setAddress } from './address.js';
+import { Attachments } from './attachments.js';
+import { Attention } from './attention.js';
 import { Composer } from './composer.js';
-import { displayError, displayMessage, retireReplies } from './messages.js';
-import { SessionStore } from './session-store.js';
+import { Connection } from './connection.js';
+import { Conversation } from './conversation.js';
+import { ConversationList } from './conversation-list.js';
+import { ask } from './dialogs.js';
+import { button, byId, element, setText } from './dom.js';
+import { announce, notify } from './notices.js';
+import { listenForShortcuts } from './shortcuts.js';
 import { Sidebar } from './sidebar.js';
-import { showTranscript } from './transcript.js';
-import { TurnQueue } from './turn-queue.js';
-import { Turn } from './turn.js';
-
-const byId = (id) => document.getElementById(id);
+import { followTheme } from './theme.js';
+import { gettext } from './words.js';
+import { WorkflowPicker } from './workflow-picker.js';
 
 // What an action says of itself, where it stands.
 const REFUSALS = new Set(['invalid', 'action_used', 'action_expired']);
-// What can't be done by trying again.
-const OVER = new Set(['approval_decided', 'approval_expired', 'question_closed', 'not_found']);
+// Milliseconds within which several reasons to look at the history anew are one.
+const PAUSE = 60;
 
-/** The demo page: a conversation, restored from the server whenever the page is opened. */
+/** The chat page: what the server says was said, kept in step with it. */
 class ChatPage {
   #root = byId('chat');
-  #store = new SessionStore(this.#root.dataset.user);
+  #urls = JSON.parse(this.#root.dataset.urls);
   #client = this.#newClient();
-  #turns = new TurnQueue();
-  #composer = new Composer((message) => this.#send(message));
-  #sidebar = new Sidebar({
-    onStart: (title, workflow) => this.#send(title, { workflow }),
-    onOpen: (sessionId) => this.#open(sessionId),
-  });
+  #attention = new Attention();
+  #connection = new Connection();
+  #sidebar = new Sidebar();
+  #isStored = false;
+  #refreshing = null;
+  #opened = 0;
+  #followed = new Map();
+  #isWatching = false;
+  #isAsking = false;
+  #isStale = false;
+  #deleting = new Set();
+  #waiting = new Set();
+
   #moves = {
-    reply: (answer, label) => this.#send(answer, { label }),
+    reply: (answer, label) => this.#send({ text: answer, label }),
     act: (action, data) => this.#act(action, data),
     decide: (awaiting, decision) => this.#decide(awaiting, decision),
+    edit: (message, text) => this.#send({ text, edits: message.id, files: message.files }),
+    regenerate: (jobId) => this.#regenerate(jobId),
+    retry: (jobId) => this.#retry(jobId),
+    feedback: (jobId, value) => this.#feedback(jobId, value),
   };
+  #conversation = new Conversation(this.#moves, () => this.#afterDrawing());
+  #attachments = new Attachments((...file) => this.#upload(...file), () => this.#composer?.update());
+  #list = new ConversationList(this.#client, {
+    open: (sessionId) => this.#open(sessionId),
+    rename: (session) => this.#rename(session),
+    pin: ({ session_id: id, pinned }) => this.#change(() => this.#client.pinSession(id, !pinned)),
+    remove: (session) => this.#remove(session),
+    exportUrl: (sessionId) => this.#urls.export.replace('{session_id}', encodeURIComponent(sessionId)),
+    onChange: () => {
+      this.#attention.setCount(this.#list.unread);
+      this.#showTitle();
+    },
+  });
+  #composer = new Composer({
+    send: (message) => this.#send({ ...message, files: this.#attachments.take() }),
+    stop: () => this.#stop(),
+    type: (text) => this.#client.saveDraft(text, this.#draftKey),
+    editLast: () => this.#editLast(),
+    isReady: () => this.#attachments?.isReady ?? true,
+    hasFiles: () => !(this.#attachments?.isEmpty ?? true),
+  });
 
   start() {
+    followTheme();
+    new WorkflowPicker((workflow) => this.#composer.setWorkflow(workflow));
     for (const chip of document.querySelectorAll('#suggestions [data-message]')) {
-      chip.addEventListener('click', () => this.#send(chip.dataset.message));
+      chip.addEventListener('click', () => this.#send({ text: chip.dataset.message }));
     }
     byId('new-conversation').addEventListener('click', () => this.#open(null));
-    byId('cancel').addEventListener('click', () => this.#turns.cancelFirst());
-    byId('sign-out')?.addEventListener('submit', () => this.#store.forget());
-    this.#open(this.#store.load());
-  }
-
-  /** Show another session, or with null a new one; what runs in the old one goes on without the page. */
-  async #open(sessionId) {
-    this.#turns.leave();
-    this.#client = this.#newClient(sessionId);
-    byId('conversation').replaceChildren(byId('welcome'));
-    byId('welcome').hidden = Boolean(sessionId);
-    this.#root.dataset.session = this.#client.sessionId;
-    this.#sidebar.close();
-    if (sessionId) await this.#restore();
-    else this.#store.forget();
-    this.#composer.focus();
-    this.#listRecent();
-  }
-
-  async #restore() {
-    const client = this.#client;
-    try {
-      const past = await client.history();
-      if (client !== this.#client) return;
-      this.#store.save(client.sessionId);
-      byId('welcome').hidden = past.messages.length > 0 || Boolean(past.active_job);
-      showTranscript(past, this.#moves);
-      if (past.active_job) this.#resume(past.active_job);
-    } catch (error) {
-      if (client !== this.#client) return;
-      if (error.status === 404) return this.#open(null);
-      displayError(error, { label: 'Try again', onClick: () => this.#open(client.sessionId) });
-    }
-  }
-
-  async #resume(job) {
-    await this.#run((client) => client.resume(job));
-    // A message that waited behind this one has become the active job.
-    const client = this.#client;
-    const { active_job: next } = await client.history().catch(() => ({}));
-    const isIdle = client === this.#client && this.#turns.isEmpty;
-    if (isIdle && next && next.job_id !== job.job_id) this.#open(client.sessionId);
-  }
-
-  #send(message, { label = message, workflow } = {}) {
-    byId('welcome').hidden = true;
-    retireReplies();
-    displayMessage(label, { role: 'user' });
-    this.#store.save(this.#client.sessionId);
-    this.#dispatch(message, { workflow, idempotencyKey: crypto.randomUUID?.() });
-    this.#composer.focus();
-  }
-
-  /** Send, or send again: with the same key, the server does at most once what it may have begun. */
-  #dispatch(message, options) {
-    const { mode } = this.#composer;
-    const begin = (client) =>
-      mode === 'auto'
-        ? client.sendSmart(message, options)
-        : client.sendMessage(message, { ...options, async: mode === 'background' });
-    return this.#run(begin, {
-      again: (error) => {
-        const idempotencyKey = error.jobId ? crypto.randomUUID?.() : options.idempotencyKey;
-        return this.#dispatch(message, { ...options, idempotencyKey });
+    byId('leave-question').addEventListener('click', () => this.#send({ text: 'cancel', label: gettext('Cancel the request') }));
+    addEventListener('popstate', () => this.#open(sessionInAddress(), { isInAddress: true }));
+    addEventListener('offline', () => this.#connection.show(true));
+    document.addEventListener('visibilitychange', () => this.#markRead());
+    listenForShortcuts({
+      search: () => {
+        if (!this.#sidebar.isOpen) this.#sidebar.show(true);
+        this.#list.focusSearch();
       },
+      start: () => this.#open(null),
+      stop: () => this.#stop(),
+    });
+    // Before the list is loaded, so that nothing falls between.
+    this.#watch();
+    this.#list.load();
+    this.#sendWaiting();
+    this.#open(sessionInAddress(), { isInAddress: true });
+  }
+
+  /** Take what happens to the user anywhere: in this tab, in another one, on another device. */
+  #watch() {
+    this.#client.watch({
+      onSession: (session) => this.#onSession(session),
+      onDeleted: (sessionId) => this.#onDeleted(sessionId),
+      onReset: () => {
+        this.#list.load();
+        this.#refreshSoon();
+      },
+      onJob: (frame, jobId) => this.#onFrame(frame, jobId),
+      onConnection: (state) => this.#onConnection(state),
     });
   }
 
+  #onSession(session) {
+    const { session_id: id, unread, active_job: job } = session;
+    const before = this.#list.get(id);
+    const isHere = id === this.#client.sessionId;
+    this.#list.put(isHere && !document.hidden ? { ...session, unread: false } : session);
+    if (isHere) {
+      this.#showTitle();
+      this.#refreshSoon();
+      if (unread) this.#markRead();
+    }
+    if (before?.active_job && !job) this.#attention.tell(session, () => this.#open(id));
+  }
+
+  #onDeleted(sessionId) {
+    this.#list.remove(sessionId);
+    if (sessionId !== this.#client.sessionId || !this.#isStored) return;
+    if (!this.#deleting.has(sessionId)) notify(gettext('This conversation was deleted.'));
+    this.#open(null, { replaces: true });
+  }
+
+  #onFrame(frame, jobId) {
+    const isWhole = this.#conversation.frame(jobId, frame);
+    if (!this.#conversation.shows(jobId)) return;
+    if (!isWhole) this.#follow(jobId);
+    else if (isLast(frame)) this.#refreshSoon();
+  }
+
+  #onConnection(state) {
+    this.#isWatching = state === 'connected';
+    if (state === 'signed-out') this.#askToSignIn();
+    else this.#connection.show(state === 'reconnecting' || state === 'offline');
+    // What happened meanwhile comes by the stream; what it doesn't tell, the history does.
+    if (this.#isWatching) this.#refreshSoon();
+  }
+
+  /** Send what an earlier visit has left, and show it where it belongs. */
+  #sendWaiting() {
+    this.#client.onOutbox((waiting) => {
+      const left = new Set(waiting.map(({ key }) => key));
+      for (const key of this.#waiting) {
+        if (left.has(key)) continue;
+        this.#waiting.delete(key);
+        this.#conversation.refused(key, null);
+        this.#refreshSoon();
+      }
+    });
+    this.#waiting = new Set(this.#client.waiting.map(({ key }) => key));
+    this.#client.flush();
+  }
+
+  /** Show what waits to be sent in this conversation. */
+  #showWaiting() {
+    for (const { key, session_id: sessionId, message } of this.#client.waiting) {
+      if (sessionId !== this.#client.sessionId) continue;
+      this.#waiting.add(key);
+      this.#conversation.add(key, { content: message });
+    }
+  }
+
+  /** Show another conversation, or with null a new one; what runs in the old one goes on. */
+  async #open(sessionId, { isInAddress = false, replaces = false } = {}) {
+    const turn = (this.#opened += 1);
+    this.#client.sessionId = sessionId ?? this.#newClient().sessionId;
+    this.#isStored = Boolean(sessionId);
+    this.#root.dataset.session = this.#client.sessionId;
+    if (!isInAddress) setAddress(sessionId, { replaces });
+    byId('conversation').dataset.loading = String(Boolean(sessionId));
+    this.#conversation.clear();
+    byId('welcome').hidden = Boolean(sessionId);
+    this.#composer.text = this.#client.draft(this.#draftKey);
+    this.#composer.setWorkflow(null);
+    this.#attachments.clear();
+    this.#list.select(sessionId);
+    this.#sidebar.show(false);
+    this.#showTitle();
+    this.#composer.focus();
+    if (sessionId) await this.#restore(turn);
+  }
+
+  async #restore(turn) {
+    try {
+      const past = await this.#client.history();
+      if (turn !== this.#opened) return;
+      byId('conversation').dataset.loading = 'false';
+      this.#conversation.take(past, { isNew: true });
+      this.#showWaiting();
+      this.#followActive(past);
+      this.#markRead();
+    } catch (error) {
+      if (turn !== this.#opened) return;
+      byId('conversation').dataset.loading = 'false';
+      this.#showAbsence(error);
+    }
+  }
+
+  /** Say why a conversation can't be shown, and the way on. */
+  #showAbsence(error) {
+    const isGone = error.status === 404;
+    const text = isGone ? gettext('This conversation is gone, or it is somebody else’s.') : error.message;
+    const onClick = () => (isGone ? this.#open(null, { replaces: true }) : this.#open(this.#client.sessionId, { isInAddress: true }));
+    const way = button(isGone ? gettext('New conversation') : gettext('Try again'), onClick, 'button');
+    const box = element('div', { className: 'absence', attributes: { role: 'alert' } }, element('p', { textContent: text }), way);
+    byId('conversation').append(box);
+  }
+
+  /** Look at the history anew, soon. */
+  #refreshSoon() {
+    if (!this.#isStored) return;
+    clearTimeout(this.#refreshing);
+    this.#refreshing = setTimeout(() => this.#refresh(), PAUSE);
+  }
+
+  async #refresh() {
+    // The history may have a message already of which this page doesn't know yet that it has arrived.
+    if (this.#conversation.isSending) {
+      this.#isStale = true;
+      return;
+    }
+    this.#isStale = false;
+    const turn = this.#opened;
+    const past = await this.#client.history().catch(() => null);
+    if (!past || turn !== this.#opened) return;
+    if (this.#conversation.isSending) this.#isStale = true;
+    else this.#conversation.take(past);
+    this.#followActive(past);
+  }
+
+  #followActive({ active_job: job }) {
+    if (job) this.#follow(job.job_id, job);
+  }
+
+  /** Take a job's frames from its first one, where the common stream has not brought them. */
+  async #follow(jobId, job = jobId) {
+    if (this.#followed.has(jobId)) return;
+    const client = this.#newClient(this.#client.sessionId);
+    this.#followed.set(jobId, client);
+    client.onProgress((frame) => this.#conversation.frame(jobId, frame));
+    await client.resume(job).catch(() => null);
+    this.#followed.delete(jobId);
+    this.#refreshSoon();
+  }
+
+  /** Send a message of the user; nothing of it is lost if it can't be sent. */
+  async #send({ text, label = text, workflow, edits, files = [] }) {
+    const key = crypto.randomUUID?.() ?? String(Math.random());
+    const hasFiles = files.length > 0;
+    if (edits) this.#conversation.cut(edits);
+    this.#begin();
+    this.#conversation.add(key, { content: text, label, files: hasFiles ? files : undefined });
+    const options = {
+      idempotencyKey: key,
+      ...(workflow && { workflow }),
+      ...(edits && { edits }),
+      ...(hasFiles && { files: files.map(({ id }) => id) }),
+    };
+    const error = await this.#run(key, (client, signal) => client.send(text, { ...options, signal }));
+    if (!error || error.jobId) return;
+    // It was not taken: the words go back to where they can be changed.
+    if (edits) await this.#refresh();
+    if (error.status === 401) this.#askToSignIn();
+    this.#conversation.refused(key, error);
+    if (!this.#composer.text) this.#composer.text = text;
+    this.#client.saveDraft(this.#composer.text, this.#draftKey);
+  }
+
+  /** The conversation exists from its first message on. */
+  #begin() {
+    if (this.#isStored) return;
+    this.#client.saveDraft('', this.#draftKey);
+    this.#isStored = true;
+    setAddress(this.#client.sessionId);
+    this.#list.select(this.#client.sessionId);
+  }
+
   #act({ id, label, message }, data) {
-    const async = { auto: 'auto', background: true, direct: false }[this.#composer.mode];
     // Where an answer got lost, using it again brings the same one.
-    const options = { data, async, idempotencyKey: id };
-    return this.#use(message ?? label, (client) => client.act(id, options));
+    return this.#use(message ?? label, (client, signal) => client.act(id, { data, async: true, idempotencyKey: id, signal }));
   }
 
   #decide({ approval_id: id }, decision) {
-    const verdict = decision.approved ? 'Approved' : 'Rejected';
+    const verdict = decision.approved ? gettext('Approved') : gettext('Rejected');
     const label = decision.reason ? `${verdict}: ${decision.reason}` : `${verdict}.`;
-    return this.#use(label, (client) => client.approve(id, decision));
+    return this.#use(label, (client, signal) => client.approve(id, { ...decision, signal }));
   }
 
   /** Do what the server offered; resolves with the error that kept it from it, or null. */
   async #use(label, begin) {
-    retireReplies();
-    const bubble = displayMessage(label, { role: 'user' });
-    const isRefusal = ({ code, jobId }) => !jobId && REFUSALS.has(code);
-    const error = await this.#run(begin, { isRefusal });
+    const key = crypto.randomUUID?.() ?? String(Math.random());
+    this.#conversation.add(key, { content: label, label });
+    const error = await this.#run(key, begin);
     if (!error || error.jobId) return null;
-    bubble.remove();
+    this.#conversation.refused(key, REFUSALS.has(error.code) ? null : error);
     return error;
   }
 
-  async #run(begin, { again, isRefusal = () => false } = {}) {
-    const turn = new Turn(this.#newClient(this.#client.sessionId), () => this.#turns.draw());
-    const remedy = (error) => this.#remedy(error, turn, again);
-    this.#turns.add(turn);
-    const error = await turn.settle(begin(turn.client), { moves: this.#moves, remedy, isRefusal });
-    this.#turns.remove(turn);
-    // The next message is on its way already: what this turn asks or offers isn't open any more.
-    if (!this.#turns.isEmpty) retireReplies();
-    this.#listRecent();
-    return error;
-  }
-
-  #remedy(error, turn, again) {
-    if (OVER.has(error.code)) return undefined;
-    if (error.status === 401) return { label: 'Sign in again', onClick: () => location.reload() };
-    if (error.code === 'connection_failed') {
-      return { label: 'Reconnect', onClick: () => this.#resume({ job_id: turn.jobId }) };
+  /** Start a job for the message `key`; resolves with the error that came instead of an answer. */
+  async #run(key, begin) {
+    const turn = this.#opened;
+    const client = this.#newClient(this.#client.sessionId);
+    const following = new AbortController();
+    let jobId = null;
+    client.onStart((job) => {
+      jobId = job.job_id;
+      if (turn === this.#opened) this.#conversation.started(key, jobId);
+      if (this.#isStale) this.#refreshSoon();
+      // The frames come by the common stream then: a browser has few connections to a server.
+      if (this.#isWatching) following.abort();
+      else this.#followed.set(jobId, client);
+    });
+    client.onProgress((frame, id) => this.#conversation.frame(id, frame));
+    try {
+      await begin(client, following.signal);
+      return null;
+    } catch (error) {
+      return following.signal.aborted ? null : error;
+    } finally {
+      this.#followed.delete(jobId);
+      if (turn === this.#opened && jobId && !following.signal.aborted) this.#refreshSoon();
+      if (!this.#isWatching) this.#list.load();
     }
-    return again && { label: 'Try again', onClick: () => again(error) };
   }
 
-  async #listRecent() {
-    const answer = await this.#client.jobs().catch(() => null);
-    if (answer) this.#sidebar.showRecent(answer.jobs ?? answer.data ?? [], this.#client.sessionId);
+  #regenerate(jobId) {
+    const message = this.#conversation.messageOf(jobId);
+    if (message?.id) this.#send({ text: message.content, label: message.label, edits: message.id, files: message.files });
+  }
+
+  #retry(jobId) {
+    const message = this.#conversation.messageOf(jobId);
+    if (!message) return;
+    if (!message.id) this.#conversation.refused(jobId, null);
+    this.#send({ text: message.content, label: message.label, edits: message.id, files: message.files });
+  }
+
+  async #feedback(jobId, value) {
+    try {
+      await this.#client.feedback(jobId, value);
+      announce(value ? gettext('Thank you') : gettext('Taken back'));
+      return true;
+    } catch (error) {
+      notify(error.message);
+      return false;
+    }
+  }
+
+  #editLast() {
+    const pencils = document.querySelectorAll('#conversation .message--user [data-edit]');
+    pencils[pencils.length - 1]?.click();
+    return pencils.length > 0;
+  }
+
+  /** Stop what runs here. */
+  async #stop() {
+    const jobs = this.#conversation.running.filter(Boolean);
+    for (const jobId of jobs) await this.#client.cancel(jobId).catch((error) => notify(error.message));
+    if (jobs.length) announce(gettext('Stopped'));
+  }
+
+  async #upload(file, onProgress, signal) {
+    const answer = await this.#client.upload(file, { onProgress, sessionId: this.#client.sessionId, signal });
+    return answer.document ?? answer;
+  }
+
+  async #rename({ session_id: id, title }) {
+    const name = await ask({ title: gettext('Rename the conversation'), yes: gettext('Rename'), value: title ?? '', maxLength: 120 });
+    if (name !== null) this.#change(() => this.#client.renameSession(id, name));
+  }
+
+  async #remove({ session_id: id, title }) {
+    const isSure = await ask({
+      title: gettext('Delete “{title}”?', { title: title || gettext('New conversation') }),
+      text: gettext('Its messages, jobs and files are deleted. There is no way back.'),
+      yes: gettext('Delete'),
+      isDangerous: true,
+    });
+    if (!isSure) return;
+    this.#deleting.add(id);
+    await this.#change(() => this.#client.deleteSession(id));
+    this.#list.remove(id);
+    if (id === this.#client.sessionId) this.#open(null, { replaces: true });
+  }
+
+  async #change(change) {
+    try {
+      const session = await change();
+      if (session?.session_id && 'title' in session) this.#list.put(session);
+      this.#showTitle();
+    } catch (error) {
+      notify(error.message);
+    }
+  }
+
+  #markRead() {
+    const id = this.#client.sessionId;
+    if (document.hidden || !this.#isStored || !this.#list.get(id)?.unread) return;
+    this.#list.put({ ...this.#list.get(id), unread: false });
+    this.#client.markRead(id).catch(() => {});
+  }
+
+  #askToSignIn() {
+    if (this.#isAsking) return;
+    this.#isAsking = true;
+    const label = gettext('Sign in');
+    const onClick = () => location.assign(`${this.#root.dataset.login}?next=${encodeURIComponent(location.pathname + location.search)}`);
+    notify(gettext('You are signed out. What you have written is kept.'), { label, onClick, stays: true });
+  }
+
+  /** Of a conversation that doesn't exist yet, what was typed is kept under no name. */
+  get #draftKey() {
+    return this.#isStored ? this.#client.sessionId : '';
+  }
+
+  #afterDrawing() {
+    this.#composer?.show({ isRunning: this.#conversation.running.length > 0, awaiting: this.#conversation.awaiting });
+  }
+
+  #showTitle() {
+    const title = this.#isStored ? this.#list.get(this.#client.sessionId)?.title : '';
+    setText(byId('title'), title || gettext('New conversation'));
+    this.#attention.setTitle(title);
   }
 
   #newClient(sessionId) {
-    // The page waits for a server that is being restarted: for about a minute.
-    const urls = JSON.parse(this.#root.dataset.urls);
-    const client = new AsyncChatClient('', null, { urls, maxFailures: 20 });
+    const { user, worker } = this.#root.dataset;
+    const client = new AsyncChatClient('', null, { urls: this.#urls, maxFailures: Infinity, user, worker });
     if (sessionId) client.sessionId = sessionId;
     return client;
   }
 }
+
+const isLast = ({ status }) => status === 'completed' || status === 'failed' || status === 'timeout';
 
 new ChatPage().start();

@@ -1,11 +1,44 @@
-/** An element with these properties and children; untrusted text is safe in both. */
-export function element(tag, properties = {}, ...children) {
+/**
+ * An element with these properties and children; untrusted text is safe in both.
+ *
+ * @param {string} tag
+ * @param {object} [properties] also `attributes` and `dataset`
+ * @param {...(Node|string|null)} children null is left out
+ */
+export function element(tag, { attributes = {}, dataset = {}, ...properties } = {}, ...children) {
   const node = Object.assign(document.createElement(tag), properties);
-  node.append(...children);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  Object.assign(node.dataset, dataset);
+  node.append(...children.filter((child) => child !== null && child !== undefined));
   return node;
 }
 
 /** A button that calls `onclick`. */
 export function button(textContent, onclick, className = 'chip') {
   return element('button', { type: 'button', className, textContent, onclick });
+}
+
+/** A button that shows an icon only; `label` is its name. */
+export function iconButton(name, label, onclick, className = 'icon-button') {
+  return element('button', { type: 'button', className, title: label, onclick, attributes: { 'aria-label': label } }, icon(name));
+}
+
+/** One of the drawings in static/icons.svg; screen readers pass over it. */
+export function icon(name) {
+  const svg = document.createElementNS(SVG, 'svg');
+  svg.setAttribute('class', 'icon');
+  svg.setAttribute('aria-hidden', 'true');
+  const use = document.createElementNS(SVG, 'use');
+  use.setAttribute('href', `${document.documentElement.dataset.icons}#${name}`);
+  svg.append(use);
+  return svg;
+}
+
+const SVG = 'http://www.w3.org/2000/svg';
+
+export const byId = (id) => document.getElementById(id);
+
+/** Set a node's text where it differs: screen readers say again what is set again. */
+export function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
 }

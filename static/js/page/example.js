@@ -2,6 +2,9 @@
 import { AsyncChatClient } from '../async-chat.js';
 import { hideLoadingIndicator, updateLoadingIndicator } from './loading-indicator.js';
 import { displayError, displayMessage, retireReplies } from './messages.js';
+import { followTheme } from './theme.js';
+
+followTheme();
 
 const page = document.getElementById('main');
 const form = document.getElementById('example-form');

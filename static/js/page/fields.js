@@ -1,4 +1,5 @@
 import { element } from './dom.js';
+import { gettext } from './words.js';
 
 const INPUT_TYPES = { email: 'email', date: 'date', time: 'time', uri: 'url' };
 let count = 0;
@@ -48,8 +49,9 @@ class Field {
     this.#error = element('p', { id: `${id}-error`, className: 'field__error', hidden: true });
     this.#error.setAttribute('role', 'alert');
     input.setAttribute('aria-describedby', this.#error.id);
-    const text = `${property.title ?? name}${isRequired ? '' : ' (optional)'}`;
-    const label = element('label', { htmlFor: id, textContent: input.type === 'checkbox' ? (property.title ?? name) : text });
+    const title = property.title ?? name;
+    const text = isRequired ? title : gettext('{title} (optional)', { title });
+    const label = element('label', { htmlFor: id, textContent: input.type === 'checkbox' ? title : text });
     const hint = property.description ? [element('p', { className: 'field__hint', textContent: property.description })] : [];
     const parts = input.type === 'checkbox' ? [input, label] : [label, input];
     this.node = element('div', { className: `field field--${input.type ?? 'text'}` }, ...parts, ...hint, this.#error);

@@ -1,5 +1,7 @@
 // Browsers take a backslash for a slash, drop what can't be seen, and two slashes lead to another site.
 const MISLEADING = /[\x00-\x20\x7f\\]|^\/\//;
+// What is relative is so to the document that the words come from, not to this page.
+const ABSOLUTE = /^(?:https?:\/\/|\/)/i;
 
 /** The absolute address where `url` is an http(s) or relative one that says where it leads, else null. */
 export function safeUrl(url) {
@@ -12,6 +14,12 @@ export function safeUrl(url) {
   }
 }
 
+/** The address that a text links to, or null where it leads nowhere. */
+export const addressInText = (url) => (ABSOLUTE.test(url) ? safeUrl(url) : null);
+
+/** Whether it is this site's own. */
+export const isOwn = (href) => new URL(href).origin === new URL(document.baseURI).origin;
+
 /** A link to `url`, or the bare label where the address isn't a safe one. */
 export function link(label, url) {
   const href = typeof url === 'string' && safeUrl(url);
@@ -19,9 +27,12 @@ export function link(label, url) {
   const anchor = document.createElement('a');
   anchor.href = href;
   anchor.textContent = label;
-  if (new URL(href).origin !== new URL(document.baseURI).origin) {
-    anchor.target = '_blank';
-    anchor.rel = 'noopener noreferrer';
-  }
+  if (!isOwn(href)) leadAway(anchor);
   return anchor;
+}
+
+/** Let a link open beside the page, and tell the other site nothing of this one. */
+export function leadAway(anchor) {
+  anchor.target = '_blank';
+  anchor.rel = 'noopener noreferrer nofollow';
 }

@@ -1,12 +1,10 @@
-import { keepEndInSight } from './messages.js';
-
 const byId = (id) => document.getElementById(id);
 
 /** Show what the running job is doing: `#progress` and its parts; no number means "some time". */
 export function updateLoadingIndicator(message, progress, step = '') {
   const isKnown = Number.isFinite(progress);
   const bar = byId('progress-bar');
-  show(byId('progress'));
+  byId('progress').hidden = false;
   setText('progress-message', message || 'Working…');
   setText('progress-step', step);
   setText('progress-percent', isKnown ? `${Math.round(progress)} %` : '');
@@ -16,14 +14,6 @@ export function updateLoadingIndicator(message, progress, step = '') {
 
 export function hideLoadingIndicator() {
   byId('progress').hidden = true;
-}
-
-/** What appears below the conversation takes room from it. */
-function show(panel) {
-  if (!panel.hidden) return;
-  keepEndInSight(() => {
-    panel.hidden = false;
-  });
 }
 
 function setText(id, text) {

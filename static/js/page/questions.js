@@ -1,13 +1,14 @@
 import { approvalForm } from './approvals.js';
 import { button, element } from './dom.js';
 import { Fields } from './fields.js';
+import { gettext } from './words.js';
 
 // The words that the server reads as an answer, and what they are called on a button.
-const YES_NO = [
-  ['yes', 'Yes', 'chip--primary'],
-  ['no', 'No'],
+const yesNo = () => [
+  ['yes', gettext('Yes'), 'chip--primary'],
+  ['no', gettext('No')],
 ];
-const CANCEL = ['cancel', 'Cancel', 'chip--quiet'];
+const cancelling = () => ['cancel', gettext('Cancel the request'), 'chip--quiet'];
 
 /**
  * The answers that an open question offers; null where there is no question.
@@ -19,7 +20,7 @@ const CANCEL = ['cancel', 'Cancel', 'chip--quiet'];
 export function questionBar(awaiting, moves) {
   if (!awaiting || !moves) return null;
   const { kind, prompt } = awaiting;
-  const cancel = replyButton(CANCEL, moves);
+  const cancel = replyButton(cancelling(), moves);
   const answers = () => answersTo(awaiting).map((answer) => replyButton(answer, moves));
   const bar = element('div', { className: 'question' });
   if (kind === 'approval' && awaiting.approval_id) bar.append(approvalForm(awaiting, moves, cancel, bar));
@@ -27,27 +28,29 @@ export function questionBar(awaiting, moves) {
   else bar.append(...answers(), cancel);
   bar.dataset.kind = kind;
   bar.setAttribute('role', 'group');
-  bar.setAttribute('aria-label', prompt || 'Your answer');
+  bar.setAttribute('aria-label', prompt || gettext('Your answer'));
   return bar;
 }
 
 /** What an answer was called, to show it as the user picked it. */
 export function labelOf(awaiting, answer) {
-  if (awaiting?.kind === 'form') return labelOfForm(answer);
+  if (awaiting?.kind === 'form') return labelOfForm(answer, awaiting.schema);
   return (awaiting && answersTo(awaiting).find(([value]) => value === answer)?.[1]) ?? answer;
 }
 
 /** What is sent, what the button says, how it looks. */
 function answersTo({ kind, choices, optional }) {
   const chosen = choices?.map(({ value, label }) => [String(value), String(label ?? value)]);
-  const answers = chosen ?? (kind === 'confirm' || kind === 'approval' ? YES_NO : []);
-  return optional ? [...answers, ['skip', 'Skip', 'chip--quiet']] : answers;
+  const answers = chosen ?? (kind === 'confirm' || kind === 'approval' ? yesNo() : []);
+  return optional ? [...answers, ['skip', gettext('Skip'), 'chip--quiet']] : answers;
 }
 
-/** A form's answer goes as JSON, and is shown as words. */
-function labelOfForm(answer) {
+/** A form's answer goes as JSON, and is shown as words, under the titles of the fields. */
+function labelOfForm(answer, schema) {
+  const said = (value) => (typeof value === 'boolean' ? (value ? gettext('Yes') : gettext('No')) : String(value));
+  const title = (name) => schema?.properties?.[name]?.title ?? name;
   try {
-    return Object.entries(JSON.parse(answer)).map(([name, value]) => `${name}: ${value}`).join('\n');
+    return Object.entries(JSON.parse(answer)).map(([name, value]) => `${title(name)}: ${said(value)}`).join('\n');
   } catch {
     return answer;
   }
@@ -58,9 +61,9 @@ function questionForm({ schema }, moves, cancel) {
   const onsubmit = (event) => {
     event.preventDefault();
     const answer = JSON.stringify(fields.values);
-    moves.reply(answer, labelOfForm(answer));
+    moves.reply(answer, labelOfForm(answer, schema));
   };
-  const submit = element('button', { type: 'submit', className: 'chip chip--primary', textContent: 'Send' });
+  const submit = element('button', { type: 'submit', className: 'chip chip--primary', textContent: gettext('Send') });
   const buttons = element('div', { className: 'message__actions' }, submit, cancel);
   return element('form', { className: 'panel', onsubmit }, fields.node, buttons);
 }

@@ -19,6 +19,10 @@ POLICY = {
 }
 
 
+# What the site's own pages may load.
+STRICT = POLICY - {"style-src 'self' 'unsafe-inline'"} | {"style-src 'self'"}
+
+
 def policy(answer: Any) -> set[str]:
     return set(answer.headers.get("Content-Security-Policy", "").split("; "))
 
@@ -65,14 +69,26 @@ def test_short_ways_to_the_chat(anonymous: Client, path: str) -> None:
     assert anonymous.get(path)["Location"] == "/ai-demo/chat/"
 
 
-@pytest.mark.parametrize("path", ["/accounts/login/", "/api/docs/", "/admin/login/"])
-def test_nothing_comes_from_another_host(anonymous: Client, db: None, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("/accounts/login/", STRICT), ("/api/docs/", POLICY), ("/admin/login/", POLICY)],
+)
+def test_nothing_comes_from_another_host(
+    anonymous: Client, db: None, path: str, expected: set[str]
+) -> None:
     page = anonymous.get(path)
     assert page.status_code == 200
-    assert policy(page) == POLICY
+    assert policy(page) == expected
     assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", page.content.decode())
     # The policy forbids scripts in the page.
     assert not re.search(r"<script(?![^>]*\bsrc=)[^>]*>\s*\S", page.content.decode())
+
+
+@pytest.mark.parametrize("path", ["chat/", "chat/example/"])
+def test_the_own_pages_have_no_style_in_line_either(signed_in: Client, path: str) -> None:
+    page = signed_in.get(f"/ai-demo/{path}")
+    assert policy(page) == STRICT
+    assert not re.search(r"<style|\sstyle=|\son\w+=", page.content.decode())
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/ai-demo/workflow/jobs", "/nothing"])

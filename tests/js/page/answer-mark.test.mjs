@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { answerMark } from '../../../static/js/page/answer-mark.js';
-import { fillMessage } from '../../../static/js/page/messages.js';
+import { displayMessage } from '../../../static/js/page/messages.js';
 import { installDocument } from '../fakes.mjs';
 
 beforeEach(() => {
@@ -21,8 +21,8 @@ describe('the mark of an answer', () => {
   });
 
   test('it stands below the words', () => {
-    const article = document.createElement('article');
-    fillMessage(article, { text: 'Half an', metadata: { cut_off: true } });
+    installDocument(['conversation']);
+    const article = displayMessage('Half an', { metadata: { cut_off: true } });
     const [words, mark] = article.children;
     assert.deepEqual([words.className, mark.className], ['message__text', 'message__mark']);
   });

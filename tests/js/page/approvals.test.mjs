@@ -17,7 +17,7 @@ describe('approvals', () => {
     const moves = page();
     const bar = questionBar(APPROVAL, moves);
     assert.deepEqual(bar.all('dd').map(({ textContent }) => textContent), ['INV-1 <b>', '3']);
-    assert.deepEqual(labels(bar), ['Approve', 'Reject', 'Cancel']);
+    assert.deepEqual(labels(bar), ['Approve', 'Reject', 'Cancel the request']);
     bar.all('input')[0].value = ' too early ';
     find(bar, 'Reject').onclick();
     await settle();

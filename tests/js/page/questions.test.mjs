@@ -10,7 +10,7 @@ beforeEach(() => {
 
 describe('questions', () => {
   const buttons = (awaiting) => questionBar(awaiting, {}).all('button').map((node) => [node.value, node.textContent]);
-  const CANCEL = ['cancel', 'Cancel'];
+  const CANCEL = ['cancel', 'Cancel the request'];
 
   test('choices send their value', () => {
     const sent = [];
@@ -35,12 +35,13 @@ describe('questions', () => {
 
   test('a form answers as JSON and is shown as words', () => {
     const moves = page();
-    const awaiting = { kind: 'form', prompt: 'Who?', schema: { type: 'object', properties: { name: { type: 'string' } } } };
+    const awaiting = { kind: 'form', prompt: 'Who?', schema: { type: 'object', properties: { name: { type: 'string', title: 'Your name' }, gift: { type: 'boolean' } } } };
     const bar = questionBar(awaiting, moves);
-    bar.all('input')[0].value = 'Ada';
+    const [name, gift] = bar.all('input');
+    [name.value, gift.checked] = ['Ada', true];
     submit(bar.all('form')[0]);
-    assert.deepEqual(moves.done, [['{"name":"Ada"}', 'name: Ada']]);
-    assert.equal(labelOf(awaiting, '{"name":"Ada"}'), 'name: Ada');
+    assert.deepEqual(moves.done, [['{"name":"Ada","gift":true}', 'Your name: Ada\ngift: Yes']]);
+    assert.equal(labelOf(awaiting, '{"name":"Ada"}'), 'Your name: Ada');
     assert.equal(labelOf(awaiting, 'cancel'), 'cancel');
   });
 });

@@ -15,7 +15,7 @@ describe('sources', () => {
     ]);
     assert.deepEqual(list.all('a').map(({ textContent }) => textContent), ['Prices']);
     assert.deepEqual(list.all('li').map(({ textContent }) => textContent), ['Prices 87\u00a0%<b>9</b>', 'Evil']);
-    assert.equal(list.all('summary')[0].textContent, 'Sources (2)');
+    assert.equal(list.all('summary')[0].textContent, '2 sources');
     assert.equal(list.all('b').length, 0);
     assert.equal(sourceList([]), null);
   });

@@ -38,6 +38,32 @@ def speaker(ctx: Context) -> str:
     return "before after"
 
 
+HOSTILE = """# Hello <b>you</b>
+
+<script>attack()</script> <img src=x onerror=attack()> <iframe srcdoc="<script>attack()</script>">
+[script](javascript:attack()) [page](//evil.example/) ![pixel](https://evil.example/p.png?secret)
+<svg onload=attack()> <a href="https://evil.example" style="position:fixed;inset:0">all</a>
+
+| Name | Much |
+| --- | ---: |
+| [good](https://good.example/) | 1 |
+
+```python
+print("<script>attack()</script>")
+```
+
+- [x] done
+"""
+
+
+@workflow("hostile", triggers=["hostile"])
+def hostile(ctx: Context) -> str:
+    """Say, word by word, what a page must not do."""
+    for line in HOSTILE.splitlines(keepends=True):
+        ctx.write(line)
+    return HOSTILE
+
+
 @workflow("chatter", triggers=["chatter"])
 def chatter(ctx: Context) -> str:
     """Report progress 200 times behind each of the gates KEY-1 to KEY-5, for "chatter KEY"."""

@@ -1,0 +1,1 @@
+var c="theme";function o(){let t=document.documentElement;for(let e of document.querySelectorAll('input[name="theme"]'))e.checked=e.value===(t.dataset.theme||"system"),e.addEventListener("change",()=>{t.dataset.theme=e.value;let a=t.dataset.root||"/";document.cookie=`${c}=${e.value}; path=${a}; max-age=31536000; samesite=lax`})}o();

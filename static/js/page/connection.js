@@ -1,0 +1,28 @@
+import { byId, setText } from './dom.js';
+import { gettext } from './words.js';
+
+const SHOWN = 3000;
+
+/** The line that says at once when the page has lost the server, and when it is back. */
+export class Connection {
+  #node = byId('connection');
+  #isLost = false;
+  #timer = null;
+
+  /** @param {boolean} isLost */
+  show(isLost) {
+    if (isLost === this.#isLost) return;
+    this.#isLost = isLost;
+    clearTimeout(this.#timer);
+    this.#node.dataset.lost = String(isLost);
+    this.#node.hidden = false;
+    setText(this.#node, isLost ? this.#sentence() : gettext('Connected again'));
+    if (!isLost) this.#timer = setTimeout(() => (this.#node.hidden = true), SHOWN);
+  }
+
+  #sentence() {
+    return navigator.onLine
+      ? gettext('The server can’t be reached. Reconnecting… Nothing is lost.')
+      : gettext('You are offline. Reconnecting… Nothing is lost.');
+  }
+}

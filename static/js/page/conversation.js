@@ -1,0 +1,278 @@
+import { byId } from './dom.js';
+import { labelOf } from './questions.js';
+import { ReadingPlace } from './reading-place.js';
+import { afterFrame, isEnded, newTurn, ofHistory } from './turn-state.js';
+import { TurnView } from './turn-view.js';
+import { UserMessage } from './user-message.js';
+
+/**
+ * The conversation on the page: what the server's history says, and over it what the frames of running jobs say.
+ * Everything has a key, so that what stands there already is changed and not drawn again.
+ */
+export class Conversation {
+  #log = byId('conversation');
+  #place = new ReadingPlace(this.#log, byId('to-end'));
+  #moves;
+  #onChange;
+  #views = new Map();
+  #turns = new Map();
+  #waiting = new Map();
+  #past = { messages: [], awaiting: null, active_job: null };
+  #isDrawing = false;
+
+  /**
+   * @param {object} moves see chat-page.js
+   * @param {() => void} onChange called after the conversation was drawn
+   */
+  constructor(moves, onChange) {
+    this.#moves = moves;
+    this.#onChange = onChange;
+    setInterval(() => this.#tick(), 1000);
+  }
+
+  /** Show nothing, before another one is shown; what runs goes on being known. */
+  clear() {
+    this.#views.clear();
+    this.#waiting.clear();
+    this.#turns = new Map([...this.#turns].filter(([jobId, turn]) => turn.jobId === jobId && !isEnded(turn)));
+    this.#past = { messages: [], awaiting: null, active_job: null };
+    this.#log.replaceChildren(byId('welcome'));
+    this.#place.readFrom(null);
+  }
+
+  /** Show what the server says was said. */
+  take(past, { isNew = false } = {}) {
+    this.#past = past;
+    for (const message of past.messages) {
+      const { turn } = message;
+      if (turn?.job_id) this.#turns.set(turn.job_id, ofHistory(this.#turn(turn.job_id), turn));
+    }
+    // What was sent from here is in it by now.
+    const stored = new Set(past.messages.map(({ job_id: jobId }) => jobId));
+    for (const [key, { jobId }] of this.#waiting) if (jobId && stored.has(jobId)) this.#waiting.delete(key);
+    this.#draw();
+    if (isNew) this.#place.readFrom(this.#lastQuestion());
+  }
+
+  /** Show a message that is being sent; `key` names it until the server has given it a job. */
+  add(key, message) {
+    this.#waiting.set(key, { message, jobId: null });
+    this.#turns.set(key, newTurn());
+    this.#draw();
+    this.#place.readFrom(this.#lastQuestion());
+  }
+
+  /** The message `key` has become a job. */
+  started(key, jobId) {
+    const waiting = this.#waiting.get(key);
+    if (!waiting) return;
+    this.#waiting.set(key, { ...waiting, jobId });
+    this.#turns.set(jobId, { ...newTurn(jobId, 'queued'), ...this.#turns.get(jobId) });
+    this.#turns.delete(key);
+    this.#rename(`u:${key}`, `u:${jobId}`);
+    this.#rename(`a:${key}`, `a:${jobId}`);
+    this.#draw();
+  }
+
+  /** The message `key` was not taken: show why, or take it back. */
+  refused(key, error) {
+    if (!error) {
+      this.#waiting.delete(key);
+      this.#turns.delete(key);
+    } else {
+      this.#waiting.set(key, { ...this.#waiting.get(key), isRefused: true });
+      this.#turns.set(key, { ...newTurn(null, 'failed'), error: error.message, code: error.code });
+    }
+    this.#draw();
+  }
+
+  /** A job ended in a way that no frame has told. */
+  failed(jobId, { message, code }) {
+    this.#turns.set(jobId, { ...this.#turn(jobId), state: 'failed', error: message, code });
+    this.#draw();
+  }
+
+  /** A frame of a job's stream, of this conversation or another; false where one before it is missing. */
+  frame(jobId, frame) {
+    const turn = this.#turn(jobId);
+    if (frame.seq > turn.seq + 1 && !isEnded(turn)) return false;
+    const next = afterFrame(turn, frame);
+    if (next === turn) return true;
+    this.#turns.set(jobId, next);
+    if (this.#views.has(`a:${jobId}`)) this.#drawSoon();
+    return true;
+  }
+
+  /** Whether a message is under way that the server has given no job yet. */
+  get isSending() {
+    return [...this.#waiting.values()].some(({ jobId, isRefused }) => !jobId && !isRefused);
+  }
+
+  /** Whether a turn of this job stands on the page. */
+  shows(jobId) {
+    return this.#views.has(`a:${jobId}`);
+  }
+
+  /** Take back a message and all that came after it, before it is sent again. */
+  cut(messageId) {
+    const { messages } = this.#past;
+    const index = messages.findIndex(({ id }) => id === messageId);
+    if (index >= 0) this.#past = { ...this.#past, messages: messages.slice(0, index), awaiting: null };
+  }
+
+  /** The ids of the jobs that haven't ended, in their order; null where the server hasn't told it yet. */
+  get running() {
+    return this.#entries().filter(({ turn }) => turn && !isEnded(turn)).map(({ turn }) => turn.jobId);
+  }
+
+  get isEmpty() {
+    return this.#entries().length === 0;
+  }
+
+  /** The question that is open, or null. */
+  get awaiting() {
+    const last = this.#entries().at(-1);
+    if (!last?.turn || !isEnded(last.turn)) return null;
+    return last.turn.answer?.awaiting && this.#isOpen(last) ? last.turn.answer.awaiting : null;
+  }
+
+  get lastUserMessage() {
+    return this.#past.messages.findLast(({ role, id }) => role === 'user' && id) ?? null;
+  }
+
+  /** The user's message that a job began with. */
+  messageOf(jobId) {
+    const isIt = ({ role, job_id: job }) => role === 'user' && job === jobId;
+    return this.#past.messages.find(isIt) ?? [...this.#waiting].find(([key, waiting]) => key === jobId || waiting.jobId === jobId)?.[1].message;
+  }
+
+  #turn(jobId) {
+    return this.#turns.get(jobId) ?? newTurn(jobId, 'queued');
+  }
+
+  /** The question that the server calls open; one that a frame has just brought counts too. */
+  #isOpen({ turn, isLive }) {
+    return isLive || (!this.#past.active_job && Boolean(this.#past.awaiting));
+  }
+
+  /** All that is to be shown, in its order. */
+  #entries() {
+    const entries = [];
+    const { messages } = this.#past;
+    messages.forEach((message, index) => {
+      const { role, job_id: jobId, id } = message;
+      if (role === 'user') {
+        const label = labelOf(messages[index - 1]?.awaiting, message.content);
+        entries.push({ key: `u:${jobId ?? id ?? index}`, message: { ...message, label } });
+        const answering = this.#unanswered(message);
+        if (answering) entries.push(this.#entry(`a:${answering}`, this.#ofFailure(message, answering)));
+      } else {
+        const turn = { ...this.#turn(jobId), answer: message };
+        if (!message.turn) turn.state = 'completed';
+        entries.push(this.#entry(`a:${jobId ?? id ?? index}`, { ...turn, ...this.#canRegenerate(jobId) }));
+      }
+    });
+    for (const [key, { message, jobId }] of this.#waiting) {
+      const name = jobId ?? key;
+      entries.push({ key: `u:${name}`, message }, this.#entry(`a:${name}`, this.#turns.get(name)));
+    }
+    return entries;
+  }
+
+  #entry(key, turn) {
+    return { key, turn, isLive: Boolean(turn.answer) && !('role' in turn.answer) };
+  }
+
+  /** The job that still works on a message, or that failed; null where an answer follows. */
+  #unanswered({ job_id: jobId, turn }) {
+    if (turn) return turn.job_id;
+    // Where the history tells of turns, a message without one was answered by a later job.
+    const isTold = this.#past.messages.some((other) => other.turn);
+    const isAnswered = this.#past.messages.some((other) => other.role === 'assistant' && other.job_id === jobId);
+    return isTold || isAnswered ? null : jobId;
+  }
+
+  #ofFailure({ error, code }, jobId) {
+    const turn = this.#turn(jobId);
+    if (isEnded(turn)) return { ...turn, error: turn.error ?? error, code: turn.code ?? code };
+    return error ? { ...turn, state: 'failed', error, code } : turn;
+  }
+
+  #canRegenerate(jobId) {
+    const asked = this.#past.messages.find(({ role, job_id: job }) => role === 'user' && job === jobId);
+    return { can_regenerate: Boolean(asked?.id) && !this.#past.active_job };
+  }
+
+  #drawSoon() {
+    if (this.#isDrawing) return;
+    this.#isDrawing = true;
+    // In a tab that nobody sees there are no animation frames.
+    const soon = document.hidden ? (draw) => setTimeout(draw, 100) : requestAnimationFrame;
+    soon(() => {
+      this.#isDrawing = false;
+      this.#draw();
+    });
+  }
+
+  #draw() {
+    const entries = this.#entries();
+    const isBusy = entries.some(({ turn }) => turn && !isEnded(turn));
+    const keys = new Set(entries.map(({ key }) => key));
+    for (const [key, view] of this.#views) {
+      if (keys.has(key)) continue;
+      view.node.remove();
+      this.#views.delete(key);
+    }
+    let before = null;
+    entries.forEach((entry, index) => {
+      const view = this.#view(entry);
+      const isLast = index === entries.length - 1;
+      if (entry.message) {
+        const canEdit = !isBusy && Boolean(entry.message.id) && !isAnswer(entry.message);
+        view.show(entry.message, { canEdit });
+      } else {
+        const isAsking = isLast && isEnded(entry.turn) && this.#isOpen(entry);
+        view.show(entry.turn, { isLast, awaiting: isAsking ? (entry.turn.answer?.awaiting ?? null) : null });
+      }
+      this.#put(view.node, before);
+      before = view.node;
+    });
+    byId('welcome').hidden = entries.length > 0 || this.#log.dataset.loading === 'true';
+    this.#place.keep();
+    this.#onChange();
+  }
+
+  #view(entry) {
+    const known = this.#views.get(entry.key);
+    if (known) return known;
+    const view = entry.message ? new UserMessage(this.#moves) : new TurnView(this.#moves);
+    this.#views.set(entry.key, view);
+    return view;
+  }
+
+  /** Move nothing that stands where it should: a moved node loses the focus. */
+  #put(node, before) {
+    const wanted = before ? before.nextSibling : byId('welcome').nextSibling;
+    if (wanted !== node) this.#log.insertBefore(node, wanted);
+  }
+
+  #rename(from, to) {
+    const view = this.#views.get(from);
+    if (!view) return;
+    this.#views.delete(from);
+    // What came by another way meanwhile gives place.
+    this.#views.get(to)?.node.remove();
+    this.#views.set(to, view);
+  }
+
+  #lastQuestion() {
+    return [...this.#log.querySelectorAll(':scope > .message--user')].at(-1) ?? null;
+  }
+
+  #tick() {
+    for (const view of this.#views.values()) view.tick?.();
+  }
+}
+
+/** Whether a message answered a form or an approval, and is no text to be changed. */
+const isAnswer = ({ label, content }) => label !== undefined && label !== content;

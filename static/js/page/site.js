@@ -1,0 +1,4 @@
+import { followTheme } from './theme.js';
+
+// What every page has.
+followTheme();
