@@ -78,6 +78,9 @@ class OpenStream(Follower):
         "turn",
     )
 
+    # Its job's place in the queue, as the client was told; 0 before that, None once it runs.
+    place: int | None
+
     def __init__(
         self, grant: Grant, dialect: Dialect, cursor: int, send: Send, prefix: str = ""
     ) -> None:
@@ -93,8 +96,7 @@ class OpenStream(Follower):
         self._prefix = prefix
         self.right = grant.right
         self.slots = tuple(slots(grant))
-        # Its job's place in the queue, as the client was told; 0 before that, None once it runs.
-        self.place: int | None = None
+        self.place = None
         # When it shows its signs of life.
         self.turn = 0
         self._send = send
