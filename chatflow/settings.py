@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 from csp.constants import NONE, SELF, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.translation import gettext_noop
 
 from chatflow.environment import Environment
 from chatflow.private_file import PrivateConnection
@@ -242,7 +241,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
 # The pages' languages (languages.py); the API and the admin speak English.
-LANGUAGES = [("en", gettext_noop("English")), ("de", gettext_noop("German"))]
+LANGUAGES = [("en", "English"), ("de", "German")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 
 # Workflows.

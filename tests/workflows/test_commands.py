@@ -655,11 +655,12 @@ class TestQueuePrune:
         with connection.execute_wrapper(work):
             assert pruning.prune(30) == 1
         # The clock comes before the transaction, and these behind it.
-        assert [sql.split()[2] for sql in asked[-2:]] == [
+        assert [sql.split()[2] for sql in asked[-3:]] == [
             '"workflows_cluster"',
             '"workflows_dailyusage"',
+            '"workflows_deletedsession"',
         ]
-        assert rests == [pytest.approx(pruning.REST * 0.001)] * (len(asked) - 3)
+        assert rests == [pytest.approx(pruning.REST * 0.001)] * (len(asked) - 4)
 
     def test_what_lives_goes_on(
         self, manage: Callable[..., list[str]], chat: Chat, monkeypatch: pytest.MonkeyPatch
