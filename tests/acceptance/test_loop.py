@@ -1,8 +1,12 @@
-"""Loop workers with many chats in mid-word: killed, told to stop, cut off, cancelled, blocked."""
+"""Loop workers with many chats in mid-word: killed, told to stop, cut off, cancelled, blocked.
+
+``CHATS=100 OUTAGE=10 pytest tests/acceptance/test_loop.py`` takes more of them, and time.
+"""
 
 import os
 import signal
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +23,9 @@ from tests.acceptance.test_crash import assert_gapless, text_of
 from tests.model_server import ModelServer, Request
 from tests.servers import Postgres
 
-CHATS = 40
+CHATS = int(os.environ.get("CHATS", "40"))
+# Seconds that the database stays away when the model has said all.
+OUTAGE = float(os.environ.get("OUTAGE", "0"))
 WORDS = 40
 HELD_AT = 20
 
@@ -40,6 +46,8 @@ def site(make_site: MakeSite, kind: str, model: ModelServer) -> Site:
         WORKFLOW_LEASE_SECONDS="6",
         # Nothing here may cost an attempt that isn't meant to.
         WORKFLOW_TRIES="2",
+        # Room for one more.
+        QUEUE_CONCURRENCY=str(CHATS + 1),
         **model.environment,
     )
     site.start_web()
@@ -153,6 +161,7 @@ def test_the_database_goes_away(site: Site, model: ModelServer, postgres: Postgr
         model.go_on()
         # The model says all meanwhile.
         eventually(lambda: all(each.ended for each in find_requests(site, model, "second duet")))
+        time.sleep(OUTAGE)
     with readers(streams) as read:
         pass
     assert_exact(read)
