@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies: ClassVar = [("workflows", "0011_turn")]
+    dependencies: ClassVar = [("workflows", "0009_lines")]
 
     operations: ClassVar = [
         migrations.AlterField(

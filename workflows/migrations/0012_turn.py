@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies: ClassVar = [("workflows", "0010_conversations")]
+    dependencies: ClassVar = [("workflows", "0011_conversations")]
 
     operations: ClassVar = [
         migrations.AddField(
