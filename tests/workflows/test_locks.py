@@ -61,7 +61,7 @@ def test_a_short_lock_costs_no_lease(
     """Who could not renew because of it looks again soon, not after another third of the lease."""
     settings.WORKFLOW_LEASE_SECONDS = 15.0
     chat.send()
-    attempt = Attempt(claimed(), NET, interruptible=False)
+    attempt = Attempt(claimed())
     attempt.listen_at = None
     watching = watchdog.Watchdog()
     watching._attempts[attempt.key] = attempt
@@ -127,7 +127,7 @@ def test_a_lost_job_that_somebody_locks_holds_up_no_other(chat: Chat, alice: Use
 def test_code_that_does_not_stop_holds_up_no_heartbeat(chat: Chat) -> None:
     """The watchdog ends its job in its name, and renews the leases of all others."""
     chat.send()
-    attempt = Attempt(claimed(), 60, interruptible=False)
+    attempt = Attempt(claimed())
     attempt.stop(Cancelled())
     with transaction.atomic():
         Session.objects.select_for_update().get(pk=attempt.job.session_id)

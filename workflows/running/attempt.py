@@ -1,5 +1,6 @@
 """One running attempt: how long it may run, and the interruption that stops it."""
 
+import math
 import signal
 import threading
 import time
@@ -26,10 +27,10 @@ class Attempt:
 
     Args:
         job: as claimed.
-        limit: seconds that the job may run, over all its attempts.
-        interruptible: it runs in the main thread of a worker, where a signal can stop it.
 
     Attributes:
+        limit: seconds that the job may run, over all its attempts; endless until its code begins.
+        interruptible: it runs in the main thread of a worker, where a signal can stop it.
         deadline: when its time is over; this and all other moments are by the monotonic clock.
         heartbeat_at: when its lease is to be renewed.
         listen_at: when to begin to listen for its cancellation; None when that is done.
@@ -47,12 +48,12 @@ class Attempt:
             where it stood.
     """
 
-    def __init__(self, job: Job, limit: float, *, interruptible: bool) -> None:
+    def __init__(self, job: Job) -> None:
         now = time.monotonic()
         self.job = job
-        self.limit = limit
-        self.interruptible = interruptible
-        self.deadline = now + max(0.0, limit - job.ran_for)
+        self.limit = math.inf
+        self.interruptible = False
+        self.deadline = math.inf
         self.heartbeat_at = now + heartbeat_interval()
         self.listen_at: float | None = now + UNHEARD
         self.alarm: tuple[float, Callable[[], None]] | None = None
@@ -66,6 +67,19 @@ class Attempt:
         self.abandon: Callable[[], None] | None = None
         self.blocked = ""
         self._shields = 0
+
+    def begin(self, limit: float, *, interruptible: bool) -> None:
+        """Count its time from now on.
+
+        Args:
+            limit: seconds that the job may run, over all its attempts.
+            interruptible: it runs in the main thread of a worker, where a signal can stop it.
+        """
+        self.limit = limit
+        self.interruptible = interruptible
+        self.deadline = time.monotonic() + max(0.0, limit - self.job.ran_for)
+        if self.wake_by is not None:
+            self.wake_by(self.deadline)
 
     @property
     def key(self) -> tuple[int, int]:

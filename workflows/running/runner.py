@@ -2,11 +2,10 @@
 
 import asyncio
 import logging
-import math
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -71,16 +70,9 @@ def run(job: Job, *, interruptible: bool) -> Outcome | None:
     Returns:
         How the job ended; None if it did not, or was ended by somebody else.
     """
-    waiting = _watch(job)
-    try:
-        started = _start(job, interruptible=interruptible)
-    finally:
-        watchdog.get_watchdog().unwatch(waiting)
-    if not isinstance(started, Run):
-        return started
-    if waiting.interrupt is not None:
-        started.attempt.stop(waiting.interrupt)
-    return _conclude(started, _call)
+    with _watched(Attempt(job)) as attempt:
+        started = _start(attempt, interruptible=interruptible)
+        return _conclude(started, _call) if isinstance(started, Run) else started
 
 
 async def arun(job: Job, lanes: Lanes, bring: Bring) -> Outcome | None:
@@ -91,35 +83,32 @@ async def arun(job: Job, lanes: Lanes, bring: Bring) -> Outcome | None:
         lanes: the threads for what isn't async.
         bring: brings words to the shared pen.
     """
-    # Others may keep the lanes busy.
-    waiting = _watch(job)
-    try:
-        started = await lanes.call(_start, job, interruptible=False, bring=bring)
-    finally:
-        watchdog.get_watchdog().unwatch(waiting)
-    if not isinstance(started, Run):
-        return started
-    watchdog.get_watchdog().watch(started.attempt)
-    if waiting.interrupt is not None:
-        started.attempt.stop(waiting.interrupt)
-    if await lanes.call(started.try_open):
-        with owned_by(started.attempt):
-            work = asyncio.ensure_future(_await_in_lanes(started, lanes))
-        if not await _is_done(work, started.attempt):
-            logger.error("%s did not stop when it was told to; its code goes on.", job)
-            return None
-    else:
-        work = None
-    return await lanes.call(_conclude, started, lambda _: work.result() if work else None)
+    with _watched(Attempt(job)) as attempt:
+        # Others may keep the lanes busy.
+        started = await lanes.call(_start, attempt, interruptible=False, bring=bring)
+        if not isinstance(started, Run):
+            return started
+        if await lanes.call(started.try_open):
+            with owned_by(attempt):
+                work = asyncio.ensure_future(_await_in_lanes(started, lanes))
+            if not await _is_done(work, attempt):
+                logger.error("%s did not stop when it was told to; its code goes on.", job)
+                return None
+        else:
+            work = None
+        return await lanes.call(_conclude, started, lambda _: work.result() if work else None)
 
 
-def _watch(job: Job) -> Attempt:
-    """Renew a job's lease until its run has been started, for which it may have to wait."""
-    waiting = Attempt(job, math.inf, interruptible=False)
+@contextmanager
+def _watched(attempt: Attempt) -> Iterator[Attempt]:
+    """Have the watchdog mind an attempt: to start it and to store its end may take long as well."""
     if not connection.in_atomic_block:
         # Else nobody but this thread sees the claim yet: the watchdog would take it for lost.
-        watchdog.get_watchdog().watch(waiting)
-    return waiting
+        watchdog.get_watchdog().watch(attempt)
+    try:
+        yield attempt
+    finally:
+        watchdog.get_watchdog().unwatch(attempt)
 
 
 class Run:
@@ -160,8 +149,11 @@ class Run:
         return Context(Record(self.job, self.workflow, self.attempt, self._bring))
 
 
-def _start(job: Job, *, interruptible: bool, bring: Bring | None = None) -> Run | Outcome | None:
+def _start(
+    attempt: Attempt, *, interruptible: bool, bring: Bring | None = None
+) -> Run | Outcome | None:
     """Return the job's run; or its outcome, as from run(), where it can't be begun."""
+    job = attempt.job
     try:
         reroute(job)
         workflow = get_workflow(job.workflow)
@@ -170,7 +162,7 @@ def _start(job: Job, *, interruptible: bool, bring: Bring | None = None) -> Run 
     except Exception as error:
         # Also of an author's function that makes a unique key.
         return _unrouted(job, error)
-    attempt = Attempt(job, workflow.max_execution_time, interruptible=interruptible)
+    attempt.begin(workflow.max_execution_time, interruptible=interruptible)
     return Run(workflow, attempt, bring)
 
 
@@ -199,8 +191,6 @@ def _conclude(run: Run, call: Callable[[Run], Any]) -> Outcome | None:
         return None
     except Exception as error:
         return _failed(job, run.workflow, error)
-    finally:
-        watchdog.get_watchdog().unwatch(attempt)
 
 
 def _execute(run: Run, call: Callable[[Run], Any]) -> Outcome:

@@ -68,17 +68,10 @@ def install_signal_handler() -> None:
 
 @contextmanager
 def running(attempt: Attempt) -> Iterator[None]:
-    """Run an attempt's code under the watchdog of this process.
-
-    Its lease is renewed until it is unwatched: to store its end may take long as well.
-    """
+    """Run an attempt's code, which may be interrupted from its first line to its last."""
     global _running
-    watchdog = get_watchdog()
     if attempt.interruptible:
         _running = attempt
-    if not connection.in_atomic_block:
-        # Else nobody but this thread sees the claim yet: the watchdog would take it for lost.
-        watchdog.watch(attempt)
     try:
         yield
     finally:

@@ -1,10 +1,11 @@
 """One attempt: how it is stopped, and when it isn't."""
 
+import math
 import time
 
 import pytest
 
-from tests.workflows.chat import NET, Chat, claimed
+from tests.workflows.chat import Chat, claimed
 from workflows.exceptions import Cancelled, DeadlineExceeded, ShuttingDown
 from workflows.running.attempt import Attempt
 
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def attempt(chat: Chat) -> Attempt:
     chat.send()
-    return Attempt(claimed(), NET, interruptible=False)
+    return Attempt(claimed())
 
 
 def test_it_works(attempt: Attempt) -> None:
@@ -31,6 +32,20 @@ def test_the_deadline_is_seen_without_a_watchdog(attempt: Attempt) -> None:
 
     with pytest.raises(DeadlineExceeded):
         attempt.check()
+
+
+def test_its_time_counts_from_its_beginning(attempt: Attempt) -> None:
+    """Until then it waits for its turn; then its watchdog, asleep by now, is told of its end."""
+    looks: list[float] = []
+    attempt.wake_by = looks.append
+    attempt.check()
+    assert attempt.limit == attempt.deadline == math.inf
+    attempt.job.ran_for = 2.0
+    before = time.monotonic()
+    attempt.begin(5.0, interruptible=True)
+
+    assert before + 3.0 <= attempt.deadline <= time.monotonic() + 3.0
+    assert (attempt.limit, attempt.interruptible, looks) == (5.0, True, [attempt.deadline])
 
 
 def test_the_first_reason_stands(attempt: Attempt) -> None:

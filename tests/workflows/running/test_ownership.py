@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def attempt(chat: Chat) -> Attempt:
     chat.send()
-    return Attempt(claimed(), NET, interruptible=False)
+    return Attempt(claimed())
 
 
 def test_it_works(attempt: Attempt) -> None:

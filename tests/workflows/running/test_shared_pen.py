@@ -7,7 +7,6 @@ import pytest
 from django.db import OperationalError, connection, transaction
 
 from tests.workflows.chat import (
-    NET,
     Chat,
     assert_log_is_sound,
     claimed,
@@ -57,7 +56,7 @@ def jobs(alice: Any) -> list[Job]:
 
 
 def writer(job: Job, pen: Pen) -> EventWriter:
-    return EventWriter(job, Attempt(job, NET, interruptible=False), pen.bring)
+    return EventWriter(job, Attempt(job), pen.bring)
 
 
 def test_it_works(pen: Pen, jobs: list[Job], django_assert_max_num_queries: Any) -> None:
@@ -176,7 +175,7 @@ def test_what_the_database_refuses_is_the_runs_own(
 def test_the_thread(jobs: list[Job]) -> None:
     pen = SharedPen(lambda key: None)
     pen.start()
-    mine = EventWriter(jobs[0], Attempt(jobs[0], NET, interruptible=False), pen.bring)
+    mine = EventWriter(jobs[0], Attempt(jobs[0]), pen.bring)
     mine.show("Once")
     while not streamed(jobs[0]):
         time.sleep(0.001)

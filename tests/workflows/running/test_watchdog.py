@@ -41,7 +41,8 @@ class Watched(Attempt):
     """An attempt that tells when it is stopped."""
 
     def __init__(self, job: Job, limit: float = NET, *, interruptible: bool = False) -> None:
-        super().__init__(job, limit, interruptible=interruptible)
+        super().__init__(job)
+        self.begin(limit, interruptible=interruptible)
         self.stopped = threading.Event()
 
     def stop(self, interrupt: Interrupt) -> None:
@@ -454,8 +455,8 @@ def test_nothing_stops_what_has_left_its_code(job: Job) -> None:
     """Only its lease is minded, until its end is stored: no deadline, and no end of its process."""
     stuck: list[Attempt] = []
     watching = Watchdog(stuck.append)
-    attempt = Attempt(job, 0.0, interruptible=False)
-    attempt.interruptible = True
+    attempt = Attempt(job)
+    attempt.begin(0.0, interruptible=True)
     attempt.call_at(0.0, lambda: stuck.append(attempt))
     watching._attempts[attempt.key] = attempt
     attempt.close()
@@ -635,7 +636,7 @@ def test_a_renewal_that_was_blocked_is_done_again(
     settings.WORKFLOW_LEASE_SECONDS = 15.0
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    watching, attempt = Watchdog(), Attempt(job, NET, interruptible=False)
+    watching, attempt = Watchdog(), Attempt(job)
     attempt.listen_at = None
     watching._attempts[attempt.key] = attempt
     renew = lifecycle.renew
@@ -658,8 +659,8 @@ def test_a_standstill_is_no_grace(job: Job) -> None:
     """A process that is paused just after it has interrupted its code doesn't end for it."""
     stuck: list[Attempt] = []
     watching = Watchdog(stuck.append)
-    attempt = Attempt(job, NET, interruptible=False)
-    attempt.interruptible = True
+    attempt = Attempt(job)
+    attempt.begin(NET, interruptible=True)
     watching._attempts[attempt.key] = attempt
     attempt.noticed = True
     attempt.interrupt = ShuttingDown()
