@@ -147,6 +147,9 @@ export class AsyncChatClient {
   set onStart(callback: ((job: Job) => void) | null);
   get onOutbox(): (callback: ((waiting: Waiting[]) => void) | null) => this;
   set onOutbox(callback: ((waiting: Waiting[]) => void) | null);
+  /** A message of an earlier visit was refused; it is kept until there is a callback. */
+  get onRefused(): (callback: ((message: Waiting, error: ChatError) => void) | null) => this;
+  set onRefused(callback: ((message: Waiting, error: ChatError) => void) | null);
 
   getAuthHeaders(): Record<string, string>;
   sendMessage(message: string, options?: SendOptions): Promise<Answer>;

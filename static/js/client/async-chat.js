@@ -53,7 +53,10 @@ export class AsyncChatClient extends Listeners {
     this.#scope = `${apiBaseUrl} ${user}`;
     this.#worker = worker;
     this.#storage = new Storage(`async-chat ${this.#scope} `);
-    this.#outbox = new Outbox(this.#storage, (message) => this.#deliver(message), (messages) => this.notify('outbox', messages));
+    this.#outbox = new Outbox(this.#storage, (message) => this.#deliver(message), {
+      change: (messages) => this.notify('outbox', messages),
+      refused: (message, error) => this.notify('refused', message, error),
+    });
     this.apiBaseUrl = apiBaseUrl;
     this.authToken = authToken;
     this.sessionId = newSessionId();
@@ -160,6 +163,7 @@ export class AsyncChatClient extends Listeners {
         return data.async ? await this.#follow(data, aborted) : answerOf(data, data.job_id, sessionId);
       } finally {
         signal?.removeEventListener('abort', takeBack);
+        this.#outbox.leave(key);
       }
     }, signal);
   }
@@ -169,7 +173,7 @@ export class AsyncChatClient extends Listeners {
     return this.#outbox.messages;
   }
 
-  /** Send what waits, now; to be called once after a reload. */
+  /** Send what waits, now; to be called once after a reload, when onRefused is set. */
   flush() {
     this.#listen();
     return this.#outbox.flush();

@@ -156,7 +156,18 @@ class ChatPage {
       }
     });
     this.#waiting = new Set(this.#client.waiting.map(({ key }) => key));
+    this.#client.onRefused((message, error) => this.#putBack(message, error));
     this.#client.flush();
+  }
+
+  /** Keep the words of an earlier visit's message that was refused where they can be changed, and say so. */
+  #putBack({ session_id: id, message }, error) {
+    const isHere = this.#isStored && id === this.#client.sessionId;
+    const draft = [isHere ? this.#composer.text : this.#client.draft(id), message].filter(Boolean).join('\n\n');
+    this.#client.saveDraft(draft, id);
+    if (isHere) this.#composer.text = draft;
+    const way = isHere ? {} : { label: gettext('Open'), onClick: () => this.#open(id) };
+    notify(gettext('A message of your last visit was not sent: {error} It is a draft now.', { error: error.message }), { ...way, stays: true });
   }
 
   /** Show what waits to be sent in this conversation. */

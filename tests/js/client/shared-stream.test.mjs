@@ -1,47 +1,41 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { watchStream } from '../../../static/js/client/watch.js';
+import { installBrowser, removeBrowser } from './fake-browser.mjs';
 import { FakeServer, jobOf } from './fake-server.mjs';
 
 let server;
 let source;
 const ends = [];
 
-/** The Web Locks of one browser: exclusive, in order. */
-class FakeLocks {
-  #tails = new Map();
-
-  request(name, work) {
-    const next = (this.#tails.get(name) ?? Promise.resolve()).then(work);
-    this.#tails.set(name, next.catch(() => {}));
-    return next;
-  }
-}
-
 beforeEach(async () => {
   server = await new FakeServer().start();
   source = { url: `${server.url}/ai-demo/chat/stream`, headers: {} };
-  Object.defineProperty(globalThis, 'navigator', { value: { locks: new FakeLocks(), onLine: true }, configurable: true });
+  installBrowser();
 });
 
 afterEach(async () => {
   ends.splice(0).forEach((end) => end());
-  delete globalThis.navigator;
+  removeBrowser();
   await server.stop();
 });
 
-/** A tab: the numbers of its frames, and `until(n)`, which waits for the one with the number `n`. */
+/** A tab: the numbers of its frames, its states, and `until(what)`, which waits for such a number or state. */
 function tab() {
   const seqs = [];
+  const states = [];
   const waiting = new Map();
-  const onJob = ({ seq }) => {
-    seqs.push(seq);
-    waiting.get(seq)?.();
+  const note = (list, what) => {
+    list.push(what);
+    waiting.get(what)?.();
   };
-  const end = watchStream({ source, key: 'alice' }, { onJob });
+  const end = watchStream({ source, key: 'alice' }, {
+    onJob: ({ seq }) => note(seqs, seq),
+    onConnection: (state) => note(states, state),
+  });
   ends.push(end);
-  const until = (seq) => (seqs.includes(seq) ? null : new Promise((resolve) => waiting.set(seq, resolve)));
-  return { seqs, until, end };
+  const until = (what) => ([...seqs, states.at(-1)].includes(what) ? null : new Promise((resolve) => waiting.set(what, resolve)));
+  return { seqs, states, until, end };
 }
 
 describe('tabs without a SharedWorker', () => {
@@ -67,5 +61,16 @@ describe('tabs without a SharedWorker', () => {
     server.add(...job.slice(2));
     await second.until(4);
     assert.deepEqual(second.seqs, [1, 2, 3, 4]);
+  });
+
+  test('who signs in again, and opens another tab, has the stream in all of them', async () => {
+    server.fault = () => ({ status: 401 });
+    const tabs = [tab(), tab()];
+    await Promise.all(tabs.map(({ until }) => until('signed-out')));
+    server.fault = () => null;
+    tabs.push(tab());
+    await Promise.all(tabs.map(({ until }) => until('connected')));
+    assert.deepEqual(tabs.map(({ states }) => states), [['signed-out', 'connected'], ['signed-out', 'connected'], ['connected']]);
+    assert.equal(server.connections, 2);
   });
 });

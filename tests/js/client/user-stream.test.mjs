@@ -101,12 +101,15 @@ describe('the user’s stream', () => {
     });
   }
 
-  test('a cursor that is refused is forgotten, and everything loaded anew', async () => {
-    server.fault = (n) => (n === 1 ? { cut: 400, end: true } : n === 2 ? { status: 409 } : null);
-    const seen = await watchToTheEnd();
-    assertExact(seen);
-    assert.equal(seen.resets, 1);
-  });
+  for (const status of [400, 409, 414, 431]) {
+    test(`a cursor that is refused by a ${status} is forgotten, and everything loaded anew`, async () => {
+      server.fault = (n) => (n === 1 ? { cut: 400, end: true } : n === 2 ? { status } : null);
+      const seen = await watchToTheEnd();
+      assertExact(seen);
+      assert.equal(seen.resets, 1);
+      assert.equal(server.connections, 3);
+    });
+  }
 
   test('a silent connection is dropped and opened again', async () => {
     server.frames = [];
