@@ -45,8 +45,8 @@ export class AsyncChatClient extends Listeners {
    * @param {number} [options.quietTimeout] milliseconds without a frame until the status is asked
    * @param {number} [options.reopenDelay] milliseconds until a refused stream is opened again
    * @param {string} [options.user] whose drafts, outbox and stream these are, where several people use a browser
-   * @param {string|null} [options.worker] the address of stream-worker.js, if it isn't beside this module;
-   *   null for no worker
+   * @param {string|(() => SharedWorker)|null} [options.worker] the address of stream-worker.js, if it isn't beside
+   *   this module, or what makes a SharedWorker of it; null for none
    */
   constructor(apiBaseUrl = '', authToken = null, { urls = {}, user = '', worker = WORKER, ...tuning } = {}) {
     super();
@@ -146,7 +146,7 @@ export class AsyncChatClient extends Listeners {
    * Send a message, as soon as that is possible: what can't be sent waits in the outbox, also over a reload,
    * and is run once. Resolves as sendMessage() does; the words stream meanwhile.
    *
-   * @param {string} message
+   * @param {string} message may be empty where there are files
    * @param {object} [options] `files`: ids of documents; `edits`: the id of the own message that this one
    *   takes the place of; `sessionId`; `signal`, `idempotencyKey`; and what the server takes
    */
@@ -228,13 +228,13 @@ export class AsyncChatClient extends Listeners {
    * @param {File|Blob} file
    * @param {object} [options] `sessionId`; `onProgress(part)`, from 0 to 1; `signal`
    */
-  upload(file, { onProgress, sessionId = this.sessionId, signal } = {}) {
+  async upload(file, { onProgress, sessionId = this.sessionId, signal } = {}) {
     const form = new FormData();
     form.append('file', file);
     form.append('session_id', sessionId);
     const work = (aborted) =>
       postForm(this.#endpoints.of('upload'), form, { headers: this.getAuthHeaders(), signal: aborted, onProgress });
-    return this.#pending.run(work, signal);
+    return (await this.#pending.run(work, signal)).document;
   }
 
   /**

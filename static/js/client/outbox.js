@@ -69,7 +69,7 @@ export class Outbox {
   /** Send all that waits, now. */
   flush() {
     this.#pause.wake();
-    this.#sending ??= this.#inTurn(() => this.#sendAll()).finally(() => {
+    this.#sending ??= this.#sendAll().finally(() => {
       this.#sending = null;
       if (this.#senders.size) this.#answerSenders();
     });
@@ -89,19 +89,24 @@ export class Outbox {
     return `${this.#storage.prefix}outbox ${name}`;
   }
 
-  /** Two tabs of a browser must not send the same messages in two orders. */
-  #inTurn(work) {
-    return this.#locks ? this.#locks.request(this.#lockOf(''), work) : work();
-  }
-
   async #sendAll() {
-    for (const entry of this.#entries) if (entry.refusal) await this.#handOver(entry);
+    await this.#inTurn(() => this.#handOverAll());
     for (let tries = 0; this.messages.length; ) {
-      const error = await this.#send(this.messages[0]);
+      const error = await this.#inTurn(() => this.#sendFirst());
       if (error?.status === 401) return;
       tries = error ? tries + 1 : 0;
       if (error) await this.#pause.wait(Math.max(backoff(tries), (error.retryAfter ?? 0) * 1000));
     }
+  }
+
+  /** Two tabs of a browser must not send the same messages in two orders; but none waits while another one pauses. */
+  #inTurn(work) {
+    return this.#locks ? this.#locks.request(this.#lockOf(''), work) : work();
+  }
+
+  async #sendFirst() {
+    const [first] = this.messages;
+    return first ? this.#send(first) : null;
   }
 
   /** Resolves with the error that keeps the message waiting, or with null where it waits no more. */
@@ -126,6 +131,10 @@ export class Outbox {
     this.#keep(refused);
     await this.#handOver(refused);
     return null;
+  }
+
+  async #handOverAll() {
+    for (const entry of this.#entries) if (entry.refusal) await this.#handOver(entry);
   }
 
   /** Tell whose message was refused; a sender in another tab finds it when its turn comes. */

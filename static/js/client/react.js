@@ -28,16 +28,21 @@ export function useChat(client, sessionId = client.sessionId) {
 
   useEffect(() => {
     let isOver = false;
+    let loaded = 0;
+    const isWaiting = client.waiting.length > 0;
     client.sessionId = sessionId;
     client.onStart = (job) => (jobId.current = job.job_id);
     client.onDelta = (text) => change({ text });
     client.onProgress = ({ progress = null }) => change({ progress });
     setState(EMPTY);
-    client.history().then(({ messages, active_job: job, awaiting }) => {
+    const load = () => client.history().then(({ messages, active_job: job, awaiting }) => {
       if (isOver) return;
-      change((now) => ({ messages: [...messages, ...now.messages], awaiting }));
+      change((now) => ({ messages: [...messages, ...now.messages.slice(loaded)], awaiting }));
+      loaded = messages.length;
       if (job) settle(client.resume(job));
     }, (error) => isOver || error.status === 404 || change({ error }));
+    load();
+    client.flush().then(() => isWaiting && load());
     const stop = client.watch({ onConnection: setConnection });
     return () => {
       isOver = true;

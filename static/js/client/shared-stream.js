@@ -7,7 +7,7 @@ import { newSessionId } from './session-id.js';
  * by a connection of this tab's own.
  *
  * @param {object} options `source`: `{url, headers, silence}`; `key`: who shares it; `worker`: the worker's
- *   address, null for none; `onMessage({frame} | {state})`
+ *   address, or what makes one; null for none; `onMessage({frame} | {state})`
  * @returns {{wake: () => void, leave: () => void}}
  */
 export function joinStream(options) {
@@ -19,7 +19,7 @@ function byWorker({ key, source, worker, onMessage }) {
   if (!globalThis.SharedWorker || !worker) return null;
   let shared;
   try {
-    shared = new SharedWorker(worker, { type: 'module', name: 'async-chat' });
+    shared = typeof worker === 'function' ? worker() : new SharedWorker(worker, { type: 'module', name: 'async-chat' });
   } catch {
     return null;
   }

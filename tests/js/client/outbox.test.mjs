@@ -208,6 +208,16 @@ describe('a refusal of what an earlier visit has left', () => {
   });
 });
 
+test('a tab that pauses holds up no other one', async () => {
+  server.refuse = (_, n) => (n === 1 ? 429 : null);
+  const first = newClient();
+  const pending = first.send('one');
+  assert.equal((await newClient().send('two')).response, 'Echo: two');
+  assert.deepEqual(server.sent.map(({ message }) => message), ['one', 'two']);
+  first.flush();
+  assert.equal((await pending).response, 'Echo: one');
+});
+
 test('a server that is away holds up no other one', async () => {
   const away = new AsyncChatClient('http://127.0.0.1:9', 'secret');
   const lost = assert.rejects(away.send('lost'), { code: 'aborted' });
