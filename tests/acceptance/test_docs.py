@@ -3,6 +3,8 @@
 import json
 import re
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from tests.acceptance.conftest import MakeSite
 from tests.acceptance.markdown import block, blocks
 from tests.acceptance.processes import ROOT, SECONDS, Site
 from tests.acceptance.talk import talk, up_to_the_last_question
+from tests.servers import HOST
 
 FRONTEND = ROOT / "docs" / "frontend.md"
 API = ROOT / "docs" / "http-api.md"
@@ -80,32 +83,56 @@ def test_a_page_of_another_site_works(site: Site, browser: Browser) -> None:
         assert "offline" in response
 
 
+class OtherSite(ThreadingHTTPServer):
+    """A site on another origin, with one page."""
+
+    html = ""
+
+    def __init__(self) -> None:
+        super().__init__((HOST, 0), OtherPage)
+        self.url = f"http://localhost:{self.server_port}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class OtherPage(BaseHTTPRequestHandler):
+    server: OtherSite
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(self.server.html.encode())
+
+    def log_message(self, *args: Any) -> None:
+        """Say nothing."""
+
+
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True, scope="session")
 def test_the_element_works(make_site: MakeSite, browser: Browser, kind: str) -> None:
     """On a page of another site, and also over a reload."""
-    other = "http://localhost:8010"
-    site = make_site(kind, CORS_ALLOWED_ORIGINS=other)
-    site.start_web()
-    site.start_cluster()
-    html = block(FRONTEND, "The element", "html").replace("https://chat.example.com", site.url)
-    html = html.replace("YOUR_TOKEN", site.token("alice"))
-    with new_context(browser) as context:
+    with OtherSite() as other, new_context(browser) as context:
+        site = make_site(kind, CORS_ALLOWED_ORIGINS=other.url)
+        site.start_web()
+        site.start_cluster()
+        html = block(FRONTEND, "The element", "html").replace("https://chat.example.com", site.url)
+        other.html = html.replace("YOUR_TOKEN", site.token("alice"))
         page = context.new_page()
-        page.route(f"{other}/**", lambda route: route.fulfill(body=html, content_type="text/html"))
-        page.goto(f"{other}/embedded")
+        page.goto(other.url)
+        message = page.get_by_role("textbox", name="Message")
         answers = page.get_by_label("Answer", exact=True)
-        page.get_by_role("textbox", name="Message").fill("hello")
-        page.keyboard.press("Enter")
+        message.fill("hello")
+        message.press("Enter")
         expect(answers).to_contain_text("offline")
         expect(page.get_by_label("You", exact=True)).to_have_text("hello")
         site.close_gate("embedded")
-        page.get_by_role("textbox", name="Message").fill("speaker embedded")
-        page.keyboard.press("Enter")
+        message.fill("speaker embedded")
+        message.press("Enter")
         expect(answers.last).to_have_text("before ")
         page.reload()
         expect(answers.last).to_have_text("before ")
         site.open_gate("embedded")
         expect(answers.last).to_have_text("before after")
+        other.shutdown()
 
 
 def shell(code: str, site: Site, user: str = "alice", job_id: str = "") -> str:

@@ -10,14 +10,12 @@ import { newSessionId } from './session-id.js';
 import { Storage } from './storage.js';
 import { postForm } from './upload.js';
 import { onReturn, watchStream } from './watch.js';
+import { WORKER } from './worker-address.js';
 
 export { ChatError };
 
 // Whole words only: "address" and "news" ask for nothing to be made.
 const WORK = /(?<![\p{L}\p{N}_])(create|add|make|new|generate|build|import|invoices?)(?![\p{L}\p{N}_])/iu;
-
-// Where workers are loaded from: a bundler has to be told otherwise.
-const WORKER = new URL('./stream-worker.js', import.meta.url).href;
 
 /**
  * Sends chat messages and follows the workflows that they start.
@@ -154,7 +152,7 @@ export class AsyncChatClient extends Listeners {
     this.#listen();
     const entry = { key, session_id: sessionId, message, options: { async: true, ...options } };
     return this.#pending.run(async (aborted) => {
-      aborted.throwIfAborted();
+      if (aborted.aborted) throw aborted.reason;
       const takeBack = () => this.#outbox.remove(key, aborted.reason);
       // disconnect() and a reload leave the message where it is; its sender's own signal takes it back.
       signal?.addEventListener('abort', takeBack);
@@ -197,7 +195,7 @@ export class AsyncChatClient extends Listeners {
   /** The user's conversations, a page of them: `{sessions, next}`. `options`: `limit`, `cursor`, `q`. */
   sessions(options = {}) {
     const given = Object.entries(options).filter(([, value]) => value !== undefined && value !== null && value !== '');
-    return this.#request('sessions', undefined, { query: new URLSearchParams(given) });
+    return this.#request('sessions', undefined, { query: new URLSearchParams(Object.fromEntries(given)) });
   }
 
   /** Give a conversation a title of the user's own; with an empty one it is called as before. */
@@ -247,7 +245,9 @@ export class AsyncChatClient extends Listeners {
    */
   watch(callbacks) {
     // Relative addresses mean another place in a worker.
-    const url = new URL(this.#endpoints.of('stream_all'), globalThis.location?.href ?? undefined).href;
+    const { location } = globalThis;
+    const address = this.#endpoints.of('stream_all');
+    const url = location ? new URL(address, location.href).href : address;
     const headers = this.getAuthHeaders();
     const key = `${url} ${this.#scope} ${headers.Authorization ?? ''}`;
     return watchStream({ source: { url, headers }, key, worker: this.#worker }, callbacks);

@@ -5,6 +5,8 @@ import { Pause, backoff } from './timing.js';
 
 // The server knows a key for 24 hours; whatever was tried before may have arrived.
 const KNOWN = 23 * 3_600_000;
+// Of so many sent messages other tabs can hear.
+const REMEMBERED = 100;
 const WAITING = new Set([408, 425, 429, 502, 503]);
 
 /** Whether a send that failed like this may do better later. */
@@ -117,7 +119,7 @@ export class Outbox {
     if (!entry.tried) this.#keep({ ...entry, tried: Date.now() });
     try {
       const answer = await this.#post(entry);
-      this.#storage.set('sent', [entry.key, ...this.#sent].slice(0, 100).join(' '));
+      this.#noteSent(entry.key);
       this.#forget(entry);
       this.#senderOf(entry.key)?.resolve(answer);
       return null;
@@ -155,14 +157,20 @@ export class Outbox {
     const waiting = new Set(this.#entries.map(({ key }) => key));
     for (const [key, { entry }] of this.#senders) {
       if (waiting.has(key)) continue;
-      if (this.#sent.includes(key)) this.#keep(entry);
+      if (this.#wasSent(key)) this.#keep(entry);
       else this.remove(key);
     }
     if (this.messages.some(({ key }) => !waiting.has(key))) this.flush();
   }
 
-  get #sent() {
-    return this.#storage.get('sent').split(' ');
+  /** Each by itself: a list could be written by a tab that doesn't see yet what another one has just put in. */
+  #noteSent(key) {
+    this.#storage.set(`sent ${Date.now()} ${key}`, key);
+    for (const name of this.#storage.names('sent ').slice(0, -REMEMBERED)) this.#storage.set(name, '');
+  }
+
+  #wasSent(key) {
+    return this.#storage.names('sent ').some((name) => this.#storage.get(name) === key);
   }
 
   #senderOf(key) {
