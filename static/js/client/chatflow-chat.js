@@ -19,6 +19,8 @@ export class ChatflowChat extends HTMLElement {
   #stop = null;
   #jobId = null;
   #article = null;
+  // What was said before could not be read.
+  #isMissing = false;
 
   connectedCallback() {
     this.#draw();
@@ -67,7 +69,7 @@ export class ChatflowChat extends HTMLElement {
     client.onStart = ({ job_id: jobId }) => (this.#jobId = jobId);
     client.onDelta = (text) => this.#write(text);
     client.onProgress = ({ progress, message }) => this.#report(progress, message);
-    this.#stop = client.watch({ onConnection: (state) => this.#say(SENTENCES[state] ?? '') });
+    this.#stop = client.watch({ onConnection: (state) => this.#connected(state) });
     this.#find('textarea').value = client.draft();
     if (client.sessionId !== fresh) await this.#restore(client);
     if (client !== this.#client) return;
@@ -77,10 +79,19 @@ export class ChatflowChat extends HTMLElement {
     if (waiting.length) await this.#restore(client);
   }
 
+  #connected(state) {
+    this.#say(SENTENCES[state] ?? '');
+    if (state === 'connected' && this.#isMissing) this.#restore(this.#client);
+  }
+
   /** Show what was said, and go on with what is being said. */
   async #restore(client) {
-    const past = await client.history().catch((error) => (error.status === 404 ? null : this.#fail(error)));
-    if (client !== this.#client || !past) return;
+    this.#isMissing = false;
+    const past = await client.history().catch((error) => {
+      this.#isMissing = error.status !== 404;
+      if (this.#isMissing) this.#fail(error);
+    });
+    if (client !== this.#client || !past || this.#article) return;
     this.#find('.messages').replaceChildren();
     for (const { role, content } of past.messages) this.#add(role, content);
     if (past.active_job) this.#settle(client.resume(past.active_job));

@@ -28,8 +28,7 @@ export function useChat(client, sessionId = client.sessionId) {
 
   useEffect(() => {
     let isOver = false;
-    let loaded = 0;
-    const isWaiting = client.waiting.length > 0;
+    const past = { count: 0, isMissing: false };
     client.sessionId = sessionId;
     client.onStart = (job) => (jobId.current = job.job_id);
     client.onDelta = (text) => change({ text });
@@ -37,13 +36,16 @@ export function useChat(client, sessionId = client.sessionId) {
     setState(EMPTY);
     const load = () => client.history().then(({ messages, active_job: job, awaiting }) => {
       if (isOver) return;
-      change((now) => ({ messages: [...messages, ...now.messages.slice(loaded)], awaiting }));
-      loaded = messages.length;
+      change((now) => ({ messages: [...messages, ...now.messages.slice(past.count)], awaiting, error: null }));
+      Object.assign(past, { count: messages.length, isMissing: false });
       if (job) settle(client.resume(job));
-    }, (error) => isOver || error.status === 404 || change({ error }));
+    }, (error) => {
+      past.isMissing = error.status !== 404;
+      if (!isOver && past.isMissing) change({ error });
+    });
     load();
-    client.flush().then(() => isWaiting && load());
-    const stop = client.watch({ onConnection: setConnection });
+    if (client.waiting.length) client.flush().then(load);
+    const stop = client.watch({ onConnection: (state) => (setConnection(state), past.isMissing && state === 'connected' && load()) });
     return () => {
       isOver = true;
       stop();

@@ -208,7 +208,9 @@ describe('a refusal of what an earlier visit has left', () => {
   });
 });
 
-test('a tab that pauses holds up no other one', async () => {
+test('a tab that pauses holds up no other one', async (t) => {
+  let now = Date.now();
+  t.mock.method(Date, 'now', () => (now += 1));
   server.refuse = (_, n) => (n === 1 ? 429 : null);
   const first = newClient();
   const pending = first.send('one');
@@ -216,6 +218,23 @@ test('a tab that pauses holds up no other one', async () => {
   assert.deepEqual(server.sent.map(({ message }) => message), ['one', 'two']);
   first.flush();
   assert.equal((await pending).response, 'Echo: one');
+});
+
+test('a tab that doesn’t see yet what another one has put into the store costs no answer', async () => {
+  server.refuse = () => 401;
+  const sender = newClient();
+  const pending = sender.send('mine');
+  await sender.flush();
+  server.refuse = () => null;
+  await newClient().flush();
+  const store = globalThis.localStorage;
+  const late = { getItem: (name) => (name.includes(' sent') ? null : store.getItem(name)) };
+  const value = new Proxy(store, { get: (_, name) => late[name] ?? store[name] });
+  Object.defineProperty(globalThis, 'localStorage', { value, configurable: true });
+  await newClient().send('other');
+  Object.defineProperty(globalThis, 'localStorage', { value: store, configurable: true });
+  sender.flush();
+  assert.equal((await pending).response, 'Echo: mine');
 });
 
 test('a server that is away holds up no other one', async () => {
