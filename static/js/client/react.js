@@ -27,8 +27,7 @@ export function useChat(client, sessionId = client.sessionId) {
   }, [change]);
 
   useEffect(() => {
-    let isOver = false;
-    const past = { count: 0, isMissing: false };
+    let [isOver, isMissing] = [false, false];
     client.sessionId = sessionId;
     client.onStart = (job) => (jobId.current = job.job_id);
     client.onDelta = (text) => change({ text });
@@ -36,16 +35,15 @@ export function useChat(client, sessionId = client.sessionId) {
     setState(EMPTY);
     const load = () => client.history().then(({ messages, active_job: job, awaiting }) => {
       if (isOver) return;
-      change((now) => ({ messages: [...messages, ...now.messages.slice(past.count)], awaiting, error: null }));
-      Object.assign(past, { count: messages.length, isMissing: false });
+      isMissing = false;
+      change((now) => ({ messages: [...messages, ...now.messages], awaiting, error: null }));
       if (job) settle(client.resume(job));
     }, (error) => {
-      past.isMissing = error.status !== 404;
-      if (!isOver && past.isMissing) change({ error });
+      isMissing = error.status !== 404;
+      if (!isOver && isMissing) change({ error });
     });
-    load();
-    if (client.waiting.length) client.flush().then(load);
-    const stop = client.watch({ onConnection: (state) => (setConnection(state), past.isMissing && state === 'connected' && load()) });
+    client.flush().then(load);
+    const stop = client.watch({ onConnection: (state) => (setConnection(state), isMissing && state === 'connected' && load()) });
     return () => {
       isOver = true;
       stop();
