@@ -32,10 +32,10 @@ def test_nine_tabs_share_one_connection(get_site: Callable[[str], Site], browser
         tabs = [context.new_page() for _ in range(TABS)]
         sign_in(tabs[0], site, "alice")
         for tab in tabs[1:]:
-            tab.goto(f"{site.url}/ai-demo/chat/")
+            tab.goto(f"{site.url}/ai-demo/chat/", wait_until="commit")
         eventually(lambda: connections()[0] > before[0])
         for tab in tabs:
-            tab.get_by_label("Message", exact=True).fill("murmur 60")
+            tab.get_by_label("Message", exact=True).fill("murmur 40")
             tab.keyboard.press("Enter")
         # Its words, while they are said.
         said = tabs[-1].locator("#conversation .message__text:visible").last
