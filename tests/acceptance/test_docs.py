@@ -3,17 +3,30 @@
 import json
 import re
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.acceptance.browser import new_context, sign_in
+from tests.acceptance.conftest import MakeSite
 from tests.acceptance.markdown import block, blocks
 from tests.acceptance.processes import ROOT, SECONDS, Site
 from tests.acceptance.talk import talk, up_to_the_last_question
+from tests.servers import HOST
 
 FRONTEND = ROOT / "docs" / "frontend.md"
 API = ROOT / "docs" / "http-api.md"
+
+# The stream for everything has told of the job that was sent last.
+ENDING = """
+    const isTold = () => lines.some(([what, id]) => what === 'job' && id === first.job_id);
+    while (!isTold()) await new Promise((resume) => setTimeout(resume, 20));
+    events.close();
+    resumed.close();
+"""
 
 
 def run_on(page: Page, code: str) -> list[list[Any]]:
@@ -39,8 +52,11 @@ def test_the_scripts_work(site: Site, browser: Browser) -> None:
         sign_in(page, site, "alice")
         # One after the other, as they build on each other; the stream is over when polling ends.
         scripts = [each.code for each in blocks(FRONTEND, "js")]
-        assert len(scripts) == 6
-        lines = run_on(page, "\n".join([*scripts, "resumed.close();"]))
+        assert len(scripts) == 7
+        lines = run_on(page, "\n".join([*scripts, ENDING]))
+        told = [line for line in lines if line[0] in ("conversation", "job")]
+        lines = [line for line in lines if line not in told]
+        assert ["conversation", "orders", "Run a long demo"] in told
         streamed = [line for line in lines if line[0] == "completed"]
         assert len(streamed) == 2
         assert streamed[0] == streamed[1]
@@ -67,17 +83,56 @@ def test_a_page_of_another_site_works(site: Site, browser: Browser) -> None:
         assert "offline" in response
 
 
-def test_the_element_works(site: Site, browser: Browser) -> None:
-    html = block(FRONTEND, "The element", "html").replace("https://chat.example.com", site.url)
-    html = html.replace("YOUR_TOKEN", site.token("alice"))
-    with new_context(browser) as context:
+class OtherSite(ThreadingHTTPServer):
+    """A site on another origin, with one page."""
+
+    html = ""
+
+    def __init__(self) -> None:
+        super().__init__((HOST, 0), OtherPage)
+        self.url = f"http://localhost:{self.server_port}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class OtherPage(BaseHTTPRequestHandler):
+    server: OtherSite
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(self.server.html.encode())
+
+    def log_message(self, *args: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True, scope="session")
+def test_the_element_works(make_site: MakeSite, browser: Browser, kind: str) -> None:
+    """On a page of another site, and also over a reload."""
+    with OtherSite() as other, new_context(browser) as context:
+        site = make_site(kind, CORS_ALLOWED_ORIGINS=other.url)
+        site.start_web()
+        site.start_cluster()
+        html = block(FRONTEND, "The element", "html").replace("https://chat.example.com", site.url)
+        other.html = html.replace("YOUR_TOKEN", site.token("alice"))
         page = context.new_page()
-        page.route("**/embedded", lambda route: route.fulfill(body=html, content_type="text/html"))
-        page.goto(f"{site.url}/embedded")
-        page.get_by_role("textbox", name="Message").fill("hello")
-        page.keyboard.press("Enter")
-        expect(page.get_by_label("Answer", exact=True)).to_contain_text("offline")
+        page.goto(other.url)
+        message = page.get_by_role("textbox", name="Message")
+        answers = page.get_by_label("Answer", exact=True)
+        message.fill("hello")
+        message.press("Enter")
+        expect(answers).to_contain_text("offline")
         expect(page.get_by_label("You", exact=True)).to_have_text("hello")
+        site.close_gate("embedded")
+        message.fill("speaker embedded")
+        message.press("Enter")
+        expect(answers.last).to_have_text("before ")
+        page.reload()
+        expect(answers.last).to_have_text("before ")
+        site.open_gate("embedded")
+        expect(answers.last).to_have_text("before after")
+        other.shutdown()
 
 
 def shell(code: str, site: Site, user: str = "alice", job_id: str = "") -> str:

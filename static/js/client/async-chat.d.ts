@@ -70,8 +70,71 @@ export interface Session {
   excerpt?: string;
 }
 
+export interface Step {
+  name: string;
+  state: 'running' | 'finished' | 'failed' | 'stopped';
+  duration_ms: number | null;
+}
+
+/** How a message was answered. */
+export interface Turn {
+  job_id: string;
+  retry_of: string | null;
+  state: 'queued' | 'processing' | 'completed' | 'failed' | 'timeout' | 'cancelled';
+  workflow: string;
+  title: string;
+  /** More than 1: it was resumed after an interruption. */
+  attempts: number;
+  queued_at: string;
+  started_at: string | null;
+  finished_at: string | null;
+  duration_ms: number | null;
+  queue_ms: number | null;
+  steps: Step[];
+  model: string | null;
+  requests: number;
+  input_tokens: number;
+  output_tokens: number;
+  /** US dollars, where the price is known. */
+  cost: number | null;
+  error?: string;
+  code?: string;
+  /** What was streamed before the answer broke off. */
+  words?: string;
+  feedback: Feedback | null;
+  can_retry: boolean;
+}
+
+export interface Feedback {
+  value: 'up' | 'down' | null;
+  comment: string;
+}
+
+/** A file as it stands with a message; without id and url once it is deleted. */
+export interface MessageFile {
+  id: string | null;
+  name: string;
+  type: string;
+  /** Bytes. */
+  size: number;
+  /** A path of the server. */
+  url: string | null;
+}
+
+/** What an upload has become. */
+export interface Document {
+  id: string;
+  title: string;
+  name: string;
+  type: string;
+  url: string;
+  file_url: string;
+  session_id: string | null;
+  [field: string]: unknown;
+}
+
 export interface Message {
-  id?: number | string;
+  id?: number;
   role: 'user' | 'assistant';
   content: string;
   actions: Action[];
@@ -80,6 +143,10 @@ export interface Message {
   created_at: string;
   awaiting?: Awaiting;
   metadata?: Record<string, unknown>;
+  files?: MessageFile[];
+  turn?: Turn;
+  error?: string;
+  code?: string;
   [field: string]: unknown;
 }
 
@@ -113,8 +180,8 @@ export interface ClientOptions {
   urls?: Record<string, string>;
   /** Whose drafts, outbox and stream these are, where several people use a browser. */
   user?: string;
-  /** The address of stream-worker.js; null for no worker. */
-  worker?: string | null;
+  /** The address of stream-worker.js, or what makes a SharedWorker of it; null for none. */
+  worker?: string | (() => { port: unknown }) | null;
   /** Milliseconds. */
   pollInterval?: number;
   maxFailures?: number;
@@ -128,8 +195,10 @@ export interface SendOptions {
   async?: boolean | 'auto';
   signal?: AbortSignal;
   idempotencyKey?: string;
-  files?: (number | string)[];
-  edits?: number | string;
+  /** Ids of documents; the message may then be empty. */
+  files?: string[];
+  /** The id of the own message that this one takes the place of. */
+  edits?: number;
   [option: string]: unknown;
 }
 
@@ -147,6 +216,9 @@ export class AsyncChatClient {
   set onStart(callback: ((job: Job) => void) | null);
   get onOutbox(): (callback: ((waiting: Waiting[]) => void) | null) => this;
   set onOutbox(callback: ((waiting: Waiting[]) => void) | null);
+  /** A message of an earlier visit was refused; it is kept until there is a callback. */
+  get onRefused(): (callback: ((message: Waiting, error: ChatError) => void) | null) => this;
+  set onRefused(callback: ((message: Waiting, error: ChatError) => void) | null);
 
   getAuthHeaders(): Record<string, string>;
   sendMessage(message: string, options?: SendOptions): Promise<Answer>;
@@ -156,10 +228,10 @@ export class AsyncChatClient {
   resume(job: string | Job, options?: { signal?: AbortSignal }): Promise<Answer>;
   act(actionId: string, options?: SendOptions & { data?: unknown }): Promise<Answer>;
   approve(approvalId: string, decision: { approved: boolean; reason?: string; answer?: unknown; signal?: AbortSignal }): Promise<Answer>;
-  approvals(): Promise<{ approvals: Record<string, unknown>[] }>;
+  approvals(): Promise<{ approvals: (Record<string, unknown> & { approval_id: string })[] }>;
   cancel(jobId: string): Promise<Record<string, unknown>>;
   history(sessionId?: string): Promise<History>;
-  jobs(): Promise<{ jobs: Record<string, unknown>[]; next: string | null }>;
+  jobs(): Promise<{ jobs: Job[]; next: string | null }>;
   disconnect(): void;
 
   send(message: string, options?: SendOptions & { sessionId?: string }): Promise<Answer>;
@@ -174,11 +246,11 @@ export class AsyncChatClient {
   pinSession(sessionId: string, pinned?: boolean): Promise<Session>;
   markRead(sessionId?: string): Promise<Session>;
   deleteSession(sessionId: string): Promise<{ session_id: string; jobs: number }>;
-  feedback(jobId: string, value: 'up' | 'down' | null, comment?: string): Promise<Record<string, unknown>>;
+  feedback(jobId: string, value: 'up' | 'down' | null, comment?: string): Promise<{ feedback: Feedback | null }>;
   upload(
     file: Blob,
     options?: { sessionId?: string; onProgress?: (part: number) => void; signal?: AbortSignal },
-  ): Promise<Record<string, unknown>>;
+  ): Promise<Document>;
   /** Returns what ends it. */
   watch(callbacks: WatchCallbacks): () => void;
 }

@@ -10,14 +10,12 @@ import { newSessionId } from './session-id.js';
 import { Storage } from './storage.js';
 import { postForm } from './upload.js';
 import { onReturn, watchStream } from './watch.js';
+import { WORKER } from './worker-address.js';
 
 export { ChatError };
 
 // Whole words only: "address" and "news" ask for nothing to be made.
 const WORK = /(?<![\p{L}\p{N}_])(create|add|make|new|generate|build|import|invoices?)(?![\p{L}\p{N}_])/iu;
-
-// Where workers are loaded from: a bundler has to be told otherwise.
-const WORKER = new URL('./stream-worker.js', import.meta.url).href;
 
 /**
  * Sends chat messages and follows the workflows that they start.
@@ -45,15 +43,18 @@ export class AsyncChatClient extends Listeners {
    * @param {number} [options.quietTimeout] milliseconds without a frame until the status is asked
    * @param {number} [options.reopenDelay] milliseconds until a refused stream is opened again
    * @param {string} [options.user] whose drafts, outbox and stream these are, where several people use a browser
-   * @param {string|null} [options.worker] the address of stream-worker.js, if it isn't beside this module;
-   *   null for no worker
+   * @param {string|(() => SharedWorker)|null} [options.worker] the address of stream-worker.js, if it isn't beside
+   *   this module, or what makes a SharedWorker of it; null for none
    */
   constructor(apiBaseUrl = '', authToken = null, { urls = {}, user = '', worker = WORKER, ...tuning } = {}) {
     super();
     this.#scope = `${apiBaseUrl} ${user}`;
     this.#worker = worker;
     this.#storage = new Storage(`async-chat ${this.#scope} `);
-    this.#outbox = new Outbox(this.#storage, (message) => this.#deliver(message), (messages) => this.notify('outbox', messages));
+    this.#outbox = new Outbox(this.#storage, (message) => this.#deliver(message), {
+      change: (messages) => this.notify('outbox', messages),
+      refused: (message, error) => this.notify('refused', message, error),
+    });
     this.apiBaseUrl = apiBaseUrl;
     this.authToken = authToken;
     this.sessionId = newSessionId();
@@ -143,7 +144,7 @@ export class AsyncChatClient extends Listeners {
    * Send a message, as soon as that is possible: what can't be sent waits in the outbox, also over a reload,
    * and is run once. Resolves as sendMessage() does; the words stream meanwhile.
    *
-   * @param {string} message
+   * @param {string} message may be empty where there are files
    * @param {object} [options] `files`: ids of documents; `edits`: the id of the own message that this one
    *   takes the place of; `sessionId`; `signal`, `idempotencyKey`; and what the server takes
    */
@@ -151,7 +152,7 @@ export class AsyncChatClient extends Listeners {
     this.#listen();
     const entry = { key, session_id: sessionId, message, options: { async: true, ...options } };
     return this.#pending.run(async (aborted) => {
-      aborted.throwIfAborted();
+      if (aborted.aborted) throw aborted.reason;
       const takeBack = () => this.#outbox.remove(key, aborted.reason);
       // disconnect() and a reload leave the message where it is; its sender's own signal takes it back.
       signal?.addEventListener('abort', takeBack);
@@ -160,6 +161,7 @@ export class AsyncChatClient extends Listeners {
         return data.async ? await this.#follow(data, aborted) : answerOf(data, data.job_id, sessionId);
       } finally {
         signal?.removeEventListener('abort', takeBack);
+        this.#outbox.leave(key);
       }
     }, signal);
   }
@@ -169,7 +171,7 @@ export class AsyncChatClient extends Listeners {
     return this.#outbox.messages;
   }
 
-  /** Send what waits, now; to be called once after a reload. */
+  /** Send what waits, now; to be called once after a reload, when onRefused is set. */
   flush() {
     this.#listen();
     return this.#outbox.flush();
@@ -193,7 +195,7 @@ export class AsyncChatClient extends Listeners {
   /** The user's conversations, a page of them: `{sessions, next}`. `options`: `limit`, `cursor`, `q`. */
   sessions(options = {}) {
     const given = Object.entries(options).filter(([, value]) => value !== undefined && value !== null && value !== '');
-    return this.#request('sessions', undefined, { query: new URLSearchParams(given) });
+    return this.#request('sessions', undefined, { query: new URLSearchParams(Object.fromEntries(given)) });
   }
 
   /** Give a conversation a title of the user's own; with an empty one it is called as before. */
@@ -224,13 +226,13 @@ export class AsyncChatClient extends Listeners {
    * @param {File|Blob} file
    * @param {object} [options] `sessionId`; `onProgress(part)`, from 0 to 1; `signal`
    */
-  upload(file, { onProgress, sessionId = this.sessionId, signal } = {}) {
+  async upload(file, { onProgress, sessionId = this.sessionId, signal } = {}) {
     const form = new FormData();
     form.append('file', file);
     form.append('session_id', sessionId);
     const work = (aborted) =>
       postForm(this.#endpoints.of('upload'), form, { headers: this.getAuthHeaders(), signal: aborted, onProgress });
-    return this.#pending.run(work, signal);
+    return (await this.#pending.run(work, signal)).document;
   }
 
   /**
@@ -243,7 +245,9 @@ export class AsyncChatClient extends Listeners {
    */
   watch(callbacks) {
     // Relative addresses mean another place in a worker.
-    const url = new URL(this.#endpoints.of('stream_all'), globalThis.location?.href ?? undefined).href;
+    const { location } = globalThis;
+    const address = this.#endpoints.of('stream_all');
+    const url = location ? new URL(address, location.href).href : address;
     const headers = this.getAuthHeaders();
     const key = `${url} ${this.#scope} ${headers.Authorization ?? ''}`;
     return watchStream({ source: { url, headers }, key, worker: this.#worker }, callbacks);

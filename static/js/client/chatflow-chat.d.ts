@@ -1,5 +1,18 @@
+import type { Awaiting } from './async-chat.js';
+
 /** `<chatflow-chat src token session>`: the server's address, a token, and the conversation to go on with. */
-export class ChatflowChat extends HTMLElement {}
+export class ChatflowChat extends HTMLElement {
+  addEventListener(
+    type: 'answer',
+    listener: (event: CustomEvent<{ response: string; awaiting?: Awaiting }>) => void,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+}
 
 declare global {
   interface HTMLElementTagNameMap {

@@ -19,6 +19,8 @@ export class ChatflowChat extends HTMLElement {
   #stop = null;
   #jobId = null;
   #article = null;
+  // What was said before could not be read.
+  #isMissing = false;
 
   connectedCallback() {
     this.#draw();
@@ -60,20 +62,51 @@ export class ChatflowChat extends HTMLElement {
 
   async #connect() {
     const client = new AsyncChatClient(this.getAttribute('src') ?? '', this.getAttribute('token'), { worker: null });
-    client.sessionId = this.getAttribute('session') || client.sessionId;
+    const { sessionId: fresh } = client;
+    client.sessionId = this.getAttribute('session') || this.#lastSession(fresh);
     this.#client = client;
+    client.onRefused = ({ message }, error) => this.#putBack(message, error);
     client.onStart = ({ job_id: jobId }) => (this.#jobId = jobId);
     client.onDelta = (text) => this.#write(text);
     client.onProgress = ({ progress, message }) => this.#report(progress, message);
-    this.#stop = client.watch({ onConnection: (state) => this.#say(SENTENCES[state] ?? '') });
+    this.#stop = client.watch({ onConnection: (state) => this.#connected(state) });
     this.#find('textarea').value = client.draft();
-    if (!this.hasAttribute('session')) return;
-    const past = await client.history().catch((error) => (error.status === 404 ? null : this.#fail(error)));
-    if (client !== this.#client || !past) return;
+    if (client.sessionId !== fresh) await this.#restore(client);
+    if (client !== this.#client) return;
+    const waiting = client.waiting.filter(({ session_id: id }) => id === client.sessionId);
+    for (const { message } of waiting) this.#add('user', message);
+    await client.flush();
+    if (waiting.length) await this.#restore(client);
+  }
+
+  #connected(state) {
+    this.#say(SENTENCES[state] ?? '');
+    if (state === 'connected' && this.#isMissing) this.#restore(this.#client);
+  }
+
+  /** Show what was said, and go on with what is being said. */
+  async #restore(client) {
+    this.#isMissing = false;
+    const past = await client.history().catch((error) => {
+      this.#isMissing = error.status !== 404;
+      if (this.#isMissing) this.#fail(error);
+    });
+    if (client !== this.#client || !past || this.#article) return;
+    this.#find('.messages').replaceChildren();
     for (const { role, content } of past.messages) this.#add(role, content);
     if (past.active_job) this.#settle(client.resume(past.active_job));
     else this.#ask(past.awaiting);
-    client.flush();
+  }
+
+  /** The conversation of this tab: a reload goes on with it. */
+  #lastSession(fresh) {
+    const name = `chatflow-chat ${this.getAttribute('src') ?? ''} ${this.id}`;
+    try {
+      if (!sessionStorage.getItem(name)) sessionStorage.setItem(name, fresh);
+      return sessionStorage.getItem(name);
+    } catch {
+      return fresh;
+    }
   }
 
   #send(text, label = text) {
@@ -99,10 +132,17 @@ export class ChatflowChat extends HTMLElement {
     } catch (error) {
       if (client !== this.#client) return;
       if (!article.textContent) article.remove();
-      this.#fail(error);
-      if (text && !error.jobId && !this.#find('textarea').value) this.#find('textarea').value = text;
+      if (text && !error.jobId) this.#putBack(text, error);
+      else this.#fail(error);
     }
     if (this.#article === article) this.#busy(false);
+  }
+
+  #putBack(text, error) {
+    this.#fail(error);
+    const box = this.#find('textarea');
+    box.value = [box.value, text].filter(Boolean).join('\n\n');
+    this.#client.saveDraft(box.value);
   }
 
   #cancel() {

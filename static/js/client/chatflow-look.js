@@ -6,7 +6,7 @@ export const MARKUP = `
   <div class="work" hidden><progress max="100" aria-label="Progress"></progress><span class="step"></span>
     <button class="stop" type="button">Stop</button></div>
   <div class="choices" role="group" aria-label="Answers"></div>
-  <form><textarea rows="2" maxlength="4000" aria-label="Message" placeholder="Message"></textarea><button>Send</button></form>`;
+  <form><textarea rows="2" aria-label="Message" placeholder="Message"></textarea><button>Send</button></form>`;
 
 export const CSS = `
   :host { display: flex; flex-direction: column; gap: .5rem; block-size: 30rem; padding: .75rem; box-sizing: border-box;

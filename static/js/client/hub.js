@@ -51,9 +51,9 @@ export class Hub {
 
   /** @param {(message: object) => void} member */
   join(member) {
+    if (!this.#stream) this.#run();
     for (const message of this.#log.messages()) member(message);
     this.#members.add(member);
-    if (!this.#stream) this.#run();
   }
 
   /** Without members there is no connection. */
@@ -62,8 +62,10 @@ export class Hub {
     if (this.#members.size === 0) this.close();
   }
 
+  /** Try again now, also where the server wanted no more of it. */
   wake() {
-    this.#stream?.wake();
+    if (this.#stream) this.#stream.wake();
+    else if (this.#members.size) this.#run();
   }
 
   close() {
@@ -72,6 +74,8 @@ export class Hub {
   }
 
   async #run() {
+    // How the last connection ended says nothing of the next one: the person may be signed in again.
+    this.#log.state = null;
     const stream = this.#open();
     this.#stream = stream;
     await stream.run();

@@ -41,12 +41,30 @@ export class Listeners {
     this.#callbacks.outbox = callback;
   }
 
-  /** Call the callback `name`; its own errors must not keep the job's result from the caller. */
+  /**
+   * Called with a message of an earlier visit that the server has refused, and the error; until there is a
+   * callback, the message is kept.
+   */
+  get onRefused() {
+    return this.#setter('refused');
+  }
+
+  set onRefused(callback) {
+    this.#callbacks.refused = callback;
+  }
+
+  /**
+   * Call the callback `name`; its own errors must not keep the job's result from the caller. True where there is
+   * one, and it didn't fail.
+   */
   notify(name, ...args) {
+    const callback = this.#callbacks[name];
     try {
-      this.#callbacks[name]?.(...args);
+      callback?.(...args);
+      return Boolean(callback);
     } catch (error) {
       console.error(error);
+      return false;
     }
   }
 

@@ -7,7 +7,7 @@ export class PendingWork {
   /** Run `work` with a signal that abort() and the caller's own `signal` end. */
   async run(work, signal) {
     const controller = new AbortController();
-    const abort = () => controller.abort(new ChatError('Aborted', { code: 'aborted', cause: signal.reason }));
+    const abort = () => end(controller, new ChatError('Aborted', { code: 'aborted', cause: signal.reason }));
     signal?.addEventListener('abort', abort);
     if (signal?.aborted) abort();
     this.#controllers.add(controller);
@@ -21,6 +21,12 @@ export class PendingWork {
 
   /** Stop waiting for all of it: each rejects with `error`. */
   abort(error) {
-    for (const controller of this.#controllers) controller.abort(error);
+    for (const controller of this.#controllers) end(controller, error);
   }
+}
+
+function end(controller, error) {
+  // React Native's signals know of no reason.
+  if (!('reason' in controller.signal)) controller.signal.reason = error;
+  controller.abort(error);
 }

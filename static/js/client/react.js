@@ -27,18 +27,23 @@ export function useChat(client, sessionId = client.sessionId) {
   }, [change]);
 
   useEffect(() => {
-    let isOver = false;
+    let [isOver, isMissing] = [false, false];
     client.sessionId = sessionId;
     client.onStart = (job) => (jobId.current = job.job_id);
     client.onDelta = (text) => change({ text });
     client.onProgress = ({ progress = null }) => change({ progress });
     setState(EMPTY);
-    client.history().then(({ messages, active_job: job, awaiting }) => {
+    const load = () => client.history().then(({ messages, active_job: job, awaiting }) => {
       if (isOver) return;
-      change((now) => ({ messages: [...messages, ...now.messages], awaiting }));
+      isMissing = false;
+      change((now) => ({ messages: [...messages, ...now.messages], awaiting, error: null }));
       if (job) settle(client.resume(job));
-    }, (error) => isOver || error.status === 404 || change({ error }));
-    const stop = client.watch({ onConnection: setConnection });
+    }, (error) => {
+      isMissing = error.status !== 404;
+      if (!isOver && isMissing) change({ error });
+    });
+    client.flush().then(load);
+    const stop = client.watch({ onConnection: (state) => (setConnection(state), isMissing && state === 'connected' && load()) });
     return () => {
       isOver = true;
       stop();

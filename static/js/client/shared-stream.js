@@ -1,4 +1,5 @@
 import { FrameLog, Hub } from './hub.js';
+import { webLocks } from './locks.js';
 import { newSessionId } from './session-id.js';
 
 /**
@@ -6,7 +7,7 @@ import { newSessionId } from './session-id.js';
  * by a connection of this tab's own.
  *
  * @param {object} options `source`: `{url, headers, silence}`; `key`: who shares it; `worker`: the worker's
- *   address, null for none; `onMessage({frame} | {state})`
+ *   address, or what makes one; null for none; `onMessage({frame} | {state})`
  * @returns {{wake: () => void, leave: () => void}}
  */
 export function joinStream(options) {
@@ -18,7 +19,7 @@ function byWorker({ key, source, worker, onMessage }) {
   if (!globalThis.SharedWorker || !worker) return null;
   let shared;
   try {
-    shared = new SharedWorker(worker, { type: 'module', name: 'async-chat' });
+    shared = typeof worker === 'function' ? worker() : new SharedWorker(worker, { type: 'module', name: 'async-chat' });
   } catch {
     return null;
   }
@@ -37,7 +38,7 @@ function byWorker({ key, source, worker, onMessage }) {
     join();
     return new Promise((resolve) => (release = resolve));
   };
-  const { locks } = globalThis.navigator ?? {};
+  const locks = webLocks();
   if (locks) locks.request(lock, holding);
   else join();
   return {
@@ -52,7 +53,7 @@ function byWorker({ key, source, worker, onMessage }) {
 
 /** The tab that holds the lock has the connection; the others hear of it by a channel. */
 function byLeader({ key, source, onMessage }) {
-  const locks = globalThis.navigator?.locks;
+  const locks = webLocks();
   if (!locks || !globalThis.BroadcastChannel) return null;
   const channel = new BroadcastChannel(`async-chat ${key}`);
   const log = new FrameLog();
@@ -79,6 +80,7 @@ function byLeader({ key, source, onMessage }) {
     return new Promise((resolve) => (release = resolve));
   };
   const welcome = (tab) => {
+    hub.wake();
     for (const message of log.messages()) channel.postMessage({ message, to: tab });
     channel.postMessage({ welcomes: tab });
   };

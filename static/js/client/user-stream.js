@@ -9,8 +9,8 @@ const SILENCE = 35_000;
 const STEADY = 1000;
 // To come again would be answered alike.
 const FINAL = { 401: 'signed-out', 403: 'signed-out', 404: 'unsupported' };
-// The cursor is of no use.
-const BAD_CURSOR = new Set([400, 409]);
+// The cursor is of no use: not understood, of another database, or too long for a proxy.
+const BAD_CURSOR = new Set([400, 409, 414, 431]);
 
 /** The one connection to all that happens to a user; it is opened again for as long as it takes. */
 export class UserStream {

@@ -33,6 +33,7 @@ class ChatPage {
   #opened = 0;
   #followed = new Map();
   #isWatching = false;
+  #isAlone = false;
   #isAsking = false;
   #isStale = false;
   #deleting = new Set();
@@ -141,7 +142,8 @@ class ChatPage {
     if (state === 'signed-out') this.#askToSignIn();
     else this.#connection.show(state === 'reconnecting' || state === 'offline');
     // What happened meanwhile comes by the stream; what it doesn't tell, the history does.
-    if (this.#isWatching) this.#refreshSoon();
+    this.#isAlone = state === 'unsupported';
+    if (this.#isWatching || this.#isAlone) this.#refreshSoon();
   }
 
   /** Send what an earlier visit has left, and show it where it belongs. */
@@ -156,7 +158,18 @@ class ChatPage {
       }
     });
     this.#waiting = new Set(this.#client.waiting.map(({ key }) => key));
+    this.#client.onRefused((message, error) => this.#putBack(message, error));
     this.#client.flush();
+  }
+
+  /** Keep the words of an earlier visit's message that was refused where they can be changed, and say so. */
+  #putBack({ session_id: id, message }, error) {
+    const isHere = this.#isStored && id === this.#client.sessionId;
+    const draft = [isHere ? this.#composer.text : this.#client.draft(id), message].filter(Boolean).join('\n\n');
+    this.#client.saveDraft(draft, id);
+    if (isHere) this.#composer.text = draft;
+    const way = isHere ? {} : { label: gettext('Open'), onClick: () => this.#open(id) };
+    notify(gettext('A message of your last visit was not sent: {error} It is a draft now.', { error: error.message }), { ...way, stays: true });
   }
 
   /** Show what waits to be sent in this conversation. */
@@ -236,8 +249,9 @@ class ChatPage {
     this.#followActive(past);
   }
 
+  /** What runs here comes by the common stream, if there is one: a browser has few connections to a server. */
   #followActive({ active_job: job }) {
-    if (job) this.#follow(job.job_id, job);
+    if (job && this.#isAlone) this.#follow(job.job_id, job);
   }
 
   /** Take a job's frames from its first one, where the common stream has not brought them. */

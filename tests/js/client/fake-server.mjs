@@ -14,10 +14,12 @@ export class FakeServer {
   requests = [];
   /** Open streams. */
   streams = new Set();
-  /** `fault(n)`: what becomes of the n-th stream: `{status, body, type, cut, end, delay, twice}`, or nothing. */
+  /** `fault(n)`: what becomes of the n-th stream: `{status, body, type, cut, end, delay, twice, swallow}`, or nothing. */
   fault = () => null;
-  /** `refuse(request, n)`: the status that the n-th other request is answered with, or nothing. */
+  /** `refuse(request, n)`: the status that the n-th other request is answered with, or nothing; 429 asks for an hour. */
   refuse = () => null;
+  /** The job that runs, in the history of every conversation. */
+  active = null;
   connections = 0;
   #answers = new Map();
   #server = createServer((request, response) => this.#take(request, response));
@@ -46,9 +48,12 @@ export class FakeServer {
     if (pathname.includes('stream')) return this.#stream(request, response, searchParams);
     const status = this.refuse(request, this.requests.length);
     if (status === 'drop') return request.socket.destroy();
-    if (status) return response.writeHead(status, JSON_TYPE).end(JSON.stringify({ success: false, error: 'No.', code: 'no' }));
+    const wait = status === 429 ? { 'Retry-After': '3600' } : {};
+    if (status) return response.writeHead(status, { ...JSON_TYPE, ...wait }).end(JSON.stringify({ success: false, error: 'No.', code: 'no' }));
+    if (pathname.endsWith('/status')) return response.writeHead(200, JSON_TYPE).end(JSON.stringify({ success: true, data: this.#status }));
+    if (pathname.endsWith('/documents')) return response.writeHead(201, JSON_TYPE).end(JSON.stringify({ success: true, document: { id: 'd-1' } }));
     if (pathname.endsWith('/send')) return this.#send(request, response, JSON.parse(body));
-    return response.writeHead(200, JSON_TYPE).end(JSON.stringify({ success: true, sessions: [], messages: [], next: null }));
+    return response.writeHead(200, JSON_TYPE).end(JSON.stringify({ success: true, sessions: [], messages: [], active_job: this.active, next: null }));
   }
 
   #send({ headers }, response, message) {
@@ -71,7 +76,7 @@ export class FakeServer {
     const text = Buffer.from(`retry: 1000\ndata: ${JSON.stringify({ status: 'connected', type: 'connected', cursor: String(cursor) })}\n\n${textOf(this.frames.slice(from), from)}`);
     response.writeHead(200, { 'Content-Type': 'text/event-stream' });
     response.flushHeaders();
-    const bytes = text.subarray(0, fault.cut ?? text.length);
+    const bytes = text.subarray(0, fault.swallow ? 0 : (fault.cut ?? text.length));
     for (const part of fault.delay ? parts(bytes, fault.delay) : [bytes]) {
       response.write(part);
       if (fault.delay) await pause(0);
@@ -81,6 +86,12 @@ export class FakeServer {
     this.streams.add(response);
     response.on('close', () => this.streams.delete(response));
     return undefined;
+  }
+
+  /** What the status of a job says whose frames are these. */
+  get #status() {
+    const { seq, ...last } = this.frames.at(-1);
+    return { ...last, last_event_id: seq };
   }
 
   /** Bytes of a stream from its beginning. */

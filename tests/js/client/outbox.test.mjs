@@ -1,32 +1,18 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { AsyncChatClient } from '../../../static/js/client/async-chat.js';
+import { installBrowser, removeBrowser } from './fake-browser.mjs';
 import { FakeServer } from './fake-server.mjs';
 
 let server;
 
-/** A browser's store. */
-class FakeStore {
-  getItem(name) {
-    return Object.hasOwn(this, name) ? this[name] : null;
-  }
-
-  setItem(name, text) {
-    this[name] = text;
-  }
-
-  removeItem(name) {
-    delete this[name];
-  }
-}
-
 beforeEach(async () => {
   server = await new FakeServer().start();
-  Object.defineProperty(globalThis, 'localStorage', { value: new FakeStore(), configurable: true });
+  installBrowser();
 });
 
 afterEach(async () => {
-  delete globalThis.localStorage;
+  removeBrowser();
   await server.stop();
 });
 
@@ -144,6 +130,119 @@ describe('the outbox', () => {
     server.refuse = (_, n) => (n === 1 ? 502 : null);
     assert.equal((await newClient().send('memory')).response, 'Echo: memory');
   });
+});
+
+describe('a refusal of what an earlier visit has left', () => {
+  /** Leave a message behind, as a reload does. */
+  async function leave(message) {
+    server.refuse = () => 401;
+    const before = newClient();
+    const pending = before.send(message, { sessionId: 'old' });
+    await before.flush();
+    before.disconnect();
+    await assert.rejects(pending, { code: 'disconnected' });
+    server.refuse = () => 400;
+    return before;
+  }
+
+  test('is handed to the page, with the words and the reason', async () => {
+    await leave('my words');
+    const client = newClient();
+    const refused = [];
+    client.onRefused((message, error) => refused.push([message.message, message.session_id, error.message, error.status]));
+    await client.flush();
+    await client.flush();
+    assert.deepEqual(refused, [['my words', 'old', 'No.', 400]]);
+    assert.deepEqual(client.waiting, []);
+  });
+
+  test('is kept until somebody takes it, and sent no more', async (t) => {
+    t.mock.method(console, 'error', () => {});
+    await leave('my words');
+    await newClient().flush();
+    const clumsy = newClient();
+    clumsy.onRefused = () => {
+      throw new Error('oops');
+    };
+    await clumsy.flush();
+    assert.deepEqual(clumsy.waiting, []);
+    const requests = server.requests.length;
+    const client = newClient();
+    const refused = [];
+    client.onRefused = ({ message }) => refused.push(message);
+    await client.flush();
+    assert.deepEqual(refused, ['my words']);
+    assert.equal(server.requests.length, requests);
+  });
+
+  test('comes to the same client too, once it has stopped waiting', async () => {
+    const client = await leave('my words');
+    const refused = [];
+    client.onRefused = ({ message }) => refused.push(message);
+    await client.flush();
+    assert.deepEqual(refused, ['my words']);
+  });
+
+  test('is told of what is too old as well', async (t) => {
+    await leave('my words');
+    const now = Date.now() + 25 * 3_600_000;
+    t.mock.method(Date, 'now', () => now);
+    const client = newClient();
+    const codes = [];
+    client.onRefused = (_, { code }) => codes.push(code);
+    await client.flush();
+    assert.deepEqual(codes, ['expired']);
+  });
+
+  test('goes to the tab that sent it, where that still waits', async () => {
+    server.refuse = () => 401;
+    const sender = newClient();
+    const pending = assert.rejects(sender.send('mine'), { status: 400, message: 'No.' });
+    await sender.flush();
+    server.refuse = () => 400;
+    const other = newClient();
+    other.onRefused = () => assert.fail('It is not for this one');
+    await other.flush();
+    await sender.flush();
+    await pending;
+  });
+});
+
+test('a tab that pauses holds up no other one', async (t) => {
+  let now = Date.now();
+  t.mock.method(Date, 'now', () => (now += 1));
+  server.refuse = (_, n) => (n === 1 ? 429 : null);
+  const first = newClient();
+  const pending = first.send('one');
+  assert.equal((await newClient().send('two')).response, 'Echo: two');
+  assert.deepEqual(server.sent.map(({ message }) => message), ['one', 'two']);
+  first.flush();
+  assert.equal((await pending).response, 'Echo: one');
+});
+
+test('a tab that doesn’t see yet what another one has put into the store costs no answer', async () => {
+  server.refuse = () => 401;
+  const sender = newClient();
+  const pending = sender.send('mine');
+  await sender.flush();
+  server.refuse = () => null;
+  await newClient().flush();
+  const store = globalThis.localStorage;
+  const late = { getItem: (name) => (name.includes(' sent') ? null : store.getItem(name)) };
+  const value = new Proxy(store, { get: (_, name) => late[name] ?? store[name] });
+  Object.defineProperty(globalThis, 'localStorage', { value, configurable: true });
+  await newClient().send('other');
+  Object.defineProperty(globalThis, 'localStorage', { value: store, configurable: true });
+  sender.flush();
+  assert.equal((await pending).response, 'Echo: mine');
+});
+
+test('a server that is away holds up no other one', async () => {
+  const away = new AsyncChatClient('http://127.0.0.1:9', 'secret');
+  const lost = assert.rejects(away.send('lost'), { code: 'aborted' });
+  assert.equal((await newClient().send('hello')).response, 'Echo: hello');
+  away.takeBack(away.waiting[0].key);
+  await lost;
 });
 
 describe('drafts', () => {

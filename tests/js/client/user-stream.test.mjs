@@ -52,10 +52,13 @@ describe('the user’s stream', () => {
   });
 
   test('cut at every byte, no word is lost or comes twice', async () => {
+    server.frames = [{ type: 'session', session_id: 's' }, ...jobOf(['é🙂'], 'j')];
     for (let cut = 0; cut < server.length; cut += 1) {
       const before = server.connections;
       server.fault = (n) => (n === before + 1 ? { cut, end: true } : null);
-      assertExact(await watchToTheEnd());
+      const { frames, sessions } = await watchToTheEnd();
+      assert.deepEqual(frames.map(({ seq, delta }) => [seq, delta]), [[1, 'é🙂'], [2, undefined]]);
+      assert.ok(sessions.length >= 1);
     }
   });
 
@@ -101,12 +104,15 @@ describe('the user’s stream', () => {
     });
   }
 
-  test('a cursor that is refused is forgotten, and everything loaded anew', async () => {
-    server.fault = (n) => (n === 1 ? { cut: 400, end: true } : n === 2 ? { status: 409 } : null);
-    const seen = await watchToTheEnd();
-    assertExact(seen);
-    assert.equal(seen.resets, 1);
-  });
+  for (const status of [400, 409, 414, 431]) {
+    test(`a cursor that is refused by a ${status} is forgotten, and everything loaded anew`, async () => {
+      server.fault = (n) => (n === 1 ? { cut: 400, end: true } : n === 2 ? { status } : null);
+      const seen = await watchToTheEnd();
+      assertExact(seen);
+      assert.equal(seen.resets, 1);
+      assert.equal(server.connections, 3);
+    });
+  }
 
   test('a silent connection is dropped and opened again', async () => {
     server.frames = [];
@@ -126,6 +132,25 @@ describe('the user’s stream', () => {
     await first.promise;
     assert.deepEqual(states.slice(0, 2), ['connected', 'reconnecting']);
     assert.ok(server.connections >= 2);
+  });
+
+  test('one that a proxy swallows is given up, and opened again', async () => {
+    const ended = withResolvers();
+    const frames = [];
+    const stream = new UserStream(`${server.url}/ai-demo/chat/stream`, {
+      silence: 30,
+      onState() {},
+      onFrame(frame) {
+        frames.push(frame);
+        if (frame.status === 'completed') ended.resolve();
+      },
+    });
+    stops.push(() => stream.close());
+    server.fault = (n) => (n === 1 ? { swallow: true } : null);
+    stream.run();
+    await ended.promise;
+    assertExact({ frames: frames.filter(({ seq }) => seq) });
+    assert.equal(server.connections, 2);
   });
 
   test('what happens later arrives; nothing arrives after the end', async () => {
@@ -160,24 +185,6 @@ describe('the user’s stream', () => {
       }));
     });
     assert.deepEqual(frames, [1, 2, 3, 4, 5]);
-  });
-});
-
-describe('a job’s stream without EventSource', () => {
-  test('its words stream, across cuts', async () => {
-    assert.equal(globalThis.EventSource, undefined);
-    server.frames = jobOf(WORDS);
-    const link = `${server.url}/stream`;
-    for (let cut = 0; cut < server.length; cut += 41) {
-      const before = server.connections;
-      server.fault = (n) => (n === before + 1 ? { cut, end: true } : null);
-      const client = new AsyncChatClient(server.url, 'secret', { reopenDelay: 1 });
-      const texts = [];
-      client.onDelta((text) => texts.push(text));
-      const { response } = await client.resume({ job_id: 'workflow_abc', stream_url: link, status_url: '/none' });
-      assert.equal(response, WORDS.join(''));
-      assert.deepEqual(texts, WORDS.map((_, index) => WORDS.slice(0, index + 1).join('')));
-    }
   });
 });
 
