@@ -30,9 +30,7 @@ def text_of(frames: list[dict[str, Any]]) -> str:
 
 
 def assert_gapless(frames: list[dict[str, Any]]) -> None:
-    # A place in the queue is no event; it is told to those who wait for some seconds.
-    events = [frame for frame in frames if frame["type"] != "queued"]
-    assert [frame["id"] for frame in events] == list(range(1, len(events) + 1))
+    assert [frame["id"] for frame in frames] == list(range(1, len(frames) + 1))
 
 
 def test_a_killed_worker_is_resumed_at_its_step(site: Site) -> None:
