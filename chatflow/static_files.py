@@ -95,10 +95,14 @@ class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]
         return self._packed[url]
 
     def _unhashed(self, url: str) -> str:
-        """Return the other name of a file, where *url* is the hashed one."""
+        """Return the plain address of a file, where *url* is its hashed one; else nothing."""
         name = url.removeprefix(self.static_prefix)
         plain = self.get_name_without_hash(name)
-        return self.static_prefix + plain if name != plain and hashed(plain) == name else ""
+        known = self.static_prefix + plain
+        # What is no file is not looked for: anybody may ask for any address.
+        if name in (url, plain) or known not in self._paths:
+            return ""
+        return known if hashed(plain) == name else ""
 
     def _pack(self, path: str, url: str) -> Any:
         """Lay a compressed copy beside the file's stand-in, where WhiteNoise looks for one."""

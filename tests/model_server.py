@@ -102,7 +102,8 @@ class Model:
         streaming = asyncio.ensure_future(self._stream(request, body, writer))
         gone = asyncio.ensure_future(reader.read(1))
         await asyncio.wait({streaming, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not streaming.done():
+        # Where the client has reset the connection, the next word may fail before the reader does.
+        if not streaming.done() or streaming.exception() is not None:
             streaming.cancel()
             request.ended, request.broke_off = time.monotonic_ns(), True
             raise ConnectionError

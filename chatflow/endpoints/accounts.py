@@ -6,6 +6,7 @@ from django import forms
 from django.conf import settings
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext_lazy as _
@@ -67,7 +68,13 @@ def tokens(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def sign_in_once(request: HttpRequest) -> HttpResponse:
-    """Sign in whoever has a link of ``manage.py sign_in_link``; the link is used up by that."""
+    """Sign in whoever has a link of ``manage.py sign_in_link``; the link is used up by that.
+
+    Raises:
+        PermissionDenied: a page has the browser load it, as an image perhaps; nobody opens it.
+    """
+    if request.headers.get("Sec-Fetch-Dest", "document") != "document":
+        raise PermissionDenied
     user = sign_in_links.open_link(request.GET.get("token", ""))
     if user is None:
         return redirect("login")

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.validators import URLValidator
+from django.db import IntegrityError
 from django.db.models import Count, Sum
 from django.db.models.functions import Length
 from django.http import HttpResponse
@@ -173,7 +174,7 @@ class DocumentsAnswerBody(TypedDict):
     responses={
         200: DocumentAnswerBody,
         201: DocumentAnswerBody,
-        **refusals(400, 401, 403, 409, 413, 415, 429, 503),
+        **refusals(400, 401, 403, 404, 409, 413, 415, 429, 503),
     },
 )
 @api_view(["GET", "POST"])
@@ -214,20 +215,26 @@ def check_room(user: Any, size: int) -> None:
 def stored(
     user: Any, content: bytes, kind: str, name: str, sent: dict[str, Any]
 ) -> tuple[Document, bool]:
-    key = sent.get("session_id")
+    key, session = sent.get("session_id"), None
     try:
         # First of all: what can't be read opens no conversation.
         sections: list[Section] | None = read(content, kind) if key else None
+        session = services.open_session(user, key) if key else None
         return store(
             content,
             kind,
             owner=user,
-            session_id=services.open_session(user, key).pk if key else None,
+            session_id=session.pk if session else None,
             sections=sections,
             name=name,
             title=sent.get("title", ""),
             url=sent.get("url", ""),
         )
+    except IntegrityError:
+        if session is not None:
+            # Session.DoesNotExist, where it was deleted since: that is answered 404.
+            session.refresh_from_db(fields=["id"])
+        raise
     except Busy as error:
         raise Unavailable(str(error)) from error
     except Unreadable as error:

@@ -20,7 +20,8 @@ class Stream:
 
     A frame is the JSON of ``data``, with what the frame's own ``id`` said as ``id`` (None where
     there was none). Iterating ends when the server ends the answer; an answer that is cut off
-    raises httpx.RemoteProtocolError or httpx.ReadError.
+    raises httpx.RemoteProtocolError or httpx.ReadError. Places in the queue are left out: they are
+    no events, and are told only to those who wait for some seconds, as on a busy machine.
     """
 
     def __init__(
@@ -62,6 +63,11 @@ class Stream:
         return self
 
     def __next__(self) -> dict[str, Any]:
+        while (frame := self._read_frame()).get("type") == "queued":
+            pass
+        return frame
+
+    def _read_frame(self) -> dict[str, Any]:
         event_id, data = None, None
         for line in self._lines:
             if line == "" and data is not None:

@@ -160,7 +160,7 @@ def test_the_api_answers_as_it_is_described(site: Site) -> None:
     examples = [json.loads(each.code) for each in blocks(API, "json")]
     chat, invoice, long, twice, status, stream, cancel, retry, *rest = commands
     act, waiting, decide, jobs, *rest = rest
-    history, export, delete, health = rest
+    history, feedback, export, delete, health = rest
     in_short, started, looked_at, talked, refused = examples
 
     def answer(command: str, job_id: str = "") -> dict[str, Any]:
@@ -182,12 +182,18 @@ def test_the_api_answers_as_it_is_described(site: Site) -> None:
     assert said.keys() == talked.keys()
     assert said["active_job"].keys() == talked["active_job"].keys()
     assert said["messages"][0].keys() == talked["messages"][0].keys()
+    described = talked["messages"][0]["turn"]
+    assert said["messages"][0]["turn"].keys() == described.keys()
     frames = shell(stream, site, "bob", job)
     assert frames.startswith("retry: 1000\ndata: ")
     # As many events as the example has.
     [last] = re.findall(r"^id: (\d+)$", block(API, "Follow a job", "text"), re.M)[-1:]
     assert f"\nid: {last}\n" in frames
     assert f"\nid: {int(last) + 1}\n" not in frames
+    turn = answer(history)["messages"][-1]["turn"]
+    assert turn.keys() == described.keys()
+    assert [step.keys() for step in turn["steps"]] == [described["steps"][0].keys()] * 3
+    assert answer(feedback, job)["feedback"] == {"value": "down", "comment": "Too short."}
     assert answer(cancel, job)["data"]["state"] == "completed"
     assert answer(retry, job)["code"] == "not_retryable"
     job = answer(long)["job_id"]

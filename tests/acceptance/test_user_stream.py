@@ -56,7 +56,8 @@ class Client(threading.Thread):
                     return
 
     def take(self, data: dict[str, Any], cursor: str) -> None:
-        self.cursor = cursor or data["cursor"]
+        # A place in the queue has none.
+        self.cursor = cursor or data.get("cursor", self.cursor)
         if data["type"] == "session":
             self.sessions[data["session_id"]] = {k: v for k, v in data.items() if k != "type"}
         elif "seq" in data:

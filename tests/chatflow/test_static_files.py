@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.management import call_command
-from django.test import Client
+from django.test import Client, RequestFactory
 
 from chatflow.static_files import StaticFiles, hashed
 
@@ -62,6 +62,26 @@ def test_its_plain_name_goes_on_to_work() -> None:
 )
 def test_nothing_else_is_found(url: str) -> None:
     assert Client().get(url).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/ai-demo/chat/history/v1.2.3",
+        "/static/none.1.css",
+        "/static//etc/motd.1.css",
+        "/static/../manage.1.py",
+        "/css/chat.000000000000.css",
+    ],
+)
+def test_what_is_no_file_is_not_looked_for(url: str) -> None:
+    """The finders would refuse the address of an endpoint, and a cache of anything would grow."""
+    middleware = StaticFiles(lambda request: request.path_info)
+    known = hashed.cache_info().currsize
+    request: Any = RequestFactory().get("/")
+    request.path_info = url
+    assert middleware(request) == url
+    assert hashed.cache_info().currsize == known
 
 
 def test_a_file_that_is_not_there_keeps_its_name() -> None:

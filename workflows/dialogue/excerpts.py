@@ -37,7 +37,7 @@ def find_words(text: str, query: str) -> str:
     words = fold(query).split()
     if not words or not all(word in folded for word in words):
         return ""
-    # Folding may change the length; the place is near enough.
-    start = max(0, folded.index(words[0]) - BEFORE)
+    # Folding may change the length; the place is near enough, as long as it is in the text.
+    start = max(0, min(folded.index(words[0]), len(text) - LENGTH + BEFORE) - BEFORE)
     place = cut(text[start : start + LENGTH + 1], LENGTH)
     return f"…{place}" if start else place

@@ -15,7 +15,16 @@ from workflows.store import changes
 # Characters of the first message that a title may have.
 TITLE_LENGTH = 80
 # All of a job that a list shows, and what its frames are made of.
-SHOWN = ("public_id", "session_id", "user_id", "workflow", "state", "last_seq", "awaiting")
+SHOWN = (
+    "public_id",
+    "session_id",
+    "user_id",
+    "workflow",
+    "state",
+    "progress",
+    "last_seq",
+    "awaiting",
+)
 
 
 @dataclass(frozen=True)
@@ -159,5 +168,6 @@ def latest(user: Any) -> int:
 
 
 def under_way(user: Any) -> QuerySet[Job]:
-    """Return the user's jobs under way, as far as a stream wants to know them."""
-    return Job.objects.visible_to(user).filter(session__user=user).active().only(*SHOWN)
+    """Return the user's jobs under way, the oldest first, as far as a stream wants to know them."""
+    mine = Job.objects.visible_to(user).filter(session__user=user)
+    return mine.active().only(*SHOWN).order_by("pk")

@@ -1,5 +1,7 @@
 """What the owner of an answer thinks of it."""
 
+from django.db import IntegrityError
+
 from workflows import clock
 from workflows.models import Feedback, Job
 from workflows.store import events
@@ -15,10 +17,17 @@ def give_feedback(job: Job, *, value: str | None, comment: str = "") -> Feedback
 
     Returns:
         What stands then; None if nothing does.
+
+    Raises:
+        Job.DoesNotExist: it was deleted at this very moment.
     """
     if value is None:
         Feedback.objects.filter(job=job).delete()
         return None
     kept = {"value": value, "comment": events.clean(comment), "updated_at": clock.now()}
-    given, _ = Feedback.objects.update_or_create(job=job, defaults=kept)
+    try:
+        given, _ = Feedback.objects.update_or_create(job=job, defaults=kept)
+    except IntegrityError:
+        job.refresh_from_db(fields=["id"])
+        raise
     return given

@@ -95,6 +95,16 @@ def test_a_link_signs_in_once(alice: User) -> None:
     assert other.get("/ai-demo/chat/").status_code == 302
 
 
+@pytest.mark.parametrize("loaded_as", ["image", "iframe", "script", "empty"])
+def test_a_link_is_for_whoever_opens_it(alice: User, loaded_as: str) -> None:
+    """Not for a picture in an answer: it would sign its reader in as somebody else."""
+    link, client = make_link(alice), Client()
+    assert client.get(link, headers={"Sec-Fetch-Dest": loaded_as}).status_code == 403
+    assert client.get("/ai-demo/chat/").status_code == 302
+    opened = client.get(link, headers={"Sec-Fetch-Dest": "document"})
+    assert opened["Location"] == "/ai-demo/chat/"
+
+
 def test_how_a_link_dies(
     alice: User, charlie: User, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:

@@ -9,7 +9,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from PIL import Image
 
+from chatflow.endpoints import uploads
 from workflows import services
+from workflows.knowledge.documents import store
 from workflows.knowledge.models import Document
 from workflows.knowledge.search import search
 from workflows.models import Session
@@ -162,3 +164,20 @@ def test_a_replay_needs_no_file(as_alice: Client, image: dict[str, Any]) -> None
     again = as_alice.post(SEND, body, content_type=JSON, headers=key)
     assert (first.status_code, again.status_code) == (202, 202)
     assert again.json()["job_id"] == first.json()["job_id"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_conversation_is_deleted_meanwhile(
+    as_alice: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def store_later(*args: Any, **kwargs: Any) -> Any:
+        services.delete_session(Session.objects.get())
+        return store(*args, **kwargs)
+
+    monkeypatch.setattr(uploads, "store", store_later)
+    refused = upload(as_alice, "a.txt", b"words", session_id="s")
+    assert refused.status_code == 404
+    assert refused.json()["error"] == "This was deleted meanwhile."
+    assert not Document.objects.exists()
+    monkeypatch.undo()
+    assert upload(as_alice, "a.txt", b"words", session_id="s").status_code == 201

@@ -133,6 +133,23 @@ def test_feedback_is_kept(as_alice: Client, alice: User, make_job: MakeJob, run:
     assert read(as_alice)[1]["turn"]["feedback"] is None
 
 
+@pytest.mark.django_db(transaction=True)
+def test_feedback_on_an_answer_that_is_deleted_meanwhile(
+    as_alice: Client, alice: User, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = make_job(alice)
+
+    def get_job(*args: Any) -> Job:
+        services.delete_session(job.session)
+        return job
+
+    monkeypatch.setattr(services, "get_job", get_job)
+    url = f"/ai-demo/chat/feedback/{job.public_id}"
+    refused = as_alice.post(url, {"value": "up"}, content_type="application/json")
+    assert (refused.status_code, refused.json()["code"]) == (404, "not_found")
+    assert not Feedback.objects.exists()
+
+
 def test_feedback_is_refused(
     as_alice: Client, as_bob: Client, alice: User, make_job: MakeJob, run: Any
 ) -> None:
