@@ -18,7 +18,9 @@ export function afterFrame(turn, frame) {
   if (type === 'connected' || status === 'connected' || isEnded(turn)) return turn;
   if (!seq) return queuePosition ? { ...turn, state: 'queued', queuePosition } : turn;
   if (seq <= turn.seq) return turn;
-  const next = { ...turn, seq, progress: frame.progress ?? turn.progress, message: frame.message || turn.message };
+  // Its first frame: the stream tells of every step, also of those that the history has told of.
+  const known = turn.seq ? turn : { ...turn, steps: [] };
+  const next = { ...known, seq, progress: frame.progress ?? turn.progress, message: frame.message || turn.message };
   return (CHANGES[type] ?? ((same) => same))(working(next, frame), frame);
 }
 
