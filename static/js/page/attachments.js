@@ -64,7 +64,18 @@ export class Attachments {
     for (const file of [...files].slice(0, room)) this.#add(file);
   }
 
+  /** Put files back that were taken and not sent. */
+  put(documents) {
+    for (const document of documents) this.#finish(this.#show(document), document);
+    this.#onChange();
+  }
+
   #add(file) {
+    this.#start(this.#show(file));
+    this.#onChange();
+  }
+
+  #show(file) {
     const bar = element('progress', { max: 1, value: 0, attributes: { 'aria-label': gettext('Uploading {name}', { name: file.name }) } });
     const remove = iconButton('close', gettext('Remove {name}', { name: file.name }), () => this.#remove(entry));
     const size = element('span', { className: 'files__size', textContent: sizeText(file.size) });
@@ -74,8 +85,7 @@ export class Attachments {
     this.#files.add(entry);
     this.#list.append(node);
     this.#list.hidden = false;
-    this.#start(entry);
-    this.#onChange();
+    return entry;
   }
 
   async #start(entry) {
@@ -83,13 +93,17 @@ export class Attachments {
     const onProgress = (part) => (bar.value = part);
     try {
       const { id, type, file_url: url } = await this.#upload(file, onProgress, aborting.signal);
-      entry.document = { id, name: file.name, type, size: file.size, url };
-      bar.remove();
+      this.#finish(entry, { id, name: file.name, type, size: file.size, url });
       announce(gettext('{name} is uploaded', { name: file.name }));
     } catch (error) {
       if (!aborting.signal.aborted) this.#fail(entry, error);
     }
     this.#onChange();
+  }
+
+  #finish(entry, document) {
+    entry.document = document;
+    entry.bar.remove();
   }
 
   /** It is not sent with the message, and says why. */

@@ -253,34 +253,59 @@ class ChatPage {
 
   /** Send a message of the user; nothing of it is lost if it can't be sent. */
   async #send({ text, label = text, workflow, edits, files = [] }) {
-    const key = crypto.randomUUID?.() ?? String(Math.random());
-    const hasFiles = files.length > 0;
+    const key = newKey();
+    const sessionId = this.#client.sessionId;
+    // Of a file that was deleted only the name is left.
+    const sent = files.filter(({ id }) => id);
+    const message = { content: text, label, workflow, edits, files: sent.length ? sent : undefined };
     if (edits) this.#conversation.cut(edits);
-    this.#begin();
-    this.#conversation.add(key, { content: text, label, files: hasFiles ? files : undefined });
+    const isFirst = this.#begin();
+    this.#conversation.add(key, message);
     const options = {
       idempotencyKey: key,
       ...(workflow && { workflow }),
       ...(edits && { edits }),
-      ...(hasFiles && { files: files.map(({ id }) => id) }),
+      ...(sent.length && { files: sent.map(({ id }) => id) }),
     };
     const error = await this.#run(key, (client, signal) => client.send(text, { ...options, signal }));
-    if (!error || error.jobId) return;
-    // It was not taken: the words go back to where they can be changed.
-    if (edits) await this.#refresh();
-    if (error.status === 401) this.#askToSignIn();
-    this.#conversation.refused(key, error);
-    if (!this.#composer.text) this.#composer.text = text;
-    this.#client.saveDraft(this.#composer.text, this.#draftKey);
+    if (error && !error.jobId) this.#giveBack(message, { key, sessionId, isFirst, error });
   }
 
-  /** The conversation exists from its first message on. */
+  /** A message was not taken: its words go back to where they can be changed, whatever is shown by now. */
+  #giveBack({ content, edits, files }, { key, sessionId, isFirst, error }) {
+    const isHere = sessionId === this.#client.sessionId;
+    const isShown = isHere && this.#conversation.refused(key, error);
+    if (error.status === 401) this.#askToSignIn();
+    else if (!isShown) notify(gettext('A message was not sent, and is kept as a draft. {reason}', { reason: error.message }));
+    const isNew = isFirst && !this.#list.get(sessionId);
+    if (isHere && isNew && !this.#conversation.running.length) this.#unbegin();
+    const draftKey = isHere ? this.#draftKey : isNew ? '' : sessionId;
+    const draft = isHere ? this.#composer.text : this.#client.draft(draftKey);
+    const words = isShown ? draft || content : [draft, content].filter(Boolean).join('\n\n');
+    this.#client.saveDraft(words, draftKey);
+    if (!isHere) return;
+    this.#composer.text = words;
+    if (words === content && this.#attachments.isEmpty) this.#attachments.put(files ?? []);
+    // What an edit took off the page is there as before.
+    if (edits || this.#isStale) this.#refreshSoon();
+  }
+
+  /** The conversation exists from its first message on; returns whether that is this one. */
   #begin() {
-    if (this.#isStored) return;
+    if (this.#isStored) return false;
     this.#client.saveDraft('', this.#draftKey);
     this.#isStored = true;
     setAddress(this.#client.sessionId);
     this.#list.select(this.#client.sessionId);
+    return true;
+  }
+
+  /** The first message was refused: to the server there is no conversation. */
+  #unbegin() {
+    this.#isStored = false;
+    setAddress(null, { replaces: true });
+    this.#list.select(null);
+    this.#showTitle();
   }
 
   #act({ id, label, message }, data) {
@@ -296,8 +321,8 @@ class ChatPage {
 
   /** Do what the server offered; resolves with the error that kept it from it, or null. */
   async #use(label, begin) {
-    const key = crypto.randomUUID?.() ?? String(Math.random());
-    this.#conversation.add(key, { content: label, label });
+    const key = newKey();
+    this.#conversation.add(key, { content: label, label, again: () => this.#use(label, begin) });
     const error = await this.#run(key, begin);
     if (!error || error.jobId) return null;
     this.#conversation.refused(key, REFUSALS.has(error.code) ? null : error);
@@ -339,8 +364,18 @@ class ChatPage {
   #retry(jobId) {
     const message = this.#conversation.messageOf(jobId);
     if (!message) return;
-    if (!message.id) this.#conversation.refused(jobId, null);
-    this.#send({ text: message.content, label: message.label, edits: message.id, files: message.files });
+    if (!message.id) this.#forget(jobId, message);
+    if (message.again) message.again();
+    else this.#send({ ...message, text: message.content, edits: message.id ?? message.edits });
+  }
+
+  /** Take a message that was refused off the page, and out of the composer, before it is sent again. */
+  #forget(key, { content }) {
+    this.#conversation.refused(key, null);
+    if (this.#composer.text !== content) return;
+    this.#composer.text = '';
+    this.#attachments.clear();
+    this.#client.saveDraft('', this.#draftKey);
   }
 
   async #feedback(jobId, value) {
@@ -439,6 +474,8 @@ class ChatPage {
   }
 }
 
+// Pages that come over plain http from another machine have no randomUUID().
+const newKey = () => crypto.randomUUID?.() ?? String(Math.random());
 const isLast = ({ status }) => status === 'completed' || status === 'failed' || status === 'timeout';
 
 new ChatPage().start();

@@ -1,4 +1,5 @@
 import { byId } from './dom.js';
+import { messageOf } from './past.js';
 import { labelOf } from './questions.js';
 import { ReadingPlace } from './reading-place.js';
 import { afterFrame, isEnded, newTurn, ofHistory } from './turn-state.js';
@@ -74,16 +75,19 @@ export class Conversation {
     this.#draw();
   }
 
-  /** The message `key` was not taken: show why, or take it back. */
+  /** The message `key` was not taken: show why, or take it back. Returns whether it stood here. */
   refused(key, error) {
+    const waiting = this.#waiting.get(key);
+    if (!waiting) return false;
     if (!error) {
       this.#waiting.delete(key);
       this.#turns.delete(key);
     } else {
-      this.#waiting.set(key, { ...this.#waiting.get(key), isRefused: true });
-      this.#turns.set(key, { ...newTurn(null, 'failed'), error: error.message, code: error.code });
+      this.#waiting.set(key, { ...waiting, isRefused: true });
+      this.#turns.set(key, { ...newTurn(null, 'failed'), key, error: error.message, code: error.code });
     }
     this.#draw();
+    return true;
   }
 
   /** A job ended in a way that no frame has told. */
@@ -140,10 +144,10 @@ export class Conversation {
     return this.#past.messages.findLast(({ role, id }) => role === 'user' && id) ?? null;
   }
 
-  /** The user's message that a job began with. */
+  /** The user's message that a job answers, or that waits or was refused under this key; null where there is none. */
   messageOf(jobId) {
-    const isIt = ({ role, job_id: job }) => role === 'user' && job === jobId;
-    return this.#past.messages.find(isIt) ?? [...this.#waiting].find(([key, waiting]) => key === jobId || waiting.jobId === jobId)?.[1].message;
+    const sent = [...this.#waiting].find(([key, waiting]) => key === jobId || waiting.jobId === jobId);
+    return messageOf(this.#past.messages, jobId) ?? sent?.[1].message ?? null;
   }
 
   #turn(jobId) {
@@ -199,8 +203,7 @@ export class Conversation {
   }
 
   #canRegenerate(jobId) {
-    const asked = this.#past.messages.find(({ role, job_id: job }) => role === 'user' && job === jobId);
-    return { can_regenerate: Boolean(asked?.id) && !this.#past.active_job };
+    return { can_regenerate: Boolean(messageOf(this.#past.messages, jobId)?.id) && !this.#past.active_job };
   }
 
   #drawSoon() {

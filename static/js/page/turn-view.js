@@ -77,8 +77,9 @@ export class TurnView {
   }
 
   #failure(isLast) {
-    const { jobId } = this.#turn;
-    const again = isLast && !isStopped(this.#turn) ? () => this.#moves.retry(jobId) : null;
+    // One that was refused has no job.
+    const { jobId, key } = this.#turn;
+    const again = isLast && !isStopped(this.#turn) ? () => this.#moves.retry(jobId ?? key) : null;
     return failureBox(this.#turn, { again, isNew: this.#sawItRun });
   }
 }
