@@ -36,8 +36,8 @@ def chat(request: HttpRequest) -> HttpResponse:
         "workflows": workflows,
         "urls": urls(),
         "limit": MESSAGE_LENGTH,
-        "image_hosts": " ".join(settings.IMAGE_HOSTS),
         "words": words(),
+        **_image_places(),
     }
     return render(request, "chat.html", context)
 
@@ -82,6 +82,12 @@ def document(request: HttpRequest, document_id: UUID) -> HttpResponse:
         "document": found,
         "is_image": is_image(found.kind),
         "chunks": found.chunks.defer("embedding").order_by("position"),
-        "image_hosts": " ".join(settings.IMAGE_HOSTS),
+        **_image_places(),
     }
     return render(request, "document.html", context)
+
+
+def _image_places() -> dict[str, str]:
+    """Return where the images may be loaded from that a text names: what else there is isn't asked for."""
+    files_path = reverse("file", args=[UUID(int=0)]).removesuffix(str(UUID(int=0)))
+    return {"image_hosts": " ".join(settings.IMAGE_HOSTS), "files_path": files_path}
