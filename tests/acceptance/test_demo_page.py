@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.acceptance.browser import (
     DESKTOP,
@@ -406,7 +406,9 @@ def test_what_a_model_says_does_nothing_but_show(chat_on: Chat, screen: str) -> 
     answer = page.locator("#conversation .message--assistant").last
     expect(answer.get_by_role("heading", name="Hello <b>you</b>")).to_be_visible()
     assert "<script>attack()</script>" in answer.inner_text()
-    expect(answer.get_by_role("link")).to_have_text(["pixel", "https://evil.example", "good"])
+    links = ["pixel", "way in", "https://evil.example", "good"]
+    expect(answer.get_by_role("link")).to_have_text(links)
+    assert not [url for url in chat.watch.urls if "/accounts/once" in url]
     good = answer.get_by_role("link", name="good")
     assert good.get_attribute("rel") == "noopener noreferrer nofollow"
     assert good.get_attribute("target") == "_blank"
@@ -583,6 +585,50 @@ def test_a_message_is_edited(chat: Chat) -> None:
     assert chat.messages() == ["speaker edited", "before after"]
 
 
+def test_what_is_refused_goes_back_to_where_it_was_written(chat: Chat) -> None:
+    page = chat.page
+    refusal = {"success": False, "error": "It was refused.", "code": "invalid"}
+    chat.say("gated mine")
+    chat.expect_last("All four.")
+    chat.expect_idle()
+    held: list[Route] = []
+    page.route("**/chat/send", held.append)
+    with page.expect_request("**/chat/send"):
+        chat.say("said here")
+    page.get_by_role("button", name="New conversation").click()
+    expect(page.locator("#welcome")).to_be_visible()
+    held.pop().fulfill(status=400, json=refusal)
+    expect(page.locator(".notice")).to_contain_text("It was refused.")
+    expect(chat.message).to_have_value("")
+    expect(page.locator("#conversation .message")).to_have_count(0)
+    # The first message of a conversation that came to nothing.
+    with page.expect_request("**/chat/send"):
+        chat.say("said first")
+    held.pop().fulfill(status=400, json=refusal)
+    expect(page.get_by_role("alert")).to_contain_text("It was refused.")
+    page.reload()
+    expect(chat.message).to_have_value("said first")
+    page.get_by_role("link", name="gated mine").click()
+    expect(chat.message).to_have_value("said here")
+    chat.expect_last("All four.")
+    # An edit that is refused leaves all that it would have replaced.
+    page.locator(".message--user").first.hover()
+    page.get_by_role("button", name="Edit and send again").first.click()
+    page.get_by_label("Edit the message").fill("gated edited")
+    with page.expect_request("**/chat/send"):
+        page.get_by_label("Edit the message").press("Enter")
+    held.pop().fulfill(status=400, json=refusal)
+    expect(page.get_by_role("alert")).to_contain_text("It was refused.")
+    expect(page.get_by_text("All four.")).to_be_visible()
+    assert chat.messages() == ["gated mine", "All four.", "gated edited"]
+    page.unroute("**/chat/send")
+    page.get_by_role("button", name="Try again").click()
+    chat.expect_last("All four.")
+    chat.expect_idle()
+    assert chat.messages() == ["gated edited", "All four."]
+    chat.watch.complaints.clear()
+
+
 def test_an_answer_is_rated(chat: Chat) -> None:
     chat.say("gated rated")
     chat.expect_last("All four.")
@@ -607,6 +653,23 @@ def test_a_file_goes_with_a_message(chat: Chat) -> None:
     expect(page.locator(".message--user").get_by_role("link", name="prices.txt")).to_be_visible()
     page.reload()
     expect(page.locator(".message--user").get_by_role("link", name="prices.txt")).to_be_visible()
+    # A message can be changed also where its file is gone.
+    document = page.locator(".message--user a.files__file").get_attribute("href") or ""
+    url = document.replace("/files/", "/documents/")
+    deletion = f"""fetch('{url}', {{
+        method: 'DELETE',
+        headers: {{'X-CSRFToken': document.cookie.match(/csrftoken=(\\w+)/)[1]}},
+    }}).then(({{status}}) => status)"""
+    assert page.evaluate(deletion) < 300
+    page.reload()
+    chat.expect_last("All four.")
+    page.locator(".message--user").hover()
+    page.get_by_role("button", name="Edit and send again").click()
+    page.get_by_label("Edit the message").fill("gated changed")
+    page.get_by_label("Edit the message").press("Enter")
+    chat.expect_last("All four.")
+    chat.expect_idle()
+    assert chat.messages() == ["gated changed", "All four."]
     # What nobody can read is refused with words, and nothing typed is lost.
     chat.message.fill("kept")
     page.locator("#file").set_input_files(
