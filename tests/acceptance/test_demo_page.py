@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from playwright.sync_api import APIResponse, Browser, Locator, Page, Route, expect
 
 from tests.acceptance.browser import (
     DESKTOP,
@@ -592,7 +592,7 @@ def test_what_is_refused_goes_back_to_where_it_was_written(chat: Chat) -> None:
     chat.expect_last("All four.")
     chat.expect_idle()
     held: list[Route] = []
-    page.route("**/chat/send", held.append)
+    page.route("**/chat/send", lambda route: held.append(route))
     with page.expect_request("**/chat/send"):
         chat.say("said here")
     page.get_by_role("button", name="New conversation").click()
@@ -630,12 +630,24 @@ def test_what_is_refused_goes_back_to_where_it_was_written(chat: Chat) -> None:
 
 
 def test_an_answer_is_rated(chat: Chat) -> None:
-    chat.say("gated rated")
-    chat.expect_last("All four.")
-    good = chat.page.get_by_role("button", name="Good answer")
+    page = chat.page
+    # The histories that the page asks for come late, and know nothing of the rating.
+    histories: list[tuple[Route, APIResponse]] = []
+    page.route("**/history/**", lambda route: histories.append((route, route.fetch())))
+    with page.expect_request("**/history/**"):
+        chat.say("gated rated")
+        chat.expect_last("All four.")
+    good = page.get_by_role("button", name="Good answer")
     good.click()
     expect(good).to_have_attribute("aria-pressed", "true")
-    chat.page.reload()
+    page.unroute("**/history/**")
+    with page.expect_response("**/history/**"):
+        for route, response in histories:
+            route.fulfill(response=response)
+    page.evaluate("new Promise(requestAnimationFrame)")
+    expect(good).to_have_attribute("aria-pressed", "true")
+    expect(good).to_be_focused()
+    page.reload()
     expect(good).to_have_attribute("aria-pressed", "true")
     good.click()
     expect(good).to_have_attribute("aria-pressed", "false")

@@ -31,6 +31,8 @@ class ChatPage {
   #isStored = false;
   #refreshing = null;
   #opened = 0;
+  #looks = 0;
+  #shown = 0;
   #followed = new Map();
   #isWatching = false;
   #isAsking = false;
@@ -229,8 +231,11 @@ class ChatPage {
     }
     this.#isStale = false;
     const turn = this.#opened;
+    const look = (this.#looks += 1);
     const past = await this.#client.history().catch(() => null);
-    if (!past || turn !== this.#opened) return;
+    // What was asked for later may have come before.
+    if (!past || turn !== this.#opened || look < this.#shown) return;
+    this.#shown = look;
     if (this.#conversation.isSending) this.#isStale = true;
     else this.#conversation.take(past);
     this.#followActive(past);
@@ -381,11 +386,12 @@ class ChatPage {
   async #feedback(jobId, value) {
     try {
       await this.#client.feedback(jobId, value);
+      this.#conversation.rated(jobId, value);
       announce(value ? gettext('Thank you') : gettext('Taken back'));
-      return true;
+      // A history that is on its way may not know it yet.
+      this.#refreshSoon();
     } catch (error) {
       notify(error.message);
-      return false;
     }
   }
 

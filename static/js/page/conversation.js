@@ -90,9 +90,9 @@ export class Conversation {
     return true;
   }
 
-  /** A job ended in a way that no frame has told. */
-  failed(jobId, { message, code }) {
-    this.#turns.set(jobId, { ...this.#turn(jobId), state: 'failed', error: message, code });
+  /** What the user thinks of a job's answer: `up`, `down`, or null. */
+  rated(jobId, value) {
+    this.#turns.set(jobId, { ...this.#turn(jobId), feedback: value && { value } });
     this.#draw();
   }
 
@@ -129,19 +129,11 @@ export class Conversation {
     return this.#entries().filter(({ turn }) => turn && !isEnded(turn)).map(({ turn }) => turn.jobId);
   }
 
-  get isEmpty() {
-    return this.#entries().length === 0;
-  }
-
   /** The question that is open, or null. */
   get awaiting() {
     const last = this.#entries().at(-1);
     if (!last?.turn || !isEnded(last.turn)) return null;
     return last.turn.answer?.awaiting && this.#isOpen(last) ? last.turn.answer.awaiting : null;
-  }
-
-  get lastUserMessage() {
-    return this.#past.messages.findLast(({ role, id }) => role === 'user' && id) ?? null;
   }
 
   /** The user's message that a job answers, or that waits or was refused under this key; null where there is none. */

@@ -20,19 +20,11 @@ export function toolbar(turn, { isLast }, moves) {
 }
 
 function thumbs({ jobId, feedback }, moves) {
-  // Some servers tell the comment along with it.
-  const given = feedback?.value ?? feedback ?? null;
   const thumb = (value, name, label) => {
-    const onclick = async () => {
-      const isTaken = node.getAttribute('aria-pressed') === 'true';
-      const isStored = await moves.feedback(jobId, isTaken ? null : value);
-      if (!isStored) return;
-      for (const each of both) each.setAttribute('aria-pressed', String(each === node && !isTaken));
-    };
-    const node = iconButton(name, label, onclick);
-    node.setAttribute('aria-pressed', String(given === value));
+    const isGiven = feedback?.value === value;
+    const node = iconButton(name, label, () => moves.feedback(jobId, isGiven ? null : value));
+    node.setAttribute('aria-pressed', String(isGiven));
     return node;
   };
-  const both = [thumb('up', 'thumb-up', gettext('Good answer')), thumb('down', 'thumb-down', gettext('Bad answer'))];
-  return both;
+  return [thumb('up', 'thumb-up', gettext('Good answer')), thumb('down', 'thumb-down', gettext('Bad answer'))];
 }
