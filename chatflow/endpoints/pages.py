@@ -60,6 +60,7 @@ def urls() -> str:
         "status": "job_id",
         "stream": "job_id",
         "cancel": "job_id",
+        "retry": "job_id",
         "feedback": "job_id",
         "approval": "approval_id",
     }

@@ -324,11 +324,20 @@ def test_next_moves(chat_on: Chat) -> None:
     chat.watch.complaints.clear()
 
 
-def test_a_failure_is_shown(chat_on: Chat) -> None:
+def test_a_failure_is_shown(chat_on: Chat, site: Site) -> None:
     chat_on.say("failing")
     expect(chat_on.page.get_by_role("alert")).to_contain_text("The workflow failed.")
     chat_on.expect_idle()
     chat_on.picture("9-failed")
+    # To try again is to do the same job again, with all that it was given.
+    again = "SELECT count(*) FROM workflows_job WHERE retry_of_id IS NOT NULL"
+    retries = site.value(again)
+    first = chat_on.page.locator(".failure__job").inner_text()
+    chat_on.page.get_by_role("button", name="Try again").click()
+    eventually(lambda: site.value(again) == retries + 1)
+    expect(chat_on.page.locator(".failure__job")).not_to_have_text(first)
+    chat_on.expect_idle()
+    assert chat_on.messages() == ["failing"]
     # The server's answers are what they should be; to the console a 500 is an error all the same.
     chat_on.watch.complaints.clear()
 
@@ -593,8 +602,13 @@ def test_what_is_refused_goes_back_to_where_it_was_written(chat: Chat) -> None:
     chat.expect_idle()
     held: list[Route] = []
     page.route("**/chat/send", lambda route: held.append(route))
-    with page.expect_request("**/chat/send"):
-        chat.say("said here")
+
+    def send(act: Callable[[], None]) -> None:
+        act()
+        expect(chat.doing).to_have_text("Sending…")
+        eventually(lambda: page.evaluate("1") and held)
+
+    send(lambda: chat.say("said here"))
     page.get_by_role("button", name="New conversation").click()
     expect(page.locator("#welcome")).to_be_visible()
     held.pop().fulfill(status=400, json=refusal)
@@ -602,8 +616,7 @@ def test_what_is_refused_goes_back_to_where_it_was_written(chat: Chat) -> None:
     expect(chat.message).to_have_value("")
     expect(page.locator("#conversation .message")).to_have_count(0)
     # The first message of a conversation that came to nothing.
-    with page.expect_request("**/chat/send"):
-        chat.say("said first")
+    send(lambda: chat.say("said first"))
     held.pop().fulfill(status=400, json=refusal)
     expect(page.get_by_role("alert")).to_contain_text("It was refused.")
     page.reload()
@@ -615,8 +628,7 @@ def test_what_is_refused_goes_back_to_where_it_was_written(chat: Chat) -> None:
     page.locator(".message--user").first.hover()
     page.get_by_role("button", name="Edit and send again").first.click()
     page.get_by_label("Edit the message").fill("gated edited")
-    with page.expect_request("**/chat/send"):
-        page.get_by_label("Edit the message").press("Enter")
+    send(lambda: page.get_by_label("Edit the message").press("Enter"))
     held.pop().fulfill(status=400, json=refusal)
     expect(page.get_by_role("alert")).to_contain_text("It was refused.")
     expect(page.get_by_text("All four.")).to_be_visible()
@@ -631,18 +643,19 @@ def test_what_is_refused_goes_back_to_where_it_was_written(chat: Chat) -> None:
 
 def test_an_answer_is_rated(chat: Chat) -> None:
     page = chat.page
-    # The histories that the page asks for come late, and know nothing of the rating.
-    histories: list[tuple[Route, APIResponse]] = []
-    page.route("**/history/**", lambda route: histories.append((route, route.fetch())))
+    # A history that the page asked for before the rating comes after it, and knows nothing of it.
+    late: list[tuple[Route, APIResponse]] = []
+    page.route("**/history/**", lambda route: late.append((route, route.fetch())))
     with page.expect_request("**/history/**"):
         chat.say("gated rated")
         chat.expect_last("All four.")
     good = page.get_by_role("button", name="Good answer")
+    expect(good).to_be_visible()
+    page.route("**/history/**", lambda route: route.continue_())
     good.click()
     expect(good).to_have_attribute("aria-pressed", "true")
-    page.unroute("**/history/**")
     with page.expect_response("**/history/**"):
-        for route, response in histories:
+        for route, response in late:
             route.fulfill(response=response)
     page.evaluate("new Promise(requestAnimationFrame)")
     expect(good).to_have_attribute("aria-pressed", "true")

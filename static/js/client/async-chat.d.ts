@@ -158,6 +158,7 @@ export class AsyncChatClient {
   approve(approvalId: string, decision: { approved: boolean; reason?: string; answer?: unknown; signal?: AbortSignal }): Promise<Answer>;
   approvals(): Promise<{ approvals: Record<string, unknown>[] }>;
   cancel(jobId: string): Promise<Record<string, unknown>>;
+  retry(jobId: string, options?: { signal?: AbortSignal }): Promise<Answer>;
   history(sessionId?: string): Promise<History>;
   jobs(): Promise<{ jobs: Record<string, unknown>[]; next: string | null }>;
   disconnect(): void;

@@ -134,6 +134,11 @@ export class AsyncChatClient extends Listeners {
     return (await this.#request('cancel', jobId, { method: 'POST' })).data;
   }
 
+  /** Do a failed job again, where its turn says `can_retry`: as another job. Resolves as sendMessage() does. */
+  retry(jobId, options = {}) {
+    return this.#start('retry', jobId, {}, options);
+  }
+
   /** A session's messages, its running job and its open question. */
   history(sessionId = this.sessionId) {
     return this.#request('history', sessionId);

@@ -366,12 +366,20 @@ class ChatPage {
     if (message?.id) this.#send({ text: message.content, label: message.label, edits: message.id, files: message.files });
   }
 
-  #retry(jobId) {
+  async #retry(jobId) {
+    if (this.#conversation.canRetry(jobId)) return this.#retryJob(jobId);
     const message = this.#conversation.messageOf(jobId);
     if (!message) return;
     if (!message.id) this.#forget(jobId, message);
     if (message.again) message.again();
     else this.#send({ ...message, text: message.content, edits: message.id ?? message.edits });
+  }
+
+  /** With the same answers and data, which the words of its message are not. */
+  async #retryJob(jobId) {
+    const error = await this.#run(newKey(), (client, signal) => client.retry(jobId, { signal }));
+    if (error && !error.jobId) notify(error.message);
+    this.#refreshSoon();
   }
 
   /** Take a message that was refused off the page, and out of the composer, before it is sent again. */

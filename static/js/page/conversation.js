@@ -136,6 +136,11 @@ export class Conversation {
     return last.turn.answer?.awaiting && this.#isOpen(last) ? last.turn.answer.awaiting : null;
   }
 
+  /** Whether the server can do a failed job again. */
+  canRetry(jobId) {
+    return Boolean(this.#turns.get(jobId)?.can_retry);
+  }
+
   /** The user's message that a job answers, or that waits or was refused under this key; null where there is none. */
   messageOf(jobId) {
     const sent = [...this.#waiting].find(([key, waiting]) => key === jobId || waiting.jobId === jobId);
@@ -155,19 +160,23 @@ export class Conversation {
   #entries() {
     const entries = [];
     const { messages } = this.#past;
+    const open = [];
     messages.forEach((message, index) => {
       const { role, job_id: jobId, id } = message;
+      // What came of an earlier try stands before the one that is under way.
+      if (!message.turn?.words) entries.push(...open.splice(0));
       if (role === 'user') {
         const label = labelOf(messages[index - 1]?.awaiting, message.content);
         entries.push({ key: `u:${jobId ?? id ?? index}`, message: { ...message, label } });
         const answering = this.#unanswered(message);
-        if (answering) entries.push(this.#entry(`a:${answering}`, this.#ofFailure(message, answering)));
+        if (answering) open.push(this.#entry(`a:${answering}`, this.#ofFailure(message, answering)));
       } else {
         const turn = { ...this.#turn(jobId), answer: message };
         if (!message.turn) turn.state = 'completed';
         entries.push(this.#entry(`a:${jobId ?? id ?? index}`, { ...turn, ...this.#canRegenerate(jobId) }));
       }
     });
+    entries.push(...open);
     for (const [key, { message, jobId }] of this.#waiting) {
       const name = jobId ?? key;
       entries.push({ key: `u:${name}`, message }, this.#entry(`a:${name}`, this.#turns.get(name)));
