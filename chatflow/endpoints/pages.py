@@ -89,6 +89,6 @@ def document(request: HttpRequest, document_id: UUID) -> HttpResponse:
 
 
 def _image_places() -> dict[str, str]:
-    """Return where the images may be loaded from that a text names: what else there is isn't asked for."""
+    """Return from where images that a text names may be loaded: nothing else is asked for."""
     files_path = reverse("file", args=[UUID(int=0)]).removesuffix(str(UUID(int=0)))
     return {"image_hosts": " ".join(settings.IMAGE_HOSTS), "files_path": files_path}
