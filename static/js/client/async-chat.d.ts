@@ -147,6 +147,8 @@ export class AsyncChatClient {
   set onStart(callback: ((job: Job) => void) | null);
   get onOutbox(): (callback: ((waiting: Waiting[]) => void) | null) => this;
   set onOutbox(callback: ((waiting: Waiting[]) => void) | null);
+  get onSignedOut(): (callback: (() => void) | null) => this;
+  set onSignedOut(callback: (() => void) | null);
 
   getAuthHeaders(): Record<string, string>;
   sendMessage(message: string, options?: SendOptions): Promise<Answer>;

@@ -276,10 +276,15 @@ export class AsyncChatClient extends Listeners {
   }
 
   /** Post a message of the outbox. */
-  #deliver({ key, session_id, message, options }) {
+  async #deliver({ key, session_id, message, options }) {
     const flags = { actions: true, memory: true, intelligent_rag: true };
     const body = JSON.stringify({ message, session_id, ...flags, ...options });
-    return this.#request('send', undefined, { method: 'POST', body, headers: { 'Idempotency-Key': key } });
+    try {
+      return await this.#request('send', undefined, { method: 'POST', body, headers: { 'Idempotency-Key': key } });
+    } catch (error) {
+      if (error.status === 401) this.notify('signedOut');
+      throw error;
+    }
   }
 
   /** The network is back: what waits can go. */

@@ -41,6 +41,15 @@ export class Listeners {
     this.#callbacks.outbox = callback;
   }
 
+  /** Called when a message has to wait until the user has signed in. */
+  get onSignedOut() {
+    return this.#setter('signedOut');
+  }
+
+  set onSignedOut(callback) {
+    this.#callbacks.signedOut = callback;
+  }
+
   /** Call the callback `name`; its own errors must not keep the job's result from the caller. */
   notify(name, ...args) {
     try {
