@@ -594,6 +594,11 @@ def test_a_message_is_edited(chat: Chat) -> None:
     assert chat.messages() == ["speaker edited", "before after"]
 
 
+# Of what only the page does one database says enough.
+once = pytest.mark.parametrize("kind", ["sqlite"], indirect=True, scope="session")
+
+
+@once
 def test_what_is_refused_goes_back_to_where_it_was_written(chat: Chat) -> None:
     page = chat.page
     refusal = {"success": False, "error": "It was refused.", "code": "invalid"}
@@ -705,6 +710,36 @@ def test_a_file_goes_with_a_message(chat: Chat) -> None:
     chat.watch.complaints.clear()
 
 
+@once
+def test_a_signed_out_browser_loses_nothing(chat: Chat, site: Site) -> None:
+    page = chat.page
+    chat.say("gated before")
+    chat.expect_last("All four.")
+    chat.expect_idle()
+    page.context.clear_cookies()
+    chat.say("gated after")
+    expect(page.locator(".notice")).to_contain_text("You are signed out.")
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_label("Username").fill("alice")
+    page.get_by_label("Password").fill("alice")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_text("All four.")).to_have_count(2)
+    assert chat.messages() == ["gated before", "All four.", "gated after", "All four."]
+    chat.watch.complaints.clear()
+
+
+@once
+def test_the_place_in_the_queue_is_told(chat: Chat, site: Site) -> None:
+    site.close_gate("busy-1")
+    for _ in range(8):
+        site.send("bob", "gated busy")
+    chat.say("gated queued")
+    expect(chat.doing).to_have_text(re.compile(r"^Number \d+ in the queue$"))
+    site.open_gate("busy-1")
+    chat.expect_last("All four.")
+    chat.expect_idle()
+
+
 def test_what_is_said_offline_waits(chat: Chat) -> None:
     page = chat.page
     chat.say("gated before")
@@ -714,7 +749,14 @@ def test_what_is_said_offline_waits(chat: Chat) -> None:
     chat.say("gated waiting")
     expect(page.locator("#connection")).to_contain_text("Nothing is lost")
     expect(chat.doing).to_have_text("Sending…")
+    # What has not been sent can be taken back.
+    page.get_by_role("button", name="Stop").click()
+    chat.expect_idle()
+    expect(chat.message).to_have_value("gated waiting")
+    chat.message.press("Enter")
+    expect(chat.doing).to_have_text("Sending…")
     page.context.set_offline(False)
+    expect(page.locator("#connection")).to_have_text("Connected again")
     chat.expect_last("All four.")
     chat.expect_idle()
     assert len(chat.messages()) == 4

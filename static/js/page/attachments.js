@@ -13,6 +13,8 @@ export class Attachments {
   #upload;
   #onChange;
   #files = new Set();
+  // The server reads one document of a user at a time.
+  #uploading = Promise.resolve();
 
   /**
    * @param {(file: File, onProgress: (part: number) => void, signal: AbortSignal) => Promise<object>} upload
@@ -71,7 +73,8 @@ export class Attachments {
   }
 
   #add(file) {
-    this.#start(this.#show(file));
+    const entry = this.#show(file);
+    this.#uploading = this.#uploading.then(() => this.#start(entry));
     this.#onChange();
   }
 
@@ -90,6 +93,7 @@ export class Attachments {
 
   async #start(entry) {
     const { file, bar, aborting } = entry;
+    if (aborting.signal.aborted) return;
     const onProgress = (part) => (bar.value = part);
     try {
       const { id, type, file_url: url } = await this.#upload(file, onProgress, aborting.signal);

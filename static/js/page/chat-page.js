@@ -17,6 +17,8 @@ import { WorkflowPicker } from './workflow-picker.js';
 
 // What an action says of itself, where it stands.
 const REFUSALS = new Set(['invalid', 'action_used', 'action_expired']);
+// Milliseconds after which a job that has not begun is asked for its place in the queue.
+const PATIENCE = 1500;
 // Milliseconds within which several reasons to look at the history anew are one.
 const PAUSE = 60;
 
@@ -34,8 +36,9 @@ class ChatPage {
   #looks = 0;
   #shown = 0;
   #followed = new Map();
+  #sending = new Map();
   #isWatching = false;
-  #isAsking = false;
+  #closeNotice = () => {};
   #isStale = false;
   #deleting = new Set();
   #waiting = new Set();
@@ -81,6 +84,9 @@ class ChatPage {
     byId('leave-question').addEventListener('click', () => this.#send({ text: 'cancel', label: gettext('Cancel the request') }));
     addEventListener('popstate', () => this.#open(sessionInAddress(), { isInAddress: true }));
     addEventListener('offline', () => this.#connection.show(true));
+    // The stream may have outlived it, and has nothing to tell then.
+    addEventListener('online', () => this.#connection.show(!this.#isWatching));
+    setInterval(() => this.#lookAtQueue(), PATIENCE);
     document.addEventListener('visibilitychange', () => this.#markRead());
     listenForShortcuts({
       search: () => {
@@ -279,9 +285,9 @@ class ChatPage {
   /** A message was not taken: its words go back to where they can be changed, whatever is shown by now. */
   #giveBack({ content, edits, files }, { key, sessionId, isFirst, error }) {
     const isHere = sessionId === this.#client.sessionId;
-    const isShown = isHere && this.#conversation.refused(key, error);
-    if (error.status === 401) this.#askToSignIn();
-    else if (!isShown) notify(gettext('A message was not sent, and is kept as a draft. {reason}', { reason: error.message }));
+    // What was stopped before it was sent is no failure.
+    const isShown = isHere && this.#conversation.refused(key, error.code === 'aborted' ? null : error);
+    if (!isShown) notify(gettext('A message was not sent, and is kept as a draft. {reason}', { reason: error.message }));
     const isNew = isFirst && !this.#list.get(sessionId);
     if (isHere && isNew && !this.#conversation.running.length) this.#unbegin();
     const draftKey = isHere ? this.#draftKey : isNew ? '' : sessionId;
@@ -340,8 +346,10 @@ class ChatPage {
     const client = this.#newClient(this.#client.sessionId);
     const following = new AbortController();
     let jobId = null;
+    this.#sending.set(key, () => following.abort());
     client.onStart((job) => {
       jobId = job.job_id;
+      this.#sending.delete(key);
       if (turn === this.#opened) this.#conversation.started(key, jobId);
       if (this.#isStale) this.#refreshSoon();
       // The frames come by the common stream then: a browser has few connections to a server.
@@ -353,8 +361,9 @@ class ChatPage {
       await begin(client, following.signal);
       return null;
     } catch (error) {
-      return following.signal.aborted ? null : error;
+      return jobId && following.signal.aborted ? null : error;
     } finally {
+      this.#sending.delete(key);
       this.#followed.delete(jobId);
       if (turn === this.#opened && jobId && !following.signal.aborted) this.#refreshSoon();
       if (!this.#isWatching) this.#list.load();
@@ -409,11 +418,47 @@ class ChatPage {
     return pencils.length > 0;
   }
 
-  /** Stop what runs here. */
+  /** Stop what runs here, and take back what has not been sent yet. */
   async #stop() {
+    const unsent = this.#conversation.sending;
+    for (const { key, message } of unsent) this.#takeBack(key, message);
     const jobs = this.#conversation.running.filter(Boolean);
     for (const jobId of jobs) await this.#client.cancel(jobId).catch((error) => notify(error.message));
-    if (jobs.length) announce(gettext('Stopped'));
+    if (jobs.length || unsent.length) announce(gettext('Stopped'));
+  }
+
+  #takeBack(key, { content }) {
+    const abort = this.#sending.get(key);
+    if (abort) return abort();
+    // It was written in an earlier visit.
+    this.#waiting.delete(key);
+    this.#client.takeBack(key);
+    this.#conversation.refused(key, null);
+    this.#composer.text = [this.#composer.text, content].filter(Boolean).join('\n\n');
+    this.#client.saveDraft(this.#composer.text, this.#draftKey);
+  }
+
+  /** See how far the jobs here have come in their queue, of which the common stream doesn't tell. */
+  #lookAtQueue() {
+    if (document.hidden || !this.#isWatching) return;
+    for (const jobId of this.#conversation.queued) this.#followQueue(jobId);
+  }
+
+  async #followQueue(jobId) {
+    if (this.#followed.has(jobId)) return;
+    const waiting = new AbortController();
+    const client = this.#newClient(this.#client.sessionId);
+    this.#followed.set(jobId, client);
+    // A browser has few connections to a server: this one is given back as soon as the job begins, or nobody looks.
+    const leave = () => document.hidden && waiting.abort();
+    document.addEventListener('visibilitychange', leave);
+    client.onProgress((frame) => {
+      this.#conversation.frame(jobId, frame);
+      if (frame.seq) waiting.abort();
+    });
+    await client.resume(jobId, { signal: waiting.signal }).catch(() => null);
+    document.removeEventListener('visibilitychange', leave);
+    this.#followed.delete(jobId);
   }
 
   async #upload(file, onProgress, signal) {
@@ -458,11 +503,10 @@ class ChatPage {
   }
 
   #askToSignIn() {
-    if (this.#isAsking) return;
-    this.#isAsking = true;
+    this.#closeNotice();
     const label = gettext('Sign in');
     const onClick = () => location.assign(`${this.#root.dataset.login}?next=${encodeURIComponent(location.pathname + location.search)}`);
-    notify(gettext('You are signed out. What you have written is kept.'), { label, onClick, stays: true });
+    this.#closeNotice = notify(gettext('You are signed out. What you have written is kept.'), { label, onClick, stays: true });
   }
 
   /** Of a conversation that doesn't exist yet, what was typed is kept under no name. */
@@ -484,6 +528,7 @@ class ChatPage {
     const { user, worker } = this.#root.dataset;
     const client = new AsyncChatClient('', null, { urls: this.#urls, maxFailures: Infinity, user, worker });
     if (sessionId) client.sessionId = sessionId;
+    client.onSignedOut(() => this.#askToSignIn());
     return client;
   }
 }

@@ -109,7 +109,7 @@ export class Conversation {
 
   /** Whether a message is under way that the server has given no job yet. */
   get isSending() {
-    return [...this.#waiting.values()].some(({ jobId, isRefused }) => !jobId && !isRefused);
+    return this.sending.length > 0;
   }
 
   /** Whether a turn of this job stands on the page. */
@@ -127,6 +127,16 @@ export class Conversation {
   /** The ids of the jobs that haven't ended, in their order; null where the server hasn't told it yet. */
   get running() {
     return this.#entries().filter(({ turn }) => turn && !isEnded(turn)).map(({ turn }) => turn.jobId);
+  }
+
+  /** The messages under way that the server has given no job yet: `{key, message}`. */
+  get sending() {
+    return [...this.#waiting].filter(([, { jobId, isRefused }]) => !jobId && !isRefused).map(([key, { message }]) => ({ key, message }));
+  }
+
+  /** The ids of the jobs that wait for their turn. */
+  get queued() {
+    return this.#entries().filter(({ turn }) => turn?.state === 'queued' && turn.jobId).map(({ turn }) => turn.jobId);
   }
 
   /** The question that is open, or null. */

@@ -1,6 +1,9 @@
 import { element } from './dom.js';
 import { duration, gettext, moment, ngettext, number } from './words.js';
 
+// Milliseconds; less is "0 s".
+const SHORTEST = 50;
+
 /** Model, tokens, cost and time of a turn, in one line; the details stand in its title. */
 export function turnFacts(turn) {
   const { model, input_tokens: input = 0, output_tokens: output = 0, cost, duration_ms: milliseconds } = turn;
@@ -9,7 +12,7 @@ export function turnFacts(turn) {
     model,
     tokens > 0 && ngettext('{count} token', '{count} tokens', tokens),
     cost !== null && cost !== undefined && `$${number(Number(cost), { maximumSignificantDigits: 2 })}`,
-    Number.isFinite(milliseconds) && duration(milliseconds),
+    milliseconds >= SHORTEST && duration(milliseconds),
   ].filter(Boolean);
   if (!parts.length) return null;
   return element('p', { className: 'turn__facts', textContent: parts.join(' · '), title: details(turn) });

@@ -83,7 +83,11 @@ export class WorkflowPicker {
 
   #pick(option) {
     this.close();
-    if (this.#message.value.startsWith('/')) this.#message.value = '';
+    if (this.#message.value.startsWith('/')) {
+      this.#message.value = '';
+      // The composer keeps what is typed, and so what was taken away.
+      this.#message.dispatchEvent(new Event('input', { bubbles: true }));
+    }
     this.#message.focus();
     this.#onPick({ name: option.dataset.workflow, title: option.dataset.title });
   }
