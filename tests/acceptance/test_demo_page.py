@@ -729,6 +729,23 @@ def test_a_signed_out_browser_loses_nothing(chat: Chat, site: Site) -> None:
 
 
 @once
+def test_what_was_not_sent_outlives_a_reload(chat: Chat) -> None:
+    page = chat.page
+    page.route("**/chat/send", lambda route: route.abort())
+    chat.say("gated waiting")
+    expect(chat.doing).to_have_text("Sending…")
+    # The conversation is nowhere else yet.
+    page.reload()
+    expect(chat.doing).to_have_text("Sending…")
+    assert chat.messages() == ["gated waiting"]
+    page.unroute("**/chat/send")
+    chat.expect_last("All four.")
+    chat.expect_idle()
+    assert chat.messages() == ["gated waiting", "All four."]
+    chat.watch.complaints.clear()
+
+
+@once
 def test_the_place_in_the_queue_is_told(chat: Chat, site: Site) -> None:
     site.close_gate("busy-1")
     for _ in range(8):

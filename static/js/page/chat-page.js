@@ -167,13 +167,14 @@ class ChatPage {
     this.#client.flush();
   }
 
-  /** Show what waits to be sent in this conversation. */
+  /** Show what waits to be sent in this conversation; returns whether something does. */
   #showWaiting() {
-    for (const { key, session_id: sessionId, message } of this.#client.waiting) {
-      if (sessionId !== this.#client.sessionId) continue;
+    const waiting = this.#client.waiting.filter(({ session_id: id }) => id === this.#client.sessionId);
+    for (const { key, message } of waiting) {
       this.#waiting.add(key);
       this.#conversation.add(key, { content: message });
     }
+    return waiting.length > 0;
   }
 
   /** Show another conversation, or with null a new one; what runs in the old one goes on. */
@@ -208,7 +209,8 @@ class ChatPage {
     } catch (error) {
       if (turn !== this.#opened) return;
       byId('conversation').dataset.loading = 'false';
-      this.#showAbsence(error);
+      // The server may not know it yet.
+      if (!this.#showWaiting()) this.#showAbsence(error);
     }
   }
 
@@ -242,6 +244,7 @@ class ChatPage {
     // What was asked for later may have come before.
     if (!past || turn !== this.#opened || look < this.#shown) return;
     this.#shown = look;
+    document.querySelector('#conversation > .absence')?.remove();
     if (this.#conversation.isSending) this.#isStale = true;
     else this.#conversation.take(past);
     this.#followActive(past);

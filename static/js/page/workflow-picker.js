@@ -17,11 +17,9 @@ export class WorkflowPicker {
     // Before the composer takes Enter for its own.
     this.#message.addEventListener('keydown', (event) => this.#onKey(event), { capture: true });
     this.#message.addEventListener('blur', () => this.close());
-    for (const option of this.#options) {
-      // Before the message loses the focus, which would close the list.
-      option.addEventListener('pointerdown', (event) => event.preventDefault());
-      option.addEventListener('click', () => this.#pick(option));
-    }
+    // Before the message loses the focus, which would close the list.
+    this.#panel.addEventListener('pointerdown', (event) => event.preventDefault());
+    for (const option of this.#options) option.addEventListener('click', () => this.#pick(option));
     this.#button.addEventListener('pointerdown', (event) => event.preventDefault());
   }
 
