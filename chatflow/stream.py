@@ -279,8 +279,7 @@ class OpenStreams:
                 logger.warning("The queue could not be looked at.", exc_info=error)
                 continue
             for stream in self:
-                # One of all that happens to a user has no job of its own.
-                if stream.place is not None and stream.job_id in places:
+                if stream.job_id in places:
                     stream.tell_place(places[stream.job_id])
 
     async def _cut_revoked(self, watching: list[OpenStream]) -> None:
