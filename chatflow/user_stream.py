@@ -46,8 +46,9 @@ from workflows.streaming.listeners import listeners
 
 logger = logging.getLogger(__name__)
 
-# A cursor names no more jobs than these.
-MOST_JOBS = 1000
+# Jobs that a stream follows at once, and that its cursor names: one that has them all is a header
+# of less than 7,000 characters, and proxies refuse longer ones than 8,000.
+MOST_JOBS = 200
 CURSOR = re.compile(r"([0-9]{1,12})\.([0-9]{1,18})((?:\.[\w-]{22}:[0-9]{1,9})*)", re.ASCII)
 
 
@@ -140,7 +141,17 @@ class Beginning:
 class UserStream(OpenStream):
     """A client that watches all of a user's conversations."""
 
-    __slots__ = ("_ears", "_encoder", "_looks", "_newest", "_over", "_sent", "_workflow", "user_id")
+    __slots__ = (
+        "_ears",
+        "_encoder",
+        "_in_line",
+        "_looks",
+        "_newest",
+        "_over",
+        "_sent",
+        "_workflow",
+        "user_id",
+    )
 
     def __init__(
         self, beginning: Beginning, encoder: type[Dialect], send: Send, prefix: str
@@ -155,6 +166,8 @@ class UserStream(OpenStream):
         # The numbers of the changes that were sent and aren't certain: they are seen again.
         self._sent: dict[tuple[str, int], int] = {}
         self._ears: dict[str, Ear] = {}
+        # Jobs that are followed as others end, by primary key; nothing of them was sent.
+        self._in_line: dict[int, Job] = {}
         # The jobs that began after this stream, and of which all was sent.
         self._over: set[int] = set()
         for job, seq in beginning.jobs:
@@ -173,8 +186,13 @@ class UserStream(OpenStream):
         self.ring()
 
     def unfollow(self, ear: Ear) -> None:
-        if self._ears.pop(ear.dialect.job_id, None) is not None and self._following:
+        if self._ears.pop(ear.dialect.job_id, None) is None:
+            return
+        if self._following:
             listeners.remove_listener(ear)
+        if self._in_line:
+            self._follow(self._in_line.pop(next(iter(self._in_line))), 0)
+            self.ring()
 
     def id(self) -> str:
         """Return the cursor of a client that has all that was sent until now."""
@@ -193,6 +211,9 @@ class UserStream(OpenStream):
 
     def _follow(self, job: Job, seq: int) -> None:
         if job.public_id in self._ears or job.pk in self._over:
+            return
+        if len(self._ears) >= MOST_JOBS:
+            self._in_line[job.pk] = job
             return
         ear = Ear(self, job, seq, self._encoder(job))
         self._ears[job.public_id] = ear
@@ -316,8 +337,8 @@ def begin(request: ASGIRequest) -> Beginning:
     newest = Job.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     known = cursor.seqs if cursor is not None else {}
     jobs = named(admission.user, known)
-    if cursor is None or too_old:
-        jobs |= {job: 0 for job in conversations.under_way(admission.user) if job not in jobs}
+    # With a cursor too: some may have waited for their place in it.
+    jobs |= {job: 0 for job in conversations.under_way(admission.user) if job not in jobs}
     return Beginning(
         admission=admission,
         changed=upto if cursor is None or too_old else cursor.changed,

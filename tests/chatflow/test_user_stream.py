@@ -229,6 +229,44 @@ async def test_a_deleted_conversation_is_told_until_it_is_forgotten(
         assert (await anext(frames))["data"] == {"type": "reset"}
 
 
+async def test_a_cursor_names_only_so_many_jobs(
+    alice: User, watch: Callable[..., Exchange], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others join from their first event as these end, also when a client comes back."""
+    monkeypatch.setattr(user_stream, "MOST_JOBS", 2)
+    jobs = [await sync_to_async(send)(alice, f"{number}") for number in range(4)]
+    async with watch() as exchange:
+        frames = exchange.frames()
+        cursor = (await anext(frames))["data"]["cursor"]
+        assert cursor.count(":") == 2
+        await sync_to_async(work)(jobs[2])
+        await sync_to_async(work)(jobs[0])
+        taken = await until(frames, lambda data: data.get("job_id") == jobs[2].public_id)
+        while seqs(taken, jobs[2])[-1] < 4:
+            taken.append(await anext(frames))
+    assert seqs(taken, jobs[0]) == seqs(taken, jobs[2]) == [1, 2, 3, 4]
+    assert all(frame["id"].count(":") <= 2 for frame in taken)
+    assert taken[-1]["id"].count(":") == 2
+
+    async with watch(cursor) as exchange:
+        frames = exchange.frames()
+        await anext(frames)
+        await sync_to_async(work)(jobs[1])
+        await sync_to_async(work)(jobs[3])
+        taken = await until(
+            frames,
+            lambda data: data.get("job_id") == jobs[3].public_id and data["type"] == "completed",
+        )
+    assert [seqs(taken, job) for job in jobs] == [[1, 2, 3, 4], [1, 2, 3, 4], [], [1, 2, 3, 4]]
+
+
+def test_the_longest_cursor_passes_through_proxies() -> None:
+    seqs = {f"workflow_{number:032x}": 10**9 - 1 for number in range(user_stream.MOST_JOBS)}
+    longest = Cursor(10**12 - 1, 10**18 - 1, seqs)
+    assert len(str(longest)) < 7000
+    assert Cursor.read(str(longest)) == longest
+
+
 async def test_two_streams_are_told_the_same(alice: User, watch: Callable[..., Exchange]) -> None:
     async with watch() as one, watch() as two:
         frames = [one.frames(), two.frames()]

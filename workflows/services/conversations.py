@@ -159,5 +159,6 @@ def latest(user: Any) -> int:
 
 
 def under_way(user: Any) -> QuerySet[Job]:
-    """Return the user's jobs under way, as far as a stream wants to know them."""
-    return Job.objects.visible_to(user).filter(session__user=user).active().only(*SHOWN)
+    """Return the user's jobs under way, the oldest first, as far as a stream wants to know them."""
+    mine = Job.objects.visible_to(user).filter(session__user=user)
+    return mine.active().only(*SHOWN).order_by("pk")
