@@ -9,7 +9,7 @@ import io
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from copy import copy
 from importlib import import_module
@@ -130,9 +130,18 @@ class OpenStream(Follower):
         if self.is_idle:
             self.begin(self._put(sse.KEEP_ALIVE))
 
-    def tell_place(self, place: int) -> None:
-        """Tell the client its job's place in the queue, if that has changed."""
-        if self.place is not None and place != self.place and self.is_idle:
+    def waiting(self) -> list[int]:
+        """Return the primary keys of the jobs whose places in the queue it tells."""
+        return [] if self.place is None else [self.job_id]
+
+    def tell_places(self, places: Mapping[int, int]) -> None:
+        """Tell the client the places in the queue that have changed.
+
+        Args:
+            places: by the jobs' primary keys; of those that wait no more there is none.
+        """
+        place = places.get(self.job_id)
+        if self.place is not None and place not in (None, self.place) and self.is_idle:
             self.place = place
             self.begin(self._put(self.dialect.waiting(place, self._progress)))
 
@@ -270,7 +279,7 @@ class OpenStreams:
         """Tell those who wait their places in the queue; one query for all, while any waits."""
         while True:
             await asyncio.sleep(LOOK_AGAIN)
-            waiting = {stream.job_id: None for stream in self if stream.place is not None}
+            waiting = {job: None for stream in self for job in stream.waiting()}
             if not waiting:
                 continue
             try:
@@ -279,8 +288,7 @@ class OpenStreams:
                 logger.warning("The queue could not be looked at.", exc_info=error)
                 continue
             for stream in self:
-                if stream.job_id in places:
-                    stream.tell_place(places[stream.job_id])
+                stream.tell_places(places)
 
     async def _cut_revoked(self, watching: list[OpenStream]) -> None:
         try:

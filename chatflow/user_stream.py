@@ -37,7 +37,7 @@ from chatflow.stream import (
     sign_in,
 )
 from workflows.exceptions import CursorBeyondHead, first_line
-from workflows.models import Job
+from workflows.models import Job, State
 from workflows.services import conversations
 from workflows.services.conversations import Changes
 from workflows.streaming import storage
@@ -100,7 +100,10 @@ def lengthen(short: str) -> str:
 class Ear:
     """Listens to one of the jobs that a user's stream follows."""
 
-    __slots__ = ("channels", "cursor", "dialect", "pk", "rung", "stream")
+    __slots__ = ("channels", "cursor", "dialect", "pk", "place", "progress", "rung", "stream")
+
+    # The job's place in the queue; see OpenStream.
+    place: int | None
 
     def __init__(self, stream: "UserStream", job: Job, seq: int, dialect: Dialect) -> None:
         self.stream = stream
@@ -108,6 +111,8 @@ class Ear:
         self.channels = (storage.channel(job.pk),)
         self.cursor = seq
         self.dialect = dialect
+        self.progress = job.progress
+        self.place = 0 if job.state == State.QUEUED else None
         self.rung = True
 
     def ring(self) -> None:
@@ -194,6 +199,21 @@ class UserStream(OpenStream):
             self._follow(self._in_line.pop(next(iter(self._in_line))), 0)
             self.ring()
 
+    def waiting(self) -> list[int]:
+        return [ear.pk for ear in self._ears.values() if ear.place is not None]
+
+    def tell_places(self, places: Mapping[int, int]) -> None:
+        if not self.is_idle:
+            return
+        body = b""
+        for ear in self._ears.values():
+            place = places.get(ear.pk)
+            if ear.place is not None and place not in (None, ear.place):
+                ear.place = place
+                body += ear.dialect.waiting(place, ear.progress)
+        if body:
+            self.begin(self._put(body))
+
     def id(self) -> str:
         """Return the cursor of a client that has all that was sent until now."""
         seqs = {job: ear.cursor for job, ear in self._ears.items()}
@@ -269,6 +289,8 @@ class UserStream(OpenStream):
     async def _tell_events(self, ear: Ear) -> None:
         events = await listeners.readers.events_after((ear.channels[0], ear.cursor))
         body = b""
+        if events:
+            ear.place = None
         for event in events:
             if len(body) >= PIECE:
                 await self._put(body)

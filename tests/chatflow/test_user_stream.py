@@ -267,6 +267,29 @@ def test_the_longest_cursor_passes_through_proxies() -> None:
     assert Cursor.read(str(longest)) == longest
 
 
+async def test_it_tells_the_places_in_the_queue(
+    alice: User, bob: User, watch: Callable[..., Exchange], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "LOOK_AGAIN", 0.05)
+    first = await sync_to_async(send)(bob)
+    jobs = [await sync_to_async(send)(alice, key) for key in "ab"]
+    async with watch() as exchange:
+        frames = exchange.frames()
+        await anext(frames)
+        told = [await anext(frames) for _ in jobs]
+        assert [frame["data"]["queue_position"] for frame in told] == [2, 3]
+        assert [frame["data"]["job_id"] for frame in told] == [job.public_id for job in jobs]
+        assert all("id" not in frame for frame in told)
+        await sync_to_async(services.cancel)(first)
+        told = [await anext(frames) for _ in jobs]
+        assert [frame["data"]["queue_position"] for frame in told] == [1, 2]
+        # Of one that runs nothing more is told.
+        await sync_to_async(begin)(jobs[0])
+        await sync_to_async(append)(jobs[0].pk, 1, "delta", data={"delta": "words"})
+        (*_, place) = await until(frames, lambda data: data.get("type") == "queued")
+        assert place["data"]["job_id"] == jobs[1].public_id
+
+
 async def test_two_streams_are_told_the_same(alice: User, watch: Callable[..., Exchange]) -> None:
     async with watch() as one, watch() as two:
         frames = [one.frames(), two.frames()]

@@ -15,7 +15,16 @@ from workflows.store import changes
 # Characters of the first message that a title may have.
 TITLE_LENGTH = 80
 # All of a job that a list shows, and what its frames are made of.
-SHOWN = ("public_id", "session_id", "user_id", "workflow", "state", "last_seq", "awaiting")
+SHOWN = (
+    "public_id",
+    "session_id",
+    "user_id",
+    "workflow",
+    "state",
+    "progress",
+    "last_seq",
+    "awaiting",
+)
 
 
 @dataclass(frozen=True)
