@@ -103,7 +103,7 @@ def sign_in(browser: Browser, site: Site, url: str) -> list[Any]:
 def visit(context: BrowserContext, url: str) -> Visit:
     page = context.new_page()
     requests: list[Request] = []
-    page.on("request", requests.append)
+    page.on("request", lambda request: requests.append(request))
     page.goto(url + PATH)
     seen = page.evaluate(SEEN)
     scripts = sum(

@@ -15,10 +15,8 @@ import { followTheme } from './theme.js';
 import { gettext } from './words.js';
 import { WorkflowPicker } from './workflow-picker.js';
 
-// What an action says of itself, where it stands.
-const REFUSALS = new Set(['invalid', 'action_used', 'action_expired']);
-// Milliseconds after which a job that has not begun is asked for its place in the queue.
-const PATIENCE = 1500;
+// What an action says of itself, where it stands, and what the user has stopped.
+const REFUSALS = new Set(['invalid', 'action_used', 'action_expired', 'aborted']);
 // Milliseconds within which several reasons to look at the history anew are one.
 const PAUSE = 60;
 
@@ -86,7 +84,6 @@ class ChatPage {
     addEventListener('offline', () => this.#connection.show(true));
     // The stream may have outlived it, and has nothing to tell then.
     addEventListener('online', () => this.#connection.show(!this.#isWatching));
-    setInterval(() => this.#lookAtQueue(), PATIENCE);
     document.addEventListener('visibilitychange', () => this.#markRead());
     listenForShortcuts({
       search: () => {
@@ -439,29 +436,6 @@ class ChatPage {
     this.#conversation.refused(key, null);
     this.#composer.text = [this.#composer.text, content].filter(Boolean).join('\n\n');
     this.#client.saveDraft(this.#composer.text, this.#draftKey);
-  }
-
-  /** See how far the jobs here have come in their queue, of which the common stream doesn't tell. */
-  #lookAtQueue() {
-    if (document.hidden || !this.#isWatching) return;
-    for (const jobId of this.#conversation.queued) this.#followQueue(jobId);
-  }
-
-  async #followQueue(jobId) {
-    if (this.#followed.has(jobId)) return;
-    const waiting = new AbortController();
-    const client = this.#newClient(this.#client.sessionId);
-    this.#followed.set(jobId, client);
-    // A browser has few connections to a server: this one is given back as soon as the job begins, or nobody looks.
-    const leave = () => document.hidden && waiting.abort();
-    document.addEventListener('visibilitychange', leave);
-    client.onProgress((frame) => {
-      this.#conversation.frame(jobId, frame);
-      if (frame.seq) waiting.abort();
-    });
-    await client.resume(jobId, { signal: waiting.signal }).catch(() => null);
-    document.removeEventListener('visibilitychange', leave);
-    this.#followed.delete(jobId);
   }
 
   async #upload(file, onProgress, signal) {

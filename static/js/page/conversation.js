@@ -134,11 +134,6 @@ export class Conversation {
     return [...this.#waiting].filter(([, { jobId, isRefused }]) => !jobId && !isRefused).map(([key, { message }]) => ({ key, message }));
   }
 
-  /** The ids of the jobs that wait for their turn. */
-  get queued() {
-    return this.#entries().filter(({ turn }) => turn?.state === 'queued' && turn.jobId).map(({ turn }) => turn.jobId);
-  }
-
   /** The question that is open, or null. */
   get awaiting() {
     const last = this.#entries().at(-1);

@@ -23,14 +23,16 @@ export function blocksOf(text) {
 /** The HTML of one block; it must pass the sanitizer before it is shown. */
 export const htmlOf = (block) => marked.parser([block]);
 
-/** What a text says, without its marks, in one line. */
+/** What a part of a text says, without its marks, in one line. */
 export function plain(text) {
   const words = [];
-  marked.walkTokens(blocksOf(text), ({ tokens, text: own, type }) => {
+  // It may begin or end within a block of code, a table or a list.
+  const parts = text.replace(/^[ \t]*(?:`{3,}|~{3,}).*$/gm, '');
+  marked.walkTokens(blocksOf(parts), ({ tokens, text: own, type }) => {
     if (!tokens && own !== undefined && type !== 'list') words.push(own);
   });
-  // A part of a text may begin or end within a fence.
-  return words.join(' ').replace(/`{3,}/g, ' ').replace(/\s+/g, ' ').replace(/ (?=[.,;:!?)])/g, '').trim();
+  const line = words.join(' ').replace(/`{3,}|(?<=\s|^)\|(?=\s|$)/g, ' ').replace(/\s+/g, ' ');
+  return line.replace(/ (?=[.,;:!?)](?:\s|$))/g, '').replace(/ [-*+]$/, '').trim();
 }
 
 /** Let lines that an editor has wrapped go on as one. */

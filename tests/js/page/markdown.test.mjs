@@ -22,6 +22,8 @@ describe('markdown', () => {
   test('what it says in one line', () => {
     assert.equal(plain('# How\n\n- **nginx**, `off`\n- [more](https://a.test)\n\n```sh\nls -l\n```'), 'How nginx, off more ls -l');
     assert.equal(plain("…-H 'x' ``` - **nginx** streams"), "…-H 'x' - nginx streams");
+    assert.equal(plain('ls -l\n```\n\n- **nginx**\n- *is*\n-'), 'ls -l nginx is');
+    assert.equal(plain('…/chat |\n| `.env` | a=b'), '…/chat .env a=b');
     assert.equal(plain('| a | b |\n| - | - |\n| 1 | <b>2</b> |'), 'a b 1 <b>2</b>');
     assert.equal(plain(''), '');
   });
