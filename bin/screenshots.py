@@ -40,7 +40,7 @@ def main() -> None:
             for number, message in enumerate(EARLIER):
                 site.run(USER, message, session_id=f"earlier-{number}")
             for name, (take, options) in PICTURES.items():
-                with new_context(browser, device_scale_factor=2, **options) as context:
+                with new_context(browser, device_scale_factor=1.5, **options) as context:
                     page = context.new_page()
                     open_chat(page, site)
                     take(page)
@@ -61,14 +61,15 @@ def say(page: Page, text: str) -> None:
 def wait_for_the_end(page: Page) -> None:
     expect(page.locator(".message--assistant .toolbar").last).to_be_visible()
     expect(page.locator("#composer")).to_have_attribute("data-running", "false")
-    page.wait_for_load_state("networkidle")
+    # The history has told of it, and all that there is to be seen is there.
+    expect(page.locator(".message--user [data-edit]").last).to_be_attached()
 
 
 def take_answer(page: Page) -> None:
     """Show an answer from documents, with its sources."""
     say(page, "How do I set nginx for SSE?")
     wait_for_the_end(page)
-    page.locator(".sources summary").click()
+    page.locator("#conversation").evaluate("(log) => log.scrollTo(0, log.scrollHeight)")
 
 
 def take_progress(page: Page) -> None:
