@@ -14,7 +14,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet
 SBOM := .sbom-venv
 # What `make pins` resolves with.
 RESOLVER := uv==0.13.9
-SOURCES := $(wildcard chatflow workflows examples tests bench) manage.py bin/demo
+SOURCES := $(wildcard chatflow workflows examples tests bench) manage.py bin/demo bin/screenshots.py
 
 # More arguments for pytest: make test-sqlite ARGS='-k stream'
 ARGS ?=
@@ -28,7 +28,7 @@ $(CHECKS) $(PARTS): export ENV_FILE := /dev/null
 $(CHECKS) $(PARTS): export SECRET_KEY := only-for-the-checks
 
 .PHONY: help install install-dev install-system demo test $(CHECKS) $(PARTS) bench chaos format pins sbom clean \
-	bundle words
+	bundle words screenshots
 
 help:  ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 18
@@ -121,6 +121,9 @@ format: install-dev  ## Let ruff put the code into shape
 bundle:  ## Build static/js/built and static/js/vendor, after a change of static/js or package.json
 	npm ci --ignore-scripts --no-audit --no-fund
 	node bin/bundle.mjs
+
+screenshots: install-dev install-system  ## Take the README's pictures anew
+	$(PY) bin/screenshots.py
 
 # Needs gettext. What is found is to be translated in locale/*/LC_MESSAGES/*.po, and compiled by this again.
 words: export ENV_FILE := /dev/null

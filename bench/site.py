@@ -56,6 +56,10 @@ class Site:
             ready=lambda: not wait or self.inside("clusters") > 0,
         )
 
+    def sign_in_link(self) -> str:
+        """Return a path that signs the user in, once."""
+        return self._python("manage.py", "sign_in_link", "bench").strip()
+
     def inside(self, verb: str, *arguments: object) -> Any:
         """Call a function of bench/inside.py in a process of its own; return its result."""
         return json.loads(self._python("-m", "bench.inside", verb, *map(str, arguments)))

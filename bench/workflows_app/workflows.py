@@ -56,3 +56,14 @@ def turn(ctx: Context) -> str:
 
 def page(length: int) -> str:
     return ("The quick brown fox jumps over the lazy dog. " * 40)[:length]
+
+
+@workflow("bench_words", triggers=["say the moments"])
+def words(ctx: Context) -> str:
+    """Write a word every 50 ms, for "say the moments 60" sixty; each is its moment, in µs."""
+    said = []
+    for _ in range(int(ctx.message.split()[-1])):
+        said.append(str(time.time_ns() // 1000))
+        ctx.write(f"{said[-1]} ")
+        time.sleep(0.05)
+    return " ".join(said)

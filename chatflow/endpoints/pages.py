@@ -36,8 +36,8 @@ def chat(request: HttpRequest) -> HttpResponse:
         "workflows": workflows,
         "urls": urls(),
         "limit": MESSAGE_LENGTH,
-        "image_hosts": " ".join(settings.IMAGE_HOSTS),
         "words": words(),
+        **_image_places(),
     }
     return render(request, "chat.html", context)
 
@@ -60,6 +60,7 @@ def urls() -> str:
         "status": "job_id",
         "stream": "job_id",
         "cancel": "job_id",
+        "retry": "job_id",
         "feedback": "job_id",
         "approval": "approval_id",
     }
@@ -82,6 +83,12 @@ def document(request: HttpRequest, document_id: UUID) -> HttpResponse:
         "document": found,
         "is_image": is_image(found.kind),
         "chunks": found.chunks.defer("embedding").order_by("position"),
-        "image_hosts": " ".join(settings.IMAGE_HOSTS),
+        **_image_places(),
     }
     return render(request, "document.html", context)
+
+
+def _image_places() -> dict[str, str]:
+    """Return from where images that a text names may be loaded: nothing else is asked for."""
+    files_path = reverse("file", args=[UUID(int=0)]).removesuffix(str(UUID(int=0)))
+    return {"image_hosts": " ".join(settings.IMAGE_HOSTS), "files_path": files_path}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import APIResponse, Browser, Locator, Page, Route, expect
 
 from tests.acceptance.browser import (
     DESKTOP,
@@ -324,11 +324,20 @@ def test_next_moves(chat_on: Chat) -> None:
     chat.watch.complaints.clear()
 
 
-def test_a_failure_is_shown(chat_on: Chat) -> None:
+def test_a_failure_is_shown(chat_on: Chat, site: Site) -> None:
     chat_on.say("failing")
     expect(chat_on.page.get_by_role("alert")).to_contain_text("The workflow failed.")
     chat_on.expect_idle()
     chat_on.picture("9-failed")
+    # To try again is to do the same job again, with all that it was given.
+    again = "SELECT count(*) FROM workflows_job WHERE retry_of_id IS NOT NULL"
+    retries = site.value(again)
+    first = chat_on.page.locator(".failure__job").inner_text()
+    chat_on.page.get_by_role("button", name="Try again").click()
+    eventually(lambda: site.value(again) == retries + 1)
+    expect(chat_on.page.locator(".failure__job")).not_to_have_text(first)
+    chat_on.expect_idle()
+    assert chat_on.messages() == ["failing"]
     # The server's answers are what they should be; to the console a 500 is an error all the same.
     chat_on.watch.complaints.clear()
 
@@ -406,7 +415,9 @@ def test_what_a_model_says_does_nothing_but_show(chat_on: Chat, screen: str) -> 
     answer = page.locator("#conversation .message--assistant").last
     expect(answer.get_by_role("heading", name="Hello <b>you</b>")).to_be_visible()
     assert "<script>attack()</script>" in answer.inner_text()
-    expect(answer.get_by_role("link")).to_have_text(["pixel", "https://evil.example", "good"])
+    links = ["pixel", "way in", "https://evil.example", "good"]
+    expect(answer.get_by_role("link")).to_have_text(links)
+    assert not [url for url in chat.watch.urls if "/accounts/once" in url]
     good = answer.get_by_role("link", name="good")
     assert good.get_attribute("rel") == "noopener noreferrer nofollow"
     assert good.get_attribute("target") == "_blank"
@@ -583,13 +594,78 @@ def test_a_message_is_edited(chat: Chat) -> None:
     assert chat.messages() == ["speaker edited", "before after"]
 
 
-def test_an_answer_is_rated(chat: Chat) -> None:
-    chat.say("gated rated")
+# Of what only the page does one database says enough.
+once = pytest.mark.parametrize("kind", ["sqlite"], indirect=True, scope="session")
+
+
+@once
+def test_what_is_refused_goes_back_to_where_it_was_written(chat: Chat) -> None:
+    page = chat.page
+    refusal = {"success": False, "error": "It was refused.", "code": "invalid"}
+    chat.say("gated mine")
     chat.expect_last("All four.")
-    good = chat.page.get_by_role("button", name="Good answer")
+    chat.expect_idle()
+    held: list[Route] = []
+    page.route("**/chat/send", lambda route: held.append(route))
+
+    def send(act: Callable[[], None]) -> None:
+        act()
+        expect(chat.doing).to_have_text("Sending…")
+        eventually(lambda: page.evaluate("1") and held)
+
+    send(lambda: chat.say("said here"))
+    page.get_by_role("button", name="New conversation").click()
+    expect(page.locator("#welcome")).to_be_visible()
+    held.pop().fulfill(status=400, json=refusal)
+    expect(page.locator(".notice")).to_contain_text("It was refused.")
+    expect(chat.message).to_have_value("")
+    expect(page.locator("#conversation .message")).to_have_count(0)
+    # The first message of a conversation that came to nothing.
+    send(lambda: chat.say("said first"))
+    held.pop().fulfill(status=400, json=refusal)
+    expect(page.get_by_role("alert")).to_contain_text("It was refused.")
+    page.reload()
+    expect(chat.message).to_have_value("said first")
+    page.get_by_role("link", name="gated mine").click()
+    expect(chat.message).to_have_value("said here")
+    chat.expect_last("All four.")
+    # An edit that is refused leaves all that it would have replaced.
+    page.locator(".message--user").first.hover()
+    page.get_by_role("button", name="Edit and send again").first.click()
+    page.get_by_label("Edit the message").fill("gated edited")
+    send(lambda: page.get_by_label("Edit the message").press("Enter"))
+    held.pop().fulfill(status=400, json=refusal)
+    expect(page.get_by_role("alert")).to_contain_text("It was refused.")
+    expect(page.get_by_text("All four.")).to_be_visible()
+    assert chat.messages() == ["gated mine", "All four.", "gated edited"]
+    page.unroute("**/chat/send")
+    page.get_by_role("button", name="Try again").click()
+    chat.expect_last("All four.")
+    chat.expect_idle()
+    assert chat.messages() == ["gated edited", "All four."]
+    chat.watch.complaints.clear()
+
+
+def test_an_answer_is_rated(chat: Chat) -> None:
+    page = chat.page
+    # A history that the page asked for before the rating comes after it, and knows nothing of it.
+    late: list[tuple[Route, APIResponse]] = []
+    page.route("**/history/**", lambda route: late.append((route, route.fetch())))
+    with page.expect_request("**/history/**"):
+        chat.say("gated rated")
+        chat.expect_last("All four.")
+    good = page.get_by_role("button", name="Good answer")
+    expect(good).to_be_visible()
+    page.route("**/history/**", lambda route: route.continue_())
     good.click()
     expect(good).to_have_attribute("aria-pressed", "true")
-    chat.page.reload()
+    with page.expect_response("**/history/**"):
+        for route, response in late:
+            route.fulfill(response=response)
+    page.evaluate("new Promise(requestAnimationFrame)")
+    expect(good).to_have_attribute("aria-pressed", "true")
+    expect(good).to_be_focused()
+    page.reload()
     expect(good).to_have_attribute("aria-pressed", "true")
     good.click()
     expect(good).to_have_attribute("aria-pressed", "false")
@@ -607,6 +683,23 @@ def test_a_file_goes_with_a_message(chat: Chat) -> None:
     expect(page.locator(".message--user").get_by_role("link", name="prices.txt")).to_be_visible()
     page.reload()
     expect(page.locator(".message--user").get_by_role("link", name="prices.txt")).to_be_visible()
+    # A message can be changed also where its file is gone.
+    document = page.locator(".message--user a.files__file").get_attribute("href") or ""
+    url = document.replace("/files/", "/documents/")
+    deletion = f"""fetch('{url}', {{
+        method: 'DELETE',
+        headers: {{'X-CSRFToken': document.cookie.match(/csrftoken=(\\w+)/)[1]}},
+    }}).then(({{status}}) => status)"""
+    assert page.evaluate(deletion) < 300
+    page.reload()
+    chat.expect_last("All four.")
+    page.locator(".message--user").hover()
+    page.get_by_role("button", name="Edit and send again").click()
+    page.get_by_label("Edit the message").fill("gated changed")
+    page.get_by_label("Edit the message").press("Enter")
+    chat.expect_last("All four.")
+    chat.expect_idle()
+    assert chat.messages() == ["gated changed", "All four."]
     # What nobody can read is refused with words, and nothing typed is lost.
     chat.message.fill("kept")
     page.locator("#file").set_input_files(
@@ -615,6 +708,53 @@ def test_a_file_goes_with_a_message(chat: Chat) -> None:
     expect(page.get_by_role("alert")).to_contain_text("A document must be one of")
     expect(chat.message).to_have_value("kept")
     chat.watch.complaints.clear()
+
+
+@once
+def test_a_signed_out_browser_loses_nothing(chat: Chat, site: Site) -> None:
+    page = chat.page
+    chat.say("gated before")
+    chat.expect_last("All four.")
+    chat.expect_idle()
+    page.context.clear_cookies()
+    chat.say("gated after")
+    expect(page.locator(".notice")).to_contain_text("You are signed out.")
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_label("Username").fill("alice")
+    page.get_by_label("Password").fill("alice")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_text("All four.")).to_have_count(2)
+    assert chat.messages() == ["gated before", "All four.", "gated after", "All four."]
+    chat.watch.complaints.clear()
+
+
+@once
+def test_what_was_not_sent_outlives_a_reload(chat: Chat) -> None:
+    page = chat.page
+    page.route("**/chat/send", lambda route: route.abort())
+    chat.say("gated waiting")
+    expect(chat.doing).to_have_text("Sending…")
+    # The conversation is nowhere else yet.
+    page.reload()
+    expect(chat.doing).to_have_text("Sending…")
+    assert chat.messages() == ["gated waiting"]
+    page.unroute("**/chat/send")
+    chat.expect_last("All four.")
+    chat.expect_idle()
+    assert chat.messages() == ["gated waiting", "All four."]
+    chat.watch.complaints.clear()
+
+
+@once
+def test_the_place_in_the_queue_is_told(chat: Chat, site: Site) -> None:
+    site.close_gate("busy-1")
+    for _ in range(8):
+        site.send("bob", "gated busy")
+    chat.say("gated queued")
+    expect(chat.doing).to_have_text(re.compile(r"^Number \d+ in the queue$"))
+    site.open_gate("busy-1")
+    chat.expect_last("All four.")
+    chat.expect_idle()
 
 
 def test_what_is_said_offline_waits(chat: Chat) -> None:
@@ -626,7 +766,14 @@ def test_what_is_said_offline_waits(chat: Chat) -> None:
     chat.say("gated waiting")
     expect(page.locator("#connection")).to_contain_text("Nothing is lost")
     expect(chat.doing).to_have_text("Sending…")
+    # What has not been sent can be taken back.
+    page.get_by_role("button", name="Stop").click()
+    chat.expect_idle()
+    expect(chat.message).to_have_value("gated waiting")
+    chat.message.press("Enter")
+    expect(chat.doing).to_have_text("Sending…")
     page.context.set_offline(False)
+    expect(page.locator("#connection")).to_have_text("Connected again")
     chat.expect_last("All four.")
     chat.expect_idle()
     assert len(chat.messages()) == 4

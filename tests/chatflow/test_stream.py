@@ -130,6 +130,26 @@ async def test_it_tells_the_place_in_the_queue(
         assert last["data"]["seq"] == 1
 
 
+async def test_it_tells_the_place_beside_a_stream_of_all(
+    alice: User, bearer: Bearer, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "LOOK_AGAIN", 0.05)
+    headers = await sync_to_async(bearer)(alice)
+    async with Exchange(application, "/ai-demo/chat/stream", headers=headers) as watching:
+        await anext(watching.frames())
+        job = await sync_to_async(make_job)(alice)
+        async with Exchange(application, link(job)) as exchange:
+            frames = exchange.frames()
+            _, waiting = await take(frames, 2)
+            assert waiting["data"]["queue_position"] == 1
+            await sync_to_async(make_job)(alice)
+            other = await sync_to_async(make_job)(alice)
+            # The look at the queue has outlived the other stream.
+            async with Exchange(application, link(other)) as later:
+                _, waiting = await take(later.frames(), 2)
+                assert waiting["data"]["queue_position"] == 3
+
+
 async def test_a_bare_event_source_needs_only_the_url(
     alice: User, make_job: MakeJob, run: Run
 ) -> None:

@@ -83,6 +83,10 @@ class FakeNode {
     }
   }
 
+  contains(node) {
+    return node === this || this.children.some((child) => child instanceof FakeNode && child.contains(node));
+  }
+
   replaceChildren(...nodes) {
     this.children = [];
     this.append(...nodes);

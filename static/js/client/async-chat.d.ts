@@ -219,6 +219,8 @@ export class AsyncChatClient {
   /** A message of an earlier visit was refused; it is kept until there is a callback. */
   get onRefused(): (callback: ((message: Waiting, error: ChatError) => void) | null) => this;
   set onRefused(callback: ((message: Waiting, error: ChatError) => void) | null);
+  get onSignedOut(): (callback: (() => void) | null) => this;
+  set onSignedOut(callback: (() => void) | null);
 
   getAuthHeaders(): Record<string, string>;
   sendMessage(message: string, options?: SendOptions): Promise<Answer>;
@@ -230,6 +232,7 @@ export class AsyncChatClient {
   approve(approvalId: string, decision: { approved: boolean; reason?: string; answer?: unknown; signal?: AbortSignal }): Promise<Answer>;
   approvals(): Promise<{ approvals: (Record<string, unknown> & { approval_id: string })[] }>;
   cancel(jobId: string): Promise<Record<string, unknown>>;
+  retry(jobId: string, options?: { signal?: AbortSignal }): Promise<Answer>;
   history(sessionId?: string): Promise<History>;
   jobs(): Promise<{ jobs: Job[]; next: string | null }>;
   disconnect(): void;

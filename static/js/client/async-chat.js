@@ -135,6 +135,11 @@ export class AsyncChatClient extends Listeners {
     return (await this.#request('cancel', jobId, { method: 'POST' })).data;
   }
 
+  /** Do a failed job again, where its turn says `can_retry`: as another job. Resolves as sendMessage() does. */
+  retry(jobId, options = {}) {
+    return this.#start('retry', jobId, {}, options);
+  }
+
   /** A session's messages, its running job and its open question. */
   history(sessionId = this.sessionId) {
     return this.#request('history', sessionId);
@@ -275,10 +280,15 @@ export class AsyncChatClient extends Listeners {
   }
 
   /** Post a message of the outbox. */
-  #deliver({ key, session_id, message, options }) {
+  async #deliver({ key, session_id, message, options }) {
     const flags = { actions: true, memory: true, intelligent_rag: true };
     const body = JSON.stringify({ message, session_id, ...flags, ...options });
-    return this.#request('send', undefined, { method: 'POST', body, headers: { 'Idempotency-Key': key } });
+    try {
+      return await this.#request('send', undefined, { method: 'POST', body, headers: { 'Idempotency-Key': key } });
+    } catch (error) {
+      if (error.status === 401) this.notify('signedOut');
+      throw error;
+    }
   }
 
   /** The network is back: what waits can go. */

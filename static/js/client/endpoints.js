@@ -11,6 +11,7 @@ const PATHS = {
   status: 'workflow/status/{job_id}',
   stream: 'workflow/stream/{job_id}',
   cancel: 'workflow/cancel/{job_id}',
+  retry: 'workflow/retry/{job_id}',
   action: 'chat/action',
   approvals: 'workflow/approvals',
   approval: 'workflow/approval/{approval_id}',

@@ -41,6 +41,15 @@ export class Listeners {
     this.#callbacks.outbox = callback;
   }
 
+  /** Called when a message has to wait until the user has signed in. */
+  get onSignedOut() {
+    return this.#setter('signedOut');
+  }
+
+  set onSignedOut(callback) {
+    this.#callbacks.signedOut = callback;
+  }
+
   /**
    * Called with a message of an earlier visit that the server has refused, and the error; until there is a
    * callback, the message is kept.

@@ -1,6 +1,7 @@
 import { button, element } from './dom.js';
 import { Fields } from './fields.js';
 import { link } from './links.js';
+import { Sections } from './sections.js';
 import { gettext } from './words.js';
 
 const SETTLED = { used: () => gettext('used'), expired: () => gettext('expired') };
@@ -15,6 +16,23 @@ const SETTLED = { used: () => gettext('used'), expired: () => gettext('expired')
 export function actionBar(actions, moves) {
   const nodes = (actions ?? []).map((action) => control(action, moves)).filter(Boolean);
   return nodes.length ? element('div', { className: 'message__actions' }, ...nodes) : null;
+}
+
+/** The same where a message is shown for long: a move is built anew only where it has changed, so an open form stays open. */
+export class Actions {
+  #moves;
+  #places = new Sections('actions', []);
+  node = this.#places.node;
+
+  /** @param {object} moves see actionBar() */
+  constructor(moves) {
+    this.#moves = moves;
+  }
+
+  /** @param {(object|null)[]} actions each in the place that it keeps; null: not offered at present */
+  show(actions) {
+    actions.forEach((action, index) => this.#places.show(index, action, () => action && control(action, this.#moves)));
+  }
 }
 
 function control(action, moves) {

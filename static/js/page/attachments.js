@@ -13,6 +13,8 @@ export class Attachments {
   #upload;
   #onChange;
   #files = new Set();
+  // The server reads one document of a user at a time.
+  #uploading = Promise.resolve();
 
   /**
    * @param {(file: File, onProgress: (part: number) => void, signal: AbortSignal) => Promise<object>} upload
@@ -64,7 +66,19 @@ export class Attachments {
     for (const file of [...files].slice(0, room)) this.#add(file);
   }
 
+  /** Put files back that were taken and not sent. */
+  put(documents) {
+    for (const document of documents) this.#finish(this.#show(document), document);
+    this.#onChange();
+  }
+
   #add(file) {
+    const entry = this.#show(file);
+    this.#uploading = this.#uploading.then(() => this.#start(entry));
+    this.#onChange();
+  }
+
+  #show(file) {
     const bar = element('progress', { max: 1, value: 0, attributes: { 'aria-label': gettext('Uploading {name}', { name: file.name }) } });
     const remove = iconButton('close', gettext('Remove {name}', { name: file.name }), () => this.#remove(entry));
     const size = element('span', { className: 'files__size', textContent: sizeText(file.size) });
@@ -74,22 +88,26 @@ export class Attachments {
     this.#files.add(entry);
     this.#list.append(node);
     this.#list.hidden = false;
-    this.#start(entry);
-    this.#onChange();
+    return entry;
   }
 
   async #start(entry) {
     const { file, bar, aborting } = entry;
+    if (aborting.signal.aborted) return;
     const onProgress = (part) => (bar.value = part);
     try {
       const { id, type, file_url: url } = await this.#upload(file, onProgress, aborting.signal);
-      entry.document = { id, name: file.name, type, size: file.size, url };
-      bar.remove();
+      this.#finish(entry, { id, name: file.name, type, size: file.size, url });
       announce(gettext('{name} is uploaded', { name: file.name }));
     } catch (error) {
       if (!aborting.signal.aborted) this.#fail(entry, error);
     }
     this.#onChange();
+  }
+
+  #finish(entry, document) {
+    entry.document = document;
+    entry.bar.remove();
   }
 
   /** It is not sent with the message, and says why. */

@@ -15,8 +15,8 @@ import { followTheme } from './theme.js';
 import { gettext } from './words.js';
 import { WorkflowPicker } from './workflow-picker.js';
 
-// What an action says of itself, where it stands.
-const REFUSALS = new Set(['invalid', 'action_used', 'action_expired']);
+// What an action says of itself, where it stands, and what the user has stopped.
+const REFUSALS = new Set(['invalid', 'action_used', 'action_expired', 'aborted']);
 // Milliseconds within which several reasons to look at the history anew are one.
 const PAUSE = 60;
 
@@ -31,10 +31,13 @@ class ChatPage {
   #isStored = false;
   #refreshing = null;
   #opened = 0;
+  #looks = 0;
+  #shown = 0;
   #followed = new Map();
+  #sending = new Map();
   #isWatching = false;
   #isAlone = false;
-  #isAsking = false;
+  #closeNotice = () => {};
   #isStale = false;
   #deleting = new Set();
   #waiting = new Set();
@@ -80,6 +83,8 @@ class ChatPage {
     byId('leave-question').addEventListener('click', () => this.#send({ text: 'cancel', label: gettext('Cancel the request') }));
     addEventListener('popstate', () => this.#open(sessionInAddress(), { isInAddress: true }));
     addEventListener('offline', () => this.#connection.show(true));
+    // The stream may have outlived it, and has nothing to tell then.
+    addEventListener('online', () => this.#connection.show(!this.#isWatching));
     document.addEventListener('visibilitychange', () => this.#markRead());
     listenForShortcuts({
       search: () => {
@@ -162,23 +167,24 @@ class ChatPage {
     this.#client.flush();
   }
 
-  /** Keep the words of an earlier visit's message that was refused where they can be changed, and say so. */
-  #putBack({ session_id: id, message }, error) {
+  /** A message of an earlier visit was refused: its words go back to where they can be changed. */
+  #putBack({ session_id: id, message }, { message: reason }) {
     const isHere = this.#isStored && id === this.#client.sessionId;
     const draft = [isHere ? this.#composer.text : this.#client.draft(id), message].filter(Boolean).join('\n\n');
     this.#client.saveDraft(draft, id);
     if (isHere) this.#composer.text = draft;
     const way = isHere ? {} : { label: gettext('Open'), onClick: () => this.#open(id) };
-    notify(gettext('A message of your last visit was not sent: {error} It is a draft now.', { error: error.message }), { ...way, stays: true });
+    notify(gettext('A message was not sent, and is kept as a draft. {reason}', { reason }), { ...way, stays: true });
   }
 
-  /** Show what waits to be sent in this conversation. */
+  /** Show what waits to be sent in this conversation; returns whether something does. */
   #showWaiting() {
-    for (const { key, session_id: sessionId, message } of this.#client.waiting) {
-      if (sessionId !== this.#client.sessionId) continue;
+    const waiting = this.#client.waiting.filter(({ session_id: id }) => id === this.#client.sessionId);
+    for (const { key, message } of waiting) {
       this.#waiting.add(key);
       this.#conversation.add(key, { content: message });
     }
+    return waiting.length > 0;
   }
 
   /** Show another conversation, or with null a new one; what runs in the old one goes on. */
@@ -213,7 +219,8 @@ class ChatPage {
     } catch (error) {
       if (turn !== this.#opened) return;
       byId('conversation').dataset.loading = 'false';
-      this.#showAbsence(error);
+      // The server may not know it yet.
+      if (!this.#showWaiting()) this.#showAbsence(error);
     }
   }
 
@@ -242,8 +249,12 @@ class ChatPage {
     }
     this.#isStale = false;
     const turn = this.#opened;
+    const look = (this.#looks += 1);
     const past = await this.#client.history().catch(() => null);
-    if (!past || turn !== this.#opened) return;
+    // What was asked for later may have come before.
+    if (!past || turn !== this.#opened || look < this.#shown) return;
+    this.#shown = look;
+    document.querySelector('#conversation > .absence')?.remove();
     if (this.#conversation.isSending) this.#isStale = true;
     else this.#conversation.take(past);
     this.#followActive(past);
@@ -267,34 +278,59 @@ class ChatPage {
 
   /** Send a message of the user; nothing of it is lost if it can't be sent. */
   async #send({ text, label = text, workflow, edits, files = [] }) {
-    const key = crypto.randomUUID?.() ?? String(Math.random());
-    const hasFiles = files.length > 0;
+    const key = newKey();
+    const sessionId = this.#client.sessionId;
+    // Of a file that was deleted only the name is left.
+    const sent = files.filter(({ id }) => id);
+    const message = { content: text, label, workflow, edits, files: sent.length ? sent : undefined };
     if (edits) this.#conversation.cut(edits);
-    this.#begin();
-    this.#conversation.add(key, { content: text, label, files: hasFiles ? files : undefined });
+    const isFirst = this.#begin();
+    this.#conversation.add(key, message);
     const options = {
       idempotencyKey: key,
       ...(workflow && { workflow }),
       ...(edits && { edits }),
-      ...(hasFiles && { files: files.map(({ id }) => id) }),
+      ...(sent.length && { files: sent.map(({ id }) => id) }),
     };
     const error = await this.#run(key, (client, signal) => client.send(text, { ...options, signal }));
-    if (!error || error.jobId) return;
-    // It was not taken: the words go back to where they can be changed.
-    if (edits) await this.#refresh();
-    if (error.status === 401) this.#askToSignIn();
-    this.#conversation.refused(key, error);
-    if (!this.#composer.text) this.#composer.text = text;
-    this.#client.saveDraft(this.#composer.text, this.#draftKey);
+    if (error && !error.jobId) this.#giveBack(message, { key, sessionId, isFirst, error });
   }
 
-  /** The conversation exists from its first message on. */
+  /** A message was not taken: its words go back to where they can be changed, whatever is shown by now. */
+  #giveBack({ content, edits, files }, { key, sessionId, isFirst, error }) {
+    const isHere = sessionId === this.#client.sessionId;
+    // What was stopped before it was sent is no failure.
+    const isShown = isHere && this.#conversation.refused(key, error.code === 'aborted' ? null : error);
+    if (!isShown) notify(gettext('A message was not sent, and is kept as a draft. {reason}', { reason: error.message }));
+    const isNew = isFirst && !this.#list.get(sessionId);
+    if (isHere && isNew && !this.#conversation.running.length) this.#unbegin();
+    const draftKey = isHere ? this.#draftKey : isNew ? '' : sessionId;
+    const draft = isHere ? this.#composer.text : this.#client.draft(draftKey);
+    const words = isShown ? draft || content : [draft, content].filter(Boolean).join('\n\n');
+    this.#client.saveDraft(words, draftKey);
+    if (!isHere) return;
+    this.#composer.text = words;
+    if (words === content && this.#attachments.isEmpty) this.#attachments.put(files ?? []);
+    // What an edit took off the page is there as before.
+    if (edits || this.#isStale) this.#refreshSoon();
+  }
+
+  /** The conversation exists from its first message on; returns whether that is this one. */
   #begin() {
-    if (this.#isStored) return;
+    if (this.#isStored) return false;
     this.#client.saveDraft('', this.#draftKey);
     this.#isStored = true;
     setAddress(this.#client.sessionId);
     this.#list.select(this.#client.sessionId);
+    return true;
+  }
+
+  /** The first message was refused: to the server there is no conversation. */
+  #unbegin() {
+    this.#isStored = false;
+    setAddress(null, { replaces: true });
+    this.#list.select(null);
+    this.#showTitle();
   }
 
   #act({ id, label, message }, data) {
@@ -310,8 +346,8 @@ class ChatPage {
 
   /** Do what the server offered; resolves with the error that kept it from it, or null. */
   async #use(label, begin) {
-    const key = crypto.randomUUID?.() ?? String(Math.random());
-    this.#conversation.add(key, { content: label, label });
+    const key = newKey();
+    this.#conversation.add(key, { content: label, label, again: () => this.#use(label, begin) });
     const error = await this.#run(key, begin);
     if (!error || error.jobId) return null;
     this.#conversation.refused(key, REFUSALS.has(error.code) ? null : error);
@@ -324,8 +360,10 @@ class ChatPage {
     const client = this.#newClient(this.#client.sessionId);
     const following = new AbortController();
     let jobId = null;
+    this.#sending.set(key, () => following.abort());
     client.onStart((job) => {
       jobId = job.job_id;
+      this.#sending.delete(key);
       if (turn === this.#opened) this.#conversation.started(key, jobId);
       if (this.#isStale) this.#refreshSoon();
       // The frames come by the common stream then: a browser has few connections to a server.
@@ -337,8 +375,9 @@ class ChatPage {
       await begin(client, following.signal);
       return null;
     } catch (error) {
-      return following.signal.aborted ? null : error;
+      return jobId && following.signal.aborted ? null : error;
     } finally {
+      this.#sending.delete(key);
       this.#followed.delete(jobId);
       if (turn === this.#opened && jobId && !following.signal.aborted) this.#refreshSoon();
       if (!this.#isWatching) this.#list.load();
@@ -350,21 +389,40 @@ class ChatPage {
     if (message?.id) this.#send({ text: message.content, label: message.label, edits: message.id, files: message.files });
   }
 
-  #retry(jobId) {
+  async #retry(jobId) {
+    if (this.#conversation.canRetry(jobId)) return this.#retryJob(jobId);
     const message = this.#conversation.messageOf(jobId);
     if (!message) return;
-    if (!message.id) this.#conversation.refused(jobId, null);
-    this.#send({ text: message.content, label: message.label, edits: message.id, files: message.files });
+    if (!message.id) this.#forget(jobId, message);
+    if (message.again) message.again();
+    else this.#send({ ...message, text: message.content, edits: message.id ?? message.edits });
+  }
+
+  /** With the same answers and data, which the words of its message are not. */
+  async #retryJob(jobId) {
+    const error = await this.#run(newKey(), (client, signal) => client.retry(jobId, { signal }));
+    if (error && !error.jobId) notify(error.message);
+    this.#refreshSoon();
+  }
+
+  /** Take a message that was refused off the page, and out of the composer, before it is sent again. */
+  #forget(key, { content }) {
+    this.#conversation.refused(key, null);
+    if (this.#composer.text !== content) return;
+    this.#composer.text = '';
+    this.#attachments.clear();
+    this.#client.saveDraft('', this.#draftKey);
   }
 
   async #feedback(jobId, value) {
     try {
       await this.#client.feedback(jobId, value);
+      this.#conversation.rated(jobId, value);
       announce(value ? gettext('Thank you') : gettext('Taken back'));
-      return true;
+      // A history that is on its way may not know it yet.
+      this.#refreshSoon();
     } catch (error) {
       notify(error.message);
-      return false;
     }
   }
 
@@ -374,11 +432,24 @@ class ChatPage {
     return pencils.length > 0;
   }
 
-  /** Stop what runs here. */
+  /** Stop what runs here, and take back what has not been sent yet. */
   async #stop() {
+    const unsent = this.#conversation.sending;
+    for (const { key, message } of unsent) this.#takeBack(key, message);
     const jobs = this.#conversation.running.filter(Boolean);
     for (const jobId of jobs) await this.#client.cancel(jobId).catch((error) => notify(error.message));
-    if (jobs.length) announce(gettext('Stopped'));
+    if (jobs.length || unsent.length) announce(gettext('Stopped'));
+  }
+
+  #takeBack(key, { content }) {
+    const abort = this.#sending.get(key);
+    if (abort) return abort();
+    // It was written in an earlier visit.
+    this.#waiting.delete(key);
+    this.#client.takeBack(key);
+    this.#conversation.refused(key, null);
+    this.#composer.text = [this.#composer.text, content].filter(Boolean).join('\n\n');
+    this.#client.saveDraft(this.#composer.text, this.#draftKey);
   }
 
   async #upload(file, onProgress, signal) {
@@ -423,11 +494,10 @@ class ChatPage {
   }
 
   #askToSignIn() {
-    if (this.#isAsking) return;
-    this.#isAsking = true;
+    this.#closeNotice();
     const label = gettext('Sign in');
     const onClick = () => location.assign(`${this.#root.dataset.login}?next=${encodeURIComponent(location.pathname + location.search)}`);
-    notify(gettext('You are signed out. What you have written is kept.'), { label, onClick, stays: true });
+    this.#closeNotice = notify(gettext('You are signed out. What you have written is kept.'), { label, onClick, stays: true });
   }
 
   /** Of a conversation that doesn't exist yet, what was typed is kept under no name. */
@@ -449,10 +519,13 @@ class ChatPage {
     const { user, worker } = this.#root.dataset;
     const client = new AsyncChatClient('', null, { urls: this.#urls, maxFailures: Infinity, user, worker });
     if (sessionId) client.sessionId = sessionId;
+    client.onSignedOut(() => this.#askToSignIn());
     return client;
   }
 }
 
+// Pages that come over plain http from another machine have no randomUUID().
+const newKey = () => crypto.randomUUID?.() ?? String(Math.random());
 const isLast = ({ status }) => status === 'completed' || status === 'failed' || status === 'timeout';
 
 new ChatPage().start();

@@ -11,13 +11,16 @@ export class Connection {
 
   /** @param {boolean} isLost */
   show(isLost) {
+    // Without its network it says so; with it again, and no server yet, something else.
+    if (isLost) setText(this.#node, this.#sentence());
     if (isLost === this.#isLost) return;
     this.#isLost = isLost;
     clearTimeout(this.#timer);
     this.#node.dataset.lost = String(isLost);
     this.#node.hidden = false;
-    setText(this.#node, isLost ? this.#sentence() : gettext('Connected again'));
-    if (!isLost) this.#timer = setTimeout(() => (this.#node.hidden = true), SHOWN);
+    if (isLost) return;
+    setText(this.#node, gettext('Connected again'));
+    this.#timer = setTimeout(() => (this.#node.hidden = true), SHOWN);
   }
 
   #sentence() {

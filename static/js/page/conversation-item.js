@@ -1,5 +1,6 @@
 import { addressOf } from './address.js';
 import { element, icon, iconButton, setText } from './dom.js';
+import { plain } from './markdown.js';
 import { attachMenu } from './menu.js';
 import { gettext } from './words.js';
 
@@ -37,7 +38,7 @@ export class ConversationItem {
     this.#link.href = addressOf(session.session_id);
     this.#link.title = title;
     setText(this.#title, title);
-    setText(this.#excerpt, session.excerpt ?? '');
+    setText(this.#excerpt, plain(session.excerpt ?? ''));
     this.#excerpt.hidden = !session.excerpt;
     this.#menu.setAttribute('aria-label', gettext('More about “{title}”', { title }));
     this.#showMark(session);

@@ -1,4 +1,5 @@
 import { byId } from './dom.js';
+import { messageOf } from './past.js';
 import { labelOf } from './questions.js';
 import { ReadingPlace } from './reading-place.js';
 import { afterFrame, isEnded, newTurn, ofHistory } from './turn-state.js';
@@ -74,21 +75,24 @@ export class Conversation {
     this.#draw();
   }
 
-  /** The message `key` was not taken: show why, or take it back. */
+  /** The message `key` was not taken: show why, or take it back. Returns whether it stood here. */
   refused(key, error) {
+    const waiting = this.#waiting.get(key);
+    if (!waiting) return false;
     if (!error) {
       this.#waiting.delete(key);
       this.#turns.delete(key);
     } else {
-      this.#waiting.set(key, { ...this.#waiting.get(key), isRefused: true });
-      this.#turns.set(key, { ...newTurn(null, 'failed'), error: error.message, code: error.code });
+      this.#waiting.set(key, { ...waiting, isRefused: true });
+      this.#turns.set(key, { ...newTurn(null, 'failed'), key, error: error.message, code: error.code });
     }
     this.#draw();
+    return true;
   }
 
-  /** A job ended in a way that no frame has told. */
-  failed(jobId, { message, code }) {
-    this.#turns.set(jobId, { ...this.#turn(jobId), state: 'failed', error: message, code });
+  /** What the user thinks of a job's answer: `up`, `down`, or null. */
+  rated(jobId, value) {
+    this.#turns.set(jobId, { ...this.#turn(jobId), feedback: value && { value } });
     this.#draw();
   }
 
@@ -105,7 +109,7 @@ export class Conversation {
 
   /** Whether a message is under way that the server has given no job yet. */
   get isSending() {
-    return [...this.#waiting.values()].some(({ jobId, isRefused }) => !jobId && !isRefused);
+    return this.sending.length > 0;
   }
 
   /** Whether a turn of this job stands on the page. */
@@ -125,8 +129,9 @@ export class Conversation {
     return this.#entries().filter(({ turn }) => turn && !isEnded(turn)).map(({ turn }) => turn.jobId);
   }
 
-  get isEmpty() {
-    return this.#entries().length === 0;
+  /** The messages under way that the server has given no job yet: `{key, message}`. */
+  get sending() {
+    return [...this.#waiting].filter(([, { jobId, isRefused }]) => !jobId && !isRefused).map(([key, { message }]) => ({ key, message }));
   }
 
   /** The question that is open, or null. */
@@ -136,14 +141,15 @@ export class Conversation {
     return last.turn.answer?.awaiting && this.#isOpen(last) ? last.turn.answer.awaiting : null;
   }
 
-  get lastUserMessage() {
-    return this.#past.messages.findLast(({ role, id }) => role === 'user' && id) ?? null;
+  /** Whether the server can do a failed job again. */
+  canRetry(jobId) {
+    return Boolean(this.#turns.get(jobId)?.can_retry);
   }
 
-  /** The user's message that a job began with. */
+  /** The user's message that a job answers, or that waits or was refused under this key; null where there is none. */
   messageOf(jobId) {
-    const isIt = ({ role, job_id: job }) => role === 'user' && job === jobId;
-    return this.#past.messages.find(isIt) ?? [...this.#waiting].find(([key, waiting]) => key === jobId || waiting.jobId === jobId)?.[1].message;
+    const sent = [...this.#waiting].find(([key, waiting]) => key === jobId || waiting.jobId === jobId);
+    return messageOf(this.#past.messages, jobId) ?? sent?.[1].message ?? null;
   }
 
   #turn(jobId) {
@@ -159,19 +165,23 @@ export class Conversation {
   #entries() {
     const entries = [];
     const { messages } = this.#past;
+    const open = [];
     messages.forEach((message, index) => {
       const { role, job_id: jobId, id } = message;
+      // What came of an earlier try stands before the one that is under way.
+      if (!message.turn?.words) entries.push(...open.splice(0));
       if (role === 'user') {
         const label = labelOf(messages[index - 1]?.awaiting, message.content);
         entries.push({ key: `u:${jobId ?? id ?? index}`, message: { ...message, label } });
         const answering = this.#unanswered(message);
-        if (answering) entries.push(this.#entry(`a:${answering}`, this.#ofFailure(message, answering)));
+        if (answering) open.push(this.#entry(`a:${answering}`, this.#ofFailure(message, answering)));
       } else {
         const turn = { ...this.#turn(jobId), answer: message };
         if (!message.turn) turn.state = 'completed';
         entries.push(this.#entry(`a:${jobId ?? id ?? index}`, { ...turn, ...this.#canRegenerate(jobId) }));
       }
     });
+    entries.push(...open);
     for (const [key, { message, jobId }] of this.#waiting) {
       const name = jobId ?? key;
       entries.push({ key: `u:${name}`, message }, this.#entry(`a:${name}`, this.#turns.get(name)));
@@ -199,8 +209,7 @@ export class Conversation {
   }
 
   #canRegenerate(jobId) {
-    const asked = this.#past.messages.find(({ role, job_id: job }) => role === 'user' && job === jobId);
-    return { can_regenerate: Boolean(asked?.id) && !this.#past.active_job };
+    return { can_regenerate: Boolean(messageOf(this.#past.messages, jobId)?.id) && !this.#past.active_job };
   }
 
   #drawSoon() {

@@ -20,6 +20,7 @@ export function fileList(files) {
 
 /** A size in bytes, as people say it. */
 export function sizeText(bytes) {
+  if (bytes < 1000) return `${number(bytes)} B`;
   const units = ['kB', 'MB', 'GB'];
   let value = bytes / 1000;
   let unit = 0;

@@ -1,4 +1,5 @@
 import DOMPurify from '../vendor/purify.js';
+import { mayLoad } from './image-places.js';
 import { addressInText, leadAway } from './links.js';
 import { gettext } from './words.js';
 
@@ -22,8 +23,8 @@ purify.addHook?.('afterSanitizeAttributes', (node) => {
 });
 
 /**
- * HTML that came of untrusted text as nodes in which nothing runs, nothing is loaded from hosts
- * that are not allowed, and no link misleads.
+ * HTML that came of untrusted text as nodes in which nothing runs, nothing is loaded from where
+ * that is not allowed, and no link misleads.
  */
 export function sanitized(html) {
   const fragment = purify.sanitize(html, OPTIONS);
@@ -46,7 +47,7 @@ function checkLink(anchor) {
 
 function checkImage(image) {
   const src = addressInText(image.getAttribute('src') ?? '');
-  if (src && imageHosts().has(new URL(src).host)) {
+  if (src && mayLoad(src)) {
     image.setAttribute('loading', 'lazy');
     image.setAttribute('referrerpolicy', 'no-referrer');
     return;
@@ -65,9 +66,4 @@ function linkTo(image) {
 function checkInput(input) {
   if (input.getAttribute('type') !== 'checkbox') return input.remove();
   input.setAttribute('disabled', '');
-}
-
-function imageHosts() {
-  const others = document.documentElement.dataset.imageHosts?.split(' ') ?? [];
-  return new Set([new URL(document.baseURI).host, ...others]);
 }

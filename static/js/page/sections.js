@@ -6,32 +6,47 @@ import { element } from './dom.js';
  */
 export class Sections {
   node;
+  #className;
   #parts = new Map();
 
-  /** @param {string[]} names in their order */
+  /** @param {string[]} names in their order; others stand behind them */
   constructor(className, names) {
+    this.#className = className;
     this.node = element('div', { className });
-    for (const name of names) {
-      const place = element('div', { className: `${className}__part`, hidden: true });
-      this.node.append(place);
-      this.#parts.set(name, { place, key: undefined });
-    }
+    for (const name of names) this.#add(name);
   }
 
   /**
-   * @param {string} name
+   * @param {string|number} name
    * @param {unknown} data all that the part shows, as JSON would have it
    * @param {() => Node|null} build
    */
   show(name, data, build) {
-    const part = this.#parts.get(name);
+    const part = this.#parts.get(name) ?? this.#add(name);
     const key = JSON.stringify(data, sorted) ?? 'undefined';
     if (part.key === key) return;
     part.key = key;
     const node = build();
+    const focused = placeOfFocus(part.place);
     part.place.replaceChildren(...(node ? [node] : []));
     part.place.hidden = !node;
+    if (focused >= 0) controls(part.place)[focused]?.focus({ preventScroll: true });
   }
+
+  #add(name) {
+    const place = element('div', { className: `${this.#className}__part`, hidden: true });
+    const part = { place, key: undefined };
+    this.node.append(place);
+    this.#parts.set(name, part);
+    return part;
+  }
+}
+
+const controls = (place) => [...place.querySelectorAll('a, button, input, select, textarea, summary')];
+
+/** Which of the controls has the focus, so that its successor can have it; -1 for none. */
+function placeOfFocus(place) {
+  return place.contains(document.activeElement) ? controls(place).indexOf(document.activeElement) : -1;
 }
 
 /** Some databases keep no order of an object's names: the stream and the history may tell the same in two. */

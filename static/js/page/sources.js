@@ -1,5 +1,6 @@
 import { element } from './dom.js';
 import { link, safeUrl } from './links.js';
+import { plain } from './markdown.js';
 import { gettext, ngettext } from './words.js';
 
 const NUMBER = /\[(\d{1,2})\]/;
@@ -18,7 +19,7 @@ function item({ title, url, relevance, content_preview, excerpt, snippet }) {
     parts.push(' ', element('span', { className: 'sources__relevance', title: gettext('Relevance'), textContent }));
   }
   const preview = content_preview ?? excerpt ?? snippet;
-  if (preview) parts.push(element('span', { className: 'sources__excerpt', dir: 'auto', textContent: String(preview) }));
+  if (preview) parts.push(element('span', { className: 'sources__excerpt', dir: 'auto', textContent: plain(String(preview)) }));
   return element('li', {}, ...parts);
 }
 

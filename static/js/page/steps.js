@@ -1,5 +1,5 @@
 import { element, icon, setText } from './dom.js';
-import { duration, gettext, ngettext } from './words.js';
+import { durationIfAny, gettext, ngettext } from './words.js';
 
 const ICONS = { done: 'check', finished: 'check', completed: 'check', failed: 'close', running: null };
 // By what the server calls them.
@@ -42,7 +42,7 @@ export class Steps {
   #title(isEnded, milliseconds) {
     const count = this.#shown.length;
     const label = ngettext('{count} step', '{count} steps', count);
-    if (isEnded) return milliseconds ? `${label} · ${duration(milliseconds)}` : label;
+    if (isEnded) return [label, durationIfAny(milliseconds)].filter(Boolean).join(' · ');
     const done = this.#shown.filter(({ state }) => STATES[state] === 'done').length;
     return `${gettext('Working')} · ${ngettext('{count} step done', '{count} steps done', done)}`;
   }
@@ -74,7 +74,6 @@ class Row {
 
   tick({ state, since, milliseconds }) {
     const running = STATES[state] === 'running' && since ? Math.max(0, Date.now() - since) : null;
-    const known = milliseconds ?? running;
-    setText(this.#time, known === null || known === undefined ? '' : duration(known));
+    setText(this.#time, durationIfAny(milliseconds ?? running));
   }
 }

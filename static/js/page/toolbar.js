@@ -1,18 +1,20 @@
 import { copyText } from './clipboard.js';
 import { element, iconButton } from './dom.js';
+import { isStopped } from './turn-state.js';
 import { turnFacts } from './turn-facts.js';
 import { gettext } from './words.js';
 
 /** What can be done with a turn that has ended, and what it took. */
 export function toolbar(turn, { isLast }, moves) {
-  const { answer, jobId, model, can_regenerate: isPossible } = turn;
+  const { answer, jobId, key, model, can_regenerate: isPossible } = turn;
   const buttons = [];
   if (answer?.content) {
     const copy = iconButton('copy', gettext('Copy'), () => copyText(answer.content, copy));
     buttons.push(copy);
   }
   // Rules would answer the same again.
-  if (isLast && isPossible && model) buttons.push(iconButton('again', gettext('Answer again'), () => moves.regenerate(jobId)));
+  if (isLast && isPossible && model && !isStopped(turn)) buttons.push(iconButton('again', gettext('Answer again'), () => moves.regenerate(jobId)));
+  if (isLast && isStopped(turn)) buttons.push(iconButton('again', gettext('Try again'), () => moves.retry(jobId ?? key)));
   if (answer && jobId && moves.feedback) buttons.push(...thumbs(turn, moves));
   const facts = turnFacts(turn);
   if (!buttons.length && !facts) return null;
@@ -20,19 +22,11 @@ export function toolbar(turn, { isLast }, moves) {
 }
 
 function thumbs({ jobId, feedback }, moves) {
-  // Some servers tell the comment along with it.
-  const given = feedback?.value ?? feedback ?? null;
   const thumb = (value, name, label) => {
-    const onclick = async () => {
-      const isTaken = node.getAttribute('aria-pressed') === 'true';
-      const isStored = await moves.feedback(jobId, isTaken ? null : value);
-      if (!isStored) return;
-      for (const each of both) each.setAttribute('aria-pressed', String(each === node && !isTaken));
-    };
-    const node = iconButton(name, label, onclick);
-    node.setAttribute('aria-pressed', String(given === value));
+    const isGiven = feedback?.value === value;
+    const node = iconButton(name, label, () => moves.feedback(jobId, isGiven ? null : value));
+    node.setAttribute('aria-pressed', String(isGiven));
     return node;
   };
-  const both = [thumb('up', 'thumb-up', gettext('Good answer')), thumb('down', 'thumb-down', gettext('Bad answer'))];
-  return both;
+  return [thumb('up', 'thumb-up', gettext('Good answer')), thumb('down', 'thumb-down', gettext('Bad answer'))];
 }

@@ -1,5 +1,5 @@
 import { element } from './dom.js';
-import { duration, gettext, moment, ngettext, number } from './words.js';
+import { duration, durationIfAny, gettext, moment, ngettext, number } from './words.js';
 
 /** Model, tokens, cost and time of a turn, in one line; the details stand in its title. */
 export function turnFacts(turn) {
@@ -9,7 +9,7 @@ export function turnFacts(turn) {
     model,
     tokens > 0 && ngettext('{count} token', '{count} tokens', tokens),
     cost !== null && cost !== undefined && `$${number(Number(cost), { maximumSignificantDigits: 2 })}`,
-    Number.isFinite(milliseconds) && duration(milliseconds),
+    durationIfAny(milliseconds),
   ].filter(Boolean);
   if (!parts.length) return null;
   return element('p', { className: 'turn__facts', textContent: parts.join(' · '), title: details(turn) });

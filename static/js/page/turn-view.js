@@ -1,4 +1,4 @@
-import { actionBar } from './actions.js';
+import { Actions } from './actions.js';
 import { answerMark } from './answer-mark.js';
 import { element, setText } from './dom.js';
 import { failureBox } from './failures.js';
@@ -20,6 +20,7 @@ export class TurnView {
   #text = new MarkdownView();
   #plain = element('div', { className: 'message__text message__text--plain', dir: 'auto', hidden: true });
   #rest = new Sections('turn', ['mark', 'failure', 'sources', 'question', 'actions', 'tools']);
+  #actions;
   #cite = { key: 'undefined', with: undefined };
   #turn = null;
   #sawItRun = false;
@@ -27,6 +28,7 @@ export class TurnView {
   /** @param {object} moves what the page does: see chat-page.js */
   constructor(moves) {
     this.#moves = moves;
+    this.#actions = new Actions(moves);
     this.node.append(this.#steps.node, this.#text.node, this.#plain, this.#status.node, this.#rest.node);
   }
 
@@ -41,7 +43,7 @@ export class TurnView {
     const { answer = {} } = turn;
     const { metadata, sources } = answer;
     // The history says so of what is still offered, the stream says nothing: the form that stands open stays.
-    const actions = answer.actions?.map(({ state, ...action }) => (state === 'offered' ? action : { ...action, state }));
+    const actions = (answer.actions ?? []).map(({ state, ...action }) => (state === 'offered' ? action : { ...action, state }));
     this.node.dataset.state = turn.state;
     if (turn.jobId) this.node.dataset.jobId = turn.jobId;
     this.node.setAttribute('aria-busy', String(!over));
@@ -53,8 +55,8 @@ export class TurnView {
     this.#rest.show('failure', failure, () => (failure ? this.#failure(isLast) : null));
     this.#rest.show('sources', sources, () => sourceList(sources));
     this.#rest.show('question', awaiting, () => questionBar(awaiting, this.#moves));
-    const offered = isLast ? actions : actions?.filter(({ id, type }) => type === 'link' || (id && type !== 'quick_reply'));
-    this.#rest.show('actions', offered, () => actionBar(offered, this.#moves));
+    this.#actions.show(actions.map((action) => (isLast || outlasts(action) ? action : null)));
+    this.#rest.show('actions', actions.length > 0, () => (actions.length ? this.#actions.node : null));
     this.#rest.show('tools', over && [turn, isLast], () => (over ? toolbar(turn, { isLast }, this.#moves) : null));
   }
 
@@ -77,8 +79,12 @@ export class TurnView {
   }
 
   #failure(isLast) {
-    const { jobId } = this.#turn;
-    const again = isLast && !isStopped(this.#turn) ? () => this.#moves.retry(jobId) : null;
+    // One that was refused has no job.
+    const { jobId, key } = this.#turn;
+    const again = isLast && !isStopped(this.#turn) ? () => this.#moves.retry(jobId ?? key) : null;
     return failureBox(this.#turn, { again, isNew: this.#sawItRun });
   }
 }
+
+/** Whether an action can still be used once the talk has gone on. */
+const outlasts = ({ id, type }) => type === 'link' || (id && type !== 'quick_reply');

@@ -1,6 +1,8 @@
 /** The interface's words: in English in the code, in other languages by the catalogue that the page brings along. */
 
 const PLACEHOLDER = /\{(\w+)\}/g;
+// Milliseconds.
+const SHORTEST = 50;
 let catalogue = null;
 
 /** `text` in the page's language, with `{name}` filled in from `values`. */
@@ -33,6 +35,9 @@ export function duration(milliseconds) {
   if (whole < 3600) return `${number(Math.floor(whole / 60))} min ${number(whole % 60)} s`;
   return `${number(Math.floor(whole / 3600))} h ${number(Math.floor((whole % 3600) / 60))} min`;
 }
+
+/** The same; nothing for what is too short to be told. */
+export const durationIfAny = (milliseconds) => (milliseconds >= SHORTEST ? duration(milliseconds) : '');
 
 function filled(text, values) {
   return text.replace(PLACEHOLDER, (all, name) => (name in values ? String(values[name]) : all));

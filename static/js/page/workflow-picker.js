@@ -17,11 +17,9 @@ export class WorkflowPicker {
     // Before the composer takes Enter for its own.
     this.#message.addEventListener('keydown', (event) => this.#onKey(event), { capture: true });
     this.#message.addEventListener('blur', () => this.close());
-    for (const option of this.#options) {
-      // Before the message loses the focus, which would close the list.
-      option.addEventListener('pointerdown', (event) => event.preventDefault());
-      option.addEventListener('click', () => this.#pick(option));
-    }
+    // Before the message loses the focus, which would close the list.
+    this.#panel.addEventListener('pointerdown', (event) => event.preventDefault());
+    for (const option of this.#options) option.addEventListener('click', () => this.#pick(option));
     this.#button.addEventListener('pointerdown', (event) => event.preventDefault());
   }
 
@@ -83,7 +81,11 @@ export class WorkflowPicker {
 
   #pick(option) {
     this.close();
-    if (this.#message.value.startsWith('/')) this.#message.value = '';
+    if (this.#message.value.startsWith('/')) {
+      this.#message.value = '';
+      // The composer keeps what is typed, and so what was taken away.
+      this.#message.dispatchEvent(new Event('input', { bubbles: true }));
+    }
     this.#message.focus();
     this.#onPick({ name: option.dataset.workflow, title: option.dataset.title });
   }

@@ -40,6 +40,8 @@ def test_the_chat_page(signed_in: Client) -> None:
     text = page.content.decode()
     assert "/ai-demo/chat/send" in text
     assert "Echo" in text
+    # Where images may be loaded from that a model names.
+    assert 'data-image-paths="/ai-demo/knowledge/files/ /static/"' in text
 
 
 def test_the_example_page(signed_in: Client) -> None:

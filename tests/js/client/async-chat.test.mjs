@@ -325,6 +325,12 @@ describe('resume, cancel, history', () => {
     assert.deepEqual([requests[0].method, requests[0].url], ['POST', '/ai-demo/workflow/cancel/workflow_abc']);
   });
 
+  test('retry does a job again', async () => {
+    const requests = fakeFetch(answer(200, { success: true, response: 'Now.', job_id: 'workflow_def' }));
+    assert.equal((await new AsyncChatClient().retry('workflow_abc')).response, 'Now.');
+    assert.deepEqual([requests[0].method, requests[0].url], ['POST', '/ai-demo/workflow/retry/workflow_abc']);
+  });
+
   test('history of this session or another one', async () => {
     const requests = fakeFetch(answer(200, { success: true, messages: [] }));
     const chat = new AsyncChatClient();

@@ -91,6 +91,17 @@ describe('the outbox', () => {
     assert.equal((await pending).response, 'Echo: kept');
   });
 
+  test('whoever has to sign in is told so', async () => {
+    server.refuse = () => 401;
+    const told = [];
+    const client = newClient().onSignedOut(() => told.push(client.waiting.length));
+    const pending = assert.rejects(client.send('kept'), { code: 'aborted' });
+    await client.flush();
+    assert.deepEqual([...new Set(told)], [1]);
+    client.takeBack(client.waiting[0].key);
+    await pending;
+  });
+
   test('what is taken back is not sent', async () => {
     server.refuse = () => 401;
     const client = newClient();

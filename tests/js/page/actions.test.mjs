@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { ChatError } from '../../../static/js/async-chat.js';
-import { actionBar } from '../../../static/js/page/actions.js';
+import { Actions, actionBar } from '../../../static/js/page/actions.js';
 import { installDocument, settle } from '../fakes.mjs';
 import { SCHEMA, invalid, labels, page, submit } from './moves.mjs';
 
@@ -22,6 +22,18 @@ describe('actions', () => {
     const [settled] = bar.all('button');
     assert.deepEqual([settled.textContent, settled.disabled], ['Pay <b> used', true]);
     assert.equal(bar.all('b').length, 0);
+  });
+
+  test('a form that stands open stays when another action has changed, or is not offered any more', () => {
+    const order = { id: 'b', type: 'form', label: 'Order', schema: SCHEMA };
+    const again = { type: 'quick_reply', label: 'Again', message: 'again' };
+    const actions = new Actions(page());
+    actions.show([{ id: 'a', type: 'button', label: 'Pay' }, order, again]);
+    actions.node.all('button')[1].onclick();
+    const [form] = actions.node.all('form');
+    actions.show([{ id: 'a', type: 'button', label: 'Pay', state: 'used' }, order, null]);
+    assert.equal(actions.node.all('form')[0], form);
+    assert.deepEqual(labels(actions.node).filter((label) => !['Order', 'Back'].includes(label)), ['Pay used']);
   });
 
   test('links go to safe places only', () => {

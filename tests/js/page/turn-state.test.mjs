@@ -54,6 +54,18 @@ describe('a turn', () => {
     assert.deepEqual(turn.steps.map(({ state }) => state), ['failed']);
   });
 
+  test('a step of which the history and the stream both tell is shown once', () => {
+    const told = { job_id: 'job', state: 'processing', steps: [{ name: 'Read', state: 'finished', duration_ms: 20 }, { name: 'Write', state: 'running', duration_ms: null }] };
+    const opened = ofHistory(newTurn('job', 'queued'), told);
+    const turn = [
+      frame(1, 'started', { attempt: 1 }),
+      frame(2, 'step_started', { step: { name: 'Read' } }),
+      frame(3, 'step_finished', { step: { name: 'Read' } }),
+      frame(4, 'step_started', { step: { name: 'Write' } }),
+    ].reduce(afterFrame, opened);
+    assert.deepEqual(turn.steps.map(({ name, state }) => [name, state]), [['Read', 'done'], ['Write', 'running']]);
+  });
+
   test('the history tells the end, and the stream what runs', () => {
     const told = { job_id: 'job', state: 'processing', attempts: 1, steps: [{ name: 'Read', state: 'done', duration_ms: 20 }] };
     const opened = ofHistory(newTurn('job', 'queued'), told);

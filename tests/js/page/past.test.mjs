@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { messageOf } from '../../../static/js/page/past.js';
+
+const asked = (id, jobId, turn) => ({ id, role: 'user', job_id: jobId, ...(turn && { turn }) });
+const answer = (id, jobId, retryOf = null) => ({ id, role: 'assistant', job_id: jobId, turn: { job_id: jobId, retry_of: retryOf } });
+const found = (messages, jobId) => messageOf(messages, jobId)?.id ?? null;
+
+describe('the message that a job answers', () => {
+  test('it works', () => {
+    const messages = [asked(1, 'a'), answer(2, 'a'), asked(3, 'b'), answer(4, 'b')];
+    assert.deepEqual([found(messages, 'a'), found(messages, 'b'), found(messages, 'c')], [1, 3, null]);
+  });
+
+  test('a retry answers the message of the job that it did again', () => {
+    const failed = [asked(1, 'a', { job_id: 'a3', retry_of: 'a2' })];
+    assert.deepEqual([found(failed, 'a'), found(failed, 'a3')], [1, 1]);
+    const answered = [asked(1, 'a'), answer(2, 'a'), answer(3, 'a3', 'a2')];
+    assert.equal(found(answered, 'a3'), 1);
+  });
+
+  test('what nobody asked for answers none', () => {
+    assert.equal(found([asked(1, 'a'), answer(2, 'a'), answer(3, 'b')], 'b'), null);
+    assert.equal(found([answer(1, 'a', 'before')], 'a'), null);
+  });
+});
