@@ -76,7 +76,7 @@ def test_nothing_else_is_found(url: str) -> None:
 )
 def test_what_is_no_file_is_not_looked_for(url: str) -> None:
     """The finders would refuse the address of an endpoint, and a cache of anything would grow."""
-    middleware = StaticFiles(lambda request: request.path_info)
+    middleware: Any = StaticFiles(lambda request: request.path_info)
     known = hashed.cache_info().currsize
     request: Any = RequestFactory().get("/")
     request.path_info = url
