@@ -423,7 +423,7 @@ class SessionAdmin(BigTableAdmin):
         given = Feedback.objects.filter(job__session=OuterRef("pk")).order_by()
         count = given.values("job__session").annotate(count=Count("pk")).values("count")
         jobs = Job.objects.filter(session=OuterRef("pk")).order_by("-pk")
-        return (
+        rows: QuerySet[Any] = (
             super()
             .get_queryset(request)
             .annotate(
@@ -433,6 +433,7 @@ class SessionAdmin(BigTableAdmin):
                 downs=Subquery(count.filter(value=Feedback.Value.DOWN)),
             )
         )
+        return rows
 
     @admin.display(description="title")
     def shown_title(self, session: Any) -> str:
