@@ -13,7 +13,16 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
 from django.contrib.auth import get_user_model
 from django.core.paginator import Paginator
-from django.db.models import BooleanField, ExpressionWrapper, Model, Q, QuerySet
+from django.db.models import (
+    BooleanField,
+    Count,
+    ExpressionWrapper,
+    Model,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+)
 from django.db.models.functions import Now
 from django.forms import CharField
 from django.forms.models import BaseInlineFormSet
@@ -41,7 +50,7 @@ from workflows.models import (
 )
 from workflows.registry import all_workflows
 from workflows.running.questions import as_json
-from workflows.services import decisions, queues
+from workflows.services import conversations, decisions, queues
 from workflows.store.lifecycle import CLUSTER_SEEN
 from workflows.users import find_user
 
@@ -396,12 +405,48 @@ class JobAdmin(BigTableAdmin):
 
 @admin.register(Session)
 class SessionAdmin(BigTableAdmin):
-    list_display = ("key", "user", "open_job", "created_at", "updated_at")
+    list_display = (
+        *("key", "shown_title", "user", "pinned", "last_state", "feedback", "open_job"),
+        *("created_at", "updated_at"),
+    )
     list_select_related = ("user", "open_job")
     search_fields = ("key__startswith", f"user__{get_user_model().USERNAME_FIELD}__exact")
     search_help_text = "A key or its beginning, or a user's name."
-    fields = ("key", "user", "open_job", "summary", "created_at", "updated_at")
+    fields = (
+        *("key", "title", "user", "pinned", "unread", "open_job", "summary"),
+        *("created_at", "updated_at"),
+    )
     inlines = (MessageInline,)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Also return what the list tells of other tables, for the rows that a page has."""
+        given = Feedback.objects.filter(job__session=OuterRef("pk")).order_by()
+        count = given.values("job__session").annotate(count=Count("pk")).values("count")
+        jobs = Job.objects.filter(session=OuterRef("pk")).order_by("-pk")
+        rows: QuerySet[Any] = (
+            super()
+            .get_queryset(request)
+            .annotate(
+                beginning=conversations.beginning(),
+                latest=Subquery(jobs.values("state")[:1]),
+                ups=Subquery(count.filter(value=Feedback.Value.UP)),
+                downs=Subquery(count.filter(value=Feedback.Value.DOWN)),
+            )
+        )
+        return rows
+
+    @admin.display(description="title")
+    def shown_title(self, session: Any) -> str:
+        return conversations.title_of(session, session.beginning)
+
+    @admin.display(description="last state")
+    def last_state(self, session: Any) -> str:
+        return str(State(session.latest).label) if session.latest else "-"
+
+    @admin.display(description="feedback")
+    def feedback(self, session: Any) -> str:
+        counts = ((session.ups, "up"), (session.downs, "down"))
+        return ", ".join(f"{count} {word}" for count, word in counts if count) or "-"
 
 
 @admin.register(DailyUsage)

@@ -1,5 +1,6 @@
 """What an operator sees and may do in the admin."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -21,6 +22,7 @@ from workflows.models import Cluster, Event, Job, State
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept", "outcomes")]
 
 JOBS = "/admin/workflows/job/"
+SESSIONS = "/admin/workflows/session/"
 READ_ONLY = ["job", "session", "cluster"]
 
 
@@ -97,7 +99,7 @@ def test_nothing_is_counted_or_sorted_in_whole(
 def test_more_rows_take_no_more_queries(boss: Client, chat: Chat, bob: User) -> None:
     job = chat.say(workflow="echo")
     session = reverse("admin:workflows_session_change", args=(job.session_id,))
-    urls = (JOBS, "/admin/workflows/session/", url_of(job), session)
+    urls = (JOBS, SESSIONS, url_of(job), session)
 
     def count() -> list[int]:
         counts = []
@@ -197,6 +199,30 @@ def test_a_job_s_page_links_to_its_relations(boss: Client, chat: Chat) -> None:
     assert f'href="{url_of(new)}"' in page(boss, url_of(failed))
 
 
+def test_the_list_of_sessions_tells_how_they_stand(boss: Client, chat: Chat, bob: User) -> None:
+    liked, other = chat.say("my first words", workflow="echo"), chat.say(workflow="fail")
+    services.give_feedback(liked, value="up")
+    services.give_feedback(other, value="down")
+    services.change_session(
+        Chat(bob, "his").say(workflow="echo").session, title="Named", pinned=True
+    )
+
+    rows = boss.get(SESSIONS).context["results"]
+    his, mine = (re.sub("<.*?>", " ", "".join(row)).split() for row in rows)
+    assert {"Named", "bob", "Completed"} <= set(his)
+    assert {"my", "first", "words", "alice", "Failed", "up,", "down"} <= set(mine)
+
+
+def test_the_list_of_sessions_counts_none_of_that(boss: Client, chat: Chat) -> None:
+    """Only the rows of a page are looked at."""
+    chat.say(workflow="echo")
+    with CaptureQueriesContext(connection) as queries:
+        page(boss, SESSIONS)
+    looked = [query["sql"] for query in queries if "workflows_feedback" in query["sql"]]
+    assert len(looked) == 1
+    assert "LIMIT" in looked[0]
+
+
 def test_a_session_s_page_shows_its_messages(boss: Client, chat: Chat) -> None:
     chat.say("my words", workflow="ask")
     job = chat.say("Ann")
@@ -216,7 +242,7 @@ def test_sessions_are_found_by_key_and_by_user(boss: Client, chat: Chat, bob: Us
     chat.send(workflow="echo")
     Chat(bob, "the-session").send(workflow="echo")
     for words in ("the-sess", "bob"):
-        response = boss.get("/admin/workflows/session/", {"q": words})
+        response = boss.get(SESSIONS, {"q": words})
         assert [session.key for session in response.context["cl"].result_list] == ["the-session"]
 
 
@@ -245,7 +271,7 @@ def test_the_view_permission_is_honoured(staff: Callable[..., Client], chat: Cha
     assert staff().get(url_of(job)).status_code == 403
     viewer = staff("view_job")
     assert job.public_id in page(viewer, JOBS)
-    assert viewer.get("/admin/workflows/session/").status_code == 403
+    assert viewer.get(SESSIONS).status_code == 403
     # Steps and events have permissions of their own.
     assert not viewer.get(url_of(job)).context["inline_admin_formsets"]
 

@@ -50,11 +50,8 @@ def describe(sessions: Iterable[Session]) -> list[Conversation]:
     """Return what the list shows of the sessions; a few queries for all of them."""
     rows = list(sessions)
     keys = [row.pk for row in rows]
-    said = Message.objects.filter(session=OuterRef("pk"), role=Message.Role.USER, cut=False)
-    beginnings = Session.objects.filter(pk__in=keys, title="").annotate(
-        first=Left(Subquery(said.order_by("pk").values("content")[:1]), 4 * TITLE_LENGTH)
-    )
-    titles = dict(beginnings.values_list("pk", "first"))
+    untitled = Session.objects.filter(pk__in=keys, title="").annotate(beginning=beginning())
+    titles = dict(untitled.values_list("pk", "beginning"))
     jobs = Job.objects.only(*SHOWN)
     newest = (
         Job.objects.filter(session__in=keys).order_by().values("session").annotate(latest=Max("pk"))
@@ -69,13 +66,29 @@ def describe(sessions: Iterable[Session]) -> list[Conversation]:
     return [
         Conversation(
             session=row,
-            title=row.title or cut(titles.get(row.pk) or "", TITLE_LENGTH),
+            title=title_of(row, titles.get(row.pk)),
             active=active.get(row.pk),
             last=last.get(row.pk),
             awaiting=asking.get(row.open_job_id) if row.open_job_id else None,
         )
         for row in rows
     ]
+
+
+def beginning() -> Left:
+    """Return the expression for what a session's first message that stands begins with."""
+    said = Message.objects.filter(session=OuterRef("pk"), role=Message.Role.USER, cut=False)
+    return Left(Subquery(said.order_by("pk").values("content")[:1]), 4 * TITLE_LENGTH)
+
+
+def title_of(session: Session, first: str | None) -> str:
+    """Return a session's title: its owner's own, or else its first words.
+
+    Args:
+        session: the session.
+        first: its beginning().
+    """
+    return session.title or cut(first or "", TITLE_LENGTH)
 
 
 def search(user: Any, query: str) -> dict[int, str]:
