@@ -94,6 +94,8 @@ class ChatPage {
       start: () => this.#open(null),
       stop: () => this.#stop(),
     });
+    // What was typed before this script was there.
+    if (this.#composer.text) this.#client.saveDraft(this.#composer.text, sessionInAddress() ?? '');
     // Before the list is loaded, so that nothing falls between.
     this.#watch();
     this.#list.load();
@@ -528,4 +530,10 @@ class ChatPage {
 const newKey = () => crypto.randomUUID?.() ?? String(Math.random());
 const isLast = ({ status }) => status === 'completed' || status === 'failed' || status === 'timeout';
 
-new ChatPage().start();
+/** Once the page as it came has been painted; where nobody sees it, at once. */
+function afterPaint(begin) {
+  if (document.hidden) begin();
+  else requestAnimationFrame(() => setTimeout(begin));
+}
+
+afterPaint(() => new ChatPage().start());

@@ -37,7 +37,8 @@ export class Conversation {
     this.#waiting.clear();
     this.#turns = new Map([...this.#turns].filter(([jobId, turn]) => turn.jobId === jobId && !isEnded(turn)));
     this.#past = { messages: [], awaiting: null, active_job: null };
-    this.#log.replaceChildren(byId('welcome'));
+    // The welcome stays where it is: taken out and put back it would be painted anew, and so late.
+    for (const node of this.#log.querySelectorAll(':scope > :not(#welcome)')) node.remove();
     this.#place.readFrom(null);
   }
 
