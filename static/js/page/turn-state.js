@@ -34,7 +34,7 @@ export function ofHistory(turn, told) {
     jobId: told.job_id,
     // While it runs, its stream knows more.
     state: isOver || turn.seq === 0 ? told.state : turn.state,
-    steps: isOver || !turn.steps.length ? steps : turn.steps,
+    steps: isOver || turn.seq === 0 ? steps : turn.steps,
     text: isOver ? (told.words ?? '') : turn.text,
     attempts: Math.max(turn.attempts, told.attempts ?? 1),
   };

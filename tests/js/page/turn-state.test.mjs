@@ -57,13 +57,20 @@ describe('a turn', () => {
   test('a step of which the history and the stream both tell is shown once', () => {
     const told = { job_id: 'job', state: 'processing', steps: [{ name: 'Read', state: 'finished', duration_ms: 20 }, { name: 'Write', state: 'running', duration_ms: null }] };
     const opened = ofHistory(newTurn('job', 'queued'), told);
-    const turn = [
+    const frames = [
       frame(1, 'started', { attempt: 1 }),
       frame(2, 'step_started', { step: { name: 'Read' } }),
       frame(3, 'step_finished', { step: { name: 'Read' } }),
       frame(4, 'step_started', { step: { name: 'Write' } }),
-    ].reduce(afterFrame, opened);
-    assert.deepEqual(turn.steps.map(({ name, state }) => [name, state]), [['Read', 'done'], ['Write', 'running']]);
+    ];
+    const names = ({ steps }) => steps.map(({ name, state }) => [name, state]);
+    const once = [['Read', 'done'], ['Write', 'running']];
+    assert.deepEqual(names(frames.reduce(afterFrame, opened)), once);
+    // Whenever the history comes.
+    for (const count of [1, 2, 3, 4]) {
+      const begun = ofHistory(after(...frames.slice(0, count)), told);
+      assert.deepEqual(names(frames.slice(count).reduce(afterFrame, begun)), once, count);
+    }
   });
 
   test('the history tells the end, and the stream what runs', () => {
