@@ -16,7 +16,7 @@ from chatflow.bodies import ResultBody, StartedBody
 from chatflow.limits import check_rate, slot
 from chatflow.parsers import canonical
 from chatflow.schema import KEY, refusals
-from chatflow.scopes import aim
+from chatflow.scopes import check_message, reach_of
 from workflows import services
 from workflows.exceptions import InProgress
 from workflows.models import Job, State
@@ -36,7 +36,8 @@ from workflows.services import Mode, OnBusy, Started
 @api_view(["POST"])
 def send(request: Request) -> Response:
     sent = serializers.validated_send(request.data)
-    where = aim(request, sent)
+    reach = reach_of(request)
+    check_message(reach, sent)
 
     def start(**how: Any) -> Started:
         return services.start(
@@ -46,7 +47,8 @@ def send(request: Request) -> Response:
             options=serializers.options(sent),
             sent_files=sent["files"],
             edits=sent["edits"],
-            **where,
+            workflow=sent["workflow"],
+            reach=reach,
             **how,
         )
 
