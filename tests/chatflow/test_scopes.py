@@ -235,3 +235,29 @@ def test_a_decision_is_not_brought_back(whole: Client, sender: Client, refund_on
     assert_refused(lambda: sender.post(retry))
     assert_refused(lambda: refund_only.post(retry))
     assert whole.post(retry).status_code == 202
+
+
+# Idempotency keys.
+
+
+@pytest.mark.parametrize("mode", [False, True])
+def test_a_key_of_another_workflow(whole: Client, ask_only: Client, mode: bool) -> None:
+    body = {"message": "a refund", "key": "k", "async": mode}
+    assert send(whole, **body).status_code in (200, 202)
+
+    answer = send(ask_only, **body)
+    assert answer.status_code == 409
+    assert answer.json() == {
+        "success": False,
+        "error": "This Idempotency-Key was used with another request body.",
+        "code": "idempotency_conflict",
+    }
+    assert Job.objects.count() == 1
+
+
+def test_a_key_of_its_own(alice: User, ask_only: Client) -> None:
+    for words in ("hello", "Alice", "hello again", "cancel"):
+        first = send(ask_only, words, key=words)
+        again = send(client_of(alice, workflow="ask"), words, key=words)
+        assert again.headers["Idempotency-Replayed"] == "true"
+        assert again.json() == first.json()
