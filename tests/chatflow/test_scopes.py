@@ -242,7 +242,7 @@ def test_a_decision_is_not_brought_back(whole: Client, sender: Client, refund_on
 
 @pytest.mark.parametrize("mode", [False, True])
 def test_a_key_of_another_workflow(whole: Client, ask_only: Client, mode: bool) -> None:
-    body = {"message": "a refund", "key": "k", "async": mode}
+    body: dict[str, Any] = {"message": "a refund", "key": "k", "async": mode}
     assert send(whole, **body).status_code in (200, 202)
 
     answer = send(ask_only, **body)

@@ -1,11 +1,13 @@
 """The reach of a credential, where others act at the same moment."""
 
+import threading
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import transaction
 
-from tests.workflows.chat import Chat, at_once, claimed
+from tests.workflows.chat import NET, Chat, at_once, claimed, until_a_lock_is_waited_for
 from workflows import services, workflow
 from workflows.exceptions import JobNotFound, TokenRefused
 from workflows.models import Job, Session, State
@@ -46,6 +48,28 @@ def test_another_message_at_the_same_moment(alice: User, sent: dict[str, Any]) -
         assert isinstance(mine, Job | TokenRefused), mine
         other = Job.objects.get(workflow="other", session__key=chat.key)
         assert (other.state, other.cancel_code) == (State.QUEUED, "")
+
+
+@pytest.mark.postgresql  # SQLite has one writer.
+@pytest.mark.parametrize("sent", [{"text": "cancel"}, {"on_busy": "interrupt"}])
+def test_what_is_committed_while_it_waits_for_the_session(chat: Chat, sent: dict[str, Any]) -> None:
+    services.open_session(chat.user, chat.key)
+    held = threading.Event()
+
+    def both(which: int) -> Job | None:
+        if which:
+            assert held.wait(NET)
+            return chat.send(**sent, reach=MINE)
+        with transaction.atomic():
+            chat.send(workflow="other")
+            held.set()
+            until_a_lock_is_waited_for()
+        return None
+
+    other, mine = at_once(2, both)
+    assert other is None
+    assert isinstance(mine, TokenRefused)
+    assert Job.objects.get().state == State.QUEUED
 
 
 def test_a_question_at_the_same_moment(alice: User) -> None:
