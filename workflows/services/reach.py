@@ -53,7 +53,7 @@ class Reach:
     def check_answer(self, question: Job, text: str) -> None:
         """See to it that *text* may be the answer.
 
-        An approval takes none by way of one workflow, and else those that decide nothing.
+        With one workflow within reach nothing answers an approval; else what decides nothing may.
 
         Args:
             question: the job that asks; within reach.
