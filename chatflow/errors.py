@@ -151,6 +151,8 @@ def problem(error: BaseException) -> Problem:
         return Problem(
             status=400, code=error.code, error=f"files: {error}", errors={"files": [str(error)]}
         )
+    if isinstance(error, engine.TokenRefused):
+        return Problem(status=403, code=error.code, error=str(error))
     if isinstance(error, CONFLICTS):
         return Problem(status=409, code=error.code, error=str(error))
     if outages.is_unavailable(error):

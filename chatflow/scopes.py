@@ -1,23 +1,25 @@
-"""Limits of Bearer tokens: a scope, and a workflow. All that a token may not do is refused here.
+"""Limits of Bearer tokens: a scope, and a workflow.
+
+A request that is beyond them by itself is refused here. What a session works on and asks is certain
+only when a message is stored there: the token's reach goes along, and the engine keeps to it.
 
 A token without limits may do all that its user may do by the API, but make further tokens.
 """
 
-from typing import Any, TypedDict
+from typing import Any
 
 from django.http import HttpRequest
 from django.urls import resolve
-from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
 from chatflow.models import Token
 from chatflow.serializers import Sent
 from workflows import services
-from workflows.dialogue import answers
-from workflows.exceptions import JobNotFound
-from workflows.models import Job, Session
+from workflows.exceptions import JobNotFound, TokenRefused
+from workflows.models import Job
 from workflows.models import JobQuerySet as Jobs
+from workflows.services import Reach
 
 # Endpoints, by their names in urls.py.
 FOLLOWING = {"status", "stream"}
@@ -25,19 +27,6 @@ WATCHING = {"stream_all"}
 SENDING = {"send", "action", "cancel", "retry", "feedback", *FOLLOWING}
 # A conversation as a whole, approvals and documents are no single workflow's.
 OF_ONE_WORKFLOW = {"send", "cancel", "retry", "feedback", "jobs", *FOLLOWING, *WATCHING}
-
-
-class TokenRefused(PermissionDenied):
-    """The token is good, but not for this."""
-
-    default_detail = "This token may not do that."
-
-
-class Aim(TypedDict, total=False):
-    """The arguments of services.start() by which a message gets to its workflow."""
-
-    workflow: str | None
-    answers_to: Job | None
 
 
 def check(token: Token, request: HttpRequest | Request) -> None:
@@ -77,37 +66,29 @@ def _check_job(token: Token, public_id: str) -> None:
 def visible_jobs(request: Request) -> Jobs:
     """Return the jobs that may be listed: the user's, or those of the token's workflow."""
     jobs = Job.objects.visible_to(request.user)
-    workflow = _workflow(request)
+    workflow = reach_of(request).workflow
     return jobs.filter(workflow=workflow) if workflow else jobs
 
 
-def aim(request: Request, sent: Sent) -> Aim:
-    """Return where a message is to go: with a token for one workflow to that, and nowhere else.
+def reach_of(request: Request) -> Reach:
+    """Return what the credential of *request* may touch; only whole tokens decide approvals."""
+    if not isinstance(request.auth, Token):
+        return Reach()
+    workflow, scope = request.auth.workflow, request.auth.scope
+    return Reach(workflow=workflow, decides=not workflow and scope == Token.Scope.ALL)
 
-    It answers the question of that workflow that is open in the conversation, or starts it.
+
+def check_message(reach: Reach, sent: Sent) -> None:
+    """See to it that a message may be sent, whatever its session is doing.
 
     Raises:
-        TokenRefused: the message names another workflow, or has files.
+        TokenRefused: the token is for one workflow, and the message names another one, has files,
+            or takes the place of an earlier one.
     """
-    workflow = _workflow(request)
-    if workflow and (sent["files"] or sent["edits"] is not None):
-        # Documents are no single workflow's, and what would be cut may be another's.
+    if not reach.workflow:
+        return
+    if sent["workflow"] not in (None, reach.workflow):
         raise TokenRefused
-    if not workflow or sent["workflow"] == workflow:
-        return {"workflow": sent["workflow"]}
-    if sent["workflow"] is not None:
+    # Documents are no single workflow's, and what would be cut may be another's.
+    if sent["files"] or sent["edits"] is not None:
         raise TokenRefused
-    question = _open_question(request.user, sent["session_id"])
-    is_answer = sent["actions"] and not answers.is_cancel(sent["message"])
-    if is_answer and question is not None and question.workflow == workflow:
-        return {"answers_to": question}
-    return {"workflow": workflow}
-
-
-def _workflow(request: Request) -> str:
-    return request.auth.workflow if isinstance(request.auth, Token) else ""
-
-
-def _open_question(user: Any, key: str) -> Job | None:
-    session = Session.objects.filter(user=user, key=key).select_related("open_job__root").first()
-    return session.open_job if session is not None else None

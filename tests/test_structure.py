@@ -53,6 +53,7 @@ STAIRS = {
         "conversations",
         "deactivation",
         "jobs",
+        "reach",
         "turns",
         "feedback",
         "inline",

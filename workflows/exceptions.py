@@ -72,6 +72,12 @@ class AlreadyRetried(NotRetryable):
     code = "already_retried"
 
 
+class TokenRefused(ChatflowError):
+    """This token may not do that."""
+
+    code = "forbidden"
+
+
 class ActionNotFound(ChatflowError):
     """There is no such action."""
 

@@ -17,7 +17,7 @@ from chatflow.errors import Unavailable
 from chatflow.limits import check_rate, slot
 from chatflow.paging import Following, read_page
 from chatflow.schema import refusals
-from chatflow.scopes import visible_jobs
+from chatflow.scopes import reach_of, visible_jobs
 from chatflow.serializers import PageSerializer
 from workflows import services
 
@@ -76,7 +76,7 @@ def stream(request: Request, job_id: str) -> Response:
 @api_view(["POST"])
 def cancel(request: Request, job_id: str) -> Response:
     job = services.get_job(request.user, job_id)
-    services.cancel(job)
+    services.cancel(job, reach=reach_of(request))
     return Response(bodies.status(services.get_job(request.user, job_id)))
 
 
@@ -93,7 +93,7 @@ def retry(request: Request, job_id: str) -> Response:
     job = services.get_job(request.user, job_id)
     check_rate(request.user)
     with slot("async", request.user):
-        return sent_answer(request, services.retry(job))
+        return sent_answer(request, services.retry(job, reach=reach_of(request)))
 
 
 @extend_schema(

@@ -16,7 +16,7 @@ from chatflow.bodies import ResultBody, StartedBody
 from chatflow.limits import check_rate, slot
 from chatflow.parsers import canonical
 from chatflow.schema import KEY, refusals
-from chatflow.scopes import aim
+from chatflow.scopes import check_message, reach_of
 from workflows import services
 from workflows.exceptions import InProgress
 from workflows.models import Job, State
@@ -36,7 +36,8 @@ from workflows.services import Mode, OnBusy, Started
 @api_view(["POST"])
 def send(request: Request) -> Response:
     sent = serializers.validated_send(request.data)
-    where = aim(request, sent)
+    reach = reach_of(request)
+    check_message(reach, sent)
 
     def start(**how: Any) -> Started:
         return services.start(
@@ -46,7 +47,8 @@ def send(request: Request) -> Response:
             options=serializers.options(sent),
             sent_files=sent["files"],
             edits=sent["edits"],
-            **where,
+            workflow=sent["workflow"],
+            reach=reach,
             **how,
         )
 
@@ -70,7 +72,7 @@ def turn(
             mode=allowed,
             on_busy=on_busy,
             idempotency_key=key,
-            body_hash=hashlib.sha256(canonical(request.data)).hexdigest(),
+            body_hash=hash_body(request),
             admit=partial(check_rate, request.user),
         )
         job = started.job
@@ -96,3 +98,14 @@ def idempotency_key(request: Request) -> str | None:
     if len(key) > 255 or not key.isprintable():
         raise ValidationError("The Idempotency-Key must be at most 255 printable characters.")
     return key or None
+
+
+def hash_body(request: Request) -> str:
+    """Return what tells whether two requests with one Idempotency-Key are the same.
+
+    A token's workflow counts like a word of the body: it decides what becomes of the message.
+    """
+    workflow = reach_of(request).workflow
+    # JSON has no such character.
+    limit = f"\0{workflow}" if workflow else ""
+    return hashlib.sha256(canonical(request.data) + limit.encode()).hexdigest()

@@ -12,9 +12,9 @@ from chatflow.bodies import Moment, Shown
 from chatflow.models import Token
 from chatflow.moments import iso
 from chatflow.schema import refusals
-from chatflow.scopes import TokenRefused
 from chatflow.serializers import WORKFLOW_LENGTH, StrictCharField, no_control
 from chatflow.tokens import DAYS, MOST_DAYS, make_token, revoke, tokens_of
+from workflows.exceptions import TokenRefused
 
 NAME_LENGTH = 100
 

@@ -130,6 +130,11 @@ def consent(text: str) -> tuple[bool, str] | None:
     return None
 
 
+def is_decision(text: str) -> bool:
+    """Say whether a message decides an approval: as a yes or a no, or as JSON."""
+    return consent(text) is not None or text.lstrip().startswith("{")
+
+
 def _split_at_reasons(text: str) -> list[re.Match[str]]:
     """Return the message as a verdict and its reason; an aside only where no language has one."""
     found = [language.reason.fullmatch(text) for language in languages.LANGUAGES]

@@ -72,7 +72,7 @@ def _fits(text: str, awaiting: dict[str, Any]) -> bool:
         case "confirm":
             return answers.yes_or_no(text) is not None
         case "approval":
-            return answers.consent(text) is not None or text.lstrip().startswith("{")
+            return answers.is_decision(text)
         case "form":
             return text.lstrip().startswith("{")
         case _:

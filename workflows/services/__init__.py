@@ -10,12 +10,14 @@ from workflows.services.jobs import (
     queue_positions,
     retry,
 )
+from workflows.services.reach import Reach
 from workflows.services.sessions import change_session, delete_session, open_session
 from workflows.services.starts import Mode, OnBusy, Started, start, takes_long
 
 __all__ = [
     "Mode",
     "OnBusy",
+    "Reach",
     "Started",
     "cancel",
     "change_session",

@@ -8,10 +8,18 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 
 from workflows.bells import get_bell, user_key
-from workflows.exceptions import AlreadyQueued, AlreadyRetried, JobNotFound, NotRetryable
-from workflows.models import Job, Session, State
+from workflows.dialogue import answers
+from workflows.exceptions import (
+    AlreadyQueued,
+    AlreadyRetried,
+    JobNotFound,
+    NotRetryable,
+    TokenRefused,
+)
+from workflows.models import ApprovalRequest, Job, Session, State
 from workflows.registry import get_workflow
 from workflows.services.inline import run_inline
+from workflows.services.reach import FULL, Reach
 from workflows.services.turns import is_cut
 from workflows.store import lifecycle
 from workflows.store.changes import change
@@ -46,7 +54,7 @@ def get_job(user: Any, public_id: str) -> Job:
         raise JobNotFound from None
 
 
-def cancel(job: Job, *, code: str = "cancelled") -> Job:
+def cancel(job: Job, *, code: str = "cancelled", reach: Reach = FULL) -> Job:
     """Cancel a job: a waiting one ends at once, a running one is told to stop.
 
     A job that has ended stays as it is; one that ended with a question has the question closed.
@@ -54,14 +62,20 @@ def cancel(job: Job, *, code: str = "cancelled") -> Job:
     Args:
         job: the job, in any state.
         code: why; ``cancelled`` or ``interrupted``.
+        reach: of the credential by which it is cancelled.
 
     Returns:
         The job as it stands then.
+
+    Raises:
+        JobNotFound: it is out of reach, or another workflow has just taken it over.
     """
     with transaction.atomic():
         get_database().limit_lock_waits(PATIENCE)
         lifecycle.lock_session(job)
         current = Job.objects.select_for_update(of=("self",)).get(pk=job.pk)
+        if not reach.includes(current):
+            raise JobNotFound
         if current.state == State.QUEUED:
             lifecycle.end(current, lifecycle.cancelled(code))
             current.refresh_from_db()
@@ -75,7 +89,7 @@ def cancel(job: Job, *, code: str = "cancelled") -> Job:
     return current
 
 
-def retry(job: Job) -> Job:
+def retry(job: Job, *, reach: Reach = FULL) -> Job:
     """Make a new job with the input of a failed one.
 
     It resumes where the old one failed: recorded steps don't run again. The old job's log
@@ -83,17 +97,21 @@ def retry(job: Job) -> Job:
 
     Args:
         job: one that failed, timed out or was cancelled.
+        reach: of the credential by which it is retried.
 
     Returns:
         The new job.
 
     Raises:
+        JobNotFound: it is out of reach.
+        TokenRefused: its message would decide an approval that is still wanted, or another
+            workflow's question is open in the session.
         NotRetryable: the job is in another state, was retried already, or its message was cut.
         UnknownWorkflow: its workflow is gone.
         AlreadyQueued: a job with the workflow's unique key is queued or running.
     """
     try:
-        new = _store_again(job)
+        new = _store_again(job, reach)
     except IntegrityError:
         if job.unique_key is None:
             raise
@@ -101,16 +119,22 @@ def retry(job: Job) -> Job:
     return run_inline(new) if new.inline else new
 
 
-def _store_again(job: Job) -> Job:
+def _store_again(job: Job, reach: Reach) -> Job:
     with transaction.atomic():
         session = lock_or_create_session(job.user, job.session.key)
         old = Job.objects.select_for_update(of=("self",)).get(pk=job.pk)
+        if not reach.includes(old):
+            raise JobNotFound
         if old.state not in (State.FAILED, State.TIMEOUT, State.CANCELLED):
             raise NotRetryable
         if old.retries.exists():
             raise AlreadyRetried
         if is_cut(old):
             raise NotRetryable
+        # What is done again may ask, and its question would take the place of the open one.
+        reach.check_leaving(session)
+        if not reach.decides and _would_decide(old):
+            raise TokenRefused
         workflow = get_workflow(old.workflow)
         new = Job(
             user_id=old.user_id,
@@ -134,6 +158,13 @@ def _store_again(job: Job) -> Job:
         old.save(update_fields=["forgotten"])
         get_bell().ring_each((new.topic, new.pk), ("sessions", user_key(new.user_id)))
     return new
+
+
+def _would_decide(job: Job) -> bool:
+    """Say whether the words of *job* are a decision, and its conversation still wants one."""
+    begun = job.conversation_id
+    asked = ApprovalRequest.objects.filter(Q(job=begun) | Q(job__root=begun), decided_at=None)
+    return answers.is_decision(job.text) and asked.exists()
 
 
 def queue_position(job: Job) -> int | None:

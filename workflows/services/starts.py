@@ -36,6 +36,7 @@ from workflows.running.routing import (
 from workflows.services import files
 from workflows.services.inline import run_inline
 from workflows.services.jobs import cancel
+from workflows.services.reach import FULL, Reach
 from workflows.services.turns import cut_from
 from workflows.store import lifecycle
 from workflows.store.database import get_database
@@ -81,6 +82,7 @@ def start(
     sent_files: Sequence[str] = (),
     answers_to: Job | None = None,
     edits: int | None = None,
+    reach: Reach = FULL,
     before_commit: Callable[[Job], None] | None = None,
     admit: Callable[[], None] | None = None,
 ) -> Started:
@@ -102,6 +104,8 @@ def start(
         answers_to: the job whose open question this answers, whatever the session is doing.
         edits: the primary key of the user's message that this one takes the place of; it and all
             that follows are cut off the conversation, in the same transaction.
+        reach: of the credential by which it is sent. If that is one workflow, and *workflow* is
+            None, the message answers the open question of that workflow, or begins it.
         before_commit: called with the job in the transaction that stores it; may raise to refuse.
         admit: called before a new job is stored, not for a replay; may raise to refuse.
 
@@ -116,6 +120,7 @@ def start(
         AlreadyQueued: a job with the workflow's unique key is queued or running.
         IdempotencyConflict: the key was used with another body.
         QuestionClosed: the question of *answers_to* is not open any more.
+        TokenRefused: the message would touch what is out of reach; nothing has changed.
     """
     if workflow is not None:
         get_workflow(workflow)
@@ -143,11 +148,13 @@ def start(
         job = copy(new)
         plain = answers_to is None and edits is None and before_commit is None
         if plain and not sent_files:
-            started = _store_at_once(job, session_key, mode)
+            started = _store_at_once(job, session_key, mode, reach)
             if started is not None:
                 return started
+            # In a session that isn't idle, what was chosen may be wrong.
+            job = copy(new)
         with transaction.atomic():
-            started = _store(job, session_key, mode, on_busy, answers_to, edits)
+            started = _store(job, session_key, mode, on_busy, answers_to, edits, reach)
             if sent_files:
                 files.attach(started.job)
             if before_commit is not None:
@@ -184,13 +191,13 @@ def _store_once(public_id: str, store: Callable[[], Started]) -> Started:
     return despite_conflicts(store_again)
 
 
-def _store_at_once(job: Job, session_key: str, mode: Mode) -> Started | None:
+def _store_at_once(job: Job, session_key: str, mode: Mode, reach: Reach) -> Started | None:
     """Store the job in one statement, if its session is idle and the database can do so."""
     if not get_database().has_row_versions:
         return None
     try:
         if not job.explicit:
-            job.workflow = route(job.text, job.options)
+            _choose_workflow(job, reach)
         _decide(job, mode)
     except Exception:
         # The message may be an answer or a word that cancels, and not be for that workflow at all.
@@ -205,6 +212,7 @@ def _store(
     on_busy: OnBusy,
     answers_to: Job | None,
     edits: int | None,
+    reach: Reach,
 ) -> Started:
     session = lock_or_create_session(job.user, session_key)
     job.session = session
@@ -215,13 +223,16 @@ def _store(
         cut_from(session, edits)
     is_message = job.input is None and answers_to is None
     if is_message and answers.is_cancel(job.text) and (active or session.open_job_id):
+        reach.check_ending(active)
+        reach.check_leaving(session)
         return _obey_cancel(job, session, active, mode)
     if active and on_busy == "reject":
         raise SessionBusy
     if active and on_busy == "interrupt":
+        reach.check_ending(active)
         for earlier in active:
             cancel(earlier, code="interrupted")
-    _route(job, session, answers_to, waits=bool(active))
+    _route(job, session, answers_to, reach, waits=bool(active))
     _decide(job, mode)
     insert(job, session)
     _remember(job)
@@ -236,27 +247,42 @@ def _decide(job: Job, mode: Mode) -> None:
     job.inline = job.mode == "sync" or settings.QUEUE_CONNECTION == "sync"
 
 
-def _route(job: Job, session: Session, answers_to: Job | None, *, waits: bool) -> None:
+def _route(
+    job: Job, session: Session, answers_to: Job | None, reach: Reach, *, waits: bool
+) -> None:
     question = open_question(session, job.options)
+    if reach.workflow and not job.explicit:
+        answers_to = question if question is not None and reach.includes(question) else None
+        _choose_workflow(job, reach)
     if answers_to is not None:
         if session.open_job_id != answers_to.pk:
             raise QuestionClosed
+        reach.check_answer(answers_to, job.text)
         continue_from(job, answers_to)
         job.explicit = True
         Session.objects.filter(pk=session.pk).update(open_job=None)
     elif job.explicit:
         if session.open_job_id is None:
             return
+        reach.check_leaving(session)
         # Another workflow is wanted: the open question is dropped.
         Session.objects.filter(pk=session.pk).update(open_job=None)
     elif question is not None and not waits and not is_answer(job.text, question):
         job.workflow = route_beside(job.text, job.options, question)
     elif question is not None and not waits:
+        reach.check_answer(question, job.text)
         continue_from(job, question)
         Session.objects.filter(pk=session.pk).update(open_job=None)
     else:
-        job.workflow = route(job.text, job.options)
+        _choose_workflow(job, reach)
         job.waited = waits
+
+
+def _choose_workflow(job: Job, reach: Reach) -> None:
+    """Choose the workflow that a message begins: the only one in reach, or one by its words."""
+    job.workflow = reach.workflow or route(job.text, job.options)
+    # A model would hand the job over to another one, were it free to.
+    job.explicit = bool(reach.workflow)
 
 
 def _choose(mode: Mode, workflow: Workflow) -> Literal["sync", "async"]:
