@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.request import UnreadablePostError
+from django.utils.translation import gettext_noop as _
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions as rest
@@ -116,7 +117,14 @@ INTERNAL = Problem(status=500, code="internal_error", error="Something went wron
 UNAVAILABLE = Problem(
     status=503,
     code="unavailable",
-    error="The database can't be reached just now. Please try again.",
+    error=_("The database can't be reached just now. Please try again."),
+    headers={"Retry-After": str(RETRY_AFTER)},
+)
+
+CROWDED = Problem(
+    status=503,
+    code="unavailable",
+    error=_("Too many people are signing in at this moment. Please try again in a few seconds."),
     headers={"Retry-After": str(RETRY_AFTER)},
 )
 
