@@ -77,6 +77,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "chatflow.middleware.sign_ins_refused",
+    "chatflow.middleware.refused_values",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
