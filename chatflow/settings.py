@@ -151,6 +151,8 @@ RATE_LIMIT_SIGN_IN = env.rate("RATE_LIMIT_SIGN_IN", "20/h")
 SESSION_ENGINE = "chatflow.sessions"
 # Where the proxy in front speaks https only.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.boolean("SECURE_COOKIES", False)
+# Another site on this host has cookies of its own, which may have the same names.
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = FORCE_SCRIPT_NAME or "/"
 SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", 0)
 
 # HTTP.
