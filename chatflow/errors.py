@@ -121,6 +121,12 @@ UNAVAILABLE = Problem(
     headers={"Retry-After": str(RETRY_AFTER)},
 )
 
+READ_ONLY = Problem(
+    status=503,
+    code="unavailable",
+    error=_("The database takes no writes just now. Please try again."),
+    headers={"Retry-After": str(RETRY_AFTER)},
+)
 CROWDED = Problem(
     status=503,
     code="unavailable",
@@ -162,7 +168,7 @@ def problem(error: BaseException) -> Problem:
     if isinstance(error, CONFLICTS):
         return Problem(status=409, code=error.code, error=str(error))
     if outages.is_unavailable(error):
-        return UNAVAILABLE
+        return READ_ONLY if outages.is_read_only(error) else UNAVAILABLE
     if isinstance(error, Http404):
         return NOT_FOUND
     if isinstance(error, PermissionDenied):
@@ -209,8 +215,14 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     set_rollback()
     found = problem(error)
     if found.status >= 500 and not isinstance(error, rest.APIException):
-        request = context["request"]
-        logger.error("%s %s failed", request.method, request.path, exc_info=error)
+        # Django's own, which the framework's is made around.
+        request = context["request"]._request
+        if found.status == 503:
+            # Told, and answered.
+            request.database_out = None
+        logger.error(
+            "%s %s failed", request.method, request.path, exc_info=error, extra={"request": request}
+        )
     return Response(found.body, status=found.status, headers=found.headers)
 
 

@@ -26,8 +26,8 @@ from django.middleware.security import SecurityMiddleware
 from django.shortcuts import render
 from django.views import defaults
 
-from chatflow.error_pages import as_page
-from chatflow.errors import UNAVAILABLE, as_response, is_api, of_status, problem
+from chatflow.error_pages import as_page, respond
+from chatflow.errors import as_response, is_api, of_status, problem
 from chatflow.languages import localized
 from chatflow.page_policy import strict
 from chatflow.signins import TooManyAtOnce, TooManySignIns
@@ -49,10 +49,10 @@ logger = logging.getLogger(__name__)
 
 @receiver(got_request_exception)
 def note_database_out(sender: Any, request: Any = None, **kwargs: Any) -> None:
-    """Remember on the request that it failed because of the database."""
+    """Remember on the request what is wrong with the database, if it failed because of that."""
     error = sys.exc_info()[1]
     if request is not None and error is not None and outages.is_unavailable(error):
-        request.database_out = True
+        request.database_out = problem(error)
 
 
 def service_unavailable(get_response: GetResponse) -> GetResponse:
@@ -64,9 +64,8 @@ def service_unavailable(get_response: GetResponse) -> GetResponse:
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
-        if response.status_code == 500 and getattr(request, "database_out", False):
-            return as_response(UNAVAILABLE)
-        return response
+        found = getattr(request, "database_out", None)
+        return response if found is None or response.status_code < 500 else respond(request, found)
 
     return middleware
 
@@ -80,8 +79,8 @@ def envelope(get_response: GetResponse) -> GetResponse:
         if status < 400 or not is_api(request.path_info):
             return response
         is_json = response.headers.get("Content-Type") == "application/json"
-        # With DEBUG, Django's own page of a bug says more.
-        if is_json or (settings.DEBUG and status == 500):
+        # With DEBUG, Django's own page of a bug says more; a 503 is none of Django's.
+        if is_json or status == 503 or (settings.DEBUG and status == 500):
             return response
         return as_response(of_status(status))
 

@@ -313,8 +313,12 @@ LOGGING: dict[str, Any] = {
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "plain", "stream": sys.stderr},
     },
+    "filters": {"refusals": {"()": "chatflow.refusals.Refusals"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
+        "django.request": {"filters": ["refusals"]},
+        "django.security.DisallowedHost": {"filters": ["refusals"]},
+        "chatflow.errors": {"filters": ["refusals"]},
         "chatflow": {"level": "INFO"},
         "workflows": {"level": "INFO"},
         # One line for each task would only repeat the job's rows.
