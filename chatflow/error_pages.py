@@ -1,5 +1,7 @@
 """An error as a page, for people whose browser asked for one."""
 
+from typing import cast
+
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
@@ -15,8 +17,7 @@ def respond(request: HttpRequest, found: Problem) -> HttpResponse:
 
 
 def as_page(request: HttpRequest, found: Problem) -> HttpResponse:
-    page: HttpResponse = _page(request, found)
-    return page
+    return cast(HttpResponse, _page(request, found))
 
 
 @strict

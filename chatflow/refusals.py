@@ -25,7 +25,9 @@ class Refusals(logging.Filter):
         if error is None:
             return self._is_news(record)
         if outages.is_unavailable(error):
-            path = getattr(getattr(record, "request", None), "path", "A request")
+            path: str = getattr(getattr(record, "request", None), "path", "A request")
+            # As Django writes it: whoever asks may have put a line end there.
+            path = path.encode("unicode_escape").decode("ascii")
             record.msg, record.args = "%s is answered 503: %s", (path, first_line(error))
         elif not isinstance(error, DisallowedHost):
             return True

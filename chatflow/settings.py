@@ -7,20 +7,22 @@ from typing import Any
 from urllib.parse import quote
 
 from csp.constants import NONE, SELF, UNSAFE_INLINE
-from django.core.exceptions import ImproperlyConfigured
 
-from chatflow.environment import Environment
+from chatflow.environment import Environment, WrongSetting
 from chatflow.private_file import PrivateConnection
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = Environment(Path(os.environ.get("ENV_FILE") or BASE_DIR / ".env"))
 
+# For what finds a value wrong later: where it stands.
+PLACE_OF_SETTING = env.place
+
 DEBUG = env.boolean("DEBUG", False)
 SECRET_KEY = env.text("SECRET_KEY")
 if not SECRET_KEY:
     if not DEBUG:
-        raise ImproperlyConfigured(
+        raise WrongSetting(
             "SECRET_KEY is not set. Put SECRET_KEY=<a long random string> into the environment or "
             "into .env (`make demo` does it for you), or set DEBUG=true while developing."
         )
@@ -157,6 +159,8 @@ SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", 0)
 
 # HTTP.
 
+# `make demo` and the Procfile read it; one that is wrong is refused by all processes.
+env.integer("PORT", 8000, minimum=1, maximum=65_535)
 # Threads that answer everything but streams; sync runs take half of them at most.
 WEB_THREADS = env.integer("WEB_THREADS", 16, minimum=2)
 MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 1_048_576, minimum=1)

@@ -32,7 +32,7 @@ def create_user(name: str, *, password: str | None = None, superuser: bool = Fal
         CommandError: the model's users need more than that, or shorter names.
     """
     users = get_user_model()
-    most = users._meta.get_field(users.USERNAME_FIELD).max_length
+    most = getattr(users._meta.get_field(users.USERNAME_FIELD), "max_length", None)
     if most is not None and len(name) > most:
         raise CommandError(f"A user's name must have at most {most} characters.")
     method = "create_superuser" if superuser else "create_user"
