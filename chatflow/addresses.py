@@ -40,6 +40,8 @@ def seen_by_client(scope: Scope) -> Scope:
         return scope
     path = prefix + own_path(_without(given, scope["path"]), prefix)
     headers = _with_host(scope["headers"], forwarded) if forwarded else scope["headers"]
+    if configured_prefix():
+        headers = [_with_own_cookies(*each) for each in headers]
     return {**scope, "root_path": prefix, "path": path, "headers": headers}
 
 
@@ -135,6 +137,24 @@ def _host(host: str, port: str) -> str:
     name, _, written = host.rpartition(":") if re.search(r":\d*$", host) else (host, "", "")
     port = written or (port if re.fullmatch("[0-9]{1,5}", port) else "")
     return f"{name}:{port}" if name and port and port not in STANDARD_PORTS else name
+
+
+def _with_own_cookies(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """Return a header; of cookies with one name only the first, which has the longest path.
+
+    Django would take the last one: that of another site, which stands at the root of the host.
+    """
+    if name != b"cookie":
+        return name, value
+    own: dict[bytes, bytes] = {}
+    for cookie in value.split(b";"):
+        own.setdefault(cookie.partition(b"=")[0].strip(), cookie.strip())
+    return name, b"; ".join(own.values())
+
+
+def configured_prefix() -> str:
+    """Return the prefix that is known without any request: that of FORCE_SCRIPT_NAME."""
+    return (settings.FORCE_SCRIPT_NAME or "").rstrip("/")
 
 
 def request_prefix() -> str:

@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from django.http import HttpRequest
 
 from chatflow.models import Token
-from chatflow.tokens import DAYS, make_token
+from chatflow.tokens import DAYS, MOST_DAYS, make_token
 from workflows.registry import all_workflows
 
 # django-stubs makes these classes generic; at run time they are not.
@@ -21,7 +21,9 @@ else:
 
 class NewTokenForm(ModelForm):
     workflow = forms.ChoiceField(required=False, help_text="The only one that it is for.")
-    days = forms.IntegerField(initial=DAYS, min_value=1, help_text="How long it lives.")
+    days = forms.IntegerField(
+        initial=DAYS, min_value=1, max_value=MOST_DAYS, help_text="How long it lives."
+    )
 
     class Meta:
         model = Token

@@ -1,16 +1,22 @@
 """The ASGI application: ``uvicorn chatflow.asgi:application``. See web.py."""
 
 import os
+import sys
 
 import django
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, SystemCheckError
+
+from chatflow.environment import WrongSetting
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatflow.settings")
-django.setup()
-# As manage.py does before it starts anything: a wrong configuration is said, with a hint.
-BaseCommand().check()
+try:
+    django.setup()
+    # As manage.py does before it starts anything: a wrong configuration is said, with a hint.
+    BaseCommand().check()
+except (WrongSetting, SystemCheckError) as error:
+    sys.exit(f"chatflow: {error}")
 
 # It reaches the models, which can't be imported before.
-from chatflow.web import application  # noqa: E402
+from chatflow.web import application
 
 __all__ = ["application"]

@@ -44,6 +44,10 @@ SERVER = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(:[0-9]{1,4}|:[1-5][0-9]{4}|:6[0-5][
 PREFIX = re.compile(r"/?([\w.~-]+(/[\w.~-]+)*/?)?", re.ASCII)
 
 
+class WrongSetting(ImproperlyConfigured):
+    """A setting can't be used; its text is one sentence, for whoever starts the process."""
+
+
 class EnvFile:
     """The settings that stand in a `.env`, each with its line.
 
@@ -53,7 +57,7 @@ class EnvFile:
         path: of the file, which need not exist.
 
     Raises:
-        ImproperlyConfigured: something in it can't be read; the sentence names the line.
+        WrongSetting: something in it can't be read; the sentence names the line.
     """
 
     def __init__(self, path: Path) -> None:
@@ -79,12 +83,12 @@ class EnvFile:
         # Quotes that are opened on one line and closed on another are most likely a mistake.
         is_one_line = len(written.strip().splitlines()) == 1
         if value is None or not is_one_line or not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
-            raise ImproperlyConfigured(
+            raise WrongSetting(
                 f"Line {line} of {self.path} can't be read: it must be NAME=value, and a value "
                 "that begins with a quote must end with the same one."
             )
         if re.search("[\udc80-\udcff]", value):
-            raise ImproperlyConfigured(
+            raise WrongSetting(
                 f"{name} has a character that is not UTF-8 (line {line} of {self.path}). "
                 "Save the file as UTF-8."
             )
@@ -95,14 +99,14 @@ def read_text(path: Path) -> tuple[str, str]:
     """Return the text of a `.env` and its encoding. Bytes that are none are surrogates in it.
 
     Raises:
-        ImproperlyConfigured: it can't be read.
+        WrongSetting: it can't be read.
     """
     try:
         written = path.read_bytes()
     except FileNotFoundError:
         written = b""
     except OSError as error:
-        raise ImproperlyConfigured(f"{path} can't be read: {error.strerror}.") from None
+        raise WrongSetting(f"{path} can't be read: {error.strerror}.") from None
     found = (name for mark, name in ENCODINGS.items() if written.startswith(mark))
     encoding = next(found, "utf-8")
     errors = "strict" if encoding == "utf-16" else "surrogateescape"
@@ -111,7 +115,7 @@ def read_text(path: Path) -> tuple[str, str]:
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
-        raise ImproperlyConfigured(f"{path} is not a text in UTF-8. Save it as UTF-8.")
+        raise WrongSetting(f"{path} is not a text in UTF-8. Save it as UTF-8.")
     return text, encoding
 
 
@@ -125,7 +129,7 @@ class Environment:
         path: of the `.env`.
 
     Raises:
-        ImproperlyConfigured: from each method, and when the file can't be read.
+        WrongSetting: from each method, and when the file can't be read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -182,8 +186,10 @@ class Environment:
             self.refuse(name, f"be at most {LARGEST}", raw)
         return value
 
-    def integer(self, name: str, default: int, *, minimum: int = 0) -> int:
+    def integer(self, name: str, default: int, *, minimum: int = 0, maximum: int = LARGEST) -> int:
         value = self.number(name, default, minimum=minimum)
+        if value > maximum:
+            self.refuse(name, f"be at most {maximum}", int(value))
         if value != int(value):
             self.refuse(name, "be a whole number", value)
         return int(value)
@@ -227,7 +233,7 @@ class Environment:
             except (ImportError, ValueError):
                 found = None
             if found is None:
-                raise ImproperlyConfigured(
+                raise WrongSetting(
                     f"{name} names {app!r}, but there is no such Python package"
                     f" ({self.place(name)})."
                 )
@@ -272,7 +278,7 @@ class Environment:
             value: the one found; None where it might be secret.
         """
         found = f", not {value!r}" if value is not None else ""
-        raise ImproperlyConfigured(f"{name} must {wish}{found} ({self.place(name)}).")
+        raise WrongSetting(f"{name} must {wish}{found} ({self.place(name)}).")
 
     def place(self, name: str) -> str:
         # A process that was started by another one finds the file's values in the environment.

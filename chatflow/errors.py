@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.request import UnreadablePostError
+from django.utils.translation import gettext_noop as _
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions as rest
@@ -116,7 +117,20 @@ INTERNAL = Problem(status=500, code="internal_error", error="Something went wron
 UNAVAILABLE = Problem(
     status=503,
     code="unavailable",
-    error="The database can't be reached just now. Please try again.",
+    error=_("The database can't be reached just now. Please try again."),
+    headers={"Retry-After": str(RETRY_AFTER)},
+)
+
+READ_ONLY = Problem(
+    status=503,
+    code="unavailable",
+    error=_("The database takes no writes just now. Please try again."),
+    headers={"Retry-After": str(RETRY_AFTER)},
+)
+CROWDED = Problem(
+    status=503,
+    code="unavailable",
+    error=_("Too many people are signing in at this moment. Please try again in a few seconds."),
     headers={"Retry-After": str(RETRY_AFTER)},
 )
 
@@ -156,7 +170,7 @@ def problem(error: BaseException) -> Problem:
     if isinstance(error, CONFLICTS):
         return Problem(status=409, code=error.code, error=str(error))
     if outages.is_unavailable(error):
-        return UNAVAILABLE
+        return READ_ONLY if outages.is_read_only(error) else UNAVAILABLE
     if isinstance(error, Http404):
         return NOT_FOUND
     if isinstance(error, PermissionDenied):
@@ -203,8 +217,14 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     set_rollback()
     found = problem(error)
     if found.status >= 500 and not isinstance(error, rest.APIException):
-        request = context["request"]
-        logger.error("%s %s failed", request.method, request.path, exc_info=error)
+        # Django's own, which the framework's is made around.
+        request = context["request"]._request
+        if found.status == 503:
+            # Told, and answered.
+            request.database_out = None
+        logger.error(
+            "%s %s failed", request.method, request.path, exc_info=error, extra={"request": request}
+        )
     return Response(found.body, status=found.status, headers=found.headers)
 
 

@@ -1,10 +1,13 @@
 """The middleware of every answer."""
 
 import functools
+import logging
 import math
 import sys
 import time
 from collections.abc import Callable
+from itertools import takewhile
+from traceback import walk_tb
 from typing import Any
 
 from corsheaders.middleware import CorsMiddleware
@@ -12,19 +15,22 @@ from csp.constants import HEADER
 from csp.middleware import CSPMiddleware
 from csp.utils import build_policy
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.signals import got_request_exception
-from django.db import connection
+from django.db import DataError, connection
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.http.response import HttpResponseBase
 from django.middleware.common import CommonMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.shortcuts import render
+from django.views import defaults
 
-from chatflow.errors import UNAVAILABLE, as_response, is_api, of_status, problem
+from chatflow.error_pages import as_page, respond
+from chatflow.errors import as_response, is_api, of_status, problem
 from chatflow.languages import localized
 from chatflow.page_policy import strict
-from chatflow.signins import TooManySignIns
+from chatflow.signins import TooManyAtOnce, TooManySignIns
 from workflows.services import outages
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
@@ -35,14 +41,18 @@ FRESH = 1.0
 UNSTORED = "private, no-store"
 # Where probes ask, as urls.py has it.
 PROBES = ("/healthz", "/readyz")
+# What a query passes on its way to the database.
+LIBRARIES = ("django.", "zoneinfo")
+
+logger = logging.getLogger(__name__)
 
 
 @receiver(got_request_exception)
 def note_database_out(sender: Any, request: Any = None, **kwargs: Any) -> None:
-    """Remember on the request that it failed because of the database."""
+    """Remember on the request what is wrong with the database, if it failed because of that."""
     error = sys.exc_info()[1]
     if request is not None and error is not None and outages.is_unavailable(error):
-        request.database_out = True
+        request.database_out = problem(error)
 
 
 def service_unavailable(get_response: GetResponse) -> GetResponse:
@@ -54,9 +64,8 @@ def service_unavailable(get_response: GetResponse) -> GetResponse:
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
-        if response.status_code == 500 and getattr(request, "database_out", False):
-            return as_response(UNAVAILABLE)
-        return response
+        found = getattr(request, "database_out", None)
+        return response if found is None or response.status_code < 500 else respond(request, found)
 
     return middleware
 
@@ -70,8 +79,8 @@ def envelope(get_response: GetResponse) -> GetResponse:
         if status < 400 or not is_api(request.path_info):
             return response
         is_json = response.headers.get("Content-Type") == "application/json"
-        # With DEBUG, Django's own page of a bug says more.
-        if is_json or (settings.DEBUG and status == 500):
+        # With DEBUG, Django's own page of a bug says more; a 503 is none of Django's.
+        if is_json or status == 503 or (settings.DEBUG and status == 500):
             return response
         return as_response(of_status(status))
 
@@ -79,25 +88,60 @@ def envelope(get_response: GetResponse) -> GetResponse:
 
 
 def sign_ins_refused(get_response: GetResponse) -> GetResponse:
-    """Say on a page that there are too many attempts to sign in, whichever page they came from."""
+    """Say on a page that there are too many sign-ins, whichever page they came from."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         return get_response(request)
 
     def process_exception(request: HttpRequest, error: Exception) -> HttpResponseBase | None:
-        if not isinstance(error, TooManySignIns):
+        if not isinstance(error, TooManySignIns | TooManyAtOnce):
             return None
         found = problem(error)
         if is_api(request.path_info):
             return as_response(found)
-        page = too_many_sign_ins(request, math.ceil(error.wait / 60))
+        if isinstance(error, TooManyAtOnce):
+            return as_page(request, found)
+        minutes = math.ceil(error.wait / 60)
+        page = too_many_sign_ins(request, minutes)
         page.status_code = found.status
-        for name, value in found.headers.items():
-            page.headers[name] = value
+        # As the page says it.
+        page.headers["Retry-After"] = str(minutes * 60)
         return page
 
     middleware.process_exception = process_exception  # type: ignore[attr-defined]
     return middleware
+
+
+def refused_values(get_response: GetResponse) -> GetResponse:
+    """Answer 400 in the admin to a value that Django's queries or the database refuse.
+
+    Such as a character that can't be stored, a word for a number, or the year 99999: the admin
+    hands on what stands in an address or a form.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        return get_response(request)
+
+    def process_exception(request: HttpRequest, error: Exception) -> HttpResponseBase | None:
+        match = request.resolver_match
+        if match is None or "admin" not in match.app_names or not is_of_a_value(error):
+            return None
+        logger.warning("%s %r was refused: %s", request.method, request.path, error)
+        return defaults.bad_request(request, error)
+
+    middleware.process_exception = process_exception  # type: ignore[attr-defined]
+    return middleware
+
+
+def is_of_a_value(error: Exception) -> bool:
+    """Say whether a query failed for a value that was given to it, and not in code of the site."""
+    if isinstance(error, DataError):
+        return True
+    if not isinstance(error, ValueError | OverflowError | ValidationError):
+        return False
+    names = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)]
+    of_libraries = takewhile(lambda name: name.startswith(LIBRARIES), reversed(names))
+    return any(name.startswith("django.db.") for name in of_libraries)
 
 
 @strict

@@ -7,20 +7,22 @@ from typing import Any
 from urllib.parse import quote
 
 from csp.constants import NONE, SELF, UNSAFE_INLINE
-from django.core.exceptions import ImproperlyConfigured
 
-from chatflow.environment import Environment
+from chatflow.environment import Environment, WrongSetting
 from chatflow.private_file import PrivateConnection
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = Environment(Path(os.environ.get("ENV_FILE") or BASE_DIR / ".env"))
 
+# For what finds a value wrong later: where it stands.
+PLACE_OF_SETTING = env.place
+
 DEBUG = env.boolean("DEBUG", False)
 SECRET_KEY = env.text("SECRET_KEY")
 if not SECRET_KEY:
     if not DEBUG:
-        raise ImproperlyConfigured(
+        raise WrongSetting(
             "SECRET_KEY is not set. Put SECRET_KEY=<a long random string> into the environment or "
             "into .env (`make demo` does it for you), or set DEBUG=true while developing."
         )
@@ -77,6 +79,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "chatflow.middleware.sign_ins_refused",
+    "chatflow.middleware.refused_values",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
@@ -150,10 +153,14 @@ RATE_LIMIT_SIGN_IN = env.rate("RATE_LIMIT_SIGN_IN", "20/h")
 SESSION_ENGINE = "chatflow.sessions"
 # Where the proxy in front speaks https only.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.boolean("SECURE_COOKIES", False)
+# Another site on this host has cookies of its own, which may have the same names.
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = FORCE_SCRIPT_NAME or "/"
 SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", 0)
 
 # HTTP.
 
+# `make demo` and the Procfile read it; one that is wrong is refused by all processes.
+env.integer("PORT", 8000, minimum=1, maximum=65_535)
 # Threads that answer everything but streams; sync runs take half of them at most.
 WEB_THREADS = env.integer("WEB_THREADS", 16, minimum=2)
 MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 1_048_576, minimum=1)
@@ -310,8 +317,12 @@ LOGGING: dict[str, Any] = {
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "plain", "stream": sys.stderr},
     },
+    "filters": {"refusals": {"()": "chatflow.refusals.Refusals"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
+        "django.request": {"filters": ["refusals"]},
+        "django.security.DisallowedHost": {"filters": ["refusals"]},
+        "chatflow.errors": {"filters": ["refusals"]},
         "chatflow": {"level": "INFO"},
         "workflows": {"level": "INFO"},
         # One line for each task would only repeat the job's rows.

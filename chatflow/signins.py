@@ -16,20 +16,30 @@ from django.http import HttpRequest
 from rest_framework.exceptions import Throttled
 
 from chatflow.addresses import client_address
+from chatflow.errors import CROWDED, Unavailable
+from chatflow.line import turned_away
 from chatflow.tallies import Limit
 
 # So many times the wrong passwords of one address: one address alone keeps nobody out of theirs.
 ADDRESSES = 3
-# Passwords that a process hashes at once. Each costs a third of a second of a processor.
-_hashing = BoundedSemaphore(max(1, settings.WEB_THREADS // 4))
+# Passwords that a process hashes at once. Each costs a third of a second of a processor. Who comes
+# by a page waits in line for it (line.py).
+AT_ONCE = max(1, settings.WEB_THREADS // 4)
+_hashing = BoundedSemaphore(AT_ONCE)
 
 
 class TooManySignIns(Throttled):
-    """Too many wrong passwords, or too many people at once."""
+    """Too many wrong passwords."""
 
     default_detail = "Too many attempts to sign in."
     # Seconds until there is room again.
     wait: float
+
+
+class TooManyAtOnce(Unavailable):
+    """More people sign in at this moment than a process takes in."""
+
+    default_detail = CROWDED.error
 
 
 class Backend(ModelBackend):
@@ -49,7 +59,10 @@ class Backend(ModelBackend):
 
         Raises:
             TooManySignIns: with the seconds until there is room again.
+            TooManyAtOnce: there is none at this moment.
         """
+        if turned_away.get():
+            raise TooManyAtOnce
         name = kwargs.get(get_user_model().USERNAME_FIELD) if username is None else username
         if name is None or password is None:
             return None
@@ -57,7 +70,7 @@ class Backend(ModelBackend):
         _count(account, address)
         if not _hashing.acquire(blocking=False):
             _forgive(account, address)
-            raise TooManySignIns(wait=1)
+            raise TooManyAtOnce
         try:
             user = super().authenticate(request, username, password, **kwargs)
         finally:

@@ -6,6 +6,7 @@ import re
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import cache, partial
 from types import FrameType
 from typing import Any
@@ -14,11 +15,13 @@ from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 
 from chatflow import stream, user_stream
-from chatflow.addresses import as_connected, path_info, seen_by_client
+from chatflow.addresses import as_connected, client_address, path_info, seen_by_client
 from chatflow.asgi_types import Receive, Scope, Send
 from chatflow.dialects import DEFAULT, get_dialect
 from chatflow.errors import Problem, as_response, too_large
+from chatflow.line import Line
 from chatflow.pool import Pool
+from chatflow.signins import AT_ONCE
 from chatflow.wsgi import application as wsgi
 from workflows.knowledge.readers import isolation
 from workflows.streaming.listeners import listeners
@@ -31,7 +34,11 @@ TOKEN = re.compile(
 BODY_TIMEOUT = 60.0
 SLOW = Problem(status=408, code="timeout", error="The request took too long to arrive.")
 
+# How the addresses end where people sign in with a password, those of a project's own among them.
+SIGN_INS = "/login/"
+
 pool = Pool(wsgi, settings.WEB_THREADS)
+line = Line(AT_ONCE)
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,7 +82,15 @@ async def http(scope: Scope, receive: Receive, send: Send, dialect: str = DEFAUL
         return
     else:
         isolation.on_leave.set(partial(watch, receive, asyncio.get_running_loop()))
-        await pool.answer(with_body(inner, body), body, send)
+        async with place_in_line(inner):
+            await pool.answer(with_body(inner, body), body, send)
+
+
+def place_in_line(scope: Scope) -> AbstractAsyncContextManager[None]:
+    """Return what waits until a sign-in may be worked on; any other request may be at once."""
+    if scope["method"] != "POST" or not scope["path"].endswith(SIGN_INS):
+        return nullcontext()
+    return line.place(client_address(ASGIRequest(scope, io.BytesIO())))
 
 
 # Kept, for the loop itself lets go of them.

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 pytestmark = pytest.mark.sqlite
 
 MAKEFILE = (ROOT / "Makefile").read_text()
-READ_BY_DEMO = {"HOST", "PORT"}
+READ_BY_DEMO = {"HOST"}
 READ_BY_SDKS = {"OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "OLLAMA_BASE_URL"}
 
 

@@ -7,6 +7,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
 from workflows.ai import model_settings, names
 from workflows.bells import QUEUE_BELLS
@@ -21,7 +22,8 @@ def check_queue_connection(
     if settings.QUEUE_CONNECTION not in supported:
         return [
             Error(
-                f"QUEUE_CONNECTION={settings.QUEUE_CONNECTION} is not supported.",
+                f"QUEUE_CONNECTION={settings.QUEUE_CONNECTION} is not supported"
+                f" ({_place('QUEUE_CONNECTION')}).",
                 hint=f"Use one of: {', '.join(supported)}.",
                 id="workflows.E001",
             )
@@ -40,12 +42,36 @@ def check_queue_connection(
 @register
 def check_models(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Refuse the name of a model that isn't available."""
-    try:
-        names.check([*names.to_try(), *names.allowed()])
-    except ImproperlyConfigured as error:
-        hint = "Name it provider:model, such as openai:gpt-5-mini, or set AI_MODEL=offline."
-        return [Error(str(error), hint=hint, id="workflows.E003")]
+    hint = "Name it provider:model, such as openai:gpt-5-mini, or set AI_MODEL=offline."
+    given = {
+        "AI_MODEL": [settings.AI_MODEL],
+        "AI_FALLBACK_MODELS": settings.AI_FALLBACK_MODELS,
+        "AI_ALLOWED_MODELS": settings.AI_ALLOWED_MODELS,
+    }
+    for setting, models in given.items():
+        try:
+            names.check(models)
+        except ImproperlyConfigured as error:
+            text = f"{setting} is wrong ({_place(setting)}): {error}"
+            return [Error(text, hint=hint, id="workflows.E003")]
     return []
+
+
+@register
+def check_task_functions(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Refuse functions that aren't there; a task that names one would fail each time."""
+    missing = [name for name in settings.TASK_FUNCTIONS if not _is_function(name)]
+    return [
+        Error(
+            f"TASK_FUNCTIONS names {name!r}, but there is no such function"
+            f" ({_place('TASK_FUNCTIONS')}).",
+            hint="Write its dotted name, such as team.tasks.send_report.",
+            id="workflows.E005",
+        )
+        for name in missing
+    ]
 
 
 @register
@@ -58,5 +84,19 @@ def check_model_settings(
     except ValueError as error:
         known = ", ".join(model_settings.ModelSettings.__annotations__)
         hint = f"There are {known}; what only a provider knows goes into extra_body."
-        return [Error(f"AI_SETTINGS is wrong: {error}", hint=hint, id="workflows.E004")]
+        text = f"AI_SETTINGS is wrong ({_place('AI_SETTINGS')}): {error}"
+        return [Error(text, hint=hint, id="workflows.E004")]
     return []
+
+
+def _is_function(name: str) -> bool:
+    try:
+        return callable(import_string(name))
+    except ImportError:
+        return False
+
+
+def _place(setting: str) -> str:
+    """Say where a setting stands, such as in line 3 of .env."""
+    place: str = settings.PLACE_OF_SETTING(setting)
+    return place

@@ -1,6 +1,6 @@
 """For probes and Prometheus: is the process alive, can it serve, how much is there to do."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 
 from django.db import Error as DatabaseError
@@ -19,6 +19,8 @@ from workflows.models import State
 from workflows.services import outages, queues
 
 HOUR = timedelta(hours=1)
+# Of a check that wasn't made.
+UNKNOWN = "unknown"
 
 
 @require_safe
@@ -33,25 +35,32 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
     A wrong clock is reported, but stops nothing: stored times go by the database's.
     """
-    checks = {"database": "ok", "migrations": "ok", "workers": "ok"}
+    checks, wrong = dict.fromkeys(CHECKS, UNKNOWN), ""
     try:
-        if not outages.takes_writes():
-            checks["database"] = "Read-only"
-        elif not migrated():
-            checks["migrations"] = "Run manage.py migrate"
-        elif not services.is_anybody_working():
-            checks["workers"] = "No worker alive"
+        for name, check in CHECKS.items():
+            wrong = check()
+            checks[name] = wrong or "ok"
+            if wrong:
+                break
     except DatabaseError as error:
         if not outages.is_unavailable(error):
             raise
-        checks["database"] = "Not reachable"
-    wrong = [text for text in checks.values() if text != "ok"]
+        wrong = "Not reachable"
+        checks = dict.fromkeys(CHECKS, UNKNOWN) | {"database": wrong}
     skew = clock.skew()
     checks["clock"] = "ok" if abs(skew) <= clock.TOLERANCE else clock.describe(skew)
     if not wrong:
         return JsonResponse({"success": True, "checks": checks})
-    body = {"success": False, "error": wrong[0], "code": "not_ready", "checks": checks}
+    body = {"success": False, "error": wrong, "code": "not_ready", "checks": checks}
     return JsonResponse(body, status=503, headers={"Retry-After": str(RETRY_AFTER)})
+
+
+# What is wrong, or nothing. One that fails leaves those behind it unknown.
+CHECKS: dict[str, Callable[[], str]] = {
+    "database": lambda: "" if outages.takes_writes() else "Read-only",
+    "migrations": lambda: "" if migrated() else "Run manage.py migrate",
+    "workers": lambda: "" if services.is_anybody_working() else "No worker alive",
+}
 
 
 def migrated() -> bool:

@@ -29,9 +29,12 @@ def create_user(name: str, *, password: str | None = None, superuser: bool = Fal
         superuser: they may do everything.
 
     Raises:
-        CommandError: the model's users need more than that.
+        CommandError: the model's users need more than that, or shorter names.
     """
     users = get_user_model()
+    most = getattr(users._meta.get_field(users.USERNAME_FIELD), "max_length", None)
+    if most is not None and len(name) > most:
+        raise CommandError(f"A user's name must have at most {most} characters.")
     method = "create_superuser" if superuser else "create_user"
     try:
         create = getattr(users._default_manager, method)

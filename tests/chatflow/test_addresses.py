@@ -274,6 +274,9 @@ async def test_what_is_stored_has_no_prefix(below: Application, headers: dict[st
 def test_a_worker_knows_no_prefix() -> None:
     """Django would give it that of FORCE_SCRIPT_NAME."""
     code = "import django; django.setup(); from django.urls import reverse; print(reverse('login'))"
+    # Cookies have it: they are the same for all requests.
+    code += "; from django.conf import settings as of"
+    code += "; print(of.SESSION_COOKIE_PATH, of.CSRF_COOKIE_PATH)"
     named = {"DJANGO_SETTINGS_MODULE": "chatflow.settings", "FORCE_SCRIPT_NAME": "/chat"}
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -282,7 +285,17 @@ def test_a_worker_knows_no_prefix() -> None:
         text=True,
         check=True,
     )
-    assert done.stdout == "/accounts/login/\n"
+    assert done.stdout == "/accounts/login/\n/chat /chat\n"
+
+
+@pytest.mark.parametrize("prefix", [None, "/chat"])
+def test_the_longest_path_of_a_cookie_counts(settings: Any, prefix: str | None) -> None:
+    """Browsers name it first, and Django takes the last."""
+    settings.FORCE_SCRIPT_NAME = prefix
+    sent = b"a=own; b=1;a=another site's ; c"
+    headers = [(b"host", b"testserver"), (b"cookie", sent)]
+    seen = seen_by_client({"path": "/", "root_path": "", "headers": headers})
+    assert dict(seen["headers"])[b"cookie"] == (b"a=own; b=1; c" if prefix else sent)
 
 
 @pytest.mark.django_db(transaction=True)

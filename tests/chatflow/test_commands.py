@@ -49,10 +49,24 @@ def test_create_token_makes_a_user_if_told_to() -> None:
     assert not User.objects.get(username="zoe").has_usable_password()
 
 
-@pytest.mark.parametrize("days", ["0", "-1", "x"])
+@pytest.mark.parametrize("days", ["0", "-1", "x", "366", "99999999", "9" * 5000])
 def test_create_token_with_wrong_days(alice: User, days: str) -> None:
-    with pytest.raises(CommandError):
+    with pytest.raises(CommandError, match="at least 1 and at most 365"):
         output("create_token", "alice", f"--days={days}")
+
+
+def test_create_token_with_too_long_a_name(alice: User) -> None:
+    output("create_token", "alice", f"--name={'x' * 100}")
+    with pytest.raises(CommandError, match="--name must have at most 100 characters"):
+        output("create_token", "alice", f"--name={'x' * 101}")
+    with pytest.raises(CommandError, match="at most 150 characters"):
+        output("create_token", "x" * 151, "--create")
+
+
+def test_create_token_makes_no_user_without_a_token() -> None:
+    with pytest.raises(CommandError, match="There is no workflow"):
+        output("create_token", "zoe", "--create", "--workflow=nope")
+    assert not User.objects.exists()
 
 
 def test_revoke_tokens(alice: User, bob: User) -> None:

@@ -15,9 +15,11 @@ from django.db import InterfaceError, OperationalError, ProgrammingError, connec
 from django.test import Client
 
 from chatflow.sessions import SessionStore
-from tests.workflows.faults import make_locked, make_outage, make_refusal
+from tests.workflows.faults import GONE, make_locked, make_outage, make_refusal
 
 ENVELOPE = {"success", "error", "code"}
+# What a browser says that opens a page.
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 
 @pytest.mark.parametrize("path", ["", "nothing", "chat/send/", "workflow/status/"])
@@ -137,6 +139,13 @@ def test_with_a_cookie(
     with database_out:
         for path in ("/ai-demo/workflow/jobs", "/ai-demo/chat/", "/admin/"):
             check_out(client.get(path))
+        for path in ("/ai-demo/chat/", "/admin/", "/accounts/tokens/"):
+            page = client.get(path, headers={"accept": BROWSER, "accept-language": "de"})
+            assert (page.status_code, page["Retry-After"]) == (503, "5")
+            assert page["Content-Type"] == "text/html; charset=utf-8"
+            assert "Im Augenblick nicht" in page.content.decode()
+        # The API speaks JSON whoever asks.
+        check_out(client.get("/ai-demo/workflow/jobs", headers={"accept": BROWSER}))
 
 
 @pytest.mark.parametrize("debug", [False, True])
@@ -150,6 +159,54 @@ def test_in_a_middleware(
     client.force_login(alice)
     with database_out:
         check_out(client.get("/healthz"))
+
+
+def test_it_is_logged_in_one_line(
+    as_alice: Client, anonymous: Client, alice: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As it fails for everybody, and nothing is wrong in the code."""
+    as_cookie = Client(raise_request_exception=False)
+    as_cookie.force_login(alice)
+    # With uvicorn, Django's logger hands on what it has.
+    for client, path in (
+        (as_alice, "/ai-demo/workflow/jobs"),
+        (as_cookie, "/ai-demo/chat/"),
+        (as_cookie, "/accounts/tokens/"),
+    ):
+        caplog.clear()
+        with connection.execute_wrapper(outage):
+            check_out(client.get(path))
+        assert [each.levelname for each in caplog.records] == ["WARNING"]
+        assert caplog.messages == [f"{path} is answered 503: {GONE}"]
+        assert caplog.records[0].exc_info is None
+    caplog.clear()
+    assert anonymous.get("/", headers={"host": "evil.example"}).status_code == 400
+    assert [(each.levelname, each.exc_info) for each in caplog.records] == [("WARNING", None)]
+    assert "'evil.example'" in caplog.text
+
+
+def test_the_traceback_is_there_where_it_is_asked_for(
+    as_alice: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "chatflow.errors")
+    with connection.execute_wrapper(outage):
+        as_alice.get("/ai-demo/workflow/jobs")
+    assert "Traceback" in caplog.text
+
+
+def test_a_bug_is_logged_as_one(
+    as_alice: Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bug(*args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("A fault.")
+
+    monkeypatch.setattr("workflows.services.start", bug)
+    as_alice.post("/ai-demo/chat/send", {"message": "hello"}, "application/json")
+    assert [each.levelname for each in caplog.records if each.exc_info] == ["ERROR"]
+
+
+def outage(*args: Any) -> None:
+    raise make_outage()
 
 
 def check_out(answer: Any) -> None:
@@ -186,7 +243,19 @@ def test_signing_in(alice: User, anonymous: Client) -> None:
     alice.set_password("secret")
     alice.save()
     with read_only():
-        check_out(anonymous.post("/accounts/login/", {"username": "alice", "password": "secret"}))
+        answer = anonymous.post("/accounts/login/", {"username": "alice", "password": "secret"})
+    check_out(answer)
+    assert answer.json()["error"] == "The database takes no writes just now. Please try again."
+
+
+def test_the_error_says_what_is_wrong(as_alice: Client) -> None:
+    body = {"message": "hello", "async": True}
+    with read_only():
+        answer = as_alice.post("/ai-demo/chat/send", body, "application/json")
+        check_out(answer)
+        assert "takes no writes just now" in answer.json()["error"]
+    with connection.execute_wrapper(outage):
+        assert "can't be reached" in as_alice.get("/ai-demo/workflow/jobs").json()["error"]
 
 
 @pytest.mark.parametrize("path", ["/ai-demo/chat/", "/admin/", "/healthz"])

@@ -37,3 +37,30 @@ def read_name(url: str, folder: Path) -> str:
 def test_a_relative_path_is_one_beside_manage_py(url: str, name: str, tmp_path: Path) -> None:
     """Else a web server and a cluster that start in two folders would work on two files."""
     assert read_name(url, tmp_path) == name
+
+
+@pytest.mark.parametrize(
+    ("program", "wrong", "sentence"),
+    [
+        ("manage.py", "PORT=99999999", "PORT must be at most 65535, not 99999999"),
+        ("chatflow.asgi", "WORKFLOW_TRIES=x", "WORKFLOW_TRIES must be a number, not 'x'"),
+    ],
+)
+def test_a_wrong_value_is_one_sentence(
+    tmp_path: Path, program: str, wrong: str, sentence: str
+) -> None:
+    file = tmp_path / ".env"
+    file.write_text(f"DEBUG=false\n{wrong}\n")
+    command = [program, "check"] if program.endswith(".py") else ["-c", f"import {program}"]
+    environment = {**os.environ, "ENV_FILE": str(file)}
+    started = subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    name = program.removesuffix(".asgi")
+    assert (started.returncode, started.stdout) == (1, "")
+    assert started.stderr == f"{name}: {sentence} (line 2 of {file}).\n"

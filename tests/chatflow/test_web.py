@@ -8,6 +8,8 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from threading import BoundedSemaphore
+from threading import Event as ThreadEvent
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -16,14 +18,18 @@ import pytest
 import pytest_asyncio
 import uvicorn
 from asgiref.sync import sync_to_async
+from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from chatflow import stream, web
+from chatflow import line as line_module
+from chatflow import signins, stream, web
 from chatflow.asgi import application
 from chatflow.asgi_types import Receive
 from chatflow.auth import sign_link
+from chatflow.line import Line
 from chatflow.pool import Pool
+from chatflow.signins import AT_ONCE
 from chatflow.wsgi import application as wsgi
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.exchange import Exchange
@@ -42,6 +48,7 @@ THREADS = 4
 # Seconds; much longer than it takes, for machines that are busy.
 SOON = 10.0
 SEND = "/ai-demo/chat/send"
+LOGIN = "/accounts/login/"
 SHELF = "/ai-demo/knowledge/documents"
 JSON = {"Content-Type": "application/json"}
 
@@ -53,6 +60,7 @@ async def pool(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pool]:
     monkeypatch.setattr(isolation, "_room", isolation._Room())
     pool = Pool(wsgi, THREADS)
     monkeypatch.setattr(web, "pool", pool)
+    monkeypatch.setattr(web, "line", Line(AT_ONCE))
     yield pool
     await asyncio.to_thread(close_connections, pool.executor, THREADS)
     await asyncio.to_thread(pool.executor.shutdown)
@@ -146,6 +154,62 @@ async def test_a_client_that_leaves_early(token: str) -> None:
         exchange.hang_up()
         await asyncio.wait_for(exchange.task, SOON)
     assert exchange.status == 0
+
+
+async def test_sign_ins_wait_in_line_and_hold_no_thread(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    await sync_to_async(User.objects.create_user)("dora", password="right")
+    # One at a time, and that takes until this test has looked around.
+    monkeypatch.setattr(signins, "_hashing", BoundedSemaphore(1))
+    monkeypatch.setattr(web, "line", Line(1))
+    begun, goes_on = asyncio.Event(), ThreadEvent()
+    loop = asyncio.get_running_loop()
+    hashing = ModelBackend.authenticate
+
+    def hash_slowly(*args: Any, **kwargs: Any) -> Any:
+        loop.call_soon_threadsafe(begun.set)
+        assert goes_on.wait(SOON)
+        return hashing(*args, **kwargs)
+
+    monkeypatch.setattr(ModelBackend, "authenticate", hash_slowly)
+    form = await sign_in_form()
+    async with AsyncExitStack() as stack:
+        visits = [
+            await stack.enter_async_context(Exchange(application, LOGIN, **form))
+            for _ in range(3 * THREADS)
+        ]
+        try:
+            await asyncio.wait_for(begun.wait(), SOON)
+            async with Exchange(application, "/healthz") as quick:
+                assert await quick.start() == 200
+        finally:
+            goes_on.set()
+        assert [await each.start() for each in visits] == [302] * len(visits)
+
+
+async def test_a_line_that_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line_module, "PATIENCE", 0.01)
+    queue = Line(1)
+    monkeypatch.setattr(web, "line", queue)
+    async with queue.place(None), Exchange(application, LOGIN, **await sign_in_form()) as late:
+        assert await late.start() == 503
+        assert late.headers["retry-after"] == "5"
+        assert "in a few seconds" in (await late.read()).decode()
+
+
+async def sign_in_form() -> dict[str, Any]:
+    """Return what Dora sends with her right password."""
+    async with Exchange(application, LOGIN) as page:
+        await page.start()
+    token = page.headers["set-cookie"].partition(";")[0].partition("=")[2]
+    headers = {
+        "Cookie": f"csrftoken={token}",
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
+    body = f"username=dora&password=right&csrfmiddlewaretoken={token}".encode()
+    return {"method": "POST", "headers": headers, "body": body}
 
 
 @pytest.fixture

@@ -501,6 +501,10 @@ class TestQueueFlush:
     def test_wrong_hours(self, manage: Callable[..., list[str]]) -> None:
         with pytest.raises(CommandError, match="--hours: must be a whole number of at least 0"):
             manage("queue_flush", "--hours=soon")
+        for hours in ("876001", "99999999999", "9" * 5000):
+            with pytest.raises(CommandError, match="at least 0 and at most 876000"):
+                manage("queue_flush", f"--hours={hours}")
+        assert manage("queue_flush", "--hours=876000") == ["Forgot 0 failed jobs."]
 
 
 class TestQueueMonitor:
@@ -575,6 +579,9 @@ class TestQueuePrune:
         assert Job.objects.get().state == State.QUEUED
         with pytest.raises(CommandError, match="--days: must be a whole number"):
             manage("queue_prune", "--days=-1")
+        with pytest.raises(CommandError, match="at most 36500, not '99999999'"):
+            manage("queue_prune", "--days=99999999")
+        assert manage("queue_prune", "--days=36500") == ["Pruned 0 jobs."]
 
     def test_an_open_question_is_kept(self, manage: Callable[..., list[str]], chat: Chat) -> None:
         job = chat.say(workflow="ask")

@@ -14,15 +14,21 @@ from workflows.services import queues
 logger = logging.getLogger(__name__)
 
 GAP = "  "
+# A hundred years, which is more than any retention; databases can't go back much further.
+MOST_DAYS = 36_500
+MOST_HOURS = MOST_DAYS * 24
 
 
-def whole_number(minimum: int) -> Callable[[str], int]:
-    """Return the ``type`` of an argument that is a whole number of at least *minimum*."""
+def whole_number(minimum: int, most: int = 2**31 - 1) -> Callable[[str], int]:
+    """Return the ``type`` of an argument that is a whole number from *minimum* to *most*."""
 
     def read(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and minimum <= int(text) < 2**31):
+        # Python reads no number of thousands of digits.
+        digits = text.isascii() and text.isdigit() and len(text) <= 20
+        if not (digits and minimum <= int(text) <= most):
             raise ArgumentTypeError(
-                f"must be a whole number of at least {minimum}, not {text[:40]!r}."
+                f"must be a whole number of at least {minimum} and at most {most}, "
+                f"not {text[:40]!r}."
             )
         return int(text)
 

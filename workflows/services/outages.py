@@ -12,6 +12,11 @@ def is_unavailable(error: BaseException) -> bool:
     return is_passing(error)
 
 
+def is_read_only(error: BaseException) -> bool:
+    """Say whether a query failed because the database takes no writes just now."""
+    return get_database().refuses_writes(error)
+
+
 def takes_writes() -> bool:
     """Say whether the database can be written to; a standby after a failover only read."""
     return get_database().takes_writes()

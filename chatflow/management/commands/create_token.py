@@ -2,12 +2,16 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 
 from chatflow.management.users import create_user
 from chatflow.models import Token
-from chatflow.tokens import DAYS, TooManyTokens, make_token
+from chatflow.tokens import DAYS, MOST_DAYS, TooManyTokens, make_token
 from workflows.exceptions import UnknownWorkflow
+from workflows.management.console import whole_number
 from workflows.users import find_user
+
+NAME_LENGTH: int = Token._meta.get_field("name").max_length
 
 
 class Command(BaseCommand):
@@ -16,7 +20,13 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("username")
         parser.add_argument("--create", action="store_true", help="Make the user if need be.")
-        parser.add_argument("--days", type=int, default=DAYS, help=f"How long it lives ({DAYS}).")
+        parser.add_argument(
+            "--days",
+            type=whole_number(1, MOST_DAYS),
+            default=DAYS,
+            metavar="N",
+            help=f"How long it lives ({DAYS}); at most {MOST_DAYS}.",
+        )
         parser.add_argument("--name", default="", help="What its owner knows it by.")
         parser.add_argument("--scope", choices=Token.Scope.values, default="all")
         parser.add_argument("--workflow", default="", help="The only one that it is for.")
@@ -24,11 +34,12 @@ class Command(BaseCommand):
             "--replace", action="store_true", help="Revoke those of the same name first."
         )
 
+    @transaction.atomic
     def handle(
         self, *args: Any, username: str, create: bool, days: int, replace: bool, **options: Any
     ) -> str:
-        if days < 1:
-            raise CommandError("--days must be at least 1.")
+        if len(options["name"]) > NAME_LENGTH:
+            raise CommandError(f"--name must have at most {NAME_LENGTH} characters.")
         user = find_user(username)
         if user is None and not create:
             raise CommandError(f"There is no user {username!r}; --create makes one.")

@@ -3,15 +3,16 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from chatflow.addresses import configured_prefix
 from chatflow.management.users import get_user
 from chatflow.sign_in_links import make_link
 
 
 class Command(BaseCommand):
-    help = "Print a path of this site that signs a user in, once and within an hour."
+    help = "Print a path of this host that signs a user in, once and within an hour."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("username")
 
     def handle(self, *args: Any, username: str, **options: Any) -> str:
-        return make_link(get_user(username))
+        return configured_prefix() + make_link(get_user(username))

@@ -134,6 +134,12 @@ def test_the_command(alice: User, capsys: Any) -> None:
         call_command("sign_in_link", "nobody")
 
 
+def test_the_command_below_a_path(alice: User, capsys: Any, settings: Any) -> None:
+    settings.FORCE_SCRIPT_NAME = "/chat"
+    call_command("sign_in_link", "alice")
+    assert capsys.readouterr().out.startswith("/chat/accounts/once/?token=")
+
+
 # The admin.
 
 
@@ -165,6 +171,12 @@ def test_superusers_make_those_of_others(admin_client: Client, alice: User) -> N
     assert works(secret_in(page))
     made = Token.objects.get()
     admin_client.post(f"/admin/chatflow/token/{made.pk}/delete/", {"post": "yes"})
+    assert not Token.objects.exists()
+
+
+def test_staff_make_none_that_lives_too_long(admin_client: Client, alice: User) -> None:
+    page = admin_client.post(ADD, FORM | {"user": alice.pk, "days": 99999999})
+    assert "less than or equal to 365" in page.content.decode()
     assert not Token.objects.exists()
 
 

@@ -71,7 +71,10 @@ def test_no_database(anonymous: Client, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("chatflow.endpoints.probes.migrated", refuse)
     answer = anonymous.get("/readyz")
     assert answer.status_code == 503
-    assert answer.json()["checks"]["database"] == "Not reachable"
+    # Nothing is known of what nobody could look at.
+    checks = {"database": "Not reachable", "migrations": "unknown", "workers": "unknown"}
+    assert answer.json()["checks"] == checks | {"clock": "ok"}
+    assert answer.json()["error"] == "Not reachable"
     assert answer.json()["code"] == "not_ready"
 
 
@@ -84,6 +87,7 @@ def test_a_standby_that_can_only_be_read(anonymous: Client) -> None:
         answer = anonymous.get("/readyz")
         assert answer.status_code == 503
         assert answer.json()["checks"]["database"] == answer.json()["error"] == "Read-only"
+        assert answer.json()["checks"]["workers"] == "unknown"
         transaction.set_rollback(True)
 
 

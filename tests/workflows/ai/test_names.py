@@ -47,5 +47,7 @@ def test_unknown(name: str) -> None:
 def test_the_system_check_refuses_a_wrong_name(settings: LazySettings, setting: str) -> None:
     setattr(settings, setting, ["opneai:gpt-5"])
 
-    with pytest.raises(SystemCheckError, match="There is no model called 'opneai:gpt-5'"):
+    settings.PLACE_OF_SETTING = lambda name: f"line 7 of .env, where {name} is"
+    told = rf"{setting} is wrong \(line 7 of .env, where {setting} is\): "
+    with pytest.raises(SystemCheckError, match=f"{told}There is no model called 'opneai:gpt-5'"):
         call_command("check")

@@ -102,4 +102,5 @@ def test_an_unknown_queue_is_refused(settings: LazySettings) -> None:
     (error,) = checks.check_queue_connection(None)
 
     assert error.id == "workflows.E001"
+    assert error.msg == "QUEUE_CONNECTION=local is not supported (in the environment)."
     assert error.hint == "Use one of: database, redis, sync."

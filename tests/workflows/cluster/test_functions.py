@@ -13,6 +13,7 @@ from django_q.tasks import async_task
 from django_q.worker import worker
 
 from tests.workflows.cluster.test_fetch import Timer
+from workflows import checks
 from workflows.cluster.fetch import STOP, Results, task_package
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -102,3 +103,9 @@ def test_a_stored_hook_is_not_called_by_saving(caplog: pytest.LogCaptureFixture)
     now = timezone.now()
     Task(id="a" * 32, name="a", func="f", hook="os.abort", started=now, stopped=now).save()
     assert "os.abort is not one of TASK_FUNCTIONS" in caplog.text
+
+
+def test_a_name_of_no_function_is_refused(settings: Any) -> None:
+    settings.TASK_FUNCTIONS = [f"{HERE}.note", "nope.fn", "math.nope", "math"]
+    found = [each.msg for each in checks.check_task_functions(None)]
+    assert [text.split("'")[1] for text in found] == ["nope.fn", "math.nope", "math"]

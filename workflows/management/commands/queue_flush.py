@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from workflows.management.console import whole_number
+from workflows.management.console import MOST_HOURS, whole_number
 from workflows.services import queues
 
 
@@ -12,7 +12,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--hours",
-            type=whole_number(0),
+            type=whole_number(0, MOST_HOURS),
             default=0,
             metavar="N",
             help="Only those that failed more than N hours ago.",

@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from workflows.management.console import whole_number
+from workflows.management.console import MOST_DAYS, whole_number
 from workflows.store import pruning
 
 
@@ -12,7 +12,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--days",
-            type=whole_number(0),
+            type=whole_number(0, MOST_DAYS),
             default=30,
             metavar="N",
             help="Those that ended more than N days ago (30).",

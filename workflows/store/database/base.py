@@ -219,6 +219,10 @@ class Database(ABC):
         """
 
     @abstractmethod
+    def refuses_writes(self, error: BaseException) -> bool:
+        """Say whether a query failed because nothing can be written just now, only read."""
+
+    @abstractmethod
     def takes_writes(self) -> bool:
         """Say whether the database can be written to just now; a standby, for one, only read."""
 

@@ -16,7 +16,8 @@ from workflows.store.database.base import Database, Fault, JobCursor, JointWrite
 # intervention, such as a shutdown, a crash, a start that isn't over or a terminated backend; no
 # disk or connections left; errors of the system; a standby that is read-only still; and a
 # transaction that was ended with its connection because it idled or took too long.
-AWAY = ("08", "57P", "53000", "53100", "53300", "58000", "58030", "25006", "25P03", "25P04")
+READ_ONLY = "25006"
+AWAY = ("08", "57P", "53000", "53100", "53300", "58000", "58030", READ_ONLY, "25P03", "25P04")
 # A conflict of serializable transactions, a deadlock, a lock that wasn't had in time, a statement
 # that was cancelled because it took too long or found no memory.
 CONFLICTS = ("40001", "40P01", "55P03", "57014", "53200")
@@ -140,6 +141,9 @@ class Postgres(Database):
         if state.startswith(AWAY):
             return Fault.AWAY
         return Fault.CONFLICT if state in CONFLICTS else Fault.REFUSAL
+
+    def refuses_writes(self, error: BaseException) -> bool:
+        return _get_state(error) == READ_ONLY
 
     def takes_writes(self) -> bool:
         return _ask(f"SELECT {WRITABLE}", {})

@@ -130,6 +130,9 @@ class SQLite(Database):
             return Fault.REFUSAL
         return Fault.AWAY if _get_code(error) in AWAY else Fault.REFUSAL
 
+    def refuses_writes(self, error: BaseException) -> bool:
+        return _get_code(error) == sqlite3.SQLITE_READONLY
+
     def takes_writes(self) -> bool:
         path = _get_path()
         return not path.exists() or os.access(path, os.W_OK)

@@ -17,6 +17,7 @@ from tests.workflows.chat import (
     rolled_back,
     types,
 )
+from tests.workflows.faults import make_outage
 from workflows.exceptions import Fenced
 from workflows.models import Event, Job, Message, Session, State
 from workflows.services import queues
@@ -231,6 +232,10 @@ class DatabaseContract:
 
     def test_it_takes_writes(self) -> None:
         assert get_database().takes_writes() is True
+
+    def test_an_outage_is_not_read_only(self) -> None:
+        assert not get_database().refuses_writes(make_outage())
+        assert not get_database().refuses_writes(DatabaseError("Django's own"))
 
     def test_it_is_not_replaced(self) -> None:
         connection.ensure_connection()

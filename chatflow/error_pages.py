@@ -1,0 +1,28 @@
+"""An error as a page, for people whose browser asked for one."""
+
+from typing import cast
+
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+
+from chatflow.errors import Problem, as_response
+from chatflow.languages import localized
+from chatflow.page_policy import strict
+
+
+def respond(request: HttpRequest, found: Problem) -> HttpResponse:
+    """Answer a browser that opens a page with a page, and everybody else in the envelope."""
+    preferred = request.get_preferred_type(["application/json", "text/html"])
+    return as_page(request, found) if preferred == "text/html" else as_response(found)
+
+
+def as_page(request: HttpRequest, found: Problem) -> HttpResponse:
+    return cast(HttpResponse, _page(request, found))
+
+
+@strict
+@localized
+def _page(request: HttpRequest, found: Problem) -> HttpResponse:
+    # Without the request: the page would look its user up, in a database that may be away.
+    content = render_to_string("error.html", {"error": found.error})
+    return HttpResponse(content, status=found.status, headers=found.headers)
