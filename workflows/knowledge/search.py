@@ -11,6 +11,7 @@ from django.db.models import QuerySet, Sum
 from workflows.knowledge import embeddings
 from workflows.knowledge.excerpts import MARKS, excerpt
 from workflows.knowledge.fulltext import CAP, full_text
+from workflows.knowledge.languages import shares
 from workflows.knowledge.models import EVERYBODY, Chunk, Document, audience_of
 from workflows.knowledge.ranking import relevance, synonyms_of
 from workflows.knowledge.words import words_of
@@ -80,7 +81,7 @@ def search(query: str, *, user: Any, session_id: int | None = None, limit: int =
     documents = Document.objects.found_in(user, session_id)
     chunks = Chunk.objects.filter(document__in=documents)
     chunks = chunks.select_related("document").defer("embedding", "document__content")
-    found = _by_words(words, documents, chunks, audiences) if words else {}
+    found = _by_words(query, words, documents, chunks, audiences) if words else {}
     near = embeddings.nearest(query, audiences, POOL)
     best = _blended(found, near)
     if session_id is not None:
@@ -99,6 +100,7 @@ def search(query: str, *, user: Any, session_id: int | None = None, limit: int =
 
 
 def _by_words(
+    query: str,
     words: Sequence[str],
     documents: "QuerySet[Document]",
     chunks: "QuerySet[Chunk]",
@@ -112,7 +114,9 @@ def _by_words(
     # What BM25 calls the inverse document frequency. A word that is nowhere says most of all:
     # who asks for it isn't answered by a text that lacks it.
     weights = {word: math.log(1 + (total + 0.5) / (has + 0.5)) for word, has in counts.items()}
-    candidates = _candidates({word: counts[word] for word in words}, audiences)
+    asked = {word: counts[word] for word in words}
+    weights.update({word: share * weights[word] for word, share in shares(query, asked).items()})
+    candidates = _candidates(asked, audiences)
     return relevance(words, weights, chunks.in_bulk(candidates).values())
 
 

@@ -19,3 +19,18 @@ WORDS = """
 """
 
 STOP_WORDS = frozenset(WORDS.split())
+
+# Words that ask, by language: those that the lists of stopwordsiso lack.
+QUESTIONS = """
+    hi कौन किसने किसे किसको किसका किसकी क्या कब कहाँ क्यों कैसे कैसा कैसी कितना कितने कितनी
+    ja 誰 だれ 何 いつ どこ なぜ どう どの どれ どんな いくら いくつ
+    ko 누가 누구 무엇을 무엇이 어디에 어디서 어디 어떻게 있습니까 있나요 있어요 입니까 인가요
+    nl hoeveel laat
+    sw nani nini lini wapi vipi gani ngapi
+    th ใคร อะไร เมื่อไร เมื่อไหร่ ที่ไหน ไหน ทำไม อย่างไร ยังไง กี่
+    tr zaman kaç nerede nasıl
+    uk хто кого кому чому куди звідки скільки яка яке які
+    vi đâu
+"""
+
+ASKING = {code: set(asking) for code, *asking in map(str.split, QUESTIONS.strip().split("\n"))}
