@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.db import connections
 from django.db.models import F
 from django.test import Client, RequestFactory
 
@@ -123,6 +125,8 @@ async def test_asynchronous_code_too(settings: Any) -> None:
         assert await aauthenticate(username="dora", password="wrong") is None
     with pytest.raises(TooManySignIns):
         await aauthenticate(username="dora", password="wrong")
+    # That of the thread which looked.
+    await sync_to_async(connections.close_all)()
 
 
 def test_only_so_many_passwords_are_hashed_at_once(dora: User) -> None:
