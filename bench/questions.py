@@ -125,6 +125,7 @@ UNSEEN: dict[str, set[str]] = {
         "deploy.md#3. The project",
         "frontend.md#Who is asking",
         "http-api.md#Who is asking",
+        "http-api.md#Tokens",
     },
     "My proxy buffers the events, what now?": {
         "deploy.md#5. nginx and https",
