@@ -103,6 +103,16 @@ def test_a_verb_for_what_was_deleted_meanwhile(chat: Chat, verb: object) -> None
 
 
 @pytest.mark.postgresql  # SQLite has one writer.
+def test_feedback_at_that_moment(chat: Chat) -> None:
+    job = chat.say("hello", workflow="echo")
+    with beside("workflows_job", lambda: services.give_feedback(job, value="up")) as results:
+        services.delete_session(job.session)
+
+    assert isinstance(results[0], Job.DoesNotExist)
+    assert nothing_left()
+
+
+@pytest.mark.postgresql
 def test_one_of_its_documents_is_sent_elsewhere_at_that_moment(chat: Chat) -> None:
     session = services.open_session(chat.user, chat.key)
     document, _ = store(b"words", "text/plain", owner=chat.user, session_id=session.pk)
