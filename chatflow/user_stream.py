@@ -2,7 +2,8 @@
 
 The conversations' changes, and the events of all jobs under way. It is an open stream like that of
 a job, and costs no more while nothing happens. Whatever it sends goes out in one piece of work, one
-frame after the other; each has the cursor that covers all that was sent up to it.
+frame after the other; each has the cursor that covers all that was sent up to it, but of the frames
+of one event only the last.
 """
 
 import base64
@@ -11,7 +12,7 @@ import logging
 import re
 import time
 from binascii import Error as Base64Error
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Self
@@ -299,18 +300,22 @@ class UserStream(OpenStream):
                 self._over.add(ear.pk)
                 self.unfollow(ear)
             ear.cursor = event.seq
-            for frame in ear.dialect.frames(self._placed(event)):
-                body += renumbered(frame, self.id())
+            body += renumbered(ear.dialect.frames(self._placed(event)), self.id())
         if body:
             await self._put(body)
         if len(events) == storage.BATCH:
             ear.rung = self._rung = True
 
 
-def renumbered(frame: bytes, cursor: str) -> bytes:
-    """Return a job's frame with another ``id``."""
-    first, _, rest = frame.partition(b"\n")
-    return b"id: %s\n%s" % (cursor.encode(), rest if first.startswith(b"id: ") else frame)
+def renumbered(frames: Sequence[bytes], cursor: str) -> bytes:
+    """Return the frames of one event with *cursor* for its ``id``.
+
+    Only the last one has it: a client that has no more than the others gets all of them again.
+    """
+    if not frames:
+        return b""
+    bare = [frame.partition(b"\n")[2] if frame.startswith(b"id: ") else frame for frame in frames]
+    return b"".join(bare[:-1]) + b"id: %s\n%s" % (cursor.encode(), bare[-1])
 
 
 async def opened(scope: Scope, send: Send, dialect: type[Dialect]) -> UserStream | None:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.validators import URLValidator
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from django.db.models import Count, Sum
 from django.db.models.functions import Length
 from django.http import HttpResponse
@@ -288,7 +288,10 @@ def document(request: Request, document_id: UUID) -> Response:
     if request.method == "DELETE":
         if found.owner_id != request.user.pk:
             raise DocumentNotFound
-        found.delete()
+        with transaction.atomic():
+            # Else a message might get it while it goes.
+            Document.objects.select_for_update().filter(pk=found.pk).values_list("pk").first()
+            found.delete()
     return Response(answer)
 
 

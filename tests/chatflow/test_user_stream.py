@@ -13,7 +13,8 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.utils import timezone
 
-from chatflow import stream, user_stream
+from chatflow import sse, stream, user_stream, web
+from chatflow.dialects.seed import Seed
 from chatflow.tokens import make_token
 from chatflow.user_stream import Cursor
 from chatflow.web import application
@@ -21,7 +22,7 @@ from tests.chatflow.exchange import Exchange
 from tests.chatflow.threads import close_streams
 from tests.conftest import Bearer
 from workflows import services
-from workflows.models import DeletedSession, Job, Session, State
+from workflows.models import DeletedSession, Event, Job, Session, State
 from workflows.store.changes import CURSOR_KEPT, SLACK, forget_deleted
 from workflows.store.events import append
 from workflows.store.lifecycle import Outcome, end
@@ -375,7 +376,37 @@ async def test_it_is_not_for_strangers(alice: User) -> None:
 def test_a_cursor_is_read_as_it_is_written() -> None:
     cursor = Cursor(5, 7, {"workflow_" + "0f" * 16: 3})
     assert Cursor.read(str(cursor)) == cursor
-    assert user_stream.renumbered(b"id: 3\ndata: {}\n\n", "x") == b"id: x\ndata: {}\n\n"
+    assert user_stream.renumbered([b"id: 3\ndata: {}\n\n"], "x") == b"id: x\ndata: {}\n\n"
+
+
+class Doubled(Seed):
+    """A dialect that announces each event in a frame before its own."""
+
+    def frames(self, event: Event) -> list[bytes]:
+        announced = {"about": event.seq, "job_id": self.job_id}
+        return [sse.frame(announced, event_id=event.seq), *super().frames(event)]
+
+
+async def test_a_client_goes_on_between_the_frames_of_an_event(
+    alice: User, watch: Callable[..., Exchange], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gets all frames of the event again: their cursor comes with the last one."""
+    monkeypatch.setattr(web, "get_dialect", lambda name: Doubled)
+    async with watch() as exchange:
+        frames = exchange.frames()
+        await anext(frames)
+        job = await sync_to_async(send)(alice)
+        await sync_to_async(work)(job, words=1)
+        taken = await until(frames, lambda data: data.get("seq") == 2)
+    # What the client's last `id` is when it has the first frame of the second event, but no more.
+    announced = next(place for place, frame in enumerate(taken) if frame["data"].get("about") == 2)
+    assert "id" not in taken[announced]
+    cursor = [frame["id"] for frame in taken[:announced] if "id" in frame][-1]
+    async with watch(cursor) as exchange:
+        frames = exchange.frames()
+        told = await until(frames, lambda data: data.get("seq") == 2)
+    of_job = [frame["data"] for frame in told if frame["data"].get("job_id") == job.public_id]
+    assert [data.get("about") or data["seq"] for data in of_job] == [2, 2]
 
 
 async def test_a_token_for_one_workflow_sees_its_jobs_and_no_conversation(alice: User) -> None:

@@ -183,3 +183,38 @@ def at_once(count: int, function: Callable[[int], Any]) -> list[Any]:
         thread.join(NET)
         assert not thread.is_alive(), "A thread hangs."
     return results
+
+
+@contextmanager
+def beside(table: str, other: Callable[[], Any]) -> Iterator[list[Any]]:
+    """Have *other* done in another thread just before rows of *table* are deleted here.
+
+    There it has ended by then, or waits for what is locked here: on PostgreSQL.
+
+    Yields:
+        An empty list, which has in the end what *other* returned or raised.
+    """
+    results: list[Any] = []
+    threads: list[threading.Thread] = []
+
+    def run() -> None:
+        results.extend(at_once(1, lambda number: other()))
+
+    def execute(run_on: Any, sql: str, *args: Any) -> Any:
+        if sql.startswith(f'DELETE FROM "{table}"') and not threads:
+            threads.append(threading.Thread(target=run))
+            threads[0].start()
+            until_it_ends_or_waits(threads[0])
+        return run_on(sql, *args)
+
+    with connection.execute_wrapper(execute):
+        yield results
+    threads[0].join(NET)
+
+
+def until_it_ends_or_waits(thread: threading.Thread) -> None:
+    with connection.cursor() as cursor:
+        waits = 0
+        while thread.is_alive() and not waits:
+            cursor.execute(WAITING)
+            waits = cursor.fetchone()[0]

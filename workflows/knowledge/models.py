@@ -62,7 +62,7 @@ class Document(models.Model):
     )
     title = models.CharField(max_length=200, blank=True)
     # Of the file, as it was uploaded.
-    name = models.CharField(max_length=255, blank=True, editable=False)
+    name = models.CharField(max_length=255, blank=True, default="", db_default="", editable=False)
     # Where people read it, if that is elsewhere.
     url = models.CharField(
         max_length=2000, blank=True, validators=[URLValidator(["http", "https"])]

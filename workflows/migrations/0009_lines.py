@@ -1,25 +1,11 @@
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.db import migrations, models
 
-
-class AddIndex(migrations.AddIndex):
-    """Builds an index while others write, on PostgreSQL."""
-
-    def database_forwards(
-        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
-    ) -> None:
-        if schema_editor.connection.vendor != "postgresql":
-            super().database_forwards(app_label, schema_editor, from_state, to_state)
-            return
-        # An invalid one is left by a build that was broken off.
-        schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {self.index.name}")
-        model = to_state.apps.get_model(app_label, self.model_name)
-        schema_editor.add_index(model, self.index, concurrently=True)
+from workflows.migrations._indexes import AddIndex
 
 
 class Migration(migrations.Migration):
-    # As CONCURRENTLY wants it.
     atomic = False
 
     dependencies: ClassVar = [("workflows", "0008_turns")]

@@ -43,14 +43,6 @@ class Migration(migrations.Migration):
             name='unread',
             field=models.BooleanField(db_default=False, default=False),
         ),
-        migrations.AddIndex(
-            model_name='session',
-            index=models.Index(models.F('user'), models.OrderBy(models.F('pinned'), descending=True), models.OrderBy(models.F('updated_at'), descending=True), models.OrderBy(models.F('id'), descending=True), name='session_list'),
-        ),
-        migrations.AddIndex(
-            model_name='session',
-            index=models.Index(fields=['user', 'changed'], name='session_changes'),
-        ),
         migrations.AddField(
             model_name='deletedsession',
             name='user',

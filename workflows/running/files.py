@@ -31,7 +31,8 @@ def read_text(record: Record, file: SentFile) -> str:
     """See Context.read_text()."""
     chunks = _find(record, file).chunks.order_by("position")
     text, heading = [], ""
-    for chunk in chunks.only("heading", "text"):
+    # Without `document` each chunk would be read by itself again.
+    for chunk in chunks.only("document", "heading", "text"):
         if chunk.heading and chunk.heading != heading:
             text.append(chunk.heading)
         heading = chunk.heading

@@ -1,10 +1,10 @@
 """What the owner of an answer thinks of it."""
 
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 
 from workflows import clock
 from workflows.models import Feedback, Job
-from workflows.store import events
+from workflows.store import events, lifecycle
 
 
 def give_feedback(job: Job, *, value: str | None, comment: str = "") -> Feedback | None:
@@ -26,7 +26,10 @@ def give_feedback(job: Job, *, value: str | None, comment: str = "") -> Feedback
         return None
     kept = {"value": value, "comment": events.clean(comment), "updated_at": clock.now()}
     try:
-        given, _ = Feedback.objects.update_or_create(job=job, defaults=kept)
+        with transaction.atomic():
+            # Else the conversation's deletion might overlook what is stored beside it.
+            lifecycle.lock_session(job)
+            given, _ = Feedback.objects.update_or_create(job=job, defaults=kept)
     except IntegrityError:
         job.refresh_from_db(fields=["id"])
         raise

@@ -38,6 +38,8 @@ def delete_session(session: Session) -> int:
         # Jobs that were started meanwhile go with the rest.
         _cancel_at_once(session)
         bury(session)
+        # Else a message of another conversation might get one while it goes.
+        list(session.documents.select_for_update().order_by("pk").values_list("pk"))
         _, deleted = Session.objects.filter(pk=session.pk).delete()
     return deleted.get("workflows.Job", 0)
 

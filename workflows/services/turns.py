@@ -193,8 +193,10 @@ def cut_from(session: Session, message_id: int) -> set[int]:
     Raises:
         MessageNotFound: the user said no such message there, or it was cut already.
     """
-    kept = list(session.messages.filter(cut=False).order_by("pk").only("pk", "role", "job_id"))
-    jobs = load_jobs(session, kept)
+    # No more than puts them in order. Without `session` each row would be read by itself again.
+    rows = session.messages.filter(cut=False).order_by("pk")
+    kept = list(rows.only("session", "role", "job"))
+    jobs = {job.pk: job for job in session.jobs.only("session", "retry_of")}
     ordered = in_order(kept, jobs)
     keys = [row.pk for row in ordered]
     if message_id not in keys or ordered[keys.index(message_id)].role != Message.Role.USER:

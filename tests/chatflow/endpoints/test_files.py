@@ -10,9 +10,11 @@ from django.test import Client
 from PIL import Image
 
 from chatflow.endpoints import uploads
+from tests.workflows.chat import beside
 from workflows import services
+from workflows.exceptions import FileNotFound
 from workflows.knowledge.documents import store
-from workflows.knowledge.models import Document
+from workflows.knowledge.models import Attachment, Document
 from workflows.knowledge.search import search
 from workflows.models import Session
 
@@ -181,3 +183,18 @@ def test_the_conversation_is_deleted_meanwhile(
     assert not Document.objects.exists()
     monkeypatch.undo()
     assert upload(as_alice, "a.txt", b"words", session_id="s").status_code == 201
+
+
+@pytest.mark.postgresql  # SQLite has one writer.
+@pytest.mark.django_db(transaction=True)
+def test_a_document_is_deleted_as_it_is_sent(
+    as_alice: Client, alice: User, image: dict[str, Any]
+) -> None:
+    def send_it() -> Any:
+        return services.start(alice, "Look", session_key="other", sent_files=[image["id"]])
+
+    with beside("knowledge_document", send_it) as results:
+        assert as_alice.delete(f"{SHELF}/{image['id']}").status_code == 200
+
+    assert isinstance(results[0], FileNotFound)
+    assert not Attachment.objects.exists()

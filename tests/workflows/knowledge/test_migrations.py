@@ -6,6 +6,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from workflows.knowledge.models import Document
 from workflows.knowledge.search import search
 
 BEFORE = [("knowledge", "0003_readers_name_the_kinds")]
@@ -28,3 +29,14 @@ def test_documents_from_before_are_found_by_their_words(alice: User) -> None:
         call_command("migrate", "knowledge", verbosity=0)
     for question in ("東京タワー", "CAFE"):
         assert [source.title for source in search(question, user=alice)] == ["A"]
+
+
+@pytest.mark.django_db
+def test_processes_of_the_version_before_can_go_on_to_store_documents(alice: User) -> None:
+    """They don't know the columns that 0005 has added under them."""
+    before = MigrationExecutor(connection).loader.project_state([("knowledge", "0004_terms")]).apps
+    old = before.get_model("knowledge", "Document").objects.create(
+        owner_id=alice.pk, title="A", kind="text/plain", content=b"", content_hash=""
+    )
+    document = Document.objects.get(pk=old.pk)
+    assert (document.name, document.session) == ("", None)

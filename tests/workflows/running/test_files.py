@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
 from PIL import Image
 
 from tests.acceptance.markdown import block
@@ -65,6 +67,20 @@ def test_it_works(chat: Chat, image: str) -> None:
     assert job.response == "lamp.png: , plan.md: Paint the lamp."
     names = Attachment.objects.filter(message__job=job).order_by("position")
     assert list(names.values_list("name", flat=True)) == ["lamp.png", "plan.md"]
+
+
+def test_a_long_text_is_read_at_once(chat: Chat) -> None:
+    content = b"".join(b"# Part %d\n\n%s\n\n" % (n, b"word " * 150) for n in range(4))
+    long = bring(chat, content, "text/markdown", "long.md")
+
+    @workflow("w")
+    def work(ctx: Context) -> str:
+        with CaptureQueriesContext(connection) as queries:
+            assert ctx.read_text(ctx.files[0]).count("word") == 600
+        return str(len(queries))
+
+    assert Document.objects.get().chunk_count > 1
+    assert chat.say("Look", workflow="w", sent_files=[long]).response == "2"
 
 
 def test_a_coroutine_reads_them_too(chat: Chat, image: str) -> None:

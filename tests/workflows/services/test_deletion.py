@@ -1,11 +1,15 @@
 """A conversation is deleted while it works: nothing stays, and nobody takes it for an answer."""
 
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import User
 
-from tests.workflows.chat import ME, Chat, at_once, claimed, run_waiting
+from tests.workflows.chat import ME, Chat, at_once, beside, claimed, run_waiting
 from workflows import Context, services, workflow
-from workflows.exceptions import ChatflowError, Fenced
+from workflows.exceptions import ChatflowError, Fenced, FileNotFound
+from workflows.knowledge.documents import store
+from workflows.knowledge.models import Attachment
 from workflows.models import Event, Job, Message, Session, State, Step
 from workflows.running import runner
 from workflows.store import lifecycle
@@ -96,3 +100,29 @@ def test_a_verb_for_what_was_deleted_meanwhile(chat: Chat, verb: object) -> None
     assert callable(verb)
     with pytest.raises((Job.DoesNotExist, ChatflowError)):
         verb(job)
+
+
+@pytest.mark.postgresql  # SQLite has one writer.
+def test_feedback_at_that_moment(chat: Chat) -> None:
+    job = chat.say("hello", workflow="echo")
+    with beside("workflows_job", lambda: services.give_feedback(job, value="up")) as results:
+        services.delete_session(job.session)
+
+    assert isinstance(results[0], Job.DoesNotExist)
+    assert nothing_left()
+
+
+@pytest.mark.postgresql
+def test_one_of_its_documents_is_sent_elsewhere_at_that_moment(chat: Chat) -> None:
+    session = services.open_session(chat.user, chat.key)
+    document, _ = store(b"words", "text/plain", owner=chat.user, session_id=session.pk)
+    other = Chat(chat.user, "other")
+
+    def send() -> Any:
+        return other.send("Look", workflow="echo", sent_files=[str(document.pk)])
+
+    with beside("knowledge_document", send) as results:
+        services.delete_session(session)
+
+    assert isinstance(results[0], FileNotFound)
+    assert not Attachment.objects.exists()
