@@ -18,6 +18,7 @@ from typing import Any, Literal
 from django.conf import settings
 from django.contrib.auth import get_user
 from django.core.handlers.asgi import ASGIRequest
+from django.db import Error as DatabaseError
 from django.db import close_old_connections
 from django.http import HttpResponse
 from django.utils.functional import SimpleLazyObject
@@ -27,6 +28,7 @@ from chatflow import auth, sse
 from chatflow.addresses import placed
 from chatflow.asgi_types import Receive, Scope, Send
 from chatflow.auth import Admission, Grant
+from chatflow.confinement import Confinement
 from chatflow.dialects import Dialect
 from chatflow.errors import Unavailable, as_response, problem
 from chatflow.middleware import dress
@@ -65,6 +67,7 @@ class OpenStream(Follower):
     """A client that watches a job. Nothing but the bare minimum is kept: there may be thousands."""
 
     __slots__ = (
+        "_confinement",
         "_error",
         "_lifetime",
         "_prefix",
@@ -89,6 +92,7 @@ class OpenStream(Follower):
         self._progress = grant.job.progress
         self.dialect = dialect
         self._connect(grant, send, prefix)
+        self._confinement = Confinement.of(grant.job.pk, grant.workflow)
         if grant.job.state == State.QUEUED:
             self.place = 0
 
@@ -146,6 +150,8 @@ class OpenStream(Follower):
             self.begin(self._put(self.dialect.waiting(place, self._progress)))
 
     async def hand_on(self, events: list[Event]) -> None:
+        if self._confinement is not None:
+            await self._check(self._confinement, events)
         self.place = None
         body = b""
         for event in events:
@@ -156,6 +162,14 @@ class OpenStream(Follower):
             for frame in self.dialect.frames(self._placed(event)):
                 body += frame
         await self._put(body, more=not events[-1].is_terminal)
+
+    async def _check(self, confinement: Confinement, events: list[Event]) -> None:
+        try:
+            admitted = await confinement.admits(events)
+        except DatabaseError as error:
+            raise StreamCut from error
+        if not admitted:
+            raise StreamCut
 
     def _placed(self, event: Event) -> Event:
         """Return the event with the prefix in its links; other streams read the same object."""

@@ -25,6 +25,7 @@ from rest_framework.exceptions import MethodNotAllowed, ParseError
 from chatflow import auth, bodies, sse
 from chatflow.asgi_types import Scope, Send
 from chatflow.auth import Admission
+from chatflow.confinement import Confinement
 from chatflow.dialects import Dialect
 from chatflow.middleware import dress
 from chatflow.stream import (
@@ -37,7 +38,7 @@ from chatflow.stream import (
     sign_in,
 )
 from workflows.exceptions import CursorBeyondHead, first_line
-from workflows.models import Job, State
+from workflows.models import Event, Job, State
 from workflows.services import conversations
 from workflows.services.conversations import Changes
 from workflows.streaming import storage
@@ -100,14 +101,27 @@ def lengthen(short: str) -> str:
 class Ear:
     """Listens to one of the jobs that a user's stream follows."""
 
-    __slots__ = ("channels", "cursor", "dialect", "pk", "place", "progress", "rung", "stream")
+    __slots__ = (
+        "channels",
+        "confinement",
+        "cursor",
+        "dialect",
+        "pk",
+        "place",
+        "progress",
+        "rung",
+        "stream",
+    )
 
     # The job's place in the queue; see OpenStream.
     place: int | None
 
-    def __init__(self, stream: "UserStream", job: Job, seq: int, dialect: Dialect) -> None:
+    def __init__(
+        self, stream: "UserStream", job: Job, seq: int, dialect: Dialect, workflow: str
+    ) -> None:
         self.stream = stream
         self.pk = job.pk
+        self.confinement = Confinement.of(job.pk, workflow)
         self.channels = (storage.channel(job.pk),)
         self.cursor = seq
         self.dialect = dialect
@@ -235,7 +249,7 @@ class UserStream(OpenStream):
         if len(self._ears) >= MOST_JOBS:
             self._in_line[job.pk] = job
             return
-        ear = Ear(self, job, seq, self._encoder(job))
+        ear = Ear(self, job, seq, self._encoder(job), self._workflow)
         self._ears[job.public_id] = ear
         if self._following:
             listeners.add_listener(ear)
@@ -286,8 +300,24 @@ class UserStream(OpenStream):
         self.cursor = max(self.cursor, found.upto)
         self._sent = {row: number for row, number in self._sent.items() if number > self.cursor}
 
+    async def _may_tell(self, ear: Ear, events: list[Event]) -> bool:
+        """Say whether the job's events may be told; where another has it now, unfollow it."""
+        if ear.confinement is None:
+            return True
+        try:
+            admitted = await ear.confinement.admits(events)
+        except DatabaseError as error:
+            # The next sweep rings again.
+            logger.warning("A job's workflow could not be read (%s).", first_line(error))
+            return False
+        if not admitted:
+            self.unfollow(ear)
+        return admitted
+
     async def _tell_events(self, ear: Ear) -> None:
         events = await listeners.readers.events_after((ear.channels[0], ear.cursor))
+        if events and not await self._may_tell(ear, events):
+            return
         body = b""
         if events:
             ear.place = None

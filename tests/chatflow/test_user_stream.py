@@ -20,8 +20,10 @@ from chatflow.web import application
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.threads import close_streams
 from tests.conftest import Bearer
+from tests.workflows.chat import claimed
 from workflows import services
 from workflows.models import DeletedSession, Job, Session, State
+from workflows.running.routing import hand_over
 from workflows.store.changes import CURSOR_KEPT, SLACK, forget_deleted
 from workflows.store.events import append
 from workflows.store.lifecycle import Outcome, end
@@ -400,3 +402,70 @@ async def test_a_user_goes_with_what_is_kept_of_their_conversations(alice: User)
     assert await DeletedSession.objects.acount() == 1
     await alice.adelete()
     assert await DeletedSession.objects.acount() == 0
+
+
+def change_hands(job: Job) -> None:
+    """Let *job* be handed over to ``ask``, and end there."""
+    hand_over(job, "ask")
+    again = claimed()
+    append(again.pk, again.attempt, "delta", data={"delta": "secret"})
+    again.refresh_from_db()
+    finish(again)
+
+
+async def of_one_workflow(user: User, workflow: str) -> Exchange:
+    _, token = await sync_to_async(make_token)(user, name=workflow, workflow=workflow)
+    return Exchange(application, PATH, headers={"Authorization": f"Bearer {token}"})
+
+
+async def test_a_job_that_is_handed_over_is_the_other_workflows_alone(alice: User) -> None:
+    from_one, to_another = [await of_one_workflow(alice, name) for name in ("echo", "ask")]
+    async with from_one as one, to_another as another:
+        mine, theirs = one.frames(), another.frames()
+        for each in (mine, theirs):
+            await anext(each)
+        await sync_to_async(send)(alice)
+        job = await sync_to_async(claimed)()
+        await sync_to_async(append)(job.pk, 1, "delta", data={"delta": "mine"})
+        assert seqs([await anext(mine), await anext(mine)], job) == [1, 2]
+        await sync_to_async(change_hands)(job)
+        told = await until(theirs, lambda data: data.get("status") == "completed")
+        assert seqs(told, job) == [1, 2, 3, 4, 5]
+        next_job = await sync_to_async(send)(alice, "b")
+        await sync_to_async(work)(next_job)
+        told = await until(mine, lambda data: data.get("status") == "completed")
+        assert seqs(told, next_job) == [1, 2, 3, 4]
+        assert seqs(told, job) == []
+
+
+async def test_a_job_that_ends_as_it_waits_for_the_other_workflow(alice: User) -> None:
+    async with await of_one_workflow(alice, "echo") as exchange:
+        frames = exchange.frames()
+        await anext(frames)
+        await sync_to_async(send)(alice)
+        job = await sync_to_async(claimed)()
+        await sync_to_async(append)(job.pk, 1, "delta", data={"delta": "mine"})
+        assert seqs([await anext(frames), await anext(frames)], job) == [1, 2]
+        await sync_to_async(hand_over)(job, "ask")
+        await sync_to_async(services.cancel)(job)
+        next_job = await sync_to_async(send)(alice, "b")
+        await sync_to_async(work)(next_job)
+        told = await until(frames, lambda data: data.get("status") == "completed")
+        assert seqs(told, job) == []
+
+
+async def test_a_job_that_is_routed_again_as_it_begins(alice: User) -> None:
+    """The first event of the attempt was told before."""
+    async with await of_one_workflow(alice, "echo") as exchange:
+        frames = exchange.frames()
+        await anext(frames)
+        await sync_to_async(send)(alice)
+        job = await sync_to_async(claimed)()
+        assert seqs([await anext(frames)], job) == [1]
+        await Job.objects.filter(pk=job.pk).aupdate(workflow="ask")
+        await sync_to_async(append)(job.pk, 1, "delta", data={"delta": "secret"})
+        await sync_to_async(end)(job, Outcome(State.FAILED))
+        next_job = await sync_to_async(send)(alice, "b")
+        await sync_to_async(work)(next_job)
+        told = await until(frames, lambda data: data.get("status") == "completed")
+        assert seqs(told, job) == []
