@@ -24,6 +24,8 @@ from tests.workflows.chat import claimed
 from workflows import services
 from workflows.models import DeletedSession, Job, Session, State
 from workflows.running.routing import hand_over
+from workflows.services import conversations
+from workflows.services.conversations import Changes
 from workflows.store.changes import CURSOR_KEPT, SLACK, forget_deleted
 from workflows.store.events import append
 from workflows.store.lifecycle import Outcome, end
@@ -331,6 +333,95 @@ async def test_many_conversations(alice: User, watch: Callable[..., Exchange]) -
         told = [await anext(frames) for _ in range(30)]
     assert [frame["data"]["session_id"] for frame in told] == [str(n) for n in range(30)]
     assert {frame["id"].split(".")[1] for frame in told[:-1]} == {cursor.split(".")[1]}
+
+
+async def test_many_conversations_come_in_slices(
+    alice: User, watch: Callable[..., Exchange], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversations, "SLICE", 4)
+    most: list[int] = []
+    look = conversations.look
+
+    def counted(*args: Any) -> Changes:
+        found = look(*args)
+        most.append(len(found.changed))
+        return found
+
+    monkeypatch.setattr(conversations, "look", counted)
+    async with watch() as exchange:
+        cursor = (await anext(exchange.frames()))["data"]["cursor"]
+
+    def send_many() -> list[Job]:
+        return [send(alice, f"{number}") for number in range(10)]
+
+    jobs = await sync_to_async(send_many)()
+    async with watch(cursor) as exchange:
+        frames = exchange.frames()
+        await anext(frames)
+        told = [await anext(frames) for _ in jobs]
+        assert [frame["data"]["session_id"] for frame in told] == [str(n) for n in range(10)]
+        await sync_to_async(work)(jobs[7])
+        taken = await until(frames, lambda data: data.get("status") == "completed")
+        assert seqs(taken, jobs[7]) == [1, 2, 3, 4]
+    assert max(most) == 4
+
+
+async def test_a_long_stream_remembers_few_jobs(
+    alice: User, watch: Callable[..., Exchange]
+) -> None:
+    async with watch() as exchange:
+        frames = exchange.frames()
+        await anext(frames)
+        (found,) = stream.open_streams
+        assert isinstance(found, user_stream.UserStream)
+        for _ in range(8):
+            job = await sync_to_async(send)(alice)
+            await sync_to_async(work)(job)
+            taken = []
+            while seqs(taken, job)[-1:] != [4]:
+                taken.append(await anext(frames))
+            # Its last change is told too.
+            ended = is_session(last_job_id=job.public_id, last_state="completed")
+            if not any(ended(frame["data"]) for frame in taken):
+                taken += await until(frames, ended)
+            assert seqs(taken, job) == [1, 2, 3, 4]
+        assert len(found._over) <= 3
+        assert found._newest > job.pk - 4
+
+
+async def test_a_job_that_commits_late_is_not_missed(
+    alice: User, watch: Callable[..., Exchange]
+) -> None:
+    """It has ended by then, and has a lower key than jobs that were told before it."""
+    if connection.vendor != "postgresql":
+        pytest.skip("only on postgresql: elsewhere one writes at a time")
+    began, may_commit = threading.Event(), threading.Event()
+    late: list[Job] = []
+
+    def send_late() -> None:
+        with transaction.atomic():
+            late.append(send(alice, "late"))
+            work(late[0])
+            began.set()
+            assert may_commit.wait(10)
+        connection.close()
+
+    async with watch() as exchange:
+        frames = exchange.frames()
+        await anext(frames)
+        sending = asyncio.ensure_future(asyncio.to_thread(send_late))
+        await asyncio.to_thread(began.wait, 10)
+        for key in "abc":
+            job = await sync_to_async(send)(alice, key)
+            assert job.pk > late[0].pk
+            await sync_to_async(work)(job)
+            await until(frames, is_session(session_id=key, last_state="completed"))
+        may_commit.set()
+        await sending
+        taken: list[dict[str, Any]] = []
+        while seqs(taken, late[0])[-1:] != [4]:
+            taken.append(await anext(frames))
+        assert seqs(taken, late[0]) == [1, 2, 3, 4]
 
 
 async def test_a_revoked_token_ends_it(
