@@ -177,6 +177,7 @@ class UserStream(OpenStream):
         "_sent",
         "_settling",
         "_workflow",
+        "swept",
         "user_id",
     )
 
@@ -190,6 +191,8 @@ class UserStream(OpenStream):
         self._encoder = encoder
         self._newest = beginning.newest
         self._looks = False
+        # See UserListener.
+        self.swept = (0, 0)
         # The numbers of the changes that were sent and aren't certain: they are seen again.
         self._sent: dict[tuple[str, int], int] = {}
         self._ears: dict[str, Ear] = {}
