@@ -8,6 +8,7 @@ import asyncio
 import io
 import logging
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -51,6 +52,8 @@ PIECE = 65536
 # one query is about.
 LOOK_AGAIN = 2.0
 LOOKS = 5000
+# How many times longer than it takes a look at the queue is left alone.
+REST = 20
 LARGEST_CURSOR = 2**31 - 1
 # Jobs whose links may have all their slots taken, before a user's other links have none left.
 LINKS = 5
@@ -291,18 +294,24 @@ class OpenStreams:
 
     async def _tell_places(self) -> None:
         """Tell those who wait their places in the queue; one query for all, while any waits."""
+        pause = LOOK_AGAIN
         while True:
-            await asyncio.sleep(LOOK_AGAIN)
-            waiting = {job: None for stream in self for job in stream.waiting()}
-            if not waiting:
-                continue
-            try:
-                places = await listeners.in_reader(services.queue_positions, list(waiting))
-            except Exception as error:
-                logger.warning("The queue could not be looked at.", exc_info=error)
-                continue
-            for stream in self:
-                stream.tell_places(places)
+            await asyncio.sleep(pause)
+            began = time.monotonic()
+            await self._look_at_queue()
+            pause = pause_after(time.monotonic() - began)
+
+    async def _look_at_queue(self) -> None:
+        waiting = {job: None for stream in self for job in stream.waiting()}
+        if not waiting:
+            return
+        try:
+            places = await listeners.in_reader(services.queue_positions, list(waiting))
+        except Exception as error:
+            logger.warning("The queue could not be looked at.", exc_info=error)
+            return
+        for stream in self:
+            stream.tell_places(places)
 
     async def _cut_revoked(self, watching: list[OpenStream]) -> None:
         try:
@@ -313,6 +322,15 @@ class OpenStreams:
         for stream in watching if revoked else ():
             if stream.right in revoked:
                 stream.cut()
+
+
+def pause_after(took: float) -> float:
+    """Return the seconds until the next look at the queue; long queues are looked at less often.
+
+    Args:
+        took: seconds that the last look took.
+    """
+    return max(LOOK_AGAIN, REST * took)
 
 
 open_streams = OpenStreams()

@@ -132,6 +132,11 @@ async def test_it_tells_the_place_in_the_queue(
         assert last["data"]["seq"] == 1
 
 
+async def test_a_long_queue_is_looked_at_less_often() -> None:
+    assert stream.pause_after(0.001) == stream.LOOK_AGAIN
+    assert stream.pause_after(3.0) == 60.0
+
+
 async def test_it_tells_the_place_beside_a_stream_of_all(
     alice: User, bearer: Bearer, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
