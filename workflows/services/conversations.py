@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
-from django.db.models import Max, OuterRef, Q, Subquery
+from django.db.models import Max, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Left
 
 from workflows.dialogue.excerpts import cut, find_words
@@ -15,7 +16,8 @@ from workflows.store.database import get_database
 
 # Characters of the first message that a title may have.
 TITLE_LENGTH = 80
-# Changed sessions that one look brings, to bound the memory; and as many deleted ones.
+# Changed sessions that one look brings, to bound the memory, and as many deleted ones; and sessions
+# that a search reads at once.
 SLICE = 100
 # All of a job that a list shows, and what its frames are made of.
 SHOWN = (
@@ -94,23 +96,37 @@ def title_of(session: Session, first: str | None) -> str:
     return session.title or cut(first or "", TITLE_LENGTH)
 
 
-def search(user: Any, query: str) -> dict[int, str]:
-    """Return the sessions whose title or messages have all words of *query*.
+def search(sessions: QuerySet[Session], query: str, most: int) -> dict[int, str]:
+    """Return the first of the sessions whose title or messages have all words of *query*.
+
+    No further ones are read than needed.
 
     Args:
-        user: whose.
+        sessions: in their order.
         query: words; in any language, and any case.
+        most: how many to return.
 
     Returns:
         By a session's primary key, the place where they stand; the latest of several.
     """
-    mine = Session.objects.filter(user=user)
+    keys = list(sessions.values_list("pk", flat=True))
     found: dict[int, str] = {}
-    texts = mine.exclude(title="").values_list("pk", "title").iterator()
+    for start in range(0, len(keys), SLICE):
+        part = keys[start : start + SLICE]
+        places = _search_in(part, query)
+        found |= {key: places[key] for key in part if key in places}
+        if len(found) >= most:
+            break
+    return dict(islice(found.items(), most))
+
+
+def _search_in(keys: Sequence[int], query: str) -> dict[int, str]:
+    found: dict[int, str] = {}
+    texts = Session.objects.filter(pk__in=keys).exclude(title="").values_list("pk", "title")
     for session, text in texts:
         if excerpt := find_words(text, query):
             found[session] = excerpt
-    messages = Message.objects.filter(session__in=mine, cut=False).order_by("session", "-pk")
+    messages = Message.objects.filter(session__in=keys, cut=False).order_by("session", "-pk")
     for session, text in messages.values_list("session_id", "content").iterator():
         if session not in found and (excerpt := find_words(text, query)):
             found[session] = excerpt

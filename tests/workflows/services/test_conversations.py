@@ -77,17 +77,34 @@ def test_nothing_costs_nothing() -> None:
     assert describe([]) == []
 
 
+def find(user: User, query: str, most: int = 100) -> dict[int, str]:
+    return search(Session.objects.filter(user=user).order_by("-pk"), query, most)
+
+
 def test_a_search_finds_titles_and_words(chat: Chat, bob: User) -> None:
     chat.say("The invoice for Acme", workflow="echo")
     Chat(bob, "his").say("The invoice for Acme", workflow="echo")
     session = shown(chat).session
     # The latest place counts.
-    assert search(chat.user, "acme invoice") == {session.pk: "Echo: The invoice for Acme"}
-    assert search(chat.user, "acme letter") == {}
+    assert find(chat.user, "acme invoice") == {session.pk: "Echo: The invoice for Acme"}
+    assert find(chat.user, "acme letter") == {}
     services.change_session(session, title="My letter")
-    assert search(chat.user, "LETTER") == {session.pk: "My letter"}
+    assert find(chat.user, "LETTER") == {session.pk: "My letter"}
     Message.objects.update(cut=True)
-    assert search(chat.user, "acme") == {}
+    assert find(chat.user, "acme") == {}
+
+
+def test_a_search_stops_after_enough_hits(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first in the list are found, and the words of the others aren't read."""
+    monkeypatch.setattr(conversations, "SLICE", 2)
+    for key in "abcdefg":
+        Chat(alice, key).send("one zebra", workflow="echo")
+    keys = list(Session.objects.order_by("-pk").values_list("pk", flat=True))
+    with CaptureQueriesContext(connection) as queries:
+        assert list(find(alice, "zebra", 3)) == keys[:3]
+    assert sum("content" in query["sql"] for query in queries) == 2
+    assert list(find(alice, "zebra")) == keys
+    assert find(alice, "horse") == {}
 
 
 def changes(user: User, cursor: int, newer_than: int = 10**9) -> tuple[list[str], list[str], Any]:
