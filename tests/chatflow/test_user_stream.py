@@ -377,7 +377,7 @@ async def test_a_long_stream_remembers_few_jobs(
         for _ in range(8):
             job = await sync_to_async(send)(alice)
             await sync_to_async(work)(job)
-            taken = []
+            taken: list[dict[str, Any]] = []
             while seqs(taken, job)[-1:] != [4]:
                 taken.append(await anext(frames))
             # Its last change is told too.

@@ -167,7 +167,8 @@ def test_many_changes_come_in_slices(alice: User, monkeypatch: pytest.MonkeyPatc
         Chat(alice, key).say(workflow="echo")
     for key in "ca":
         services.delete_session(Session.objects.get(key=key))
-    slices, end = [], 0
+    slices: list[tuple[list[str], list[str]]] = []
+    end: int | None = 0
     while end is not None:
         changed, deleted, found = changes(alice, end)
         slices.append((changed, deleted))
