@@ -219,7 +219,8 @@ def authorize(request: HttpRequest, public_id: str, *, by_link: bool = True) -> 
     if found is not None:
         user, token = found
         right = Right(user_id=user.pk, kind="token", key=token.digest, expires=token.expiry)
-        return Grant(job=services.get_job(user, public_id), user=user, right=right)
+        job = services.get_job(user, public_id)
+        return Grant(job=job, user=user, right=right, workflow=token.workflow)
     refused: NotAuthenticated | AuthenticationFailed = NotAuthenticated()
     if by_link and "token" in request.GET:
         try:

@@ -60,6 +60,7 @@ def _release(user_id: Any) -> None:
 
 
 _uploading: set[Any] = set()
+_searching: set[Any] = set()
 
 
 @contextmanager
@@ -69,15 +70,32 @@ def upload_slot(user: Any) -> Iterator[None]:
     Raises:
         Unavailable: another document of the user's holds it.
     """
+    with _alone(_uploading, user, "A document of yours is still being read. Please try again."):
+        yield
+
+
+@contextmanager
+def search_slot(user: Any) -> Iterator[None]:
+    """Hold the user's one slot for a search of conversations here: it may read all their words.
+
+    Raises:
+        Unavailable: another search of the user's holds it.
+    """
+    with _alone(_searching, user, "A search of yours is still going on. Please try again."):
+        yield
+
+
+@contextmanager
+def _alone(users: set[Any], user: Any, refusal: str) -> Iterator[None]:
     with _lock:
-        if user.pk in _uploading:
-            raise Unavailable("A document of yours is still being read. Please try again.")
-        _uploading.add(user.pk)
+        if user.pk in users:
+            raise Unavailable(refusal)
+        users.add(user.pk)
     try:
         yield
     finally:
         with _lock:
-            _uploading.discard(user.pk)
+            users.discard(user.pk)
 
 
 def check_rate(user: Any) -> None:

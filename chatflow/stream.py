@@ -8,6 +8,7 @@ import asyncio
 import io
 import logging
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -18,6 +19,7 @@ from typing import Any, Literal
 from django.conf import settings
 from django.contrib.auth import get_user
 from django.core.handlers.asgi import ASGIRequest
+from django.db import Error as DatabaseError
 from django.db import close_old_connections
 from django.http import HttpResponse
 from django.utils.functional import SimpleLazyObject
@@ -27,6 +29,7 @@ from chatflow import auth, sse
 from chatflow.addresses import placed
 from chatflow.asgi_types import Receive, Scope, Send
 from chatflow.auth import Admission, Grant
+from chatflow.confinement import Confinement
 from chatflow.dialects import Dialect
 from chatflow.errors import Unavailable, as_response, problem
 from chatflow.middleware import dress
@@ -49,6 +52,8 @@ PIECE = 65536
 # one query is about.
 LOOK_AGAIN = 2.0
 LOOKS = 5000
+# How many times longer than it takes a look at the queue is left alone.
+REST = 20
 LARGEST_CURSOR = 2**31 - 1
 # Jobs whose links may have all their slots taken, before a user's other links have none left.
 LINKS = 5
@@ -65,6 +70,7 @@ class OpenStream(Follower):
     """A client that watches a job. Nothing but the bare minimum is kept: there may be thousands."""
 
     __slots__ = (
+        "_confinement",
         "_error",
         "_lifetime",
         "_prefix",
@@ -89,6 +95,7 @@ class OpenStream(Follower):
         self._progress = grant.job.progress
         self.dialect = dialect
         self._connect(grant, send, prefix)
+        self._confinement = Confinement.of(grant.job.pk, grant.workflow)
         if grant.job.state == State.QUEUED:
             self.place = 0
 
@@ -146,6 +153,8 @@ class OpenStream(Follower):
             self.begin(self._put(self.dialect.waiting(place, self._progress)))
 
     async def hand_on(self, events: list[Event]) -> None:
+        if self._confinement is not None:
+            await self._check(self._confinement, events)
         self.place = None
         body = b""
         for event in events:
@@ -156,6 +165,14 @@ class OpenStream(Follower):
             for frame in self.dialect.frames(self._placed(event)):
                 body += frame
         await self._put(body, more=not events[-1].is_terminal)
+
+    async def _check(self, confinement: Confinement, events: list[Event]) -> None:
+        try:
+            admitted = await confinement.admits(events)
+        except DatabaseError as error:
+            raise StreamCut from error
+        if not admitted:
+            raise StreamCut
 
     def _placed(self, event: Event) -> Event:
         """Return the event with the prefix in its links; other streams read the same object."""
@@ -277,18 +294,24 @@ class OpenStreams:
 
     async def _tell_places(self) -> None:
         """Tell those who wait their places in the queue; one query for all, while any waits."""
+        pause = LOOK_AGAIN
         while True:
-            await asyncio.sleep(LOOK_AGAIN)
-            waiting = {job: None for stream in self for job in stream.waiting()}
-            if not waiting:
-                continue
-            try:
-                places = await listeners.in_reader(services.queue_positions, list(waiting))
-            except Exception as error:
-                logger.warning("The queue could not be looked at.", exc_info=error)
-                continue
-            for stream in self:
-                stream.tell_places(places)
+            await asyncio.sleep(pause)
+            began = time.monotonic()
+            await self._look_at_queue()
+            pause = pause_after(time.monotonic() - began)
+
+    async def _look_at_queue(self) -> None:
+        waiting = {job: None for stream in self for job in stream.waiting()}
+        if not waiting:
+            return
+        try:
+            places = await listeners.in_reader(services.queue_positions, list(waiting))
+        except Exception as error:
+            logger.warning("The queue could not be looked at.", exc_info=error)
+            return
+        for stream in self:
+            stream.tell_places(places)
 
     async def _cut_revoked(self, watching: list[OpenStream]) -> None:
         try:
@@ -299,6 +322,15 @@ class OpenStreams:
         for stream in watching if revoked else ():
             if stream.right in revoked:
                 stream.cut()
+
+
+def pause_after(took: float) -> float:
+    """Return the seconds until the next look at the queue; long queues are looked at less often.
+
+    Args:
+        took: seconds that the last look took.
+    """
+    return max(LOOK_AGAIN, REST * took)
 
 
 open_streams = OpenStreams()

@@ -6,15 +6,17 @@ frame after the other; each has the cursor that covers all that was sent up to i
 of one event only the last.
 """
 
+import asyncio
 import base64
 import io
 import logging
 import re
 import time
 from binascii import Error as Base64Error
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import islice
 from typing import Any, Self
 
 from django.core.handlers.asgi import ASGIRequest
@@ -26,6 +28,7 @@ from rest_framework.exceptions import MethodNotAllowed, ParseError
 from chatflow import auth, bodies, sse
 from chatflow.asgi_types import Scope, Send
 from chatflow.auth import Admission
+from chatflow.confinement import Confinement
 from chatflow.dialects import Dialect
 from chatflow.middleware import dress
 from chatflow.stream import (
@@ -38,7 +41,7 @@ from chatflow.stream import (
     sign_in,
 )
 from workflows.exceptions import CursorBeyondHead, first_line
-from workflows.models import Job, State
+from workflows.models import Event, Job, State
 from workflows.services import conversations
 from workflows.services.conversations import Changes
 from workflows.streaming import storage
@@ -50,6 +53,8 @@ logger = logging.getLogger(__name__)
 # Jobs that a stream follows at once, and that its cursor names: one that has them all is a header
 # of less than 7,000 characters, and proxies refuse longer ones than 8,000.
 MOST_JOBS = 200
+# Seconds after which a look is made again that failed.
+AGAIN = 1.0
 CURSOR = re.compile(r"([0-9]{1,12})\.([0-9]{1,18})((?:\.[\w-]{22}:[0-9]{1,9})*)", re.ASCII)
 
 
@@ -101,14 +106,27 @@ def lengthen(short: str) -> str:
 class Ear:
     """Listens to one of the jobs that a user's stream follows."""
 
-    __slots__ = ("channels", "cursor", "dialect", "pk", "place", "progress", "rung", "stream")
+    __slots__ = (
+        "channels",
+        "confinement",
+        "cursor",
+        "dialect",
+        "pk",
+        "place",
+        "progress",
+        "rung",
+        "stream",
+    )
 
     # The job's place in the queue; see OpenStream.
     place: int | None
 
-    def __init__(self, stream: "UserStream", job: Job, seq: int, dialect: Dialect) -> None:
+    def __init__(
+        self, stream: "UserStream", job: Job, seq: int, dialect: Dialect, workflow: str
+    ) -> None:
         self.stream = stream
         self.pk = job.pk
+        self.confinement = Confinement.of(job.pk, workflow)
         self.channels = (storage.channel(job.pk),)
         self.cursor = seq
         self.dialect = dialect
@@ -133,6 +151,7 @@ class Beginning:
         admission: whose it is.
         changed: the number up to which the client has all changes.
         jobs: the jobs to follow from the beginning on, each with the last ``seq`` that is known.
+        in_line: the primary keys of those to follow as others end.
         newest: the primary key of the newest job there is.
         reset: the client's cursor is too old.
     """
@@ -140,6 +159,7 @@ class Beginning:
     admission: Admission
     changed: int
     jobs: list[tuple[Job, int]]
+    in_line: list[int]
     newest: int
     reset: bool
 
@@ -150,12 +170,15 @@ class UserStream(OpenStream):
     __slots__ = (
         "_ears",
         "_encoder",
+        "_highest",
         "_in_line",
         "_looks",
         "_newest",
         "_over",
         "_sent",
+        "_settling",
         "_workflow",
+        "swept",
         "user_id",
     )
 
@@ -169,13 +192,19 @@ class UserStream(OpenStream):
         self._encoder = encoder
         self._newest = beginning.newest
         self._looks = False
+        # See UserListener.
+        self.swept = (0, 0)
         # The numbers of the changes that were sent and aren't certain: they are seen again.
         self._sent: dict[tuple[str, int], int] = {}
         self._ears: dict[str, Ear] = {}
-        # Jobs that are followed as others end, by primary key; nothing of them was sent.
-        self._in_line: dict[int, Job] = {}
-        # The jobs that began after this stream, and of which all was sent.
+        # Primary keys of jobs that are followed as others end; nothing of them was sent.
+        self._in_line = dict.fromkeys(beginning.in_line)
+        # The jobs newer than the newest, and of which all was sent.
         self._over: set[int] = set()
+        # The highest primary key of all the jobs that looks have told of; and one that is to be
+        # the newest, once all changes up to that number are certain.
+        self._highest = 0
+        self._settling = (0, 0)
         for job, seq in beginning.jobs:
             self._follow(job, seq)
 
@@ -197,7 +226,6 @@ class UserStream(OpenStream):
         if self._following:
             listeners.remove_listener(ear)
         if self._in_line:
-            self._follow(self._in_line.pop(next(iter(self._in_line))), 0)
             self.ring()
 
     def waiting(self) -> list[int]:
@@ -231,12 +259,7 @@ class UserStream(OpenStream):
             listeners.remove_listener(ear)
 
     def _follow(self, job: Job, seq: int) -> None:
-        if job.public_id in self._ears or job.pk in self._over:
-            return
-        if len(self._ears) >= MOST_JOBS:
-            self._in_line[job.pk] = job
-            return
-        ear = Ear(self, job, seq, self._encoder(job))
+        ear = Ear(self, job, seq, self._encoder(job), self._workflow)
         self._ears[job.public_id] = ear
         if self._following:
             listeners.add_listener(ear)
@@ -244,29 +267,83 @@ class UserStream(OpenStream):
     async def _catch_up(self) -> None:
         while self._rung and self._following:
             self._rung = False
-            if self._looks:
-                self._looks = False
-                await self._tell_changes()
+            await self._look_around()
             for ear in [ear for ear in self._ears.values() if ear.rung]:
                 ear.rung = False
                 await self._tell_events(ear)
 
-    async def _tell_changes(self) -> None:
-        try:
-            found = await listeners.readers.call(
-                conversations.look, self.user_id, self.cursor, self._newest
-            )
-        except DatabaseError as error:
-            # The next sweep rings again.
-            logger.warning("Conversations could not be read (%s).", first_line(error))
-            return
-        for job in found.jobs:
-            if self._workflow in ("", job.workflow):
-                self._follow(job, 0)
-                self._rung = True
-        await self._tell(found)
+    async def _look_around(self) -> None:
+        if self._looks:
+            self._looks = False
+            try:
+                await self._tell_changes()
+            except DatabaseError as error:
+                self._looks = True
+                self._ring_again(error)
+        await self._take_in()
 
-    async def _tell(self, found: Changes) -> None:
+    def _ring_again(self, error: DatabaseError) -> None:
+        logger.warning("Conversations could not be read (%s).", first_line(error))
+        asyncio.get_running_loop().call_later(AGAIN, self.ring)
+
+    async def _tell_changes(self) -> None:
+        """Tell all changes, slice by slice. What isn't certain at the first one is seen again."""
+        highest, found = self._highest, await self._look(self.cursor)
+        upto, head = found.upto, found.head
+        await self._tell(found, upto)
+        while found.end is not None:
+            found = await self._look(found.end)
+            await self._tell(found, upto)
+        self._settle(upto, head, highest)
+
+    async def _look(self, after: int) -> Changes:
+        found = await listeners.readers.call(
+            conversations.look, self.user_id, after, self._newest, self._workflow
+        )
+        self._highest = max([self._highest, *found.jobs])
+        self._line_up(found.jobs)
+        await self._take_in()
+        return found
+
+    def _line_up(self, jobs: Iterable[int]) -> None:
+        followed = {ear.pk for ear in self._ears.values()}
+        new = (job for job in jobs if job not in followed and job not in self._over)
+        self._in_line.update(dict.fromkeys(new))
+
+    async def _take_in(self) -> None:
+        """Follow the jobs that are next in line, as far as there is room."""
+        while keys := list(islice(self._in_line, max(0, MOST_JOBS - len(self._ears)))):
+            try:
+                jobs = await listeners.readers.call(conversations.load, keys, self._workflow)
+            except DatabaseError as error:
+                self._ring_again(error)
+                return
+            for job in jobs:
+                self._follow(job, 0)
+            self._rung = True
+            for key in keys:
+                del self._in_line[key]
+
+    def _settle(self, upto: int, head: int, highest: int) -> None:
+        """Forget the jobs that no look tells of any more.
+
+        A job that commits late may have a lower key than others that were seen. Each has its key by
+        a change that was begun before the higher keys were seen; so, once that is certain, the
+        looks have told of all up to there.
+
+        Args:
+            upto: the number up to which all changes were certain at this look.
+            head: the number up to which they were begun before it.
+            highest: the highest key that had been seen before it.
+        """
+        number, newest = self._settling
+        if upto >= number:
+            self._newest = max(self._newest, newest)
+            self._over = {job for job in self._over if job > self._newest}
+            self._settling = (head, highest)
+
+    async def _tell(self, found: Changes, certain: int) -> None:
+        upto = certain if found.end is None else min(certain, found.end)
         frames: list[tuple[tuple[str, int], int, dict[str, Any]]] = []
         for each in found.changed:
             body = {"type": "session", **bodies.conversation(each)}
@@ -280,15 +357,31 @@ class UserStream(OpenStream):
         for number, (row, changed, body) in enumerate(new, 1):
             if number == len(new):
                 # Only the last one has it all.
-                self.cursor = max(self.cursor, found.upto)
+                self.cursor = max(self.cursor, upto)
             self._sent[row] = changed
             if not self._workflow:
                 await self._put(sse.frame(body, event_id=self.id()))
-        self.cursor = max(self.cursor, found.upto)
+        self.cursor = max(self.cursor, upto)
         self._sent = {row: number for row, number in self._sent.items() if number > self.cursor}
+
+    async def _may_tell(self, ear: Ear, events: list[Event]) -> bool:
+        """Say whether the job's events may be told; where another has it now, unfollow it."""
+        if ear.confinement is None:
+            return True
+        try:
+            admitted = await ear.confinement.admits(events)
+        except DatabaseError as error:
+            # The next sweep rings again.
+            logger.warning("A job's workflow could not be read (%s).", first_line(error))
+            return False
+        if not admitted:
+            self.unfollow(ear)
+        return admitted
 
     async def _tell_events(self, ear: Ear) -> None:
         events = await listeners.readers.events_after((ear.channels[0], ear.cursor))
+        if events and not await self._may_tell(ear, events):
+            return
         body = b""
         if events:
             ear.place = None
@@ -297,8 +390,11 @@ class UserStream(OpenStream):
                 await self._put(body)
                 body = b""
             if event.is_terminal:
-                self._over.add(ear.pk)
+                if ear.pk > self._newest:
+                    self._over.add(ear.pk)
                 self.unfollow(ear)
+                # The cursor names them from now on.
+                await self._take_in()
             ear.cursor = event.seq
             body += renumbered(ear.dialect.frames(self._placed(event)), self.id())
         if body:
@@ -363,13 +459,20 @@ def begin(request: ASGIRequest) -> Beginning:
     )
     newest = Job.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     known = cursor.seqs if cursor is not None else {}
-    jobs = named(admission.user, known)
+    workflow = admission.workflow
+    found = named(admission.user, known).items()
+    jobs = [(job, seq) for job, seq in found if workflow in ("", job.workflow)]
+    followed = {job.pk for job, _ in jobs}
     # With a cursor too: some may have waited for their place in it.
-    jobs |= {job: 0 for job in conversations.under_way(admission.user) if job not in jobs}
+    under_way = conversations.under_way(admission.user, workflow)
+    in_line = [key for key in under_way if key not in followed]
+    room = MOST_JOBS - len(jobs)
+    jobs += [(job, 0) for job in conversations.load(in_line[:room], workflow)]
     return Beginning(
         admission=admission,
         changed=upto if cursor is None or too_old else cursor.changed,
-        jobs=[(job, seq) for job, seq in jobs.items() if admission.workflow in ("", job.workflow)],
+        jobs=jobs,
+        in_line=in_line[room:],
         newest=newest,
         reset=too_old,
     )

@@ -21,6 +21,7 @@ from chatflow.web import stream_path
 from examples.invoicing import grammar
 from tests.test_structure import MODULES
 from workflows.dialogue import languages
+from workflows.knowledge.languages import stop_words
 
 # Python's own parser of patterns; its older name warns.
 # They are the same on PostgreSQL.
@@ -40,6 +41,7 @@ BUILT: dict[str, list[re.Pattern[Any]]] = {
     "workflows.dialogue.languages.base.reason": [each.reason for each in languages.LANGUAGES],
     "workflows.dialogue.languages.base.hedged": [each.hedged for each in languages.LANGUAGES],
     "workflows.dialogue.languages.base.number": [each.number for each in languages.LANGUAGES],
+    "workflows.knowledge.languages.__init__": [*{each.unspaced for each in stop_words().values()}],
     "workflows.running.memory.quote": [re.compile(r"<(?=[\s/]*summary)", re.IGNORECASE)],
     "workflows.running.routing.route": [re.compile(r"\ba\ a\b")],
 }

@@ -30,6 +30,7 @@ from chatflow.bodies import (
 )
 from chatflow.endpoints.turns import FeedbackBody, SaidBody, feedback, said
 from chatflow.errors import SessionNotFound, Unavailable
+from chatflow.limits import search_slot
 from chatflow.moments import iso
 from chatflow.schema import refusals
 from chatflow.serializers import SessionSerializer, SessionsSerializer
@@ -175,13 +176,15 @@ def sessions(request: Request) -> Response:
     asked.is_valid(raise_exception=True)
     limit, words = asked.validated_data["limit"], asked.validated_data["q"].strip()
     owner: Any = request.user
-    found = Session.objects.filter(user=owner)
-    places = conversations.search(owner, words) if words else {}
-    if words:
-        found = found.filter(pk__in=places)
+    found = Session.objects.filter(user=owner).order_by("-pinned", "-updated_at", "-pk")
     if "cursor" in asked.validated_data:
         found = found.filter(after(asked.validated_data["cursor"]))
-    rows = list(found.order_by("-pinned", "-updated_at", "-pk")[: limit + 1])
+    places: dict[int, str] = {}
+    if words:
+        with search_slot(owner):
+            places = conversations.search(found, words, limit + 1)
+        found = found.filter(pk__in=places)
+    rows = list(found[: limit + 1])
     listed = [bodies.conversation(each) for each in conversations.describe(rows[:limit])]
     for row, body in zip(rows, listed, strict=False):
         if words:

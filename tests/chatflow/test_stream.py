@@ -27,8 +27,10 @@ from tests.chatflow.exchange import Exchange
 from tests.chatflow.test_auth import grant_of
 from tests.chatflow.threads import close_streams
 from tests.conftest import Bearer
+from tests.workflows.chat import claimed
 from workflows import services
 from workflows.models import Event, Job, State
+from workflows.running.routing import hand_over
 from workflows.store.events import append
 from workflows.store.lifecycle import Outcome, end
 from workflows.streaming.listeners import listeners
@@ -128,6 +130,11 @@ async def test_it_tells_the_place_in_the_queue(
         await sync_to_async(services.cancel)(job)
         (last,) = await take(frames, 1)
         assert last["data"]["seq"] == 1
+
+
+async def test_a_long_queue_is_looked_at_less_often() -> None:
+    assert stream.pause_after(0.001) == stream.LOOK_AGAIN
+    assert stream.pause_after(3.0) == 60.0
 
 
 async def test_it_tells_the_place_beside_a_stream_of_all(
@@ -546,6 +553,24 @@ async def test_a_tokens_limits(
     headers = {"Authorization": f"Bearer {secret}"}
     async with Exchange(application, path(job), headers=headers) as exchange:
         assert await exchange.start() == status
+
+
+async def test_a_token_for_one_workflow_loses_a_job_that_is_handed_over(
+    alice: User, make_job: MakeJob
+) -> None:
+    """Its stream breaks off as that of a revoked token does."""
+    job = await sync_to_async(make_job)(alice)
+    _, secret = await sync_to_async(make_token)(alice, workflow="echo")
+    headers = {"Authorization": f"Bearer {secret}"}
+    async with Exchange(application, path(job), headers=headers) as exchange:
+        frames = exchange.frames()
+        await anext(frames)
+        taken = await sync_to_async(claimed)()
+        assert (await anext(frames))["id"] == "1"
+        await sync_to_async(hand_over)(taken, "ask")
+        await sync_to_async(claimed)()
+        assert [frame async for frame in frames] == []
+        assert not exchange.complete
 
 
 async def test_one_query_looks_at_all_streams(

@@ -21,8 +21,12 @@ from chatflow.web import application
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.threads import close_streams
 from tests.conftest import Bearer
+from tests.workflows.chat import claimed
 from workflows import services
 from workflows.models import DeletedSession, Event, Job, Session, State
+from workflows.running.routing import hand_over
+from workflows.services import conversations
+from workflows.services.conversations import Changes
 from workflows.store.changes import CURSOR_KEPT, SLACK, forget_deleted
 from workflows.store.events import append
 from workflows.store.lifecycle import Outcome, end
@@ -332,6 +336,95 @@ async def test_many_conversations(alice: User, watch: Callable[..., Exchange]) -
     assert {frame["id"].split(".")[1] for frame in told[:-1]} == {cursor.split(".")[1]}
 
 
+async def test_many_conversations_come_in_slices(
+    alice: User, watch: Callable[..., Exchange], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversations, "SLICE", 4)
+    most: list[int] = []
+    look = conversations.look
+
+    def counted(*args: Any) -> Changes:
+        found = look(*args)
+        most.append(len(found.changed))
+        return found
+
+    monkeypatch.setattr(conversations, "look", counted)
+    async with watch() as exchange:
+        cursor = (await anext(exchange.frames()))["data"]["cursor"]
+
+    def send_many() -> list[Job]:
+        return [send(alice, f"{number}") for number in range(10)]
+
+    jobs = await sync_to_async(send_many)()
+    async with watch(cursor) as exchange:
+        frames = exchange.frames()
+        await anext(frames)
+        told = [await anext(frames) for _ in jobs]
+        assert [frame["data"]["session_id"] for frame in told] == [str(n) for n in range(10)]
+        await sync_to_async(work)(jobs[7])
+        taken = await until(frames, lambda data: data.get("status") == "completed")
+        assert seqs(taken, jobs[7]) == [1, 2, 3, 4]
+    assert max(most) == 4
+
+
+async def test_a_long_stream_remembers_few_jobs(
+    alice: User, watch: Callable[..., Exchange]
+) -> None:
+    async with watch() as exchange:
+        frames = exchange.frames()
+        await anext(frames)
+        (found,) = stream.open_streams
+        assert isinstance(found, user_stream.UserStream)
+        for _ in range(8):
+            job = await sync_to_async(send)(alice)
+            await sync_to_async(work)(job)
+            taken: list[dict[str, Any]] = []
+            while seqs(taken, job)[-1:] != [4]:
+                taken.append(await anext(frames))
+            # Its last change is told too.
+            ended = is_session(last_job_id=job.public_id, last_state="completed")
+            if not any(ended(frame["data"]) for frame in taken):
+                taken += await until(frames, ended)
+            assert seqs(taken, job) == [1, 2, 3, 4]
+        assert len(found._over) <= 3
+        assert found._newest > job.pk - 4
+
+
+async def test_a_job_that_commits_late_is_not_missed(
+    alice: User, watch: Callable[..., Exchange]
+) -> None:
+    """It has ended by then, and has a lower key than jobs that were told before it."""
+    if connection.vendor != "postgresql":
+        pytest.skip("only on postgresql: elsewhere one writes at a time")
+    began, may_commit = threading.Event(), threading.Event()
+    late: list[Job] = []
+
+    def send_late() -> None:
+        with transaction.atomic():
+            late.append(send(alice, "late"))
+            work(late[0])
+            began.set()
+            assert may_commit.wait(10)
+        connection.close()
+
+    async with watch() as exchange:
+        frames = exchange.frames()
+        await anext(frames)
+        sending = asyncio.ensure_future(asyncio.to_thread(send_late))
+        await asyncio.to_thread(began.wait, 10)
+        for key in "abc":
+            job = await sync_to_async(send)(alice, key)
+            assert job.pk > late[0].pk
+            await sync_to_async(work)(job)
+            await until(frames, is_session(session_id=key, last_state="completed"))
+        may_commit.set()
+        await sending
+        taken: list[dict[str, Any]] = []
+        while seqs(taken, late[0])[-1:] != [4]:
+            taken.append(await anext(frames))
+        assert seqs(taken, late[0]) == [1, 2, 3, 4]
+
+
 async def test_a_revoked_token_ends_it(
     alice: User, watch: Callable[..., Exchange], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -431,3 +524,70 @@ async def test_a_user_goes_with_what_is_kept_of_their_conversations(alice: User)
     assert await DeletedSession.objects.acount() == 1
     await alice.adelete()
     assert await DeletedSession.objects.acount() == 0
+
+
+def change_hands(job: Job) -> None:
+    """Let *job* be handed over to ``ask``, and end there."""
+    hand_over(job, "ask")
+    again = claimed()
+    append(again.pk, again.attempt, "delta", data={"delta": "secret"})
+    again.refresh_from_db()
+    finish(again)
+
+
+async def of_one_workflow(user: User, workflow: str) -> Exchange:
+    _, token = await sync_to_async(make_token)(user, name=workflow, workflow=workflow)
+    return Exchange(application, PATH, headers={"Authorization": f"Bearer {token}"})
+
+
+async def test_a_job_that_is_handed_over_is_the_other_workflows_alone(alice: User) -> None:
+    from_one, to_another = [await of_one_workflow(alice, name) for name in ("echo", "ask")]
+    async with from_one as one, to_another as another:
+        mine, theirs = one.frames(), another.frames()
+        for each in (mine, theirs):
+            await anext(each)
+        await sync_to_async(send)(alice)
+        job = await sync_to_async(claimed)()
+        await sync_to_async(append)(job.pk, 1, "delta", data={"delta": "mine"})
+        assert seqs([await anext(mine), await anext(mine)], job) == [1, 2]
+        await sync_to_async(change_hands)(job)
+        told = await until(theirs, lambda data: data.get("status") == "completed")
+        assert seqs(told, job) == [1, 2, 3, 4, 5]
+        next_job = await sync_to_async(send)(alice, "b")
+        await sync_to_async(work)(next_job)
+        told = await until(mine, lambda data: data.get("status") == "completed")
+        assert seqs(told, next_job) == [1, 2, 3, 4]
+        assert seqs(told, job) == []
+
+
+async def test_a_job_that_ends_as_it_waits_for_the_other_workflow(alice: User) -> None:
+    async with await of_one_workflow(alice, "echo") as exchange:
+        frames = exchange.frames()
+        await anext(frames)
+        await sync_to_async(send)(alice)
+        job = await sync_to_async(claimed)()
+        await sync_to_async(append)(job.pk, 1, "delta", data={"delta": "mine"})
+        assert seqs([await anext(frames), await anext(frames)], job) == [1, 2]
+        await sync_to_async(hand_over)(job, "ask")
+        await sync_to_async(services.cancel)(job)
+        next_job = await sync_to_async(send)(alice, "b")
+        await sync_to_async(work)(next_job)
+        told = await until(frames, lambda data: data.get("status") == "completed")
+        assert seqs(told, job) == []
+
+
+async def test_a_job_that_is_routed_again_as_it_begins(alice: User) -> None:
+    """The first event of the attempt was told before."""
+    async with await of_one_workflow(alice, "echo") as exchange:
+        frames = exchange.frames()
+        await anext(frames)
+        await sync_to_async(send)(alice)
+        job = await sync_to_async(claimed)()
+        assert seqs([await anext(frames)], job) == [1]
+        await Job.objects.filter(pk=job.pk).aupdate(workflow="ask")
+        await sync_to_async(append)(job.pk, 1, "delta", data={"delta": "secret"})
+        await sync_to_async(end)(job, Outcome(State.FAILED))
+        next_job = await sync_to_async(send)(alice, "b")
+        await sync_to_async(work)(next_job)
+        told = await until(frames, lambda data: data.get("status") == "completed")
+        assert seqs(told, job) == []

@@ -44,18 +44,21 @@ def shares(question: str, counts: Mapping[str, int]) -> dict[str, float]:
 def _stop_words(question: str) -> set[str] | None:
     """Return those of *question*, by the lists that know most of them; None where it's English."""
     asked = set(words(question))
-    found = {code: each.find(question, asked) for code, each in _lists().items()}
+    found = {code: each.find(question, asked) for code, each in stop_words().items()}
     most = max(len(each) for each in found.values())
     if len(found[ENGLISH]) == most and (most or question.isascii()):
         return None
     return set().union(*(each for each in found.values() if len(each) == most))
 
 
-class _List:
+class StopWords:
     """A language's stop words.
 
     Args:
         listed: as people write them.
+
+    Attributes:
+        unspaced: finds those of scripts without spaces.
     """
 
     def __init__(self, listed: Iterable[str]) -> None:
@@ -63,16 +66,17 @@ class _List:
         made = [list(words(each)) for each in set(listed) - unspaced]
         self._words = {each[0] for each in made if len(each) == 1}
         longest_first = sorted(unspaced, key=len, reverse=True)
-        self._unspaced = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+        self.unspaced = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
     def find(self, question: str, asked: set[str]) -> set[str]:
         """Return those of the words *asked* that are stop words, or a part of one."""
-        others = set(words(self._unspaced.sub(" ", question)))
+        others = set(words(self.unspaced.sub(" ", question)))
         return asked & self._words | {word for word in asked - others if is_unspaced(word)}
 
 
 @cache
-def _lists() -> dict[str, _List]:
+def stop_words() -> dict[str, StopWords]:
+    """Return the stop words of every language that is known, by its code."""
     codes = stopwordsiso.langs() - LEFT_OUT
     listed = {code: stopwordsiso.stopwords(code) | ASKING.get(code, set()) for code in codes}
-    return {code: _List(each) for code, each in {**listed, ENGLISH: STOP_WORDS}.items()}
+    return {code: StopWords(each) for code, each in {**listed, ENGLISH: STOP_WORDS}.items()}

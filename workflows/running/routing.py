@@ -128,6 +128,8 @@ def hand_over(job: Job, name: str) -> None:
             line = Job.objects.filter(pk=job.pk).values_list(*LINE).get()
             job.save(update_fields=ASSIGNED)
             _set_steps_aside(job)
+            # A stream that shows the jobs of one workflow only has lost this one, or found it.
+            change(Session.objects.filter(pk=job.session_id), job.user_id)
             lifecycle.give_back(job, inline=job.inline, anew=_find_line(job) != line)
     except IntegrityError:
         if job.unique_key is None:

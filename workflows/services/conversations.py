@@ -1,8 +1,9 @@
 """What a user's list shows of each conversation: its title, what it works on, what it asks."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 from django.db.models import Max, OuterRef, Q, QuerySet, Subquery
@@ -11,9 +12,13 @@ from django.db.models.functions import Left
 from workflows.dialogue.excerpts import cut, find_words
 from workflows.models import ACTIVE, DeletedSession, Job, Message, Session, State
 from workflows.store import changes
+from workflows.store.database import get_database
 
 # Characters of the first message that a title may have.
 TITLE_LENGTH = 80
+# Changed sessions that one look brings, to bound the memory, and as many deleted ones; and sessions
+# that a search reads at once.
+SLICE = 100
 # All of a job that a list shows, and what its frames are made of.
 SHOWN = (
     "public_id",
@@ -91,23 +96,37 @@ def title_of(session: Session, first: str | None) -> str:
     return session.title or cut(first or "", TITLE_LENGTH)
 
 
-def search(user: Any, query: str) -> dict[int, str]:
-    """Return the sessions whose title or messages have all words of *query*.
+def search(sessions: QuerySet[Session], query: str, most: int) -> dict[int, str]:
+    """Return the first of the sessions whose title or messages have all words of *query*.
+
+    No further ones are read than needed.
 
     Args:
-        user: whose.
+        sessions: in their order.
         query: words; in any language, and any case.
+        most: how many to return.
 
     Returns:
         By a session's primary key, the place where they stand; the latest of several.
     """
-    mine = Session.objects.filter(user=user)
+    keys = list(sessions.values_list("pk", flat=True))
     found: dict[int, str] = {}
-    texts = mine.exclude(title="").values_list("pk", "title").iterator()
+    for start in range(0, len(keys), SLICE):
+        part = keys[start : start + SLICE]
+        places = _search_in(part, query)
+        found |= {key: places[key] for key in part if key in places}
+        if len(found) >= most:
+            break
+    return dict(islice(found.items(), most))
+
+
+def _search_in(keys: Sequence[int], query: str) -> dict[int, str]:
+    found: dict[int, str] = {}
+    texts = Session.objects.filter(pk__in=keys).exclude(title="").values_list("pk", "title")
     for session, text in texts:
         if excerpt := find_words(text, query):
             found[session] = excerpt
-    messages = Message.objects.filter(session__in=mine, cut=False).order_by("session", "-pk")
+    messages = Message.objects.filter(session__in=keys, cut=False).order_by("session", "-pk")
     for session, text in messages.values_list("session_id", "content").iterator():
         if session not in found and (excerpt := find_words(text, query)):
             found[session] = excerpt
@@ -121,34 +140,36 @@ class Changes:
     Args:
         changed: the sessions, with the numbers of their changes, in that order.
         deleted: the keys of those that are gone, likewise.
-        jobs: the jobs under way in *changed*, and those that have ended since *since*.
-        upto: the cursor that has all of this.
+        jobs: the primary keys of the jobs under way in *changed*, and of new ones that have ended.
+        upto: the number up to which all changes are certain.
+        head: once all up to this number are certain, every change is that was begun before now.
+        end: the number up to which this has all that is known; None if that is all there is.
     """
 
     changed: list[Conversation]
     deleted: list[DeletedSession]
-    jobs: list[Job]
+    jobs: list[int]
     upto: int
+    head: int
+    end: int | None
 
 
-def look(user_id: Any, cursor: int, newer_than: int) -> Changes:
-    """Return the changes to a user's sessions past *cursor*.
+def look(user_id: Any, after: int, newer_than: int, workflow: str = "") -> Changes:
+    """Return the next changes to a user's sessions.
 
     Args:
         user_id: the user's primary key.
-        cursor: a number of changes that is certain.
+        after: the number of changes after which they begin.
         newer_than: jobs with higher primary keys are told of though they have ended.
+        workflow: whose jobs to tell of; empty for those of all.
     """
     # The bound leaves out the numbers of another server, from which the database was restored.
     # In this order: what commits in between is seen, and isn't certain yet.
     now = changes.certain(user_id)
-    newer = Q(user=user_id, changed__gt=cursor, changed__lt=now.below)
-    gone = list(DeletedSession.objects.filter(newer).order_by("changed"))
-    changed = list(Session.objects.filter(newer).order_by("changed"))
-    jobs = Job.objects.filter(session__in=changed).filter(
-        Q(state__in=ACTIVE) | Q(pk__gt=newer_than)
-    )
-    following = list(jobs.only(*SHOWN).order_by("pk"))
+    newer = Q(user=user_id, changed__gt=after)
+    known = newer & Q(changed__lt=now.below)
+    gone, changed, end = _read_slice(known)
+    told = newer if end is None else newer & Q(changed__lte=end)
     alive = set(
         Session.objects.filter(user=user_id, key__in=[row.key for row in gone])
         .order_by()
@@ -157,9 +178,43 @@ def look(user_id: Any, cursor: int, newer_than: int) -> Changes:
     return Changes(
         changed=describe(changed),
         deleted=[row for row in gone if row.key not in alive],
-        jobs=following,
-        upto=max(cursor, now.upto),
+        jobs=_find_jobs(told, newer_than, workflow),
+        upto=now.upto,
+        # Where one writes at a time, nothing is begun that isn't certain.
+        head=now.below - 1 if get_database().locks_rows else now.upto,
+        end=end,
     )
+
+
+def _read_slice(known: Q) -> tuple[list[DeletedSession], list[Session], int | None]:
+    """Return the first rows by their changes, and the number up to which these are all.
+
+    It is None if there are no others.
+    """
+    deleted = DeletedSession.objects.filter(known).order_by("changed")
+    sessions = Session.objects.filter(known).order_by("changed")
+    gone, changed = list(deleted[:SLICE]), list(sessions[:SLICE])
+    ends = [rows[-1].changed for rows in (gone, changed) if len(rows) == SLICE]
+    if not ends:
+        return gone, changed, None
+    # Once more, as a single transaction may have given its number to more than fit in.
+    upto = Q(changed__lte=min(ends))
+    return list(deleted.filter(upto)), list(sessions.filter(upto)), min(ends)
+
+
+def _find_jobs(sessions: Q, newer_than: int, workflow: str) -> list[int]:
+    """Return the primary keys of the jobs to tell of in those sessions, in order.
+
+    A session that changed again past the bound of the look is among the last ones: else a job that
+    it has had before would be missed if it ends now.
+    """
+    jobs = Job.objects.filter(session__in=Session.objects.filter(sessions))
+    told = jobs.filter(_of(workflow), Q(state__in=ACTIVE) | Q(pk__gt=newer_than))
+    return list(told.order_by("pk").values_list("pk", flat=True))
+
+
+def _of(workflow: str) -> Q:
+    return Q(workflow=workflow) if workflow else Q()
 
 
 def is_too_old(user: Any, number: int, age: timedelta) -> bool:
@@ -180,7 +235,22 @@ def latest(user: Any) -> int:
     return changes.certain(user.pk).upto
 
 
-def under_way(user: Any) -> QuerySet[Job]:
-    """Return the user's jobs under way, the oldest first, as far as a stream wants to know them."""
-    mine = Job.objects.visible_to(user).filter(session__user=user)
-    return mine.active().only(*SHOWN).order_by("pk")
+def under_way(user: Any, workflow: str = "") -> list[int]:
+    """Return the primary keys of the user's jobs under way, the oldest first.
+
+    Args:
+        user: whose.
+        workflow: whose jobs; empty for those of all.
+    """
+    mine = Job.objects.visible_to(user).filter(_of(workflow), session__user=user)
+    return list(mine.active().order_by("pk").values_list("pk", flat=True))
+
+
+def load(keys: Sequence[int], workflow: str = "") -> list[Job]:
+    """Return the jobs of those primary keys, in order, as far as a stream wants to know them.
+
+    Args:
+        keys: a few; those of jobs that are gone, or of another workflow by now, are left out.
+        workflow: as for under_way().
+    """
+    return list(Job.objects.filter(_of(workflow), pk__in=keys).only(*SHOWN).order_by("pk"))

@@ -24,18 +24,21 @@ from workflows.services.turns import is_cut
 from workflows.store import lifecycle
 from workflows.store.changes import change
 from workflows.store.database import get_database
+from workflows.store.lifecycle.claims import WAITING
 from workflows.store.new_jobs import insert, lock_or_create_session
 
 # Seconds to wait for an atomic step's end before a cancellation is given up.
 PATIENCE = 2.0
-# A condition beside the window would leave the others out of the count.
+# A condition beside the window would leave the others out of the count. The index of the jobs that
+# wait in a queue has them in this order.
 PLACES = """
+    WITH wanted (id, seq) AS ({wanted})
     SELECT id, place FROM (
         SELECT id, row_number() OVER (
             PARTITION BY queue, is_async ORDER BY priority DESC, turn, id
         ) AS place
-        FROM workflows_job WHERE state = 'queued' AND NOT inline
-    ) line WHERE id IN ({})
+        FROM workflows_job WHERE {waiting}
+    ) line WHERE id IN (SELECT id FROM wanted)
 """
 
 
@@ -190,10 +193,11 @@ def queue_positions(keys: Collection[int]) -> dict[int, int]:
     """
     if not keys:
         return {}
-    names = {f"job{number}": key for number, key in enumerate(keys)}
-    query = PLACES.format(", ".join(f"%({name})s" for name in names))
+    database = get_database()
+    wanted, params = database.places((key, 0) for key in keys)
+    waiting = WAITING.format(true=database.true, false=database.false)
     with connection.cursor() as cursor:
-        cursor.execute(query, names)
+        cursor.execute(PLACES.format(wanted=wanted, waiting=waiting), params)
         return dict(cursor.fetchall())
 
 

@@ -75,7 +75,7 @@ def certain(user_id: Any) -> Certain:
         return Certain(*cursor.fetchone())
 
 
-def moved(cursors: Mapping[Any, int]) -> tuple[set[Any], int]:
+def moved(cursors: Mapping[Any, int]) -> tuple[dict[Any, int], int]:
     """Return the users with changes past their cursors; two queries for all of them.
 
     They cost the same however many sessions there are.
@@ -84,7 +84,8 @@ def moved(cursors: Mapping[Any, int]) -> tuple[set[Any], int]:
         cursors: by the user's primary key.
 
     Returns:
-        The users, and the number up to which the others have all changes.
+        By these users, the number of the latest change; and the number up to which the others have
+        all changes.
     """
     # Before the rows, and no row beyond its bound: as in every look.
     now = certain(next(iter(cursors)))
@@ -92,9 +93,8 @@ def moved(cursors: Mapping[Any, int]) -> tuple[set[Any], int]:
     newest = users.values_list(
         "pk", _newest(Session, now.below), _newest(DeletedSession, now.below)
     )
-    found = {
-        user for user, *numbers in newest if max(number or 0 for number in numbers) > cursors[user]
-    }
+    latest = {user: max(number or 0 for number in numbers) for user, *numbers in newest}
+    found = {user: number for user, number in latest.items() if number > cursors[user]}
     # Where one writes at a time, each user has numbers apart.
     return found, now.upto if get_database().locks_rows else 0
 

@@ -52,6 +52,9 @@ class UserListener(Protocol):
     user_id: Any
     # The number up to which it has all changes.
     cursor: int
+    # What the sweep that rang it last had found: the number of the latest change, and the number
+    # up to which all were certain.
+    swept: tuple[int, int]
 
     def ring_user(self) -> None:
         """Look whether the user's conversations have changed."""
@@ -217,11 +220,15 @@ class Listeners(ListenerManager):  # type: ignore[misc]
             logger.warning("The conversations could not be looked at (%s).", first_line(error))
             return
         for each in watching:
-            if each.user_id in moved:
-                each.ring_user()
-            else:
+            newest = moved.get(each.user_id)
+            if newest is None:
                 # So that the next look has fewer rows to read.
                 each.cursor = max(each.cursor, upto)
+            elif each.swept != (newest, upto):
+                # A long transaction of anybody's keeps changes from being certain: they aren't
+                # looked at again and again until it has ended.
+                each.swept = newest, upto
+                each.ring_user()
 
 
 listeners = Listeners()

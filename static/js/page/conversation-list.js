@@ -52,11 +52,18 @@ export class ConversationList {
   /** Load the list anew, or what the search finds. */
   async load() {
     const query = this.query;
-    const answer = await this.#client.sessions({ limit: 30, q: query }).catch(() => null);
+    const answer = await this.#client.sessions({ limit: 30, q: query }).catch((error) => this.#again(query, error));
     if (!answer || query !== this.query) return;
     this.#sessions = new Map(answer.sessions.map((session) => [session.session_id, session]));
     this.#next = answer.next;
     this.#draw();
+  }
+
+  /** Search again where an earlier search of the user's is still going on. */
+  #again(query, error) {
+    if (!query || query !== this.query || error.status !== 503) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.load(), (error.retryAfter ?? 1) * 1000);
   }
 
   async #more() {

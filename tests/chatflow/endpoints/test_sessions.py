@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from chatflow.limits import search_slot
 from workflows import services
 from workflows.models import Message, Session
 
@@ -71,6 +72,28 @@ def test_titles_and_reading(as_alice: Client, alice: User) -> None:
 def test_bad_changes(as_alice: Client, alice: User, body: dict[str, Any]) -> None:
     send(alice, "a")
     assert patch(as_alice, "a", **body).status_code == 400
+
+
+def test_what_a_search_finds_comes_in_pages(as_alice: Client, alice: User) -> None:
+    for name in "abcde":
+        send(alice, name, "zebra" if name != "d" else "horse")
+    patch(as_alice, "a", pinned=True)
+    page = as_alice.get(f"{URL}?q=zebra&limit=2").json()
+    assert [row["session_id"] for row in page["sessions"]] == ["a", "e"]
+    page = as_alice.get(f"{URL}?q=zebra&limit=2&cursor={page['next']}").json()
+    assert [row["session_id"] for row in page["sessions"]] == ["c", "b"]
+    assert page["next"] is None
+
+
+def test_one_search_at_a_time(as_alice: Client, as_bob: Client, alice: User) -> None:
+    send(alice, "a", "zebra")
+    with search_slot(alice):
+        answer = as_alice.get(f"{URL}?q=zebra")
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+        assert answer["Retry-After"]
+        assert keys(as_alice) == ["a"]
+        assert keys(as_bob, "?q=zebra") == []
+    assert keys(as_alice, "?q=zebra") == ["a"]
 
 
 @pytest.mark.parametrize("query", ["?limit=0", "?cursor=x", "?cursor=2-1-1"])

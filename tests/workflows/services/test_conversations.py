@@ -77,17 +77,34 @@ def test_nothing_costs_nothing() -> None:
     assert describe([]) == []
 
 
+def find(user: User, query: str, most: int = 100) -> dict[int, str]:
+    return search(Session.objects.filter(user=user).order_by("-pk"), query, most)
+
+
 def test_a_search_finds_titles_and_words(chat: Chat, bob: User) -> None:
     chat.say("The invoice for Acme", workflow="echo")
     Chat(bob, "his").say("The invoice for Acme", workflow="echo")
     session = shown(chat).session
     # The latest place counts.
-    assert search(chat.user, "acme invoice") == {session.pk: "Echo: The invoice for Acme"}
-    assert search(chat.user, "acme letter") == {}
+    assert find(chat.user, "acme invoice") == {session.pk: "Echo: The invoice for Acme"}
+    assert find(chat.user, "acme letter") == {}
     services.change_session(session, title="My letter")
-    assert search(chat.user, "LETTER") == {session.pk: "My letter"}
+    assert find(chat.user, "LETTER") == {session.pk: "My letter"}
     Message.objects.update(cut=True)
-    assert search(chat.user, "acme") == {}
+    assert find(chat.user, "acme") == {}
+
+
+def test_a_search_stops_after_enough_hits(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first in the list are found, and the words of the others aren't read."""
+    monkeypatch.setattr(conversations, "SLICE", 2)
+    for key in "abcdefg":
+        Chat(alice, key).send("one zebra", workflow="echo")
+    keys = list(Session.objects.order_by("-pk").values_list("pk", flat=True))
+    with CaptureQueriesContext(connection) as queries:
+        assert list(find(alice, "zebra", 3)) == keys[:3]
+    assert sum("content" in query["sql"] for query in queries) == 2
+    assert list(find(alice, "zebra")) == keys
+    assert find(alice, "horse") == {}
 
 
 def changes(user: User, cursor: int, newer_than: int = 10**9) -> tuple[list[str], list[str], Any]:
@@ -102,7 +119,7 @@ def test_a_look_tells_what_is_newer(alice: User, bob: User) -> None:
     job = Chat(alice, "b").send(workflow="echo")
     Chat(bob, "c").send(workflow="echo")
     changed, deleted, found = changes(alice, cursor)
-    assert (changed, deleted, found.jobs) == (["b"], [], [job])
+    assert (changed, deleted, found.jobs) == (["b"], [], [job.pk])
     assert found.upto >= cursor
     services.delete_session(Session.objects.get(key="a"))
     assert changes(alice, found.upto)[:2] == ([], ["a"])
@@ -119,7 +136,7 @@ def test_one_that_is_made_again_is_not_deleted(alice: User) -> None:
 def test_a_job_that_has_ended_is_told_if_it_is_new(alice: User) -> None:
     before = conversations.latest(alice)
     job = Chat(alice, "a").say(workflow="echo")
-    assert changes(alice, before, newer_than=job.pk - 1)[2].jobs == [job]
+    assert changes(alice, before, newer_than=job.pk - 1)[2].jobs == [job.pk]
     assert changes(alice, before, newer_than=job.pk)[2].jobs == []
 
 
@@ -139,6 +156,51 @@ def test_when_a_cursor_is_too_old(alice: User) -> None:
 def test_what_is_under_way(alice: User, bob: User) -> None:
     jobs = [Chat(alice, key).send(workflow="echo") for key in "ab"]
     Chat(bob).send(workflow="echo")
-    assert list(conversations.under_way(alice)) == jobs
+    assert conversations.load(conversations.under_way(alice)) == jobs
     services.cancel(jobs[0])
-    assert list(conversations.under_way(alice)) == jobs[1:]
+    assert conversations.load(conversations.under_way(alice)) == jobs[1:]
+
+
+def test_many_changes_come_in_slices(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversations, "SLICE", 2)
+    for key in "abcde":
+        Chat(alice, key).say(workflow="echo")
+    for key in "ca":
+        services.delete_session(Session.objects.get(key=key))
+    slices: list[tuple[list[str], list[str]]] = []
+    end: int | None = 0
+    while end is not None:
+        changed, deleted, found = changes(alice, end)
+        slices.append((changed, deleted))
+        end = found.end
+    assert [each for each in slices if each != ([], [])] == [
+        (["b", "d"], []),
+        (["e"], ["c", "a"]),
+    ]
+
+
+def test_a_slice_has_all_that_one_transaction_changed(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversations, "SLICE", 2)
+    Session.objects.bulk_create(Session(user=alice, key=key, changed=1) for key in "abc")
+    Session.objects.create(user=alice, key="d", changed=2)
+    changed, _, found = changes(alice, 0)
+    assert (changed, found.end) == (["a", "b", "c"], 1)
+    changed, _, found = changes(alice, 1)
+    assert (changed, found.end) == (["d"], None)
+
+
+def test_jobs_of_a_session_that_changes_during_the_look_are_told(alice: User) -> None:
+    """The session is told by the next look; the job may have ended by then."""
+    job = Chat(alice, "a").say(workflow="echo")
+    Session.objects.update(changed=certain(alice.pk).below + 10**9)
+    changed, _, found = changes(alice, 0, newer_than=job.pk - 1)
+    assert (changed, found.jobs) == ([], [job.pk])
+
+
+def test_jobs_of_one_workflow(alice: User) -> None:
+    asked, echoed = [Chat(alice, name).send(workflow=name) for name in ("ask", "echo")]
+    assert look(alice.pk, 0, 0, "ask").jobs == [asked.pk]
+    assert conversations.under_way(alice, "echo") == [echoed.pk]
+    assert conversations.load([asked.pk, echoed.pk], "echo") == [echoed]

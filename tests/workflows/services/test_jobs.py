@@ -598,6 +598,35 @@ def test_queue_position(chat: Chat, bob: User) -> None:
     assert services.queue_position(second) == 2
 
 
+def test_queue_positions_of_very_many(chat: Chat) -> None:
+    first, second = chat.send("echo"), chat.send("echo")
+    keys = range(second.pk, second.pk + 300_000)
+    assert services.queue_positions([first.pk, *keys]) == {first.pk: 1, second.pk: 2}
+
+
+def test_queue_positions_are_read_in_the_order_of_the_index(chat: Chat) -> None:
+    """Nothing is sorted."""
+    key = chat.send("echo").pk
+    asked: list[tuple[str, Any]] = []
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        asked.append((sql, params))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        assert services.queue_positions([key]) == {key: 1}
+    ((sql, params),) = asked
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
+            cursor.execute(f"EXPLAIN {sql}", params)
+        else:
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}", params)
+        plan = str(cursor.fetchall())
+    assert "job_next_in_queue" in plan
+    assert not any(word in plan for word in ("Sort", "TEMP B-TREE FOR ORDER BY"))
+
+
 # Cancel.
 
 

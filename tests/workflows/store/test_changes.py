@@ -81,17 +81,17 @@ def test_who_has_moved(alice: User, bob: User, charlie: User) -> None:
     bury(make_session(bob))
     deleted = DeletedSession.objects.get().changed
     users = {alice.pk: 0, bob.pk: 0, charlie.pk: 0}
-    assert moved(users)[0] == {alice.pk, bob.pk}
+    assert moved(users)[0] == {alice.pk: number(session), bob.pk: deleted}
     seen = {alice.pk: number(session), bob.pk: deleted, charlie.pk: 0}
-    assert moved(seen)[0] == set()
-    assert moved({**seen, bob.pk: deleted - 1})[0] == {bob.pk}
+    assert moved(seen)[0] == {}
+    assert moved({**seen, bob.pk: deleted - 1})[0] == {bob.pk: deleted}
 
 
 def test_numbers_of_another_server_move_nobody(alice: User) -> None:
     """The database was restored from one that has counted further."""
     make_session(alice)
     Session.objects.update(changed=certain(alice.pk).below + 10**9)
-    assert moved({alice.pk: 0})[0] == set()
+    assert moved({alice.pk: 0})[0] == {}
 
 
 @pytest.mark.sqlite

@@ -1,12 +1,15 @@
 """The listeners: rings, lost rings, and the end of the process."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from typing import Any, TypeVar
 
 import pytest
-from django.db import OperationalError
+from django.contrib.auth.models import User
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from tests.chatflow.threads import close_streams
@@ -232,6 +235,61 @@ async def test_nobody_is_an_orphan_just_after_an_outage(
 
     assert len(set(vigils)) == 1
     assert not await elsewhere(vigils[0].keep)
+
+
+class Watching:
+    """Listens for a user, and never gets as far as the latest change."""
+
+    def __init__(self, user: User) -> None:
+        self.user_id = user.pk
+        self.cursor = 0
+        self.swept = (0, 0)
+        self.rings = 0
+
+    def ring_user(self) -> None:
+        self.rings += 1
+
+    def cut(self) -> None:
+        pass
+
+
+@contextmanager
+def long_transaction() -> Iterator[None]:
+    """Let another connection have a transaction that writes; on PostgreSQL."""
+    began, may_end = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with transaction.atomic():
+            connection.cursor().execute("SELECT pg_current_xact_id()")
+            began.set()
+            assert may_end.wait(NET)
+        connection.close()
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    assert began.wait(NET)
+    try:
+        yield
+    finally:
+        may_end.set()
+        writing.join()
+
+
+async def test_a_change_is_swept_up_once(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also while another transaction keeps it from being certain."""
+    monkeypatch.setattr(module, "get_bell", DeafBell)
+    monkeypatch.setattr(module, "SWEEP", 10 * NET)
+    await listeners.open()
+    # Elsewhere one writes at a time.
+    with long_transaction() if connection.vendor == "postgresql" else nullcontext():
+        watching = Watching(chat.user)
+        listeners.add_user(watching)
+        for changes in (1, 2):
+            await elsewhere(chat.send)
+            for _ in range(3):
+                await listeners._sweep_users()
+            assert watching.rings == changes
+        listeners.remove_user(watching)
 
 
 # The end of the process.

@@ -39,10 +39,8 @@ FREE = """
 # Where jobs wait: the conditions of job_next_in_queue and of job_next_of_all. PostgreSQL has no
 # statistics for either, and neither implies the other: so it walks that index, to the first job
 # that is free. The cast is for statements that store the same parameter in a column.
-IN_QUEUE = """
-    CASE WHEN state = 'queued' THEN {true} ELSE {false} END AND NOT inline
-    AND is_async = %(is_async)s AND queue = CAST(%(queue)s AS varchar)
-"""
+WAITING = "CASE WHEN state = 'queued' THEN {true} ELSE {false} END AND NOT inline"
+IN_QUEUE = WAITING + " AND is_async = %(is_async)s AND queue = CAST(%(queue)s AS varchar)"
 ANYWHERE = """
     CASE WHEN NOT state = 'queued' THEN {false} ELSE {true} END AND NOT inline
     AND is_async = %(is_async)s
