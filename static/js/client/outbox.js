@@ -160,7 +160,8 @@ export class Outbox {
       if (this.#wasSent(key)) this.#keep(entry);
       else this.remove(key);
     }
-    if (this.messages.some(({ key }) => !waiting.has(key))) this.flush();
+    // Another client has refused what this one waits for, or it is to be asked for again.
+    if (this.#entries.some(({ key, refusal }) => (refusal ? this.#senders.has(key) : !waiting.has(key)))) this.flush();
   }
 
   /** Each by itself: a list could be written by a tab that doesn't see yet what another one has just put in. */

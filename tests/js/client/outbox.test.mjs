@@ -217,6 +217,14 @@ describe('a refusal of what an earlier visit has left', () => {
     await sender.flush();
     await pending;
   });
+
+  test('goes to its sender also where another client of the page has sent it', async () => {
+    server.refuse = (_, n) => (n === 1 ? 502 : JSON.parse(server.requests.at(-1).body).message === 'bad' ? 400 : null);
+    const [first, second] = [newClient(), newClient()];
+    const answers = [first.send('good'), assert.rejects(second.send('bad'), { status: 400, message: 'No.' })];
+    await Promise.all(answers);
+    assert.deepEqual(server.sent.map(({ message }) => message), ['good']);
+  });
 });
 
 test('a tab that pauses holds up no other one', async (t) => {
