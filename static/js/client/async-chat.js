@@ -54,6 +54,7 @@ export class AsyncChatClient extends Listeners {
     this.#outbox = new Outbox(this.#storage, (message) => this.#deliver(message), {
       change: (messages) => this.notify('outbox', messages),
       refused: (message, error) => this.notify('refused', message, error),
+      late: ({ job_id: jobId }) => jobId && this.cancel(jobId).catch(() => {}),
     });
     this.apiBaseUrl = apiBaseUrl;
     this.authToken = authToken;

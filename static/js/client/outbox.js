@@ -31,7 +31,7 @@ export class Outbox {
    * @param {Storage} storage
    * @param {(message: object) => Promise<object>} post sends one
    * @param {object} on `change(messages)`; `refused(message, error)`: a message whose sender is gone; true where
-   *   somebody has taken it
+   *   somebody has taken it; `late(answer)`: to a message that was taken back while it was under way
    */
   constructor(storage, post, on) {
     this.#storage = storage;
@@ -119,6 +119,10 @@ export class Outbox {
     if (!entry.tried) this.#keep({ ...entry, tried: Date.now() });
     try {
       const answer = await this.#post(entry);
+      if (!this.#isWaiting(entry.key) && !this.#wasSent(entry.key)) {
+        this.#on.late(answer);
+        return null;
+      }
       this.#noteSent(entry.key);
       this.#forget(entry);
       this.#senderOf(entry.key)?.resolve(answer);
@@ -129,6 +133,8 @@ export class Outbox {
   }
 
   async #refuse(entry, error) {
+    // Taken back meanwhile: its words are where they can be changed.
+    if (!this.#isWaiting(entry.key)) return null;
     const refused = { ...entry, refusal: { ...error, message: error.message } };
     this.#keep(refused);
     await this.#handOver(refused);
@@ -146,6 +152,10 @@ export class Outbox {
     const sender = this.#senderOf(entry.key);
     sender?.reject(error);
     if (sender || (!(await this.#hasSender(entry.key)) && this.#on.refused(message, error))) this.#forget(entry);
+  }
+
+  #isWaiting(key) {
+    return this.messages.some((message) => message.key === key);
   }
 
   async #hasSender(key) {

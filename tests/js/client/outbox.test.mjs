@@ -117,6 +117,38 @@ describe('the outbox', () => {
     assert.deepEqual(server.sent, []);
   });
 
+  describe('taken back while it is under way', () => {
+    /** Send a message and take it back when the server has it, which answers then. */
+    async function takeBackLate(status) {
+      const client = newClient();
+      const aborting = new AbortController();
+      server.refuse = () => {
+        aborting.abort();
+        return status;
+      };
+      const pending = assert.rejects(client.send('oops', { signal: aborting.signal }), { code: 'aborted' });
+      await Promise.all([pending, client.flush()]);
+      return client;
+    }
+
+    test('its job is cancelled', async () => {
+      await takeBackLate(null);
+      server.refuse = () => null;
+      // It comes behind that.
+      await newClient().history();
+      assert.ok(server.requests.some(({ url }) => url.endsWith('/cancel/job-1')));
+    });
+
+    test('a refusal is nobody’s any more', async () => {
+      const client = await takeBackLate(400);
+      const refused = [];
+      client.onRefused = ({ message }) => refused.push(message);
+      await client.flush();
+      assert.deepEqual([refused, client.waiting], [[], []]);
+      assert.equal(server.requests.length, 1);
+    });
+  });
+
   test('somebody else’s waits for them', async () => {
     server.refuse = () => 401;
     newClient().send('alice’s').catch(() => {});
@@ -218,12 +250,16 @@ describe('a refusal of what an earlier visit has left', () => {
     await pending;
   });
 
-  test('goes to its sender also where another client of the page has sent it', async () => {
-    server.refuse = (_, n) => (n === 1 ? 502 : JSON.parse(server.requests.at(-1).body).message === 'bad' ? 400 : null);
-    const [first, second] = [newClient(), newClient()];
-    const answers = [first.send('good'), assert.rejects(second.send('bad'), { status: 400, message: 'No.' })];
-    await Promise.all(answers);
-    assert.deepEqual(server.sent.map(({ message }) => message), ['good']);
+  test('goes to its sender also where another client of the page has sent it', async (t) => {
+    let now = Date.now();
+    t.mock.method(Date, 'now', () => (now += 1));
+    server.refuse = () => (JSON.parse(server.requests.at(-1).body).message === 'bad' ? 400 : null);
+    // They send in turn, whosever it is.
+    const [sender, other] = [newClient(), newClient()];
+    const good = sender.send('good');
+    const bad = assert.rejects(sender.send('bad'), { status: 400, message: 'No.' });
+    await Promise.all([good, bad, other.send('last')]);
+    assert.deepEqual(server.sent.map(({ message }) => message), ['good', 'last']);
   });
 });
 
