@@ -310,4 +310,24 @@ describe('drafts', () => {
     client.saveDraft('', 'a');
     assert.equal(client.draft('a'), '');
   });
+
+  test('what was not sent stands behind what was typed since', () => {
+    const client = newClient();
+    assert.equal(client.addToDraft('first', 'a'), 'first');
+    assert.equal(client.addToDraft('second', 'a'), 'first\n\nsecond');
+    assert.equal(newClient().draft('a'), 'first\n\nsecond');
+  });
+});
+
+test('who has disconnected listens to the network no more', async (t) => {
+  const listening = new Set();
+  Object.assign(globalThis, { addEventListener: (type, call) => listening.add(call), removeEventListener: (type, call) => listening.delete(call) });
+  t.after(() => ['addEventListener', 'removeEventListener'].forEach((name) => delete globalThis[name]));
+  const client = newClient();
+  await client.send('one');
+  assert.equal(listening.size, 1);
+  client.disconnect();
+  assert.equal(listening.size, 0);
+  await client.send('two');
+  assert.equal(listening.size, 1);
 });
