@@ -119,13 +119,14 @@ export class Outbox {
     if (!entry.tried) this.#keep({ ...entry, tried: Date.now() });
     try {
       const answer = await this.#post(entry);
-      if (!this.#isWaiting(entry.key) && !this.#wasSent(entry.key)) {
+      const sender = this.#senderOf(entry.key);
+      if (sender || this.#isWaiting(entry.key) || this.#wasSent(entry.key)) {
+        this.#noteSent(entry.key);
+        this.#forget(entry);
+        sender?.resolve(answer);
+      } else {
         this.#on.late(answer);
-        return null;
       }
-      this.#noteSent(entry.key);
-      this.#forget(entry);
-      this.#senderOf(entry.key)?.resolve(answer);
       return null;
     } catch (error) {
       return isPassing(error) || error.status === 401 ? error : this.#refuse(entry, error);
