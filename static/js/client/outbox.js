@@ -135,7 +135,7 @@ export class Outbox {
 
   async #refuse(entry, error) {
     // Taken back meanwhile: its words are where they can be changed.
-    if (!this.#isWaiting(entry.key)) return null;
+    if (!this.#senders.has(entry.key) && !this.#isWaiting(entry.key)) return null;
     const refused = { ...entry, refusal: { ...error, message: error.message } };
     this.#keep(refused);
     await this.#handOver(refused);
@@ -163,16 +163,30 @@ export class Outbox {
     return this.#locks ? isTaken(this.#locks, this.#lockOf(key)) : false;
   }
 
-  /** Who waits here for what another tab has sent is told the same: the key brings the answer again. */
   #answerSenders() {
-    const waiting = new Set(this.#entries.map(({ key }) => key));
-    for (const [key, { entry }] of this.#senders) {
+    const entries = this.#entries;
+    const waiting = new Set(entries.map(({ key }) => key));
+    for (const [key, sender] of this.#senders) {
       if (waiting.has(key)) continue;
-      if (this.#wasSent(key)) this.#keep(entry);
+      if (this.#wasSent(key)) this.#askFor(sender);
       else this.remove(key);
     }
-    // Another client has refused what this one waits for, or it is to be asked for again.
-    if (this.#entries.some(({ key, refusal }) => (refusal ? this.#senders.has(key) : !waiting.has(key)))) this.flush();
+    // What another client was refused.
+    if (entries.some(({ key, refusal }) => refusal && this.#senders.has(key))) this.flush();
+  }
+
+  /**
+   * Who waits here for what another tab has sent is told the same: the key brings the answer again. It is not put
+   * back into the store, or other tabs would send it again and again.
+   */
+  async #askFor(sender) {
+    if (sender.isAsking) return;
+    sender.isAsking = true;
+    const error = await this.#send({ ...sender.entry, tried: Date.now() });
+    sender.isAsking = false;
+    if (!error || !this.#senders.has(sender.entry.key)) return;
+    this.#keep(sender.entry);
+    this.flush();
   }
 
   /** Each by itself: a list could be written by a tab that doesn't see yet what another one has just put in. */

@@ -263,6 +263,13 @@ describe('a refusal of what an earlier visit has left', () => {
   });
 });
 
+test('tabs that send at once ask for each message at most twice', async () => {
+  const words = ['one', 'two', 'three', 'four', 'five', 'six', 'seven'];
+  const answers = await Promise.all(words.map(async (message) => (await newClient().send(message)).response));
+  assert.deepEqual(answers, words.map((message) => `Echo: ${message}`));
+  assert.ok(server.requests.length <= 2 * words.length, String(server.requests.length));
+});
+
 test('a tab that pauses holds up no other one', async (t) => {
   let now = Date.now();
   t.mock.method(Date, 'now', () => (now += 1));
