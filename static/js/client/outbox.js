@@ -58,7 +58,7 @@ export class Outbox {
 
   /** Take a message out without having sent it. */
   remove(key, error = new ChatError('The message was taken back', { code: 'aborted' })) {
-    const entry = this.messages.find((message) => message.key === key);
+    const entry = this.#find(key);
     if (entry) this.#forget(entry);
     this.#senderOf(key)?.reject(error);
   }
@@ -120,7 +120,7 @@ export class Outbox {
     try {
       const answer = await this.#post(entry);
       const sender = this.#senderOf(entry.key);
-      if (sender || this.#isWaiting(entry.key) || this.#wasSent(entry.key)) {
+      if (sender || this.#find(entry.key) || this.#wasSent(entry.key)) {
         this.#noteSent(entry.key);
         this.#forget(entry);
         sender?.resolve(answer);
@@ -135,7 +135,7 @@ export class Outbox {
 
   async #refuse(entry, error) {
     // Taken back meanwhile: its words are where they can be changed.
-    if (!this.#senders.has(entry.key) && !this.#isWaiting(entry.key)) return null;
+    if (!this.#senders.has(entry.key) && !this.#find(entry.key)) return null;
     const refused = { ...entry, refusal: { ...error, message: error.message } };
     this.#keep(refused);
     await this.#handOver(refused);
@@ -152,15 +152,12 @@ export class Outbox {
     const error = new ChatError(refusal.message, refusal);
     const sender = this.#senderOf(entry.key);
     sender?.reject(error);
-    if (sender || (!(await this.#hasSender(entry.key)) && this.#on.refused(message, error))) this.#forget(entry);
+    const isElsewhere = !sender && this.#locks && (await isTaken(this.#locks, this.#lockOf(entry.key)));
+    if (sender || (!isElsewhere && this.#on.refused(message, error))) this.#forget(entry);
   }
 
-  #isWaiting(key) {
-    return this.messages.some((message) => message.key === key);
-  }
-
-  async #hasSender(key) {
-    return this.#locks ? isTaken(this.#locks, this.#lockOf(key)) : false;
+  #find(key) {
+    return this.messages.find((message) => message.key === key);
   }
 
   #answerSenders() {

@@ -139,8 +139,7 @@ class ChatPage {
   #onDeleted(sessionId) {
     this.#list.remove(sessionId);
     if (sessionId !== this.#client.sessionId || !this.#isStored) return;
-    if (this.#deleting.has(sessionId)) return this.#open(null, { replaces: true });
-    notify(gettext('This conversation was deleted.'));
+    if (!this.#deleting.has(sessionId)) notify(gettext('This conversation was deleted.'));
     this.#moveOn();
   }
 
@@ -215,8 +214,9 @@ class ChatPage {
       const sent = this.#sending.get(key);
       // What was sent in this visit is told by what sends it.
       if (!sent) this.#waiting.add(key);
-      const { workflow, edits } = options;
-      if (!this.#conversation.messageOf(key)) this.#conversation.add(key, sent?.message ?? { content: message, workflow, edits });
+      if (this.#conversation.messageOf(key)) continue;
+      // Of its files only the ids are known.
+      this.#conversation.add(key, sent?.message ?? { ...options, content: message, files: undefined });
     }
     return waiting.length > 0;
   }
@@ -243,13 +243,15 @@ class ChatPage {
 
   async #restore(turn) {
     let absence = null;
-    const past = await this.#look().catch((error) => (absence = error) && null);
+    const past = await this.#look().catch((error) => void (absence = error));
     if (turn !== this.#opened) return;
     byId('conversation').dataset.loading = 'false';
-    if (past) this.#conversation.take(past, { isNew: true });
+    if (past) {
+      this.#conversation.take(past, { isNew: true });
+      this.#followActive(past);
+    }
     // The server may not know it yet.
     if (!this.#showWaiting() && absence) this.#showAbsence(absence);
-    if (past) this.#followActive(past);
     this.#markRead();
   }
 
@@ -467,9 +469,9 @@ class ChatPage {
   }
 
   #editLast() {
-    const pencils = document.querySelectorAll('#conversation .message--user [data-edit]');
-    pencils[pencils.length - 1]?.click();
-    return pencils.length > 0;
+    const pencil = [...document.querySelectorAll('#conversation [data-edit]')].at(-1);
+    pencil?.click();
+    return Boolean(pencil);
   }
 
   /** Stop what runs here, and take back what has not been sent yet. */
@@ -507,10 +509,10 @@ class ChatPage {
     this.#deleting.add(id);
     if (!(await this.#change(() => this.#client.deleteSession(id)))) return this.#deleting.delete(id);
     this.#list.remove(id);
-    if (id === this.#client.sessionId) this.#open(null, { replaces: true });
+    if (id === this.#client.sessionId) this.#moveOn();
   }
 
-  /** Resolves with whether it could be changed; where not, it is told. */
+  /** Resolves with true where it could be changed; where not, it is told. */
   async #change(change) {
     try {
       const session = await change();
@@ -519,13 +521,12 @@ class ChatPage {
       return true;
     } catch (error) {
       notify(error.message);
-      return false;
     }
   }
 
   #markRead() {
     const id = this.#client.sessionId;
-    if (document.hidden || !this.#isStored || !this.#list.get(id)?.unread) return;
+    if (document.hidden || !this.#list.get(id)?.unread) return;
     this.#list.put({ ...this.#list.get(id), unread: false });
     this.#client.markRead(id).catch(() => {});
   }
@@ -547,7 +548,7 @@ class ChatPage {
   }
 
   #showTitle() {
-    const title = this.#isStored ? this.#list.get(this.#client.sessionId)?.title : '';
+    const title = this.#list.get(this.#client.sessionId)?.title;
     setText(byId('title'), title || gettext('New conversation'));
     this.#attention.setTitle(title);
   }
