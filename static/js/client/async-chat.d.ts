@@ -243,6 +243,7 @@ export class AsyncChatClient {
   takeBack(key: string): void;
   draft(sessionId?: string): string;
   saveDraft(text: string, sessionId?: string): void;
+  addToDraft(text: string, sessionId?: string): string;
 
   sessions(options?: { limit?: number; cursor?: string; q?: string }): Promise<{ sessions: Session[]; next: string | null }>;
   renameSession(sessionId: string, title: string): Promise<Session>;

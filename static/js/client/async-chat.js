@@ -30,7 +30,7 @@ export class AsyncChatClient extends Listeners {
   #worker;
   #storage;
   #outbox;
-  #isListening = false;
+  #stopListening = null;
   #pending = new PendingWork();
 
   /**
@@ -54,6 +54,7 @@ export class AsyncChatClient extends Listeners {
     this.#outbox = new Outbox(this.#storage, (message) => this.#deliver(message), {
       change: (messages) => this.notify('outbox', messages),
       refused: (message, error) => this.notify('refused', message, error),
+      late: ({ job_id: jobId }) => jobId && this.cancel(jobId).catch(() => {}),
     });
     this.apiBaseUrl = apiBaseUrl;
     this.authToken = authToken;
@@ -197,6 +198,13 @@ export class AsyncChatClient extends Listeners {
     this.#storage.set(`draft ${sessionId}`, text);
   }
 
+  /** Put words that were not sent behind a draft; returns it with them. */
+  addToDraft(text, sessionId = this.sessionId) {
+    const draft = [this.draft(sessionId), text].filter(Boolean).join('\n\n');
+    this.saveDraft(draft, sessionId);
+    return draft;
+  }
+
   /** The user's conversations, a page of them: `{sessions, next}`. `options`: `limit`, `cursor`, `q`. */
   sessions(options = {}) {
     const given = Object.entries(options).filter(([, value]) => value !== undefined && value !== null && value !== '');
@@ -263,8 +271,10 @@ export class AsyncChatClient extends Listeners {
     return this.#request('jobs');
   }
 
-  /** Stop waiting: whatever is pending rejects with "Disconnected". The jobs themselves go on. */
+  /** Stop waiting: whatever is pending rejects with "Disconnected". The jobs themselves go on, and what waits is kept. */
   disconnect() {
+    this.#stopListening?.();
+    this.#stopListening = null;
     this.#pending.abort(new ChatError('Disconnected', { code: 'disconnected' }));
   }
 
@@ -293,9 +303,7 @@ export class AsyncChatClient extends Listeners {
 
   /** The network is back: what waits can go. */
   #listen() {
-    if (this.#isListening) return;
-    this.#isListening = true;
-    onReturn(() => this.#outbox.flush());
+    this.#stopListening ??= onReturn(() => this.#outbox.flush());
   }
 
   #patch(sessionId, fields) {

@@ -30,7 +30,7 @@ export class ChatflowChat extends HTMLElement {
   disconnectedCallback() {
     this.#stop?.();
     this.#client?.disconnect();
-    this.#client = null;
+    this.#client = this.#jobId = this.#article = null;
   }
 
   attributeChangedCallback(name, before, now) {
@@ -65,7 +65,10 @@ export class ChatflowChat extends HTMLElement {
     const { sessionId: fresh } = client;
     client.sessionId = this.getAttribute('session') || this.#lastSession(fresh);
     this.#client = client;
-    client.onRefused = ({ message }, error) => this.#putBack(message, error);
+    client.onRefused = ({ session_id: id, message }, error) => {
+      if (id === this.#client?.sessionId) this.#putBack(message, error);
+      else client.addToDraft(message, id);
+    };
     client.onStart = ({ job_id: jobId }) => (this.#jobId = jobId);
     client.onDelta = (text) => this.#write(text);
     client.onProgress = ({ progress, message }) => this.#report(progress, message);
@@ -141,8 +144,8 @@ export class ChatflowChat extends HTMLElement {
   #putBack(text, error) {
     this.#fail(error);
     const box = this.#find('textarea');
-    box.value = [box.value, text].filter(Boolean).join('\n\n');
     this.#client.saveDraft(box.value);
+    box.value = this.#client.addToDraft(text);
   }
 
   #cancel() {

@@ -31,7 +31,7 @@ export class Outbox {
    * @param {Storage} storage
    * @param {(message: object) => Promise<object>} post sends one
    * @param {object} on `change(messages)`; `refused(message, error)`: a message whose sender is gone; true where
-   *   somebody has taken it
+   *   somebody has taken it; `late(answer)`: to a message that was taken back while it was under way
    */
   constructor(storage, post, on) {
     this.#storage = storage;
@@ -58,7 +58,7 @@ export class Outbox {
 
   /** Take a message out without having sent it. */
   remove(key, error = new ChatError('The message was taken back', { code: 'aborted' })) {
-    const entry = this.messages.find((message) => message.key === key);
+    const entry = this.#find(key);
     if (entry) this.#forget(entry);
     this.#senderOf(key)?.reject(error);
   }
@@ -119,9 +119,14 @@ export class Outbox {
     if (!entry.tried) this.#keep({ ...entry, tried: Date.now() });
     try {
       const answer = await this.#post(entry);
-      this.#noteSent(entry.key);
-      this.#forget(entry);
-      this.#senderOf(entry.key)?.resolve(answer);
+      const sender = this.#senderOf(entry.key);
+      if (sender || this.#find(entry.key) || this.#wasSent(entry.key)) {
+        this.#noteSent(entry.key);
+        this.#forget(entry);
+        sender?.resolve(answer);
+      } else {
+        this.#on.late(answer);
+      }
       return null;
     } catch (error) {
       return isPassing(error) || error.status === 401 ? error : this.#refuse(entry, error);
@@ -129,6 +134,8 @@ export class Outbox {
   }
 
   async #refuse(entry, error) {
+    // Taken back meanwhile: its words are where they can be changed.
+    if (!this.#senders.has(entry.key) && !this.#find(entry.key)) return null;
     const refused = { ...entry, refusal: { ...error, message: error.message } };
     this.#keep(refused);
     await this.#handOver(refused);
@@ -145,22 +152,38 @@ export class Outbox {
     const error = new ChatError(refusal.message, refusal);
     const sender = this.#senderOf(entry.key);
     sender?.reject(error);
-    if (sender || (!(await this.#hasSender(entry.key)) && this.#on.refused(message, error))) this.#forget(entry);
+    const isElsewhere = !sender && this.#locks && (await isTaken(this.#locks, this.#lockOf(entry.key)));
+    if (sender || (!isElsewhere && this.#on.refused(message, error))) this.#forget(entry);
   }
 
-  async #hasSender(key) {
-    return this.#locks ? isTaken(this.#locks, this.#lockOf(key)) : false;
+  #find(key) {
+    return this.messages.find((message) => message.key === key);
   }
 
-  /** Who waits here for what another tab has sent is told the same: the key brings the answer again. */
   #answerSenders() {
-    const waiting = new Set(this.#entries.map(({ key }) => key));
-    for (const [key, { entry }] of this.#senders) {
+    const entries = this.#entries;
+    const waiting = new Set(entries.map(({ key }) => key));
+    for (const [key, sender] of this.#senders) {
       if (waiting.has(key)) continue;
-      if (this.#wasSent(key)) this.#keep(entry);
+      if (this.#wasSent(key)) this.#askFor(sender);
       else this.remove(key);
     }
-    if (this.messages.some(({ key }) => !waiting.has(key))) this.flush();
+    // What another client was refused.
+    if (entries.some(({ key, refusal }) => refusal && this.#senders.has(key))) this.flush();
+  }
+
+  /**
+   * Who waits here for what another tab has sent is told the same: the key brings the answer again. It is not put
+   * back into the store, or other tabs would send it again and again.
+   */
+  async #askFor(sender) {
+    if (sender.isAsking) return;
+    sender.isAsking = true;
+    const error = await this.#send({ ...sender.entry, tried: Date.now() });
+    sender.isAsking = false;
+    if (!error || !this.#senders.has(sender.entry.key)) return;
+    this.#keep(sender.entry);
+    this.flush();
   }
 
   /** Each by itself: a list could be written by a tab that doesn't see yet what another one has just put in. */

@@ -1,4 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
+import { joinPast, readPast, withAnswer } from './said.js';
 
 const EMPTY = { messages: [], text: '', progress: null, isBusy: false, awaiting: null, error: null };
 
@@ -18,7 +19,7 @@ export function useChat(client, sessionId = client.sessionId) {
     change({ isBusy: true, text: '', error: null, awaiting: null });
     try {
       const { response, awaiting = null, ...rest } = await pending;
-      change(({ messages }) => ({ messages: [...messages, { role: 'assistant', content: response, ...rest }], awaiting, text: '' }));
+      change(({ messages }) => ({ messages: withAnswer(messages, { role: 'assistant', content: response, ...rest }), awaiting, text: '' }));
     } catch (error) {
       if (error.code === 'disconnected') return;
       change({ error });
@@ -28,21 +29,20 @@ export function useChat(client, sessionId = client.sessionId) {
 
   useEffect(() => {
     let [isOver, isMissing] = [false, false];
-    client.sessionId = sessionId;
+    const isLeft = client.waiting.length > 0;
+    [client.sessionId, jobId.current] = [sessionId, null];
     client.onStart = (job) => (jobId.current = job.job_id);
     client.onDelta = (text) => change({ text });
     client.onProgress = ({ progress = null }) => change({ progress });
     setState(EMPTY);
-    const load = () => client.history().then(({ messages, active_job: job, awaiting }) => {
+    const load = () => readPast(client, sessionId).then((past) => {
       if (isOver) return;
       isMissing = false;
-      change((now) => ({ messages: [...messages, ...now.messages], awaiting, error: null }));
-      if (job) settle(client.resume(job));
-    }, (error) => {
-      isMissing = error.status !== 404;
-      if (!isOver && isMissing) change({ error });
-    });
-    client.flush().then(load);
+      change((now) => ({ messages: joinPast(past, now.messages), awaiting: past.awaiting, error: null }));
+      const { active_job: job } = past;
+      if (job && job.job_id !== jobId.current) settle(client.resume(job));
+    }, (error) => !isOver && (isMissing = error.status !== 404) && change({ error }));
+    Promise.all([load(), client.flush()]).then(() => isLeft && !isOver && load());
     const stop = client.watch({ onConnection: (state) => (setConnection(state), isMissing && state === 'connected' && load()) });
     return () => {
       isOver = true;

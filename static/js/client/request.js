@@ -7,14 +7,20 @@ export async function requestJSON(url, init = {}) {
     response = await fetch(url, init);
     text = await response.text();
   } catch (cause) {
-    if (init.signal?.aborted) throw init.signal.reason;
-    throw new ChatError('The server could not be reached', { code: 'network', cause });
+    throw init.signal?.aborted ? init.signal.reason : unreachable(cause);
   }
+  return bodyOf(response, text);
+}
+
+/** The JSON object of an answer; throws a ChatError where it is no successful one. */
+export function bodyOf(response, text) {
   const body = parseObject(text);
   if (!response.ok || body?.success === false) throw errorOfAnswer(response, body);
   if (!body) throw new ChatError('The server did not answer in JSON', { code: 'not_json', status: response.status });
   return body;
 }
+
+export const unreachable = (cause) => new ChatError('The server could not be reached', { code: 'network', cause });
 
 /** The object that `text` is the JSON of, or null. */
 export function parseObject(text) {

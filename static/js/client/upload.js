@@ -1,5 +1,4 @@
-import { ChatError, errorOfAnswer } from './errors.js';
-import { parseObject } from './request.js';
+import { bodyOf, requestJSON, unreachable } from './request.js';
 
 /**
  * Post a form; resolves with the server's answer.
@@ -8,20 +7,14 @@ import { parseObject } from './request.js';
  * @param {FormData} form
  * @param {object} options `headers`; `signal`; `onProgress(part)`, from 0 to 1, where the platform tells
  */
-export function postForm(url, form, { headers, signal, onProgress }) {
-  return globalThis.XMLHttpRequest ? byRequest(url, form, { headers, signal, onProgress }) : byFetch(url, form, { headers, signal, onProgress });
+export function postForm(url, form, options) {
+  return globalThis.XMLHttpRequest ? byRequest(url, form, options) : byFetch(url, form, options);
 }
 
-async function byFetch(url, form, { headers, signal, onProgress }) {
-  let response, text;
-  try {
-    response = await fetch(url, { method: 'POST', body: form, headers, signal });
-    text = await response.text();
-  } catch (cause) {
-    throw signal?.aborted ? signal.reason : unreachable(cause);
-  }
+async function byFetch(url, body, { headers, signal, onProgress }) {
+  const answer = await requestJSON(url, { method: 'POST', body, headers, signal });
   onProgress?.(1);
-  return answerOf(response, text);
+  return answer;
 }
 
 function byRequest(url, form, { headers, signal, onProgress }) {
@@ -36,7 +29,7 @@ function byRequest(url, form, { headers, signal, onProgress }) {
       const { status } = request;
       const response = { ok: status >= 200 && status < 300, status, headers: { get: (name) => request.getResponseHeader(name) } };
       try {
-        resolve(answerOf(response, request.responseText));
+        resolve(bodyOf(response, request.responseText));
       } catch (error) {
         reject(error);
       }
@@ -51,11 +44,3 @@ function byRequest(url, form, { headers, signal, onProgress }) {
     return undefined;
   });
 }
-
-function answerOf(response, text) {
-  const body = parseObject(text);
-  if (!response.ok || body?.success === false || !body) throw errorOfAnswer(response, body);
-  return body;
-}
-
-const unreachable = (cause) => new ChatError('The server could not be reached', { code: 'network', cause });

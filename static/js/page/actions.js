@@ -61,7 +61,7 @@ class Action {
   #moves;
   #opener;
   #fields = null;
-  #complaint = element('p', { className: 'field__error', hidden: true });
+  #complaint = element('p', { className: 'field__error', hidden: true, attributes: { role: 'alert' } });
 
   constructor(action, name, moves) {
     this.#action = action;
@@ -71,7 +71,6 @@ class Action {
     if (action.type === 'quick_reply') this.node.className = 'action reply';
     const asks = action.type === 'form' || action.type === 'confirm';
     this.#opener = button(name, () => (asks ? this.#open() : this.#use()), 'chip');
-    this.#complaint.setAttribute('role', 'alert');
     this.node.append(this.#opener, this.#complaint);
   }
 
@@ -112,8 +111,7 @@ class Action {
     const error = await this.#moves.act(this.#action, data);
     delete this.node.dataset.busy;
     this.#opener.disabled = false;
-    if (!error) return this.#settle('used');
-    if (error.code === 'action_used') return this.#settle('used');
+    if (!error || error.code === 'action_used') return this.#settle('used');
     if (error.code === 'action_expired') return this.#settle('expired');
     if (error.code !== 'invalid') return;
     const rest = this.#fields && error.errors ? this.#fields.complain(error.errors) : error.message;

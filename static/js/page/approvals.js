@@ -18,8 +18,7 @@ export function approvalForm(awaiting, moves, cancel, bar) {
   const fields = schema ? new Fields(schema) : null;
   const reason = element('input', { type: 'text', maxLength: 1000, autocomplete: 'off' });
   const label = element('label', {}, gettext('Reason (optional)'), reason);
-  const complaint = element('p', { className: 'field__error', hidden: true });
-  complaint.setAttribute('role', 'alert');
+  const complaint = element('p', { className: 'field__error', hidden: true, attributes: { role: 'alert' } });
   const decide = async (approved) => {
     if (bar.dataset.busy || (approved && !form.reportValidity())) return;
     bar.dataset.busy = 'true';

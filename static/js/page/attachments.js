@@ -72,6 +72,11 @@ export class Attachments {
     this.#onChange();
   }
 
+  /** Take files out again that were put back. */
+  drop(documents) {
+    for (const entry of this.#files) if (documents.includes(entry.document)) this.#remove(entry);
+  }
+
   #add(file) {
     const entry = this.#show(file);
     this.#uploading = this.#uploading.then(() => this.#start(entry));

@@ -12,6 +12,7 @@ import { announce, notify } from './notices.js';
 import { listenForShortcuts } from './shortcuts.js';
 import { Sidebar } from './sidebar.js';
 import { followTheme } from './theme.js';
+import { isEnded } from './turn-state.js';
 import { gettext } from './words.js';
 import { WorkflowPicker } from './workflow-picker.js';
 
@@ -37,6 +38,7 @@ class ChatPage {
   #sending = new Map();
   #isWatching = false;
   #isAlone = false;
+  #isLost = false;
   #closeNotice = () => {};
   #isStale = false;
   #deleting = new Set();
@@ -52,7 +54,10 @@ class ChatPage {
     feedback: (jobId, value) => this.#feedback(jobId, value),
   };
   #conversation = new Conversation(this.#moves, () => this.#afterDrawing());
-  #attachments = new Attachments((...file) => this.#upload(...file), () => this.#composer?.update());
+  #attachments = new Attachments(
+    (file, onProgress, signal) => this.#client.upload(file, { onProgress, signal }),
+    () => this.#composer?.update(),
+  );
   #list = new ConversationList(this.#client, {
     open: (sessionId) => this.#open(sessionId),
     rename: (session) => this.#rename(session),
@@ -84,7 +89,7 @@ class ChatPage {
     addEventListener('popstate', () => this.#open(sessionInAddress(), { isInAddress: true }));
     addEventListener('offline', () => this.#connection.show(true));
     // The stream may have outlived it, and has nothing to tell then.
-    addEventListener('online', () => this.#connection.show(!this.#isWatching));
+    addEventListener('online', () => this.#connection.show(this.#isLost));
     document.addEventListener('visibilitychange', () => this.#markRead());
     listenForShortcuts({
       search: () => {
@@ -95,7 +100,8 @@ class ChatPage {
       stop: () => this.#stop(),
     });
     // What was typed before this script was there.
-    if (this.#composer.text) this.#client.saveDraft(this.#composer.text, sessionInAddress() ?? '');
+    const draftKey = sessionInAddress() ?? '';
+    if (this.#composer.text !== this.#client.draft(draftKey)) this.#client.addToDraft(this.#composer.text, draftKey);
     // Before the list is loaded, so that nothing falls between.
     this.#watch();
     this.#list.load();
@@ -134,6 +140,13 @@ class ChatPage {
     this.#list.remove(sessionId);
     if (sessionId !== this.#client.sessionId || !this.#isStored) return;
     if (!this.#deleting.has(sessionId)) notify(gettext('This conversation was deleted.'));
+    this.#moveOn();
+  }
+
+  /** The conversation is gone; what was typed in it goes along into a new one. */
+  #moveOn() {
+    this.#client.addToDraft(this.#composer.text, '');
+    this.#client.saveDraft('');
     this.#open(null, { replaces: true });
   }
 
@@ -141,13 +154,14 @@ class ChatPage {
     const isWhole = this.#conversation.frame(jobId, frame);
     if (!this.#conversation.shows(jobId)) return;
     if (!isWhole) this.#follow(jobId);
-    else if (isLast(frame)) this.#refreshSoon();
+    else if (isEnded({ state: frame.status })) this.#refreshSoon();
   }
 
   #onConnection(state) {
     this.#isWatching = state === 'connected';
+    this.#isLost = state === 'reconnecting' || state === 'offline';
     if (state === 'signed-out') this.#askToSignIn();
-    else this.#connection.show(state === 'reconnecting' || state === 'offline');
+    this.#connection.show(this.#isLost);
     // What happened meanwhile comes by the stream; what it doesn't tell, the history does.
     this.#isAlone = state === 'unsupported';
     if (this.#isWatching || this.#isAlone) this.#refreshSoon();
@@ -155,36 +169,54 @@ class ChatPage {
 
   /** Send what an earlier visit has left, and show it where it belongs. */
   #sendWaiting() {
-    this.#client.onOutbox((waiting) => {
-      const left = new Set(waiting.map(({ key }) => key));
-      for (const key of this.#waiting) {
-        if (left.has(key)) continue;
-        this.#waiting.delete(key);
-        this.#conversation.refused(key, null);
-        this.#refreshSoon();
-      }
-    });
+    this.#client.onOutbox(() => this.#dropSent());
     this.#waiting = new Set(this.#client.waiting.map(({ key }) => key));
     this.#client.onRefused((message, error) => this.#putBack(message, error));
     this.#client.flush();
   }
 
+  /** What waited and waits no more, whoever has sent it, is in the history. */
+  #dropSent() {
+    const left = new Set(this.#client.waiting.map(({ key }) => key));
+    for (const key of this.#waiting) {
+      if (left.has(key)) continue;
+      this.#waiting.delete(key);
+      this.#conversation.refused(key, null);
+      this.#refreshSoon();
+    }
+  }
+
   /** A message of an earlier visit was refused: its words go back to where they can be changed. */
-  #putBack({ session_id: id, message }, { message: reason }) {
-    const isHere = this.#isStored && id === this.#client.sessionId;
-    const draft = [isHere ? this.#composer.text : this.#client.draft(id), message].filter(Boolean).join('\n\n');
-    this.#client.saveDraft(draft, id);
-    if (isHere) this.#composer.text = draft;
-    const way = isHere ? {} : { label: gettext('Open'), onClick: () => this.#open(id) };
-    notify(gettext('A message was not sent, and is kept as a draft. {reason}', { reason }), { ...way, stays: true });
+  #putBack({ session_id: id, message, options }, error) {
+    const way = this.#keep(message, id) ? {} : { label: gettext('Open'), onClick: () => this.#open(id) };
+    this.#tellKept(error, options.files, { ...way, stays: true });
+  }
+
+  /** Put words that were not sent behind a draft; returns whether that is the one in the composer. */
+  #keep(words, draftKey) {
+    const isOpen = draftKey === this.#draftKey;
+    // Another tab may have changed what is stored.
+    if (isOpen) this.#client.saveDraft(this.#composer.text, draftKey);
+    const draft = this.#client.addToDraft(words, draftKey);
+    if (isOpen) this.#composer.text = draft;
+    return isOpen;
+  }
+
+  #tellKept(error, files, options) {
+    const reason = files?.length ? `${error.message} ${gettext('Its files have to be added again.')}` : error.message;
+    notify(gettext('A message was not sent, and is kept as a draft. {reason}', { reason }), options);
   }
 
   /** Show what waits to be sent in this conversation; returns whether something does. */
   #showWaiting() {
     const waiting = this.#client.waiting.filter(({ session_id: id }) => id === this.#client.sessionId);
-    for (const { key, message } of waiting) {
-      this.#waiting.add(key);
-      this.#conversation.add(key, { content: message });
+    for (const { key, message, options } of waiting) {
+      const sent = this.#sending.get(key);
+      // What was sent in this visit is told by what sends it.
+      if (!sent) this.#waiting.add(key);
+      if (this.#conversation.messageOf(key)) continue;
+      // Of its files only the ids are known.
+      this.#conversation.add(key, sent?.message ?? { ...options, content: message, files: undefined });
     }
     return waiting.length > 0;
   }
@@ -210,27 +242,24 @@ class ChatPage {
   }
 
   async #restore(turn) {
-    try {
-      const past = await this.#client.history();
-      if (turn !== this.#opened) return;
-      byId('conversation').dataset.loading = 'false';
+    let absence = null;
+    const past = await this.#look().catch((error) => void (absence = error));
+    if (turn !== this.#opened) return;
+    byId('conversation').dataset.loading = 'false';
+    if (past) {
       this.#conversation.take(past, { isNew: true });
-      this.#showWaiting();
       this.#followActive(past);
-      this.#markRead();
-    } catch (error) {
-      if (turn !== this.#opened) return;
-      byId('conversation').dataset.loading = 'false';
-      // The server may not know it yet.
-      if (!this.#showWaiting()) this.#showAbsence(error);
     }
+    // The server may not know it yet.
+    if (!this.#showWaiting() && absence) this.#showAbsence(absence);
+    this.#markRead();
   }
 
   /** Say why a conversation can't be shown, and the way on. */
   #showAbsence(error) {
     const isGone = error.status === 404;
     const text = isGone ? gettext('This conversation is gone, or it is somebody else’s.') : error.message;
-    const onClick = () => (isGone ? this.#open(null, { replaces: true }) : this.#open(this.#client.sessionId, { isInAddress: true }));
+    const onClick = () => (isGone ? this.#moveOn() : this.#open(this.#client.sessionId, { isInAddress: true }));
     const way = button(isGone ? gettext('New conversation') : gettext('Try again'), onClick, 'button');
     const box = element('div', { className: 'absence', attributes: { role: 'alert' } }, element('p', { textContent: text }), way);
     byId('conversation').append(box);
@@ -243,19 +272,26 @@ class ChatPage {
     this.#refreshing = setTimeout(() => this.#refresh(), PAUSE);
   }
 
+  /** The history; null where another conversation is shown by now, or what was asked for later has come before. */
+  async #look() {
+    const turn = this.#opened;
+    const look = (this.#looks += 1);
+    const past = await this.#client.history();
+    if (turn !== this.#opened || look < this.#shown) return null;
+    this.#shown = look;
+    return past;
+  }
+
   async #refresh() {
+    this.#dropSent();
     // The history may have a message already of which this page doesn't know yet that it has arrived.
     if (this.#conversation.isSending) {
       this.#isStale = true;
       return;
     }
     this.#isStale = false;
-    const turn = this.#opened;
-    const look = (this.#looks += 1);
-    const past = await this.#client.history().catch(() => null);
-    // What was asked for later may have come before.
-    if (!past || turn !== this.#opened || look < this.#shown) return;
-    this.#shown = look;
+    const past = await this.#look().catch(() => null);
+    if (!past) return;
     document.querySelector('#conversation > .absence')?.remove();
     if (this.#conversation.isSending) this.#isStale = true;
     else this.#conversation.take(past);
@@ -294,7 +330,7 @@ class ChatPage {
       ...(edits && { edits }),
       ...(sent.length && { files: sent.map(({ id }) => id) }),
     };
-    const error = await this.#run(key, (client, signal) => client.send(text, { ...options, signal }));
+    const error = await this.#run(key, (client, signal) => client.send(text, { ...options, signal }), message);
     if (error && !error.jobId) this.#giveBack(message, { key, sessionId, isFirst, error });
   }
 
@@ -302,17 +338,12 @@ class ChatPage {
   #giveBack({ content, edits, files }, { key, sessionId, isFirst, error }) {
     const isHere = sessionId === this.#client.sessionId;
     // What was stopped before it was sent is no failure.
-    const isShown = isHere && this.#conversation.refused(key, error.code === 'aborted' ? null : error);
-    if (!isShown) notify(gettext('A message was not sent, and is kept as a draft. {reason}', { reason: error.message }));
+    if (isHere) this.#conversation.refused(key, error.code === 'aborted' ? null : error);
     const isNew = isFirst && !this.#list.get(sessionId);
     if (isHere && isNew && !this.#conversation.running.length) this.#unbegin();
-    const draftKey = isHere ? this.#draftKey : isNew ? '' : sessionId;
-    const draft = isHere ? this.#composer.text : this.#client.draft(draftKey);
-    const words = isShown ? draft || content : [draft, content].filter(Boolean).join('\n\n');
-    this.#client.saveDraft(words, draftKey);
-    if (!isHere) return;
-    this.#composer.text = words;
-    if (words === content && this.#attachments.isEmpty) this.#attachments.put(files ?? []);
+    this.#keep(content, isHere ? this.#draftKey : isNew ? '' : sessionId);
+    if (!isHere) return this.#tellKept(error, files);
+    this.#attachments.put(files ?? []);
     // What an edit took off the page is there as before.
     if (edits || this.#isStale) this.#refreshSoon();
   }
@@ -322,6 +353,8 @@ class ChatPage {
     if (this.#isStored) return false;
     this.#client.saveDraft('', this.#draftKey);
     this.#isStored = true;
+    // Where it was no message of the composer's.
+    this.#client.saveDraft(this.#composer.text, this.#draftKey);
     setAddress(this.#client.sessionId);
     this.#list.select(this.#client.sessionId);
     return true;
@@ -357,17 +390,18 @@ class ChatPage {
   }
 
   /** Start a job for the message `key`; resolves with the error that came instead of an answer. */
-  async #run(key, begin) {
+  async #run(key, begin, message) {
     const turn = this.#opened;
     const client = this.#newClient(this.#client.sessionId);
     const following = new AbortController();
     let jobId = null;
-    this.#sending.set(key, () => following.abort());
+    this.#sending.set(key, { abort: () => following.abort(), message });
     client.onStart((job) => {
       jobId = job.job_id;
       this.#sending.delete(key);
-      if (turn === this.#opened) this.#conversation.started(key, jobId);
-      if (this.#isStale) this.#refreshSoon();
+      this.#conversation.started(key, jobId);
+      // A job that is done again has no message of its own.
+      if (this.#isStale || !this.#conversation.shows(jobId)) this.#refreshSoon();
       // The frames come by the common stream then: a browser has few connections to a server.
       if (this.#isWatching) following.abort();
       else this.#followed.set(jobId, client);
@@ -379,6 +413,7 @@ class ChatPage {
     } catch (error) {
       return jobId && following.signal.aborted ? null : error;
     } finally {
+      client.disconnect();
       this.#sending.delete(key);
       this.#followed.delete(jobId);
       if (turn === this.#opened && jobId && !following.signal.aborted) this.#refreshSoon();
@@ -388,7 +423,7 @@ class ChatPage {
 
   #regenerate(jobId) {
     const message = this.#conversation.messageOf(jobId);
-    if (message?.id) this.#send({ text: message.content, label: message.label, edits: message.id, files: message.files });
+    if (message?.id) this.#sendAgain(message);
   }
 
   async #retry(jobId) {
@@ -397,7 +432,11 @@ class ChatPage {
     if (!message) return;
     if (!message.id) this.#forget(jobId, message);
     if (message.again) message.again();
-    else this.#send({ ...message, text: message.content, edits: message.id ?? message.edits });
+    else this.#sendAgain(message);
+  }
+
+  #sendAgain(message) {
+    this.#send({ ...message, text: message.content, edits: message.id ?? message.edits });
   }
 
   /** With the same answers and data, which the words of its message are not. */
@@ -408,12 +447,13 @@ class ChatPage {
   }
 
   /** Take a message that was refused off the page, and out of the composer, before it is sent again. */
-  #forget(key, { content }) {
+  #forget(key, { content, files }) {
     this.#conversation.refused(key, null);
-    if (this.#composer.text !== content) return;
-    this.#composer.text = '';
-    this.#attachments.clear();
-    this.#client.saveDraft('', this.#draftKey);
+    this.#attachments.drop(files ?? []);
+    const { text } = this.#composer;
+    if (!`\n\n${text}`.endsWith(`\n\n${content}`)) return;
+    this.#composer.text = text.slice(0, text.length - content.length).trimEnd();
+    this.#client.saveDraft(this.#composer.text, this.#draftKey);
   }
 
   async #feedback(jobId, value) {
@@ -429,9 +469,9 @@ class ChatPage {
   }
 
   #editLast() {
-    const pencils = document.querySelectorAll('#conversation .message--user [data-edit]');
-    pencils[pencils.length - 1]?.click();
-    return pencils.length > 0;
+    const pencil = [...document.querySelectorAll('#conversation [data-edit]')].at(-1);
+    pencil?.click();
+    return Boolean(pencil);
   }
 
   /** Stop what runs here, and take back what has not been sent yet. */
@@ -444,19 +484,13 @@ class ChatPage {
   }
 
   #takeBack(key, { content }) {
-    const abort = this.#sending.get(key);
-    if (abort) return abort();
+    const sent = this.#sending.get(key);
+    if (sent) return sent.abort();
     // It was written in an earlier visit.
     this.#waiting.delete(key);
     this.#client.takeBack(key);
     this.#conversation.refused(key, null);
-    this.#composer.text = [this.#composer.text, content].filter(Boolean).join('\n\n');
-    this.#client.saveDraft(this.#composer.text, this.#draftKey);
-  }
-
-  async #upload(file, onProgress, signal) {
-    const answer = await this.#client.upload(file, { onProgress, sessionId: this.#client.sessionId, signal });
-    return answer.document ?? answer;
+    this.#keep(content, this.#draftKey);
   }
 
   async #rename({ session_id: id, title }) {
@@ -473,16 +507,18 @@ class ChatPage {
     });
     if (!isSure) return;
     this.#deleting.add(id);
-    await this.#change(() => this.#client.deleteSession(id));
+    if (!(await this.#change(() => this.#client.deleteSession(id)))) return this.#deleting.delete(id);
     this.#list.remove(id);
-    if (id === this.#client.sessionId) this.#open(null, { replaces: true });
+    if (id === this.#client.sessionId) this.#moveOn();
   }
 
+  /** Resolves with true where it could be changed; where not, it is told. */
   async #change(change) {
     try {
       const session = await change();
       if (session?.session_id && 'title' in session) this.#list.put(session);
       this.#showTitle();
+      return true;
     } catch (error) {
       notify(error.message);
     }
@@ -490,7 +526,7 @@ class ChatPage {
 
   #markRead() {
     const id = this.#client.sessionId;
-    if (document.hidden || !this.#isStored || !this.#list.get(id)?.unread) return;
+    if (document.hidden || !this.#list.get(id)?.unread) return;
     this.#list.put({ ...this.#list.get(id), unread: false });
     this.#client.markRead(id).catch(() => {});
   }
@@ -512,7 +548,7 @@ class ChatPage {
   }
 
   #showTitle() {
-    const title = this.#isStored ? this.#list.get(this.#client.sessionId)?.title : '';
+    const title = this.#list.get(this.#client.sessionId)?.title;
     setText(byId('title'), title || gettext('New conversation'));
     this.#attention.setTitle(title);
   }
@@ -528,7 +564,6 @@ class ChatPage {
 
 // Pages that come over plain http from another machine have no randomUUID().
 const newKey = () => crypto.randomUUID?.() ?? String(Math.random());
-const isLast = ({ status }) => status === 'completed' || status === 'failed' || status === 'timeout';
 
 /** Once the page as it came has been painted; where nobody sees it, at once. */
 function afterPaint(begin) {

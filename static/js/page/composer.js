@@ -32,7 +32,7 @@ export class Composer {
     });
     this.#message.addEventListener('input', () => this.#onInput());
     this.#message.addEventListener('keydown', (event) => this.#onKey(event));
-    this.#draw();
+    this.update();
   }
 
   get text() {
@@ -41,7 +41,7 @@ export class Composer {
 
   set text(value) {
     this.#message.value = value;
-    this.#draw();
+    this.update();
   }
 
   /** The workflow that the next message starts: `{name, title}`, or null for whichever fits. */
@@ -49,7 +49,7 @@ export class Composer {
     this.#workflow = workflow;
     byId('workflow-chosen').hidden = !workflow;
     setText(byId('workflow-name'), workflow?.title ?? '');
-    this.#draw();
+    this.update();
   }
 
   /** Show that something runs, and which question is open. */
@@ -67,11 +67,6 @@ export class Composer {
     this.#message.focus({ preventScroll: true });
   }
 
-  /** Files were chosen or taken away. */
-  update() {
-    this.#draw();
-  }
-
   #submit() {
     const text = this.#message.value.trim();
     const workflow = this.#workflow;
@@ -85,7 +80,7 @@ export class Composer {
   }
 
   #onInput() {
-    this.#draw();
+    this.update();
     this.#moves.type(this.#message.value);
   }
 
@@ -104,7 +99,8 @@ export class Composer {
     return [...this.#message.value.trim()].length - this.#limit;
   }
 
-  #draw() {
+  /** Show what can be sent: something was typed, or files were chosen or taken away. */
+  update() {
     this.#message.rows = Math.min(MAX_ROWS, this.#message.value.split('\n').length);
     const excess = this.#excess;
     const isEmpty = !this.#message.value.trim() && !this.#workflow && !this.#moves?.hasFiles();

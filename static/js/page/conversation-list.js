@@ -19,7 +19,7 @@ export class ConversationList {
   #groups = new Map();
   #next = null;
   #current = null;
-  #loading = null;
+  #isLoading = false;
   #timer = null;
 
   /**
@@ -50,13 +50,8 @@ export class ConversationList {
   }
 
   /** Load the list anew, or what the search finds. */
-  async load() {
-    const query = this.query;
-    const answer = await this.#client.sessions({ limit: 30, q: query }).catch((error) => this.#again(query, error));
-    if (!answer || query !== this.query) return;
-    this.#sessions = new Map(answer.sessions.map((session) => [session.session_id, session]));
-    this.#next = answer.next;
-    this.#draw();
+  load() {
+    return this.#take();
   }
 
   /** Search again where an earlier search of the user's is still going on. */
@@ -67,12 +62,18 @@ export class ConversationList {
   }
 
   async #more() {
-    if (!this.#next || this.#loading) return;
+    if (!this.#next || this.#isLoading) return;
+    this.#isLoading = true;
+    await this.#take(this.#next);
+    this.#isLoading = false;
+  }
+
+  /** Take a page of the list, without a cursor the first one. */
+  async #take(cursor) {
     const query = this.query;
-    this.#loading = this.#client.sessions({ limit: 30, cursor: this.#next, q: query }).catch(() => null);
-    const answer = await this.#loading;
-    this.#loading = null;
+    const answer = await this.#client.sessions({ limit: 30, cursor, q: query }).catch((error) => this.#again(query, error));
     if (!answer || query !== this.query) return;
+    if (!cursor) this.#sessions.clear();
     for (const session of answer.sessions) this.#sessions.set(session.session_id, session);
     this.#next = answer.next;
     this.#draw();

@@ -46,8 +46,7 @@ class Field {
     const { input, read } = control(property, isRequired);
     this.#read = read;
     this.input = Object.assign(input, { id, name, required: isRequired && input.type !== 'checkbox' });
-    this.#error = element('p', { id: `${id}-error`, className: 'field__error', hidden: true });
-    this.#error.setAttribute('role', 'alert');
+    this.#error = element('p', { id: `${id}-error`, className: 'field__error', hidden: true, attributes: { role: 'alert' } });
     input.setAttribute('aria-describedby', this.#error.id);
     const title = property.title ?? name;
     const text = isRequired ? title : gettext('{title} (optional)', { title });

@@ -1,4 +1,4 @@
-import { button, element, icon } from './dom.js';
+import { element, icon } from './dom.js';
 
 let count = 0;
 
@@ -37,10 +37,7 @@ function item({ label, icon: name, onClick, href, look = '' }, list, opener) {
     opener.focus();
     onClick();
   };
-  const node = button('', act, `menu__item ${look}`);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  node.append(...inside);
-  return node;
+  return element('button', { type: 'button', className: `menu__item ${look}`, attributes, onclick: act }, ...inside);
 }
 
 function place(list, opener) {

@@ -18,6 +18,8 @@ export class FakeServer {
   fault = () => null;
   /** `refuse(request, n)`: the status that the n-th other request is answered with, or nothing; 429 asks for an hour. */
   refuse = () => null;
+  /** What was said, in the history of every conversation. */
+  past = [];
   /** The job that runs, in the history of every conversation. */
   active = null;
   connections = 0;
@@ -53,7 +55,7 @@ export class FakeServer {
     if (pathname.endsWith('/status')) return response.writeHead(200, JSON_TYPE).end(JSON.stringify({ success: true, data: this.#status }));
     if (pathname.endsWith('/documents')) return response.writeHead(201, JSON_TYPE).end(JSON.stringify({ success: true, document: { id: 'd-1' } }));
     if (pathname.endsWith('/send')) return this.#send(request, response, JSON.parse(body));
-    return response.writeHead(200, JSON_TYPE).end(JSON.stringify({ success: true, sessions: [], messages: [], active_job: this.active, next: null }));
+    return response.writeHead(200, JSON_TYPE).end(JSON.stringify({ success: true, sessions: [], messages: this.past, active_job: this.active, next: null }));
   }
 
   #send({ headers }, response, message) {

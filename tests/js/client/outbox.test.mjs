@@ -117,6 +117,38 @@ describe('the outbox', () => {
     assert.deepEqual(server.sent, []);
   });
 
+  describe('taken back while it is under way', () => {
+    /** Send a message and take it back when the server has it, which answers then. */
+    async function takeBackLate(status) {
+      const client = newClient();
+      const aborting = new AbortController();
+      server.refuse = () => {
+        aborting.abort();
+        return status;
+      };
+      const pending = assert.rejects(client.send('oops', { signal: aborting.signal }), { code: 'aborted' });
+      await Promise.all([pending, client.flush()]);
+      return client;
+    }
+
+    test('its job is cancelled', async () => {
+      await takeBackLate(null);
+      server.refuse = () => null;
+      // It comes behind that.
+      await newClient().history();
+      assert.ok(server.requests.some(({ url }) => url.endsWith('/cancel/job-1')));
+    });
+
+    test('a refusal is nobody’s any more', async () => {
+      const client = await takeBackLate(400);
+      const refused = [];
+      client.onRefused = ({ message }) => refused.push(message);
+      await client.flush();
+      assert.deepEqual([refused, client.waiting], [[], []]);
+      assert.equal(server.requests.length, 1);
+    });
+  });
+
   test('somebody else’s waits for them', async () => {
     server.refuse = () => 401;
     newClient().send('alice’s').catch(() => {});
@@ -217,6 +249,25 @@ describe('a refusal of what an earlier visit has left', () => {
     await sender.flush();
     await pending;
   });
+
+  test('goes to its sender also where another client of the page has sent it', async (t) => {
+    let now = Date.now();
+    t.mock.method(Date, 'now', () => (now += 1));
+    server.refuse = () => (JSON.parse(server.requests.at(-1).body).message === 'bad' ? 400 : null);
+    // They send in turn, whosever it is.
+    const [sender, other] = [newClient(), newClient()];
+    const good = sender.send('good');
+    const bad = assert.rejects(sender.send('bad'), { status: 400, message: 'No.' });
+    await Promise.all([good, bad, other.send('last')]);
+    assert.deepEqual(server.sent.map(({ message }) => message), ['good', 'last']);
+  });
+});
+
+test('tabs that send at once ask for each message at most twice', async () => {
+  const words = ['one', 'two', 'three', 'four', 'five', 'six', 'seven'];
+  const answers = await Promise.all(words.map(async (message) => (await newClient().send(message)).response));
+  assert.deepEqual(answers, words.map((message) => `Echo: ${message}`));
+  assert.ok(server.requests.length <= 2 * words.length, String(server.requests.length));
 });
 
 test('a tab that pauses holds up no other one', async (t) => {
@@ -266,4 +317,24 @@ describe('drafts', () => {
     client.saveDraft('', 'a');
     assert.equal(client.draft('a'), '');
   });
+
+  test('what was not sent stands behind what was typed since', () => {
+    const client = newClient();
+    assert.equal(client.addToDraft('first', 'a'), 'first');
+    assert.equal(client.addToDraft('second', 'a'), 'first\n\nsecond');
+    assert.equal(newClient().draft('a'), 'first\n\nsecond');
+  });
+});
+
+test('who has disconnected listens to the network no more', async (t) => {
+  const listening = new Set();
+  Object.assign(globalThis, { addEventListener: (type, call) => listening.add(call), removeEventListener: (type, call) => listening.delete(call) });
+  t.after(() => ['addEventListener', 'removeEventListener'].forEach((name) => delete globalThis[name]));
+  const client = newClient();
+  await client.send('one');
+  assert.equal(listening.size, 1);
+  client.disconnect();
+  assert.equal(listening.size, 0);
+  await client.send('two');
+  assert.equal(listening.size, 1);
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { test } from 'node:test';
+import { afterEach, beforeEach, describe, test } from 'node:test';
 import { installBrowser, removeBrowser } from './fake-browser.mjs';
 import { mount } from './fake-react.mjs';
 import { FakeServer } from './fake-server.mjs';
@@ -43,6 +43,55 @@ test('what an earlier visit has left is sent', async () => {
   view.unmount();
   removeBrowser();
   await server.stop();
+});
+
+describe('a history that can’t be read at first', () => {
+  let server, client, view;
+
+  beforeEach(async () => {
+    const { AsyncChatClient } = await import('async-chat');
+    const { useChat } = await import('async-chat/react');
+    server = await new FakeServer().start();
+    installBrowser();
+    client = new AsyncChatClient(server.url, 'secret');
+    view = mount(() => useChat(client, 's'));
+  });
+
+  afterEach(async () => {
+    view.unmount();
+    removeBrowser();
+    await server.stop();
+  });
+
+  const said = () => view.render().messages.map(({ content }) => content);
+  const until = async (isSo) => {
+    while (!isSo()) await new Promise((resolve) => setImmediate(resolve));
+  };
+
+  test('shows nothing twice when it comes', async () => {
+    const job = 'job-1';
+    // The stream comes later too, and has the history read anew.
+    server.fault = () => ({ status: 503 });
+    server.refuse = ({ url }) => (url.includes('/history/') ? 503 : null);
+    view.render();
+    await until(() => view.render().error);
+    await view.render().send('hello');
+    assert.deepEqual(said(), ['hello', 'Echo: hello']);
+    server.past = [{ role: 'user', content: 'before' }, { role: 'user', content: 'hello', job_id: job }, { role: 'assistant', content: 'Echo: hello', job_id: job }];
+    server.refuse = () => null;
+    server.fault = () => null;
+    await until(() => said().includes('before'));
+    assert.deepEqual(said(), ['before', 'hello', 'Echo: hello']);
+  });
+
+  test('is read also while something waits', async () => {
+    server.refuse = ({ url }) => (url.endsWith('/send') ? 502 : null);
+    server.past = [{ role: 'user', content: 'before' }];
+    client.send('waiting', { sessionId: 's' }).catch(() => {});
+    view.render();
+    await until(() => said().length);
+    assert.deepEqual(said(), ['before', 'waiting']);
+  });
 });
 
 test('it has at most 60 lines', () => {

@@ -1,0 +1,81 @@
+/** `<chatflow-chat>` on as much of a document as it takes. */
+
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, test } from 'node:test';
+import { AsyncChatClient } from '../../../static/js/client/async-chat.js';
+import { installDocument } from '../fakes.mjs';
+import { installBrowser, removeBrowser } from './fake-browser.mjs';
+import { FakeServer } from './fake-server.mjs';
+
+installDocument();
+document.createRange = () => ({ createContextualFragment: () => null });
+globalThis.CSSStyleSheet = class {
+  replaceSync() {}
+};
+globalThis.customElements = { define() {} };
+globalThis.HTMLElement = class {
+  attributes = {};
+  #parts = {};
+
+  attachShadow() {
+    const querySelector = (selector) => (this.#parts[selector] ??= document.createElement(selector));
+    this.shadow = { querySelector, addEventListener() {}, replaceChildren: () => (this.#parts = {}) };
+    return this.shadow;
+  }
+
+  getAttribute(name) {
+    return this.attributes[name] ?? null;
+  }
+};
+const { ChatflowChat } = await import('../../../static/js/client/chatflow-chat.js');
+
+let server, chat;
+
+beforeEach(async () => {
+  server = await new FakeServer().start();
+  installBrowser();
+  chat = new ChatflowChat();
+  chat.attributes = { src: server.url, token: 'secret', session: 'first' };
+});
+
+afterEach(async () => {
+  chat.disconnectedCallback();
+  removeBrowser();
+  await server.stop();
+});
+
+const said = () => chat.shadow.querySelector('.messages').textContent;
+
+async function until(isSo) {
+  while (!isSo()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+test('another conversation is shown also while an answer is written', async () => {
+  server.past = [{ role: 'user', content: 'hello' }];
+  server.active = { job_id: 'workflow_abc' };
+  chat.connectedCallback();
+  await until(() => !chat.shadow.querySelector('.work').hidden && said() === 'hello');
+  await until(() => server.requests.some(({ url }) => url.includes('workflow_abc')));
+  server.active = null;
+  server.past = [{ role: 'user', content: 'elsewhere' }];
+  chat.attributes.session = 'second';
+  chat.attributeChangedCallback('session', 'first', 'second');
+  await until(() => server.requests.some(({ url }) => url.endsWith('/second')));
+  // A history that was asked for later comes later.
+  await new AsyncChatClient(server.url, 'secret').history('third');
+  assert.equal(said(), 'elsewhere');
+});
+
+test('what was refused goes back to the conversation that it was said in', async () => {
+  server.refuse = () => 401;
+  const before = new AsyncChatClient(server.url, 'secret');
+  for (const [message, sessionId] of [['here', 'first'], ['there', 'other']]) before.send(message, { sessionId }).catch(() => {});
+  await before.flush();
+  before.disconnect();
+  server.refuse = ({ url }) => (url.endsWith('/send') ? 400 : null);
+  chat.connectedCallback();
+  const client = new AsyncChatClient(server.url, 'secret');
+  await until(() => client.draft('first') && client.draft('other'));
+  assert.equal(chat.shadow.querySelector('textarea').value, 'here');
+  assert.deepEqual([client.draft('first'), client.draft('other')], ['here', 'there']);
+});
