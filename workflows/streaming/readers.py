@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from threading import Barrier
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from django.db import Error as DatabaseError
 
@@ -60,12 +60,17 @@ class Readers:
         answer = self._loop.create_future()
         self._asked.setdefault(place, []).append(answer)
         if len(self._looks) < READERS:
-            look = self._loop.create_task(self._look())
-            self._looks.add(look)
-            look.add_done_callback(self._looks.discard)
+            self._looks.add(self._loop.create_task(self._look()))
         return answer
 
     async def _look(self) -> None:
+        try:
+            await self._answer_all()
+        finally:
+            # At once, and not by a callback of the task: who asks in between waited for ever.
+            self._looks.discard(cast(asyncio.Task[None], asyncio.current_task()))
+
+    async def _answer_all(self) -> None:
         while asked := self._take():
             try:
                 events = await self.call(self._storage.events_after, list(asked))

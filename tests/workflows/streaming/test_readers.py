@@ -48,3 +48,22 @@ async def test_those_who_ask_meanwhile_are_answered_together(
     assert [[event.seq for event in events] for events in found] == [[1, 2, 3], [3], [1, 2, 3]]
     together = [(here, 0), (here, 2)]
     assert looks == [[(here, 0)], together, together]
+
+
+async def test_who_asks_just_as_the_looks_end_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else may ask for hours, and a follower that waits for an answer asks no more."""
+    reading = Readers(EventRows())
+
+    async def call(*args: object) -> dict[ChannelCursor, list[Event]]:
+        return {}
+
+    monkeypatch.setattr(reading, "call", call)
+    answers = [reading.events_after((channel(job), 0)) for job in range(READERS)]
+    # Behind the looks, which end in their first step, and before the loop's next turn.
+    asyncio.get_running_loop().call_soon(
+        lambda: answers.append(reading.events_after((channel(READERS), 0)))
+    )
+    async with asyncio.timeout(NET):
+        await asyncio.gather(*answers)
+        await answers[READERS]
+    reading.close()
