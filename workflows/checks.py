@@ -5,6 +5,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
@@ -61,14 +62,17 @@ def check_models(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
 def check_task_functions(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Refuse functions that aren't there; a task that names one would fail each time."""
+    """Warn of functions that aren't there; a task that names one fails each time.
+
+    The site starts all the same: such a task may be left over from a function that is gone.
+    """
     missing = [name for name in settings.TASK_FUNCTIONS if not _is_function(name)]
     return [
-        Error(
+        checks.Warning(
             f"TASK_FUNCTIONS names {name!r}, but there is no such function"
             f" ({_place('TASK_FUNCTIONS')}).",
             hint="Write its dotted name, such as team.tasks.send_report.",
-            id="workflows.E005",
+            id="workflows.W001",
         )
         for name in missing
     ]

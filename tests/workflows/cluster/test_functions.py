@@ -105,7 +105,9 @@ def test_a_stored_hook_is_not_called_by_saving(caplog: pytest.LogCaptureFixture)
     assert "os.abort is not one of TASK_FUNCTIONS" in caplog.text
 
 
-def test_a_name_of_no_function_is_refused(settings: Any) -> None:
+def test_a_name_of_no_function_is_warned_of(settings: Any) -> None:
+    """The site starts: a task may be left over from a function that is gone, and fails alone."""
     settings.TASK_FUNCTIONS = [f"{HERE}.note", "nope.fn", "math.nope", "math"]
-    found = [each.msg for each in checks.check_task_functions(None)]
-    assert [text.split("'")[1] for text in found] == ["nope.fn", "math.nope", "math"]
+    found = checks.check_task_functions(None)
+    assert [each.msg.split("'")[1] for each in found] == ["nope.fn", "math.nope", "math"]
+    assert not any(each.is_serious() for each in found)
