@@ -2,7 +2,7 @@ import { byId } from './dom.js';
 import { messageOf } from './past.js';
 import { labelOf } from './questions.js';
 import { ReadingPlace } from './reading-place.js';
-import { afterFrame, isEnded, newTurn, ofHistory } from './turn-state.js';
+import { afterFrame, isEnded, newTurn, ofHistory, ofMessage } from './turn-state.js';
 import { TurnView } from './turn-view.js';
 import { UserMessage } from './user-message.js';
 
@@ -175,7 +175,7 @@ export class Conversation {
         const label = labelOf(messages[index - 1]?.awaiting, message.content);
         entries.push({ key: `u:${jobId ?? id ?? index}`, message: { ...message, label } });
         const answering = this.#unanswered(message);
-        if (answering) open.push(this.#entry(`a:${answering}`, this.#ofFailure(message, answering)));
+        if (answering) open.push(this.#entry(`a:${answering}`, ofMessage(this.#turn(answering), message)));
       } else {
         const turn = { ...this.#turn(jobId), answer: message };
         if (!message.turn) turn.state = 'completed';
@@ -201,12 +201,6 @@ export class Conversation {
     const isTold = this.#past.messages.some((other) => other.turn);
     const isAnswered = this.#past.messages.some((other) => other.role === 'assistant' && other.job_id === jobId);
     return isTold || isAnswered ? null : jobId;
-  }
-
-  #ofFailure({ error, code }, jobId) {
-    const turn = this.#turn(jobId);
-    if (isEnded(turn)) return { ...turn, error: turn.error ?? error, code: turn.code ?? code };
-    return error ? { ...turn, state: 'failed', error, code } : turn;
   }
 
   #canRegenerate(jobId) {
