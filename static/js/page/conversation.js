@@ -1,10 +1,12 @@
 import { byId } from './dom.js';
-import { messageOf } from './past.js';
+import { messageOf, openQuestion } from './past.js';
 import { labelOf } from './questions.js';
 import { ReadingPlace } from './reading-place.js';
 import { afterFrame, isEnded, newTurn, ofHistory, ofMessage } from './turn-state.js';
 import { TurnView } from './turn-view.js';
 import { UserMessage } from './user-message.js';
+
+const NOTHING = { messages: [], awaiting: null, active_job: null };
 
 /**
  * The conversation on the page: what the server's history says, and over it what the frames of running jobs say.
@@ -18,7 +20,7 @@ export class Conversation {
   #views = new Map();
   #turns = new Map();
   #waiting = new Map();
-  #past = { messages: [], awaiting: null, active_job: null };
+  #past = NOTHING;
   #isDrawing = false;
 
   /**
@@ -36,10 +38,11 @@ export class Conversation {
     this.#views.clear();
     this.#waiting.clear();
     this.#turns = new Map([...this.#turns].filter(([jobId, turn]) => turn.jobId === jobId && !isEnded(turn)));
-    this.#past = { messages: [], awaiting: null, active_job: null };
+    this.#past = NOTHING;
     // The welcome stays where it is: taken out and put back it would be painted anew, and so late.
     for (const node of this.#log.querySelectorAll(':scope > :not(#welcome)')) node.remove();
     this.#place.readFrom(null);
+    this.#onChange();
   }
 
   /** Show what the server says was said. */
@@ -137,9 +140,7 @@ export class Conversation {
 
   /** The question that is open, or null. */
   get awaiting() {
-    const last = this.#entries().at(-1);
-    if (!last?.turn || !isEnded(last.turn)) return null;
-    return last.turn.answer?.awaiting && this.#isOpen(last) ? last.turn.answer.awaiting : null;
+    return openQuestion(this.#past, this.#entries().at(-1)?.turn);
   }
 
   /** Whether the server can do a failed job again. */
@@ -157,41 +158,35 @@ export class Conversation {
     return this.#turns.get(jobId) ?? newTurn(jobId, 'queued');
   }
 
-  /** The question that the server calls open; one that a frame has just brought counts too. */
-  #isOpen({ turn, isLive }) {
-    return isLive || (!this.#past.active_job && Boolean(this.#past.awaiting));
-  }
-
   /** All that is to be shown, in its order. */
   #entries() {
     const entries = [];
     const { messages } = this.#past;
     const open = [];
+    // A form's answer is known by its looks, also where something else was said before it.
+    let form = null;
     messages.forEach((message, index) => {
       const { role, job_id: jobId, id } = message;
       // What came of an earlier try stands before the one that is under way.
       if (!message.turn?.words) entries.push(...open.splice(0));
       if (role === 'user') {
-        const label = labelOf(messages[index - 1]?.awaiting, message.content);
+        const label = labelOf(messages[index - 1]?.awaiting ?? form, message.content);
         entries.push({ key: `u:${jobId ?? id ?? index}`, message: { ...message, label } });
         const answering = this.#unanswered(message);
-        if (answering) open.push(this.#entry(`a:${answering}`, ofMessage(this.#turn(answering), message)));
+        if (answering) open.push({ key: `a:${answering}`, turn: ofMessage(this.#turn(answering), message) });
       } else {
+        if (message.awaiting?.kind === 'form') form = message.awaiting;
         const turn = { ...this.#turn(jobId), answer: message };
         if (!message.turn) turn.state = 'completed';
-        entries.push(this.#entry(`a:${jobId ?? id ?? index}`, { ...turn, ...this.#canRegenerate(jobId) }));
+        entries.push({ key: `a:${jobId ?? id ?? index}`, turn: { ...turn, ...this.#canRegenerate(jobId) } });
       }
     });
     entries.push(...open);
     for (const [key, { message, jobId }] of this.#waiting) {
       const name = jobId ?? key;
-      entries.push({ key: `u:${name}`, message }, this.#entry(`a:${name}`, this.#turns.get(name)));
+      entries.push({ key: `u:${name}`, message }, { key: `a:${name}`, turn: this.#turns.get(name) });
     }
     return entries;
-  }
-
-  #entry(key, turn) {
-    return { key, turn, isLive: Boolean(turn.answer) && !('role' in turn.answer) };
   }
 
   /** The job that still works on a message, or that failed; null where an answer follows. */
@@ -227,6 +222,8 @@ export class Conversation {
       view.node.remove();
       this.#views.delete(key);
     }
+    // A message that was answered by itself leaves the question before it open.
+    const asking = openQuestion(this.#past, entries.at(-1)?.turn) && entries.findLast(({ turn }) => turn?.answer?.awaiting);
     let before = null;
     entries.forEach((entry, index) => {
       const view = this.#view(entry);
@@ -235,8 +232,7 @@ export class Conversation {
         const canEdit = !isBusy && Boolean(entry.message.id) && !isAnswer(entry.message);
         view.show(entry.message, { canEdit });
       } else {
-        const isAsking = isLast && isEnded(entry.turn) && this.#isOpen(entry);
-        view.show(entry.turn, { isLast, awaiting: isAsking ? (entry.turn.answer?.awaiting ?? null) : null });
+        view.show(entry.turn, { isLast, awaiting: entry === asking ? entry.turn.answer.awaiting : null });
       }
       this.#put(view.node, before);
       before = view.node;
