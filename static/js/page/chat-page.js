@@ -10,6 +10,7 @@ import { ask } from './dialogs.js';
 import { button, byId, element, setText } from './dom.js';
 import { announce, notify } from './notices.js';
 import { listenForShortcuts } from './shortcuts.js';
+import { isOnlyRead } from './session-news.js';
 import { Sidebar } from './sidebar.js';
 import { followTheme } from './theme.js';
 import { isEnded } from './turn-state.js';
@@ -29,6 +30,9 @@ class ChatPage {
   #attention = new Attention();
   #connection = new Connection();
   #sidebar = new Sidebar();
+  // The conversation that is shown, as the server has told it, also where the list doesn't have it.
+  #session = null;
+  #isReading = false;
   #isStored = false;
   #refreshing = null;
   #opened = 0;
@@ -66,6 +70,7 @@ class ChatPage {
     exportUrl: (sessionId) => this.#urls.export.replace('{session_id}', encodeURIComponent(sessionId)),
     onChange: () => {
       this.#attention.setCount(this.#list.unread);
+      this.#session = this.#list.get(this.#client.sessionId) ?? this.#session;
       this.#showTitle();
     },
   });
@@ -124,14 +129,18 @@ class ChatPage {
   }
 
   #onSession(session) {
-    const { session_id: id, unread, active_job: job } = session;
+    const { session_id: id, active_job: job } = session;
     const before = this.#list.get(id);
     const isHere = id === this.#client.sessionId;
-    this.#list.put(isHere && !document.hidden ? { ...session, unread: false } : session);
+    if (isHere) {
+      if (!isOnlyRead(this.#session, session, this.#isReading)) this.#refreshSoon();
+      this.#isReading = false;
+      this.#session = session;
+    }
+    this.#list.put(session);
     if (isHere) {
       this.#showTitle();
-      this.#refreshSoon();
-      if (unread) this.#markRead();
+      this.#markRead();
     }
     if (before?.active_job && !job) this.#attention.tell(session, () => this.#open(id));
   }
@@ -225,6 +234,8 @@ class ChatPage {
   async #open(sessionId, { isInAddress = false, replaces = false } = {}) {
     const turn = (this.#opened += 1);
     this.#client.sessionId = sessionId ?? this.#newClient().sessionId;
+    this.#session = this.#list.get(sessionId);
+    this.#isReading = false;
     this.#isStored = Boolean(sessionId);
     this.#root.dataset.session = this.#client.sessionId;
     if (!isInAddress) setAddress(sessionId, { replaces });
@@ -252,7 +263,7 @@ class ChatPage {
     }
     // The server may not know it yet.
     if (!this.#showWaiting() && absence) this.#showAbsence(absence);
-    this.#markRead();
+    if (past) this.#markRead();
   }
 
   /** Say why a conversation can't be shown, and the way on. */
@@ -516,7 +527,10 @@ class ChatPage {
   async #change(change) {
     try {
       const session = await change();
-      if (session?.session_id && 'title' in session) this.#list.put(session);
+      if (session && 'title' in session) {
+        if (session.session_id === this.#client.sessionId) this.#session = session;
+        this.#list.put(session);
+      }
       this.#showTitle();
       return true;
     } catch (error) {
@@ -524,11 +538,17 @@ class ChatPage {
     }
   }
 
-  #markRead() {
+  /** Say that what is shown was seen; of a conversation that isn't in the list, the answer has the title. */
+  async #markRead() {
     const id = this.#client.sessionId;
-    if (document.hidden || !this.#list.get(id)?.unread) return;
-    this.#list.put({ ...this.#list.get(id), unread: false });
-    this.#client.markRead(id).catch(() => {});
+    if (document.hidden || !this.#isStored || this.#session?.unread === false) return;
+    this.#isReading = Boolean(this.#session);
+    this.#session &&= { ...this.#session, unread: false };
+    if (this.#list.get(id)) this.#list.put(this.#session);
+    const read = await this.#client.markRead(id).catch(() => null);
+    if (!read || id !== this.#client.sessionId) return;
+    this.#session ??= read;
+    this.#showTitle();
   }
 
   #askToSignIn() {
@@ -548,7 +568,7 @@ class ChatPage {
   }
 
   #showTitle() {
-    const title = this.#list.get(this.#client.sessionId)?.title;
+    const title = this.#session?.title;
     setText(byId('title'), title || gettext('New conversation'));
     this.#attention.setTitle(title);
   }
