@@ -19,6 +19,8 @@ import { WorkflowPicker } from './workflow-picker.js';
 
 // What an action says of itself, where it stands, and what the user has stopped.
 const REFUSALS = new Set(['invalid', 'action_used', 'action_expired', 'aborted']);
+// What was decided elsewhere is not to be tried again.
+const SETTLED = new Set(['approval_decided', 'approval_expired', 'question_closed']);
 // Milliseconds within which several reasons to look at the history anew are one.
 const PAUSE = 60;
 
@@ -329,6 +331,8 @@ class ChatPage {
   async #send({ text, label = text, workflow, edits, files = [] }) {
     const key = newKey();
     const sessionId = this.#client.sessionId;
+    // The button that was pressed may go.
+    this.#composer.focus();
     // Of a file that was deleted only the name is left.
     const sent = files.filter(({ id }) => id);
     const message = { content: text, label, workflow, edits, files: sent.length ? sent : undefined };
@@ -393,10 +397,16 @@ class ChatPage {
   /** Do what the server offered; resolves with the error that kept it from it, or null. */
   async #use(label, begin) {
     const key = newKey();
+    this.#composer.focus();
     this.#conversation.add(key, { content: label, label, again: () => this.#use(label, begin) });
     const error = await this.#run(key, begin);
     if (!error || error.jobId) return null;
-    this.#conversation.refused(key, REFUSALS.has(error.code) ? null : error);
+    const isSettled = SETTLED.has(error.code);
+    this.#conversation.refused(key, isSettled || REFUSALS.has(error.code) ? null : error);
+    if (isSettled) {
+      notify(error.message);
+      this.#refreshSoon();
+    }
     return error;
   }
 
@@ -452,6 +462,7 @@ class ChatPage {
 
   /** With the same answers and data, which the words of its message are not. */
   async #retryJob(jobId) {
+    this.#composer.focus();
     const error = await this.#run(newKey(), (client, signal) => client.retry(jobId, { signal }));
     if (error && !error.jobId) notify(error.message);
     this.#refreshSoon();
