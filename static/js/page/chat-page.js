@@ -34,7 +34,7 @@ class ChatPage {
   #sidebar = new Sidebar();
   // The conversation that is shown, as the server has told it, also where the list doesn't have it.
   #session = null;
-  #isReading = false;
+  #lastFrame = null;
   #isStored = false;
   #refreshing = null;
   #opened = 0;
@@ -135,9 +135,8 @@ class ChatPage {
     const before = this.#list.get(id);
     const isHere = id === this.#client.sessionId;
     if (isHere) {
-      if (!isOnlyRead(this.#session, session, this.#isReading)) this.#refreshSoon();
-      this.#isReading = false;
-      this.#session = session;
+      if (!isOnlyRead(this.#lastFrame, session)) this.#refreshSoon();
+      this.#lastFrame = this.#session = session;
     }
     this.#list.put(session);
     if (isHere) {
@@ -237,7 +236,7 @@ class ChatPage {
     const turn = (this.#opened += 1);
     this.#client.sessionId = sessionId ?? this.#newClient().sessionId;
     this.#session = this.#list.get(sessionId);
-    this.#isReading = false;
+    this.#lastFrame = null;
     this.#isStored = Boolean(sessionId);
     this.#root.dataset.session = this.#client.sessionId;
     if (!isInAddress) setAddress(sessionId, { replaces });
@@ -553,7 +552,6 @@ class ChatPage {
   async #markRead() {
     const id = this.#client.sessionId;
     if (document.hidden || !this.#isStored || this.#session?.unread === false) return;
-    this.#isReading = Boolean(this.#session);
     this.#session &&= { ...this.#session, unread: false };
     if (this.#list.get(id)) this.#list.put(this.#session);
     const read = await this.#client.markRead(id).catch(() => null);
