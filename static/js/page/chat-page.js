@@ -18,9 +18,9 @@ import { gettext } from './words.js';
 import { WorkflowPicker } from './workflow-picker.js';
 
 // What an action says of itself, where it stands, and what the user has stopped.
-const REFUSALS = new Set(['invalid', 'action_used', 'action_expired', 'aborted']);
+const REFUSALS = /^(invalid$|aborted$|action_|approval_|question_)/;
 // What was decided elsewhere is not to be tried again.
-const SETTLED = new Set(['approval_decided', 'approval_expired', 'question_closed']);
+const SETTLED = /^(approval|question)_/;
 // Milliseconds within which several reasons to look at the history anew are one.
 const PAUSE = 60;
 
@@ -400,9 +400,8 @@ class ChatPage {
     this.#conversation.add(key, { content: label, label, again: () => this.#use(label, begin) });
     const error = await this.#run(key, begin);
     if (!error || error.jobId) return null;
-    const isSettled = SETTLED.has(error.code);
-    this.#conversation.refused(key, isSettled || REFUSALS.has(error.code) ? null : error);
-    if (isSettled) {
+    this.#conversation.refused(key, REFUSALS.test(error.code) ? null : error);
+    if (SETTLED.test(error.code)) {
       notify(error.message);
       this.#refreshSoon();
     }
@@ -446,7 +445,7 @@ class ChatPage {
     if (message?.id) this.#sendAgain(message);
   }
 
-  async #retry(jobId) {
+  #retry(jobId) {
     if (this.#conversation.canRetry(jobId)) return this.#retryJob(jobId);
     const message = this.#conversation.messageOf(jobId);
     if (!message) return;
@@ -552,8 +551,7 @@ class ChatPage {
   async #markRead() {
     const id = this.#client.sessionId;
     if (document.hidden || !this.#isStored || this.#session?.unread === false) return;
-    this.#session &&= { ...this.#session, unread: false };
-    if (this.#list.get(id)) this.#list.put(this.#session);
+    if (this.#session) this.#list.put((this.#session = { ...this.#session, unread: false }));
     const read = await this.#client.markRead(id).catch(() => null);
     if (!read || id !== this.#client.sessionId) return;
     this.#session ??= read;

@@ -2,7 +2,7 @@ import { byId } from './dom.js';
 import { messageOf, openQuestion } from './past.js';
 import { labelOf } from './questions.js';
 import { ReadingPlace } from './reading-place.js';
-import { afterFrame, isEnded, newTurn, ofHistory, ofMessage } from './turn-state.js';
+import { afterFrame, isEnded, newTurn, ofHistory } from './turn-state.js';
 import { TurnView } from './turn-view.js';
 import { UserMessage } from './user-message.js';
 
@@ -22,6 +22,8 @@ export class Conversation {
   #waiting = new Map();
   #past = NOTHING;
   #isDrawing = false;
+  /** The question that is open, or null. */
+  awaiting = null;
 
   /**
    * @param {object} moves see chat-page.js
@@ -30,7 +32,7 @@ export class Conversation {
   constructor(moves, onChange) {
     this.#moves = moves;
     this.#onChange = onChange;
-    setInterval(() => this.#tick(), 1000);
+    setInterval(() => this.#views.forEach((view) => view.tick?.()), 1000);
   }
 
   /** Show nothing, before another one is shown; what runs goes on being known. */
@@ -39,6 +41,7 @@ export class Conversation {
     this.#waiting.clear();
     this.#turns = new Map([...this.#turns].filter(([jobId, turn]) => turn.jobId === jobId && !isEnded(turn)));
     this.#past = NOTHING;
+    this.awaiting = null;
     // The welcome stays where it is: taken out and put back it would be painted anew, and so late.
     for (const node of this.#log.querySelectorAll(':scope > :not(#welcome)')) node.remove();
     this.#place.readFrom(null);
@@ -138,11 +141,6 @@ export class Conversation {
     return [...this.#waiting].filter(([, { jobId, isRefused }]) => !jobId && !isRefused).map(([key, { message }]) => ({ key, message }));
   }
 
-  /** The question that is open, or null. */
-  get awaiting() {
-    return openQuestion(this.#past, this.#entries().at(-1)?.turn);
-  }
-
   /** Whether the server can do a failed job again. */
   canRetry(jobId) {
     return Boolean(this.#turns.get(jobId)?.can_retry);
@@ -161,7 +159,7 @@ export class Conversation {
   /** All that is to be shown, in its order. */
   #entries() {
     const entries = [];
-    const { messages } = this.#past;
+    const { messages, active_job: job } = this.#past;
     const open = [];
     // A form's answer is known by its looks, also where something else was said before it.
     let form = null;
@@ -171,14 +169,16 @@ export class Conversation {
       if (!message.turn?.words) entries.push(...open.splice(0));
       if (role === 'user') {
         const label = labelOf(messages[index - 1]?.awaiting ?? form, message.content);
-        entries.push({ key: `u:${jobId ?? id ?? index}`, message: { ...message, label } });
-        const answering = this.#unanswered(message);
-        if (answering) open.push({ key: `a:${answering}`, turn: ofMessage(this.#turn(answering), message) });
+        entries.push({ key: `u:${jobId ?? id}`, message: { ...message, label } });
+        // The error that stands with a message is that of its first try.
+        const answering = message.turn?.job_id;
+        if (answering) open.push({ key: `a:${answering}`, turn: this.#turn(answering) });
       } else {
         if (message.awaiting?.kind === 'form') form = message.awaiting;
-        const turn = { ...this.#turn(jobId), answer: message };
+        const canRegenerate = !job && Boolean(messageOf(messages, jobId)?.id);
+        const turn = { ...this.#turn(jobId), answer: message, can_regenerate: canRegenerate };
         if (!message.turn) turn.state = 'completed';
-        entries.push({ key: `a:${jobId ?? id ?? index}`, turn: { ...turn, ...this.#canRegenerate(jobId) } });
+        entries.push({ key: `a:${jobId ?? id}`, turn });
       }
     });
     entries.push(...open);
@@ -187,19 +187,6 @@ export class Conversation {
       entries.push({ key: `u:${name}`, message }, { key: `a:${name}`, turn: this.#turns.get(name) });
     }
     return entries;
-  }
-
-  /** The job that still works on a message, or that failed; null where an answer follows. */
-  #unanswered({ job_id: jobId, turn }) {
-    if (turn) return turn.job_id;
-    // Where the history tells of turns, a message without one was answered by a later job.
-    const isTold = this.#past.messages.some((other) => other.turn);
-    const isAnswered = this.#past.messages.some((other) => other.role === 'assistant' && other.job_id === jobId);
-    return isTold || isAnswered ? null : jobId;
-  }
-
-  #canRegenerate(jobId) {
-    return { can_regenerate: Boolean(messageOf(this.#past.messages, jobId)?.id) && !this.#past.active_job };
   }
 
   #drawSoon() {
@@ -223,7 +210,8 @@ export class Conversation {
       this.#views.delete(key);
     }
     // A message that was answered by itself leaves the question before it open.
-    const asking = openQuestion(this.#past, entries.at(-1)?.turn) && entries.findLast(({ turn }) => turn?.answer?.awaiting);
+    this.awaiting = openQuestion(this.#past, entries.at(-1)?.turn);
+    const asking = this.awaiting && entries.findLast(({ turn }) => turn?.answer?.awaiting);
     let before = null;
     entries.forEach((entry, index) => {
       const view = this.#view(entry);
@@ -267,12 +255,7 @@ export class Conversation {
 
   #lastQuestion() {
     return [...this.#log.querySelectorAll(':scope > .message--user')].at(-1) ?? null;
-  }
-
-  #tick() {
-    for (const view of this.#views.values()) view.tick?.();
-  }
-}
+  }}
 
 /** Whether a message answered a form or an approval, and is no text to be changed. */
 const isAnswer = ({ label, content }) => label !== undefined && label !== content;

@@ -40,12 +40,6 @@ export function ofHistory(turn, told) {
   };
 }
 
-/** The turn of a message without an answer. The error that stands with the message is that of the first try. */
-export function ofMessage(turn, { error, code, turn: told }) {
-  if (told || !error) return turn;
-  return isEnded(turn) ? { error, code, ...turn } : { ...turn, state: 'failed', error, code };
-}
-
 function working(turn, { updated_at: at }) {
   const state = turn.state === 'sending' || turn.state === 'queued' ? 'processing' : turn.state;
   return { ...turn, state, queuePosition: null, at: Date.parse(at) };

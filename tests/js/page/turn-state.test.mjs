@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { afterFrame, isEnded, isStopped, newTurn, ofHistory, ofMessage } from '../../../static/js/page/turn-state.js';
+import { afterFrame, isEnded, isStopped, newTurn, ofHistory } from '../../../static/js/page/turn-state.js';
 
 const at = (seconds) => new Date(Date.UTC(2026, 0, 1, 0, 0, seconds)).toISOString();
 const frame = (seq, type, fields = {}) => ({ seq, type, status: 'processing', progress: 0, message: '', updated_at: at(seq), ...fields });
@@ -83,23 +83,12 @@ describe('a turn', () => {
     assert.deepEqual([failed.state, failed.text, failed.error], ['failed', 'ab', 'No.']);
   });
 
-  test('a stopped job that is done again runs, whatever stopped it before', () => {
+  test('a stopped job that is done again runs, and ends anew', () => {
     const told = { job_id: 'again', retry_of: 'job', state: 'processing', steps: [] };
-    const message = { role: 'user', job_id: 'job', error: 'The request was cancelled.', code: 'cancelled', turn: told };
-    const running = ofMessage(ofHistory(newTurn('again', 'queued'), told), message);
-    assert.deepEqual([running.state, isEnded(running), isStopped(running), running.error], ['processing', false, false, undefined]);
-    const done = afterFrame(running, frame(1, 'completed', { response: 'Done.' }));
-    assert.ok(!isStopped(ofMessage(done, message)));
-    const stopped = ofHistory(running, { ...told, state: 'cancelled', error: 'Stopped.', code: 'cancelled' });
-    assert.deepEqual([isStopped(ofMessage(stopped, message)), stopped.error], [true, 'Stopped.']);
-  });
-
-  test('of a job that is deleted the message tells how it failed', () => {
-    const message = { role: 'user', job_id: 'job', error: 'No.', code: 'failed' };
-    const turn = ofMessage(newTurn('job', 'queued'), message);
-    assert.deepEqual([turn.state, turn.error, turn.code], ['failed', 'No.', 'failed']);
-    const live = ofMessage({ ...newTurn('job', 'failed'), error: 'Live.' }, message);
-    assert.deepEqual([live.error, live.code], ['Live.', 'failed']);
+    const running = ofHistory(newTurn('again', 'queued'), told);
+    assert.deepEqual([running.state, isEnded(running), isStopped(running)], ['processing', false, false]);
+    assert.ok(!isStopped(afterFrame(running, frame(1, 'completed', { response: 'Done.' }))));
+    assert.ok(isStopped(ofHistory(running, { ...told, state: 'cancelled', error: 'Stopped.', code: 'cancelled' })));
   });
 
   test('what the user stopped is no failure', () => {
