@@ -334,6 +334,30 @@ def test_next_moves(chat_on: Chat) -> None:
     chat.watch.complaints.clear()
 
 
+def test_what_was_decided_elsewhere_is_shown(chat: Chat) -> None:
+    page = chat.page
+    chat.turn(lambda: chat.say("show moves"))
+    page.get_by_role("button", name="Delete rows").click()
+    page.keyboard.press("Enter")
+    chat.expect_last("Delete the rows?")
+    chat.expect_idle()
+
+    def decide_before(route: Route) -> None:
+        route.fetch()
+        route.continue_()
+
+    page.route("**/workflow/approval/**", decide_before)
+    page.get_by_label("Up to how many rows?").fill("5")
+    page.get_by_role("button", name="Approve", exact=True).click()
+    expect(page.get_by_text("This was decided already.")).to_be_visible()
+    chat.expect_last("True by alice")
+    chat.expect_idle()
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+    expect(chat.message).to_be_focused()
+    # The refusal shows in the console as well.
+    chat.watch.complaints.clear()
+
+
 def test_a_failure_is_shown(chat_on: Chat, site: Site) -> None:
     chat_on.say("failing")
     expect(chat_on.page.get_by_role("alert")).to_contain_text("The workflow failed.")

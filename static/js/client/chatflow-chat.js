@@ -1,5 +1,6 @@
 import { AsyncChatClient } from './async-chat.js';
 import { CSS, MARKUP } from './chatflow-look.js';
+import { openQuestion } from './said.js';
 
 const SENTENCES = {
   reconnecting: 'Reconnecting… Nothing is lost.',
@@ -19,6 +20,7 @@ export class ChatflowChat extends HTMLElement {
   #stop = null;
   #jobId = null;
   #article = null;
+  #question = null;
   // What was said before could not be read.
   #isMissing = false;
 
@@ -30,7 +32,7 @@ export class ChatflowChat extends HTMLElement {
   disconnectedCallback() {
     this.#stop?.();
     this.#client?.disconnect();
-    this.#client = this.#jobId = this.#article = null;
+    this.#client = this.#jobId = this.#article = this.#question = null;
   }
 
   attributeChangedCallback(name, before, now) {
@@ -115,20 +117,22 @@ export class ChatflowChat extends HTMLElement {
   #send(text, label = text) {
     if (!text.trim()) return;
     this.#add('user', label);
+    const isAsked = Boolean(this.#question);
     this.#ask(null);
     this.#find('textarea').value = '';
     this.#client.saveDraft('');
-    this.#settle(this.#client.send(text), text);
+    this.#settle(this.#client.send(text), { text, isAsked });
   }
 
   /** Show what becomes of a message; words that were not taken go back to where they can be changed. */
-  async #settle(pending, text) {
+  async #settle(pending, { text, isAsked = false } = {}) {
     const client = this.#client;
     const article = this.#add('assistant', '');
     this.#article = article;
     this.#busy(true);
     try {
-      const { response, awaiting } = await pending;
+      const { response, awaiting = isAsked ? await openQuestion(client) : undefined } = await pending;
+      if (client !== this.#client) return;
       this.#follow(() => (article.textContent = response));
       this.#ask(awaiting);
       this.dispatchEvent(new CustomEvent('answer', { detail: { response, awaiting } }));
@@ -163,6 +167,7 @@ export class ChatflowChat extends HTMLElement {
 
   /** Show what an open question is about, and its choices, if it has some. */
   #ask(awaiting) {
+    this.#question = awaiting;
     const { choices, details, kind, optional, schema } = awaiting ?? {};
     // What has a form can't be approved by a word.
     const decisions = { confirm: YES_NO, approval: schema ? YES_NO.slice(1) : YES_NO }[kind] ?? [];

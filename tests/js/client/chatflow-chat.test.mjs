@@ -118,3 +118,15 @@ test('whoever reads the end stays there when buttons take its place', async () =
   await asked({ kind: 'confirm', prompt: 'May I?' });
   assert.equal(seen.at(-1), 3);
 });
+
+test('a message that is answered by itself leaves the question open', async () => {
+  chat.dispatchEvent = () => {};
+  globalThis.CustomEvent ??= class {};
+  const choices = await asked({ kind: 'text', prompt: 'Who?' });
+  const box = chat.shadow.querySelector('textarea');
+  box.value = 'What is SSE?';
+  chat.shadow.querySelector('form').onsubmit({ preventDefault() {} });
+  assert.equal(choices.children.length, 0);
+  await until(() => said().includes('Echo: What is SSE?') && choices.children.length > 0);
+  assert.deepEqual(labels(choices), ['Leave the question']);
+});
