@@ -9,6 +9,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
@@ -77,6 +78,6 @@ def sign_in_once(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     user = sign_in_links.open_link(request.GET.get("token", ""))
     if user is None:
-        return redirect("login")
+        return redirect(f"{reverse('login')}?link=dead")
     login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
     return redirect("chat")

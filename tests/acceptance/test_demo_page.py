@@ -253,6 +253,16 @@ def test_cancel_stops_the_work(chat_on: Chat, site: Site, screen: str) -> None:
     chat.expect_last("cancelled")
     chat.expect_idle()
     chat.picture("8-cancelled")
+    # Tried again it runs, also to whoever comes later, and can be stopped again.
+    page.get_by_role("button", name="Try again").click()
+    expect(chat.doing).to_contain_text("of 50")
+    if screen == "desktop":
+        expect(chat.message).to_be_focused()
+    page.reload()
+    expect(chat.doing).to_contain_text("of 50")
+    page.get_by_role("button", name="Stop").click()
+    chat.expect_last("cancelled")
+    chat.expect_idle()
     [(state,)] = site.query("SELECT state FROM workflows_job ORDER BY id DESC LIMIT 1")
     assert state == "cancelled"
     # The conversation goes on.
@@ -321,6 +331,30 @@ def test_next_moves(chat_on: Chat) -> None:
     chat.expect_idle()
     assert "Approved: they are old" in chat.messages()
     # What was refused once shows in the console as well.
+    chat.watch.complaints.clear()
+
+
+def test_what_was_decided_elsewhere_is_shown(chat: Chat) -> None:
+    page = chat.page
+    chat.turn(lambda: chat.say("show moves"))
+    page.get_by_role("button", name="Delete rows").click()
+    page.keyboard.press("Enter")
+    chat.expect_last("Delete the rows?")
+    chat.expect_idle()
+
+    def decide_before(route: Route) -> None:
+        route.fetch()
+        route.continue_()
+
+    page.route("**/workflow/approval/**", decide_before)
+    page.get_by_label("Up to how many rows?").fill("5")
+    page.get_by_role("button", name="Approve", exact=True).click()
+    expect(page.get_by_text("This was decided already.")).to_be_visible()
+    chat.expect_last("True by alice")
+    chat.expect_idle()
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+    expect(chat.message).to_be_focused()
+    # The refusal shows in the console as well.
     chat.watch.complaints.clear()
 
 
@@ -797,6 +831,27 @@ def test_two_tabs_show_the_same(chat: Chat, site: Site) -> None:
             tab.expect_last("before after")
             tab.expect_idle()
         assert chat.messages() == other.messages()
+
+
+def test_a_question_stays_open_beside_another(chat: Chat, site: Site) -> None:
+    page = chat.page
+    chat.turn(lambda: chat.say("create invoice"))
+    chat.turn(lambda: chat.say("What is an SSE stream?"))
+    bar = page.get_by_role("button", name="Leave the question")
+    expect(bar).to_be_visible()
+    expect(chat.message).to_have_attribute("placeholder", "Write your answer")
+    # What was read as it came is read on the server.
+    unread = "SELECT count(*) FROM workflows_session WHERE unread AND key = '{}'"
+    key = page.locator("#chat").get_attribute("data-session")
+    eventually(lambda: site.value(unread.format(key)) == 0)
+    # A search that doesn't find it leaves its title.
+    page.get_by_label("Search the conversations").fill("nothing has these words")
+    expect(page.get_by_text("Nothing was found.")).to_be_visible()
+    expect(page.locator("#title")).to_have_text("create invoice")
+    page.keyboard.press("Control+Shift+O")
+    expect(page.locator("#welcome")).to_be_visible()
+    expect(bar).to_be_hidden()
+    expect(chat.message).to_have_attribute("placeholder", "Write a message")
 
 
 def test_conversations_are_found_renamed_and_deleted(chat: Chat) -> None:

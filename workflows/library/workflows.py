@@ -33,7 +33,11 @@ def demo_long(ctx: Context) -> str:
     ctx.steps = int(steps)
     for number in range(1, int(steps) + 1):
         ctx.step(f"Part {number} of {int(steps)}", _work, seconds)
-    return f"Done: {int(steps)} steps of {seconds:g} seconds each."
+    return f"Done: {_counted(int(steps), 'step')} of {_counted(seconds, 'second')} each."
+
+
+def _counted(count: float, noun: str) -> str:
+    return f"{count:g} {noun}" if count == 1 else f"{count:g} {noun}s"
 
 
 def _number(pattern: re.Pattern[str], text: str, default: float, most: float) -> float:

@@ -1,5 +1,6 @@
 import { AsyncChatClient } from './async-chat.js';
 import { CSS, MARKUP } from './chatflow-look.js';
+import { openQuestion } from './said.js';
 
 const SENTENCES = {
   reconnecting: 'Reconnecting… Nothing is lost.',
@@ -19,6 +20,7 @@ export class ChatflowChat extends HTMLElement {
   #stop = null;
   #jobId = null;
   #article = null;
+  #question = null;
   // What was said before could not be read.
   #isMissing = false;
 
@@ -30,7 +32,7 @@ export class ChatflowChat extends HTMLElement {
   disconnectedCallback() {
     this.#stop?.();
     this.#client?.disconnect();
-    this.#client = this.#jobId = this.#article = null;
+    this.#client = this.#jobId = this.#article = this.#question = null;
   }
 
   attributeChangedCallback(name, before, now) {
@@ -115,21 +117,23 @@ export class ChatflowChat extends HTMLElement {
   #send(text, label = text) {
     if (!text.trim()) return;
     this.#add('user', label);
+    const isAsked = Boolean(this.#question);
     this.#ask(null);
     this.#find('textarea').value = '';
     this.#client.saveDraft('');
-    this.#settle(this.#client.send(text), text);
+    this.#settle(this.#client.send(text), { text, isAsked });
   }
 
   /** Show what becomes of a message; words that were not taken go back to where they can be changed. */
-  async #settle(pending, text) {
+  async #settle(pending, { text, isAsked = false } = {}) {
     const client = this.#client;
     const article = this.#add('assistant', '');
     this.#article = article;
     this.#busy(true);
     try {
-      const { response, awaiting } = await pending;
-      article.textContent = response;
+      const { response, awaiting = isAsked ? await openQuestion(client) : undefined } = await pending;
+      if (client !== this.#client) return;
+      this.#follow(() => (article.textContent = response));
       this.#ask(awaiting);
       this.dispatchEvent(new CustomEvent('answer', { detail: { response, awaiting } }));
     } catch (error) {
@@ -153,8 +157,7 @@ export class ChatflowChat extends HTMLElement {
   }
 
   #write(text) {
-    if (this.#article) this.#article.textContent = text;
-    this.#followEnd();
+    this.#follow(() => this.#article && (this.#article.textContent = text));
   }
 
   #report(percent, message) {
@@ -162,18 +165,31 @@ export class ChatflowChat extends HTMLElement {
     this.#find('.step').textContent = message ?? '';
   }
 
-  /** Show an open question's choices, if it has some. */
+  /** Show what an open question is about, and its choices, if it has some. */
   #ask(awaiting) {
-    const choices = awaiting?.choices ?? (['confirm', 'approval'].includes(awaiting?.kind) ? YES_NO : []);
-    const skip = awaiting?.optional ? [{ value: 'skip', label: 'Skip' }] : [];
+    this.#question = awaiting;
+    const { choices, details, kind, optional, schema } = awaiting ?? {};
+    // What has a form can't be approved by a word.
+    const decisions = { confirm: YES_NO, approval: schema ? YES_NO.slice(1) : YES_NO }[kind] ?? [];
+    const skip = optional ? [{ value: 'skip', label: 'Skip' }] : [];
     const leave = awaiting ? [{ value: 'cancel', label: 'Leave the question' }] : [];
-    const buttons = [...choices, ...skip, ...leave].map(({ value, label }) => {
+    const buttons = [...(choices ?? decisions), ...skip, ...leave].map(({ value, label }) => {
       const button = document.createElement('button');
       Object.assign(button, { type: 'button', textContent: label });
       button.addEventListener('click', () => this.#send(String(value), label));
       return button;
     });
-    this.#find('.choices').replaceChildren(...buttons);
+    const notes = [detailsOf(details), schema && this.#elsewhere()].filter(Boolean);
+    this.#follow(() => this.#find('.choices').replaceChildren(...notes, ...buttons));
+  }
+
+  /** A form is more than this element shows. */
+  #elsewhere() {
+    const link = document.createElement('a');
+    const home = (this.getAttribute('src') ?? '').replace(/\/+$/, '');
+    const href = `${home}/ai-demo/chat/?c=${encodeURIComponent(this.#client.sessionId)}`;
+    Object.assign(link, { href, target: '_blank', rel: 'noopener', textContent: 'on the chat page' });
+    return note('This has to be filled in ', link, '.');
   }
 
   #add(role, text) {
@@ -181,8 +197,9 @@ export class ChatflowChat extends HTMLElement {
     article.className = role;
     article.setAttribute('aria-label', role === 'user' ? 'You' : 'Answer');
     article.textContent = text;
-    this.#find('.messages').append(article);
-    this.#followEnd(true);
+    const box = this.#find('.messages');
+    box.append(article);
+    box.scrollTop = box.scrollHeight;
     return article;
   }
 
@@ -195,20 +212,35 @@ export class ChatflowChat extends HTMLElement {
   }
 
   #busy(isBusy) {
-    this.#find('.work').hidden = !isBusy;
+    this.#follow(() => (this.#find('.work').hidden = !isBusy));
     this.#report(0, '');
     if (!isBusy) this.#jobId = this.#article = null;
   }
 
-  /** Only while the reader is there. */
-  #followEnd(always = false) {
+  /** Change what is shown; a reader who is at the end stays there. */
+  #follow(change) {
     const box = this.#find('.messages');
-    if (always || box.scrollHeight - box.scrollTop - box.clientHeight < 80) box.scrollTop = box.scrollHeight;
+    const isAtEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 80;
+    change();
+    if (isAtEnd) box.scrollTop = box.scrollHeight;
   }
 
   #find(selector) {
     return this.#root.querySelector(selector);
   }
+}
+
+/** What is to be approved, as text. */
+function detailsOf(details) {
+  const entries = Object.entries(details ?? {});
+  const said = (value) => (typeof value === 'string' ? value : JSON.stringify(value));
+  return entries.length ? note(entries.map(([name, value]) => `${name}: ${said(value)}`).join('\n')) : null;
+}
+
+function note(...parts) {
+  const paragraph = document.createElement('p');
+  paragraph.append(...parts);
+  return paragraph;
 }
 
 customElements.define('chatflow-chat', ChatflowChat);

@@ -21,6 +21,7 @@ export const CSS = `
   .state { margin: 0; }
   .state:empty, .choices:empty { display: none; }
   .work, .choices, form { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; }
+  .choices p { flex-basis: 100%; max-block-size: 10rem; margin: 0; overflow: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
   .step { flex: 1; }
   textarea { flex: 1; min-inline-size: 8rem; resize: vertical; }
   textarea, button { font: inherit; color: inherit; background: Canvas; border: 1px solid GrayText; border-radius: .4rem; padding: .35rem .7rem; }

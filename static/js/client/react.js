@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
-import { joinPast, readPast, withAnswer } from './said.js';
+import { joinPast, openQuestion, readPast, withAnswer } from './said.js';
 
 const EMPTY = { messages: [], text: '', progress: null, isBusy: false, awaiting: null, error: null };
 
@@ -15,17 +15,17 @@ export function useChat(client, sessionId = client.sessionId) {
   const jobId = useRef(null);
   const change = useCallback((part) => setState((before) => ({ ...before, ...(typeof part === 'function' ? part(before) : part) })), []);
 
-  const settle = useCallback(async (pending) => {
+  const settle = useCallback(async (pending, isAsked) => {
     change({ isBusy: true, text: '', error: null, awaiting: null });
     try {
-      const { response, awaiting = null, ...rest } = await pending;
+      const { response, awaiting = isAsked ? await openQuestion(client) : null, ...rest } = await pending;
       change(({ messages }) => ({ messages: withAnswer(messages, { role: 'assistant', content: response, ...rest }), awaiting, text: '' }));
     } catch (error) {
       if (error.code === 'disconnected') return;
       change({ error });
     }
     change({ isBusy: false, progress: null });
-  }, [change]);
+  }, [client, change]);
 
   useEffect(() => {
     let [isOver, isMissing] = [false, false];
@@ -53,8 +53,8 @@ export function useChat(client, sessionId = client.sessionId) {
 
   const send = useCallback((text, options) => {
     change(({ messages }) => ({ messages: [...messages, { role: 'user', content: text }] }));
-    return settle(client.send(text, options));
-  }, [client, change, settle]);
+    return settle(client.send(text, options), state.awaiting);
+  }, [client, change, settle, state.awaiting]);
 
   return { ...state, connection, send, cancel: () => jobId.current && client.cancel(jobId.current) };
 }

@@ -20,3 +20,6 @@ export function joinPast({ messages, waiting }, shown) {
 export const withAnswer = (messages, answer) => (isAnswered(messages, answer.job_id) ? messages : [...messages, answer]);
 
 const isAnswered = (messages, jobId) => messages.some(({ role, job_id: id }) => role === 'assistant' && id === jobId);
+
+/** The question that is open; a message that was answered by itself leaves the one before it open. */
+export const openQuestion = (client) => client.history().then(({ awaiting }) => awaiting, () => null);

@@ -10,6 +10,7 @@ import { ask } from './dialogs.js';
 import { button, byId, element, setText } from './dom.js';
 import { announce, notify } from './notices.js';
 import { listenForShortcuts } from './shortcuts.js';
+import { isOnlyRead } from './session-news.js';
 import { Sidebar } from './sidebar.js';
 import { followTheme } from './theme.js';
 import { isEnded } from './turn-state.js';
@@ -17,7 +18,9 @@ import { gettext } from './words.js';
 import { WorkflowPicker } from './workflow-picker.js';
 
 // What an action says of itself, where it stands, and what the user has stopped.
-const REFUSALS = new Set(['invalid', 'action_used', 'action_expired', 'aborted']);
+const REFUSALS = /^(invalid$|aborted$|action_|approval_|question_)/;
+// What was decided elsewhere is not to be tried again.
+const SETTLED = /^(approval|question)_/;
 // Milliseconds within which several reasons to look at the history anew are one.
 const PAUSE = 60;
 
@@ -29,6 +32,9 @@ class ChatPage {
   #attention = new Attention();
   #connection = new Connection();
   #sidebar = new Sidebar();
+  // The conversation that is shown, as the server has told it, also where the list doesn't have it.
+  #session = null;
+  #lastFrame = null;
   #isStored = false;
   #refreshing = null;
   #opened = 0;
@@ -66,6 +72,7 @@ class ChatPage {
     exportUrl: (sessionId) => this.#urls.export.replace('{session_id}', encodeURIComponent(sessionId)),
     onChange: () => {
       this.#attention.setCount(this.#list.unread);
+      this.#session = this.#list.get(this.#client.sessionId) ?? this.#session;
       this.#showTitle();
     },
   });
@@ -124,14 +131,17 @@ class ChatPage {
   }
 
   #onSession(session) {
-    const { session_id: id, unread, active_job: job } = session;
+    const { session_id: id, active_job: job } = session;
     const before = this.#list.get(id);
     const isHere = id === this.#client.sessionId;
-    this.#list.put(isHere && !document.hidden ? { ...session, unread: false } : session);
+    if (isHere) {
+      if (!isOnlyRead(this.#lastFrame, session)) this.#refreshSoon();
+      this.#lastFrame = this.#session = session;
+    }
+    this.#list.put(session);
     if (isHere) {
       this.#showTitle();
-      this.#refreshSoon();
-      if (unread) this.#markRead();
+      this.#markRead();
     }
     if (before?.active_job && !job) this.#attention.tell(session, () => this.#open(id));
   }
@@ -225,6 +235,8 @@ class ChatPage {
   async #open(sessionId, { isInAddress = false, replaces = false } = {}) {
     const turn = (this.#opened += 1);
     this.#client.sessionId = sessionId ?? this.#newClient().sessionId;
+    this.#session = this.#list.get(sessionId);
+    this.#lastFrame = null;
     this.#isStored = Boolean(sessionId);
     this.#root.dataset.session = this.#client.sessionId;
     if (!isInAddress) setAddress(sessionId, { replaces });
@@ -252,7 +264,7 @@ class ChatPage {
     }
     // The server may not know it yet.
     if (!this.#showWaiting() && absence) this.#showAbsence(absence);
-    this.#markRead();
+    if (past) this.#markRead();
   }
 
   /** Say why a conversation can't be shown, and the way on. */
@@ -318,6 +330,8 @@ class ChatPage {
   async #send({ text, label = text, workflow, edits, files = [] }) {
     const key = newKey();
     const sessionId = this.#client.sessionId;
+    // The button that was pressed may go.
+    this.#composer.focus();
     // Of a file that was deleted only the name is left.
     const sent = files.filter(({ id }) => id);
     const message = { content: text, label, workflow, edits, files: sent.length ? sent : undefined };
@@ -382,10 +396,15 @@ class ChatPage {
   /** Do what the server offered; resolves with the error that kept it from it, or null. */
   async #use(label, begin) {
     const key = newKey();
+    this.#composer.focus();
     this.#conversation.add(key, { content: label, label, again: () => this.#use(label, begin) });
     const error = await this.#run(key, begin);
     if (!error || error.jobId) return null;
-    this.#conversation.refused(key, REFUSALS.has(error.code) ? null : error);
+    this.#conversation.refused(key, REFUSALS.test(error.code) ? null : error);
+    if (SETTLED.test(error.code)) {
+      notify(error.message);
+      this.#refreshSoon();
+    }
     return error;
   }
 
@@ -426,7 +445,7 @@ class ChatPage {
     if (message?.id) this.#sendAgain(message);
   }
 
-  async #retry(jobId) {
+  #retry(jobId) {
     if (this.#conversation.canRetry(jobId)) return this.#retryJob(jobId);
     const message = this.#conversation.messageOf(jobId);
     if (!message) return;
@@ -441,6 +460,7 @@ class ChatPage {
 
   /** With the same answers and data, which the words of its message are not. */
   async #retryJob(jobId) {
+    this.#composer.focus();
     const error = await this.#run(newKey(), (client, signal) => client.retry(jobId, { signal }));
     if (error && !error.jobId) notify(error.message);
     this.#refreshSoon();
@@ -516,7 +536,10 @@ class ChatPage {
   async #change(change) {
     try {
       const session = await change();
-      if (session?.session_id && 'title' in session) this.#list.put(session);
+      if (session && 'title' in session) {
+        if (session.session_id === this.#client.sessionId) this.#session = session;
+        this.#list.put(session);
+      }
       this.#showTitle();
       return true;
     } catch (error) {
@@ -524,11 +547,15 @@ class ChatPage {
     }
   }
 
-  #markRead() {
+  /** Say that what is shown was seen; of a conversation that isn't in the list, the answer has the title. */
+  async #markRead() {
     const id = this.#client.sessionId;
-    if (document.hidden || !this.#list.get(id)?.unread) return;
-    this.#list.put({ ...this.#list.get(id), unread: false });
-    this.#client.markRead(id).catch(() => {});
+    if (document.hidden || !this.#isStored || this.#session?.unread === false) return;
+    if (this.#session) this.#list.put((this.#session = { ...this.#session, unread: false }));
+    const read = await this.#client.markRead(id).catch(() => null);
+    if (!read || id !== this.#client.sessionId) return;
+    this.#session ??= read;
+    this.#showTitle();
   }
 
   #askToSignIn() {
@@ -548,7 +575,7 @@ class ChatPage {
   }
 
   #showTitle() {
-    const title = this.#list.get(this.#client.sessionId)?.title;
+    const title = this.#session?.title;
     setText(byId('title'), title || gettext('New conversation'));
     this.#attention.setTitle(title);
   }

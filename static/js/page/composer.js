@@ -25,7 +25,10 @@ export class Composer {
       event.preventDefault();
       this.#submit();
     });
-    byId('stop').addEventListener('click', () => moves.stop());
+    byId('stop').addEventListener('click', () => {
+      moves.stop();
+      this.focus();
+    });
     byId('workflow-clear').addEventListener('click', () => {
       this.setWorkflow(null);
       this.focus();

@@ -1,10 +1,12 @@
 import { byId } from './dom.js';
-import { messageOf } from './past.js';
+import { messageOf, openQuestion } from './past.js';
 import { labelOf } from './questions.js';
 import { ReadingPlace } from './reading-place.js';
 import { afterFrame, isEnded, newTurn, ofHistory } from './turn-state.js';
 import { TurnView } from './turn-view.js';
 import { UserMessage } from './user-message.js';
+
+const NOTHING = { messages: [], awaiting: null, active_job: null };
 
 /**
  * The conversation on the page: what the server's history says, and over it what the frames of running jobs say.
@@ -18,8 +20,10 @@ export class Conversation {
   #views = new Map();
   #turns = new Map();
   #waiting = new Map();
-  #past = { messages: [], awaiting: null, active_job: null };
+  #past = NOTHING;
   #isDrawing = false;
+  /** The question that is open, or null. */
+  awaiting = null;
 
   /**
    * @param {object} moves see chat-page.js
@@ -28,7 +32,7 @@ export class Conversation {
   constructor(moves, onChange) {
     this.#moves = moves;
     this.#onChange = onChange;
-    setInterval(() => this.#tick(), 1000);
+    setInterval(() => this.#views.forEach((view) => view.tick?.()), 1000);
   }
 
   /** Show nothing, before another one is shown; what runs goes on being known. */
@@ -36,10 +40,12 @@ export class Conversation {
     this.#views.clear();
     this.#waiting.clear();
     this.#turns = new Map([...this.#turns].filter(([jobId, turn]) => turn.jobId === jobId && !isEnded(turn)));
-    this.#past = { messages: [], awaiting: null, active_job: null };
+    this.#past = NOTHING;
+    this.awaiting = null;
     // The welcome stays where it is: taken out and put back it would be painted anew, and so late.
     for (const node of this.#log.querySelectorAll(':scope > :not(#welcome)')) node.remove();
     this.#place.readFrom(null);
+    this.#onChange();
   }
 
   /** Show what the server says was said. */
@@ -135,13 +141,6 @@ export class Conversation {
     return [...this.#waiting].filter(([, { jobId, isRefused }]) => !jobId && !isRefused).map(([key, { message }]) => ({ key, message }));
   }
 
-  /** The question that is open, or null. */
-  get awaiting() {
-    const last = this.#entries().at(-1);
-    if (!last?.turn || !isEnded(last.turn)) return null;
-    return last.turn.answer?.awaiting && this.#isOpen(last) ? last.turn.answer.awaiting : null;
-  }
-
   /** Whether the server can do a failed job again. */
   canRetry(jobId) {
     return Boolean(this.#turns.get(jobId)?.can_retry);
@@ -157,60 +156,37 @@ export class Conversation {
     return this.#turns.get(jobId) ?? newTurn(jobId, 'queued');
   }
 
-  /** The question that the server calls open; one that a frame has just brought counts too. */
-  #isOpen({ turn, isLive }) {
-    return isLive || (!this.#past.active_job && Boolean(this.#past.awaiting));
-  }
-
   /** All that is to be shown, in its order. */
   #entries() {
     const entries = [];
-    const { messages } = this.#past;
+    const { messages, active_job: job } = this.#past;
     const open = [];
+    // A form's answer is known by its looks, also where something else was said before it.
+    let form = null;
     messages.forEach((message, index) => {
       const { role, job_id: jobId, id } = message;
       // What came of an earlier try stands before the one that is under way.
       if (!message.turn?.words) entries.push(...open.splice(0));
       if (role === 'user') {
-        const label = labelOf(messages[index - 1]?.awaiting, message.content);
-        entries.push({ key: `u:${jobId ?? id ?? index}`, message: { ...message, label } });
-        const answering = this.#unanswered(message);
-        if (answering) open.push(this.#entry(`a:${answering}`, this.#ofFailure(message, answering)));
+        const label = labelOf(messages[index - 1]?.awaiting ?? form, message.content);
+        entries.push({ key: `u:${jobId ?? id}`, message: { ...message, label } });
+        // The error that stands with a message is that of its first try.
+        const answering = message.turn?.job_id;
+        if (answering) open.push({ key: `a:${answering}`, turn: this.#turn(answering) });
       } else {
-        const turn = { ...this.#turn(jobId), answer: message };
+        if (message.awaiting?.kind === 'form') form = message.awaiting;
+        const canRegenerate = !job && Boolean(messageOf(messages, jobId)?.id);
+        const turn = { ...this.#turn(jobId), answer: message, can_regenerate: canRegenerate };
         if (!message.turn) turn.state = 'completed';
-        entries.push(this.#entry(`a:${jobId ?? id ?? index}`, { ...turn, ...this.#canRegenerate(jobId) }));
+        entries.push({ key: `a:${jobId ?? id}`, turn });
       }
     });
     entries.push(...open);
     for (const [key, { message, jobId }] of this.#waiting) {
       const name = jobId ?? key;
-      entries.push({ key: `u:${name}`, message }, this.#entry(`a:${name}`, this.#turns.get(name)));
+      entries.push({ key: `u:${name}`, message }, { key: `a:${name}`, turn: this.#turns.get(name) });
     }
     return entries;
-  }
-
-  #entry(key, turn) {
-    return { key, turn, isLive: Boolean(turn.answer) && !('role' in turn.answer) };
-  }
-
-  /** The job that still works on a message, or that failed; null where an answer follows. */
-  #unanswered({ job_id: jobId, turn }) {
-    if (turn) return turn.job_id;
-    // Where the history tells of turns, a message without one was answered by a later job.
-    const isTold = this.#past.messages.some((other) => other.turn);
-    const isAnswered = this.#past.messages.some((other) => other.role === 'assistant' && other.job_id === jobId);
-    return isTold || isAnswered ? null : jobId;
-  }
-
-  #ofFailure({ error, code }, jobId) {
-    const turn = this.#turn(jobId);
-    if (isEnded(turn)) return { ...turn, error: turn.error ?? error, code: turn.code ?? code };
-    return error ? { ...turn, state: 'failed', error, code } : turn;
-  }
-
-  #canRegenerate(jobId) {
-    return { can_regenerate: Boolean(messageOf(this.#past.messages, jobId)?.id) && !this.#past.active_job };
   }
 
   #drawSoon() {
@@ -233,6 +209,9 @@ export class Conversation {
       view.node.remove();
       this.#views.delete(key);
     }
+    // A message that was answered by itself leaves the question before it open.
+    this.awaiting = openQuestion(this.#past, entries.at(-1)?.turn);
+    const asking = this.awaiting && entries.findLast(({ turn }) => turn?.answer?.awaiting);
     let before = null;
     entries.forEach((entry, index) => {
       const view = this.#view(entry);
@@ -241,8 +220,7 @@ export class Conversation {
         const canEdit = !isBusy && Boolean(entry.message.id) && !isAnswer(entry.message);
         view.show(entry.message, { canEdit });
       } else {
-        const isAsking = isLast && isEnded(entry.turn) && this.#isOpen(entry);
-        view.show(entry.turn, { isLast, awaiting: isAsking ? (entry.turn.answer?.awaiting ?? null) : null });
+        view.show(entry.turn, { isLast, awaiting: entry === asking ? entry.turn.answer.awaiting : null });
       }
       this.#put(view.node, before);
       before = view.node;
@@ -277,12 +255,7 @@ export class Conversation {
 
   #lastQuestion() {
     return [...this.#log.querySelectorAll(':scope > .message--user')].at(-1) ?? null;
-  }
-
-  #tick() {
-    for (const view of this.#views.values()) view.tick?.();
-  }
-}
+  }}
 
 /** Whether a message answered a form or an approval, and is no text to be changed. */
 const isAnswer = ({ label, content }) => label !== undefined && label !== content;

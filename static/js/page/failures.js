@@ -10,9 +10,8 @@ import { gettext } from './words.js';
  * @param {object} options `again`: tries again; `isNew`: it has failed before the reader's eyes
  */
 export function failureBox(turn, { again, isNew }) {
-  const text = turn.error || sentence(turn);
+  const { error: text, jobId, admin_url: adminUrl, exception } = turn;
   if (isStopped(turn)) return element('p', { className: 'note', textContent: text });
-  const { jobId, admin_url: adminUrl, exception } = turn;
   const box = element(
     'div',
     { className: 'failure' },
@@ -28,12 +27,6 @@ export function failureBox(turn, { again, isNew }) {
   );
   if (isNew) box.setAttribute('role', 'alert');
   return box;
-}
-
-function sentence({ state }) {
-  if (state === 'timeout') return gettext('It took too long and was stopped.');
-  if (state === 'cancelled') return gettext('The job was cancelled.');
-  return gettext('The workflow failed.');
 }
 
 const code = (text) => element('pre', { textContent: text, tabIndex: 0, dir: 'ltr' });

@@ -26,6 +26,7 @@ export class Fields {
   /** Show what is wrong with which field; returns what belongs to none of them. */
   complain(errors) {
     for (const field of this.#fields) field.complain(errors[field.name]?.[0] ?? '');
+    this.#fields.find(({ name }) => errors[name])?.input.focus();
     const names = new Set(this.#fields.map(({ name }) => name));
     const others = Object.entries(errors).filter(([name]) => !names.has(name));
     return others.map(([name, [text]]) => `${name}: ${text}`).join(' ');

@@ -34,7 +34,7 @@ export function questionBar(awaiting, moves) {
 
 /** What an answer was called, to show it as the user picked it. */
 export function labelOf(awaiting, answer) {
-  if (awaiting?.kind === 'form') return labelOfForm(answer, awaiting.schema);
+  if (awaiting?.kind === 'form' && answer.startsWith('{')) return labelOfForm(answer, awaiting.schema);
   return (awaiting && answersTo(awaiting).find(([value]) => value === answer)?.[1]) ?? answer;
 }
 

@@ -4,7 +4,7 @@ import { byId } from './dom.js';
  * The page's keys. All but Escape come with Ctrl or ⌘ or stand in the message, so that nobody who speaks to their
  * computer, or types elsewhere, sets them off.
  *
- * @param {object} moves `search()`, `start()`, `stop()`, `toEnd()`
+ * @param {object} moves `search()`, `start()`, `stop()`
  */
 export function listenForShortcuts(moves) {
   const dialog = byId('shortcuts');
@@ -24,10 +24,9 @@ export function listenForShortcuts(moves) {
   });
 }
 
-function commandOf({ key, shiftKey }, { search, start, open, toEnd }) {
+function commandOf({ key, shiftKey }, { search, start, open }) {
   if (key.toLowerCase() === 'k' && !shiftKey) return search;
   if (key.toLowerCase() === 'o' && shiftKey) return start;
   if (key === '/' || (key === '7' && shiftKey)) return open;
-  if (key === 'End' && shiftKey) return toEnd;
   return null;
 }

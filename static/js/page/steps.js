@@ -1,9 +1,9 @@
 import { element, icon, setText } from './dom.js';
 import { durationIfAny, gettext, ngettext } from './words.js';
 
-const ICONS = { done: 'check', finished: 'check', completed: 'check', failed: 'close', running: null };
-// By what the server calls them.
-const STATES = { running: 'running', processing: 'running', done: 'done', finished: 'done', completed: 'done' };
+const ICONS = { done: 'check', failed: 'close' };
+// By what the stream and the history call them.
+const STATES = { running: 'running', done: 'done', finished: 'done' };
 
 /** The steps of a turn with their state and duration, which can be folded. */
 export class Steps {

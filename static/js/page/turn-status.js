@@ -52,8 +52,4 @@ function doing({ state, queuePosition, message, text }) {
   return message || (text ? gettext('Writing…') : gettext('Working…'));
 }
 
-function resumed({ attempts }) {
-  return attempts === 2
-    ? gettext('Resumed after an interruption')
-    : ngettext('Resumed after {count} interruption', 'Resumed after {count} interruptions', attempts - 1);
-}
+const resumed = ({ attempts }) => ngettext('Resumed after an interruption', 'Resumed after {count} interruptions', attempts - 1);

@@ -83,6 +83,9 @@ def test_whoever_is_not_signed_in(anonymous: Client, alice: User) -> None:
 
 # The link that signs in.
 
+# Where one that signs nobody in leads.
+DEAD = "/accounts/login/?link=dead"
+
 
 def test_a_link_signs_in_once(alice: User) -> None:
     link, client = make_link(alice), Client()
@@ -91,7 +94,9 @@ def test_a_link_signs_in_once(alice: User) -> None:
     assert "no-store" in answer["Cache-Control"]
     assert client.get("/ai-demo/chat/").status_code == 200
     other = Client()
-    assert other.get(link)["Location"] == "/accounts/login/"
+    answer = other.get(link, follow=True)
+    assert answer.redirect_chain == [(DEAD, 302)]
+    assert "This link was used already" in answer.content.decode()
     assert other.get("/ai-demo/chat/").status_code == 302
 
 
@@ -109,7 +114,7 @@ def test_how_a_link_dies(
     alice: User, charlie: User, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     def is_dead(link: str) -> bool:
-        return bool(Client().get(link)["Location"] == "/accounts/login/")
+        return bool(Client().get(link)["Location"] == DEAD)
 
     assert is_dead("/accounts/once/")
     assert is_dead("/accounts/once/?token=a:b:c")

@@ -79,3 +79,54 @@ test('what was refused goes back to the conversation that it was said in', async
   assert.equal(chat.shadow.querySelector('textarea').value, 'here');
   assert.deepEqual([client.draft('first'), client.draft('other')], ['here', 'there']);
 });
+
+/** The chat with an open question, after the history was shown. */
+async function asked(awaiting) {
+  server.past = [{ role: 'assistant', content: 'May I?' }];
+  server.awaiting = awaiting;
+  chat.connectedCallback();
+  const choices = chat.shadow.querySelector('.choices');
+  await until(() => choices.children.length > 0);
+  return choices;
+}
+
+const labels = (choices) => choices.all('button').map(({ textContent }) => textContent);
+
+test('an approval shows what it is about', async () => {
+  const choices = await asked({ kind: 'approval', approval_id: 'a', prompt: 'May I?', details: { Invoice: '<b>', Lines: 3 } });
+  assert.deepEqual(labels(choices), ['Yes', 'No', 'Leave the question']);
+  assert.deepEqual(choices.all('p').map(({ textContent }) => textContent), ['Invoice: <b>\nLines: 3']);
+});
+
+test('what has a form is filled in elsewhere', async () => {
+  const choices = await asked({ kind: 'approval', approval_id: 'a', prompt: 'May I?', details: {}, schema: { properties: { n: { type: 'integer' } } } });
+  assert.deepEqual(labels(choices), ['No', 'Leave the question']);
+  assert.deepEqual(choices.all('p').map(({ textContent }) => textContent), ['This has to be filled in on the chat page.']);
+  assert.equal(choices.all('a')[0].href, `${server.url}/ai-demo/chat/?c=first`);
+});
+
+test('whoever reads the end stays there when buttons take its place', async () => {
+  chat.connectedCallback();
+  await until(() => server.requests.some(({ url }) => url.endsWith('/first')));
+  const box = chat.shadow.querySelector('.messages');
+  const choices = chat.shadow.querySelector('.choices');
+  const seen = [];
+  Object.defineProperty(box, 'scrollTop', { get: () => 400, set: () => seen.push(choices.children.length) });
+  Object.assign(box, { scrollHeight: 500, clientHeight: 100 });
+  chat.disconnectedCallback();
+  chat.shadow.replaceChildren = () => {};
+  await asked({ kind: 'confirm', prompt: 'May I?' });
+  assert.equal(seen.at(-1), 3);
+});
+
+test('a message that is answered by itself leaves the question open', async () => {
+  chat.dispatchEvent = () => {};
+  globalThis.CustomEvent ??= class {};
+  const choices = await asked({ kind: 'text', prompt: 'Who?' });
+  const box = chat.shadow.querySelector('textarea');
+  box.value = 'What is SSE?';
+  chat.shadow.querySelector('form').onsubmit({ preventDefault() {} });
+  assert.equal(choices.children.length, 0);
+  await until(() => said().includes('Echo: What is SSE?') && choices.children.length > 0);
+  assert.deepEqual(labels(choices), ['Leave the question']);
+});

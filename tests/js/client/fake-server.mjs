@@ -22,6 +22,8 @@ export class FakeServer {
   past = [];
   /** The job that runs, in the history of every conversation. */
   active = null;
+  /** The question that is open, likewise. */
+  awaiting = null;
   connections = 0;
   #answers = new Map();
   #server = createServer((request, response) => this.#take(request, response));
@@ -55,7 +57,7 @@ export class FakeServer {
     if (pathname.endsWith('/status')) return response.writeHead(200, JSON_TYPE).end(JSON.stringify({ success: true, data: this.#status }));
     if (pathname.endsWith('/documents')) return response.writeHead(201, JSON_TYPE).end(JSON.stringify({ success: true, document: { id: 'd-1' } }));
     if (pathname.endsWith('/send')) return this.#send(request, response, JSON.parse(body));
-    return response.writeHead(200, JSON_TYPE).end(JSON.stringify({ success: true, sessions: [], messages: this.past, active_job: this.active, next: null }));
+    return response.writeHead(200, JSON_TYPE).end(JSON.stringify({ success: true, sessions: [], messages: this.past, active_job: this.active, awaiting: this.awaiting, next: null }));
   }
 
   #send({ headers }, response, message) {

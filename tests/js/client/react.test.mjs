@@ -45,6 +45,27 @@ test('what an earlier visit has left is sent', async () => {
   await server.stop();
 });
 
+test('a message that is answered by itself leaves the question open', async () => {
+  const { AsyncChatClient } = await import('async-chat');
+  const { useChat } = await import('async-chat/react');
+  const server = await new FakeServer().start();
+  installBrowser();
+  server.awaiting = { kind: 'text', prompt: 'Who?' };
+  const client = new AsyncChatClient(server.url, 'secret');
+  const view = mount(() => useChat(client, 's'));
+  while (!view.render().awaiting) await new Promise((resolve) => setImmediate(resolve));
+  const aside = view.render().send('What is SSE?');
+  assert.equal(view.render().awaiting, null);
+  await aside;
+  assert.deepEqual(view.render().awaiting, server.awaiting);
+  server.awaiting = null;
+  await view.render().send('Ada');
+  assert.equal(view.render().awaiting, null);
+  view.unmount();
+  removeBrowser();
+  await server.stop();
+});
+
 describe('a history that can’t be read at first', () => {
   let server, client, view;
 

@@ -43,6 +43,7 @@ describe('approvals', () => {
     await settle();
     assert.deepEqual(moves.done[0][1], { approved: true, reason: '', answer: { n: 5 } });
     assert.ok(bar.all('p').some(({ textContent }) => textContent === 'Too small.'));
+    assert.equal(n.constructor.focused, n);
     find(bar, 'Reject').onclick();
     await settle();
     assert.deepEqual(moves.done[1][1], { approved: false, reason: '' });

@@ -83,6 +83,14 @@ describe('a turn', () => {
     assert.deepEqual([failed.state, failed.text, failed.error], ['failed', 'ab', 'No.']);
   });
 
+  test('a stopped job that is done again runs, and ends anew', () => {
+    const told = { job_id: 'again', retry_of: 'job', state: 'processing', steps: [] };
+    const running = ofHistory(newTurn('again', 'queued'), told);
+    assert.deepEqual([running.state, isEnded(running), isStopped(running)], ['processing', false, false]);
+    assert.ok(!isStopped(afterFrame(running, frame(1, 'completed', { response: 'Done.' }))));
+    assert.ok(isStopped(ofHistory(running, { ...told, state: 'cancelled', error: 'Stopped.', code: 'cancelled' })));
+  });
+
   test('what the user stopped is no failure', () => {
     assert.ok(isStopped({ state: 'cancelled' }));
     assert.ok(isStopped({ state: 'failed', code: 'interrupted' }));
