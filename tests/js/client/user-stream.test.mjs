@@ -119,7 +119,8 @@ describe('the user’s stream', () => {
     const states = [];
     const first = withResolvers();
     const stream = new UserStream(`${server.url}/ai-demo/chat/stream`, {
-      silence: 30,
+      // Long enough for a busy machine to connect in.
+      silence: 500,
       onState: (state) => states.push(state),
       onFrame: first.resolve,
     });
