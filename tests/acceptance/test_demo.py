@@ -70,7 +70,7 @@ def test_it_works_from_nothing_until_ctrl_c(checkout: Checkout, demos: list[Demo
         # The link signs in, once.
         assert client.get(demo.link()).headers["Location"] == "/ai-demo/chat/"
         assert client.get("/ai-demo/chat/").status_code == 200
-        assert client.get(demo.link()).headers["Location"] == "/accounts/login/"
+        assert client.get(demo.link()).headers["Location"] == "/accounts/login/?link=dead"
     # make, bin/demo, the web server, the cluster and its workers.
     assert len(demo.family()) >= 6
     assert demo.stop() == []
