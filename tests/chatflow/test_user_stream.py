@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -175,6 +176,25 @@ async def test_a_job_that_came_and_went_in_between_is_told_by_its_session(
     assert told["data"]["last_state"] == "completed"
 
 
+@asynccontextmanager
+async def late_commit(write: Callable[[], None]) -> AsyncIterator[None]:
+    """Have *write* done in another thread's transaction, which commits at the end."""
+    written, may_commit = threading.Event(), threading.Event()
+
+    def run() -> None:
+        with transaction.atomic():
+            write()
+            written.set()
+            assert may_commit.wait(10)
+        connection.close()
+
+    writing = asyncio.ensure_future(asyncio.to_thread(run))
+    assert await asyncio.to_thread(written.wait, 10)
+    yield
+    may_commit.set()
+    await writing
+
+
 async def test_a_commit_that_comes_late_is_not_missed(
     alice: User, watch: Callable[..., Exchange]
 ) -> None:
@@ -182,25 +202,17 @@ async def test_a_commit_that_comes_late_is_not_missed(
     if connection.vendor != "postgresql":
         pytest.skip("only on postgresql: elsewhere one writes at a time")
     await sync_to_async(send)(alice, "late")
-    began, may_commit = threading.Event(), threading.Event()
 
     def rename() -> None:
-        with transaction.atomic():
-            session = Session.objects.get(user=alice, key="late")
-            services.change_session(session, title="Late")
-            began.set()
-            assert may_commit.wait(10)
-        connection.close()
+        session = Session.objects.get(user=alice, key="late")
+        services.change_session(session, title="Late")
 
     async with watch() as exchange:
         frames = exchange.frames()
         await anext(frames)
-        renaming = asyncio.ensure_future(asyncio.to_thread(rename))
-        await asyncio.to_thread(began.wait, 10)
-        await sync_to_async(send)(alice, "early")
-        cursor = (await until(frames, is_session(session_id="early")))[-1]["id"]
-        may_commit.set()
-        await renaming
+        async with late_commit(rename):
+            await sync_to_async(send)(alice, "early")
+            cursor = (await until(frames, is_session(session_id="early")))[-1]["id"]
         await until(frames, is_session(session_id="late", title="Late"))
     async with watch(cursor) as exchange:
         frames = exchange.frames()
@@ -396,29 +408,21 @@ async def test_a_job_that_commits_late_is_not_missed(
     """It has ended by then, and has a lower key than jobs that were told before it."""
     if connection.vendor != "postgresql":
         pytest.skip("only on postgresql: elsewhere one writes at a time")
-    began, may_commit = threading.Event(), threading.Event()
     late: list[Job] = []
 
     def send_late() -> None:
-        with transaction.atomic():
-            late.append(send(alice, "late"))
-            work(late[0])
-            began.set()
-            assert may_commit.wait(10)
-        connection.close()
+        late.append(send(alice, "late"))
+        work(late[0])
 
     async with watch() as exchange:
         frames = exchange.frames()
         await anext(frames)
-        sending = asyncio.ensure_future(asyncio.to_thread(send_late))
-        await asyncio.to_thread(began.wait, 10)
-        for key in "abc":
-            job = await sync_to_async(send)(alice, key)
-            assert job.pk > late[0].pk
-            await sync_to_async(work)(job)
-            await until(frames, is_session(session_id=key, last_state="completed"))
-        may_commit.set()
-        await sending
+        async with late_commit(send_late):
+            for key in "abc":
+                job = await sync_to_async(send)(alice, key)
+                assert job.pk > late[0].pk
+                await sync_to_async(work)(job)
+                await until(frames, is_session(session_id=key, last_state="completed"))
         taken: list[dict[str, Any]] = []
         while seqs(taken, late[0])[-1:] != [4]:
             taken.append(await anext(frames))
