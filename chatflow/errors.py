@@ -114,24 +114,17 @@ SENTENCES = {
 NOT_FOUND = Problem(status=404, code="not_found", error="There is nothing here.")
 DELETED = Problem(status=404, code="not_found", error="This was deleted meanwhile.")
 INTERNAL = Problem(status=500, code="internal_error", error="Something went wrong on our side.")
-UNAVAILABLE = Problem(
-    status=503,
-    code="unavailable",
-    error=_("The database can't be reached just now. Please try again."),
-    headers={"Retry-After": str(RETRY_AFTER)},
-)
 
-READ_ONLY = Problem(
-    status=503,
-    code="unavailable",
-    error=_("The database takes no writes just now. Please try again."),
-    headers={"Retry-After": str(RETRY_AFTER)},
-)
-CROWDED = Problem(
-    status=503,
-    code="unavailable",
-    error=_("Too many people are signing in at this moment. Please try again in a few seconds."),
-    headers={"Retry-After": str(RETRY_AFTER)},
+
+def _unavailable(sentence: str) -> Problem:
+    headers = {"Retry-After": str(RETRY_AFTER)}
+    return Problem(status=503, code="unavailable", error=sentence, headers=headers)
+
+
+UNAVAILABLE = _unavailable(_("The database can't be reached just now. Please try again."))
+READ_ONLY = _unavailable(_("The database takes no writes just now. Please try again."))
+CROWDED = _unavailable(
+    _("Too many people are signing in at this moment. Please try again in a few seconds.")
 )
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from threading import Lock
 from typing import Any
 
@@ -63,26 +63,22 @@ _uploading: set[Any] = set()
 _searching: set[Any] = set()
 
 
-@contextmanager
-def upload_slot(user: Any) -> Iterator[None]:
+def upload_slot(user: Any) -> AbstractContextManager[None]:
     """Hold the user's one slot for a document that is being read here.
 
     Raises:
         Unavailable: another document of the user's holds it.
     """
-    with _alone(_uploading, user, "A document of yours is still being read. Please try again."):
-        yield
+    return _alone(_uploading, user, "A document of yours is still being read. Please try again.")
 
 
-@contextmanager
-def search_slot(user: Any) -> Iterator[None]:
+def search_slot(user: Any) -> AbstractContextManager[None]:
     """Hold the user's one slot for a search of conversations here: it may read all their words.
 
     Raises:
         Unavailable: another search of the user's holds it.
     """
-    with _alone(_searching, user, "A search of yours is still going on. Please try again."):
-        yield
+    return _alone(_searching, user, "A search of yours is still going on. Please try again.")
 
 
 @contextmanager

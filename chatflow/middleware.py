@@ -34,6 +34,7 @@ from chatflow.signins import TooManyAtOnce, TooManySignIns
 from workflows.services import outages
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
+ProcessException = Callable[[HttpRequest, Exception], HttpResponseBase | None]
 
 # Seconds for which a database connection that was found alive is taken for it.
 FRESH = 1.0
@@ -87,50 +88,49 @@ def envelope(get_response: GetResponse) -> GetResponse:
     return middleware
 
 
-def sign_ins_refused(get_response: GetResponse) -> GetResponse:
+def on_exception(process_exception: ProcessException) -> Callable[[GetResponse], GetResponse]:
+    """Return the middleware that does nothing but answer what a view has raised."""
+
+    def make(get_response: GetResponse) -> GetResponse:
+        def middleware(request: HttpRequest) -> HttpResponseBase:
+            return get_response(request)
+
+        middleware.process_exception = process_exception  # type: ignore[attr-defined]
+        return middleware
+
+    return make
+
+
+@on_exception
+def sign_ins_refused(request: HttpRequest, error: Exception) -> HttpResponseBase | None:
     """Say on a page that there are too many sign-ins, whichever page they came from."""
-
-    def middleware(request: HttpRequest) -> HttpResponseBase:
-        return get_response(request)
-
-    def process_exception(request: HttpRequest, error: Exception) -> HttpResponseBase | None:
-        if not isinstance(error, TooManySignIns | TooManyAtOnce):
-            return None
-        found = problem(error)
-        if is_api(request.path_info):
-            return as_response(found)
-        if isinstance(error, TooManyAtOnce):
-            return as_page(request, found)
-        minutes = math.ceil(error.wait / 60)
-        page = too_many_sign_ins(request, minutes)
-        page.status_code = found.status
-        # As the page says it.
-        page.headers["Retry-After"] = str(minutes * 60)
-        return page
-
-    middleware.process_exception = process_exception  # type: ignore[attr-defined]
-    return middleware
+    if not isinstance(error, TooManySignIns | TooManyAtOnce):
+        return None
+    found = problem(error)
+    if is_api(request.path_info):
+        return as_response(found)
+    if isinstance(error, TooManyAtOnce):
+        return as_page(request, found)
+    minutes = math.ceil(error.wait / 60)
+    page = too_many_sign_ins(request, minutes)
+    page.status_code = found.status
+    # As the page says it.
+    page.headers["Retry-After"] = str(minutes * 60)
+    return page
 
 
-def refused_values(get_response: GetResponse) -> GetResponse:
+@on_exception
+def refused_values(request: HttpRequest, error: Exception) -> HttpResponseBase | None:
     """Answer 400 in the admin to a value that Django's queries or the database refuse.
 
     Such as a character that can't be stored, a word for a number, or the year 99999: the admin
     hands on what stands in an address or a form.
     """
-
-    def middleware(request: HttpRequest) -> HttpResponseBase:
-        return get_response(request)
-
-    def process_exception(request: HttpRequest, error: Exception) -> HttpResponseBase | None:
-        match = request.resolver_match
-        if match is None or "admin" not in match.app_names or not is_of_a_value(error):
-            return None
-        logger.warning("%s %r was refused: %s", request.method, request.path, error)
-        return defaults.bad_request(request, error)
-
-    middleware.process_exception = process_exception  # type: ignore[attr-defined]
-    return middleware
+    match = request.resolver_match
+    if match is None or "admin" not in match.app_names or not is_of_a_value(error):
+        return None
+    logger.warning("%s %r was refused: %s", request.method, request.path, error)
+    return defaults.bad_request(request, error)
 
 
 def is_of_a_value(error: Exception) -> bool:
