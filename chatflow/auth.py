@@ -200,6 +200,20 @@ def _of_session(request: HttpRequest) -> Right:
     )
 
 
+def grant(request: Request, job: Job) -> Grant:
+    """Return the right by which a signed-in request may go on looking at *job*.
+
+    Args:
+        request: of a view; its token, or its cookie, was found good.
+        job: the user's own.
+    """
+    user, token = request.user, request.auth
+    if not isinstance(token, Token):
+        return Grant(job=job, user=user, right=_of_session(request._request))
+    right = Right(user_id=user.pk, kind="token", key=token.digest, expires=token.expiry)
+    return Grant(job=job, user=user, right=right, workflow=token.workflow)
+
+
 def authorize(request: HttpRequest, public_id: str, *, by_link: bool = True) -> Grant:
     """Say which job the request is about, and by what right it may see it.
 

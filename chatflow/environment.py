@@ -207,6 +207,16 @@ class Environment:
         found = [each.strip() for each in self.text(name).split(",") if each.strip()]
         return found or list(default or [])
 
+    def subset(self, name: str, allowed: list[str]) -> list[str]:
+        """Read some of the names that are *allowed*: all by default, and none for ``none``."""
+        found = self.names(name, allowed)
+        if found == ["none"]:
+            return []
+        for each in found:
+            if each not in allowed:
+                self.refuse(name, f"have names of {', '.join(allowed)}, or be none", each)
+        return found
+
     def hosts(self, name: str, default: list[str]) -> list[str]:
         """Read names of hosts."""
         found = self.names(name, default)

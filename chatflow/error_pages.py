@@ -13,7 +13,9 @@ from chatflow.page_policy import strict
 def respond(request: HttpRequest, found: Problem) -> HttpResponse:
     """Answer a browser that opens a page with a page, and everybody else in the envelope."""
     preferred = request.get_preferred_type(["application/json", "text/html"])
-    return as_page(request, found) if preferred == "text/html" else as_response(found)
+    if preferred == "text/html":
+        return as_page(request, found)
+    return as_response(found, request.path_info)
 
 
 def as_page(request: HttpRequest, found: Problem) -> HttpResponse:

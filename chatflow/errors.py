@@ -18,6 +18,7 @@ from rest_framework import exceptions as rest
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from chatflow.dialects import dialect_at
 from workflows import exceptions as engine
 from workflows.models import Job, Session
 from workflows.services import outages
@@ -130,7 +131,7 @@ CROWDED = _unavailable(
 
 def is_api(path: str) -> bool:
     """Whether requests to *path* of this site are answered in JSON, whatever happens."""
-    return path.startswith(settings.BASE_PATH)
+    return path.startswith(settings.BASE_PATH) or dialect_at(path) is not None
 
 
 def too_large(limit: int) -> Problem:
@@ -218,11 +219,18 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
         logger.error(
             "%s %s failed", request.method, request.path, exc_info=error, extra={"request": request}
         )
-    return Response(found.body, status=found.status, headers=found.headers)
+    body = body_of(found, context["request"].path_info)
+    return Response(body, status=found.status, headers=found.headers)
 
 
-def as_response(found: Problem) -> JsonResponse:
-    return JsonResponse(found.body, status=found.status, headers=found.headers)
+def body_of(found: Problem, path: str) -> dict[str, Any]:
+    """Return the body of an error in the form of those who ask at *path* of this site."""
+    dialect = dialect_at(path)
+    return dict(found.body) if dialect is None else dialect.refusal(found)
+
+
+def as_response(found: Problem, path: str) -> JsonResponse:
+    return JsonResponse(body_of(found, path), status=found.status, headers=found.headers)
 
 
 def of_status(status: int) -> Problem:
@@ -237,11 +245,11 @@ def of_status(status: int) -> Problem:
 @csrf_exempt
 def not_found(request: HttpRequest, exception: Any = None) -> HttpResponse:
     if is_api(request.path_info):
-        return as_response(NOT_FOUND)
+        return as_response(NOT_FOUND, request.path_info)
     return defaults.page_not_found(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     if is_api(request.path_info):
-        return as_response(problem(sys.exc_info()[1] or Exception()))
+        return as_response(problem(sys.exc_info()[1] or Exception()), request.path_info)
     return defaults.server_error(request)

@@ -83,7 +83,7 @@ def envelope(get_response: GetResponse) -> GetResponse:
         # With DEBUG, Django's own page of a bug says more; a 503 is none of Django's.
         if is_json or status == 503 or (settings.DEBUG and status == 500):
             return response
-        return as_response(of_status(status))
+        return as_response(of_status(status), request.path_info)
 
     return middleware
 
@@ -108,7 +108,7 @@ def sign_ins_refused(request: HttpRequest, error: Exception) -> HttpResponseBase
         return None
     found = problem(error)
     if is_api(request.path_info):
-        return as_response(found)
+        return as_response(found, request.path_info)
     if isinstance(error, TooManyAtOnce):
         return as_page(request, found)
     minutes = math.ceil(error.wait / 60)

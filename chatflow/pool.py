@@ -2,7 +2,7 @@
 
 a2wsgi's own middleware goes there and back for every piece of a request and of its answer, which
 costs as much as a small answer itself. Here a request has been read before, and an answer is whole
-before it is sent; streams don't come this way.
+before it is sent. Where it is a stream, a view gives its head only, and the event loop the rest.
 """
 
 import asyncio
@@ -10,13 +10,35 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from io import BytesIO
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from a2wsgi.wsgi import build_environ
+from django.http import HttpResponse
 
-from chatflow.asgi_types import Scope, Send
+from chatflow.asgi_types import AsgiMessage, Receive, Scope, Send
 
 Header = tuple[bytes, bytes]
+# In the environ of a request whose answer may be an Opening: there is an event loop.
+ON_LOOP = "chatflow.on_loop"
+
+
+class Rest(Protocol):
+    """Gives what follows on a view's work."""
+
+    async def run(self, receive: Receive) -> None: ...
+
+
+class Opening(HttpResponse):
+    """A view's answer that is the head of one which the event loop gives."""
+
+    def open(self, head: AsgiMessage, send: Send) -> Rest:
+        """Open the answer. On the event loop.
+
+        Args:
+            head: as the middleware has left it.
+            send: takes the answer.
+        """
+        raise NotImplementedError
 
 
 class Pool:
@@ -31,27 +53,36 @@ class Pool:
         self.application = application
         self.executor = ThreadPoolExecutor(threads, thread_name_prefix="web")
 
-    async def answer(self, scope: Scope, body: bytes, send: Send) -> None:
+    async def answer(self, scope: Scope, body: bytes, send: Send) -> Rest | None:
         """Answer a request.
 
         Args:
             scope: the request; its query must be ASCII.
             body: its body, whole.
             send: takes the answer.
+
+        Returns:
+            What gives the answer, to be run by the event loop, where the view has returned an
+            Opening; else None.
         """
         environ = build_environ(cast(Any, scope), cast(Any, BytesIO(body)))
         # build_environ() may take it from this process's environment.
         environ["SCRIPT_NAME"] = scope.get("root_path", "")
+        cast(Any, environ)[ON_LOOP] = True
         loop = asyncio.get_running_loop()
         # A request's context variables end with it.
         call = copy_context().run
-        status, headers, content = await loop.run_in_executor(
+        status, headers, content, opening = await loop.run_in_executor(
             self.executor, call, self._call, environ
         )
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        head = {"type": "http.response.start", "status": status, "headers": headers}
+        if opening is not None:
+            return opening.open(head, send)
+        await send(head)
         await send({"type": "http.response.body", "body": content})
+        return None
 
-    def _call(self, environ: Any) -> tuple[int, list[Header], bytes]:
+    def _call(self, environ: Any) -> tuple[int, list[Header], bytes, Opening | None]:
         started: list[tuple[int, list[Header]]] = []
 
         def start_response(status: str, headers: Iterable[tuple[str, str]], *_: Any) -> None:
@@ -67,4 +98,5 @@ class Pool:
         finally:
             # Here Django closes the request's resources.
             getattr(answer, "close", lambda: None)()
-        return (*started[-1], content)
+        opening = answer if isinstance(answer, Opening) else None
+        return (*started[-1], content, opening)

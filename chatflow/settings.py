@@ -171,7 +171,28 @@ RATE_LIMIT_SEND = env.rate("RATE_LIMIT_SEND", "60/min")
 RATE_LIMIT_UPLOAD = env.rate("RATE_LIMIT_UPLOAD", "30/min")
 UPLOAD_BYTES_PER_DAY = env.integer("UPLOAD_BYTES_PER_DAY", 104_857_600)
 
+# The dialects that are spoken beside the seed's; see chatflow/dialects.
+DIALECTS = env.subset(
+    "DIALECTS", ["chat-completions", "responses", "ag-ui", "ai-sdk", "a2a", "mcp"]
+)
+
 CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS")
+# Headers of the OpenAI clients that say what they run on.
+STAINLESS = (
+    "arch",
+    "async",
+    "helper-method",
+    "lang",
+    "os",
+    "package-version",
+    "poll-helper",
+    "custom-poll-interval",
+    "read-timeout",
+    "retry-count",
+    "runtime",
+    "runtime-version",
+    "timeout",
+)
 CORS_ALLOW_HEADERS = [
     "accept",
     "authorization",
@@ -179,6 +200,16 @@ CORS_ALLOW_HEADERS = [
     "idempotency-key",
     "last-event-id",
     "x-csrftoken",
+    # Other dialects'.
+    "a2a-extensions",
+    "a2a-version",
+    "mcp-method",
+    "mcp-name",
+    "mcp-protocol-version",
+    "openai-beta",
+    "user-agent",
+    "x-session-id",
+    *(f"x-stainless-{name}" for name in STAINLESS),
 ]
 CORS_EXPOSE_HEADERS = ["Retry-After", "Idempotency-Replayed"]
 

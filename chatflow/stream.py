@@ -10,9 +10,8 @@ import logging
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from copy import copy
 from importlib import import_module
 from typing import Any, Literal
 
@@ -26,13 +25,13 @@ from django.utils.functional import SimpleLazyObject
 from rest_framework.exceptions import APIException, MethodNotAllowed, ParseError, Throttled
 
 from chatflow import auth, sse
-from chatflow.addresses import placed
-from chatflow.asgi_types import Receive, Scope, Send
+from chatflow.asgi_types import AsgiMessage, Receive, Scope, Send
 from chatflow.auth import Admission, Grant
 from chatflow.confinement import Confinement
-from chatflow.dialects import Dialect
+from chatflow.dialects import BREAK, CLOSE, Dialect, Encoding, Missed
 from chatflow.errors import Unavailable, as_response, problem
 from chatflow.middleware import dress
+from chatflow.replays import replayed
 from workflows import services
 from workflows.exceptions import CursorBeyondHead, JobNotFound
 from workflows.models import Event, Job, State
@@ -73,10 +72,9 @@ class OpenStream(Follower):
         "_confinement",
         "_error",
         "_lifetime",
-        "_prefix",
         "_progress",
         "_send",
-        "dialect",
+        "encoding",
         "job_id",
         "place",
         "right",
@@ -87,20 +85,17 @@ class OpenStream(Follower):
     # Its job's place in the queue, as the client was told; 0 before that, None once it runs.
     place: int | None
 
-    def __init__(
-        self, grant: Grant, dialect: Dialect, cursor: int, send: Send, prefix: str = ""
-    ) -> None:
+    def __init__(self, grant: Grant, encoding: Encoding, cursor: int, send: Send) -> None:
         super().__init__(grant.job.pk, cursor)
         self.job_id = grant.job.pk
         self._progress = grant.job.progress
-        self.dialect = dialect
-        self._connect(grant, send, prefix)
+        self.encoding = encoding
+        self._connect(grant, send)
         self._confinement = Confinement.of(grant.job.pk, grant.workflow)
-        if grant.job.state == State.QUEUED:
+        if grant.job.state == State.QUEUED and encoding.dialect.tells_places:
             self.place = 0
 
-    def _connect(self, grant: Admission, send: Send, prefix: str) -> None:
-        self._prefix = prefix
+    def _connect(self, grant: Admission, send: Send) -> None:
         self.right = grant.right
         self.slots = tuple(slots(grant))
         self.place = None
@@ -113,7 +108,16 @@ class OpenStream(Follower):
     @property
     def name(self) -> str:
         """What it is called in the log."""
-        return self.dialect.job_id
+        return self.encoding.dialect.job_id
+
+    @property
+    def dialect(self) -> str:
+        """The name of its dialect."""
+        return self.encoding.dialect.name
+
+    def encodings(self) -> Iterable[Encoding]:
+        """Return those whose frames it sends."""
+        return (self.encoding,)
 
     async def run(self, receive: Receive) -> None:
         """Write until the job has ended, the client is gone, or the stream is cut."""
@@ -128,13 +132,16 @@ class OpenStream(Follower):
             self.stop()
             open_streams.remove(self)
 
-    async def greet(self, head: HttpResponse, frame: bytes) -> None:
-        await start(self._send, head)
-        await self._put(frame)
+    async def greet(self, head: AsgiMessage, first: bytes) -> None:
+        await self._send(head)
+        if first:
+            await self._put(first)
 
     def keep_alive(self) -> None:
         """Show a sign of life, unless something is being sent anyway."""
         if self.is_idle:
+            for each in self.encodings():
+                each.forget()
             self.begin(self._put(sse.KEEP_ALIVE))
 
     def waiting(self) -> list[int]:
@@ -150,21 +157,38 @@ class OpenStream(Follower):
         place = places.get(self.job_id)
         if self.place is not None and place not in (None, self.place) and self.is_idle:
             self.place = place
-            self.begin(self._put(self.dialect.waiting(place, self._progress)))
+            self.begin(self._put(self.encoding.dialect.waiting(place, self._progress)))
 
     async def hand_on(self, events: list[Event]) -> None:
         if self._confinement is not None:
             await self._check(self._confinement, events)
         self.place = None
+        self.encoding = self.encoding.shared()
         body = b""
         for event in events:
             # Piece by piece, so that of a client that reads slowly no more than that is held.
             if len(body) >= PIECE:
                 await self._put(body)
                 body = b""
-            for frame in self.dialect.frames(self._placed(event)):
+            for frame in await self._encode(event):
                 body += frame
+                if frame is BREAK:
+                    await self._put(body)
+                    raise StreamCut
+                if frame is CLOSE:
+                    await self._put(body, more=False)
+                    self.stop()
+                    return
         await self._put(body, more=not events[-1].is_terminal)
+
+    async def _encode(self, event: Event) -> list[bytes]:
+        try:
+            return self.encoding.frames(event)
+        except Missed:
+            self.encoding = await listeners.in_reader(
+                replayed, self.encoding, self.job_id, event.seq - 1
+            )
+            return self.encoding.frames(event)
 
     async def _check(self, confinement: Confinement, events: list[Event]) -> None:
         try:
@@ -173,15 +197,6 @@ class OpenStream(Follower):
             raise StreamCut from error
         if not admitted:
             raise StreamCut
-
-    def _placed(self, event: Event) -> Event:
-        """Return the event with the prefix in its links; other streams read the same object."""
-        cited = {name: event.data[name] for name in ("actions", "sources") if name in event.data}
-        if not (self._prefix and cited):
-            return event
-        own = copy(event)
-        own.data = event.data | {name: placed(each, self._prefix) for name, each in cited.items()}
-        return own
 
     def over(self, error: BaseException | None) -> None:
         """Let run() return."""
@@ -240,6 +255,10 @@ class OpenStreams:
 
     def __iter__(self) -> Iterator[OpenStream]:
         return iter([stream for turn in self._turns for stream in turn])
+
+    def by_dialect(self) -> dict[str, int]:
+        """Return how many streams of each dialect there are; none of those that have none."""
+        return dict(sorted(Counter(stream.dialect for stream in self).items()))
 
     def has_room(self, grant: Admission) -> bool:
         return all(self._taken[slot] < most for slot, most in slots(grant).items())
@@ -362,17 +381,17 @@ async def opened(
         if not finished:
             open_streams.check_room(grant)
     except Exception as error:
-        await answer(send, request, refusal(error))
+        await answer(send, request, refusal(error, request))
         return None
     if finished:
         await answer(send, request, HttpResponse(status=204))
         return None
     head = HttpResponse(headers=HEADERS)
     dress(request, head)
-    encoder = dialect(grant.job)
-    stream = OpenStream(grant, encoder, cursor, send, scope.get("root_path", ""))
+    encoding = Encoding(dialect(grant.job), scope.get("root_path", ""))
+    stream = OpenStream(grant, encoding.shared(), cursor, send)
     open_streams.add(stream)
-    stream.begin(stream.greet(head, encoder.connected(grant.job)))
+    stream.begin(stream.greet(head_of(head), encoding.dialect.connected(grant.job)))
     return stream
 
 
@@ -426,11 +445,11 @@ def has_all(job: Job, cursor: int) -> bool:
     return job.is_finished and cursor == job.last_seq
 
 
-def refusal(error: Exception) -> HttpResponse:
+def refusal(error: Exception, request: ASGIRequest) -> HttpResponse:
     found = problem(error)
     if found.status == 500:
         logger.error("A stream could not be opened", exc_info=error)
-    response = as_response(found)
+    response = as_response(found, request.path_info)
     if found.status == 405:
         response.headers["Allow"] = "GET, OPTIONS"
     return response
@@ -440,11 +459,10 @@ async def answer(send: Send, request: ASGIRequest, response: HttpResponse) -> No
     """Send a whole response."""
     dress(request, response)
     response.headers["Content-Length"] = str(len(response.content))
-    await start(send, response)
+    await send(head_of(response))
     await send({"type": "http.response.body", "body": response.content})
 
 
-async def start(send: Send, response: HttpResponse) -> None:
+def head_of(response: HttpResponse) -> AsgiMessage:
     headers = [(key.lower().encode(), value.encode()) for key, value in response.items()]
-    status = response.status_code
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    return {"type": "http.response.start", "status": response.status_code, "headers": headers}

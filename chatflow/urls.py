@@ -9,6 +9,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from chatflow import errors
+from chatflow.dialects import served
 from chatflow.endpoints import (
     accounts,
     acts,
@@ -25,6 +26,7 @@ from chatflow.endpoints import (
 )
 from chatflow.languages import localized
 from chatflow.page_policy import strict
+from chatflow.scopes import NAMESPACE
 
 api = [
     path("chat/send", sends.send, name="send"),
@@ -61,6 +63,7 @@ admin.site.site_url = reverse_lazy("home")  # type: ignore[assignment]
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="chat"), name="home"),
     path(settings.BASE_PATH.removeprefix("/"), include(api)),
+    path("", include(([path("", include(each.endpoints)) for each in served()], NAMESPACE))),
     path("accounts/login/", strict(localized(auth_views.LoginView.as_view())), name="login"),
     path("accounts/once/", accounts.sign_in_once, name="sign-in-once"),
     path("accounts/tokens/", accounts.tokens, name="token-page"),

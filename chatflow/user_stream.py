@@ -29,13 +29,14 @@ from chatflow import auth, bodies, sse
 from chatflow.asgi_types import Scope, Send
 from chatflow.auth import Admission
 from chatflow.confinement import Confinement
-from chatflow.dialects import Dialect
+from chatflow.dialects import Dialect, Encoding
 from chatflow.middleware import dress
 from chatflow.stream import (
     HEADERS,
     PIECE,
     OpenStream,
     answer,
+    head_of,
     open_streams,
     refusal,
     sign_in,
@@ -110,7 +111,7 @@ class Ear:
         "channels",
         "confinement",
         "cursor",
-        "dialect",
+        "encoding",
         "pk",
         "place",
         "progress",
@@ -122,14 +123,14 @@ class Ear:
     place: int | None
 
     def __init__(
-        self, stream: "UserStream", job: Job, seq: int, dialect: Dialect, workflow: str
+        self, stream: "UserStream", job: Job, seq: int, encoding: Encoding, workflow: str
     ) -> None:
         self.stream = stream
         self.pk = job.pk
         self.confinement = Confinement.of(job.pk, workflow)
         self.channels = (storage.channel(job.pk),)
         self.cursor = seq
-        self.dialect = dialect
+        self.encoding = encoding
         self.progress = job.progress
         self.place = 0 if job.state == State.QUEUED else None
         self.rung = True
@@ -175,6 +176,7 @@ class UserStream(OpenStream):
         "_looks",
         "_newest",
         "_over",
+        "_prefix",
         "_sent",
         "_settling",
         "_workflow",
@@ -186,10 +188,11 @@ class UserStream(OpenStream):
         self, beginning: Beginning, encoder: type[Dialect], send: Send, prefix: str
     ) -> None:
         Follower.__init__(self, 0, beginning.changed)
-        self._connect(beginning.admission, send, prefix)
+        self._connect(beginning.admission, send)
         self.user_id = beginning.admission.user.pk
         self._workflow = beginning.admission.workflow
         self._encoder = encoder
+        self._prefix = prefix
         self._newest = beginning.newest
         self._looks = False
         # See UserListener.
@@ -212,6 +215,13 @@ class UserStream(OpenStream):
     def name(self) -> str:
         return f"user {self.user_id}"
 
+    @property
+    def dialect(self) -> str:
+        return self._encoder.name
+
+    def encodings(self) -> Iterable[Encoding]:
+        return [ear.encoding for ear in self._ears.values()]
+
     def start(self) -> None:
         self._looks = True
         super().start()
@@ -221,7 +231,7 @@ class UserStream(OpenStream):
         self.ring()
 
     def unfollow(self, ear: Ear) -> None:
-        if self._ears.pop(ear.dialect.job_id, None) is None:
+        if self._ears.pop(ear.encoding.dialect.job_id, None) is None:
             return
         if self._following:
             listeners.remove_listener(ear)
@@ -239,7 +249,7 @@ class UserStream(OpenStream):
             place = places.get(ear.pk)
             if ear.place is not None and place not in (None, ear.place):
                 ear.place = place
-                body += ear.dialect.waiting(place, ear.progress)
+                body += ear.encoding.dialect.waiting(place, ear.progress)
         if body:
             self.begin(self._put(body))
 
@@ -259,7 +269,8 @@ class UserStream(OpenStream):
             listeners.remove_listener(ear)
 
     def _follow(self, job: Job, seq: int) -> None:
-        ear = Ear(self, job, seq, self._encoder(job), self._workflow)
+        encoding = Encoding(self._encoder(job), self._prefix)
+        ear = Ear(self, job, seq, encoding.shared(), self._workflow)
         self._ears[job.public_id] = ear
         if self._following:
             listeners.add_listener(ear)
@@ -396,7 +407,7 @@ class UserStream(OpenStream):
                 # The cursor names them from now on.
                 await self._take_in()
             ear.cursor = event.seq
-            body += renumbered(ear.dialect.frames(self._placed(event)), self.id())
+            body += renumbered(ear.encoding.frames(event), self.id())
         if body:
             await self._put(body)
         if len(events) == storage.BATCH:
@@ -424,7 +435,7 @@ async def opened(scope: Scope, send: Send, dialect: type[Dialect]) -> UserStream
         beginning = await listeners.in_reader(begin, request)
         open_streams.check_room(beginning.admission)
     except Exception as error:
-        await answer(send, request, refusal(error))
+        await answer(send, request, refusal(error, request))
         return None
     head = HttpResponse(headers=HEADERS)
     dress(request, head)
@@ -435,7 +446,7 @@ async def opened(scope: Scope, send: Send, dialect: type[Dialect]) -> UserStream
     )
     if beginning.reset:
         first += sse.frame({"type": "reset"}, event_id=stream.id())
-    stream.begin(stream.greet(head, first))
+    stream.begin(stream.greet(head_of(head), first))
     return stream
 
 

@@ -83,7 +83,9 @@ async def http(scope: Scope, receive: Receive, send: Send, dialect: str = DEFAUL
     else:
         isolation.on_leave.set(partial(watch, receive, asyncio.get_running_loop()))
         async with place_in_line(inner):
-            await pool.answer(with_body(inner, body), body, send)
+            rest = await pool.answer(with_body(inner, body), body, send)
+        if rest is not None:
+            await rest.run(receive)
 
 
 def place_in_line(scope: Scope) -> AbstractAsyncContextManager[None]:
@@ -174,7 +176,9 @@ def with_body(scope: Scope, body: bytes) -> Scope:
 
 
 async def refuse(scope: Scope, send: Send, found: Problem) -> None:
-    await stream.answer(send, ASGIRequest(scope, io.BytesIO()), as_response(found))
+    await stream.answer(
+        send, ASGIRequest(scope, io.BytesIO()), as_response(found, path_info(scope))
+    )
 
 
 async def lifespan(receive: Receive, send: Send) -> None:

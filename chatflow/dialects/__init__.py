@@ -2,11 +2,24 @@
 
 import functools
 
+from django.conf import settings
 from django.utils.module_loading import import_string
 
-from chatflow.dialects.base import Dialect
+from chatflow.dialects.base import BREAK, CLOSE, Dialect
+from chatflow.dialects.encoding import Encoding, Missed
 
-__all__ = ["DEFAULT", "DIALECTS", "Dialect", "get_dialect"]
+__all__ = [
+    "BREAK",
+    "CLOSE",
+    "DEFAULT",
+    "DIALECTS",
+    "Dialect",
+    "Encoding",
+    "Missed",
+    "dialect_at",
+    "get_dialect",
+    "served",
+]
 
 DIALECTS = {
     "seed": "chatflow.dialects.seed.Seed",
@@ -20,3 +33,16 @@ def get_dialect(name: str = DEFAULT) -> type[Dialect]:
     """Return the dialect of that name, one of DIALECTS."""
     dialect: type[Dialect] = import_string(DIALECTS[name])
     return dialect
+
+
+def served() -> list[type[Dialect]]:
+    """Return the dialects that have paths of their own, and aren't turned off."""
+    return [get_dialect(name) for name in DIALECTS if name in settings.DIALECTS]
+
+
+def dialect_at(path: str) -> type[Dialect] | None:
+    """Return the dialect that is spoken at *path* of this site, if it has paths of its own."""
+    for dialect in served():
+        if path.startswith(dialect.paths):
+            return dialect
+    return None

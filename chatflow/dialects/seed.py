@@ -24,6 +24,9 @@ class Seed(Dialect):
     """One frame for each event, whose id is the event's ``seq``."""
 
     __slots__ = ()
+    name = "seed"
+    keeps_state = False
+    tells_places = True
 
     @staticmethod
     def status(state: str) -> str:

@@ -49,9 +49,11 @@ def readyz(request: HttpRequest) -> HttpResponse:
         checks = dict.fromkeys(CHECKS, UNKNOWN) | {"database": wrong}
     skew = clock.skew()
     checks["clock"] = "ok" if abs(skew) <= clock.TOLERANCE else clock.describe(skew)
+    streams = open_streams.by_dialect()
     if not wrong:
-        return JsonResponse({"success": True, "checks": checks})
+        return JsonResponse({"success": True, "checks": checks, "streams": streams})
     body = {"success": False, "error": wrong, "code": "not_ready", "checks": checks}
+    body["streams"] = streams
     return JsonResponse(body, status=503, headers={"Retry-After": str(RETRY_AFTER)})
 
 
@@ -94,6 +96,12 @@ class Gauges(Collector):
         yield GaugeMetricFamily(
             "chatflow_open_streams", "Open streams of this process.", len(open_streams)
         )
+        spoken = GaugeMetricFamily(
+            "chatflow_dialect_streams", "The same by their dialects.", labels=["dialect"]
+        )
+        for dialect, count in open_streams.by_dialect().items():
+            spoken.add_metric([dialect], count)
+        yield spoken
 
 
 def by_state(name: str, about: str, counts: Mapping[State, int]) -> GaugeMetricFamily:

@@ -74,6 +74,7 @@ def start(
     session_key: str,
     mode: Mode = "async",
     workflow: str | None = None,
+    begins: str = "",
     options: dict[str, Any] | None = None,
     on_busy: OnBusy = "enqueue",
     idempotency_key: str | None = None,
@@ -95,6 +96,8 @@ def start(
         mode: ``sync`` jobs are then run by the caller with run_inline(); ``async`` ones by a
             worker.
         workflow: the name of the workflow; by default the message decides.
+        begins: the workflow that the message begins if it answers no open question; with *workflow*
+            the question is dropped.
         options: the flags of send: actions, memory, intelligent_rag, model.
         on_busy: what to do while the session works on an earlier message.
         idempotency_key: the same key and body give the same job, for 24 hours.
@@ -122,8 +125,9 @@ def start(
         QuestionClosed: the question of *answers_to* is not open any more.
         TokenRefused: the message would touch what is out of reach; nothing has changed.
     """
-    if workflow is not None:
-        get_workflow(workflow)
+    for named in (workflow, begins):
+        if named:
+            get_workflow(named)
     if idempotency_key is not None:
         replayed = _replay(user, idempotency_key, body_hash)
         if replayed is not None:
@@ -148,13 +152,13 @@ def start(
         job = copy(new)
         plain = answers_to is None and edits is None and before_commit is None
         if plain and not sent_files:
-            started = _store_at_once(job, session_key, mode, reach)
+            started = _store_at_once(job, session_key, mode, reach, begins)
             if started is not None:
                 return started
             # In a session that isn't idle, what was chosen may be wrong.
             job = copy(new)
         with transaction.atomic():
-            started = _store(job, session_key, mode, on_busy, answers_to, edits, reach)
+            started = _store(job, session_key, mode, on_busy, answers_to, edits, reach, begins)
             if sent_files:
                 files.attach(started.job)
             if before_commit is not None:
@@ -191,13 +195,15 @@ def _store_once(public_id: str, store: Callable[[], Started]) -> Started:
     return despite_conflicts(store_again)
 
 
-def _store_at_once(job: Job, session_key: str, mode: Mode, reach: Reach) -> Started | None:
+def _store_at_once(
+    job: Job, session_key: str, mode: Mode, reach: Reach, begins: str
+) -> Started | None:
     """Store the job in one statement, if its session is idle and the database can do so."""
     if not get_database().has_row_versions:
         return None
     try:
         if not job.explicit:
-            _choose_workflow(job, reach)
+            _choose_workflow(job, reach, begins)
         _decide(job, mode)
     except Exception:
         # The message may be an answer or a word that cancels, and not be for that workflow at all.
@@ -213,6 +219,7 @@ def _store(
     answers_to: Job | None,
     edits: int | None,
     reach: Reach,
+    begins: str,
 ) -> Started:
     session = lock_or_create_session(job.user, session_key)
     job.session = session
@@ -232,7 +239,7 @@ def _store(
         reach.check_ending(active)
         for earlier in active:
             cancel(earlier, code="interrupted")
-    _route(job, session, answers_to, reach, waits=bool(active))
+    _route(job, session, answers_to, reach, begins, waits=bool(active))
     _decide(job, mode)
     insert(job, session)
     _remember(job)
@@ -248,12 +255,12 @@ def _decide(job: Job, mode: Mode) -> None:
 
 
 def _route(
-    job: Job, session: Session, answers_to: Job | None, reach: Reach, *, waits: bool
+    job: Job, session: Session, answers_to: Job | None, reach: Reach, begins: str, *, waits: bool
 ) -> None:
     question = open_question(session, job.options)
     if reach.workflow and not job.explicit:
         answers_to = question if question is not None and reach.includes(question) else None
-        _choose_workflow(job, reach)
+        _choose_workflow(job, reach, begins)
     if answers_to is not None:
         if session.open_job_id != answers_to.pk:
             raise QuestionClosed
@@ -268,21 +275,22 @@ def _route(
         # Another workflow is wanted: the open question is dropped.
         Session.objects.filter(pk=session.pk).update(open_job=None)
     elif question is not None and not waits and not is_answer(job.text, question):
-        job.workflow = route_beside(job.text, job.options, question)
+        job.workflow = begins or route_beside(job.text, job.options, question)
+        job.explicit = bool(begins)
     elif question is not None and not waits:
         reach.check_answer(question, job.text)
         continue_from(job, question)
         Session.objects.filter(pk=session.pk).update(open_job=None)
     else:
-        _choose_workflow(job, reach)
+        _choose_workflow(job, reach, begins)
         job.waited = waits
 
 
-def _choose_workflow(job: Job, reach: Reach) -> None:
-    """Choose the workflow that a message begins: the only one in reach, or one by its words."""
-    job.workflow = reach.workflow or route(job.text, job.options)
+def _choose_workflow(job: Job, reach: Reach, begins: str) -> None:
+    """Choose the workflow that a message begins: the only one in reach, or wanted, or by words."""
+    job.workflow = reach.workflow or begins or route(job.text, job.options)
     # A model would hand the job over to another one, were it free to.
-    job.explicit = bool(reach.workflow)
+    job.explicit = bool(reach.workflow or begins)
 
 
 def _choose(mode: Mode, workflow: Workflow) -> Literal["sync", "async"]:

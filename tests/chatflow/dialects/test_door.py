@@ -26,6 +26,8 @@ class Words(Dialect):
     """Prints one word for each event."""
 
     __slots__ = ()
+    name = "words"
+    keeps_state = False
 
     @staticmethod
     def status(state: str) -> str:

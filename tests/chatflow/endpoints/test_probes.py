@@ -33,7 +33,7 @@ def test_ready(anonymous: Client) -> None:
     answer = anonymous.get("/readyz")
     assert answer.status_code == 200
     checks = {"database": "ok", "migrations": "ok", "workers": "ok", "clock": "ok"}
-    assert answer.json() == {"success": True, "checks": checks}
+    assert answer.json() == {"success": True, "checks": checks, "streams": {}}
 
 
 @pytest.mark.django_db

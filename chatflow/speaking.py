@@ -1,0 +1,157 @@
+"""What the endpoints of all dialects have in common: who may say what, and what is begun by it."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+from rest_framework.request import Request
+
+from chatflow import serializers
+from chatflow.endpoints.sends import hash_body, idempotency_key
+from chatflow.limits import check_rate, slot
+from chatflow.scopes import reach_of
+from workflows import services
+from workflows.ai import names
+from workflows.exceptions import JobNotFound, TokenRefused
+from workflows.models import Job, Session
+from workflows.registry import all_workflows, get_workflow
+from workflows.services import Started
+
+# The name under which the message decides.
+ANY = "chatflow"
+HEX = re.compile("[0-9a-f]{32}", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a client names as its model or agent.
+
+    Args:
+        workflow: the workflow that its message begins; empty where the message decides.
+        model: the one to ask; None for the site's.
+    """
+
+    workflow: str = ""
+    model: str | None = None
+
+
+def wanted(name: str | None) -> Wanted:
+    """Read the name of a workflow, or of a model that may be chosen.
+
+    Args:
+        name: ``chatflow``, or nothing: the message decides.
+
+    Raises:
+        UnknownWorkflow: it's neither.
+    """
+    if name in (None, "", ANY):
+        return Wanted()
+    if name in names.allowed():
+        return Wanted(model=name)
+    return Wanted(workflow=get_workflow(str(name)).name)
+
+
+def offered(request: Request) -> list[str]:
+    """Return the names that wanted() knows, but for those that the request's token isn't for."""
+    only = reach_of(request).workflow
+    if only:
+        return [only]
+    return [ANY, *(each.name for each in all_workflows()), *names.allowed()]
+
+
+def check_session_key(key: object) -> str:
+    """Return the name of a conversation.
+
+    Raises:
+        ValidationError: it can't be one.
+    """
+    field = serializers.SendSerializer().fields["session_id"]
+    return str(field.run_validation(key))
+
+
+def check_text(text: str) -> str:
+    """Return what a user says; unlike the seed's, it may be as long as the body of a request.
+
+    Raises:
+        ValidationError: there are no words in it.
+    """
+    serializers.words(text)
+    return text.strip()
+
+
+def own_session(request: Request, key: str) -> Session | None:
+    """Return the user's conversation of that name, if there is one."""
+    return Session.objects.filter(user=cast(Any, request.user), key=key).first()
+
+
+def own_job(request: Request, hex_id: str) -> Job:
+    """Return the user's job whose public id ends in *hex_id*, if the request's token is for it.
+
+    Raises:
+        JobNotFound: there is none.
+    """
+    if not HEX.fullmatch(hex_id):
+        raise JobNotFound
+    job = services.get_job(request.user, f"workflow_{hex_id}")
+    if not reach_of(request).includes(job):
+        raise JobNotFound
+    return job
+
+
+def hex_of(job: Job) -> str:
+    """Return the digits of a job's public id, which other dialects' ids are made of."""
+    return job.public_id.removeprefix("workflow_")
+
+
+def say(
+    request: Request,
+    text: str,
+    *,
+    session_key: str,
+    wanted: Wanted,
+    key: str | None = None,
+    body_hash: str | None = None,
+    options: dict[str, Any] | None = None,
+) -> Started:
+    """Store a message and the job that answers it: the open question's, or a new one's.
+
+    Args:
+        request: who says it. Its Idempotency-Key counts as in chat/send.
+        text: what is said; see check_text().
+        session_key: the conversation.
+        wanted: what the client named.
+        key: takes the place of the Idempotency-Key, where the dialect has one of its own.
+        body_hash: tells whether two messages with one key are the same; by default the body's.
+        options: the flags of send.
+
+    Raises:
+        TokenRefused: the token is for another workflow.
+        Throttled: there were too many messages.
+        All that services.start() raises.
+    """
+    reach = reach_of(request)
+    if reach.workflow and wanted.workflow not in ("", reach.workflow):
+        raise TokenRefused
+    model = {"model": wanted.model} if wanted.model else {}
+    key = key or idempotency_key(request)
+    with slot("async", request.user):
+        return services.start(
+            request.user,
+            text,
+            session_key=session_key,
+            mode="async",
+            begins=wanted.workflow,
+            options={**(options or {}), **model},
+            idempotency_key=key,
+            body_hash=(hash_body(request) if body_hash is None else body_hash) if key else "",
+            reach=reach,
+            admit=partial(check_rate, request.user),
+        )
+
+
+def own_key(dialect: str, *parts: str) -> str:
+    """Return an Idempotency-Key that is made of a client's own names; of any length."""
+    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return f"{dialect}:{digest}"
