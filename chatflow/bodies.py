@@ -19,8 +19,8 @@ from rest_framework.request import Request
 from chatflow.addresses import placed
 from chatflow.auth import sign_link
 from chatflow.dialects import get_dialect
-from chatflow.errors import ErrorBody
 from chatflow.moments import iso
+from chatflow.problems import ErrorBody
 from workflows import services
 from workflows.dialogue.actions import has_expired
 from workflows.knowledge.models import Attachment

@@ -5,9 +5,10 @@ from typing import cast
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
-from chatflow.errors import Problem, as_response
+from chatflow.errors import as_response
 from chatflow.languages import localized
 from chatflow.page_policy import strict
+from chatflow.problems import Problem
 
 
 def respond(request: HttpRequest, found: Problem) -> HttpResponse:

@@ -1,11 +1,9 @@
 """Every error in one envelope: ``{"success": false, "error": …, "code": …[, "errors": …]}``."""
 
-import json
 import logging
 import math
 import sys
-from dataclasses import dataclass, field
-from typing import Annotated, Any, NotRequired, TypedDict
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
@@ -19,6 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from chatflow.dialects import dialect_at
+from chatflow.problems import Problem
 from workflows import exceptions as engine
 from workflows.models import Job, Session
 from workflows.services import outages
@@ -72,37 +71,6 @@ class SessionNotFound(rest.NotFound):
     """The user has no such session."""
 
     default_detail = "There is no such session."
-
-
-class ErrorBody(TypedDict):
-    success: bool
-    error: Annotated[str, "One sentence for people."]
-    code: Annotated[str, "One word for programs."]
-    errors: NotRequired[dict[str, list[str]]]
-    session_id: NotRequired[Annotated[str, "Of a sync send whose job did not complete."]]
-    job_id: NotRequired[Annotated[str, "Of a sync send whose job did not complete."]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Problem:
-    """An error as the client will see it."""
-
-    status: int
-    code: str
-    error: str
-    errors: dict[str, list[str]] | None = None
-    headers: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def body(self) -> ErrorBody:
-        body: ErrorBody = {"success": False, "error": self.error, "code": self.code}
-        if self.errors:
-            body["errors"] = self.errors
-        return body
-
-    @property
-    def content(self) -> bytes:
-        return json.dumps(self.body).encode()
 
 
 # For Django's own answers to the API's callers, by status.

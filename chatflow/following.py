@@ -10,9 +10,10 @@ from chatflow.addresses import request_prefix
 from chatflow.asgi_types import AsgiMessage, Receive, Send
 from chatflow.auth import Grant, grant
 from chatflow.dialects import Dialect, Encoding
-from chatflow.errors import Problem, Unavailable, as_response, problem
+from chatflow.errors import Unavailable, as_response, problem
 from chatflow.middleware import dress
 from chatflow.pool import ON_LOOP, Opening
+from chatflow.problems import Problem
 from chatflow.replays import replay
 from chatflow.stream import HEADERS, OpenStream, head_of, open_streams
 from workflows.models import Event, Job

@@ -23,7 +23,7 @@ from drf_spectacular.utils import OpenApiParameter
 
 from chatflow.addresses import request_prefix
 from chatflow.bodies import Shown
-from chatflow.errors import ErrorBody
+from chatflow.problems import ErrorBody
 
 KEY = OpenApiParameter(
     "Idempotency-Key",

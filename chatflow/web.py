@@ -18,9 +18,10 @@ from chatflow import stream, user_stream
 from chatflow.addresses import as_connected, client_address, path_info, seen_by_client
 from chatflow.asgi_types import Receive, Scope, Send
 from chatflow.dialects import DEFAULT, get_dialect
-from chatflow.errors import Problem, as_response, too_large
+from chatflow.errors import as_response, too_large
 from chatflow.line import Line
 from chatflow.pool import Pool
+from chatflow.problems import Problem
 from chatflow.signins import AT_ONCE
 from chatflow.wsgi import application as wsgi
 from workflows.knowledge.readers import isolation

@@ -2,12 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+from chatflow.problems import Problem
 from workflows.models import Event, Job
-
-if TYPE_CHECKING:
-    from chatflow.errors import Problem
 
 # Last of an event's frames: the stream breaks off behind it, and its client comes back.
 BREAK = b": break\n\n"
@@ -58,7 +56,7 @@ class Dialect(ABC):
         return state
 
     @staticmethod
-    def refusal(found: "Problem") -> dict[str, Any]:
+    def refusal(found: Problem) -> dict[str, Any]:
         """Return the body of an error."""
         return dict(found.body)
 

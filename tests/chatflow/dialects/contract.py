@@ -136,7 +136,7 @@ class DialectContract:
         assert self.words(self.encode(TAKEN_BACK)) == "One two three"
 
     def test_what_stands_behind_the_end_is_nothing(self, said: list[Said]) -> None:
-        """Whoever takes the end for the end misses nothing, but for the protocol's own last line."""
+        """Whoever takes the end for it misses no word; a protocol may have a last line."""
         frames = self.encode(said)
         (end,) = [number for number, frame in enumerate(frames) if self.is_end(frame)]
         assert self.words(frames[: end + 1]) == self.words(frames)

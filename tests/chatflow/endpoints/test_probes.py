@@ -137,5 +137,6 @@ def test_metrics(anonymous: Client, alice: User, make_job: MakeJob, run: Any) ->
         "chatflow_jobs_finished_1h",
         "chatflow_queue_oldest_seconds",
         "chatflow_open_streams",
+        "chatflow_dialect_streams",
     }
     assert "alice" not in answer.content.decode()
