@@ -86,6 +86,8 @@ async def http(scope: Scope, receive: Receive, send: Send, dialect: str = DEFAUL
         async with place_in_line(inner):
             rest = await pool.answer(with_body(inner, body), body, send)
         if rest is not None:
+            # A server without a lifespan has not done so.
+            await listeners.open()
             await rest.run(receive)
 
 

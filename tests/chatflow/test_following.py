@@ -1,0 +1,241 @@
+"""Views whose answer is a job's stream or its end, through the whole ASGI application."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from asgiref.sync import sync_to_async
+from django.contrib.auth.models import User
+from django.http import HttpResponse, JsonResponse
+from django.test import Client
+from django.urls import path
+from rest_framework.decorators import api_view
+from rest_framework.request import Request
+
+from chatflow import following, web
+from chatflow.dialects import BREAK, CLOSE, Dialect
+from chatflow.pool import Pool
+from chatflow.stream import open_streams
+from chatflow.wsgi import application as wsgi
+from tests.chatflow.conftest import MakeJob
+from tests.chatflow.exchange import Exchange
+from tests.chatflow.test_stream import begin
+from tests.chatflow.threads import close_connections, close_streams
+from tests.conftest import Bearer
+from workflows import services
+from workflows.exceptions import JobNotFound
+from workflows.models import Event, Job, State
+from workflows.store.events import append
+from workflows.store.lifecycle import Outcome
+from workflows.store.lifecycle import end as store_end
+from workflows.streaming.listeners import listeners
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.urls("tests.chatflow.test_following"),
+]
+
+Run = Callable[[Job], Job]
+THREADS = 2
+
+
+class Numbers(Dialect):
+    """Numbers its frames: they depend on the events before them."""
+
+    __slots__ = ("number", "said")
+    name = "numbers"
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job)
+        self.number = 0
+
+    def frames(self, event: Event) -> list[bytes]:
+        self.number += 1
+        frames = [f"data: {self.number} {event.type}\n\n".encode()]
+        return frames + {"restarted": [BREAK], "step_started": [CLOSE]}.get(event.message, [])
+
+
+def close(job: Job) -> None:
+    job.refresh_from_db()
+    store_end(job, Outcome(State.COMPLETED))
+
+
+@api_view(["POST"])
+def follow(request: Request, job_id: str) -> HttpResponse:
+    following.check_room(request)
+    job = services.get_job(request.user, job_id)
+    encoding, frames = following.encode(job, Numbers(job))
+    return following.stream(request, job, encoding, b"".join(frames), {"x-own": "1"})
+
+
+@api_view(["POST"])
+def end(request: Request, job_id: str) -> HttpResponse:
+    following.check_room(request)
+    job = services.get_job(request.user, job_id)
+
+    def render() -> HttpResponse:
+        return JsonResponse({"state": services.get_job(request.user, job_id).state}, status=201)
+
+    return following.wait(request, job, render)
+
+
+@api_view(["POST"])
+def broken(request: Request, job_id: str) -> HttpResponse:
+    def render() -> HttpResponse:
+        raise JobNotFound
+
+    return following.wait(request, services.get_job(request.user, job_id), render)
+
+
+urlpatterns = [
+    path("follow/<str:job_id>", follow),
+    path("end/<str:job_id>", end),
+    path("broken/<str:job_id>", broken),
+]
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def listening(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """Give the application a pool of its own, and stop what its streams have started."""
+    listeners.closing = False
+    pool = Pool(wsgi, THREADS)
+    monkeypatch.setattr(web, "pool", pool)
+    yield
+    await asyncio.to_thread(close_connections, pool.executor, THREADS)
+    await asyncio.to_thread(pool.executor.shutdown)
+    await close_streams()
+
+
+@pytest_asyncio.fixture
+async def job(alice: User, make_job: MakeJob) -> Job:
+    return await sync_to_async(make_job)(alice)
+
+
+@pytest_asyncio.fixture
+async def post(bearer: Bearer, alice: User) -> Callable[..., Exchange]:
+    """Return what asks as Alice, or as somebody else."""
+
+    def post(what: str, job: Job, headers: dict[str, str] | None = None) -> Exchange:
+        own = {**token, "Origin": "https://a.example"}
+        return Exchange(
+            web.application, f"/{what}/{job.public_id}", method="POST", headers=headers or own
+        )
+
+    token = await sync_to_async(bearer)(alice)
+    return post
+
+
+async def test_a_stream_goes_on_where_the_view_has_read(
+    post: Callable[..., Exchange], job: Job, settings: Any
+) -> None:
+    settings.CORS_ALLOWED_ORIGINS = ["https://a.example"]
+    await sync_to_async(begin)(job)
+    await sync_to_async(append)(job.pk, 1, Event.Type.PROGRESS)
+    async with post("follow", job) as exchange:
+        assert await exchange.start() == 200
+        assert exchange.headers["content-type"] == "text/event-stream"
+        assert exchange.headers["x-own"] == "1"
+        assert exchange.headers["access-control-allow-origin"] == "https://a.example"
+        assert "content-length" not in exchange.headers
+        chunks = exchange.chunks()
+        assert await anext(chunks) == b"data: 1 progress\n\n"
+        assert open_streams.by_dialect() == {"numbers": 1}
+        await sync_to_async(append)(job.pk, 1, Event.Type.DELTA)
+        await sync_to_async(close)(job)
+        said = b"".join([chunk async for chunk in chunks])
+    assert said == b"data: 2 delta\n\ndata: 3 completed\n\n"
+    assert exchange.complete
+    assert open_streams.by_dialect() == {}
+
+
+async def test_what_has_ended_is_answered_at_once(
+    post: Callable[..., Exchange], job: Job, run: Run
+) -> None:
+    await sync_to_async(run)(job)
+    async with post("follow", job) as exchange:
+        assert (await exchange.read()).count(b"data:") == 4
+    async with post("end", job) as exchange:
+        assert await exchange.json() == {"state": "completed"}
+    assert exchange.status == 201
+
+
+async def test_who_waits_gets_the_end_alone(
+    post: Callable[..., Exchange], job: Job, run: Run, settings: Any
+) -> None:
+    settings.CORS_ALLOWED_ORIGINS = ["https://a.example"]
+    async with post("end", job) as exchange:
+        while "wait" not in open_streams.by_dialect():
+            await asyncio.sleep(0)
+        await sync_to_async(run)(job)
+        assert await exchange.json() == {"state": "completed"}
+    assert exchange.status == 201
+    assert exchange.headers["access-control-allow-origin"] == "https://a.example"
+    assert open_streams.by_dialect() == {}
+
+
+async def test_who_waits_is_told_that_the_server_stops(
+    post: Callable[..., Exchange], job: Job
+) -> None:
+    async with post("end", job) as exchange:
+        while "wait" not in open_streams.by_dialect():
+            await asyncio.sleep(0)
+        listeners.cut_all()
+        assert (await exchange.json())["code"] == "unavailable"
+    assert exchange.status == 503
+    # The job goes on: a second request would start a second one.
+    assert exchange.headers["x-should-retry"] == "false"
+
+
+async def test_a_render_that_fails_is_answered_as_a_view_that_fails(
+    post: Callable[..., Exchange], job: Job, run: Run
+) -> None:
+    async with post("broken", job) as exchange:
+        while "wait" not in open_streams.by_dialect():
+            await asyncio.sleep(0)
+        await sync_to_async(run)(job)
+        assert (await exchange.json())["code"] == "not_found"
+    assert exchange.status == 404
+
+
+@pytest.mark.parametrize(("sign", "whole"), [("restarted", False), ("step_started", True)])
+async def test_a_dialect_may_end_a_stream_before_its_job(
+    post: Callable[..., Exchange], job: Job, sign: str, whole: bool
+) -> None:
+    await sync_to_async(begin)(job)
+    async with post("follow", job) as exchange:
+        await exchange.start()
+        await sync_to_async(append)(job.pk, 1, Event.Type.PROGRESS, message=sign)
+        said = [chunk async for chunk in exchange.chunks()]
+    assert b"".join(said).startswith(b"data: 1 progress\n\n")
+    assert exchange.complete is whole
+    assert open_streams.by_dialect() == {}
+
+
+async def test_too_many_are_refused_before_anything_happens(
+    post: Callable[..., Exchange], job: Job, settings: Any
+) -> None:
+    settings.STREAMS_PER_USER = 1
+    async with post("follow", job) as first:
+        await first.start()
+        for what in ("follow", "end"):
+            async with post(what, job) as exchange:
+                assert await exchange.start() == 429
+
+
+async def test_somebody_elses_is_nothing(
+    post: Callable[..., Exchange], job: Job, bearer: Bearer, bob: User
+) -> None:
+    token = await sync_to_async(bearer)(bob)
+    for what in ("follow", "end"):
+        async with post(what, job, token) as exchange:
+            assert await exchange.start() == 404
+
+
+def test_without_an_event_loop_it_says_so(as_alice: Client, alice: User, make_job: MakeJob) -> None:
+    job = make_job(alice)
+    for what in ("follow", "end"):
+        answer = as_alice.post(f"/{what}/{job.public_id}")
+        assert answer.status_code == 503
+        assert "ASGI" in answer.json()["error"]
