@@ -20,7 +20,7 @@ from chatflow.asgi_types import Receive, Scope, Send
 from chatflow.dialects import DEFAULT, get_dialect
 from chatflow.errors import as_response, too_large
 from chatflow.line import Line
-from chatflow.pool import Pool
+from chatflow.pool import Pool, Rest
 from chatflow.problems import Problem
 from chatflow.signins import AT_ONCE
 from chatflow.wsgi import application as wsgi
@@ -72,23 +72,32 @@ async def http(scope: Scope, receive: Receive, send: Send, dialect: str = DEFAUL
         if opened is not None:
             await opened.run(receive)
         return
+    rest = await answer(inner, receive, send)
+    if rest is not None:
+        # A server without a lifespan has not done so.
+        await listeners.open()
+        await rest.run(receive)
+
+
+async def answer(scope: Scope, receive: Receive, send: Send) -> Rest | None:
+    """Let Django answer; return what the event loop goes on with, if anything.
+
+    The request's body is let go of then: a stream may be open for long.
+    """
     try:
         async with asyncio.timeout(BODY_TIMEOUT):
-            body = await read_body(inner, receive)
+            body = await read_body(scope, receive)
     except TooLargeError:
-        await refuse(inner, send, too_large(settings.MAX_BODY_BYTES))
+        await refuse(scope, send, too_large(settings.MAX_BODY_BYTES))
     except TimeoutError:
-        await refuse(inner, send, SLOW)
+        await refuse(scope, send, SLOW)
     except DisconnectedError:
-        return
+        pass
     else:
         isolation.on_leave.set(partial(watch, receive, asyncio.get_running_loop()))
-        async with place_in_line(inner):
-            rest = await pool.answer(with_body(inner, body), body, send)
-        if rest is not None:
-            # A server without a lifespan has not done so.
-            await listeners.open()
-            await rest.run(receive)
+        async with place_in_line(scope):
+            return await pool.answer(with_body(scope, body), body, send)
+    return None
 
 
 def place_in_line(scope: Scope) -> AbstractAsyncContextManager[None]:
