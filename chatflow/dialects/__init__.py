@@ -23,6 +23,7 @@ __all__ = [
 
 DIALECTS = {
     "seed": "chatflow.dialects.seed.Seed",
+    "a2a": "chatflow.dialects.a2a.A2A",
 }
 # The dialect below BASE_PATH.
 DEFAULT = "seed"

@@ -1,0 +1,61 @@
+"""The agent card: what this site can do, for whoever asks; a skill is a workflow."""
+
+from typing import Any
+
+from django.conf import settings
+from django.urls import reverse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import api_view, authentication_classes, permission_classes
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from chatflow.dialects.a2a import PROGRESS
+from workflows.registry import Workflow, all_workflows
+
+VERSION = "1.0"
+TEXT = ["text/plain"]
+
+
+@extend_schema(
+    summary="The A2A agent card", auth=[], request=None, responses={200: OpenApiTypes.OBJECT}
+)
+@api_view(["GET"])
+@authentication_classes([])
+@permission_classes([AllowAny])
+def card(request: Request) -> Response:
+    about = settings.SPECTACULAR_SETTINGS
+    url = request.build_absolute_uri(reverse("dialects:a2a"))
+    return Response(
+        {
+            "name": about["TITLE"],
+            "description": about["DESCRIPTION"],
+            "version": about["VERSION"],
+            "supportedInterfaces": [
+                {"url": url, "protocolBinding": "JSONRPC", "protocolVersion": VERSION}
+            ],
+            "capabilities": {
+                "streaming": True,
+                "pushNotifications": False,
+                "extensions": [
+                    {"uri": PROGRESS, "description": "Each line of progress, in percent."}
+                ],
+            },
+            "defaultInputModes": TEXT,
+            "defaultOutputModes": TEXT,
+            "skills": [_skill(each) for each in all_workflows()],
+            "securitySchemes": {"bearer": {"httpAuthSecurityScheme": {"scheme": "Bearer"}}},
+            "securityRequirements": [{"schemes": {"bearer": {"list": []}}}],
+        }
+    )
+
+
+def _skill(workflow: Workflow) -> dict[str, Any]:
+    return {
+        "id": workflow.name,
+        "name": workflow.title,
+        "description": workflow.description or workflow.title,
+        # The protocol wants one at least.
+        "tags": [*workflow.triggers] or [workflow.name],
+    }
