@@ -128,30 +128,42 @@ def _say(request: Request, sent: Sent) -> tuple[Job, str]:
         All that speaking.say() raises.
     """
     wanted = speaking.wanted(sent.workflow)
-    asking = tasks.find(request, sent.task) if sent.task else None
-    if asking is not None:
-        _check_task(request, sent, asking)
+    asking = _find_asking(request, sent)
     drops = asking is not None and answers.is_cancel(sent.text)
-    job = speaking.say(
+    turn = speaking.say(
         request,
         sent.text,
         session_key=asking.session.key if asking else sent.context or uuid.uuid4().hex,
         wanted=wanted,
         body_hash=hash_body(request, sent.params),
-        answers_to=None if drops else asking,
+        answers_to=asking if asking and not drops and _takes_any_words(asking) else None,
     ).job
-    if asking is not None and drops:
+    if drops:
         return tasks.find(request, sent.task), sent.task
-    return job, sent.task
+    is_same = asking is not None and turn.conversation_id == asking.conversation_id
+    return turn, sent.task if is_same else ""
 
 
-def _check_task(request: Request, sent: Sent, asking: Job) -> None:
+def _takes_any_words(asking: Job) -> bool:
+    """Say whether all words are an answer; what approves is said as in the chat."""
+    return (asking.awaiting or {}).get("kind") != "approval"
+
+
+def _find_asking(request: Request, sent: Sent) -> Job | None:
+    """Return the turn whose question the message answers; None where it names no task."""
+    if not sent.task:
+        return None
+    asking = tasks.find(request, sent.task)
     if sent.context not in ("", asking.session.key):
         raise invalid("The task belongs to another context.")
-    if tasks.state_of(asking) == a2a.INPUT_REQUIRED:
-        return
-    key = idempotency_key(request)
-    # It may be the answer to that question, sent once more.
-    if key is None or not Job.objects.visible_to(request.user).filter(idempotency_key=key).exists():
+    if tasks.state_of(asking) != a2a.INPUT_REQUIRED and not _was_said(request):
         sentence = "The task has ended." if asking.is_finished else "The task is being worked on."
         raise faults.make_fault(faults.UNSUPPORTED_OPERATION, sentence)
+    return asking
+
+
+def _was_said(request: Request) -> bool:
+    """Say whether it may be a message that is sent once more, and was the answer."""
+    key = idempotency_key(request)
+    mine = Job.objects.visible_to(request.user)
+    return key is not None and mine.filter(idempotency_key=key).exists()
