@@ -56,6 +56,7 @@ STAIRS = {
         "reach",
         "turns",
         "feedback",
+        "words",
         "inline",
         "queues",
         "lookups",

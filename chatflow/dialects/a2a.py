@@ -6,10 +6,10 @@ from typing import Any
 
 from chatflow import jsonrpc, sse
 from chatflow.dialects.base import Dialect
+from chatflow.dialects.questions import in_words
 from chatflow.moments import iso
 from chatflow.problems import Problem
 from workflows.models import Event, Job, State
-from workflows.store.shown import follow
 
 JSON = dict[str, Any]
 
@@ -101,16 +101,10 @@ class Standing:
         awaiting = data.get("awaiting")
         if awaiting:
             self.state = INPUT_REQUIRED
-            self.parts = [{"text": _question(data["response"], awaiting)}, {"data": awaiting}]
+            self.parts = [{"text": in_words(data["response"], awaiting)}, {"data": awaiting}]
         elif kind != State.COMPLETED:
             self.parts = [{"text": data["error"]}, {"data": {"code": data["code"]}}]
         self.cited = {name: data[name] for name in ("sources", "actions") if data.get(name)}
-
-
-def _question(response: str, awaiting: JSON) -> str:
-    """Return a question for those who only read: behind it the answers to choose from."""
-    labels = [choice["label"] for choice in awaiting.get("choices") or []]
-    return "\n".join([response, *(f"{place}. {label}" for place, label in enumerate(labels, 1))])
 
 
 def task(names: Names, standing: Standing) -> JSON:
@@ -206,14 +200,16 @@ class A2A(Dialect):
 
     def _say(self, event: Event) -> list[bytes]:
         before = self.standing.words
-        words = follow(before or "", event)
+        if event.type == Event.Type.DELTA:
+            word = str(event.data["delta"])
+            self.standing.words = (before or "") + word
+            # An artifact is made before anything is added to it.
+            return [self._update_artifact(word, append=before is not None)]
+        words = (before or "")[: event.data["text_length"]]
         if words == (before or ""):
             return []
         self.standing.words = words
-        if event.type == Event.Type.RESTARTED:
-            return [self._update_artifact(words, append=False)]
-        # An artifact is made before anything is added to it.
-        return [self._update_artifact(event.data["delta"], append=before is not None)]
+        return [self._update_artifact(words, append=False)]
 
     def _end(self, event: Event) -> list[bytes]:
         before = self.standing.words

@@ -23,6 +23,7 @@ METHODS = ["GET", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 PUBLIC = {
     *("/accounts/login/", "/accounts/logout/", "/admin/login/", "/admin/jsi18n/"),
     *("/api/schema/", "/api/docs/", "/healthz", "/readyz", "/metrics"),
+    "/.well-known/agent-card.json",
 }
 # Parameters that name something of hers.
 HERS = {"session_id", "job_id", "approval_id", "document_id"}

@@ -13,6 +13,7 @@ from workflows.services.jobs import (
 from workflows.services.reach import Reach
 from workflows.services.sessions import change_session, delete_session, open_session
 from workflows.services.starts import Mode, OnBusy, Started, start, takes_long
+from workflows.services.words import shown_words
 
 __all__ = [
     "Mode",
@@ -30,6 +31,7 @@ __all__ = [
     "queue_positions",
     "retry",
     "run_inline",
+    "shown_words",
     "start",
     "takes_long",
 ]

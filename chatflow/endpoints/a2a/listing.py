@@ -77,7 +77,7 @@ def _read_token(token: str) -> tuple[Any, str]:
 
 
 def _describe(page: list[Job], *, with_artifacts: bool) -> list[JSON]:
-    words = tasks.shown_words(page) if with_artifacts else {}
+    words = tasks.answers_of(page) if with_artifacts else {}
     return [
         a2a.task(a2a.Names.of(turn), tasks.standing_of(turn, words.get(turn.pk))) for turn in page
     ]

@@ -12,9 +12,9 @@ from chatflow.dialects import a2a
 from chatflow.dialects.a2a import Names, Standing
 from chatflow.scopes import visible_jobs
 from chatflow.speaking import own_job
+from workflows import services
 from workflows.exceptions import JobNotFound
-from workflows.models import Event, Job, JobQuerySet, Message, State
-from workflows.store.shown import follow
+from workflows.models import Job, JobQuerySet, Message, State
 
 JSON = dict[str, Any]
 PREFIX = "workflow_"
@@ -104,18 +104,10 @@ def _cited(turn: Job) -> Iterable[tuple[str, list[JSON]]]:
     return ("sources", turn.sources), ("actions", turn.actions)
 
 
-def shown_words(turns: Iterable[Job]) -> dict[int, str]:
+def answers_of(turns: list[Job]) -> dict[int, str]:
     """Return the answers of turns, as far as they are there, by the jobs' primary keys."""
-    whole = {turn.pk: turn.response for turn in turns if _has_answered(turn)}
-    others = [turn.pk for turn in turns if not _has_answered(turn)]
-    types = (Event.Type.DELTA, Event.Type.RESTARTED)
-    for event in Event.objects.filter(job__in=others, type__in=types).order_by("job_id", "seq"):
-        whole[event.job_id] = follow(whole.get(event.job_id, ""), event)
-    return whole
-
-
-def _has_answered(turn: Job) -> bool:
-    return turn.state == State.COMPLETED and not turn.awaiting
+    whole = {turn.pk: turn.response for turn in turns if state_of(turn) == a2a.COMPLETED}
+    return whole | services.shown_words([turn for turn in turns if turn.pk not in whole])
 
 
 def describe(turn: Job, task_id: str = "", history: int = 0) -> JSON:
@@ -127,7 +119,7 @@ def describe(turn: Job, task_id: str = "", history: int = 0) -> JSON:
         history: how many of its latest messages are shown.
     """
     names = Names.of(turn, task_id)
-    task = a2a.task(names, standing_of(turn, shown_words([turn]).get(turn.pk)))
+    task = a2a.task(names, standing_of(turn, answers_of([turn]).get(turn.pk)))
     return {**task, "history": _history(turn, names, history)} if history else task
 
 

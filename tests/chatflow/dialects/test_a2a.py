@@ -212,7 +212,7 @@ def test_whoever_joins_late_knows_as_much(said: list[Said]) -> None:
 
 LINE = st.text(max_size=5)
 CITED = st.lists(st.fixed_dictionaries({"title": LINE, "url": LINE}), max_size=2)
-EVENTS = st.one_of(
+EVENTS: Any = st.one_of(
     st.tuples(st.just("started"), st.just({})),
     st.tuples(st.just("progress"), st.just({})),
     st.tuples(st.just("delta"), st.fixed_dictionaries({"delta": LINE})),

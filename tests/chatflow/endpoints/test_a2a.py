@@ -12,8 +12,13 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 from google.protobuf.json_format import ParseDict
+from hypothesis import HealthCheck, given
+from hypothesis import settings as rules
+from hypothesis import strategies as st
 
 from chatflow.dialects.a2a import PROGRESS
+from chatflow.endpoints.a2a.calls import METHODS
+from chatflow.pool import ON_LOOP
 from chatflow.tokens import make_token
 from tests.chatflow.conftest import AGAIN, MakeJob
 from workflows import Context, registry, services, workflow
@@ -495,6 +500,50 @@ def test_what_is_no_call(as_alice: Client, body: bytes) -> None:
     answer = post(as_alice, body)
     assert (answer.status_code, answer.json()["id"]) == (200, None)
     assert answer.json()["error"]["code"] in (-32700, -32600)
+
+
+NAMES = st.sampled_from(
+    [
+        *("message", "configuration", "metadata", "id", "taskId", "contextId", "messageId"),
+        *("parts", "text", "data", "workflow", "returnImmediately", "historyLength", "status"),
+        *("pageSize", "pageToken", "statusTimestampAfter", "includeArtifacts"),
+    ]
+)
+JSON: Any = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just("echo"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_any_params(as_alice: Client, settings: Any, method: str) -> None:
+    settings.RATE_LIMIT_SEND = (10_000, 60)
+    as_alice.defaults[ON_LOOP] = True
+    task_id = send(as_alice)["id"]
+
+    @rules(
+        max_examples=10,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(
+        params=st.dictionaries(NAMES, JSON, max_size=6),
+        message=st.dictionaries(NAMES, JSON, max_size=6),
+        known=st.booleans(),
+    )
+    def attack(params: Any, message: Any, known: bool) -> None:
+        if known:
+            params |= {"message": said(taskId=task_id) | message, "id": task_id}
+        answer = post(as_alice, {"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+        assert answer.status_code == 200
+        # A stream, or a wait, begins.
+        if answer.content:
+            assert answer.json().keys() in ({"jsonrpc", "id", "error"}, {"jsonrpc", "id", "result"})
+
+    attack()
 
 
 def test_it_is_posted_only(as_alice: Client) -> None:
