@@ -23,6 +23,7 @@ __all__ = [
 
 DIALECTS = {
     "seed": "chatflow.dialects.seed.Seed",
+    "ag-ui": "chatflow.dialects.ag_ui.AgUi",
 }
 # The dialect below BASE_PATH.
 DEFAULT = "seed"
