@@ -1,12 +1,16 @@
 """AG-UI: golden frames, the contract, and logs made by chance, judged by the protocol's client."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chatflow.dialects import BREAK
 from chatflow.dialects.ag_ui import KEPT, AgUi, Run, Thread
+from chatflow.dialects.questions import in_words
 from tests.chatflow.dialects.contract import (
     ANSWER,
     BEGUN,
@@ -313,3 +317,81 @@ def shown(told: list[dict[str, Any]]) -> tuple[str, dict[str, Any], dict[str, An
                 state |= {one["path"][1:]: one["value"] for one in each["delta"]}
     # A failure is told by its event alone.
     return text, {} if told[-1]["type"] == "RUN_ERROR" else state, told[-1]
+
+
+# Logs made by chance. Here they are judged by what a client shows, and by the protocol's own client
+# in tests/acceptance/clients/test_ag_ui.py.
+
+WORD = st.text(max_size=5)
+STEP = st.builds(lambda name, number: {"step": {"name": name, "number": number}}, WORD, st.none())
+EVENT: st.SearchStrategy[Said] = st.one_of(
+    st.tuples(st.just("delta"), st.builds(lambda word: {"delta": word}, WORD)),
+    st.tuples(st.sampled_from(["step_started", "step_finished"]), STEP),
+    st.tuples(st.sampled_from(["started", "progress"]), st.just({})),
+    st.tuples(st.just("restarted"), st.builds(lambda n: {"text_length": n}, st.integers(0, 5))),
+)
+OFFERS = st.lists(st.dictionaries(st.sampled_from(["title", "url"]), WORD), max_size=2)
+AWAITING = st.sampled_from(
+    [
+        QUESTION,
+        {**QUESTION, "kind": "confirm"},
+        {**QUESTION, "kind": "choice", "choices": [{"value": 1, "label": "One"}]},
+        {**QUESTION, "kind": "form", "schema": {"type": "object", "properties": {}}},
+        {
+            **QUESTION,
+            "kind": "approval",
+            "approval_id": "approval_x",
+            "expires_at": "2026-01-14T13:45:00Z",
+        },
+    ]
+)
+END_EVENT: st.SearchStrategy[Said] = st.one_of(
+    st.tuples(
+        st.just("completed"),
+        st.fixed_dictionaries(
+            {"response": WORD, "sources": OFFERS, "actions": OFFERS},
+            optional={"awaiting": AWAITING},
+        ),
+    ),
+    st.tuples(
+        st.sampled_from(["failed", "timeout", "cancelled"]),
+        st.just({"error": "It failed.", "code": ""}),
+    ),
+)
+SAID = st.builds(lambda begun, end: [*begun, end], st.lists(EVENT, max_size=12), END_EVENT)
+
+
+def standing(said: list[Said]) -> tuple[str, ...]:
+    """Return what may stand in the end: the words, and as much more as the response has."""
+    words, (_, end) = "", said[-1]
+    for _, data in said:
+        words = words[: data.get("text_length")] + data.get("delta", "")
+    if "response" not in end:
+        return (words,)
+    whole = in_words(end["response"], end.get("awaiting"))
+    return (whole,) if whole.startswith(words) else (words, whole)
+
+
+def streams_of(said: list[Said]) -> Iterator[list[str]]:
+    """Yield what a client reads over two connections, for each place where the first one breaks."""
+    events, thread = log(said), Thread.of([HELLO], [])
+    for event in events:
+        event.progress, event.message = event.seq, f"No. {event.seq}"
+    for cut in range(len(said) + 1):
+        encoder = make(thread)
+        opening = encoder.connected(job())
+        begun = [frame for event in events[:cut] for frame in encoder.frames(event)]
+        now = encoder.so_far(thread)
+        rest = [frame for event in events[cut:] for frame in encoder.frames(event)]
+        parts = ([opening, *begun], [now, *(rest or begun[-1:])])
+        yield [b"".join(part).decode() for part in parts]
+
+
+@settings(max_examples=50, derandomize=True, database=None, deadline=None)
+@given(SAID)
+def test_any_log(said: list[Said]) -> None:
+    for parts in streams_of(said):
+        frames = [each for part in parts for each in read(part.encode())]
+        text, _, last = shown(frames)
+        assert text in standing(said)
+        assert last["type"] in ("RUN_FINISHED", "RUN_ERROR")
