@@ -24,6 +24,7 @@ __all__ = [
 DIALECTS = {
     "seed": "chatflow.dialects.seed.Seed",
     "a2a": "chatflow.dialects.a2a.A2A",
+    "ag-ui": "chatflow.dialects.ag_ui.AgUi",
 }
 # The dialect below BASE_PATH.
 DEFAULT = "seed"

@@ -63,6 +63,7 @@ def known(as_alice: Client, alice: User, make_job: MakeJob, run: Any, settings: 
     made = as_alice.post("/ai-demo/knowledge/documents", upload, "application/json").json()
     return {
         "session_id": "s",
+        "thread_id": "s",
         "job_id": job.public_id,
         "action_id": job.actions[0]["id"],
         "document_id": made["document"]["id"],
@@ -160,6 +161,7 @@ DOORS = [
     "/ai-demo/workflow/approval/approval_x",
     "/ai-demo/knowledge/documents",
     "/api/chat",
+    "/ag-ui/echo",
 ]
 
 

@@ -38,6 +38,12 @@ def speaker(ctx: Context) -> str:
     return "before after"
 
 
+@workflow("greeter", triggers=["greeter"])
+def greeter(ctx: Context) -> str:
+    """Ask for a name."""
+    return f"Hello {ctx.ask('What is your name?')}."
+
+
 HOSTILE = """# Hello <b>you</b>
 
 <script>attack()</script> <img src=x onerror=attack()> <iframe srcdoc="<script>attack()</script>">

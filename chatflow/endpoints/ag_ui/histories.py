@@ -1,0 +1,121 @@
+"""The messages of a thread, for a client that keeps messages of its own.
+
+Such a client updates those that it knows by their ids where they are, puts new ones behind all
+others, and drops what it isn't told of.
+"""
+
+from collections.abc import Mapping
+
+from rest_framework.request import Request
+
+from chatflow.dialects.ag_ui import JSON, Thread, answer_id, message_id
+from chatflow.dialects.questions import in_words
+from chatflow.endpoints.ag_ui.inputs import text_of
+from chatflow.scopes import reach_of
+from workflows.models import Job, Message
+from workflows.services import turns
+
+# The most messages that are told, and of the client's that are compared with them.
+MESSAGES = 500
+# The client's own, beside those of the conversation.
+OTHERS = ("system", "developer", "tool")
+
+
+def as_sent(messages: list[JSON]) -> Thread:
+    """Return the thread as its client has it, when a run begins."""
+    return Thread.of(_of_roles(messages, ("user", "assistant", *OTHERS)), [])
+
+
+def as_stored(request: Request, job: Job, messages: list[JSON]) -> Thread:
+    """Return the thread of *job* as it is stored, but for the job's own answer.
+
+    Args:
+        request: who asks; a token for one workflow is told that workflow's messages.
+        job: the user's own.
+        messages: the client's, whose ids it keeps.
+    """
+    before, after = _stored(request, job)
+    answer = {"id": answer_id(job), "role": "assistant"}
+    told = adopt([*before, answer, *after], messages[-2 * MESSAGES :])
+    place = next(at for at, each in enumerate(told) if each["id"] == answer["id"])
+    others = _of_roles(messages, OTHERS)
+    return Thread.of([*others, *told[:place]], told[place + 1 :])
+
+
+def adopt(told: list[JSON], messages: list[JSON]) -> list[JSON]:
+    """Return what a client is told, by the ids by which it knows the messages.
+
+    Those that it doesn't know are left out where one that it knows follows: it would show them
+    behind that.
+
+    Args:
+        told: the messages of the thread.
+        messages: the client's.
+    """
+    known: list[JSON] = []
+    new: list[JSON] = []
+    begin = 0
+    for message in told:
+        at = _find(message, messages, begin)
+        if at is None:
+            new.append(message)
+        else:
+            known, new, begin = [*known, {**message, "id": messages[at]["id"]}], [], at + 1
+    return [*known, *new]
+
+
+def _find(message: JSON, messages: list[JSON], begin: int) -> int | None:
+    """Return the place of *message* in *messages*, from *begin* on."""
+    for at in range(begin, len(messages)):
+        other = messages[at]
+        if other.get("id") == message["id"]:
+            return at
+        said = message["role"] == other.get("role") == "user" and isinstance(other.get("id"), str)
+        if said and text_of(other) == message["content"]:
+            return at
+    return None
+
+
+def _stored(request: Request, job: Job) -> tuple[list[JSON], list[JSON]]:
+    """Return the messages in front of the answer of *job*, and those behind it."""
+    session = job.session
+    found = session.messages.filter(cut=False)
+    if only := reach_of(request).workflow:
+        found = found.filter(job__workflow=only)
+    rows = list(reversed(found.order_by("-pk")[:MESSAGES]))
+    jobs = turns.load_jobs(session, rows)
+    rows = turns.in_order(rows, jobs)
+    turn = turns.find_origin(job.pk, jobs)
+    # Behind the last message of its own turn; of a turn that left none, behind all.
+    place = len(rows)
+    for at, row in enumerate(rows, 1):
+        if row.job_id is not None and turns.find_origin(row.job_id, jobs) == turn:
+            place = at
+    parts = rows[:place], rows[place:]
+    before, after = (
+        [_message(row, jobs) for row in part if not _answers(row, job)] for part in parts
+    )
+    return before, after
+
+
+def _answers(row: Message, job: Job) -> bool:
+    return row.role == Message.Role.ASSISTANT and row.job_id == job.pk
+
+
+def _message(row: Message, jobs: Mapping[int, Job]) -> JSON:
+    job = jobs.get(row.job_id) if row.job_id is not None else None
+    if row.role == Message.Role.ASSISTANT:
+        name = f"message_{row.pk}" if job is None else answer_id(job)
+        awaiting = None if job is None else job.awaiting
+        return {"id": name, "role": "assistant", "content": in_words(row.content, awaiting)}
+    name = f"message_{row.pk}" if job is None else message_id(job)
+    return {"id": name, "role": "user", "content": row.content}
+
+
+def _of_roles(messages: list[JSON], roles: tuple[str, ...]) -> list[JSON]:
+    """Return the client's messages of these roles as it has sent them; no field may be null."""
+    return [
+        {name: value for name, value in message.items() if value is not None}
+        for message in messages
+        if message.get("role") in roles and isinstance(message.get("id"), str)
+    ]
