@@ -114,6 +114,7 @@ def say(
     key: str | None = None,
     body_hash: str | None = None,
     options: dict[str, Any] | None = None,
+    edits: int | None = None,
 ) -> Started:
     """Store a message and the job that answers it: the open question's, or a new one's.
 
@@ -125,6 +126,7 @@ def say(
         key: takes the place of the Idempotency-Key, where the dialect has one of its own.
         body_hash: tells whether two messages with one key are the same; by default the body's.
         options: the flags of send.
+        edits: the primary key of the user's message that this one takes the place of.
 
     Raises:
         TokenRefused: the token is for another workflow.
@@ -144,6 +146,7 @@ def say(
             mode="async",
             begins=wanted.workflow,
             options={**(options or {}), **model},
+            edits=edits,
             idempotency_key=key,
             body_hash=(hash_body(request) if body_hash is None else body_hash) if key else "",
             reach=reach,

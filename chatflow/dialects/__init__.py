@@ -23,6 +23,7 @@ __all__ = [
 
 DIALECTS = {
     "seed": "chatflow.dialects.seed.Seed",
+    "ai-sdk": "chatflow.dialects.ai_sdk.AiSdk",
 }
 # The dialect below BASE_PATH.
 DEFAULT = "seed"
