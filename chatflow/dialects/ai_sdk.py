@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chatflow import sse
-from chatflow.dialects import wording
 from chatflow.dialects.base import BREAK, Dialect
+from chatflow.dialects.questions import in_words
 from workflows.models import Event, Job
 
 HEADERS = {"x-vercel-ai-ui-message-stream": "v1"}
@@ -181,12 +181,15 @@ class AiSdk(Dialect):
         ]
 
     def _answer(self, data: dict[str, Any]) -> list[bytes]:
-        choices = wording.choices(data.get("awaiting"))
-        more = wording.rest(self._words.decode(), data["response"])
-        if more is not None:
-            return self._say(more + choices)
+        words, response = self._words.decode(), data["response"]
+        answer = in_words(response, data.get("awaiting"))
+        if answer.startswith(words):
+            return self._say(answer[len(words) :])
+        # Workflows strip what models say.
+        if "".join(words.split()) == "".join(response.split()):
+            return self._say(answer[len(response) :])
         # Another text than the words: a part of its own, such as a question behind them.
-        return [*self._close(), *self._say(data["response"] + choices)]
+        return [*self._close(), *self._say(answer)]
 
     def _cite(self, sources: list[dict[str, Any]]) -> list[bytes]:
         return [self._source(place, source) for place, source in enumerate(sources, 1)]
