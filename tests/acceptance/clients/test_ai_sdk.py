@@ -1,6 +1,8 @@
 """The AI SDK's own client, from npm: `Chat` of @ai-sdk/react in Node, and useChat in a browser."""
 
 import json
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,10 +12,13 @@ from playwright.sync_api import Browser, Page, expect
 from chatflow.dialects.ai_sdk import start
 from tests.acceptance.browser import new_context, sign_in
 from tests.acceptance.clients import node
+from tests.acceptance.conftest import MakeSite
 from tests.acceptance.markdown import block
 from tests.acceptance.processes import ROOT, Site
+from tests.acceptance.test_crash import kill_worker
 from tests.chatflow.dialects.contract import LOGS, Said
 from tests.chatflow.dialects.test_ai_sdk import SAID, encode
+from tests.openai_server import Answer, OpenAIServer
 from workflows.models import Job, Session
 
 JOB = Job(public_id="workflow_x", session=Session(key="s"))
@@ -76,8 +81,43 @@ def test_the_hook_works(site: Site, browser: Browser) -> None:
         site.open_gate("hook")
         expect(page.locator("p")).to_have_text("100 % before after")
 
-        say(page, "hello")
-        expect(page.locator("p").last).to_contain_text("offline")
+        say(page, "careful")
+        page.get_by_role("button", name="Approve").click()
+        expect(page.locator("p").last).to_have_text("100 % Delete the rows?Approved by alice.")
+
+
+def test_a_worker_and_a_server_are_killed_in_mid_word(make_site: MakeSite) -> None:
+    """The words that the worker took with it are taken back; no other is lost, or comes twice."""
+    rest = threading.Event()
+    with OpenAIServer() as server:
+        # The first one is never heard to its end.
+        server.script = [Answer(text="Good morning, Alice.", stall=threading.Event(), stall_at=3)]
+        server.script += [Answer(text="Hello again, Alice.", stall=rest, stall_at=3)]
+        model = {"AI_MODEL": "openai-chat:gpt-4o-mini", **server.environment}
+        site = make_site("sqlite", **model)
+        web = site.start_web()
+        site.start_cluster()
+        token = site.token("alice")
+        with node.started("ai_sdk_lost.mjs", site.url, token, "Good morning") as lines:
+            wait_for(lines, "words")
+            kill_worker(site, site.value("SELECT public_id FROM workflows_job"))
+            wait_for(lines, "lost")
+            wait_for(lines, "words")
+            web.kill()
+            wait_for(lines, "lost")
+            rest.set()
+            site.start_web(port=int(web.url.rpartition(":")[2]))
+            *_, last = lines
+    assert json.loads(last) == [2, "Hello again, Alice."]
+
+
+def wait_for(lines: Iterator[str], wanted: str) -> None:
+    seen = []
+    for line in lines:
+        seen.append(line)
+        if line == wanted:
+            return
+    raise AssertionError(seen)
 
 
 def say(page: Page, text: str) -> None:
