@@ -143,11 +143,10 @@ def newest_job(request: Request, key: str) -> Job | None:
         session = find_session(request.user, key)
     except SessionNotFound:
         return None
-    found: Any = visible_jobs(request).filter(session=session).select_related("session")
-    job = found.annotate(now=Now()).order_by("-pk").first()
-    if job is None or (job.is_finished and job.finished_at < job.now - KEPT):
-        return None
-    return job
+    found = visible_jobs(request).filter(session=session).select_related("session")
+    job: Any = found.annotate(now=Now()).order_by("-pk").first()
+    is_late = job is not None and job.is_finished and job.finished_at < job.now - KEPT
+    return None if is_late else job
 
 
 class StoppedBody(TypedDict):

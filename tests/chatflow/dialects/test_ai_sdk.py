@@ -251,7 +251,7 @@ def test_a_second_time() -> None:
 
 WORD = st.text(max_size=5)
 STEP = st.builds(lambda name: {"step": {"name": name, "number": 1, "total": 2}}, WORD)
-EVENT = st.one_of(
+EVENT: st.SearchStrategy[Any] = st.one_of(
     st.tuples(st.just("delta"), st.builds(lambda word: {"delta": word}, WORD)),
     st.tuples(st.sampled_from(["step_started", "step_finished"]), STEP),
     st.tuples(st.sampled_from(["started", "progress"]), st.just({})),

@@ -14,6 +14,8 @@ from workflows import Context, workflow
 from workflows.streaming.listeners import listeners
 
 CHAT = "/api/chat"
+# What the requests of a client have that speaks to the whole application.
+LOOP: Any = {ON_LOOP: True}
 Ask = Callable[..., Any]
 Chunk = dict[str, Any]
 
@@ -76,7 +78,7 @@ def approving(flows: None) -> None:
 
 @pytest.fixture
 def client(alice: User, bearer: Bearer, inline: None) -> Client:
-    return Client(headers=bearer(alice), raise_request_exception=False, **{ON_LOOP: True})
+    return Client(headers=bearer(alice), raise_request_exception=False, **LOOP)
 
 
 @pytest.fixture

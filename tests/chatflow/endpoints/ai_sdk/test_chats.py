@@ -14,13 +14,14 @@ from django.db.models import F
 from django.test import Client
 
 from chatflow import web
-from chatflow.pool import ON_LOOP, Pool
+from chatflow.pool import Pool
 from chatflow.stream import open_streams
 from chatflow.tokens import make_token
 from chatflow.wsgi import application as wsgi
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.endpoints.ai_sdk.conftest import (
     CHAT,
+    LOOP,
     Ask,
     chunks,
     decides,
@@ -32,7 +33,7 @@ from tests.chatflow.exchange import Exchange
 from tests.chatflow.test_stream import begin
 from tests.chatflow.threads import close_connections, close_streams
 from tests.conftest import Bearer
-from workflows.models import ApprovalRequest, Event, Job, Message, Session
+from workflows.models import ApprovalRequest, Event, Job, Message, Session, State
 from workflows.store.events import append
 from workflows.store.lifecycle import Outcome
 from workflows.store.lifecycle import end as store_end
@@ -51,7 +52,7 @@ def refused(answer: Any) -> tuple[int, str]:
 def limited(user: User, **limits: Any) -> Client:
     _, secret = make_token(user, **limits)
     headers = {"Authorization": f"Bearer {secret}"}
-    return Client(headers=headers, raise_request_exception=False, **{ON_LOOP: True})
+    return Client(headers=headers, raise_request_exception=False, **LOOP)
 
 
 def test_it_works(ask: Ask) -> None:
@@ -282,7 +283,7 @@ def test_nobodys(ask: Ask, anonymous: Client) -> None:
 
 
 def test_a_cookie_from_another_site(ask: Ask, alice: User) -> None:
-    by = Client(enforce_csrf_checks=True, **{ON_LOOP: True})
+    by = Client(enforce_csrf_checks=True, **LOOP)
     by.force_login(alice)
     assert refused(ask(says("hello"), by=by)) == (403, "forbidden")
     body = {"id": "s", "messages": [says("hello")], "workflow": "echo"}
@@ -375,8 +376,6 @@ def work(kind: Event.Type, **data: Any) -> None:
 
 
 def finish(response: str) -> None:
-    from workflows.models import State
-
     store_end(Job.objects.get(), Outcome(State.COMPLETED, response=response))
 
 
