@@ -115,6 +115,7 @@ def say(
     body_hash: str | None = None,
     options: dict[str, Any] | None = None,
     answers_to: Job | None = None,
+    edits: int | None = None,
 ) -> Started:
     """Store a message and the job that answers it: the open question's, or a new one's.
 
@@ -127,6 +128,7 @@ def say(
         body_hash: tells whether two messages with one key are the same; by default the body's.
         options: the flags of send.
         answers_to: the job whose open question this answers, whatever its words are.
+        edits: the primary key of the user's message that this one takes the place of.
 
     Raises:
         TokenRefused: the token is for another workflow.
@@ -146,6 +148,7 @@ def say(
             mode="async",
             begins=wanted.workflow,
             options={**(options or {}), **model},
+            edits=edits,
             idempotency_key=key,
             body_hash=(hash_body(request) if body_hash is None else body_hash) if key else "",
             reach=reach,

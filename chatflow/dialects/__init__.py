@@ -25,6 +25,7 @@ DIALECTS = {
     "seed": "chatflow.dialects.seed.Seed",
     "a2a": "chatflow.dialects.a2a.A2A",
     "ag-ui": "chatflow.dialects.ag_ui.AgUi",
+    "ai-sdk": "chatflow.dialects.ai_sdk.AiSdk",
 }
 # The dialect below BASE_PATH.
 DEFAULT = "seed"

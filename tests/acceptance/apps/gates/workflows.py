@@ -130,6 +130,13 @@ def risky(ctx: Context) -> str:
     return f"{approval.approved} by {approval.by}: {approval.reason} {approval.answer!r}"
 
 
+@workflow("careful", triggers=["careful"])
+def careful(ctx: Context) -> str:
+    """Ask for approval, without a form."""
+    approval = ctx.approve("Delete the rows?")
+    return f"{'Approved' if approval.approved else 'Rejected'} by {approval.by}."
+
+
 @workflow("failing", triggers=["failing"])
 def failing(ctx: Context) -> str:
     raise RuntimeError("as it was asked to")

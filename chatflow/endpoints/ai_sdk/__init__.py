@@ -1,0 +1,1 @@
+"""The endpoints of the AI SDK: what its DefaultChatTransport calls."""
