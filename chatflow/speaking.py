@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
+from django.core.exceptions import ValidationError as InvalidText
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from chatflow import serializers
@@ -77,7 +79,10 @@ def check_text(text: str) -> str:
     Raises:
         ValidationError: there are no words in it.
     """
-    serializers.words(text)
+    try:
+        serializers.words(text)
+    except InvalidText as error:
+        raise ValidationError(error.messages) from None
     return text.strip()
 
 
@@ -114,6 +119,7 @@ def say(
     key: str | None = None,
     body_hash: str | None = None,
     options: dict[str, Any] | None = None,
+    answers_to: Job | None = None,
 ) -> Started:
     """Store a message and the job that answers it: the open question's, or a new one's.
 
@@ -125,6 +131,7 @@ def say(
         key: takes the place of the Idempotency-Key, where the dialect has one of its own.
         body_hash: tells whether two messages with one key are the same; by default the body's.
         options: the flags of send.
+        answers_to: the job whose open question this answers, whatever its words are.
 
     Raises:
         TokenRefused: the token is for another workflow.
@@ -148,6 +155,7 @@ def say(
             body_hash=(hash_body(request) if body_hash is None else body_hash) if key else "",
             reach=reach,
             admit=partial(check_rate, request.user),
+            answers_to=answers_to,
         )
 
 
