@@ -23,6 +23,8 @@ __all__ = [
 
 DIALECTS = {
     "seed": "chatflow.dialects.seed.Seed",
+    "chat-completions": "chatflow.dialects.chat_completions.ChatCompletions",
+    "responses": "chatflow.dialects.responses.Responses",
 }
 # The dialect below BASE_PATH.
 DEFAULT = "seed"
