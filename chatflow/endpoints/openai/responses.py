@@ -15,7 +15,7 @@ from chatflow.dialects.responses import Responses
 from chatflow.endpoints.openai import asking, creation, kept, models
 from chatflow.endpoints.openai.asking import wrong
 from chatflow.endpoints.openai.shapes import (
-    DeletedBody,
+    DeletedResponseBody,
     InputItemsBody,
     ResponseBody,
     refusals,
@@ -71,7 +71,7 @@ def create(request: Request) -> HttpResponse:
     methods=["DELETE"],
     summary="Delete a response",
     description="What runs is cancelled. The messages stay in the conversation.",
-    responses={200: DeletedBody, **refusals(401, 403, 404, 503)},
+    responses={200: DeletedResponseBody, **refusals(401, 403, 404, 503)},
 )
 @api_view(["GET", "DELETE"])
 def response(request: Request, response_id: str) -> HttpResponse:
@@ -91,7 +91,7 @@ def response(request: Request, response_id: str) -> HttpResponse:
 def _delete(request: Request, job: Job) -> Response:
     _stop(request, job)
     kept.delete(job)
-    body: DeletedBody = {"id": kept.id_of(job), "object": "response", "deleted": True}
+    body: DeletedResponseBody = {"id": kept.id_of(job), "object": "response", "deleted": True}
     return Response(body)
 
 

@@ -67,7 +67,7 @@ class ResponseBody(TypedDict):
     usage: JSON | None
 
 
-class DeletedBody(TypedDict):
+class DeletedResponseBody(TypedDict):
     id: str
     object: Annotated[str, Shown(enum=("response",))]
     deleted: bool
