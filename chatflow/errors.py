@@ -67,6 +67,14 @@ class Unavailable(rest.APIException):
     wait = RETRY_AFTER
 
 
+class Refused(rest.APIException):
+    """An error that an endpoint words by itself."""
+
+    def __init__(self, found: Problem) -> None:
+        super().__init__(found.error)
+        self.problem = found
+
+
 class SessionNotFound(rest.NotFound):
     """The user has no such session."""
 
@@ -110,6 +118,8 @@ def too_large(limit: int) -> Problem:
 
 def problem(error: BaseException) -> Problem:
     """Translate *error* for the client; an unexpected one is a 500 that gives nothing away."""
+    if isinstance(error, Refused):
+        return error.problem
     if isinstance(error, rest.APIException):
         return rest_problem(error)
     if isinstance(error, Job.DoesNotExist | Session.DoesNotExist):

@@ -11,16 +11,23 @@ encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def frame(
-    data: dict[str, Any], *, event_id: int | str | None = None, retry: int | None = None
+    data: dict[str, Any],
+    *,
+    event: str | None = None,
+    event_id: int | str | None = None,
+    retry: int | None = None,
 ) -> bytes:
     """Return the frame of *data*, which a client finds again as JSON in ``event.data``.
 
     Args:
         data: JSON.
+        event: the type that a client listens for; by default ``message``.
         event_id: the client sends it as ``Last-Event-ID`` when it reconnects.
         retry: milliseconds to wait before it does.
     """
     lines = []
+    if event is not None:
+        lines.append(f"event: {event}")
     if event_id is not None:
         lines.append(f"id: {event_id}")
     if retry is not None:

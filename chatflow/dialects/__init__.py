@@ -26,6 +26,8 @@ DIALECTS = {
     "a2a": "chatflow.dialects.a2a.A2A",
     "ag-ui": "chatflow.dialects.ag_ui.AgUi",
     "ai-sdk": "chatflow.dialects.ai_sdk.AiSdk",
+    "chat-completions": "chatflow.dialects.chat_completions.ChatCompletions",
+    "responses": "chatflow.dialects.responses.Responses",
 }
 # The dialect below BASE_PATH.
 DEFAULT = "seed"

@@ -39,3 +39,7 @@ def test_words_stay_readable() -> None:
 
 def test_half_a_surrogate_pair_breaks_nothing() -> None:
     assert b"?" in frame({"text": "\ud800"})
+
+
+def test_a_frame_may_have_a_type() -> None:
+    assert frame({}, event="response.created") == b"event: response.created\ndata: {}\n\n"

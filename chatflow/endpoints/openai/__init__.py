@@ -1,0 +1,1 @@
+"""What OpenAI's own clients call, and all that are told the address of "an OpenAI"."""
