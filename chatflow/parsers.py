@@ -31,11 +31,11 @@ def finite(text: str) -> float:
     return number
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object that *body* is.
+def parse_json(body: bytes) -> Any:
+    """Return the JSON that *body* is.
 
     Raises:
-        ParseError: it isn't one, or not quite: UTF-8, no NaN, no lone surrogates.
+        ParseError: it isn't, or not quite: UTF-8, no NaN, no lone surrogates.
     """
     try:
         value = json.loads(body.decode("utf-8"), parse_constant=refuse_constant, parse_float=finite)
@@ -46,6 +46,16 @@ def parse_object(body: bytes) -> dict[str, Any]:
         raise ParseError("The request body contains half a surrogate pair.") from None
     except (ValueError, RecursionError):
         raise ParseError("The request body is not valid JSON.") from None
+    return value
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object that *body* is.
+
+    Raises:
+        ParseError: it's not one; see parse_json().
+    """
+    value = parse_json(body)
     if not isinstance(value, dict):
         raise ParseError("The request body must be a JSON object.")
     return value
