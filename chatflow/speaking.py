@@ -22,6 +22,7 @@ from workflows.services import Started
 # The name under which the message decides.
 ANY = "chatflow"
 HEX = re.compile("[0-9a-f]{32}", re.ASCII)
+_text = serializers.StrictCharField(validators=[serializers.words])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +78,7 @@ def check_text(text: str) -> str:
     Raises:
         ValidationError: there are no words in it.
     """
-    serializers.words(text)
-    return text.strip()
+    return _text.run_validation(text)
 
 
 def own_session(request: Request, key: str) -> Session | None:
