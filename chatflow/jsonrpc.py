@@ -9,10 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import HttpResponse, JsonResponse
 from rest_framework.exceptions import ParseError, UnsupportedMediaType
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from chatflow.errors import problem
 from chatflow.parsers import parse_json
@@ -170,14 +169,14 @@ def error(call_id: Id, fault: Fault) -> JSON:
     return {"jsonrpc": "2.0", "id": call_id, "error": fault.body}
 
 
-def answered(call: Call, value: Any) -> Response:
-    """Return the HTTP answer with a call's result."""
-    return Response(result(call.id, value))
+def answered(call: Call, value: Any) -> JsonResponse:
+    """Return the HTTP answer with a call's result; also where a job's end is waited for."""
+    return JsonResponse(result(call.id, value))
 
 
-def failed(call_id: Id, fault: Fault) -> Response:
+def failed(call_id: Id, fault: Fault) -> JsonResponse:
     """Return the HTTP answer to a call that has no result."""
-    return Response(error(call_id, fault), status=fault.status)
+    return JsonResponse(error(call_id, fault), status=fault.status)
 
 
 def refusal(found: Problem) -> JSON:
