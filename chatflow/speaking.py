@@ -114,6 +114,7 @@ def say(
     key: str | None = None,
     body_hash: str | None = None,
     options: dict[str, Any] | None = None,
+    answers_to: Job | None = None,
 ) -> Started:
     """Store a message and the job that answers it: the open question's, or a new one's.
 
@@ -125,6 +126,7 @@ def say(
         key: takes the place of the Idempotency-Key, where the dialect has one of its own.
         body_hash: tells whether two messages with one key are the same; by default the body's.
         options: the flags of send.
+        answers_to: the job whose open question this answers, whatever its words are.
 
     Raises:
         TokenRefused: the token is for another workflow.
@@ -148,6 +150,7 @@ def say(
             body_hash=(hash_body(request) if body_hash is None else body_hash) if key else "",
             reach=reach,
             admit=partial(check_rate, request.user),
+            answers_to=answers_to,
         )
 
 

@@ -100,12 +100,17 @@ def idempotency_key(request: Request) -> str | None:
     return key or None
 
 
-def hash_body(request: Request) -> str:
+def hash_body(request: Request, body: Any = None) -> str:
     """Return what tells whether two requests with one Idempotency-Key are the same.
 
     A token's workflow counts like a word of the body: it decides what becomes of the message.
+
+    Args:
+        request: whose key it is.
+        body: what counts of it; by default its whole body.
     """
     workflow = reach_of(request).workflow
     # JSON has no such character.
     limit = f"\0{workflow}" if workflow else ""
-    return hashlib.sha256(canonical(request.data) + limit.encode()).hexdigest()
+    said = canonical(request.data if body is None else body)
+    return hashlib.sha256(said + limit.encode()).hexdigest()
