@@ -258,7 +258,7 @@ def _route(
     job: Job, session: Session, answers_to: Job | None, reach: Reach, begins: str, *, waits: bool
 ) -> None:
     question = open_question(session, job.options)
-    if reach.workflow and not job.explicit:
+    if reach.workflow and not job.explicit and answers_to is None:
         answers_to = question if question is not None and reach.includes(question) else None
         _choose_workflow(job, reach, begins)
     if answers_to is not None:
