@@ -14,6 +14,7 @@ from chatflow.scopes import reach_of
 from chatflow.serializers import DecisionSerializer
 from workflows import services
 from workflows.dialogue.answers import DASH
+from workflows.dialogue.forms import ORDER
 from workflows.exceptions import ApprovalDecided, QuestionClosed, TokenRefused
 from workflows.models import ApprovalRequest, Job
 from workflows.services import decisions
@@ -49,8 +50,7 @@ def _message(job: Job) -> str:
 def _schema(asked: JSON) -> JSON:
     match asked["kind"]:
         case "form":
-            form: JSON = asked["schema"]
-            return form
+            return {**asked["schema"], "properties": _fields(asked["schema"])}
         case "approval":
             return _approval(asked.get("schema", {}))
         case "choice":
@@ -66,8 +66,14 @@ def _schema(asked: JSON) -> JSON:
     return {"type": "object", "properties": {"answer": answer}, "required": required}
 
 
+def _fields(form: JSON) -> JSON:
+    """Return the fields of a form, in its order."""
+    fields = form.get("properties", {})
+    return {name: fields[name] for name in form.get(ORDER, fields)}
+
+
 def _approval(form: JSON) -> JSON:
-    fields = {f"{FORM}{name}": field for name, field in form.get("properties", {}).items()}
+    fields = {f"{FORM}{name}": field for name, field in _fields(form).items()}
     definitions = {"$defs": form["$defs"]} if "$defs" in form else {}
     return {
         "type": "object",

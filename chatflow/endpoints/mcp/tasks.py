@@ -10,7 +10,7 @@ from django.db.models import Q
 from rest_framework.request import Request
 
 from chatflow import bodies, jsonrpc, speaking
-from chatflow.dialects.mcp import Mcp, answered, failed
+from chatflow.dialects.mcp import Mcp, answered, failed, stamped
 from chatflow.endpoints.mcp import elicitation
 from chatflow.endpoints.mcp.protocol import MISSING_CAPABILITY, TASKS, Caller
 from chatflow.jsonrpc import Call, Fault
@@ -106,15 +106,16 @@ def _standing(job: Job) -> JSON:
     if job.awaiting:
         # The question was dropped.
         return {"status": "cancelled"}
-    if job.state == State.COMPLETED:
-        return {"status": "completed", "result": answered(bodies.outcome(job), **_about(job))}
     status = Mcp.status(job.state)
-    if status == "failed":
-        # As a task that word is for errors of the protocol; the tool has answered, with an error.
-        return {"status": "completed", "result": failed(*bodies.failure(job), **_about(job))}
+    if status in ("completed", "failed"):
+        # As a task "failed" is for errors of the protocol; the tool has answered, with an error.
+        return {"status": "completed", "result": _result(job)}
     line = {"statusMessage": job.progress_message} if job.progress_message else {}
     return {"status": status, **line}
 
 
-def _about(job: Job) -> dict[str, str]:
-    return {"session_id": job.session.key, "job_id": job.public_id}
+def _result(job: Job) -> JSON:
+    about = {"session_id": job.session.key, "job_id": job.public_id}
+    if job.state == State.COMPLETED:
+        return stamped(answered(bodies.outcome(job), **about))
+    return stamped(failed(*bodies.failure(job), **about))
