@@ -1,6 +1,8 @@
 """A view's answer that waits for a job: its stream in any dialect, or its end."""
 
+import logging
 from collections.abc import Callable
+from typing import Any
 
 from django.http import HttpResponse
 from django.urls import get_script_prefix, set_script_prefix
@@ -19,7 +21,11 @@ from chatflow.stream import HEADERS, OpenStream, head_of, open_streams
 from workflows.models import Event, Job
 from workflows.streaming.listeners import listeners
 
+logger = logging.getLogger(__name__)
+
 Render = Callable[[], HttpResponse]
+# Ends what a client that has left began; called in a thread that may use the database.
+Abandon = Callable[[], object]
 # The answer was not given because this server stops; the job goes on. A client that sent the
 # request again would start it twice.
 STOPPED = Problem(
@@ -59,6 +65,7 @@ def stream(
     encoding: Encoding,
     first: bytes,
     headers: dict[str, str] | None = None,
+    abandon: Abandon | None = None,
 ) -> HttpResponse:
     """Answer with a job's stream.
 
@@ -69,10 +76,12 @@ def stream(
         first: what the client is sent before the frames of later events: those frames of the
             earlier ones that it wants, or how the job stands now.
         headers: beside those of all streams.
+        abandon: called if the client leaves before the job's end, where its protocol means by that
+            that the job is not wanted any more; not if it's the server that cuts the stream.
     """
     if encoding.ended:
         return HttpResponse(first, headers={**HEADERS, **(headers or {})})
-    return StreamOpening(grant(request, job), encoding, first, headers or {})
+    return StreamOpening(grant(request, job), encoding, first, headers or {}, abandon)
 
 
 def wait(request: Request, job: Job, render: Render) -> HttpResponse:
@@ -89,19 +98,50 @@ def wait(request: Request, job: Job, render: Render) -> HttpResponse:
 
 class StreamOpening(Opening):
     def __init__(
-        self, grant: Grant, encoding: Encoding, first: bytes, headers: dict[str, str]
+        self,
+        grant: Grant,
+        encoding: Encoding,
+        first: bytes,
+        headers: dict[str, str],
+        abandon: Abandon | None,
     ) -> None:
         super().__init__(headers={**HEADERS, **headers})
         self._grant, self._encoding, self._first = grant, encoding, first
+        self._abandon = abandon
 
     def open(self, head: AsgiMessage, send: Send) -> OpenStream:
         # Django has counted what it was given.
         headers = [pair for pair in head["headers"] if pair[0] != b"content-length"]
         encoding = self._encoding
-        stream = OpenStream(self._grant, encoding, encoding.seq, send)
+        told = (self._grant, encoding, encoding.seq, send)
+        abandon = self._abandon
+        stream = OpenStream(*told) if abandon is None else HeldStream(abandon, *told)
         open_streams.add(stream)
         stream.begin(stream.greet({**head, "headers": headers}, self._first))
         return stream
+
+
+class HeldStream(OpenStream):
+    """A stream whose client holds its job by it: leaving it abandons the job."""
+
+    __slots__ = ("_abandon", "_has_ended")
+
+    def __init__(self, abandon: Abandon, *stream: Any) -> None:
+        super().__init__(*stream)
+        self._abandon = abandon
+        self._has_ended = False
+
+    async def hand_on(self, events: list[Event]) -> None:
+        self._has_ended = events[-1].is_terminal
+        await super().hand_on(events)
+
+    async def left(self) -> None:
+        if self._has_ended or listeners.closing:
+            return
+        try:
+            await listeners.in_reader(self._abandon)
+        except Exception as error:
+            logger.warning("%s could not be abandoned.", self.name, exc_info=error)
 
 
 class EndOpening(Opening):

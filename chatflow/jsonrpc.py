@@ -121,10 +121,11 @@ def _read(request: Request, malformed: int) -> Any:
 def id_of(value: Any) -> Id:
     """Return the id of what was sent, whatever else is wrong with it; None where it has none."""
     found = value.get("id") if isinstance(value, dict) else None
-    return found if _is_id(found) else None
+    return found if is_id(found) else None
 
 
-def _is_id(value: Any) -> bool:
+def is_id(value: Any) -> bool:
+    """Say whether *value* may be an id, or None; what a caller names else has the same limits."""
     if isinstance(value, str):
         return len(value) <= ID_LENGTH
     is_integer = isinstance(value, int) and not isinstance(value, bool)
@@ -149,7 +150,7 @@ def as_call(value: Any, malformed: int = 200) -> Call:
         raise refuse("Several calls in one request are not understood here.")
     if not isinstance(value, dict) or value.get("jsonrpc") != "2.0":
         raise refuse('A call is a JSON object with "jsonrpc": "2.0".')
-    if not _is_id(value.get("id")):
+    if not is_id(value.get("id")):
         raise refuse(f"An id is an integer, or a text of at most {ID_LENGTH} characters.")
     method, params = value.get("method"), value.get("params", {})
     if not isinstance(method, str) or not method:

@@ -128,9 +128,15 @@ class OpenStream(Follower):
         except TimeoutError:
             if self._error is not None:
                 await self._break_off(receive)
+        else:
+            self.stop()
+            await self.left()
         finally:
             self.stop()
             open_streams.remove(self)
+
+    async def left(self) -> None:
+        """Hear that the client has left, or has the whole answer."""
 
     async def greet(self, head: AsgiMessage, first: bytes) -> None:
         await self._send(head)

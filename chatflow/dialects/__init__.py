@@ -28,6 +28,7 @@ DIALECTS = {
     "ai-sdk": "chatflow.dialects.ai_sdk.AiSdk",
     "chat-completions": "chatflow.dialects.chat_completions.ChatCompletions",
     "responses": "chatflow.dialects.responses.Responses",
+    "mcp": "chatflow.dialects.mcp.Mcp",
 }
 # The dialect below BASE_PATH.
 DEFAULT = "seed"
