@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
 const SCRIPTS = join(ROOT, 'static/js');
-const ENTRIES = ['page/chat-page.js', 'page/document-page.js', 'page/example.js', 'page/site.js', 'client/stream-worker.js'];
+const ENTRIES = ['page/chat-page.js', 'page/document-page.js', 'page/example.js', 'page/rich-text.js', 'page/site.js', 'client/stream-worker.js'];
 // Package, its ES module, and the name that it has here.
 const LIBRARIES = [
   ['marked', 'lib/marked.esm.js', 'marked.js'],

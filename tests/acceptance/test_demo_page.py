@@ -763,6 +763,38 @@ def test_a_signed_out_browser_loses_nothing(chat: Chat, site: Site) -> None:
 
 
 @once
+def test_who_signs_out_in_another_tab_is_told_once(chat: Chat) -> None:
+    page = chat.page
+    chat.turn(lambda: chat.say("gated signed"))
+    chat.message.fill("half a thought")
+    page.evaluate(
+        """() => {
+            window.told = [];
+            const line = document.getElementById('connection');
+            new MutationObserver(() => window.told.push(line.textContent))
+                .observe(line, { attributes: true, childList: true });
+        }"""
+    )
+    with page.context.new_page() as other:
+        other.goto(page.url)
+        other.get_by_role("button", name="alice").click()
+        other.get_by_role("button", name="Sign out").click()
+        expect(page.locator(".notice")).to_contain_text("You are signed out.")
+        assert page.evaluate("window.told.filter(Boolean)") == []
+        assert_accessible(page)
+        # Whatever is tried says the same, and no more.
+        page.get_by_role("button", name="Good answer").click()
+        expect(page.locator(".notice")).to_have_count(1)
+        other.get_by_label("Username").fill("alice")
+        other.get_by_label("Password").fill("alice")
+        other.get_by_role("button", name="Sign in").click()
+        expect(other.locator("#message")).to_be_visible()
+        expect(page.locator(".notice")).to_have_count(0)
+    expect(chat.message).to_have_value("half a thought")
+    chat.watch.complaints.clear()
+
+
+@once
 def test_what_was_not_sent_outlives_a_reload(chat: Chat) -> None:
     page = chat.page
     page.route("**/chat/send", lambda route: route.abort())
