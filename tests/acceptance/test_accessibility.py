@@ -18,10 +18,9 @@ from tests.acceptance.processes import Site
 NARROW = {"width": 320, "height": 640}
 # Each colour and each width; not each with each, which would take longer and find no more.
 LOOKS: tuple[tuple[dict[str, int], Any], ...] = (
-    (DESKTOP, "dark"),
     (PHONE, "light"),
     (NARROW, "dark"),
-    (DESKTOP, "light"),
+    (DESKTOP, "dark"),
 )
 WHEN = "2026-11-29T12:00:00Z"
 MARKDOWN = """Some **words** and `code`, [a link](https://a.test):
@@ -174,13 +173,20 @@ def test_answers_and_what_came_of_others(page: Page) -> None:
 
 
 def test_next_moves_and_a_rating(page: Page) -> None:
-    page.route("**/chat/feedback/**", lambda route: route.fulfill(json={"success": True}))
-    show(page, asked(1), answered(1, "Done.", actions=ACTIONS))
+    answer = answered(1, "Done.", actions=ACTIONS)
+
+    def rate(route: Route) -> None:
+        answer["turn"]["feedback"] = {"value": "down", "comment": ""}
+        route.fulfill(json={"success": True})
+
+    page.route("**/chat/feedback/**", rate)
+    show(page, asked(1), answer)
     page.get_by_role("button", name="Order").click()
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("button", name="Bad answer").click()
-    expect(page.get_by_label("What was wrong? (optional)")).to_be_visible()
+    expect(page.get_by_label("What was wrong? (optional)")).to_be_focused()
     look(page)
+    expect(page.get_by_label("What was wrong? (optional)")).to_be_visible()
 
 
 def test_what_is_under_way(page: Page) -> None:

@@ -705,6 +705,78 @@ def test_an_answer_is_rated(chat: Chat) -> None:
     expect(good).to_have_attribute("aria-pressed", "false")
 
 
+def test_a_bad_answer_is_told_why(chat: Chat, site: Site) -> None:
+    page, keyboard = chat.page, chat.page.keyboard
+    chat.turn(lambda: chat.say("gated rated"))
+    bad = page.get_by_role("button", name="Bad answer")
+    why = page.get_by_label("What was wrong? (optional)")
+    bad.press("Enter")
+    expect(why).to_be_focused()
+    # Nobody has to.
+    keyboard.press("Escape")
+    expect(why).to_have_count(0)
+    expect(bad).to_be_focused()
+    expect(bad).to_have_attribute("aria-pressed", "true")
+    for _ in range(2):
+        with page.expect_response("**/history/**"):
+            bad.press("Enter")
+    # What was read meanwhile leaves the form open.
+    expect(why).to_be_focused()
+    keyboard.type("too long\n")
+    expect(why).to_have_count(0)
+    expect(bad).to_be_focused()
+    newest = "SELECT value || ': ' || comment FROM workflows_feedback ORDER BY id DESC LIMIT 1"
+    assert site.value(newest) == "down: too long"
+
+
+# What a browser hands over when files are dropped or pasted; `name/` is a folder.
+HAND_OVER = """([type, place, names, text]) => {
+    const data = new DataTransfer();
+    for (const name of names) {
+        const type = name.endsWith('.png') ? 'image/png' : 'text/plain';
+        data.items.add(new File(['words'], name.replace('/', ''), { type }));
+    }
+    const isFolder = (name) => names.includes(`${name}/`);
+    DataTransferItem.prototype.webkitGetAsEntry = function entry() {
+        const { name } = this.getAsFile() ?? {};
+        return name ? { name, isDirectory: isFolder(name) } : null;
+    };
+    if (text) data.setData('text/plain', text);
+    const options = { bubbles: true, cancelable: true };
+    const event = type === 'paste'
+        ? new ClipboardEvent(type, { ...options, clipboardData: data })
+        : new DragEvent(type, { ...options, dataTransfer: data });
+    return !document.querySelector(place).dispatchEvent(event);
+}"""
+
+
+@once
+def test_each_file_that_is_not_taken_is_told_of(chat: Chat) -> None:
+    page = chat.page
+
+    def hand_over(type_: str, place: str, names: list[str], text: str = "") -> bool:
+        """Return whether the page kept the browser from what it would do by itself."""
+        taken: bool = page.evaluate(HAND_OVER, [type_, place, names, text])
+        return taken
+
+    chat.message.fill("kept")
+    assert hand_over("drop", "#sidebar", ["docs/", "a.txt"])
+    expect(page.get_by_text("A folder can’t be added; add its files.")).to_be_visible()
+    expect(page.get_by_role("button", name="Remove a.txt")).to_be_visible()
+    # A text that is copied with a picture of itself is pasted as text.
+    assert not hand_over("paste", "#message", ["text.png"], "words")
+    assert hand_over("paste", "#message", ["b.txt"])
+    expect(page.locator(".attachment")).to_have_count(2)
+    assert hand_over("drop", "#message", [f"{number}.txt" for number in range(9)])
+    expect(page.get_by_text("at most 10 files; 1 was left out.")).to_be_visible()
+    expect(page.locator(".attachment")).to_have_count(10)
+    page.get_by_role("button", name="Remove b.txt").click()
+    large = {"name": "large.txt", "mimeType": "text/plain", "buffer": b"x" * (1 << 20) + b"x"}
+    page.locator("#file").set_input_files([large])  # type: ignore[list-item]
+    expect(page.get_by_role("alert")).to_have_text("This file is larger than 1 MB.")
+    expect(chat.message).to_have_value("kept")
+
+
 def test_a_file_goes_with_a_message(chat: Chat) -> None:
     page = chat.page
     page.locator("#file").set_input_files(

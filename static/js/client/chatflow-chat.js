@@ -272,10 +272,14 @@ export class ChatflowChat extends HTMLElement {
     article.className = role;
     article.setAttribute('aria-label', this.#say(role === 'user' ? 'You' : 'Answer'));
     article.textContent = text;
-    const box = this.#find('.messages');
-    box.append(article);
-    box.scrollTop = box.scrollHeight;
+    this.#show(article);
     return article;
+  }
+
+  #show(node) {
+    const box = this.#find('.messages');
+    box.append(node);
+    box.scrollTop = box.scrollHeight;
   }
 
   #fail(error) {
@@ -283,9 +287,11 @@ export class ChatflowChat extends HTMLElement {
   }
 
   #complain(part) {
-    const article = this.#add('error', '');
-    article.setAttribute('role', 'alert');
-    this.#follow(() => article.append(part));
+    const box = document.createElement('div');
+    box.className = 'error';
+    box.setAttribute('role', 'alert');
+    box.append(part);
+    this.#show(box);
   }
 
   /** Say in a line what keeps the conversation from going on. */

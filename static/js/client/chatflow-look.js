@@ -18,9 +18,9 @@ export const CSS = `
     --danger: CanvasText; --radius-small: .4rem; --mono: ui-monospace, monospace; }
   :host([hidden]), [hidden] { display: none !important; }
   .messages { flex: 1; overflow-y: auto; display: flex; flex-direction: column; gap: .5rem; }
-  article { max-inline-size: 85%; padding: .4rem .7rem; border-radius: .5rem; white-space: pre-wrap; overflow-wrap: anywhere;
+  .messages > * { max-inline-size: 85%; padding: .4rem .7rem; border-radius: .5rem; white-space: pre-wrap; overflow-wrap: anywhere;
     background: color-mix(in srgb, CanvasText 8%, Canvas); }
-  article:empty { display: none; }
+  .messages > :empty { display: none; }
   .markdown { white-space: normal; }
   .markdown .icon { display: none; }
   .user { align-self: end; background: color-mix(in srgb, CanvasText 18%, Canvas); }
