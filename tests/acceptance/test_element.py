@@ -38,7 +38,7 @@ def test_on_the_site_itself_it_shows_markdown(page: Page, site: Site) -> None:
     page.add_init_script("window.attack = () => { window.attacked = true; };")
     attributes = 'session="shop"'
     open_shop(page, site.url, language="de", url=site.url, src="", attributes=attributes)
-    answer = page.get_by_label("Antwort").last
+    answer = page.get_by_label("Antwort", exact=True).last
     expect(answer.get_by_role("heading", name="Hello <b>you</b>")).to_be_visible()
     expect(answer.get_by_role("button", name="Kopieren")).to_be_visible()
     assert answer.locator("script, img, iframe, [style], [class*=evil]").count() == 0

@@ -25,7 +25,6 @@ export class TurnView {
   #cite = { key: 'undefined', with: undefined };
   #turn = null;
   #sawItRun = false;
-  #asksWhy = false;
 
   /** @param {object} moves what the page does: see chat-page.js */
   constructor(moves) {
@@ -60,7 +59,6 @@ export class TurnView {
     this.#actions.show(actions.map((action) => (isLast || outlasts(action) ? action : null)));
     this.#rest.show('actions', actions.length > 0, () => (actions.length ? this.#actions.node : null));
     this.#rest.show('tools', over && [turn, isLast], () => (over ? toolbar(turn, { isLast }, this.#toolMoves) : null));
-    this.#showComment();
   }
 
   /** Count on, once a second. */
@@ -75,19 +73,17 @@ export class TurnView {
     const { feedback } = this.#moves;
     if (!feedback) return this.#moves;
     const rate = async (jobId, value) => {
-      this.#asksWhy = value === 'down';
-      this.#asksWhy = (await feedback(jobId, value)) && this.#asksWhy;
-      if (this.#asksWhy && !isTouch()) this.#rest.nodeOf('comment').querySelector('input')?.focus();
+      const isKept = await feedback(jobId, value);
+      this.#askWhy(isKept && value === 'down');
+      if (!isTouch()) this.#rest.nodeOf('comment').querySelector('input')?.focus();
     };
     return { ...this.#moves, feedback: rate };
   }
 
-  #showComment() {
-    const { jobId, feedback } = this.#turn;
-    const isOpen = this.#asksWhy && feedback?.value === 'down';
+  #askWhy(isOpen) {
+    const { jobId } = this.#turn;
     const close = () => {
-      this.#asksWhy = false;
-      this.#showComment();
+      this.#askWhy(false);
       this.#rest.nodeOf('tools').querySelector('[aria-pressed="true"]')?.focus();
     };
     const send = async (comment) => {
