@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, FilePayload, Page, Route, expect
 
 from tests.acceptance.browser import (
     DESKTOP,
@@ -150,7 +150,10 @@ def test_a_question(page: Page, kind: str) -> None:
     show(page, asked(1), answered(1, "Which one?", awaiting=question), awaiting=question)
     expect(page.locator(".question")).to_be_visible()
     look(page)
-    # Beside it something else was answered.
+
+
+def test_a_question_beside_which_something_else_was_answered(page: Page) -> None:
+    question = {"kind": "confirm", "prompt": "Which one?", "optional": False}
     side = (asked(2), answered(2, "That is another matter."))
     show(page, asked(1), answered(1, "Which?", awaiting=question), *side, awaiting=question)
     expect(page.get_by_role("button", name="Leave the question")).to_be_visible()
@@ -225,9 +228,12 @@ def test_menus_dialogs_and_a_search(page: Page) -> None:
     page.keyboard.press("Control+/")
     look(page)
     page.keyboard.press("Escape")
+    more = page.get_by_role("button", name="More about").first
+    more.click()
+    look(page)
+    page.keyboard.press("Escape")
     for entry in ("Rename", "Delete"):
-        page.get_by_role("button", name="More about").first.click()
-        look(page)
+        more.click()
         page.get_by_role("menuitem", name=entry).click()
         expect(page.get_by_role("dialog")).to_be_visible()
         look(page)
@@ -244,9 +250,12 @@ def test_what_was_not_sent_and_files(page: Page) -> None:
         page.route(path, lambda route: held.append(route))
     page.get_by_label("Message", exact=True).fill("waits")
     page.keyboard.press("Enter")
-    large = {"name": "large.txt", "mimeType": "text/plain", "buffer": b"x" * (1 << 20) + b"x"}
-    small = {"name": "small.txt", "mimeType": "text/plain", "buffer": b"x"}
-    page.locator("#file").set_input_files([small, large])  # type: ignore[list-item]
+    size = {"small.txt": 1, "large.txt": (1 << 20) + 1}
+    files: list[FilePayload] = [
+        {"name": name, "mimeType": "text/plain", "buffer": bytes(most)}
+        for name, most in size.items()
+    ]
+    page.locator("#file").set_input_files(files)
     expect(page.get_by_text("This file is larger than 1 MB.")).to_be_visible()
     expect(page.get_by_text("Sending…")).to_be_visible()
     page.evaluate("dispatchEvent(new Event('offline'))")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import APIResponse, Browser, Locator, Page, Route, expect
+from playwright.sync_api import APIResponse, Browser, FilePayload, Locator, Page, Route, expect
 
 from tests.acceptance.browser import (
     DESKTOP,
@@ -25,6 +25,10 @@ SCREENS: dict[str, dict[str, Any]] = {
     "desktop": {"viewport": DESKTOP},
     "phone": {"viewport": PHONE, "is_mobile": True, "has_touch": True, "device_scale_factor": 2},
 }
+
+
+# A byte more than a file may have.
+LARGE: FilePayload = {"name": "a.txt", "mimeType": "text/plain", "buffer": bytes((1 << 20) + 1)}
 
 
 class Chat:
@@ -771,8 +775,7 @@ def test_each_file_that_is_not_taken_is_told_of(chat: Chat) -> None:
     expect(page.get_by_text("at most 10 files; 1 was left out.")).to_be_visible()
     expect(page.locator(".attachment")).to_have_count(10)
     page.get_by_role("button", name="Remove b.txt").click()
-    large = {"name": "large.txt", "mimeType": "text/plain", "buffer": b"x" * (1 << 20) + b"x"}
-    page.locator("#file").set_input_files([large])  # type: ignore[list-item]
+    page.locator("#file").set_input_files(LARGE)
     expect(page.get_by_role("alert")).to_have_text("This file is larger than 1 MB.")
     expect(chat.message).to_have_value("kept")
 

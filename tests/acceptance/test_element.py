@@ -47,7 +47,7 @@ def test_on_the_site_itself_it_shows_markdown(page: Page, site: Site) -> None:
     expect(answer).to_have_text("All four.")
     assert page.evaluate("window.attacked") is None
     for colours in ("light", "dark"):
-        page.emulate_media(color_scheme=colours)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=colours)
         assert_accessible(page)
 
 

@@ -61,7 +61,7 @@ class ChatPage {
   };
   #conversation = new Conversation(this.#moves, () => this.#afterDrawing());
   #attachments = new Attachments(
-    (file, onProgress, signal) => this.#client.upload(file, { onProgress, signal }),
+    (file, onProgress, signal) => this.#upload(file, { onProgress, signal }),
     () => this.#composer?.update(),
   );
   #list = new ConversationList(this.#client, {
@@ -553,6 +553,15 @@ class ChatPage {
       return true;
     } catch (error) {
       this.#tell(error);
+    }
+  }
+
+  async #upload(file, options) {
+    try {
+      return await this.#client.upload(file, options);
+    } catch (error) {
+      if (error.status === 401) this.#askToSignIn();
+      throw error;
     }
   }
 
