@@ -763,6 +763,9 @@ def test_each_file_that_is_not_taken_is_told_of(chat: Chat) -> None:
         taken: bool = page.evaluate(HAND_OVER, [type_, place, names, text])
         return taken
 
+    # A file that was really uploaded would leave a conversation behind.
+    document = {"success": True, "document": {"id": "d", "type": "text/plain", "file_url": "/x"}}
+    page.route("**/knowledge/documents", lambda route: route.fulfill(json=document))
     chat.message.fill("kept")
     assert hand_over("drop", "#sidebar", ["docs/", "a.txt"])
     expect(page.get_by_text("A folder can’t be added; add its files.")).to_be_visible()
