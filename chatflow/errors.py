@@ -21,6 +21,7 @@ from chatflow.problems import Problem
 from workflows import exceptions as engine
 from workflows.models import Job, Session
 from workflows.services import outages
+from workflows.sizes import size_text
 
 logger = logging.getLogger(__name__)
 
@@ -111,9 +112,8 @@ def is_api(path: str) -> bool:
 
 
 def too_large(limit: int) -> Problem:
-    return Problem(
-        status=413, code="too_large", error=f"The request body is larger than {limit} bytes."
-    )
+    sentence = f"What was sent is larger than {size_text(limit)}."
+    return Problem(status=413, code="too_large", error=sentence)
 
 
 def problem(error: BaseException) -> Problem:

@@ -12,6 +12,7 @@ from rest_framework.exceptions import Throttled
 from chatflow.errors import Unavailable
 from chatflow.tallies import Limit
 from workflows.services import Mode
+from workflows.sizes import size_text
 
 DAY = 86_400.0
 
@@ -116,8 +117,9 @@ def check_upload(user: Any, size: int) -> None:
     """
     most, seconds = settings.RATE_LIMIT_UPLOAD
     _take(Limit("upload", most, seconds), user, "Too many documents.")
-    volume = Limit("upload-bytes", settings.UPLOAD_BYTES_PER_DAY, DAY)
-    _take(volume, user, "Too many bytes of documents today.", size)
+    most = settings.UPLOAD_BYTES_PER_DAY
+    refusal = f"More than {size_text(most)} of documents today."
+    _take(Limit("upload-bytes", most, DAY), user, refusal, size)
 
 
 def _take(limit: Limit, user: Any, refusal: str, amount: int = 1) -> None:

@@ -41,6 +41,7 @@ FLOORS = (
     "workflows.exceptions",
     "workflows.users",
     "workflows.clock",
+    "workflows.sizes",
 )
 # Inside of a room, from the top down, where the order is worth keeping.
 STAIRS = {

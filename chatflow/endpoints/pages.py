@@ -36,6 +36,7 @@ def chat(request: HttpRequest) -> HttpResponse:
         "workflows": workflows,
         "urls": urls(),
         "limit": MESSAGE_LENGTH,
+        "largest_file": settings.MAX_BODY_BYTES,
         "words": words(),
         **_image_places(),
     }

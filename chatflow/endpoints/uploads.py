@@ -52,6 +52,7 @@ from workflows.knowledge.readers import (
     read,
     suffixes,
 )
+from workflows.sizes import size_text
 
 URL_LENGTH = 2000
 NAME_LENGTH = 255
@@ -87,7 +88,8 @@ class TooManyBytes(TooManyDocuments):
 
     def __init__(self) -> None:
         most = settings.DOCUMENTS_BYTES
-        super().__init__(f"Your documents may have {most:,} bytes together; delete some first.")
+        said = size_text(most)
+        super().__init__(f"Your documents may have {said} together; delete some first.")
 
 
 class UploadSerializer(serializers.Serializer[Any]):

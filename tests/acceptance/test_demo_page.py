@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import APIResponse, Browser, Locator, Page, Route, expect
+from playwright.sync_api import APIResponse, Browser, FilePayload, Locator, Page, Route, expect
 
 from tests.acceptance.browser import (
     DESKTOP,
@@ -25,6 +25,10 @@ SCREENS: dict[str, dict[str, Any]] = {
     "desktop": {"viewport": DESKTOP},
     "phone": {"viewport": PHONE, "is_mobile": True, "has_touch": True, "device_scale_factor": 2},
 }
+
+
+# A byte more than a file may have.
+LARGE: FilePayload = {"name": "a.txt", "mimeType": "text/plain", "buffer": bytes((1 << 20) + 1)}
 
 
 class Chat:
@@ -705,6 +709,80 @@ def test_an_answer_is_rated(chat: Chat) -> None:
     expect(good).to_have_attribute("aria-pressed", "false")
 
 
+def test_a_bad_answer_is_told_why(chat: Chat, site: Site) -> None:
+    page, keyboard = chat.page, chat.page.keyboard
+    chat.turn(lambda: chat.say("gated rated"))
+    bad = page.get_by_role("button", name="Bad answer")
+    why = page.get_by_label("What was wrong? (optional)")
+    bad.press("Enter")
+    expect(why).to_be_focused()
+    # Nobody has to.
+    keyboard.press("Escape")
+    expect(why).to_have_count(0)
+    expect(bad).to_be_focused()
+    expect(bad).to_have_attribute("aria-pressed", "true")
+    for _ in range(2):
+        with page.expect_response("**/history/**"):
+            bad.press("Enter")
+    # What was read meanwhile leaves the form open.
+    expect(why).to_be_focused()
+    keyboard.type("too long\n")
+    expect(why).to_have_count(0)
+    expect(bad).to_be_focused()
+    newest = "SELECT value || ': ' || comment FROM workflows_feedback ORDER BY id DESC LIMIT 1"
+    assert site.value(newest) == "down: too long"
+
+
+# What a browser hands over when files are dropped or pasted; `name/` is a folder.
+HAND_OVER = """([type, place, names, text]) => {
+    const data = new DataTransfer();
+    for (const name of names) {
+        const type = name.endsWith('.png') ? 'image/png' : 'text/plain';
+        data.items.add(new File(['words'], name.replace('/', ''), { type }));
+    }
+    const isFolder = (name) => names.includes(`${name}/`);
+    DataTransferItem.prototype.webkitGetAsEntry = function entry() {
+        const { name } = this.getAsFile() ?? {};
+        return name ? { name, isDirectory: isFolder(name) } : null;
+    };
+    if (text) data.setData('text/plain', text);
+    const options = { bubbles: true, cancelable: true };
+    const event = type === 'paste'
+        ? new ClipboardEvent(type, { ...options, clipboardData: data })
+        : new DragEvent(type, { ...options, dataTransfer: data });
+    return !document.querySelector(place).dispatchEvent(event);
+}"""
+
+
+@once
+def test_each_file_that_is_not_taken_is_told_of(chat: Chat) -> None:
+    page = chat.page
+
+    def hand_over(type_: str, place: str, names: list[str], text: str = "") -> bool:
+        """Return whether the page kept the browser from what it would do by itself."""
+        taken: bool = page.evaluate(HAND_OVER, [type_, place, names, text])
+        return taken
+
+    # A file that was really uploaded would leave a conversation behind.
+    document = {"success": True, "document": {"id": "d", "type": "text/plain", "file_url": "/x"}}
+    page.route("**/knowledge/documents", lambda route: route.fulfill(json=document))
+    chat.message.fill("kept")
+    assert hand_over("drop", "#sidebar", ["docs/", "a.txt"])
+    expect(page.get_by_text("A folder can’t be added; add its files.")).to_be_visible()
+    expect(page.get_by_role("button", name="Remove a.txt")).to_be_visible()
+    # A text that is copied with a picture of itself is pasted as text.
+    assert not hand_over("paste", "#message", ["text.png"], "words")
+    assert hand_over("paste", "#message", ["b.txt"])
+    expect(page.locator(".attachment")).to_have_count(2)
+    assert hand_over("drop", "#message", [f"{number}.txt" for number in range(9)])
+    expect(page.get_by_text("at most 10 files; 1 was left out.")).to_be_visible()
+    expect(page.locator(".attachment")).to_have_count(10)
+    page.get_by_role("button", name="Remove b.txt").click()
+    page.locator("#file").set_input_files(LARGE)
+    expect(page.get_by_role("alert")).to_have_text("This file is larger than 1 MB.")
+    expect(chat.message).to_have_value("kept")
+
+
 def test_a_file_goes_with_a_message(chat: Chat) -> None:
     page = chat.page
     page.locator("#file").set_input_files(
@@ -759,6 +837,38 @@ def test_a_signed_out_browser_loses_nothing(chat: Chat, site: Site) -> None:
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_text("All four.")).to_have_count(2)
     assert chat.messages() == ["gated before", "All four.", "gated after", "All four."]
+    chat.watch.complaints.clear()
+
+
+@once
+def test_who_signs_out_in_another_tab_is_told_once(chat: Chat) -> None:
+    page = chat.page
+    chat.turn(lambda: chat.say("gated signed"))
+    chat.message.fill("half a thought")
+    page.evaluate(
+        """() => {
+            window.told = [];
+            const line = document.getElementById('connection');
+            new MutationObserver(() => window.told.push(line.textContent))
+                .observe(line, { attributes: true, childList: true });
+        }"""
+    )
+    with page.context.new_page() as other:
+        other.goto(page.url)
+        other.get_by_role("button", name="alice").click()
+        other.get_by_role("button", name="Sign out").click()
+        expect(page.locator(".notice")).to_contain_text("You are signed out.")
+        assert page.evaluate("window.told.filter(Boolean)") == []
+        assert_accessible(page)
+        # Whatever is tried says the same, and no more.
+        page.get_by_role("button", name="Good answer").click()
+        expect(page.locator(".notice")).to_have_count(1)
+        other.get_by_label("Username").fill("alice")
+        other.get_by_label("Password").fill("alice")
+        other.get_by_role("button", name="Sign in").click()
+        expect(other.locator("#message")).to_be_visible()
+        expect(page.locator(".notice")).to_have_count(0)
+    expect(chat.message).to_have_value("half a thought")
     chat.watch.complaints.clear()
 
 

@@ -106,6 +106,7 @@ async def test_a_large_body_is_refused(token: str, settings: Any) -> None:
         status, body = await post(chunks, Authorization=token, **headers)
         assert status == 413
         assert body["code"] == "too_large"
+        assert body["error"] == "What was sent is larger than 1 MB."
         assert body["success"] is False
 
 

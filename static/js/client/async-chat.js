@@ -313,15 +313,16 @@ export class AsyncChatClient extends Listeners {
   async #follow(data, signal) {
     const job = { ...data, ...this.#linksOf(data) };
     const headers = () => this.getAuthHeaders();
-    const last = await followJob(job, { ...this.#tuning, signal, headers, listeners: this });
+    // Without a signed link a token has to come along.
+    const needsHeaders = Boolean(this.authToken && !data.stream_url);
+    const last = await followJob(job, { ...this.#tuning, signal, headers, needsHeaders, listeners: this });
     return answerOf(last, job.job_id, data.session_id ?? this.sessionId);
   }
 
-  /** Where the job can be followed; without a stream it is polled. */
+  /** Where the job can be followed. */
   #linksOf({ job_id: jobId, stream_url, status_url }) {
-    // Where there is no signed link, a token can't come along: EventSource sends no headers.
-    const stream = this.authToken && globalThis.EventSource ? null : this.#endpoints.of('stream', jobId);
-    return { stream_url: stream_url || stream, status_url: status_url || this.#endpoints.of('status', jobId) };
+    const of = (name) => this.#endpoints.of(name, jobId);
+    return { stream_url: stream_url || of('stream'), status_url: status_url || of('status') };
   }
 
   #request(name, id, { headers = {}, query = '', ...init } = {}) {

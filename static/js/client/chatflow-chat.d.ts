@@ -1,6 +1,6 @@
 import type { Awaiting } from './async-chat.js';
 
-/** `<chatflow-chat src token session>`: the server's address, a token, and the conversation to go on with. */
+/** `<chatflow-chat src token session lang>`: the server's address, a token, the conversation to go on with, and `en` or `de`. */
 export class ChatflowChat extends HTMLElement {
   addEventListener(
     type: 'answer',

@@ -1,20 +1,21 @@
 import { AsyncChatClient } from './async-chat.js';
-import { CSS, MARKUP } from './chatflow-look.js';
+import { CSS, markup } from './chatflow-look.js';
+import { wordsOf } from './chatflow-words.js';
+import { loadRichText } from './rich-text.js';
 import { openQuestion } from './said.js';
 
 const SENTENCES = {
   reconnecting: 'Reconnecting… Nothing is lost.',
   offline: 'You are offline. What you send waits here.',
-  'signed-out': 'You are signed out.',
 };
 const YES_NO = [{ value: 'yes', label: 'Yes' }, { value: 'no', label: 'No' }];
 
 /**
- * `<chatflow-chat src="https://chat.example.com" token="…" session="…">`: a chat for any page. All that a model says
- * is put in as text.
+ * `<chatflow-chat src="https://chat.example.com" token="…" session="…">`: a chat for any page, in the language that the
+ * nearest `lang` names. On a page of the server's own site answers are shown as Markdown, elsewhere as text.
  */
 export class ChatflowChat extends HTMLElement {
-  static observedAttributes = ['src', 'token', 'session'];
+  static observedAttributes = ['src', 'token', 'session', 'lang'];
   #root = this.attachShadow({ mode: 'open' });
   #client = null;
   #stop = null;
@@ -23,6 +24,18 @@ export class ChatflowChat extends HTMLElement {
   #question = null;
   // What was said before could not be read.
   #isMissing = false;
+  // The server has answered this page, so it admits it.
+  #isAdmitted = false;
+  #words = {};
+  // How Markdown is shown, where it can be; and what shows each answer.
+  #rich = null;
+  #views = new WeakMap();
+
+  constructor() {
+    super();
+    this.#root.addEventListener('keydown', ({ key }) => key === 'Escape' && this.#cancel());
+    for (const type of ['dragover', 'drop', 'paste']) this.#root.addEventListener(type, (event) => this.#refuseFiles(event));
+  }
 
   connectedCallback() {
     this.#draw();
@@ -45,8 +58,9 @@ export class ChatflowChat extends HTMLElement {
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(CSS);
     this.#root.adoptedStyleSheets = [sheet];
+    this.#words = wordsOf((this.closest?.('[lang]') ?? document.documentElement).lang);
     // Our own words only.
-    this.#root.replaceChildren(document.createRange().createContextualFragment(MARKUP));
+    this.#root.replaceChildren(document.createRange().createContextualFragment(markup((text) => this.#say(text))));
     const form = this.#find('form');
     form.addEventListener('submit', (event) => {
       event.preventDefault();
@@ -59,11 +73,11 @@ export class ChatflowChat extends HTMLElement {
     });
     this.#find('textarea').addEventListener('input', ({ target }) => this.#client.saveDraft(target.value));
     this.#find('.stop').addEventListener('click', () => this.#cancel());
-    this.#root.addEventListener('keydown', ({ key }) => key === 'Escape' && this.#cancel());
   }
 
   async #connect() {
     const client = new AsyncChatClient(this.getAttribute('src') ?? '', this.getAttribute('token'), { worker: null });
+    this.#isAdmitted = false;
     const { sessionId: fresh } = client;
     client.sessionId = this.getAttribute('session') || this.#lastSession(fresh);
     this.#client = client;
@@ -76,6 +90,9 @@ export class ChatflowChat extends HTMLElement {
     client.onProgress = ({ progress, message }) => this.#report(progress, message);
     this.#stop = client.watch({ onConnection: (state) => this.#connected(state) });
     this.#find('textarea').value = client.draft();
+    const rich = await loadRichText(this.getAttribute('src') ?? '');
+    if (client !== this.#client) return;
+    if (rich) this.#enrich(rich);
     if (client.sessionId !== fresh) await this.#restore(client);
     if (client !== this.#client) return;
     const waiting = client.waiting.filter(({ session_id: id }) => id === client.sessionId);
@@ -85,8 +102,37 @@ export class ChatflowChat extends HTMLElement {
   }
 
   #connected(state) {
-    this.#say(SENTENCES[state] ?? '');
+    this.#isAdmitted ||= state !== 'reconnecting' && state !== 'offline';
+    if (state === 'signed-out') return this.#tell(...this.#signedOut());
+    this.#tell(this.#say(SENTENCES[state] ?? ''));
+    if (state === 'reconnecting' && !this.#isAdmitted) this.#explain();
     if (state === 'connected' && this.#isMissing) this.#restore(this.#client);
+  }
+
+  /** Whoever wrote the page has to mend a token, and its reader a session. */
+  #signedOut() {
+    if (this.getAttribute('token')) return [this.#say('The token is not accepted.')];
+    const next = encodeURIComponent(location.pathname + location.search);
+    return [this.#say('You are signed out. What you have written is kept.'), ' ', this.#link('Sign in', `/accounts/login/?next=${next}`)];
+  }
+
+  /** A browser calls a server that refuses the page one that can't be reached; a request that reads nothing tells them apart. */
+  async #explain() {
+    const { location } = globalThis;
+    const client = this.#client;
+    const home = new URL(this.getAttribute('src') ?? '', location?.href);
+    if (!location || home.origin === location.origin) return;
+    const isThere = await fetch(home, { mode: 'no-cors' }).then(() => true, () => false);
+    if (!isThere || this.#isAdmitted || client !== this.#client) return;
+    const sentence = 'The server admits no pages of {origin}: its CORS_ALLOWED_ORIGINS has to name it.';
+    this.#tell(this.#say(sentence).replace('{origin}', location.origin));
+  }
+
+  /** From here on answers are shown as the page shows them. */
+  #enrich(rich) {
+    rich.learn(this.#words);
+    this.#rich = rich;
+    this.#root.append(Object.assign(document.createElement('link'), { rel: 'stylesheet', href: rich.css }));
   }
 
   /** Show what was said, and go on with what is being said. */
@@ -94,11 +140,15 @@ export class ChatflowChat extends HTMLElement {
     this.#isMissing = false;
     const past = await client.history().catch((error) => {
       this.#isMissing = error.status !== 404;
-      if (this.#isMissing) this.#fail(error);
+      // The line below says it already where it is the network.
+      if (this.#isMissing && error.code !== 'network') this.#fail(error);
     });
     if (client !== this.#client || !past || this.#article) return;
     this.#find('.messages').replaceChildren();
-    for (const { role, content } of past.messages) this.#add(role, content);
+    for (const { role, content, awaiting } of past.messages) {
+      const article = this.#add(role, role === 'user' ? content : '');
+      if (role !== 'user') this.#follow(() => this.#put(article, content, { awaiting }));
+    }
     if (past.active_job) this.#settle(client.resume(past.active_job));
     else this.#ask(past.awaiting);
   }
@@ -133,7 +183,7 @@ export class ChatflowChat extends HTMLElement {
     try {
       const { response, awaiting = isAsked ? await openQuestion(client) : undefined } = await pending;
       if (client !== this.#client) return;
-      this.#follow(() => (article.textContent = response));
+      this.#follow(() => this.#put(article, response, { awaiting }));
       this.#ask(awaiting);
       this.dispatchEvent(new CustomEvent('answer', { detail: { response, awaiting } }));
     } catch (error) {
@@ -157,7 +207,17 @@ export class ChatflowChat extends HTMLElement {
   }
 
   #write(text) {
-    this.#follow(() => this.#article && (this.#article.textContent = text));
+    this.#follow(() => this.#article && this.#put(this.#article, text, { growing: true }));
+  }
+
+  /** Show an answer. Consent is given to the words as they stand: what asks for it stays text. */
+  #put(article, text, { growing = false, awaiting } = {}) {
+    if (!this.#rich || !text || awaiting?.kind === 'approval') return void (article.textContent = text);
+    if (!this.#views.has(article)) this.#views.set(article, new this.#rich.MarkdownView());
+    const view = this.#views.get(article);
+    view.show(text, { growing });
+    if (view.node.parentNode !== article) article.replaceChildren(view.node);
+    return undefined;
   }
 
   #report(percent, message) {
@@ -173,42 +233,75 @@ export class ChatflowChat extends HTMLElement {
     const decisions = { confirm: YES_NO, approval: schema ? YES_NO.slice(1) : YES_NO }[kind] ?? [];
     const skip = optional ? [{ value: 'skip', label: 'Skip' }] : [];
     const leave = awaiting ? [{ value: 'cancel', label: 'Leave the question' }] : [];
-    const buttons = [...(choices ?? decisions), ...skip, ...leave].map(({ value, label }) => {
+    const own = [...(choices ? [] : decisions), ...skip, ...leave].map(({ value, label }) => ({ value, label: this.#say(label) }));
+    const buttons = [...(choices ?? []), ...own].map(({ value, label }) => {
       const button = document.createElement('button');
       Object.assign(button, { type: 'button', textContent: label });
       button.addEventListener('click', () => this.#send(String(value), label));
       return button;
     });
-    const notes = [detailsOf(details), schema && this.#elsewhere()].filter(Boolean);
+    const notes = [detailsOf(details), schema && this.#elsewhere('This has to be filled in {link}.')].filter(Boolean);
     this.#follow(() => this.#find('.choices').replaceChildren(...notes, ...buttons));
   }
 
-  /** A form is more than this element shows. */
-  #elsewhere() {
-    const link = document.createElement('a');
+  /** Forms and files are more than this element takes; a link leads to where they are. */
+  #elsewhere(sentence) {
+    const path = `/ai-demo/chat/?c=${encodeURIComponent(this.#client.sessionId)}`;
+    const link = Object.assign(this.#link('on the chat page', path), { target: '_blank', rel: 'noopener' });
+    const [before, after] = this.#say(sentence).split('{link}');
+    return note(before, link, after);
+  }
+
+  /** A link to a page of the server's. */
+  #link(label, path) {
     const home = (this.getAttribute('src') ?? '').replace(/\/+$/, '');
-    const href = `${home}/ai-demo/chat/?c=${encodeURIComponent(this.#client.sessionId)}`;
-    Object.assign(link, { href, target: '_blank', rel: 'noopener', textContent: 'on the chat page' });
-    return note('This has to be filled in ', link, '.');
+    return Object.assign(document.createElement('a'), { href: home + path, textContent: this.#say(label) });
+  }
+
+  /** A browser would drop a pasted file, and open a dropped one in the page's place. */
+  #refuseFiles(event) {
+    const { types } = event.dataTransfer ?? event.clipboardData;
+    // Text that comes along is pasted as ever.
+    if (!types.includes('Files') || (event.type === 'paste' && types.includes('text/plain'))) return;
+    event.preventDefault();
+    if (event.type !== 'dragover') this.#complain(this.#elsewhere('Files can be sent {link}.'));
   }
 
   #add(role, text) {
     const article = document.createElement('article');
     article.className = role;
-    article.setAttribute('aria-label', role === 'user' ? 'You' : 'Answer');
+    article.setAttribute('aria-label', this.#say(role === 'user' ? 'You' : 'Answer'));
     article.textContent = text;
-    const box = this.#find('.messages');
-    box.append(article);
-    box.scrollTop = box.scrollHeight;
+    this.#show(article);
     return article;
   }
 
-  #fail(error) {
-    this.#add('error', error.message).setAttribute('role', 'alert');
+  #show(node) {
+    const box = this.#find('.messages');
+    box.append(node);
+    box.scrollTop = box.scrollHeight;
   }
 
-  #say(sentence) {
-    this.#find('.state').textContent = sentence;
+  #fail(error) {
+    this.#complain(this.#say(error.message));
+  }
+
+  #complain(part) {
+    const box = document.createElement('div');
+    box.className = 'error';
+    box.setAttribute('role', 'alert');
+    box.append(part);
+    this.#show(box);
+  }
+
+  /** Say in a line what keeps the conversation from going on. */
+  #tell(...parts) {
+    this.#find('.state').replaceChildren(...parts);
+  }
+
+  /** The same in the element's language. */
+  #say(text) {
+    return this.#words[text] ?? text;
   }
 
   #busy(isBusy) {

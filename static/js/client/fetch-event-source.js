@@ -1,7 +1,7 @@
 import { EventParser } from './event-parser.js';
 import { readText } from './text-stream.js';
 
-/** As much of an EventSource as following a job takes, for Node and React Native, which have none. */
+/** As much of an EventSource as following a job takes, for where there is none, or headers have to come along. */
 export class FetchEventSource {
   readyState = 0;
   #controller = new AbortController();

@@ -8,7 +8,7 @@ import { StreamedText } from './streamed-text.js';
  * rejection has the `jobId`.
  *
  * @param {{job_id: string, stream_url?: string, status_url: string}} job
- * @param {object} options `listeners`: a Listeners to notify; `signal`, `headers`, `pollInterval`,
+ * @param {object} options `listeners`: a Listeners to notify; `signal`, `headers`, `needsHeaders`, `pollInterval`,
  *   `maxFailures`, `quietTimeout`, `reopenDelay`
  */
 export async function followJob(job, { listeners, ...options }) {

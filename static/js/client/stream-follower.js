@@ -21,7 +21,7 @@ export class StreamFollower {
 
   /**
    * @param {{stream_url: string, status_url: string}} job
-   * @param {object} options `signal`, `onFrame`, `headers`, `maxFailures`, `quietTimeout`, `reopenDelay`
+   * @param {object} options `signal`, `onFrame`, `headers`, `needsHeaders`, `maxFailures`, `quietTimeout`, `reopenDelay`
    */
   constructor(job, options) {
     this.#job = job;
@@ -48,7 +48,8 @@ export class StreamFollower {
   }
 
   #open() {
-    const Source = globalThis.EventSource ?? FetchEventSource;
+    // The browser's own sends no headers.
+    const Source = (!this.#options.needsHeaders && globalThis.EventSource) || FetchEventSource;
     try {
       this.#source = new Source(withCursor(this.#job.stream_url, this.#cursor), { headers: this.#options.headers() });
     } catch {

@@ -5,7 +5,7 @@ import { Pause, backoff } from './timing.js';
 
 /** Milliseconds without a byte, not even a keep-alive, after which a connection counts as dead. */
 const SILENCE = 35_000;
-/** Milliseconds after which a connection counts as a good one, though nothing happened. */
+/** Milliseconds after which a connection counts as a good one, though nothing happened; and a lost one as lost. */
 const STEADY = 1000;
 // To come again would be answered alike.
 const FINAL = { 401: 'signed-out', 403: 'signed-out', 404: 'unsupported' };
@@ -22,6 +22,7 @@ export class UserStream {
   #tries = 0;
   #greeted = Infinity;
   #pause = new Pause();
+  #telling = null;
   #connection = null;
   #isClosed = false;
 
@@ -42,13 +43,16 @@ export class UserStream {
   async run() {
     while (!this.#isClosed) {
       const error = await this.#readOnce();
+      clearTimeout(this.#telling);
       if (this.#isClosed) return;
       // A server that greets and goes, again and again, is not asked without a pause.
       if (Date.now() - this.#greeted > STEADY) this.#tries = 0;
       this.#greeted = Infinity;
       if (FINAL[error?.status]) return this.#on.state(FINAL[error.status]);
       if (BAD_CURSOR.has(error?.status)) this.#forget();
-      this.#on.state(globalThis.navigator?.onLine === false ? 'offline' : 'reconnecting');
+      // The first try again is made at once, and may find that only nobody is signed in any more.
+      if (this.#tries) this.#tellLoss();
+      else this.#telling = setTimeout(() => this.#tellLoss(), STEADY);
       await this.#pause.wait(Math.max(backoff(this.#tries), (error?.retryAfter ?? 0) * 1000));
       this.#tries += 1;
     }
@@ -62,8 +66,13 @@ export class UserStream {
 
   close() {
     this.#isClosed = true;
+    clearTimeout(this.#telling);
     this.#connection?.abort();
     this.#pause.wake();
+  }
+
+  #tellLoss() {
+    this.#on.state(globalThis.navigator?.onLine === false ? 'offline' : 'reconnecting');
   }
 
   /** Read one connection to its end; resolves with the error that ended it, if any. */
@@ -73,7 +82,11 @@ export class UserStream {
     let timer;
     const listen = () => {
       clearTimeout(timer);
-      timer = setTimeout(() => connection.abort(), this.#silence);
+      timer = setTimeout(drop, this.#silence);
+    };
+    const drop = () => {
+      this.#tellLoss();
+      connection.abort();
     };
     const onText = (text) => {
       listen();
@@ -95,6 +108,7 @@ export class UserStream {
   #take({ data, id }) {
     const frame = parseObject(data);
     if (!frame) return;
+    clearTimeout(this.#telling);
     const isGreeting = frame.type === 'connected';
     if (isGreeting) this.#greeted = Date.now();
     else this.#tries = 0;

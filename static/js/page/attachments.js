@@ -10,6 +10,7 @@ export class Attachments {
   #list = byId('attachments');
   #input = byId('file');
   #drop = byId('drop');
+  #largest = Number(this.#input.dataset.largest);
   #upload;
   #onChange;
   #files = new Set();
@@ -28,12 +29,8 @@ export class Attachments {
       this.add(this.#input.files);
       this.#input.value = '';
     });
-    byId('message').addEventListener('paste', (event) => {
-      if (!event.clipboardData.files.length) return;
-      event.preventDefault();
-      this.add(event.clipboardData.files);
-    });
-    this.#takeDrops(byId('main'));
+    byId('message').addEventListener('paste', (event) => this.#onPaste(event));
+    this.#takeDrops(document);
   }
 
   /** Whether none is under way any more. */
@@ -61,8 +58,9 @@ export class Attachments {
   }
 
   add(files) {
-    const room = MOST - this.#files.size;
-    if (files.length > room) notify(ngettext('A message takes at most {count} file.', 'A message takes at most {count} files.', MOST));
+    const room = Math.max(0, MOST - this.#files.size);
+    const excess = files.length - room;
+    if (excess > 0) notify(leftOut(excess), { stays: true });
     for (const file of [...files].slice(0, room)) this.#add(file);
   }
 
@@ -79,7 +77,9 @@ export class Attachments {
 
   #add(file) {
     const entry = this.#show(file);
-    this.#uploading = this.#uploading.then(() => this.#start(entry));
+    // A server may cut off what is too large, and a browser then knows no reason.
+    if (file.size > this.#largest) this.#refuse(entry, gettext('This file is larger than {size}.', { size: sizeText(this.#largest) }));
+    else this.#uploading = this.#uploading.then(() => this.#start(entry));
     this.#onChange();
   }
 
@@ -115,18 +115,21 @@ export class Attachments {
     entry.bar.remove();
   }
 
-  /** It is not sent with the message, and says why. */
   #fail(entry, error) {
     const again = () => {
       this.#remove(entry);
       this.#add(entry.file);
     };
+    const isRefused = error.status >= 400 && error.status < 500 && ![401, 429].includes(error.status);
+    this.#refuse(entry, error.message, isRefused ? null : button(gettext('Try again'), again, 'button button--small'));
+  }
+
+  /** It is not sent with the message, and says why. */
+  #refuse(entry, text, way = null) {
     this.#files.delete(entry);
     entry.bar.remove();
     entry.node.dataset.failed = 'true';
-    const isRefused = error.status >= 400 && error.status < 500 && error.status !== 429;
-    const why = element('p', { className: 'attachment__error', textContent: error.message, attributes: { role: 'alert' } });
-    entry.node.append(why, ...(isRefused ? [] : [button(gettext('Try again'), again, 'button button--small')]));
+    entry.node.append(element('p', { className: 'attachment__error', textContent: text, attributes: { role: 'alert' } }), ...(way ? [way] : []));
   }
 
   #remove(entry) {
@@ -138,6 +141,16 @@ export class Attachments {
     this.#onChange();
   }
 
+  /** Text that comes along is pasted as ever; an image beside it is a picture of that text. */
+  #onPaste(event) {
+    const { types } = event.clipboardData;
+    const isText = types.includes('text/plain');
+    const files = filesOf(event.clipboardData).filter(({ type }) => !isText || !type.startsWith('image/'));
+    if (!isText && types.includes('Files')) event.preventDefault();
+    this.add(files);
+  }
+
+  /** Wherever they are dropped: the browser would open them in the page's place. */
   #takeDrops(place) {
     const hasFiles = ({ dataTransfer }) => dataTransfer?.types.includes('Files');
     let depth = 0;
@@ -153,7 +166,23 @@ export class Attachments {
       event.preventDefault();
       depth = 0;
       show(0);
-      this.add(event.dataTransfer.files);
+      this.add(filesOf(event.dataTransfer));
     });
   }
 }
+
+/** The files of a drop or a paste; a folder, which comes as a file that can't be read, is told of. */
+function filesOf({ items, files }) {
+  const entries = [...items].map((item) => item.webkitGetAsEntry?.());
+  const folders = new Set(entries.filter((entry) => entry?.isDirectory).map(({ name }) => name));
+  if (folders.size) notify(gettext('A folder can’t be added; add its files.'), { stays: true });
+  return [...files].filter(({ name }) => !folders.has(name));
+}
+
+const leftOut = (count) =>
+  ngettext(
+    'A message takes at most {most} files; {count} was left out.',
+    'A message takes at most {most} files; {count} were left out.',
+    count,
+    { most: MOST },
+  );

@@ -57,11 +57,11 @@ class ChatPage {
     edit: (message, text) => this.#send({ text, edits: message.id, files: message.files }),
     regenerate: (jobId) => this.#regenerate(jobId),
     retry: (jobId) => this.#retry(jobId),
-    feedback: (jobId, value) => this.#feedback(jobId, value),
+    feedback: (jobId, value, comment) => this.#feedback(jobId, value, comment),
   };
   #conversation = new Conversation(this.#moves, () => this.#afterDrawing());
   #attachments = new Attachments(
-    (file, onProgress, signal) => this.#client.upload(file, { onProgress, signal }),
+    (file, onProgress, signal) => this.#upload(file, { onProgress, signal }),
     () => this.#composer?.update(),
   );
   #list = new ConversationList(this.#client, {
@@ -170,7 +170,9 @@ class ChatPage {
   #onConnection(state) {
     this.#isWatching = state === 'connected';
     this.#isLost = state === 'reconnecting' || state === 'offline';
-    if (state === 'signed-out') this.#askToSignIn();
+    if (state === 'signed-out') return this.#askToSignIn();
+    // Somebody may have signed in again in another tab.
+    if (this.#isWatching) this.#closeNotice();
     this.#connection.show(this.#isLost);
     // What happened meanwhile comes by the stream; what it doesn't tell, the history does.
     this.#isAlone = state === 'unsupported';
@@ -269,6 +271,8 @@ class ChatPage {
 
   /** Say why a conversation can't be shown, and the way on. */
   #showAbsence(error) {
+    // The way on stands in its notice.
+    if (error.status === 401) return this.#askToSignIn();
     const isGone = error.status === 404;
     const text = isGone ? gettext('This conversation is gone, or it is somebody else’s.') : error.message;
     const onClick = () => (isGone ? this.#moveOn() : this.#open(this.#client.sessionId, { isInAddress: true }));
@@ -400,7 +404,9 @@ class ChatPage {
     this.#conversation.add(key, { content: label, label, again: () => this.#use(label, begin) });
     const error = await this.#run(key, begin);
     if (!error || error.jobId) return null;
-    this.#conversation.refused(key, REFUSALS.test(error.code) ? null : error);
+    const isTold = error.status === 401 || REFUSALS.test(error.code);
+    this.#conversation.refused(key, isTold ? null : error);
+    if (error.status === 401) this.#askToSignIn();
     if (SETTLED.test(error.code)) {
       notify(error.message);
       this.#refreshSoon();
@@ -462,7 +468,7 @@ class ChatPage {
   async #retryJob(jobId) {
     this.#composer.focus();
     const error = await this.#run(newKey(), (client, signal) => client.retry(jobId, { signal }));
-    if (error && !error.jobId) notify(error.message);
+    if (error && !error.jobId) this.#tell(error);
     this.#refreshSoon();
   }
 
@@ -476,15 +482,18 @@ class ChatPage {
     this.#client.saveDraft(this.#composer.text, this.#draftKey);
   }
 
-  async #feedback(jobId, value) {
+  /** Resolves with whether it was kept. */
+  async #feedback(jobId, value, comment) {
     try {
-      await this.#client.feedback(jobId, value);
-      this.#conversation.rated(jobId, value);
+      await this.#client.feedback(jobId, value, comment);
+      this.#conversation.rated(jobId, value, comment);
       announce(value ? gettext('Thank you') : gettext('Taken back'));
       // A history that is on its way may not know it yet.
       this.#refreshSoon();
+      return true;
     } catch (error) {
-      notify(error.message);
+      this.#tell(error);
+      return false;
     }
   }
 
@@ -499,7 +508,7 @@ class ChatPage {
     const unsent = this.#conversation.sending;
     for (const { key, message } of unsent) this.#takeBack(key, message);
     const jobs = this.#conversation.running.filter(Boolean);
-    for (const jobId of jobs) await this.#client.cancel(jobId).catch((error) => notify(error.message));
+    for (const jobId of jobs) await this.#client.cancel(jobId).catch((error) => this.#tell(error));
     if (jobs.length || unsent.length) announce(gettext('Stopped'));
   }
 
@@ -543,7 +552,16 @@ class ChatPage {
       this.#showTitle();
       return true;
     } catch (error) {
-      notify(error.message);
+      this.#tell(error);
+    }
+  }
+
+  async #upload(file, options) {
+    try {
+      return await this.#client.upload(file, options);
+    } catch (error) {
+      if (error.status === 401) this.#askToSignIn();
+      throw error;
     }
   }
 
@@ -558,8 +576,15 @@ class ChatPage {
     this.#showTitle();
   }
 
+  #tell(error) {
+    if (error.status === 401) this.#askToSignIn();
+    else notify(error.message);
+  }
+
+  /** The one sentence to whoever is signed out, and the way on. */
   #askToSignIn() {
     this.#closeNotice();
+    this.#connection.hide();
     const label = gettext('Sign in');
     const onClick = () => location.assign(`${this.#root.dataset.login}?next=${encodeURIComponent(location.pathname + location.search)}`);
     this.#closeNotice = notify(gettext('You are signed out. What you have written is kept.'), { label, onClick, stays: true });

@@ -13,7 +13,7 @@ let highlighter = null;
 export class CodeBlock {
   #code = element('code');
   #language = element('span', { className: 'code__language' });
-  #text = '';
+  #text = null;
   #name = '';
 
   constructor(token) {
@@ -27,8 +27,10 @@ export class CodeBlock {
   }
 
   update({ text, lang = '' }) {
+    const name = lang.match(/^[\w+#.-]+/)?.[0].toLowerCase() ?? '';
+    if (text === this.#text && name === this.#name) return;
     this.#text = text;
-    this.#name = lang.match(/^[\w+#.-]+/)?.[0].toLowerCase() ?? '';
+    this.#name = name;
     this.#language.textContent = this.#name || gettext('Code');
     this.#draw();
     if (this.#name && !highlighter) load().then(() => this.#draw(), () => {});

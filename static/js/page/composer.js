@@ -1,4 +1,4 @@
-import { byId, setText } from './dom.js';
+import { byId, isTouch, setText } from './dom.js';
 import { gettext, ngettext, number } from './words.js';
 
 const MAX_ROWS = 10;
@@ -66,7 +66,7 @@ export class Composer {
 
   /** Not on touch screens, where the keyboard would cover the conversation. */
   focus() {
-    if (matchMedia('(pointer: coarse)').matches) return;
+    if (isTouch()) return;
     this.#message.focus({ preventScroll: true });
   }
 

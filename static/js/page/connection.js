@@ -23,6 +23,13 @@ export class Connection {
     this.#timer = setTimeout(() => (this.#node.hidden = true), SHOWN);
   }
 
+  /** Say nothing: something else stands in the way. */
+  hide() {
+    this.#isLost = false;
+    clearTimeout(this.#timer);
+    this.#node.hidden = true;
+  }
+
   #sentence() {
     return navigator.onLine
       ? gettext('The server can’t be reached. Reconnecting… Nothing is lost.')

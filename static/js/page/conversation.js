@@ -97,9 +97,9 @@ export class Conversation {
     return true;
   }
 
-  /** What the user thinks of a job's answer: `up`, `down`, or null. */
-  rated(jobId, value) {
-    this.#turns.set(jobId, { ...this.#turn(jobId), feedback: value && { value } });
+  /** What the user thinks of a job's answer: `up`, `down`, or null; and perhaps why. */
+  rated(jobId, value, comment = '') {
+    this.#turns.set(jobId, { ...this.#turn(jobId), feedback: value && { value, comment } });
     this.#draw();
   }
 

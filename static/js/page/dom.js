@@ -29,12 +29,17 @@ export function icon(name) {
   svg.setAttribute('class', 'icon');
   svg.setAttribute('aria-hidden', 'true');
   const use = document.createElementNS(SVG, 'use');
-  use.setAttribute('href', `${document.documentElement.dataset.icons}#${name}`);
+  const { icons } = document.documentElement.dataset;
+  // Other pages, which show a part of this one, have none.
+  if (icons) use.setAttribute('href', `${icons}#${name}`);
   svg.append(use);
   return svg;
 }
 
 const SVG = 'http://www.w3.org/2000/svg';
+
+/** Whether a focus in a field would bring up a keyboard over the page. */
+export const isTouch = () => matchMedia('(pointer: coarse)').matches;
 
 export const byId = (id) => document.getElementById(id);
 

@@ -18,14 +18,14 @@ export function fileList(files) {
   }));
 }
 
-/** A size in bytes, as people say it. */
+/** A size in bytes, as people say it, and as the server says it: see workflows/sizes.py. */
 export function sizeText(bytes) {
-  if (bytes < 1000) return `${number(bytes)} B`;
+  if (bytes < 1024) return `${number(bytes)} B`;
   const units = ['kB', 'MB', 'GB'];
-  let value = bytes / 1000;
+  let value = bytes / 1024;
   let unit = 0;
   while (value >= 999.5 && unit < units.length - 1) {
-    value /= 1000;
+    value /= 1024;
     unit += 1;
   }
   return `${number(value, { maximumSignificantDigits: value < 10 ? 2 : 3 })} ${units[unit]}`;

@@ -1,6 +1,6 @@
 import { CodeBlock } from './code-block.js';
 import { element } from './dom.js';
-import { blocksOf, htmlOf } from './markdown.js';
+import { blocksOf, codesIn, htmlOf } from './markdown.js';
 import { morph } from './morph.js';
 import { sanitized } from './sanitizer.js';
 import { finished } from './unfinished.js';
@@ -37,6 +37,7 @@ export class MarkdownView {
 
 class TextBlock {
   node = element('div', { className: 'markdown__block' });
+  #codes = [];
 
   constructor(token, cite) {
     this.update(token, cite);
@@ -47,7 +48,24 @@ class TextBlock {
     for (const table of fragment.querySelectorAll('table')) wrapTable(table);
     for (const text of fragment.querySelectorAll('p, li, blockquote, h1, h2, h3, h4, h5, h6')) text.dir = 'auto';
     cite(fragment);
+    this.#drawCodes(token, fragment);
     morph(this.node, fragment);
+    this.#placeCodes();
+  }
+
+  /** Put what the blocks of code within this one look like into their places: so those that stand there stay. */
+  #drawCodes(token, fragment) {
+    const codes = codesIn(token);
+    const known = this.#codes;
+    this.#codes = codes.map((code, index) => known[index] ?? new CodeBlock(code));
+    this.#codes.forEach((block, index) => block.update(codes[index]));
+    fragment.querySelectorAll('pre').forEach((place, index) => place.replaceWith(this.#codes[index].node.cloneNode(true)));
+  }
+
+  /** A mere likeness copies nothing. */
+  #placeCodes() {
+    const shown = [...this.node.querySelectorAll('.code')];
+    this.#codes.forEach(({ node }, index) => node !== shown[index] && shown[index].replaceWith(node));
   }
 }
 

@@ -23,15 +23,37 @@ export function blocksOf(text) {
 /** The HTML of one block; it must pass the sanitizer before it is shown. */
 export const htmlOf = (block) => marked.parser([block]);
 
+/** The blocks of code within another block, such as a list, in their order. */
+export function codesIn(block) {
+  const found = [];
+  marked.walkTokens([block], (token) => token.type === 'code' && found.push(token));
+  return found;
+}
+
+// What is left of marks where a text was cut, or its lines were joined: they are no marks any more to a parser.
+const LEFTOVERS = [
+  [/(^|[\s…])#{1,6} /g, '$1'],
+  // The line below a table's first row.
+  [/\|?(?:\s*:?-{2,}:?\s*\|)+(?:\s*:?-{2,}:?)?/g, ' '],
+  [/(?<=\s|^)\|(?=\s|$)/g, ' '],
+  // A link, at the end and at the beginning.
+  [/!?\[([^\]]*)\]\([^)]*$/, '$1'],
+  [/^([^[\]]*)\]\(\s*[^)\s]*\s*\)/, '$1'],
+  [/(?<=[\s…(]|^)(?:\*\*|__|~~)(?=\S)|(?<=\S)(?:\*\*|__|~~)(?=[\s.,;:!?)]|$)/g, ''],
+  // A backtick that has lost the other one.
+  [/^([^`]*)`([^`]*)$/, '$1$2'],
+];
+
 /** What a part of a text says, without its marks, in one line. */
 export function plain(text) {
   const words = [];
   // It may begin or end within a block of code, a table or a list.
-  const parts = text.replace(/^[ \t]*(?:`{3,}|~{3,}).*$/gm, '');
+  const parts = text.replace(/^[ \t]*(?:`{3,}|~{3,}).*$/gm, '').replace(/`{3,}\w*(?=\s|$)/g, ' ');
   marked.walkTokens(blocksOf(parts), ({ tokens, text: own, type }) => {
     if (!tokens && own !== undefined && type !== 'list') words.push(own);
   });
-  const line = words.join(' ').replace(/`{3,}|(?<=\s|^)\|(?=\s|$)/g, ' ').replace(/\s+/g, ' ');
+  const cleaned = LEFTOVERS.reduce((line, [mark, instead]) => line.replace(mark, instead), words.join(' '));
+  const line = cleaned.replace(/\s+/g, ' ');
   return line.replace(/ (?=[.,;:!?)](?:\s|$))/g, '').replace(/ [-*+]$/, '').trim();
 }
 

@@ -21,7 +21,8 @@ export function displayMessage(text, { role = 'assistant', metadata, actions, so
     questionBar(awaiting, moves),
     actionBar(actions, moves),
   ];
-  const article = element('article', { className: `message message--${role}` }, ...parts);
+  // An article is no alert.
+  const article = element(role === 'error' ? 'div' : 'article', { className: `message message--${role}` }, ...parts);
   conversation().append(article);
   return article;
 }

@@ -33,6 +33,11 @@ export class Sections {
     if (focused >= 0) controls(part.place)[focused]?.focus({ preventScroll: true });
   }
 
+  /** Where a part stands. */
+  nodeOf(name) {
+    return this.#parts.get(name).place;
+  }
+
   #add(name) {
     const place = element('div', { className: `${this.#className}__part`, hidden: true });
     const part = { place, key: undefined };

@@ -1,6 +1,7 @@
 import { Actions } from './actions.js';
 import { answerMark } from './answer-mark.js';
-import { element, setText } from './dom.js';
+import { commentForm } from './comment-form.js';
+import { element, isTouch, setText } from './dom.js';
 import { failureBox } from './failures.js';
 import { MarkdownView } from './markdown-view.js';
 import { questionBar } from './questions.js';
@@ -19,7 +20,7 @@ export class TurnView {
   #status = new TurnStatus();
   #text = new MarkdownView();
   #plain = element('div', { className: 'message__text message__text--plain', dir: 'auto', hidden: true });
-  #rest = new Sections('turn', ['mark', 'failure', 'sources', 'question', 'actions', 'tools']);
+  #rest = new Sections('turn', ['mark', 'failure', 'sources', 'question', 'actions', 'tools', 'comment']);
   #actions;
   #cite = { key: 'undefined', with: undefined };
   #turn = null;
@@ -57,7 +58,7 @@ export class TurnView {
     this.#rest.show('question', awaiting, () => questionBar(awaiting, this.#moves));
     this.#actions.show(actions.map((action) => (isLast || outlasts(action) ? action : null)));
     this.#rest.show('actions', actions.length > 0, () => (actions.length ? this.#actions.node : null));
-    this.#rest.show('tools', over && [turn, isLast], () => (over ? toolbar(turn, { isLast }, this.#moves) : null));
+    this.#rest.show('tools', over && [turn, isLast], () => (over ? toolbar(turn, { isLast }, this.#toolMoves) : null));
   }
 
   /** Count on, once a second. */
@@ -65,6 +66,32 @@ export class TurnView {
     if (!this.#turn || isEnded(this.#turn)) return;
     this.#steps.tick();
     this.#status.tick();
+  }
+
+  /** A bad answer may be told why. */
+  get #toolMoves() {
+    const { feedback } = this.#moves;
+    if (!feedback) return this.#moves;
+    const rate = async (jobId, value) => {
+      const isKept = await feedback(jobId, value);
+      this.#askWhy(isKept && value === 'down');
+      if (!isTouch()) this.#rest.nodeOf('comment').querySelector('input')?.focus();
+    };
+    return { ...this.#moves, feedback: rate };
+  }
+
+  #askWhy(isOpen) {
+    const { jobId } = this.#turn;
+    const close = () => {
+      this.#askWhy(false);
+      this.#rest.nodeOf('tools').querySelector('[aria-pressed="true"]')?.focus();
+    };
+    const send = async (comment) => {
+      const isKept = await this.#moves.feedback(jobId, 'down', comment);
+      if (isKept) close();
+      return isKept;
+    };
+    this.#rest.show('comment', isOpen, () => (isOpen ? commentForm({ send, close }) : null));
   }
 
   #showText(text, { growing, awaiting, sources }) {

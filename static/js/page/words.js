@@ -39,6 +39,9 @@ export function duration(milliseconds) {
 /** The same; nothing for what is too short to be told. */
 export const durationIfAny = (milliseconds) => (milliseconds >= SHORTEST ? duration(milliseconds) : '');
 
+/** Take these words in place of the page's: another page shows a part of this one. */
+export const learn = (words) => void (catalogue = words);
+
 function filled(text, values) {
   return text.replace(PLACEHOLDER, (all, name) => (name in values ? String(values[name]) : all));
 }

@@ -262,6 +262,7 @@ def test_too_many_bytes_in_a_day(as_alice: Client, settings: Any) -> None:
     Document.objects.all().delete()
     refused = upload(as_alice, "a.txt", b"b" * 41)
     assert refused.status_code == 429
+    assert refused.json()["error"].startswith("More than 100 bytes of documents today.")
     assert int(refused["Retry-After"]) > 86_000
     assert upload(as_alice, "a.txt", b"c" * 40).status_code == 201
 

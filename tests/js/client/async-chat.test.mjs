@@ -311,12 +311,22 @@ describe('resume, cancel, history', () => {
     await pending;
   });
 
-  test('resume with an id and a token polls: EventSource could not send the token', async () => {
+  test('resume with an id and a token streams by fetch: EventSource could not send the token', async () => {
+    const text = [WORKING, COMPLETED].map((frame) => `data: ${JSON.stringify(frame)}\n\n`).join('');
+    const requests = fakeFetch(answer(200, text, { 'Content-Type': 'text/event-stream' }));
+    const seen = [];
+    const chat = new AsyncChatClient('', 'secret').onProgress(({ status }) => seen.push(status));
+    assert.equal((await chat.resume('workflow_abc')).response, 'Done');
+    assert.deepEqual(seen, ['processing', 'completed']);
+    assert.equal(FakeEventSource.all.length, 0);
+    assert.deepEqual(requests.map(({ url }) => url), ['/ai-demo/workflow/stream/workflow_abc']);
+    assert.equal(requests[0].headers.Authorization, 'Bearer secret');
+  });
+
+  test('and polls where such a stream does not get through', async () => {
     const requests = fakeFetch(answer(200, { success: true, data: COMPLETED }));
     assert.equal((await new AsyncChatClient('', 'secret').resume('workflow_abc')).response, 'Done');
-    assert.equal(FakeEventSource.all.length, 0);
-    assert.equal(requests[0].url, '/ai-demo/workflow/status/workflow_abc');
-    assert.equal(requests[0].headers.Authorization, 'Bearer secret');
+    assert.deepEqual(requests.map(({ url }) => url), ['stream', 'status'].map((name) => `/ai-demo/workflow/${name}/workflow_abc`));
   });
 
   test('cancel posts and resolves with the status', async () => {

@@ -19,7 +19,9 @@ globalThis.HTMLElement = class {
 
   attachShadow() {
     const querySelector = (selector) => (this.#parts[selector] ??= document.createElement(selector));
-    this.shadow = { querySelector, addEventListener() {}, replaceChildren: () => (this.#parts = {}) };
+    this.listeners = {};
+    const addEventListener = (type, listener) => (this.listeners[type] = listener);
+    this.shadow = { querySelector, addEventListener, replaceChildren: () => (this.#parts = {}) };
     return this.shadow;
   }
 
@@ -40,6 +42,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   chat.disconnectedCallback();
+  delete document.documentElement.lang;
   removeBrowser();
   await server.stop();
 });
@@ -103,6 +106,72 @@ test('what has a form is filled in elsewhere', async () => {
   assert.deepEqual(labels(choices), ['No', 'Leave the question']);
   assert.deepEqual(choices.all('p').map(({ textContent }) => textContent), ['This has to be filled in on the chat page.']);
   assert.equal(choices.all('a')[0].href, `${server.url}/ai-demo/chat/?c=first`);
+});
+
+test('it speaks the language of its page', async () => {
+  document.documentElement.lang = 'de-AT';
+  const choices = await asked({ kind: 'confirm', prompt: 'May I?', optional: true });
+  assert.deepEqual(labels(choices), ['Ja', 'Nein', 'Überspringen', 'Frage verlassen']);
+  chat.closest = () => ({ lang: 'en' });
+  chat.attributeChangedCallback('lang', 'de', 'en');
+  const anew = () => labels(chat.shadow.querySelector('.choices'));
+  await until(() => anew().length > 0);
+  assert.deepEqual(anew(), ['Yes', 'No', 'Skip', 'Leave the question']);
+});
+
+test('files are refused with a sentence, and text that comes along is not', async () => {
+  chat.connectedCallback();
+  let prevented = 0;
+  const preventDefault = () => (prevented += 1);
+  const { paste, drop, dragover } = chat.listeners;
+  paste({ type: 'paste', clipboardData: { types: ['text/plain', 'Files'] }, preventDefault });
+  drop({ type: 'drop', dataTransfer: { types: ['text/plain'] }, preventDefault });
+  assert.equal(prevented, 0);
+  dragover({ type: 'dragover', dataTransfer: { types: ['Files'] }, preventDefault });
+  assert.equal(said(), '');
+  for (const [take, event] of [[paste, { clipboardData: { types: ['Files'] } }], [drop, { dataTransfer: { types: ['Files'] } }]]) {
+    chat.shadow.querySelector('.messages').replaceChildren();
+    take({ ...event, preventDefault });
+    assert.equal(said(), 'Files can be sent on the chat page.');
+  }
+  assert.equal(prevented, 3);
+});
+
+test('a server that does not admit the page is told from one that is away', async () => {
+  const state = () => chat.shadow.querySelector('.state').textContent;
+  globalThis.location = new URL('https://shop.test/');
+  const { fetch } = globalThis;
+  let isThere = false;
+  // As a browser has it: to a page that is not admitted a server is there for requests only that read nothing.
+  globalThis.fetch = (url, { mode } = {}) => (mode === 'no-cors' && isThere ? Promise.resolve() : Promise.reject(new TypeError('Failed to fetch')));
+  try {
+    chat.connectedCallback();
+    await until(() => state() === 'Reconnecting… Nothing is lost.');
+    assert.equal(said(), '');
+    isThere = true;
+    chat.disconnectedCallback();
+    chat.connectedCallback();
+    await until(() => state() === 'The server admits no pages of https://shop.test: its CORS_ALLOWED_ORIGINS has to name it.');
+  } finally {
+    chat.disconnectedCallback();
+    globalThis.fetch = fetch;
+    delete globalThis.location;
+  }
+});
+
+test('who is signed out is shown the way on', async () => {
+  server.fault = () => ({ status: 401 });
+  globalThis.location = new URL('/shop/?p=1', server.url);
+  try {
+    chat.attributes = { session: 'first', src: server.url };
+    chat.connectedCallback();
+    const state = chat.shadow.querySelector('.state');
+    await until(() => state.all('a').length > 0);
+    assert.equal(state.textContent, 'You are signed out. What you have written is kept. Sign in');
+    assert.equal(state.all('a')[0].href, `${server.url}/accounts/login/?next=%2Fshop%2F%3Fp%3D1`);
+  } finally {
+    delete globalThis.location;
+  }
 });
 
 test('whoever reads the end stays there when buttons take its place', async () => {

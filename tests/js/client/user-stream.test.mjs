@@ -104,6 +104,25 @@ describe('the user’s stream', () => {
     });
   }
 
+  test('a stream that is cut since nobody is signed in any more is not called lost', async () => {
+    server.fault = (n) => (n === 1 ? { cut: 400 } : { status: 401 });
+    const states = [];
+    const stream = new UserStream(`${server.url}/ai-demo/chat/stream`, { onFrame() {}, onState: (each) => states.push(each) });
+    await stream.run();
+    assert.deepEqual([...new Set(states)], ['connected', 'signed-out']);
+  });
+
+  test('one that is cut is called lost at last where the try again hangs', async () => {
+    server.fault = (n) => (n === 1 ? { cut: 400 } : { swallow: true });
+    const lost = withResolvers();
+    const onState = (state) => state === 'reconnecting' && lost.resolve();
+    const stream = new UserStream(`${server.url}/ai-demo/chat/stream`, { onFrame() {}, onState });
+    stops.push(() => stream.close());
+    stream.run();
+    await lost.promise;
+    assert.equal(server.connections, 2);
+  });
+
   for (const status of [400, 409, 414, 431]) {
     test(`a cursor that is refused by a ${status} is forgotten, and everything loaded anew`, async () => {
       server.fault = (n) => (n === 1 ? { cut: 400, end: true } : n === 2 ? { status } : null);

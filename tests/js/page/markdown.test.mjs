@@ -27,4 +27,16 @@ describe('markdown', () => {
     assert.equal(plain('| a | b |\n| - | - |\n| 1 | <b>2</b> |'), 'a b 1 <b>2</b>');
     assert.equal(plain(''), '');
   });
+
+  test('no marks are left of what was cut, or joined to one line', () => {
+    for (const [part, said] of [
+      ['…text ## Deploying Use **nginx** and **bold that is', '…text Deploying Use nginx and bold that is'],
+      ['the end** of it. ~~Not', 'the end of it. Not'],
+      ['see [the docs](https://example.com/very/lo', 'see the docs'],
+      ['docs](https://a.test) for more', 'docs for more'],
+      ['Limits: | name | most | |---|:--:| | `A` | 3 |', 'Limits: name most A 3'],
+      ['…then ```sh ls -l ``` and `SEND', '…then ls -l and SEND'],
+      ['2**10, a_b__c, 5 * 3, C# and a #1', '2**10, a_b__c, 5 * 3, C# and a #1'],
+    ]) assert.equal(plain(part), said);
+  });
 });

@@ -5,8 +5,10 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
+from workflows.sizes import size_text
+
 # Bytes of a document, and characters of its text. Beyond them it is a mistake, or an attack.
-MOST_BYTES = 50_000_000
+MOST_BYTES = 52_428_800
 MOST_TEXT = 10_000_000
 # Sections and chunks of a document. A book has some hundred.
 MOST_PARTS = 5000
@@ -98,7 +100,7 @@ def check_size(size: int) -> None:
         Unreadable: there are more than MOST_BYTES.
     """
     if size > MOST_BYTES:
-        raise Unreadable(f"This document has more than {MOST_BYTES:,} bytes.")
+        raise Unreadable(f"This document has more than {size_text(MOST_BYTES)}.")
 
 
 def check_parts(number: int) -> None:
