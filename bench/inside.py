@@ -21,6 +21,7 @@ from django.test.utils import CaptureQueriesContext  # noqa: E402
 
 from bench.workflows_app.workflows import FAILS  # noqa: E402
 from chatflow.auth import sign_link  # noqa: E402
+from chatflow.dialects import DIALECTS, get_dialect  # noqa: E402
 from chatflow.models import Token  # noqa: E402
 from workflows import services  # noqa: E402
 from workflows.models import Cluster, Event, Job, Session, State  # noqa: E402
@@ -67,14 +68,50 @@ def last_job() -> int:
 
 def waiting_links(count: str) -> list[str]:
     """Make *count* jobs that nobody runs; return the paths of their streams."""
+    jobs = make_waiting("idle", int(count))
+    return [f"/ai-demo/workflow/stream/{job.public_id}?token={sign_link(job)}" for job in jobs]
+
+
+def waiting_sessions(count: str) -> dict[str, str]:
+    """Make *count* jobs that nobody runs; return their sessions by the digits of their ids."""
+    jobs = make_waiting("waiting", int(count))
+    return {job.public_id.removeprefix("workflow_"): job.session.key for job in jobs}
+
+
+def make_waiting(name: str, count: int) -> list[Job]:
     user = User.objects.get(username="bench")
-    names = [f"idle-{number}" for number in range(int(count))]
-    sessions = Session.objects.bulk_create(Session(user=user, key=name) for name in names)
-    jobs = Job.objects.bulk_create(
+    keys = [f"{name}-{number}" for number in range(count)]
+    sessions = Session.objects.bulk_create(Session(user=user, key=key) for key in keys)
+    return Job.objects.bulk_create(
         Job(user=user, session=session, workflow="bench_noop", text="", mode="async")
         for session in sessions
     )
-    return [f"/ai-demo/workflow/stream/{job.public_id}?token={sign_link(job)}" for job in jobs]
+
+
+def encoding_rates(count: str) -> dict[str, float]:
+    """Return how many events a second each dialect encodes, of a log of *count*: words mostly."""
+    user = User.objects.get(username="bench")
+    job = Job(user=user, session=Session(user=user, key="encoded"), workflow="bench_turn")
+    log = [make_event(seq, int(count)) for seq in range(1, int(count) + 1)]
+    return {name: encoding_rate(name, job, log) for name in DIALECTS}
+
+
+def make_event(seq: int, last: int) -> Event:
+    words: dict[str, Any] = {"delta": f"the word {seq} "}
+    if seq == last:
+        said = "".join(f"the word {each} " for each in range(1, last) if each % 20)
+        data: dict[str, Any] = {"response": said, "actions": [], "sources": [], "metadata": {}}
+        return Event(seq=seq, type=State.COMPLETED, progress=100, message="Completed", data=data)
+    type, data = (Event.Type.DELTA, words) if seq % 20 else (Event.Type.PROGRESS, {})
+    return Event(seq=seq, type=type, progress=seq * 99 // last, message=f"Part {seq}", data=data)
+
+
+def encoding_rate(name: str, job: Job, log: list[Event]) -> float:
+    encoder = get_dialect(name)(job)
+    began = time.process_time()
+    for event in log:
+        encoder.frames(event)
+    return len(log) / (time.process_time() - began)
 
 
 def examples() -> dict[str, int]:
@@ -165,6 +202,8 @@ def main(verb: str, *arguments: str) -> None:
             enqueue,
             last_job,
             waiting_links,
+            waiting_sessions,
+            encoding_rates,
             examples,
             sync_send_queries,
             statements,

@@ -32,5 +32,7 @@ def frame(
         lines.append(f"id: {event_id}")
     if retry is not None:
         lines.append(f"retry: {retry}")
-    lines.append(f"data: {encode(data).translate(LINE_ENDS)}")
+    text = encode(data)
+    # To look for them takes as long as to encode, and most texts can't have any.
+    lines.append(f"data: {text if text.isascii() else text.translate(LINE_ENDS)}")
     return "\n".join([*lines, "", ""]).encode("utf-8", "replace")
