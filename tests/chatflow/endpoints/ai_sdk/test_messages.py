@@ -74,7 +74,7 @@ def test_what_is_done_again_takes_the_place_of_the_failure(ask: Ask, client: Cli
     failed = chunks(ask(decides(asked.public_id, id_of(asking), approved=True)))
     assert failed[-1] == {"type": "error", "errorText": "It is broken."}
     broken.clear()
-    services.retry(Job.objects.order_by("pk").last())
+    services.retry(Job.objects.latest("pk"))
 
     read = message_of(client)
     assert id_of(read) == id_of(asking)
