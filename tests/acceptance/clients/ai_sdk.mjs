@@ -24,8 +24,8 @@ async function until(look) {
 
 const atGate = (name) => until(() => existsSync(`${gates}/${name}.visits`) && statSync(`${gates}/${name}.visits`).size);
 
-function chatOf(id, { bearer = token, fetch, ...options } = {}) {
-  const transport = new DefaultChatTransport({ api, headers: headersOf(bearer), fetch });
+function chatOf(id, { bearer = token, fetch, how, ...options } = {}) {
+  const transport = new DefaultChatTransport({ api, headers: headersOf(bearer), fetch, ...how });
   return new Chat({ id: `${run}-${id}`, transport, ...options });
 }
 
@@ -146,7 +146,9 @@ async function takesTooLong() {
 }
 
 async function asks() {
-  const chat = chatOf('asks');
+  const prepareSendMessagesRequest = ({ id, messages, trigger, messageId, body }) =>
+    ({ body: { ...body, id, trigger, messageId, messages: messages.slice(-1) } });
+  const chat = chatOf('asks', { how: { prepareSendMessagesRequest } });
   await chat.sendMessage({ text: 'Create an invoice' });
   const question = dataOf(chat, 'awaiting');
   assert.equal(question.kind, 'text');
