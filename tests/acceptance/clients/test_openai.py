@@ -8,8 +8,11 @@ import pytest
 from openai import OpenAI
 
 from tests.acceptance.clients import node
-from tests.acceptance.processes import Site
+from tests.acceptance.markdown import block
+from tests.acceptance.processes import ROOT, Site
 from tests.servers import free_port
+
+DOCS = ROOT / "docs" / "clients.md"
 
 
 @pytest.fixture
@@ -160,3 +163,25 @@ def test_a_server_that_is_killed_in_mid_word(own_site: Site, kind: str) -> None:
             seen += list(stream)
     assert [event.sequence_number for event in seen] == list(range(len(seen)))
     assert seen[-1].response.output_text == "before after"
+
+
+def own(code: str, site: Site) -> str:
+    """Return a snippet of the docs with the site's own names in it."""
+    for shown, real in (
+        ("https://chat.example.com", site.url),
+        ("YOUR_TOKEN", site.token("alice")),
+        ("orders", "moves"),
+    ):
+        assert shown in code
+        code = code.replace(shown, real)
+    return code
+
+
+def test_the_lines_of_the_docs_work(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
+    headings = ("OpenAI Responses", "OpenAI Chat Completions")
+    for heading in headings:
+        exec(own(block(DOCS, heading, "python"), site), {})
+        assert capfd.readouterr().out.strip() == "What next?"
+    code = own(block(DOCS, headings[0], "js"), site)
+    code = code.replace("And now?", "show moves")
+    assert node.run("--input-type=module", "-", input=code) == "What next?\n"

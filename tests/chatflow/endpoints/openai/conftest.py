@@ -40,9 +40,9 @@ def make_ask(bearer: Bearer) -> Callable[[User], Ask]:
     """Return what makes a client of a user's."""
 
     def make(user: User) -> Ask:
-        client = Client(headers=bearer(user), raise_request_exception=False)
         # As under uvicorn.
-        client.defaults[ON_LOOP] = True
+        on_loop: Any = {ON_LOOP: True}
+        client = Client(headers=bearer(user), raise_request_exception=False, **on_loop)
 
         def ask(path: str, body: Any = None, method: str = "POST", **headers: str) -> Any:
             given = {name.replace("_", "-"): value for name, value in headers.items()}
