@@ -10,6 +10,7 @@ from django.test import Client
 from chatflow.pool import ON_LOOP
 from tests.conftest import Bearer
 from workflows import Context, workflow
+from workflows.streaming.listeners import listeners
 
 Ask = Callable[..., Any]
 
@@ -33,6 +34,12 @@ def more_flows(flows: None) -> None:
     def pay(ctx: Context) -> str:
         approval = ctx.approve("Pay it?", details={"total": 7})
         return f"{approval.approved}: {approval.reason}"
+
+
+@pytest.fixture(autouse=True)
+def running(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be a process that does not shut down, as the tests of streams leave it."""
+    monkeypatch.setattr(listeners, "closing", False)
 
 
 @pytest.fixture
