@@ -70,16 +70,24 @@ def _candidates(request: Request, latest: str) -> list[int]:
 
 
 def _measured(sessions: list[int], turns: list[Turn]) -> list[int]:
-    """Return those of *sessions* that have as many messages, and are no longer."""
+    """Return those of *sessions* that may have these messages, by their number and length."""
     most = sum(len(turn.text) + TRIMMED for turn in turns)
     said = Message.objects.filter(session__in=sessions, cut=False).order_by().values("session")
     measured = said.annotate(messages=Count("pk"), length=Sum(Length("content")))
-    fitting = {row["session"] for row in measured.filter(messages=len(turns), length__lte=most)}
-    return [each for each in sessions if each in fitting]
+    numbers = (len(turns), len(turns) - 1)
+    fitting = measured.filter(messages__in=numbers, length__lte=most).values_list(
+        "session", flat=True
+    )
+    found = set(fitting)
+    return [each for each in sessions if each in found]
 
 
 def _is(messages: list[Message], turns: list[Turn]) -> bool:
     """Say whether *turns* are what a client has been shown of *messages*."""
+    job = messages[-1].job
+    if turns[-1].role == Message.Role.ASSISTANT and job is not None and not job.is_finished:
+        # The client has left in the middle of an answer, which is no message yet.
+        turns = turns[:-1]
     return len(messages) == len(turns) and all(map(_is_of, messages, turns))
 
 

@@ -274,13 +274,13 @@ def test_any_log_makes_events_as_openai_describes_them(said: list[Said]) -> None
     events = [data(frame) for frame in frames]
     # As the Python package itself puts the events together.
     state: Any = ResponseStreamState(input_tools=omit, text_format=omit)
-    for number, event in enumerate(events):
-        assert event["sequence_number"] == number
-        assert "error" not in event
-        if "response" in event:
-            event = {**event, "response": known(event["response"])}
-        state.handle_event(EVENT.validate_python(event))
-    assert events[-1]["response"] == encoder.response()
+    for number, each in enumerate(events):
+        assert each["sequence_number"] == number
+        assert "error" not in each
+        if "response" in each:
+            each["response"] = known(each["response"])
+        state.handle_event(EVENT.validate_python(each))
+    assert events[-1]["response"] == known(encoder.response())
     if said[-1][0] == "completed":
         text = Response.model_validate(encoder.response()).output_text
         assert text.strip().startswith(said[-1][1]["response"].strip())

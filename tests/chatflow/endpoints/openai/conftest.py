@@ -10,6 +10,7 @@ from django.test import Client
 from chatflow.pool import ON_LOOP
 from tests.conftest import Bearer
 from workflows import Context, workflow
+from workflows.streaming.listeners import listeners
 
 Ask = Callable[..., Any]
 
@@ -35,14 +36,20 @@ def more_flows(flows: None) -> None:
         return f"{approval.approved}: {approval.reason}"
 
 
+@pytest.fixture(autouse=True)
+def running(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be a process that does not shut down, as the tests of streams leave it."""
+    monkeypatch.setattr(listeners, "closing", False)
+
+
 @pytest.fixture
 def make_ask(bearer: Bearer) -> Callable[[User], Ask]:
     """Return what makes a client of a user's."""
 
     def make(user: User) -> Ask:
-        client = Client(headers=bearer(user), raise_request_exception=False)
         # As under uvicorn.
-        client.defaults[ON_LOOP] = True
+        on_loop: Any = {ON_LOOP: True}
+        client = Client(headers=bearer(user), raise_request_exception=False, **on_loop)
 
         def ask(path: str, body: Any = None, method: str = "POST", **headers: str) -> Any:
             given = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -10,7 +10,6 @@ from django.test import Client
 from openai.types.responses import Response
 
 from chatflow.models import Token
-from chatflow.pool import ON_LOOP
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.dialects.test_responses import data
 from tests.chatflow.endpoints.openai.conftest import Ask
@@ -225,7 +224,6 @@ def test_a_token_for_another_workflow_sees_nothing(ask: Ask, alice: User) -> Non
     made = create(ask, background=True).json()
     _, token = Token.objects.create(alice, expiry=timedelta(hours=1), workflow="talk")
     client = Client(headers={"Authorization": f"Bearer {token}"})
-    client.defaults[ON_LOOP] = True
     assert client.get(f"/v1/responses/{made['id']}").status_code == 404
     body = {"model": "echo", "input": "hello", "background": True}
     assert client.post("/v1/responses", body, "application/json").status_code == 403

@@ -84,6 +84,16 @@ def test_choices_are_part_of_what_was_shown(alice: User, talk: Any) -> None:
     assert find(alice, "a", "Which?\n1. Red\n2. Blue") == "a"
 
 
+def test_an_answer_that_is_still_being_written(alice: User, talk: Any, make_job: MakeJob) -> None:
+    """Whoever has left it says "stop" next."""
+    talk("a", "a")
+    job = make_job(alice, "b", session="a")
+    texts = ("a", "You said: a", "b")
+    assert find(alice, *texts) == find(alice, *texts, "You sa") == "a"
+    Job.objects.filter(pk=job.pk).update(state="failed", finished_at=job.created_at)
+    assert find(alice, *texts, "You sa") is None
+
+
 def test_what_was_cut_was_not_said(alice: User, talk: Any) -> None:
     job = talk("a", "a")
     talk("b", "a")
