@@ -517,7 +517,7 @@ JSON: Any = st.recursive(
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_any_params(as_alice: Client, settings: Any, method: str) -> None:
+def test_any_params(as_alice: Any, settings: Any, method: str) -> None:
     settings.RATE_LIMIT_SEND = (10_000, 60)
     as_alice.defaults[ON_LOOP] = True
     task_id = send(as_alice)["id"]
