@@ -10,8 +10,12 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.test import Client
+from hypothesis import given
+from hypothesis import settings as rules
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from chatflow.endpoints.ag_ui.histories import adopt
 from chatflow.pool import ON_LOOP
 from chatflow.tokens import make_token
 from chatflow.web import application
@@ -417,8 +421,11 @@ def test_an_older_run(as_alice: Client) -> None:
     told(post(as_alice, runId="r2", messages=[{**MESSAGE, "content": "And?"}]))
     frames = told(post(as_alice, messages=[]))
 
-    texts = [text for _, text in snapshot(frames)]
-    assert texts == ["Hello", "You said: Hello", "And?", "You said: And?"]
+    texts = ["Hello", "You said: Hello", "And?", "You said: And?"]
+    assert [text for _, text in snapshot(frames)] == texts
+    # One that had gone before it was answered, and knows what followed.
+    known = [MESSAGE, {"id": "u2", "role": "user", "content": "And?"}]
+    assert [text for _, text in snapshot(told(post(as_alice, messages=known)))] == texts
     assert frames[-1]["result"]["response"] == "You said: Hello"
 
 
@@ -523,6 +530,30 @@ def test_a_page_of_another_site(alice: User) -> None:
     client.force_login(alice)
     assert refused(post(client)) == (403, "forbidden")
     assert not Job.objects.exists()
+
+
+@rules(max_examples=100, derandomize=True, database=None, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.booleans()), max_size=7), st.integers(0, 7))
+def test_the_messages_stay_in_order(said: list[tuple[str, bool]], place: int) -> None:
+    """Whatever of the thread a client knows, by ids of its own, it shows all in their order."""
+    thread = [
+        {"id": f"user_{number}", "role": "user", "content": text}
+        for number, (text, _) in enumerate(said)
+    ]
+    answer = {"id": "msg_x", "role": "assistant", "content": "…"}
+    known = [
+        {**message, "id": f"own_{message['id']}"}
+        for message, (_, is_known) in zip(thread, said, strict=True)
+        if is_known
+    ]
+    told = adopt([*thread[:place], answer, *thread[place:]], answer, known)
+
+    ids = [each["id"] for each in known]
+    shown = [each["id"] for each in told if each["id"] in ids]
+    assert shown == ids
+    assert answer in told
+    new = [each for each in told if each["id"] not in ids and each is not answer]
+    assert not new or told.index(new[0]) >= len(shown)
 
 
 # Over the event loop.
