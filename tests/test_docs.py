@@ -29,6 +29,8 @@ OTHERS = {
     "PATCH", "DELETE", "UPDATE", "INSERT", "SELECT", "JSON", "ID", "WAL", "IMMEDIATE",
     # Django's own.
     "DJANGO_SETTINGS_MODULE", "AUTHENTICATION_BACKENDS",
+    # AG-UI's events, and a type of its activities.
+    "RUN_STARTED", "RUN_FINISHED", "RUN_ERROR", "CUSTOM", "PROGRESS",
     # The last words of queue_work's lines.
     "DONE", "FAIL", "CANCELLED", "RELEASED", "LOST",
 }  # fmt: skip

@@ -4,7 +4,7 @@ Such a client updates those that it knows by their ids where they are, puts new 
 others, and drops what it isn't told of.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterator, Mapping
 
 from rest_framework.request import Request
 
@@ -36,44 +36,56 @@ def as_stored(request: Request, job: Job, messages: list[JSON]) -> Thread:
     """
     before, after = _stored(request, job)
     answer = {"id": answer_id(job), "role": "assistant"}
-    told = adopt([*before, answer, *after], messages[-2 * MESSAGES :])
-    place = next(at for at, each in enumerate(told) if each["id"] == answer["id"])
+    told = adopt([*before, answer, *after], answer, messages[-MESSAGES:])
+    place = [each["id"] for each in told].index(answer["id"])
     others = _of_roles(messages, OTHERS)
     return Thread.of([*others, *told[:place]], told[place + 1 :])
 
 
-def adopt(told: list[JSON], messages: list[JSON]) -> list[JSON]:
+def adopt(told: list[JSON], answer: JSON, messages: list[JSON]) -> list[JSON]:
     """Return what a client is told, by the ids by which it knows the messages.
 
     Those that it doesn't know are left out where one that it knows follows: it would show them
-    behind that.
+    behind that. But not the answer that it asks for.
 
     Args:
         told: the messages of the thread.
+        answer: the one of them that is the run's.
         messages: the client's.
     """
-    known: list[JSON] = []
-    new: list[JSON] = []
-    begin = 0
-    for message in told:
-        at = _find(message, messages, begin)
-        if at is None:
-            new.append(message)
+    ids = dict(_pair(list(map(_key, told)), list(map(_key, messages))))
+    last = max(ids, default=-1)
+    return [
+        {**message, "id": messages[ids[at]]["id"]} if at in ids else message
+        for at, message in enumerate(told)
+        if at in ids or at > last or message is answer
+    ]
+
+
+def _key(message: JSON) -> Hashable:
+    """Return what a message is known by: the user's by its words, another one by its id."""
+    if message.get("role") == "user" and isinstance(message.get("id"), str):
+        return "user", text_of(message)
+    return "id", str(message.get("id"))
+
+
+def _pair(told: list[Hashable], known: list[Hashable]) -> Iterator[tuple[int, int]]:
+    """Yield the places of the longest sequence that both have in common, the last one first."""
+    lengths = [[0] * (len(known) + 1)]
+    for key in told:
+        above, row = lengths[-1], [0]
+        for place, other in enumerate(known):
+            row.append(above[place] + 1 if key == other else max(above[place + 1], row[place]))
+        lengths.append(row)
+    at, place = len(told), len(known)
+    while at and place:
+        if told[at - 1] == known[place - 1]:
+            at, place = at - 1, place - 1
+            yield at, place
+        elif lengths[at - 1][place] >= lengths[at][place - 1]:
+            at -= 1
         else:
-            known, new, begin = [*known, {**message, "id": messages[at]["id"]}], [], at + 1
-    return [*known, *new]
-
-
-def _find(message: JSON, messages: list[JSON], begin: int) -> int | None:
-    """Return the place of *message* in *messages*, from *begin* on."""
-    for at in range(begin, len(messages)):
-        other = messages[at]
-        if other.get("id") == message["id"]:
-            return at
-        said = message["role"] == other.get("role") == "user" and isinstance(other.get("id"), str)
-        if said and text_of(other) == message["content"]:
-            return at
-    return None
+            place -= 1
 
 
 def _stored(request: Request, job: Job) -> tuple[list[JSON], list[JSON]]:

@@ -41,7 +41,8 @@ def run(request: Request, workflow: str = "") -> HttpResponse:
         question = answers.drop(request, asked.run, asked.resume)
         return HttpResponse(AgUi(question, asked.run).dropped(), headers=HEADERS)
     try:
-        job = begin(request, asked, wanted)
+        # Another token of the user's may have begun it at this very moment.
+        job = _in_reach(request, begin(request, asked, wanted))
     except LOST:
         job = find(request, asked.run)
         if job is None:
@@ -58,7 +59,11 @@ def find(request: Request, run: Run) -> Job | None:
     mine = Job.objects.visible_to(request.user).filter(session__key=run.thread_id)
     named = Q(idempotency_key=key_of(run)) | Q(public_id=run.run_id)
     job = mine.filter(named).select_related("session").first()
-    if job is not None and not reach_of(request).includes(job):
+    return None if job is None else _in_reach(request, job)
+
+
+def _in_reach(request: Request, job: Job) -> Job:
+    if not reach_of(request).includes(job):
         raise JobNotFound
     return job
 

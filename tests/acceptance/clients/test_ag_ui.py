@@ -1,14 +1,19 @@
 """AG-UI's own client, from npm."""
 
 import json
+import threading
+from collections.abc import Iterator
 
 from hypothesis import given, settings
 
 from tests.acceptance.clients import node
+from tests.acceptance.conftest import MakeSite
 from tests.acceptance.markdown import block
 from tests.acceptance.processes import ROOT, Site
+from tests.acceptance.test_crash import kill_worker
 from tests.chatflow.dialects.contract import LOGS, Said
 from tests.chatflow.dialects.test_ag_ui import SAID, standing, streams_of
+from tests.openai_server import Answer, OpenAIServer
 
 
 def test_the_client_connects(site: Site) -> None:
@@ -49,3 +54,34 @@ def test_the_lines_of_the_docs_work(site: Site) -> None:
         assert shown in code
         code = code.replace(shown, own)
     assert node.run("--input-type=module", "-", input=code) == "What next?\nWhat next?\n"
+
+
+def test_a_worker_and_a_server_are_killed_in_mid_word(make_site: MakeSite) -> None:
+    """The words that the worker took with it are taken back; no other is lost, or comes twice."""
+    rest = threading.Event()
+    with OpenAIServer() as server:
+        # The first one is never heard to its end.
+        server.script = [Answer(text="Good morning, Alice.", stall=threading.Event(), stall_at=3)]
+        server.script += [Answer(text="Hello again, Alice.", stall=rest, stall_at=3)]
+        site = make_site("sqlite", AI_MODEL="openai-chat:gpt-4o-mini", **server.environment)
+        web = site.start_web()
+        site.start_cluster()
+        with node.started("ag_ui_lost.mjs", site.url, site.token("alice"), "Good day") as lines:
+            wait_for(lines, "Good")
+            kill_worker(site, site.value("SELECT public_id FROM workflows_job"))
+            wait_for(lines, "Hello")
+            web.kill()
+            wait_for(lines, "lost")
+            rest.set()
+            site.start_web(port=int(web.url.rpartition(":")[2]))
+            *_, last = lines
+    assert json.loads(last) == ["Good day", "Hello again, Alice."]
+
+
+def wait_for(lines: Iterator[str], wanted: str) -> None:
+    seen = []
+    for line in lines:
+        seen.append(line)
+        if line == wanted:
+            return
+    raise AssertionError(seen)

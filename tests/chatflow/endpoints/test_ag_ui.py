@@ -10,8 +10,12 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.test import Client
+from hypothesis import given
+from hypothesis import settings as rules
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from chatflow.endpoints.ag_ui.histories import adopt
 from chatflow.pool import ON_LOOP
 from chatflow.tokens import make_token
 from chatflow.web import application
@@ -55,14 +59,31 @@ def _more_flows(flows: None) -> None:
         workflow(function.__name__)(function)
 
 
+def on_loop(client: Client) -> Client:
+    """Let streams begin; what they tell at once is all that most tests want to know."""
+    client.defaults[ON_LOOP] = "yes"
+    return client
+
+
+@pytest.fixture
+def as_alice(as_alice: Client) -> Client:
+    return on_loop(as_alice)
+
+
+@pytest.fixture
+def as_bob(as_bob: Client) -> Client:
+    return on_loop(as_bob)
+
+
 def client_of(user: User, **limits: Any) -> Client:
     _, secret = make_token(user, **limits)
-    return Client(headers={"Authorization": f"Bearer {secret}"}, raise_request_exception=False)
+    headers = {"Authorization": f"Bearer {secret}"}
+    return on_loop(Client(headers=headers, raise_request_exception=False))
 
 
 def post(client: Client, path: str = "echo", **fields: Any) -> Any:
     body = {**HELLO, **fields}
-    return client.post(f"/ag-ui/{path}", body, "application/json", **{ON_LOOP: True})
+    return client.post(f"/ag-ui/{path}", body, "application/json")
 
 
 def told(answer: Any) -> Told:
@@ -181,7 +202,7 @@ def test_a_lost_page(as_alice: Client, as_bob: Client) -> None:
     for number in (1, 2):
         told(post(as_alice, runId=f"r{number}", messages=[{**MESSAGE, "content": f"No. {number}"}]))
     one, two = Job.objects.order_by("pk")
-    frames = told(as_alice.get(STREAM, **{ON_LOOP: True}))
+    frames = told(as_alice.get(STREAM))
 
     assert frames[0] == {"type": "RUN_STARTED", "threadId": "t", "runId": "r2"}
     assert snapshot(frames) == [
@@ -191,9 +212,9 @@ def test_a_lost_page(as_alice: Client, as_bob: Client) -> None:
         (answer_id(two), "You said: No. 2"),
     ]
     Job.objects.update(finished_at=two.finished_at and two.finished_at - HOUR)
-    assert as_alice.get(STREAM, **{ON_LOOP: True}).status_code == 204
-    unknown = as_alice.get("/ag-ui/threads/%00/stream", **{ON_LOOP: True})
-    for answer in (unknown, as_bob.get(STREAM, **{ON_LOOP: True})):
+    assert as_alice.get(STREAM).status_code == 204
+    unknown = as_alice.get("/ag-ui/threads/%00/stream")
+    for answer in (unknown, as_bob.get(STREAM)):
         assert refused(answer) == (404, "not_found")
 
 
@@ -201,7 +222,7 @@ def test_a_lost_page(as_alice: Client, as_bob: Client) -> None:
 def test_a_job_of_another_dialect(as_alice: Client, alice: User, make_job: MakeJob) -> None:
     """It is called as the job is, and found again by that."""
     job = make_job(alice, session="t")
-    (started, *_) = told(as_alice.get(STREAM, **{ON_LOOP: True}))
+    (started, *_) = told(as_alice.get(STREAM))
     assert started["runId"] == job.public_id
 
     assert told(post(as_alice, runId=job.public_id))[0] == started
@@ -211,7 +232,7 @@ def test_a_job_of_another_dialect(as_alice: Client, alice: User, make_job: MakeJ
 @pytest.mark.django_db
 def test_an_empty_thread(as_alice: Client, alice: User) -> None:
     Session.objects.create(user=alice, key="t")
-    assert as_alice.get(STREAM, **{ON_LOOP: True}).status_code == 204
+    assert as_alice.get(STREAM).status_code == 204
 
 
 @pytest.mark.django_db
@@ -354,10 +375,10 @@ def test_a_token_for_one_workflow(alice: User, as_alice: Client) -> None:
     limited = client_of(alice, workflow="ask")
     assert refused(post(limited, "ask")) == (404, "not_found")
     assert refused(post(limited, "echo", runId="r2")) == (403, "forbidden")
-    assert limited.get(STREAM, **{ON_LOOP: True}).status_code == 204
+    assert limited.get(STREAM).status_code == 204
     asked = interrupt(told(post(limited, "", runId="r2", messages=[{**MESSAGE, "content": "Hi"}])))
 
-    frames = told(limited.get(STREAM, **{ON_LOOP: True}))
+    frames = told(limited.get(STREAM))
     assert [text for _, text in snapshot(frames)] == ["Hi", "What is your name?"]
     done = told(post(limited, "", runId="r3", resume=resume(asked["id"], payload="Carol")))
     assert done[-1]["result"]["response"] == "Hello Carol."
@@ -369,7 +390,7 @@ def test_a_token_that_only_reads(alice: User, as_alice: Client) -> None:
     reader = client_of(alice, scope="read")
     assert refused(post(reader)) == (403, "forbidden")
     assert refused(reader.post(CANCEL)) == (403, "forbidden")
-    assert kinds(told(reader.get(STREAM, **{ON_LOOP: True})))[0] == "RUN_STARTED"
+    assert kinds(told(reader.get(STREAM)))[0] == "RUN_STARTED"
 
 
 @pytest.mark.usefixtures("inline")
@@ -400,8 +421,11 @@ def test_an_older_run(as_alice: Client) -> None:
     told(post(as_alice, runId="r2", messages=[{**MESSAGE, "content": "And?"}]))
     frames = told(post(as_alice, messages=[]))
 
-    texts = [text for _, text in snapshot(frames)]
-    assert texts == ["Hello", "You said: Hello", "And?", "You said: And?"]
+    texts = ["Hello", "You said: Hello", "And?", "You said: And?"]
+    assert [text for _, text in snapshot(frames)] == texts
+    # One that had gone before it was answered, and knows what followed.
+    known = [MESSAGE, {"id": "u2", "role": "user", "content": "And?"}]
+    assert [text for _, text in snapshot(told(post(as_alice, messages=known)))] == texts
     assert frames[-1]["result"]["response"] == "You said: Hello"
 
 
@@ -414,7 +438,7 @@ def test_a_retry(as_alice: Client, alice: User, run: Run) -> None:
     run(Job.objects.latest("pk"))
     retried = services.retry(failed)
     (started, *_), frames = (
-        told(as_alice.get(STREAM, **{ON_LOOP: True})),
+        told(as_alice.get(STREAM)),
         told(post(as_alice, runId=retried.public_id)),
     )
     assert started["runId"] == retried.public_id
@@ -497,7 +521,7 @@ def test_the_limits(as_alice: Client, settings: Any) -> None:
     assert "Retry-After" in refusal
     settings.STREAMS_PER_USER = 0
     assert refused(post(as_alice)) == (429, "rate_limited")
-    assert refused(as_alice.get(STREAM, **{ON_LOOP: True})) == (429, "rate_limited")
+    assert refused(as_alice.get(STREAM)) == (429, "rate_limited")
 
 
 @pytest.mark.django_db
@@ -506,6 +530,30 @@ def test_a_page_of_another_site(alice: User) -> None:
     client.force_login(alice)
     assert refused(post(client)) == (403, "forbidden")
     assert not Job.objects.exists()
+
+
+@rules(max_examples=100, derandomize=True, database=None, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.booleans()), max_size=7), st.integers(0, 7))
+def test_the_messages_stay_in_order(said: list[tuple[str, bool]], place: int) -> None:
+    """Whatever of the thread a client knows, by ids of its own, it shows all in their order."""
+    thread = [
+        {"id": f"user_{number}", "role": "user", "content": text}
+        for number, (text, _) in enumerate(said)
+    ]
+    answer = {"id": "msg_x", "role": "assistant", "content": "…"}
+    known = [
+        {**message, "id": f"own_{message['id']}"}
+        for message, (_, is_known) in zip(thread, said, strict=True)
+        if is_known
+    ]
+    told = adopt([*thread[:place], answer, *thread[place:]], answer, known)
+
+    ids = [each["id"] for each in known]
+    shown = [each["id"] for each in told if each["id"] in ids]
+    assert shown == ids
+    assert answer in told
+    new = [each for each in told if each["id"] not in ids and each is not answer]
+    assert not new or told.index(new[0]) >= len(shown)
 
 
 # Over the event loop.
