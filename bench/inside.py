@@ -103,7 +103,7 @@ def make_event(seq: int, last: int) -> Event:
         data: dict[str, Any] = {"response": said, "actions": [], "sources": [], "metadata": {}}
         return Event(seq=seq, type=State.COMPLETED, progress=100, message="Completed", data=data)
     type, data = (Event.Type.DELTA, words) if seq % 20 else (Event.Type.PROGRESS, {})
-    return Event(seq=seq, type=type, progress=seq * 99 // last, message=f"Part {seq}", data=data)
+    return Event(seq=seq, type=type, progress=seq * 99 // last, message=f"Part {seq // 20}", data=data)
 
 
 def encoding_rate(name: str, job: Job, log: list[Event]) -> float:
