@@ -97,13 +97,16 @@ def encoding_rates(count: str) -> dict[str, float]:
 
 
 def make_event(seq: int, last: int) -> Event:
-    words: dict[str, Any] = {"delta": f"the word {seq} "}
+    data: dict[str, Any]
+    kind, data = Event.Type.DELTA, {"delta": f"the word {seq} "}
     if seq == last:
         said = "".join(f"the word {each} " for each in range(1, last) if each % 20)
-        data: dict[str, Any] = {"response": said, "actions": [], "sources": [], "metadata": {}}
-        return Event(seq=seq, type=State.COMPLETED, progress=100, message="Completed", data=data)
-    type, data = (Event.Type.DELTA, words) if seq % 20 else (Event.Type.PROGRESS, {})
-    return Event(seq=seq, type=type, progress=seq * 99 // last, message=f"Part {seq // 20}", data=data)
+        kind = Event.Type.COMPLETED
+        data = {"response": said, "actions": [], "sources": [], "metadata": {}}
+    elif seq % 20 == 0:
+        kind, data = Event.Type.PROGRESS, {}
+    progress, message = seq * 99 // last, f"Part {seq // 20}"
+    return Event(seq=seq, type=kind, progress=progress, message=message, data=data)
 
 
 def encoding_rate(name: str, job: Job, log: list[Event]) -> float:

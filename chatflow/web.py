@@ -59,31 +59,32 @@ async def http(scope: Scope, receive: Receive, send: Send, dialect: str = DEFAUL
         scope, receive, send: as ASGI has them.
         dialect: the name of the streams' dialect.
     """
-    inner = seen_by_client(as_connected(hide_token(scope), send))
-    path = stream_path(settings.BASE_PATH).fullmatch(path_info(inner))
-    # A preflight is answered by the middleware that answers all of them.
-    of_user = path_info(inner) == f"{settings.BASE_PATH}chat/stream"
-    if (path is not None or of_user) and scope["method"] != "OPTIONS":
-        encoder = get_dialect(dialect)
-        if path is not None:
-            opened = await stream.opened(inner, send, path[1], encoder)
-        else:
-            opened = await user_stream.opened(inner, send, encoder)
-        if opened is not None:
-            await opened.run(receive)
-        return
-    rest = await answer(inner, receive, send)
+    rest = await begin(
+        seen_by_client(as_connected(hide_token(scope), send)), receive, send, dialect
+    )
     if rest is not None:
         # A server without a lifespan has not done so.
         await listeners.open()
         await rest.run(receive)
 
 
-async def answer(scope: Scope, receive: Receive, send: Send) -> Rest | None:
-    """Let Django answer; return what the event loop goes on with, if anything.
+async def begin(scope: Scope, receive: Receive, send: Send, dialect: str) -> Rest | None:
+    """Answer a request, but for what the event loop goes on with; return that.
 
-    The request's body is let go of then: a stream may be open for long.
+    While it goes on, maybe for hours, nothing is held of the request.
     """
+    path = stream_path(settings.BASE_PATH).fullmatch(path_info(scope))
+    # A preflight is answered by the middleware that answers all of them.
+    if scope["method"] != "OPTIONS":
+        if path is not None:
+            return await stream.opened(scope, send, path[1], get_dialect(dialect))
+        if path_info(scope) == f"{settings.BASE_PATH}chat/stream":
+            return await user_stream.opened(scope, send, get_dialect(dialect))
+    return await answer(scope, receive, send)
+
+
+async def answer(scope: Scope, receive: Receive, send: Send) -> Rest | None:
+    """Let Django answer a request, but for what the event loop goes on with; return that."""
     try:
         async with asyncio.timeout(BODY_TIMEOUT):
             body = await read_body(scope, receive)
