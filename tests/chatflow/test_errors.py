@@ -14,6 +14,8 @@ from django.contrib.sessions.models import Session
 from django.db import InterfaceError, OperationalError, ProgrammingError, connection
 from django.test import Client
 
+from chatflow.errors import Refused, problem
+from chatflow.problems import Problem
 from chatflow.sessions import SessionStore
 from tests.workflows.faults import GONE, make_locked, make_outage, make_refusal
 
@@ -274,3 +276,8 @@ def test_a_session_that_was_deleted(admin_client: Client) -> None:
     Session.objects.all().delete()
     with pytest.raises(UpdateError):
         store.save()
+
+
+def test_an_endpoint_may_word_an_error_by_itself() -> None:
+    found = Problem(status=404, code="model_not_found", error="No.", errors={"model": ["No."]})
+    assert problem(Refused(found)) is found
