@@ -30,6 +30,7 @@ from a2a.types import (
 from tests.acceptance.conftest import MakeSite
 from tests.acceptance.markdown import block
 from tests.acceptance.processes import ROOT, SECONDS, Site
+from tests.acceptance.test_crash import kill_worker
 from tests.servers import free_port
 
 
@@ -72,6 +73,14 @@ async def follow(
             return task
     assert not upto, task
     return task
+
+
+async def pieces(updates: AsyncIterator[StreamResponse]) -> AsyncIterator[tuple[str, bool]]:
+    """Give the pieces of the answer that come, and whether each is added to those before."""
+    async for update in updates:
+        if update.HasField("artifact_update"):
+            (part,) = update.artifact_update.artifact.parts
+            yield part.text, update.artifact_update.append
 
 
 async def say(client: Client, message: Message | str, workflow: str = "") -> Task:
@@ -125,13 +134,8 @@ async def test_a_client_that_was_away_in_mid_word_misses_nothing(site: Site) -> 
         for each in (again, late):
             assert answer((await anext(each)).task) == "before "
         site.open_gate("a2a")
-        ends = [[update async for update in each] for each in (again, late)]
-        assert ends[0] == ends[1]
-        pieces = [each.artifact_update for each in ends[0] if each.HasField("artifact_update")]
-        assert [(each.artifact.parts[0].text, each.append) for each in pieces] == [
-            ("after", True),
-            ("", True),
-        ]
+        for each in (again, late):
+            assert [piece async for piece in pieces(each)] == [("after", True), ("", True)]
         task = await client.get_task(GetTaskRequest(id=begun.id))
         assert (state(task), answer(task)) == ("COMPLETED", "before after")
         with pytest.raises(UnsupportedOperationError):
@@ -205,7 +209,7 @@ async def test_a_polling_client_and_one_without_a_token(site: Site) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True, scope="session")
-async def test_a_server_that_is_killed_in_mid_word(make_site: MakeSite, kind: str) -> None:
+async def test_a_worker_and_a_server_are_killed_in_mid_word(make_site: MakeSite, kind: str) -> None:
     site = make_site(kind)
     port = free_port()
     web = site.start_web(port=port)
@@ -214,6 +218,8 @@ async def test_a_server_that_is_killed_in_mid_word(make_site: MakeSite, kind: st
     async with connected(site, "alice") as client:
         stream = client.send_message(request("speaker kill"))
         begun = await follow(stream, "before ")
+        kill_worker(site, begun.id)
+        site.wait_at_gate("kill", 2)
         web.kill()
         # No end is told, so nobody takes it for one.
         with pytest.raises(A2AClientError):
@@ -222,9 +228,4 @@ async def test_a_server_that_is_killed_in_mid_word(make_site: MakeSite, kind: st
         again = client.subscribe(SubscribeToTaskRequest(id=begun.id))
         assert answer((await anext(again)).task) == "before "
         site.open_gate("kill")
-        pieces = [
-            update.artifact_update.artifact.parts[0].text
-            async for update in again
-            if update.HasField("artifact_update")
-        ]
-        assert pieces == ["after", ""]
+        assert [each async for each in pieces(again)] == [("after", True), ("", True)]
