@@ -34,6 +34,11 @@ class Run:
     thread_id: str
     run_id: str
 
+    @property
+    def ids(self) -> JSON:
+        """Its names, as they stand in an event."""
+        return {"threadId": self.thread_id, "runId": self.run_id}
+
 
 @dataclass(frozen=True, slots=True)
 class Thread:
@@ -70,11 +75,7 @@ class AgUi(Dialect):
     __slots__ = (
         "_activity",
         "_answer",
-        "_answer_id",
-        "_ask_id",
-        "_ids",
         "_is_writing",
-        "_progress_id",
         "_run",
         "_state",
         "_steps",
@@ -87,10 +88,7 @@ class AgUi(Dialect):
 
     def __init__(self, job: Job, run: Run | None = None, thread: Thread | None = None) -> None:
         super().__init__(job)
-        self._answer_id = answer_id(job)
-        self._progress_id, self._ask_id = f"progress_{_hex(job)}", f"ask_{_hex(job)}"
         self._run = run or Run(job.public_id, job.public_id)
-        self._ids = {"threadId": self._run.thread_id, "runId": self._run.run_id}
         thread = thread or Thread()
         self._thread = thread if len(thread.content) <= KEPT else None
         # As a client has it when it has read the frames so far.
@@ -159,7 +157,7 @@ class AgUi(Dialect):
 
     def _opening(self) -> list[JSON]:
         return [
-            {"type": "RUN_STARTED", **self._ids},
+            {"type": "RUN_STARTED", **self._run.ids},
             {"type": "STATE_SNAPSHOT", "snapshot": self._state},
         ]
 
@@ -167,10 +165,12 @@ class AgUi(Dialect):
         """Return the messages that are the run's own: its progress, and its answer so far."""
         own = []
         if self._activity is not None:
-            own.append({"id": self._progress_id, "role": "activity", **self._activity})
+            own.append(
+                {"id": f"progress_{_hex(self.job_id)}", "role": "activity", **self._activity}
+            )
         text = "".join(self._words) if self._answer is None else self._answer
         if text or self._is_writing:
-            own.append({"id": self._answer_id, "role": "assistant", "content": text})
+            own.append({"id": answer_id(self.job_id), "role": "assistant", "content": text})
         return own
 
     # Progress and steps.
@@ -193,7 +193,7 @@ class AgUi(Dialect):
     def _show_progress(self, event: Event) -> JSON:
         content = {"progress": event.progress, "message": event.message}
         self._activity = {"activityType": "PROGRESS", "content": content}
-        activity = {"messageId": self._progress_id, **self._activity, "replace": True}
+        activity = {"messageId": f"progress_{_hex(self.job_id)}", **self._activity, "replace": True}
         return {"type": "ACTIVITY_SNAPSHOT", **activity}
 
     def _move(self, event: Event, state: str) -> Iterator[JSON]:
@@ -225,7 +225,7 @@ class AgUi(Dialect):
     # Words.
 
     def _text(self, what: str, **more: str) -> JSON:
-        return {"type": f"TEXT_MESSAGE_{what}", "messageId": self._answer_id, **more}
+        return {"type": f"TEXT_MESSAGE_{what}", "messageId": answer_id(self.job_id), **more}
 
     def _write(self, words: str) -> Iterator[JSON]:
         if not words:
@@ -245,7 +245,7 @@ class AgUi(Dialect):
         if self._thread is None:
             yield None
             return
-        answer = {"id": self._answer_id, "role": "assistant", "content": words[:length]}
+        answer = {"id": answer_id(self.job_id), "role": "assistant", "content": words[:length]}
         yield self._text("END")
         yield _snapshot(self._thread.around(answer))
         yield self._text("START", role="assistant")
@@ -278,7 +278,7 @@ class AgUi(Dialect):
             yield {**self._finished({"type": "success"}), "result": result}
 
     def _finished(self, outcome: JSON) -> JSON:
-        return {"type": "RUN_FINISHED", **self._ids, "outcome": outcome}
+        return {"type": "RUN_FINISHED", **self._run.ids, "outcome": outcome}
 
     def _fail(self, event: Event) -> JSON:
         # What is open ends with it.
@@ -289,7 +289,7 @@ class AgUi(Dialect):
 
     def _interrupt(self, awaiting: JSON) -> JSON:
         found = {
-            "id": awaiting.get("approval_id") or self._ask_id,
+            "id": awaiting.get("approval_id") or f"ask_{_hex(self.job_id)}",
             "reason": awaiting["kind"],
             "message": awaiting["prompt"],
             "responseSchema": schema_of(awaiting),
@@ -301,18 +301,18 @@ class AgUi(Dialect):
         return found
 
 
-def answer_id(job: Job) -> str:
-    """Return the name of the message that is the job's answer."""
-    return f"msg_{_hex(job)}"
+def answer_id(job_id: str) -> str:
+    """Return the name of the message that is a job's answer."""
+    return f"msg_{_hex(job_id)}"
 
 
-def message_id(job: Job) -> str:
-    """Return the name of the message that the job answers, where its client has given it none."""
-    return f"user_{_hex(job)}"
+def message_id(job_id: str) -> str:
+    """Return the name of the message that a job answers, where its client has given it none."""
+    return f"user_{_hex(job_id)}"
 
 
-def _hex(job: Job) -> str:
-    return job.public_id.removeprefix("workflow_")
+def _hex(job_id: str) -> str:
+    return job_id.removeprefix("workflow_")
 
 
 def _snapshot(messages: list[JSON]) -> JSON:

@@ -35,7 +35,7 @@ def as_stored(request: Request, job: Job, messages: list[JSON]) -> Thread:
         messages: the client's, whose ids it keeps.
     """
     before, after = _stored(request, job)
-    answer = {"id": answer_id(job), "role": "assistant"}
+    answer = {"id": answer_id(job.public_id), "role": "assistant"}
     told = adopt([*before, answer, *after], answer, messages[-MESSAGES:])
     place = [each["id"] for each in told].index(answer["id"])
     others = _of_roles(messages, OTHERS)
@@ -117,10 +117,10 @@ def _answers(row: Message, job: Job) -> bool:
 def _message(row: Message, jobs: Mapping[int, Job]) -> JSON:
     job = jobs.get(row.job_id) if row.job_id is not None else None
     if row.role == Message.Role.ASSISTANT:
-        name = f"message_{row.pk}" if job is None else answer_id(job)
+        name = f"message_{row.pk}" if job is None else answer_id(job.public_id)
         awaiting = None if job is None else job.awaiting
         return {"id": name, "role": "assistant", "content": in_words(row.content, awaiting)}
-    name = f"message_{row.pk}" if job is None else message_id(job)
+    name = f"message_{row.pk}" if job is None else message_id(job.public_id)
     return {"id": name, "role": "user", "content": row.content}
 
 

@@ -85,11 +85,11 @@ def begin(request: Request, asked: Asked, wanted: speaking.Wanted) -> Job:
 
 
 def key_of(run: Run) -> str:
-    """Return the Idempotency-Key of the run's job; name_of() finds the client's name in it."""
+    """Return the Idempotency-Key of the run's job; run_of() finds the client's name in it."""
     return f"{speaking.own_key(AgUi.name, run.thread_id)}:{run.run_id}"
 
 
-def name_of(job: Job) -> Run:
+def run_of(job: Job) -> Run:
     """Return the run that the job is; one that is none of this dialect is called as the job is."""
     run = Run(job.session.key, "")
     key, prefix = job.idempotency_key or "", key_of(run)

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from chatflow import following
-from chatflow.endpoints.ag_ui.runs import STREAM, go_on, name_of
+from chatflow.endpoints.ag_ui.runs import STREAM, go_on, run_of
 from chatflow.endpoints.conversations import find_session
 from chatflow.schema import refusals
 from chatflow.scopes import reach_of, visible_jobs
@@ -45,7 +45,7 @@ def stream(request: Request, thread_id: str) -> HttpResponse:
     job = runs.order_by("-pk").first()
     if job is None or _is_past(job):
         return HttpResponse(status=204)
-    return go_on(request, job, name_of(job), [])
+    return go_on(request, job, run_of(job), [])
 
 
 def _is_past(job: Job) -> bool:

@@ -44,6 +44,12 @@ const shown = (agent) => agent.messages.filter((each) => each.role !== 'activity
 const answerOf = (agent) => agent.messages.findLast((each) => each.role === 'assistant')?.content;
 const post = (path, bearer) => fetch(`${url}/ag-ui/${path}`, { method: 'POST', headers: headersOf(bearer) });
 
+// What the seed's dialect streams.
+async function eventsOf(path) {
+  const response = await fetch(`${url}/ai-demo/${path}`, { headers: headersOf(token) });
+  return (await response.text()).match(/(?<=^data: ).*/gm).map((data) => JSON.parse(data));
+}
+
 async function fullRun() {
   const agent = says(agentOf('full', { workflow: 'moves' }), 'Hello');
   const custom = [];
@@ -77,12 +83,15 @@ async function resumesExactly() {
   const all = [agent, fresh, lost];
   const again = all.map((each) => runs(each, 1));
   await until(() => all.every((each) => each.isRunning && answerOf(each) === 'before '));
+  // The seed's dialect tells of the same job.
+  const frames = eventsOf(`workflow/stream/${agent.state.jobId}`);
   open(gate);
   for (const last of await Promise.all(again)) {
     assert.equal(last.type, 'RUN_FINISHED');
     assert.equal(last.runId, `${run}-speaks-1`);
   }
   for (const each of all) assert.deepEqual(shown(each), [`speaker ${gate}`, 'before after']);
+  assert.equal((await frames).map((each) => each.delta ?? '').join(''), 'before after');
 
   // It has ended; nothing begins anew.
   for (const each of [...all, agentOf('speaks')]) {
