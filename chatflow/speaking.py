@@ -78,7 +78,7 @@ def check_text(text: str) -> str:
     Raises:
         ValidationError: there are no words in it.
     """
-    return _text.run_validation(text)
+    return str(_text.run_validation(text))
 
 
 def own_session(request: Request, key: str) -> Session | None:

@@ -1,6 +1,6 @@
 """Approvals that wait for the user, and their decision."""
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import api_view
@@ -13,7 +13,7 @@ from chatflow.endpoints.sends import sent_answer
 from chatflow.limits import check_rate, slot
 from chatflow.schema import refusals
 from chatflow.serializers import DecisionSerializer
-from workflows.models import ApprovalRequest
+from workflows.models import ApprovalRequest, Job
 from workflows.services import decisions
 
 # The longest list that is answered; the rest shows when these are decided.
@@ -48,11 +48,31 @@ def pending(request: Request) -> Response:
 @api_view(["POST"])
 def decide(request: Request, approval_id: str) -> Response:
     asked = decisions.get_request(request.user, approval_id)
-    decision = DecisionSerializer(data=request.data)
+    return sent_answer(request, decided(request, asked, request.data))
+
+
+def decided(request: Request, asked: ApprovalRequest, data: Any, key: str | None = None) -> Job:
+    """Decide as *data* says, and return the job that goes on.
+
+    Args:
+        request: who decides, by a credential that may.
+        asked: what is to be approved.
+        data: a DecisionSerializer's.
+        key: the Idempotency-Key of the job that goes on.
+
+    Raises:
+        ValidationError: the data is no decision.
+        Throttled: there were too many messages.
+        All that decisions.decide() raises.
+    """
+    decision = DecisionSerializer(data=data)
     decision.is_valid(raise_exception=True)
     check_rate(request.user)
     with slot("async", request.user):
-        job = decisions.decide(
-            asked, by=request.user, via=ApprovalRequest.Via.API, **decision.validated_data
+        return decisions.decide(
+            asked,
+            by=request.user,
+            via=ApprovalRequest.Via.API,
+            idempotency_key=key,
+            **decision.validated_data,
         )
-    return sent_answer(request, job)

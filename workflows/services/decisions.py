@@ -63,6 +63,7 @@ def decide(
     approved: bool,
     reason: str = "",
     answer: dict[str, Any] | None = None,
+    idempotency_key: str | None = None,
 ) -> Job:
     """Decide, and let the workflow go on: the next turn of its owner's conversation.
 
@@ -73,6 +74,7 @@ def decide(
         approved: the decision.
         reason: why.
         answer: the data of the form, where the request has one.
+        idempotency_key: of the job that goes on: it can be found by it.
 
     Returns:
         The job that goes on.
@@ -118,6 +120,7 @@ def decide(
             options=request.job.options,
             # A job that runs here is forgotten when its turn doesn't come; a decision must not be.
             on_busy="reject" if settings.QUEUE_CONNECTION == "sync" else "enqueue",
+            idempotency_key=idempotency_key,
             answers_to=request.job,
             before_commit=store_decision,
         ).job
