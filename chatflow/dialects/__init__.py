@@ -23,6 +23,7 @@ __all__ = [
 
 DIALECTS = {
     "seed": "chatflow.dialects.seed.Seed",
+    "mcp": "chatflow.dialects.mcp.Mcp",
 }
 # The dialect below BASE_PATH.
 DEFAULT = "seed"
