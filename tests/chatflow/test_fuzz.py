@@ -48,7 +48,8 @@ FAILED = {"workflow_failed", "fire"}
 @pytest.fixture
 def as_alice(as_alice: Client) -> Client:
     """Let the views of dialects begin their streams, which nobody reads."""
-    as_alice.defaults[ON_LOOP] = True
+    environ: Any = as_alice.defaults
+    environ[ON_LOOP] = True
     return as_alice
 
 

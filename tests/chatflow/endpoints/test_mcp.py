@@ -308,7 +308,8 @@ ANYTHING: Any = st.recursive(
 @pytest.mark.parametrize("method", [*MODERN_METHODS, "initialize"])
 def test_any_params(as_alice: Client, run: Run, settings: Any, method: str) -> None:
     settings.RATE_LIMIT_SEND = (10_000, 60)
-    as_alice.defaults[ON_LOOP] = True
+    environ: Any = as_alice.defaults
+    environ[ON_LOOP] = True
     known = begun(as_alice, "ask")
     (key,) = task(as_alice, "get", run(latest()).public_id)["inputRequests"]
 
