@@ -264,6 +264,7 @@ def _route(
     if answers_to is not None:
         if session.open_job_id != answers_to.pk:
             raise QuestionClosed
+        reach.check_ending([answers_to])
         reach.check_answer(answers_to, job.text)
         continue_from(job, answers_to)
         job.explicit = True

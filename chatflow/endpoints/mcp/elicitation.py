@@ -6,17 +6,16 @@ from typing import Any
 from rest_framework.request import Request
 
 from chatflow import jsonrpc, speaking
-from chatflow.dialects.questions import in_words
+from chatflow.dialects.questions import schema_of
+from chatflow.endpoints import inbox
 from chatflow.endpoints.sends import hash_body
 from chatflow.jsonrpc import Fault
-from chatflow.limits import check_rate, slot
 from chatflow.scopes import reach_of
-from chatflow.serializers import DecisionSerializer
 from workflows import services
 from workflows.dialogue.answers import DASH
 from workflows.dialogue.forms import ORDER
 from workflows.exceptions import ApprovalDecided, QuestionClosed, TokenRefused
-from workflows.models import ApprovalRequest, Job
+from workflows.models import Job
 from workflows.services import decisions
 
 JSON = dict[str, Any]
@@ -41,35 +40,25 @@ def requests(job: Job) -> JSON:
 def _message(job: Job) -> str:
     asked = job.awaiting or {}
     if asked["kind"] != "approval":
-        return in_words(job.response, None)
+        return job.response
     # Asked again, for an unclear answer, it is still the same question.
-    details = [f"{name}: {value}" for name, value in asked.get("details", {}).items()]
-    return "\n".join([asked["prompt"], *details])
+    details = asked.get("details", {}).items()
+    return "\n".join([asked["prompt"], *(f"{name}: {_shown(value)}" for name, value in details)])
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _schema(asked: JSON) -> JSON:
+    """Return the schema of what is filled in: one ``answer``, or the fields of a form."""
     match asked["kind"]:
         case "form":
             return {**asked["schema"], "properties": _fields(asked["schema"])}
         case "approval":
             return _approval(asked.get("schema", {}))
-        case "choice":
-            choices = [
-                {"const": str(each["value"]), "title": each["label"]} for each in asked["choices"]
-            ]
-            answer: JSON = {"type": "string", "oneOf": choices}
-        case "confirm":
-            answer = {"type": "boolean"}
-        case _:
-            answer = {"type": "string"}
     required = [] if asked.get("optional") else ["answer"]
-    return {"type": "object", "properties": {"answer": answer}, "required": required}
-
-
-def _fields(form: JSON) -> JSON:
-    """Return the fields of a form, in its order."""
-    fields = form.get("properties", {})
-    return {name: fields[name] for name in form.get(ORDER, fields)}
+    return {"type": "object", "properties": {"answer": schema_of(asked)}, "required": required}
 
 
 def _approval(form: JSON) -> JSON:
@@ -81,6 +70,12 @@ def _approval(form: JSON) -> JSON:
         "required": ["approved"],
         **definitions,
     }
+
+
+def _fields(form: JSON) -> JSON:
+    """Return the fields of a form, in its order."""
+    fields: JSON = form.get("properties", {})
+    return {name: fields[name] for name in form.get(ORDER, fields)}
 
 
 def take(request: Request, job: Job, response: Any) -> None:
@@ -147,14 +142,7 @@ def _text(asked: JSON, content: JSON) -> str:
 def _decide(request: Request, approval_id: str, content: JSON) -> None:
     if not reach_of(request).decides:
         raise TokenRefused
-    wanted = decisions.get_request(request.user, approval_id)
-    decision = DecisionSerializer(data=_decision(content))
-    decision.is_valid(raise_exception=True)
-    check_rate(request.user)
-    with slot("async", request.user):
-        decisions.decide(
-            wanted, by=request.user, via=ApprovalRequest.Via.API, **decision.validated_data
-        )
+    inbox.decided(request, decisions.get_request(request.user, approval_id), _decision(content))
 
 
 def _decision(content: JSON) -> JSON:

@@ -52,7 +52,7 @@ ANSWER: JSON = {
     ]
 }
 REFUSALS = (400, 401, 403, 404, 413, 415, 429, 503)
-RESPONSES: JSON = {
+RESPONSES: dict[Any, Any] = {
     (200, "application/json"): ANSWER,
     (200, "text/event-stream"): OpenApiTypes.STR,
     202: OpenApiResponse(description="A notification was taken."),

@@ -64,7 +64,7 @@ def _find(request: Request, call: Call, caller: Caller) -> tuple[Job, Job]:
         Fault: there is no such task of the user's, or the caller doesn't know what a task is.
     """
     if not caller.has_tasks:
-        data = {"requiredCapabilities": {"extensions": {TASKS: {}}}}
+        data: JSON = {"requiredCapabilities": {"extensions": {TASKS: {}}}}
         raise Fault(MISSING_CAPABILITY, "Missing required client capability", data)
     try:
         root = _root(request, call.params.get("taskId"))

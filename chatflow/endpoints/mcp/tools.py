@@ -64,8 +64,8 @@ def call(request: Request, call: Call, caller: Caller) -> JSON | HttpResponse:
     Raises:
         Fault: there is no such tool, or its arguments are none.
     """
-    name, arguments = call.params.get("name"), call.params.get("arguments", {})
-    wanted = _wanted(request, name)
+    name: Any = call.params.get("name")
+    wanted, arguments = _wanted(request, name), call.params.get("arguments", {})
     if not isinstance(arguments, dict):
         raise Fault(jsonrpc.INVALID_PARAMS, "The arguments of a tool are an object.")
     if not caller.has_tasks:

@@ -12,11 +12,16 @@ import pytest_asyncio
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.test import Client
+from hypothesis import HealthCheck, given
+from hypothesis import settings as rules
+from hypothesis import strategies as st
 from mcp_types import methods
 from pydantic import BaseModel, Field
 
+from chatflow.endpoints.mcp import MODERN as MODERN_METHODS
 from chatflow.endpoints.mcp.protocol import CAPABILITIES, LEGACY, MODERN, TASKS, VERSION
 from chatflow.models import Token
+from chatflow.pool import ON_LOOP
 from chatflow.tokens import make_token
 from chatflow.web import application
 from tests.chatflow.conftest import MakeJob
@@ -35,7 +40,7 @@ pytestmark = pytest.mark.django_db
 Run = Callable[[Job], Job]
 
 URL = "/mcp"
-WITH_TASKS = {"extensions": {TASKS: {}}}
+WITH_TASKS: dict[str, Any] = {"extensions": {TASKS: {}}}
 # What a client sends with each call since 2026-07-28.
 META = {VERSION: MODERN, CAPABILITIES: {}}
 
@@ -146,6 +151,11 @@ def test_each_workflow_is_a_tool(as_alice: Client) -> None:
     assert tools["echo"]["inputSchema"]["required"] == ["message"]
 
 
+def test_the_message_may_decide(as_alice: Client) -> None:
+    begun(as_alice, "chatflow", "create an invoice")
+    assert latest().workflow == "create_invoice"
+
+
 def test_a_handshake(as_alice: Client) -> None:
     greeting = {
         "protocolVersion": "2025-11-25",
@@ -205,7 +215,8 @@ def test_a_call_says_who_calls(as_alice: Client, meta: Any) -> None:
 
 
 def test_an_unknown_version(as_alice: Client) -> None:
-    body = call("tools/list", **{VERSION: "2031-01-01"})
+    newer: dict[str, Any] = {VERSION: "2031-01-01"}
+    body = call("tools/list", **newer)
     unsupported = {"supported": ["2026-07-28", "2025-11-25"], "requested": "2031-01-01"}
     headers = {**headers_of(body), "MCP-Protocol-Version": "2031-01-01"}
     status, answer = post(as_alice, body, **headers)
@@ -279,6 +290,60 @@ def test_wrong_arguments_are_a_tools_error(as_alice: Client, arguments: Any) -> 
     assert result["content"][0]["text"]
     methods.validate_server_result("tools/call", MODERN, result)
     assert not Job.objects.exists()
+
+
+NAMES = st.sampled_from(
+    [
+        *("name", "arguments", "message", "session_id", "_meta", "progressToken", "taskId"),
+        *("inputResponses", "action", "content", "answer", "protocolVersion", TASKS, "extensions"),
+    ]
+)
+ANYTHING: Any = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just("echo"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize("method", [*MODERN_METHODS, "initialize"])
+def test_any_params(as_alice: Client, run: Run, settings: Any, method: str) -> None:
+    settings.RATE_LIMIT_SEND = (10_000, 60)
+    environ: Any = as_alice.defaults
+    environ[ON_LOOP] = True
+    known = begun(as_alice, "ask")
+    (key,) = task(as_alice, "get", run(latest()).public_id)["inputRequests"]
+
+    @rules(
+        max_examples=10,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(
+        params=st.dictionaries(NAMES, ANYTHING, max_size=6),
+        inner=ANYTHING,
+        knows=st.booleans(),
+        handshake=st.booleans(),
+    )
+    def attack(params: Any, inner: Any, knows: bool, handshake: bool) -> None:
+        params["_meta"] = {**META, CAPABILITIES: WITH_TASKS}
+        if knows:
+            params |= {"taskId": known, "inputResponses": {key: inner}, "arguments": inner}
+            params |= {"name": "echo"}
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        said = {} if handshake else headers_of(body)
+        said = {name: value for name, value in said.items() if value.isprintable()}
+        said = {name: value for name, value in said.items() if value.isascii()}
+        if handshake:
+            params["_meta"] = inner
+        answer = as_alice.post(URL, json.dumps(body), "application/json", headers=said)
+        assert answer.status_code in (200, 400)
+        # A stream begins.
+        if answer.content:
+            assert answer.json().keys() in ({"jsonrpc", "id", "error"}, {"jsonrpc", "id", "result"})
+
+    attack()
 
 
 @pytest.mark.parametrize("token", [1.5, True, [], {}, "x" * 256, 2**70])
@@ -367,8 +432,9 @@ def test_other_peoples_tasks_are_none(
     begun(mine, "ask", "Bob", session_id="s")
     turn = latest().public_id
     known = task(mine, "get", theirs)
-    for task_id in (theirs, turn, "workflow_x", "x", f"job_{theirs[9:]}", "", None, 5, "\0", []):
-        params = {"taskId": task_id, "inputResponses": {}}
+    strange: list[Any] = ["workflow_x", "x", f"job_{theirs[9:]}", "", None, 5, "\0", []]
+    for task_id in (theirs, turn, *strange):
+        params: dict[str, Any] = {"taskId": task_id, "inputResponses": {}}
         body = call(f"tasks/{method}", params, **{CAPABILITIES: WITH_TASKS})
         headers = {key: value for key, value in headers_of(body).items() if key != "Mcp-Name"}
         status, answer = post(as_alice, body, **headers)
@@ -507,7 +573,8 @@ def test_every_kind_of_question(as_alice: Client, run: Run) -> None:
 
 
 def risky(ctx: Context) -> str:
-    approval = ctx.approve("Delete?", details={"Table": "orders"}, answer=Limit)
+    about = {"Table": "orders", "Rows": [1, None]}
+    approval = ctx.approve("Delete?", details=about, answer=Limit)
     limit = cast(Limit, approval.answer).amount if approval.answer else None
     return f"{approval.approved} by {approval.by}: {approval.reason} {limit}"
 
@@ -529,7 +596,9 @@ def decide(client: Client, task_id: str, key: str, **content: Any) -> None:
 def test_an_approval(as_alice: Client, run: Run, asked: tuple[str, str]) -> None:
     task_id, key = asked
     waiting = task(as_alice, "get", task_id)["inputRequests"][key]["params"]
-    assert waiting["message"] == "Delete?\nTable: orders"
+    prompt, *details = waiting["message"].split("\n")
+    assert prompt == "Delete?"
+    assert set(details) == {"Table: orders", "Rows: [1, null]"}
     schema = waiting["requestedSchema"]
     assert schema["required"] == ["approved"]
     assert {name: field["type"] for name, field in schema["properties"].items()} == {

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from tests.workflows.chat import NET, Chat, at_once, claimed, until_a_lock_is_waited_for
 from workflows import services, workflow
-from workflows.exceptions import JobNotFound, TokenRefused
+from workflows.exceptions import JobNotFound, QuestionClosed, TokenRefused
 from workflows.models import Job, Session, State
 from workflows.services import Reach
 from workflows.store import lifecycle
@@ -85,6 +85,22 @@ def test_a_question_at_the_same_moment(alice: User) -> None:
         assert isinstance(mine, Job | TokenRefused), mine
         assert Session.objects.get(key=chat.key).open_job == asking
         Job.objects.filter(workflow="mine").delete()
+
+
+def test_an_answer_belongs_to_its_question(chat: Chat) -> None:
+    chat.send(workflow="other")
+    others = claimed()
+    lifecycle.end(others, QUESTION)
+    with pytest.raises(TokenRefused):
+        chat.send(reach=MINE, answers_to=others)
+    chat.send("cancel")
+    chat.send(workflow="mine")
+    asking = claimed()
+    lifecycle.end(asking, QUESTION)
+    assert chat.send(reach=MINE, answers_to=asking).root == asking
+    # It is closed, and this no message that begins something else.
+    with pytest.raises(QuestionClosed):
+        chat.send(reach=MINE, answers_to=asking)
 
 
 def test_a_question_that_a_retry_would_leave(chat: Chat) -> None:
