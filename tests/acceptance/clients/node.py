@@ -3,6 +3,8 @@
 import fcntl
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.acceptance.processes import SECONDS
@@ -19,6 +21,19 @@ def install() -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (HERE / "node_modules").exists():
             subprocess.run(INSTALL, cwd=HERE, check=True, capture_output=True, timeout=SECONDS)
+
+
+@contextmanager
+def started(script: str, *arguments: str) -> Iterator[Iterator[str]]:
+    """Start a script; give the lines that it writes, as they come."""
+    install()
+    command = bound(["node", script, *arguments], signal.SIGTERM)
+    with subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield (line.strip() for line in process.stdout)
+        finally:
+            process.kill()
 
 
 def run(script: str, *arguments: str, input: str = "") -> str:
