@@ -42,6 +42,7 @@ class Responses(OpenAI):
         "_metadata",
         "_next",
         "_number",
+        "_offered",
         "_output",
         "_progress",
         "_reasoning",
@@ -71,6 +72,7 @@ class Responses(OpenAI):
         self._progress, self._line = 0, ""
         # What the end tells.
         self._known: JSON = {}
+        self._offered: dict[str, str] = {}
         self._output: dict[int, Item] = {}
         # The next index of an item.
         self._next = 0
@@ -101,8 +103,10 @@ class Responses(OpenAI):
 
     def response(self) -> JSON:
         """Return the response as it is now."""
-        output = [item.shown() for item in self._output.values()]
-        return self._show(self._status, self._progress, self._line, output) | self._known
+        response = self._show(self._status, self._progress, self._line)
+        response["metadata"] |= self._offered
+        response["output"] = [item.shown() for item in self._output.values()]
+        return response | self._known
 
     def frames(self, event: Event) -> list[bytes]:
         """See Dialect.frames()."""
@@ -183,7 +187,7 @@ class Responses(OpenAI):
         if self._message is not None:
             self._message.cite(self._say, data["sources"])
         if data["actions"]:
-            self._metadata["actions"] = json.dumps(data["actions"], ensure_ascii=False)
+            self._offered["actions"] = json.dumps(data["actions"], ensure_ascii=False)
 
     def _ask(self, data: JSON) -> None:
         awaiting = data.get("awaiting")
@@ -205,9 +209,7 @@ class Responses(OpenAI):
         self._frames.append(_frame(self._number, name, **fields))
         self._number += 1
 
-    def _show(
-        self, status: str, progress: int = 0, line: str = "", output: list[JSON] | None = None
-    ) -> JSON:
+    def _show(self, status: str, progress: int = 0, line: str = "") -> JSON:
         return {
             **self._head,
             "status": status,
@@ -219,7 +221,7 @@ class Responses(OpenAI):
                 "progress": str(progress),
                 "status_message": line,
             },
-            "output": output or [],
+            "output": [],
             "parallel_tool_calls": False,
             "temperature": None,
             "tool_choice": "auto",

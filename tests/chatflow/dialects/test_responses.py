@@ -94,7 +94,8 @@ def shown(status: str, **fields: Any) -> dict[str, Any]:
 def test_the_opening() -> None:
     encoder = make()
     before = encoder.opening()
-    encode(BEGUN, encoder)
+    offered = [{"type": "link", "label": "Go", "url": "/x"}]
+    encode([*BEGUN, ("completed", {**ANSWER, "actions": offered})], encoder)
     assert encoder.opening() == before
     assert [data(frame) for frame in before] == [
         {"type": f"response.{name}", "sequence_number": number, "response": shown("queued")}

@@ -30,6 +30,8 @@ THREADS = 2
 Call = Callable[..., Exchange]
 COMPLETED = Outcome(State.COMPLETED, response="One two")
 FAILED = Outcome(State.FAILED, error="It broke.", code="broken")
+LATE = Outcome(State.TIMEOUT, error="It took too long.", code="timeout")
+CANCELLED = Outcome(State.CANCELLED, error="It was cancelled.", code="cancelled")
 
 
 @pytest_asyncio.fixture(autouse=True)
@@ -150,7 +152,9 @@ async def test_a_stream_that_is_cut_has_no_end(call: Call) -> None:
     assert b'"stop"' not in said
 
 
-@pytest.mark.parametrize(("outcome", "status"), [(COMPLETED, 200), (FAILED, 500)])
+@pytest.mark.parametrize(
+    ("outcome", "status"), [(COMPLETED, 200), (FAILED, 500), (LATE, 504), (CANCELLED, 409)]
+)
 async def test_who_does_not_stream_waits(call: Call, outcome: Outcome, status: int) -> None:
     messages = [{"role": "user", "content": "hello"}]
     async with call("chat/completions", model="echo", messages=messages) as chat:
@@ -158,9 +162,9 @@ async def test_who_does_not_stream_waits(call: Call, outcome: Outcome, status: i
         await end(job, outcome)
         body = await chat.json()
     assert chat.status == status
-    if status == 500:
+    if status != 200:
         assert chat.headers["x-should-retry"] == "false"
-        assert body["error"]["code"] == "broken"
+        assert body["error"]["code"] == outcome.code
     else:
         assert body["choices"][0]["message"]["content"] == "One two"
 
@@ -168,6 +172,6 @@ async def test_who_does_not_stream_waits(call: Call, outcome: Outcome, status: i
 async def test_a_response_that_is_waited_for_and_cancelled(call: Call) -> None:
     async with call("responses", model="echo", input="hello") as exchange:
         job = await started()
-        await end(job, Outcome(State.CANCELLED, code="cancelled", error="It was cancelled."))
+        await end(job, CANCELLED)
         body = await exchange.json()
     assert (exchange.status, body["status"]) == (200, "cancelled")
