@@ -15,7 +15,7 @@ from chatflow.endpoints.a2a import faults, tasks
 from chatflow.endpoints.a2a.faults import invalid
 from chatflow.endpoints.a2a.params import read_flag, read_number, read_object, read_text
 from chatflow.endpoints.sends import hash_body, idempotency_key
-from chatflow.jsonrpc import Call, answered
+from chatflow.jsonrpc import Call, answered, failed
 from chatflow.stream import HEADERS
 from workflows.dialogue import answers
 from workflows.models import Job
@@ -98,7 +98,10 @@ def send(request: Request, call: Call) -> HttpResponse:
     turn, task_id = _say(request, sent)
 
     def render() -> HttpResponse:
-        now = Job.objects.select_related("session", "root").get(pk=turn.pk)
+        now = Job.objects.select_related("session", "root").filter(pk=turn.pk).first()
+        if now is None:
+            gone = faults.make_fault(faults.TASK_NOT_FOUND, "The task was deleted meanwhile.")
+            return failed(call.id, gone)
         return answered(call, {"task": tasks.describe(now, task_id, sent.history)})
 
     return render() if sent.at_once else following.wait(request, turn, render)

@@ -19,6 +19,7 @@ from tests.chatflow.exchange import Exchange
 from tests.chatflow.test_stream import begin
 from tests.chatflow.threads import close_connections, close_streams
 from tests.conftest import Bearer
+from workflows import services
 from workflows.models import Event, Job, State
 from workflows.store.events import append
 from workflows.store.lifecycle import Outcome, end
@@ -185,6 +186,18 @@ async def test_a_message_waits_for_the_end(call: Call, run: Run, workflow: str, 
         answer = await exchange.json()
     assert (exchange.status, answer["id"]) == (200, 7)
     assert state(answer["result"]["task"]) == end
+
+
+async def test_a_conversation_that_is_deleted_while_a_message_waits(call: Call) -> None:
+    async with call("SendMessage", message=said(contextId="mine")) as exchange:
+        while "wait" not in open_streams.by_dialect():
+            await asyncio.sleep(0)
+        await sync_to_async(lambda: services.delete_session(newest().session))()
+        answer = await exchange.json()
+    # It was cancelled before; whoever looks late finds nothing.
+    assert (exchange.status, answer["id"]) == (200, 7)
+    found = answer.get("error", {}).get("code") or state(answer["result"]["task"])
+    assert found in (-32001, "CANCELED")
 
 
 async def test_no_room_no_job(call: Call, settings: Any) -> None:
