@@ -211,7 +211,8 @@ CORS_ALLOW_HEADERS = [
     "x-session-id",
     *(f"x-stainless-{name}" for name in STAINLESS),
 ]
-CORS_EXPOSE_HEADERS = ["Retry-After", "Idempotency-Replayed"]
+# A page must see the last one, or OpenAI's client there repeats what must not be repeated.
+CORS_EXPOSE_HEADERS = ["Retry-After", "Idempotency-Replayed", "x-should-retry"]
 
 # Other hosts whose images the chat may show, such as img.example.com; elsewhere a link stands.
 IMAGE_HOSTS = env.names("IMAGE_HOSTS")

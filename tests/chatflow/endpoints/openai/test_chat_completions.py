@@ -208,3 +208,10 @@ def test_without_an_event_loop_nothing_is_begun(as_alice: Client) -> None:
     assert answer.status_code == 503
     assert answer.json()["error"]["type"] == "server_error"
     assert not Job.objects.exists()
+
+
+def test_a_page_of_another_site_is_told_not_to_repeat_it(ask: Ask, settings: Any) -> None:
+    settings.CORS_ALLOWED_ORIGINS = ["https://a.example"]
+    answer = ask(URL, body(model="fail"), Origin="https://a.example")
+    assert answer["Access-Control-Allow-Origin"] == "https://a.example"
+    assert "x-should-retry" in answer["Access-Control-Expose-Headers"]
