@@ -250,6 +250,11 @@ def status(job: Job) -> StatusBody:
     return {"success": True, "data": data}
 
 
+class StoppedBody(TypedDict):
+    success: bool
+    cancelled: Annotated[int, "How many jobs were told to stop."]
+
+
 class FileBody(TypedDict):
     """A file that was sent with a message; without id and url once it is deleted."""
 

@@ -113,6 +113,21 @@ class FilesField(serializers.Field[list[str], Any, Any, Any]):
         return value
 
 
+@extend_schema_field({"type": "array", "items": {"type": "object", "additionalProperties": True}})
+class MessagesField(serializers.Field[list[dict[str, Any]], Any, Any, Any]):
+    """Messages as another dialect has them; what is in them is looked at only where it counts."""
+
+    default_error_messages = {"invalid": "Must be a list of messages."}
+
+    def to_internal_value(self, data: Any) -> list[dict[str, Any]]:
+        if not isinstance(data, list) or not all(isinstance(each, dict) for each in data):
+            self.fail("invalid")
+        return data
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
 class Sent(TypedDict):
     """A valid send."""
 

@@ -255,7 +255,11 @@ SPECTACULAR_SETTINGS = {
         "chatflow.schema.name_server",
     ],
     # There are other fields of that name, with fewer values.
-    "ENUM_NAME_OVERRIDES": {"StateEnum": "workflows.models.State.values"},
+    "ENUM_NAME_OVERRIDES": {
+        "StateEnum": "workflows.models.State.values",
+        "StatusEnum": ["processing", "completed", "failed", "timeout"],
+        "ResponseStatusEnum": ["queued", "in_progress", "completed", "failed", "cancelled"],
+    },
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     # Nothing is loaded from another host.

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -11,7 +12,7 @@ from rest_framework.request import Request
 from chatflow import serializers
 from chatflow.endpoints.sends import hash_body, idempotency_key
 from chatflow.limits import check_rate, slot
-from chatflow.scopes import reach_of
+from chatflow.scopes import reach_of, visible_jobs
 from workflows import services
 from workflows.ai import names
 from workflows.exceptions import JobNotFound, TokenRefused
@@ -155,6 +156,19 @@ def say(
             admit=partial(check_rate, request.user),
             answers_to=answers_to,
         )
+
+
+def stop(request: Request, session: Session) -> int:
+    """Cancel what a conversation is working on; return how many jobs were told to stop."""
+    stopped = 0
+    active = visible_jobs(request).filter(session=session, cancel_code="").active()
+    # The latest first: else a waiting one would begin when the one before it ends.
+    for job in active.order_by("-pk"):
+        # Another workflow, out of the token's reach, may have taken it over.
+        with suppress(JobNotFound):
+            services.cancel(job, reach=reach_of(request))
+            stopped += 1
+    return stopped
 
 
 def own_key(dialect: str, *parts: str) -> str:

@@ -9,5 +9,5 @@ urlpatterns = [
     path("ag-ui/threads/<path:thread_id>/stream", threads.stream, name="ag-ui-stream"),
     path("ag-ui/threads/<path:thread_id>/cancel", threads.cancel, name="ag-ui-cancel"),
     # A model's name may have slashes.
-    path("ag-ui/<path:workflow>", runs.run, name="ag-ui-workflow"),
+    path("ag-ui/<path:workflow>", runs.run_workflow, name="ag-ui-workflow"),
 ]

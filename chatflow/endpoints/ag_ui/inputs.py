@@ -3,11 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from chatflow.dialects.ag_ui import JSON, Run
-from chatflow.serializers import SESSION_ID_LENGTH, StrictCharField, no_control, session_key
+from chatflow.serializers import (
+    SESSION_ID_LENGTH,
+    MessagesField,
+    StrictCharField,
+    no_control,
+    session_key,
+)
 
 # It is a part of an Idempotency-Key.
 RUN_ID_LENGTH = 128
@@ -63,17 +70,21 @@ def text_of(message: JSON) -> str:
     return "\n".join(text for text in texts if isinstance(text, str)).strip()
 
 
-class MessagesField(serializers.Field[list[JSON], Any, Any, Any]):
-    """The thread as the client has it; the user's newest message counts."""
-
-    default_error_messages = {"invalid": "Must be a list of messages."}
-
-    def to_internal_value(self, data: Any) -> list[JSON]:
-        if not isinstance(data, list) or not all(isinstance(each, dict) for each in data):
-            self.fail("invalid")
-        return data
-
-
+@extend_schema_field(
+    {
+        "type": "array",
+        "maxItems": 1,
+        "items": {
+            "type": "object",
+            "required": ["interruptId", "status"],
+            "properties": {
+                "interruptId": {"type": "string"},
+                "status": {"type": "string", "enum": ["resolved", "cancelled"]},
+                "payload": {},
+            },
+        },
+    }
+)
 class ResumeField(serializers.Field[Resume | None, Any, Any, Any]):
     """The answer to the interrupt of the thread's last run."""
 
@@ -120,7 +131,7 @@ class RunSerializer(serializers.Serializer[Any]):
                 validators=[no_control],
                 help_text="The client's name of the run: the same again is the reconnection.",
             ),
-            "messages": MessagesField(help_text=MessagesField.__doc__),
+            "messages": MessagesField(help_text="The thread; the user's newest message counts."),
             "resume": ResumeField(required=False, allow_null=True, help_text=ResumeField.__doc__),
         }
 

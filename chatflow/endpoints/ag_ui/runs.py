@@ -1,5 +1,7 @@
 """A run: begun once, and followed as often as a client comes back."""
 
+from typing import Any
+
 from django.db.models import Q
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
@@ -23,14 +25,28 @@ STREAM = {(200, "text/event-stream"): OpenApiTypes.STR}
 LOST = (ApprovalDecided, QuestionClosed)
 
 
-@extend_schema(
-    summary="Run an agent",
-    description="AG-UI 1.0: Server-Sent Events of the run. The same `runId` again goes on with it.",
-    request=RunSerializer,
-    responses={**STREAM, **refusals(400, 401, 403, 404, 409, 413, 415, 429, 503)},
-)
+RUN: dict[str, Any] = {
+    "summary": "Run an agent",
+    "description": "AG-UI 1.0: Server-Sent Events. The same `runId` again goes on with the run.",
+    "request": RunSerializer,
+    "responses": {**STREAM, **refusals(400, 401, 403, 404, 409, 413, 415, 429, 503)},
+}
+
+
+@extend_schema(operation_id="ag_ui_run", **RUN)
 @api_view(["POST"])
-def run(request: Request, workflow: str = "") -> HttpResponse:
+def run(request: Request) -> HttpResponse:
+    return run_once(request, "")
+
+
+@extend_schema(operation_id="ag_ui_run_workflow", **RUN)
+@api_view(["POST"])
+def run_workflow(request: Request, workflow: str) -> HttpResponse:
+    return run_once(request, workflow)
+
+
+def run_once(request: Request, workflow: str) -> HttpResponse:
+    """Begin a run, or go on with it where it has begun."""
     asked = read(request.data)
     following.check_room(request)
     job = find(request, asked.run)

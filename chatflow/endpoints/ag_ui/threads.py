@@ -1,8 +1,6 @@
 """A thread as a whole, for a client that knows no run of it."""
 
-from contextlib import suppress
 from datetime import timedelta
-from typing import Annotated, TypedDict
 
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -11,21 +9,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from chatflow import following
+from chatflow.bodies import StoppedBody
 from chatflow.endpoints.ag_ui.runs import STREAM, go_on, run_of
 from chatflow.endpoints.conversations import find_session
 from chatflow.schema import refusals
-from chatflow.scopes import reach_of, visible_jobs
-from workflows import clock, services
-from workflows.exceptions import JobNotFound
+from chatflow.scopes import visible_jobs
+from chatflow.speaking import stop
+from workflows import clock
 from workflows.models import Job
 
 # For how long a page that was away is told of a run that has ended.
 LATELY = timedelta(hours=1)
-
-
-class StoppedBody(TypedDict):
-    success: bool
-    cancelled: Annotated[int, "How many runs were told to stop."]
 
 
 @extend_schema(
@@ -59,14 +53,6 @@ def _is_past(job: Job) -> bool:
 )
 @api_view(["POST"])
 def cancel(request: Request, thread_id: str) -> Response:
-    session = find_session(request.user, thread_id)
-    active = visible_jobs(request).filter(session=session, cancel_code="").active()
-    stopped = 0
-    # The latest first: else a waiting one would begin when the one before it ends.
-    for job in active.order_by("-pk"):
-        # Another workflow, out of the token's reach, may have taken it over.
-        with suppress(JobNotFound):
-            services.cancel(job, reach=reach_of(request))
-            stopped += 1
-    body: StoppedBody = {"success": True, "cancelled": stopped}
+    cancelled = stop(request, find_session(request.user, thread_id))
+    body: StoppedBody = {"success": True, "cancelled": cancelled}
     return Response(body)

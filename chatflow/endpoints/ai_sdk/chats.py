@@ -1,7 +1,7 @@
 """The AI SDK's chat: a message begins the stream of its answer; come back to it, or stop it."""
 
 from datetime import timedelta
-from typing import Annotated, Any, TypedDict
+from typing import Any
 
 from django.db.models.functions import Now
 from django.http import HttpResponse
@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from chatflow import following, speaking
+from chatflow.bodies import StoppedBody
 from chatflow.dialects.ai_sdk import HEADERS
 from chatflow.endpoints.ai_sdk import posts
 from chatflow.endpoints.ai_sdk.messages import Part, continued, parts_up_to, whole
@@ -22,8 +23,7 @@ from chatflow.errors import SessionNotFound
 from chatflow.limits import check_rate, slot
 from chatflow.schema import KEY, refusals
 from chatflow.scopes import reach_of, visible_jobs
-from workflows import services
-from workflows.exceptions import ApprovalDecided, ApprovalNotFound, JobNotFound, TokenRefused
+from workflows.exceptions import ApprovalDecided, ApprovalNotFound, TokenRefused
 from workflows.models import ApprovalRequest, Job, Message
 from workflows.services import decisions
 
@@ -149,11 +149,6 @@ def newest_job(request: Request, key: str) -> Job | None:
     return None if is_late else job
 
 
-class StoppedBody(TypedDict):
-    success: bool
-    cancelled: Annotated[int, "How many jobs were told to stop."]
-
-
 @extend_schema(
     summary="Stop the AI SDK's answer",
     request=None,
@@ -161,16 +156,8 @@ class StoppedBody(TypedDict):
 )
 @api_view(["POST"])
 def stop(request: Request, session_id: str) -> Response:
-    session = find_session(request.user, session_id)
-    reach = reach_of(request)
-    active = list(visible_jobs(request).filter(session=session).active())
-    for job in active:
-        try:
-            services.cancel(job, reach=reach)
-        except JobNotFound:
-            # Another workflow, which the token isn't for, has just taken it over.
-            continue
-    body: StoppedBody = {"success": True, "cancelled": len(active)}
+    cancelled = speaking.stop(request, find_session(request.user, session_id))
+    body: StoppedBody = {"success": True, "cancelled": cancelled}
     return Response(body)
 
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any, TypedDict, cast
 
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
@@ -11,6 +10,7 @@ from chatflow.serializers import (
     SESSION_ID_LENGTH,
     WORKFLOW_LENGTH,
     DecisionSerializer,
+    MessagesField,
     StrictBooleanField,
     StrictCharField,
     make_session_id,
@@ -21,25 +21,6 @@ from chatflow.speaking import Wanted, check_text, wanted
 from workflows.ai import names
 
 SUBMIT, REGENERATE = "submit-message", "regenerate-message"
-
-
-@extend_schema_field(
-    {"type": "array", "items": {"type": "object", "additionalProperties": True}, "minItems": 1}
-)
-class MessagesField(serializers.Field[list[dict[str, Any]], Any, Any, Any]):
-    """Messages with their parts; what is in them is looked at only where it counts."""
-
-    default_error_messages = {"invalid": "Must be a list of messages."}
-
-    def to_internal_value(self, data: Any) -> list[dict[str, Any]]:
-        if not isinstance(data, list) or not data:
-            self.fail("invalid")
-        if not all(isinstance(each, dict) for each in data):
-            self.fail("invalid")
-        return data
-
-    def to_representation(self, value: Any) -> Any:
-        return value
 
 
 class ChatSerializer(serializers.Serializer[Any]):
@@ -82,6 +63,11 @@ class ChatSerializer(serializers.Serializer[Any]):
             help_text="The message that goes on, where an approval was decided in it.",
         )
         return {**super().get_fields(), "messageId": message_id}
+
+    def validate_messages(self, value: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if not value:
+            raise serializers.ValidationError("There must be a message.")
+        return value
 
     def validate_model(self, value: str | None) -> str | None:
         if value is not None and value not in names.allowed():

@@ -17,7 +17,11 @@ def shown(name: str) -> ModelBody:
     return {"id": name, "object": "model", "created": 0, "owned_by": "chatflow"}
 
 
-@extend_schema(summary="List the models", responses={200: ModelsBody, **refusals(401, 403, 503)})
+@extend_schema(
+    operation_id="v1_models_list",
+    summary="List the models",
+    responses={200: ModelsBody, **refusals(401, 403, 503)},
+)
 @api_view(["GET"])
 def models(request: Request) -> Response:
     body: ModelsBody = {

@@ -20,13 +20,13 @@ class ModelBody(TypedDict):
     """A workflow, or a model that may be chosen."""
 
     id: str
-    object: Annotated[str, Shown(enum=("model",))]
+    object: Annotated[str, "`model`"]
     created: int
     owned_by: str
 
 
 class ModelsBody(TypedDict):
-    object: Annotated[str, Shown(enum=("list",))]
+    object: Annotated[str, "`list`"]
     data: list[ModelBody]
 
 
@@ -34,7 +34,7 @@ class CompletionBody(TypedDict):
     """A whole answer of Chat Completions."""
 
     id: str
-    object: Annotated[str, Shown(enum=("chat.completion",))]
+    object: Annotated[str, "`chat.completion`"]
     created: int
     model: str
     choices: list[JSON]
@@ -45,7 +45,7 @@ class ResponseBody(TypedDict):
     """A response, as it is now."""
 
     id: str
-    object: Annotated[str, Shown(enum=("response",))]
+    object: Annotated[str, "`response`"]
     created_at: int
     completed_at: NotRequired[int]
     status: Annotated[
@@ -69,12 +69,12 @@ class ResponseBody(TypedDict):
 
 class DeletedResponseBody(TypedDict):
     id: str
-    object: Annotated[str, Shown(enum=("response",))]
+    object: Annotated[str, "`response`"]
     deleted: bool
 
 
 class InputItemsBody(TypedDict):
-    object: Annotated[str, Shown(enum=("list",))]
+    object: Annotated[str, "`list`"]
     data: list[JSON]
     first_id: str
     last_id: str

@@ -30,7 +30,7 @@ def test_words_of_a_message(content: Any, words: str) -> None:
 def test_there_must_be_words(text: str) -> None:
     with pytest.raises(ValidationError) as raised:
         asking.words(text, "input")
-    assert raised.value.detail == {"input": ["There must be words."]}
+    assert list(raised.value.detail) == ["input"]
 
 
 @pytest.mark.parametrize("value", [7, [], {}, "", "..", "a\0", "x" * 256, None])
