@@ -41,9 +41,13 @@ def _delete_what_was_committed() -> Iterator[None]:
 def delete_rows(test_case: TransactionTestCase) -> None:
     kept = {model._meta.db_table for model in (ContentType, Permission)}
     tables = connection.introspection.django_table_names(only_existing=True, include_views=False)
+    deletes = [
+        f"DELETE FROM {connection.ops.quote_name(table)}" for table in sorted(set(tables) - kept)
+    ]
     with transaction.atomic(), connection.cursor() as cursor:
-        for table in sorted(set(tables) - kept):
-            cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")
+        # SQLite takes one at a time, and a round trip to a server takes as long as its work.
+        for each in deletes if connection.vendor == "sqlite" else ["; ".join(deletes)]:
+            cursor.execute(each)
 
 
 def make_user(name: str, **fields: Any) -> User:

@@ -721,9 +721,10 @@ def test_a_bad_answer_is_told_why(chat: Chat, site: Site) -> None:
     expect(why).to_have_count(0)
     expect(bad).to_be_focused()
     expect(bad).to_have_attribute("aria-pressed", "true")
-    for _ in range(2):
+    for pressed in ("false", "true"):
         with page.expect_response("**/history/**"):
             bad.press("Enter")
+        expect(bad).to_have_attribute("aria-pressed", pressed)
     # What was read meanwhile leaves the form open.
     expect(why).to_be_focused()
     keyboard.type("too long\n")

@@ -1,15 +1,24 @@
 """Workflows and jobs for the tests of the HTTP edge."""
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from django.contrib.auth.models import User
 
+from chatflow import web
+from chatflow.pool import Pool
+from chatflow.wsgi import application as wsgi
+from tests.chatflow.threads import close_connections, close_streams
 from workflows import Context, WorkflowError, registry, workflow
 from workflows import services as engine
 from workflows.models import Job
+from workflows.streaming.listeners import listeners
 
+# Of the pool of `served`.
+THREADS = 2
 MakeJob = Callable[..., Job]
 
 AGAIN = {"type": "quick_reply", "label": "Again", "message": "hello"}
@@ -53,6 +62,23 @@ def flows() -> Iterator[None]:
 def no_watchdog(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the watchdog's thread out: it would outlive the test, and hold its database."""
     monkeypatch.setattr("workflows.running.watchdog.Watchdog.watch", lambda self, attempt: None)
+
+
+@pytest.fixture(autouse=True)
+def _not_closing() -> None:
+    """Let streams be opened: an earlier test may have closed the process for them."""
+    listeners.closing = False
+
+
+@pytest_asyncio.fixture
+async def served(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """Give the application a pool of its own, and stop what its streams have started."""
+    pool = Pool(wsgi, THREADS)
+    monkeypatch.setattr(web, "pool", pool)
+    yield
+    await asyncio.to_thread(close_connections, pool.executor, THREADS)
+    await asyncio.to_thread(pool.executor.shutdown)
+    await close_streams()
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Views whose answer is a job's stream or its end, through the whole ASGI application."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,13 +16,10 @@ from rest_framework.request import Request
 
 from chatflow import following, web
 from chatflow.dialects import BREAK, CLOSE, Dialect
-from chatflow.pool import Pool
 from chatflow.stream import open_streams
-from chatflow.wsgi import application as wsgi
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.test_stream import begin
-from tests.chatflow.threads import close_connections, close_streams
 from tests.conftest import Bearer
 from workflows import services
 from workflows.exceptions import JobNotFound
@@ -34,11 +31,11 @@ from workflows.streaming.listeners import listeners
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("served"),
     pytest.mark.urls("tests.chatflow.test_following"),
 ]
 
 Run = Callable[[Job], Job]
-THREADS = 2
 
 
 class Numbers(Dialect):
@@ -94,18 +91,6 @@ urlpatterns = [
     path("end/<str:job_id>", end),
     path("broken/<str:job_id>", broken),
 ]
-
-
-@pytest_asyncio.fixture(autouse=True)
-async def listening(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    """Give the application a pool of its own, and stop what its streams have started."""
-    listeners.closing = False
-    pool = Pool(wsgi, THREADS)
-    monkeypatch.setattr(web, "pool", pool)
-    yield
-    await asyncio.to_thread(close_connections, pool.executor, THREADS)
-    await asyncio.to_thread(pool.executor.shutdown)
-    await close_streams()
 
 
 @pytest_asyncio.fixture

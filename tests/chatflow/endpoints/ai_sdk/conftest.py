@@ -11,7 +11,6 @@ from django.test import Client
 from chatflow.pool import ON_LOOP
 from tests.conftest import Bearer
 from workflows import Context, workflow
-from workflows.streaming.listeners import listeners
 
 CHAT = "/api/chat"
 # What the requests of a client have that speaks to the whole application.
@@ -54,11 +53,6 @@ def kinds(read: list[Chunk]) -> list[str]:
 
 def text_of(read: list[Chunk]) -> str:
     return "".join(each.get("delta", "") for each in read)
-
-
-@pytest.fixture(autouse=True)
-def _on_loop() -> None:
-    listeners.closing = False
 
 
 @pytest.fixture(autouse=True)

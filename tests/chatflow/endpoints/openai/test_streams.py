@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,12 +11,9 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 
 from chatflow import web
-from chatflow.pool import Pool
 from chatflow.stream import open_streams
-from chatflow.wsgi import application as wsgi
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.test_stream import begin
-from tests.chatflow.threads import close_connections, close_streams
 from tests.conftest import Bearer
 from workflows.models import Event, Job, State
 from workflows.store.events import append
@@ -24,26 +21,13 @@ from workflows.store.lifecycle import Outcome
 from workflows.store.lifecycle import end as store_end
 from workflows.streaming.listeners import listeners
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("served")]
 
-THREADS = 2
 Call = Callable[..., Exchange]
 COMPLETED = Outcome(State.COMPLETED, response="One two")
 FAILED = Outcome(State.FAILED, error="It broke.", code="broken")
 LATE = Outcome(State.TIMEOUT, error="It took too long.", code="timeout")
 CANCELLED = Outcome(State.CANCELLED, error="It was cancelled.", code="cancelled")
-
-
-@pytest_asyncio.fixture(autouse=True)
-async def listening(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    """Give the application a pool of its own, and stop what its streams have started."""
-    listeners.closing = False
-    pool = Pool(wsgi, THREADS)
-    monkeypatch.setattr(web, "pool", pool)
-    yield
-    await asyncio.to_thread(close_connections, pool.executor, THREADS)
-    await asyncio.to_thread(pool.executor.shutdown)
-    await close_streams()
 
 
 @pytest_asyncio.fixture
