@@ -99,9 +99,9 @@ test-sqlite: install-dev  ## The Python tests on SQLite
 test-postgres: install-dev install-system  ## The same on PostgreSQL
 	$(POSTGRES_UNIT)
 
-# Two files at a time, in the order that tests/acceptance/conftest.py gives them.
+# Three files at a time, as they wait a good deal, in the order that tests/acceptance/conftest.py gives them.
 test-acceptance: install-dev install-system  ## Real processes; they choose their databases themselves
-	$(PY) -m pytest tests/acceptance -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(PY) -m pytest tests/acceptance -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # About 45 minutes; ARGS='pickup listeners --listeners 1000' measures these alone.
 bench: install-dev install-system  ## Measure Chatflow beside its peers; fail where it misses a bar
