@@ -5,7 +5,8 @@ from typing import Any
 
 from chatflow import sse
 from chatflow.dialects.base import CLOSE
-from chatflow.dialects.openai import ANY, JSON, OpenAI, answer_of, citation, has_been_said, tokens
+from chatflow.dialects.openai import ANY, JSON, OpenAI, citation, has_been_said, tokens
+from chatflow.dialects.questions import in_words
 from chatflow.dialects.words import Words
 from workflows.models import Event, Job
 
@@ -85,7 +86,7 @@ class ChatCompletions(OpenAI):
         return new
 
     def _end(self, data: JSON) -> list[bytes]:
-        sent, answer = self._sent.text, answer_of(data)
+        sent, answer = self._sent.text, in_words(data["response"], data.get("awaiting"))
         if answer.startswith(sent):
             rest = answer[len(sent) :]
         elif self._stands < len(sent):

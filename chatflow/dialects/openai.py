@@ -41,22 +41,6 @@ def _type_of(status: int) -> str:
     return "invalid_request_error" if status < 500 else "server_error"
 
 
-def answer_of(data: JSON) -> str:
-    """Return the whole text of an answer, below which the choices of a question stand.
-
-    Args:
-        data: of the event with which the job was completed.
-    """
-    text: str = data["response"]
-    return f"{text}{labels(data.get('awaiting'))}"
-
-
-def labels(awaiting: JSON | None) -> str:
-    """Return the choices of a question, one a line; nothing where there are none."""
-    choices = (awaiting or {}).get("choices") or ()
-    return "".join(f"\n{place}. {each['label']}" for place, each in enumerate(choices, 1))
-
-
 def has_been_said(answer: str, words: str) -> bool:
     """Say whether the words that were streamed are, or end in, the whole answer."""
     return words.rstrip().endswith(answer.strip())

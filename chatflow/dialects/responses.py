@@ -4,7 +4,8 @@ import json
 from typing import Any, TypeVar
 
 from chatflow import sse
-from chatflow.dialects.openai import ANY, JSON, OpenAI, answer_of, tokens
+from chatflow.dialects.openai import ANY, JSON, OpenAI, tokens
+from chatflow.dialects.questions import in_words
 from chatflow.dialects.response_items import Approval, Item, Message, Question, Reasoning
 from workflows.models import Event, Job, State
 
@@ -174,7 +175,7 @@ class Responses(OpenAI):
 
     def _answer(self, data: JSON) -> None:
         """Let the message be the answer, whatever was streamed."""
-        answer = answer_of(data)
+        answer = in_words(data["response"], data.get("awaiting"))
         words = self._message.words.text if self._message is not None else ""
         if not answer.startswith(words):
             if answer.strip() == words.strip():

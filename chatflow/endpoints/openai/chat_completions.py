@@ -14,7 +14,8 @@ from chatflow import following, serializers, speaking
 from chatflow.addresses import placed
 from chatflow.bodies import SYNC_STATUS, failure
 from chatflow.dialects.chat_completions import ChatCompletions, annotations, head, usage
-from chatflow.dialects.openai import JSON, answer_of
+from chatflow.dialects.openai import JSON
+from chatflow.dialects.questions import in_words
 from chatflow.endpoints.openai import asking, models, transcripts
 from chatflow.endpoints.openai.asking import wrong
 from chatflow.endpoints.openai.shapes import CompletionBody, refusals
@@ -153,7 +154,7 @@ def whole(job_id: int, model: str) -> HttpResponse:
 
 def completion(job: Job, model: str) -> CompletionBody:
     """Return the answer of a job that was completed."""
-    content = answer_of({"response": job.response, "awaiting": job.awaiting})
+    content = in_words(job.response, job.awaiting)
     message: JSON = {"role": "assistant", "content": content}
     if job.sources:
         message["annotations"] = annotations(placed(job.sources), len(content))

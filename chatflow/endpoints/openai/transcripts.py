@@ -7,7 +7,8 @@ from django.db.models import Count, Max, Sum
 from django.db.models.functions import Length
 from rest_framework.request import Request
 
-from chatflow.dialects.openai import has_been_said, labels
+from chatflow.dialects.openai import has_been_said
+from chatflow.dialects.questions import in_words
 from chatflow.endpoints.openai.asking import words_of
 from chatflow.scopes import visible_jobs
 from workflows.models import Job, Message
@@ -98,4 +99,4 @@ def _is_of(message: Message, turn: Turn) -> bool:
         return message.content.strip() == turn.text
     asked = message.job.awaiting if message.job is not None else None
     # Other words may have been streamed in front of it.
-    return has_been_said(f"{message.content}{labels(asked)}", turn.text)
+    return has_been_said(in_words(message.content, asked), turn.text)

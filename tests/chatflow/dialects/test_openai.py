@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chatflow.dialects.openai import OpenAI, answer_of, citation, has_been_said, tokens
+from chatflow.dialects.openai import OpenAI, citation, has_been_said, tokens
 from chatflow.problems import Problem
 
 
@@ -28,13 +28,6 @@ def test_an_error(status: int, code: str, kind: str, told: str) -> None:
 def test_an_error_names_what_is_wrong() -> None:
     found = Problem(status=400, code="invalid", error="No.", errors={"input": ["No."]})
     assert OpenAI.refusal(found)["error"]["param"] == "input"
-
-
-def test_a_choice_is_shown_below_its_question() -> None:
-    awaiting = {"kind": "choice", "choices": [{"label": "Red"}, {"label": "Blue"}]}
-    data = {"response": "Which?", "awaiting": awaiting}
-    assert answer_of(data) == "Which?\n1. Red\n2. Blue"
-    assert answer_of({"response": "Hello"}) == "Hello"
 
 
 @pytest.mark.parametrize(
