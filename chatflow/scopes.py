@@ -53,7 +53,7 @@ def check(token: Token, request: HttpRequest | Request) -> None:
 
 
 def _may_call(token: Token, match: Any, method: str) -> bool:
-    # Those of the dialects keep to the token's workflow by themselves: see speaking.py.
+    # Those of the dialects keep to the token's reach by themselves: see speaking.py.
     is_dialect = match.namespaces == [NAMESPACE]
     if token.workflow and not is_dialect and match.url_name not in OF_ONE_WORKFLOW:
         return False
@@ -79,7 +79,11 @@ def reach_of(request: Request) -> Reach:
     if not isinstance(request.auth, Token):
         return Reach()
     workflow, scope = request.auth.workflow, request.auth.scope
-    return Reach(workflow=workflow, decides=not workflow and scope == Token.Scope.ALL)
+    return Reach(
+        workflow=workflow,
+        decides=not workflow and scope == Token.Scope.ALL,
+        lists=scope != Token.Scope.SEND,
+    )
 
 
 def check_message(reach: Reach, sent: Sent) -> None:

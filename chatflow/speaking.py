@@ -10,7 +10,9 @@ from typing import Any, cast
 from rest_framework.request import Request
 
 from chatflow import serializers
+from chatflow.endpoints import conversations
 from chatflow.endpoints.sends import hash_body, idempotency_key
+from chatflow.errors import SessionNotFound
 from chatflow.limits import check_rate, slot
 from chatflow.scopes import reach_of, visible_jobs
 from workflows import services
@@ -85,6 +87,18 @@ def check_text(text: str) -> str:
 def own_session(request: Request, key: str) -> Session | None:
     """Return the user's conversation of that name, if there is one."""
     return Session.objects.filter(user=cast(Any, request.user), key=key).first()
+
+
+def find_session(request: Request, key: str) -> Session:
+    """Return the user's conversation of that name.
+
+    Raises:
+        SessionNotFound: there is none, or none of which the request's token may see anything.
+    """
+    session = conversations.find_session(request.user, key)
+    if reach_of(request).workflow and not visible_jobs(request).filter(session=session).exists():
+        raise SessionNotFound
+    return session
 
 
 def own_job(request: Request, hex_id: str) -> Job:

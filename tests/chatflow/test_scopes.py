@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from chatflow.pool import ON_LOOP
 from chatflow.tokens import make_token
 from tests.chatflow.conftest import MakeJob
 from tests.workflows.chat import claimed
@@ -261,3 +262,37 @@ def test_a_key_of_its_own(alice: User, ask_only: Client) -> None:
         again = send(client_of(alice, workflow="ask"), words, key=words)
         assert again.headers["Idempotency-Replayed"] == "true"
         assert again.json() == first.json()
+
+
+# Other dialects.
+
+
+def call_a2a(client: Client, method: str, **params: Any) -> Any:
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    return client.post("/a2a", body, "application/json")
+
+
+def test_one_that_sends_lists_nothing_and_reads_no_conversation(
+    sender: Client, alice: User, make_job: MakeJob, run: Any
+) -> None:
+    run(make_job(alice, "the secret", session="talk"))
+    job = run(make_job(alice, "hello", session="talk"))
+
+    assert call_a2a(sender, "ListTasks").status_code == 403
+    seen = call_a2a(sender, "GetTask", id=job.public_id, historyLength=10)
+    assert seen.json()["result"]["id"] == job.public_id
+    assert "history" not in seen.json()["result"]
+    sender.defaults[ON_LOOP] = True  # type: ignore[assignment]
+    thread = sender.get("/ag-ui/threads/talk/stream")
+    assert b"hello" in thread.content
+    assert b"the secret" not in thread.content
+
+
+def test_a_conversation_without_its_workflow_is_unknown_to_one_for_a_workflow(
+    ask_only: Client, alice: User, make_job: MakeJob, run: Any
+) -> None:
+    run(make_job(alice, "hello", session="talk"))
+    for path in ("/ag-ui/threads/{}/cancel", "/api/chat/{}/stop"):
+        told, unknown = (ask_only.post(path.format(key)) for key in ("talk", "none"))
+        assert told.status_code == unknown.status_code == 404
+        assert told.json() == unknown.json()

@@ -19,10 +19,12 @@ class Reach:
     Args:
         workflow: the only one whose jobs and questions it may begin, answer or end; empty: all.
         decides: it may decide approvals.
+        lists: it may list jobs, and read what was said in a conversation.
     """
 
     workflow: str = ""
     decides: bool = True
+    lists: bool = True
 
     def includes(self, job: Job) -> bool:
         """Say whether *job* is within reach."""

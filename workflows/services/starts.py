@@ -276,8 +276,10 @@ def _route(
         # Another workflow is wanted: the open question is dropped.
         Session.objects.filter(pk=session.pk).update(open_job=None)
     elif question is not None and not waits and not is_answer(job.text, question):
-        job.workflow = begins or route_beside(job.text, job.options, question)
-        job.explicit = bool(begins)
+        # The question's own workflow is named because clients always name one.
+        beside = begins if begins != question.workflow else ""
+        job.workflow = beside or route_beside(job.text, job.options, question)
+        job.explicit = bool(beside)
     elif question is not None and not waits:
         reach.check_answer(question, job.text)
         continue_from(job, question)

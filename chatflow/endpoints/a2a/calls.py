@@ -84,7 +84,8 @@ def get_task(request: Request, call: Call) -> HttpResponse:
     """Answer ``GetTask``."""
     task_id = read_text(call.params, "id")
     history = read_number(call.params, "historyLength", 0)
-    return answered(call, tasks.describe(tasks.find(request, task_id), task_id, history))
+    turn = tasks.find(request, task_id)
+    return answered(call, tasks.describe(turn, task_id, tasks.limit_history(request, history)))
 
 
 def cancel_task(request: Request, call: Call) -> HttpResponse:

@@ -14,6 +14,8 @@ from chatflow.endpoints.a2a import tasks
 from chatflow.endpoints.a2a.faults import invalid
 from chatflow.endpoints.a2a.params import read_flag, read_moment, read_number, read_text
 from chatflow.jsonrpc import Call, answered
+from chatflow.scopes import reach_of
+from workflows.exceptions import TokenRefused
 from workflows.models import Job, JobQuerySet
 
 JSON = dict[str, Any]
@@ -23,6 +25,8 @@ LARGEST_PAGE = 100
 
 def list_tasks(request: Request, call: Call) -> HttpResponse:
     """Answer ``ListTasks``."""
+    if not reach_of(request).lists:
+        raise TokenRefused
     params = call.params
     size = read_number(params, "pageSize", PAGE, 1, LARGEST_PAGE)
     read_number(params, "historyLength", 0)

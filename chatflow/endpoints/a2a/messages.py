@@ -96,13 +96,14 @@ def send(request: Request, call: Call) -> HttpResponse:
     if not sent.at_once:
         following.check_room(request)
     turn, task_id = _say(request, sent)
+    history = tasks.limit_history(request, sent.history)
 
     def render() -> HttpResponse:
         now = Job.objects.select_related("session", "root").filter(pk=turn.pk).first()
         if now is None:
             gone = faults.make_fault(faults.TASK_NOT_FOUND, "The task was deleted meanwhile.")
             return failed(call.id, gone)
-        return answered(call, {"task": tasks.describe(now, task_id, sent.history)})
+        return answered(call, {"task": tasks.describe(now, task_id, history)})
 
     return render() if sent.at_once else following.wait(request, turn, render)
 

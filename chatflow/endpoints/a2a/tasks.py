@@ -10,7 +10,7 @@ from chatflow import bodies
 from chatflow.addresses import placed
 from chatflow.dialects import a2a
 from chatflow.dialects.a2a import Names, Standing
-from chatflow.scopes import visible_jobs
+from chatflow.scopes import reach_of, visible_jobs
 from chatflow.speaking import own_job
 from workflows import services
 from workflows.exceptions import JobNotFound
@@ -121,6 +121,11 @@ def describe(turn: Job, task_id: str = "", history: int = 0) -> JSON:
     names = Names.of(turn, task_id)
     task = a2a.task(names, standing_of(turn, answers_of([turn]).get(turn.pk)))
     return {**task, "history": _history(turn, names, history)} if history else task
+
+
+def limit_history(request: Request, wanted: int) -> int:
+    """Return how many messages of a task are shown: none by a token that reads no conversations."""
+    return wanted if reach_of(request).lists else 0
 
 
 def _history(turn: Job, names: Names, most: int) -> list[JSON]:

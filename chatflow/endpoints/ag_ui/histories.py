@@ -92,8 +92,11 @@ def _stored(request: Request, job: Job) -> tuple[list[JSON], list[JSON]]:
     """Return the messages in front of the answer of *job*, and those behind it."""
     session = job.session
     found = session.messages.filter(cut=False)
-    if only := reach_of(request).workflow:
-        found = found.filter(job__workflow=only)
+    reach = reach_of(request)
+    if reach.workflow:
+        found = found.filter(job__workflow=reach.workflow)
+    if not reach.lists:
+        found = found.filter(job=job)
     rows = list(reversed(found.order_by("-pk")[:MESSAGES]))
     jobs = turns.load_jobs(session, rows)
     rows = turns.in_order(rows, jobs)

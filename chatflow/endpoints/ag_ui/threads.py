@@ -11,10 +11,9 @@ from rest_framework.response import Response
 from chatflow import following
 from chatflow.bodies import StoppedBody
 from chatflow.endpoints.ag_ui.runs import STREAM, go_on, run_of
-from chatflow.endpoints.conversations import find_session
 from chatflow.schema import refusals
 from chatflow.scopes import visible_jobs
-from chatflow.speaking import stop
+from chatflow.speaking import find_session, stop
 from workflows import clock
 from workflows.models import Job
 
@@ -33,7 +32,7 @@ LATELY = timedelta(hours=1)
 )
 @api_view(["GET"])
 def stream(request: Request, thread_id: str) -> HttpResponse:
-    session = find_session(request.user, thread_id)
+    session = find_session(request, thread_id)
     following.check_room(request)
     runs = visible_jobs(request).filter(session=session).select_related("session")
     job = runs.order_by("-pk").first()
@@ -53,6 +52,6 @@ def _is_past(job: Job) -> bool:
 )
 @api_view(["POST"])
 def cancel(request: Request, thread_id: str) -> Response:
-    cancelled = stop(request, find_session(request.user, thread_id))
+    cancelled = stop(request, find_session(request, thread_id))
     body: StoppedBody = {"success": True, "cancelled": cancelled}
     return Response(body)

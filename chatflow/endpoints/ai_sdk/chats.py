@@ -18,7 +18,6 @@ from chatflow.dialects.ai_sdk import HEADERS
 from chatflow.endpoints.ai_sdk import posts
 from chatflow.endpoints.ai_sdk.messages import Part, continued, parts_up_to, whole
 from chatflow.endpoints.ai_sdk.posts import ChatSerializer, Decided, Posted
-from chatflow.endpoints.conversations import find_session
 from chatflow.errors import SessionNotFound
 from chatflow.limits import check_rate, slot
 from chatflow.schema import KEY, refusals
@@ -140,7 +139,7 @@ def resume(request: Request, session_id: str) -> HttpResponse:
 def newest_job(request: Request, key: str) -> Job | None:
     """Return the job that answers in the user's conversation, or has just done so."""
     try:
-        session = find_session(request.user, key)
+        session = speaking.find_session(request, key)
     except SessionNotFound:
         return None
     found = visible_jobs(request).filter(session=session).select_related("session")
@@ -156,7 +155,7 @@ def newest_job(request: Request, key: str) -> Job | None:
 )
 @api_view(["POST"])
 def stop(request: Request, session_id: str) -> Response:
-    cancelled = speaking.stop(request, find_session(request.user, session_id))
+    cancelled = speaking.stop(request, speaking.find_session(request, session_id))
     body: StoppedBody = {"success": True, "cancelled": cancelled}
     return Response(body)
 
