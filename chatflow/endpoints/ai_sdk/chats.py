@@ -1,5 +1,6 @@
 """The AI SDK's chat: a message begins the stream of its answer; come back to it, or stop it."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -56,17 +57,27 @@ def say(request: Request, posted: Posted) -> Job:
     """Store the newest message; return the job that answers it."""
     text, key = posts.text(posted), posted["id"]
     again = posted["trigger"] == posts.REGENERATE
+    before = said_before(request, key, text) if again else None
+    wanted = posts.named(posted)
+    if before is not None and not wanted.workflow:
+        wanted = replace(wanted, workflow=workflow_named(before))
     return speaking.say(
         request,
         text,
         session_key=key,
-        wanted=posts.named(posted),
+        wanted=wanted,
         options=posts.flags(posted),
-        edits=said_before(request, key, text) if again else None,
+        edits=before.pk if before is not None else None,
     ).job
 
 
-def said_before(request: Request, key: str, text: str) -> int | None:
+def workflow_named(message: Message) -> str:
+    """Return the workflow that was named for a message; empty where its words decided."""
+    job = message.job
+    return job.workflow if job is not None and job.explicit and job.root_id is None else ""
+
+
+def said_before(request: Request, key: str, text: str) -> Message | None:
     """Return the message that *text* takes the place of when it is to be answered anew.
 
     That is the conversation's last one, if it says the same. Else, or where the conversation is
@@ -76,8 +87,8 @@ def said_before(request: Request, key: str, text: str) -> int | None:
     if session is None or reach_of(request).workflow or session.jobs.active().exists():
         return None
     mine = session.messages.filter(role=Message.Role.USER, cut=False)
-    last = mine.order_by("-pk").first()
-    return last.pk if last is not None and last.content == text else None
+    last = mine.select_related("job").order_by("-pk").first()
+    return last if last is not None and last.content == text else None
 
 
 def decide(request: Request, key: str, decided: Decided) -> Job:

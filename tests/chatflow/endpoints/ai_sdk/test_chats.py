@@ -147,6 +147,12 @@ def test_an_answer_is_given_anew(ask: Ask) -> None:
     assert Message.objects.filter(cut=False).count() == 2
 
 
+def test_the_workflow_that_was_named_answers_anew(ask: Ask) -> None:
+    ask(says("hello"), workflow="echo")
+    read = chunks(ask(says("hello"), trigger="regenerate-message"))
+    assert text_of(read) == "You said: hello"
+
+
 def test_a_question_is_no_answer_to_itself(ask: Ask) -> None:
     ask(says("hello"), workflow="ask")
     read = chunks(ask(says("hello"), workflow="ask", trigger="regenerate-message"))
