@@ -20,7 +20,7 @@ from django.contrib.auth import get_user
 from django.core.handlers.asgi import ASGIRequest
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 from rest_framework.exceptions import APIException, MethodNotAllowed, ParseError, Throttled
 
@@ -466,7 +466,7 @@ def refusal(error: Exception, request: ASGIRequest) -> HttpResponse:
     return response
 
 
-async def answer(send: Send, request: ASGIRequest, response: HttpResponse) -> None:
+async def answer(send: Send, request: HttpRequest, response: HttpResponse) -> None:
     """Send a whole response."""
     dress(request, response)
     response.headers["Content-Length"] = str(len(response.content))
