@@ -2,23 +2,29 @@
 
 import logging
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 
-from django.http import HttpResponse
+from django.core.handlers.wsgi import WSGIRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import get_script_prefix, set_script_prefix
+from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 
+from chatflow import auth
 from chatflow.addresses import request_prefix
 from chatflow.asgi_types import AsgiMessage, Receive, Send
 from chatflow.auth import Grant, grant
 from chatflow.dialects import Dialect, Encoding
 from chatflow.errors import Unavailable, as_response, problem
 from chatflow.middleware import dress
-from chatflow.pool import ON_LOOP, Opening
+from chatflow.pool import ON_LOOP, Opening, Pool, Rest
 from chatflow.problems import Problem
 from chatflow.replays import replay
-from chatflow.stream import HEADERS, OpenStream, head_of, open_streams
+from chatflow.stream import HEADERS, OpenStream, answer, head_of, open_streams
+from workflows.exceptions import JobNotFound
 from workflows.models import Event, Job
+from workflows.streaming.followers import StreamCut
 from workflows.streaming.listeners import listeners
 
 logger = logging.getLogger(__name__)
@@ -26,13 +32,11 @@ logger = logging.getLogger(__name__)
 Render = Callable[[], HttpResponse]
 # Ends what a client that has left began; called in a thread that may use the database.
 Abandon = Callable[[], object]
-# The answer was not given because this server stops; the job goes on. A client that sent the
-# request again would start it twice.
+# The answer was not given because this server stops.
 STOPPED = Problem(
     status=503,
     code="unavailable",
     error="The server is about to restart. The work goes on, and its answer will be there.",
-    headers={"x-should-retry": "false"},
 )
 
 
@@ -81,7 +85,7 @@ def stream(
     """
     if encoding.ended:
         return HttpResponse(first, headers={**HEADERS, **(headers or {})})
-    return StreamOpening(grant(request, job), encoding, first, headers or {}, abandon)
+    return StreamOpening(request, job, encoding, first, headers or {}, abandon)
 
 
 def wait(request: Request, job: Job, render: Render) -> HttpResponse:
@@ -91,32 +95,74 @@ def wait(request: Request, job: Job, render: Render) -> HttpResponse:
         request: check_room() has let it in.
         job: the user's own.
         render: makes the answer; called when the job's end is stored, in a thread that may use the
-            database.
+            database, and once more if its connection has died. It is kept as long as the client
+            waits, so it holds no more than it needs.
     """
     return render() if job.is_finished else EndOpening(request, job, render)
 
 
-class StreamOpening(Opening):
+def without_body(request: HttpRequest) -> HttpRequest:
+    """Return enough of a request to answer it; its body may be large."""
+    return WSGIRequest({**request.META, "wsgi.input": BytesIO()})
+
+
+def final(response: HttpResponse) -> HttpResponse:
+    """Let the client not repeat the request by itself: the job is there, it would start another."""
+    response.headers["x-should-retry"] = "false"
+    return response
+
+
+class JobOpening(Opening):
+    """Opens what follows a job, if there is still room for it."""
+
+    def __init__(self, request: Request, job: Job, headers: dict[str, str] | None = None) -> None:
+        super().__init__(headers=headers)
+        self._asked = without_body(request._request)
+        self._grant = grant(request, job)
+
+    def open(self, head: AsgiMessage, send: Send, pool: Pool) -> Rest:
+        # Others may have opened theirs since the view has looked.
+        if not open_streams.has_room(self._grant):
+            return Refusal(self._asked, send)
+        stream = self.follow(head, send, pool)
+        open_streams.add(stream)
+        return stream
+
+    def follow(self, head: AsgiMessage, send: Send, pool: Pool) -> OpenStream:
+        raise NotImplementedError
+
+
+class Refusal:
+    """The answer where there is no room any more; the job goes on."""
+
+    def __init__(self, asked: HttpRequest, send: Send) -> None:
+        self._asked, self._send = asked, send
+
+    async def run(self, receive: Receive) -> None:
+        found = problem(Throttled(wait=1, detail="Too many open streams. The work goes on."))
+        response = final(as_response(found, self._asked.path_info))
+        await answer(self._send, self._asked, response)
+
+
+class StreamOpening(JobOpening):
     def __init__(
         self,
-        grant: Grant,
+        request: Request,
+        job: Job,
         encoding: Encoding,
         first: bytes,
         headers: dict[str, str],
         abandon: Abandon | None,
     ) -> None:
-        super().__init__(headers={**HEADERS, **headers})
-        self._grant, self._encoding, self._first = grant, encoding, first
-        self._abandon = abandon
+        super().__init__(request, job, {**HEADERS, **headers})
+        self._encoding, self._first, self._abandon = encoding, first, abandon
 
-    def open(self, head: AsgiMessage, send: Send) -> OpenStream:
+    def follow(self, head: AsgiMessage, send: Send, pool: Pool) -> OpenStream:
         # Django has counted what it was given.
         headers = [pair for pair in head["headers"] if pair[0] != b"content-length"]
-        encoding = self._encoding
-        told = (self._grant, encoding, encoding.seq, send)
+        told = (self._grant, self._encoding, self._encoding.seq, send)
         abandon = self._abandon
-        stream = OpenStream(*told) if abandon is None else HeldStream(abandon, *told)
-        open_streams.add(stream)
+        stream = OpenStream(*told) if abandon is None else HeldStream(pool, abandon, *told)
         stream.begin(stream.greet({**head, "headers": headers}, self._first))
         return stream
 
@@ -124,11 +170,11 @@ class StreamOpening(Opening):
 class HeldStream(OpenStream):
     """A stream whose client holds its job by it: leaving it abandons the job."""
 
-    __slots__ = ("_abandon", "_has_ended")
+    __slots__ = ("_abandon", "_has_ended", "_pool")
 
-    def __init__(self, abandon: Abandon, *stream: Any) -> None:
+    def __init__(self, pool: Pool, abandon: Abandon, *stream: Any) -> None:
         super().__init__(*stream)
-        self._abandon = abandon
+        self._pool, self._abandon = pool, abandon
         self._has_ended = False
 
     async def hand_on(self, events: list[Event]) -> None:
@@ -139,20 +185,19 @@ class HeldStream(OpenStream):
         if self._has_ended or listeners.closing:
             return
         try:
-            await listeners.in_reader(self._abandon)
+            # Not in a reader's thread: it may wait for the job's lock, and all streams with it.
+            await self._pool.call(self._abandon)
         except Exception as error:
             logger.warning("%s could not be abandoned.", self.name, exc_info=error)
 
 
-class EndOpening(Opening):
+class EndOpening(JobOpening):
     def __init__(self, request: Request, job: Job, render: Render) -> None:
-        super().__init__()
-        self._request, self._job, self._render = request, job, render
+        super().__init__(request, job)
+        self._prefix, self._render = get_script_prefix(), render
 
-    def open(self, head: AsgiMessage, send: Send) -> "Wait":
-        stream = Wait(self._request, self._job, self._render, send)
-        open_streams.add(stream)
-        return stream
+    def follow(self, head: AsgiMessage, send: Send, pool: Pool) -> OpenStream:
+        return Wait(self._grant, self._asked, self._prefix, self._render, pool, send)
 
 
 class Silent(Dialect):
@@ -170,34 +215,71 @@ class Silent(Dialect):
 class Wait(OpenStream):
     """A client that waits for a job's end; its answer has no head before that."""
 
-    __slots__ = ("_asked", "_prefix", "_render")
+    __slots__ = ("_asked", "_has_head", "_pool", "_prefix", "_render")
 
-    def __init__(self, request: Request, job: Job, render: Render, send: Send) -> None:
-        super().__init__(grant(request, job), Encoding(Silent(job)), 0, send)
-        # Enough of the request to answer it; its body may be large.
-        self._asked = request._request
-        self._prefix = get_script_prefix()
-        self._render = render
+    def __init__(
+        self,
+        grant: Grant,
+        asked: HttpRequest,
+        prefix: str,
+        render: Render,
+        pool: Pool,
+        send: Send,
+    ) -> None:
+        super().__init__(grant, Encoding(Silent(grant.job)), 0, send)
+        self._asked, self._prefix = asked, prefix
+        self._render, self._pool = render, pool
+        self._has_head = False
 
     def keep_alive(self) -> None:
         """Show nothing: the client may not be told before the end what becomes of its request."""
 
     async def hand_on(self, events: list[Event]) -> None:
+        if self._confinement is not None:
+            await self._check(self._confinement, events)
         if events[-1].is_terminal:
-            await self._answer(await listeners.in_reader(self._rendered))
+            await self._answer(await self._rendered())
 
-    def _rendered(self) -> HttpResponse:
-        set_script_prefix(self._prefix)
-        try:
+    async def _rendered(self) -> HttpResponse:
+        def render() -> HttpResponse:
+            set_script_prefix(self._prefix)
             return self._render()
+
+        try:
+            # Not in a reader's thread: it may read a whole log, and all streams wait for it.
+            return await self._pool.call(render)
         except Exception as error:
-            return as_response(problem(error), self._asked.path_info)
+            found = problem(error)
+            if found.status >= 500:
+                logger.exception("The end of %s could not be told.", self.name)
+            return as_response(found, self._asked.path_info)
 
     async def _answer(self, response: HttpResponse) -> None:
+        if response.status_code >= 400:
+            final(response)
         dress(self._asked, response)
         response.headers["Content-Length"] = str(len(response.content))
+        self._has_head = True
         await self._send(head_of(response))
         await self._put(response.content, more=False)
 
     async def _break_off(self, receive: Receive) -> None:
-        await self._answer(as_response(STOPPED, self._asked.path_info))
+        if self._has_head:
+            await super()._break_off(receive)
+        else:
+            await self._answer(as_response(await self._told(), self._asked.path_info))
+
+    async def _told(self) -> Problem:
+        """Return what the client is told instead of the job's end."""
+        if listeners.closing:
+            return STOPPED
+        error = self._error
+        cause = error.__cause__ if isinstance(error, StreamCut) else error
+        if cause is not None:
+            return problem(cause)
+        try:
+            revoked = await self._pool.call(lambda: auth.revoked([self.right]))
+        except Exception as error:
+            return problem(error)
+        # Else the job was deleted, or handed over to a workflow that the token is not for.
+        return problem(AuthenticationFailed() if revoked else JobNotFound())

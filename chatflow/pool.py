@@ -6,17 +6,20 @@ before it is sent. Where it is a stream, a view gives its head only, and the eve
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from io import BytesIO
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from a2wsgi.wsgi import build_environ
+from django.db import close_old_connections
 from django.http import HttpResponse
 
 from chatflow.asgi_types import AsgiMessage, Receive, Scope, Send
+from workflows.services import outages
 
+T = TypeVar("T")
 Header = tuple[bytes, bytes]
 # In the environ of a request whose answer may be an Opening: there is an event loop.
 ON_LOOP = "chatflow.on_loop"
@@ -31,12 +34,13 @@ class Rest(Protocol):
 class Opening(HttpResponse):
     """A view's answer that is the head of one which the event loop gives."""
 
-    def open(self, head: AsgiMessage, send: Send) -> Rest:
+    def open(self, head: AsgiMessage, send: Send, pool: "Pool") -> Rest:
         """Open the answer. On the event loop.
 
         Args:
             head: as the middleware has left it.
             send: takes the answer.
+            pool: the one whose thread the view was in.
         """
         raise NotImplementedError
 
@@ -69,18 +73,26 @@ class Pool:
         # build_environ() may take it from this process's environment.
         environ["SCRIPT_NAME"] = scope.get("root_path", "")
         cast(Any, environ)[ON_LOOP] = True
-        loop = asyncio.get_running_loop()
-        # A request's context variables end with it.
-        call = copy_context().run
-        status, headers, content, opening = await loop.run_in_executor(
-            self.executor, call, self._call, environ
-        )
+        status, headers, content, opening = await self._run(self._call, environ)
         head = {"type": "http.response.start", "status": status, "headers": headers}
         if opening is not None:
-            return opening.open(head, send)
+            return opening.open(head, send, self)
         await send(head)
         await send({"type": "http.response.body", "body": content})
         return None
+
+    async def call(self, function: Callable[[], T]) -> T:
+        """Call *function* in one of the threads, where it may use the database.
+
+        Args:
+            function: may be repeated: the thread's connection may have died.
+        """
+        return await self._run(_between_requests, function)
+
+    async def _run(self, function: Callable[..., T], *args: Any) -> T:
+        loop = asyncio.get_running_loop()
+        # Context variables, such as the prefix of addresses, end with what has set them.
+        return await loop.run_in_executor(self.executor, copy_context().run, function, *args)
 
     def _call(self, environ: Any) -> tuple[int, list[Header], bytes, Opening | None]:
         started: list[tuple[int, list[Header]]] = []
@@ -100,3 +112,12 @@ class Pool:
             getattr(answer, "close", lambda: None)()
         opening = answer if isinstance(answer, Opening) else None
         return (*started[-1], content, opening)
+
+
+def _between_requests(function: Callable[[], T]) -> T:
+    """Call *function* with the care for the connection that Django takes for a request."""
+    close_old_connections()
+    try:
+        return outages.on_live_connection(function)
+    finally:
+        close_old_connections()

@@ -1,7 +1,5 @@
 """Reading a job's log anew for an encoder: its frames depend on the events before them."""
 
-from itertools import count
-
 from chatflow.dialects import Encoding
 from workflows.streaming import storage
 from workflows.streaming.listeners import listeners
@@ -17,7 +15,7 @@ def replay(encoding: Encoding, job_id: int, upto: int | None = None) -> list[byt
     """
     channel = storage.channel(job_id)
     frames: list[bytes] = []
-    for _ in count():
+    while True:
         most = storage.BATCH if upto is None else min(storage.BATCH, upto - encoding.seq)
         events = listeners.storage.get_events(channel, encoding.seq, most) if most > 0 else []
         for event in events:

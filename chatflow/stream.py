@@ -20,7 +20,7 @@ from django.contrib.auth import get_user
 from django.core.handlers.asgi import ASGIRequest
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 from rest_framework.exceptions import APIException, MethodNotAllowed, ParseError, Throttled
 
@@ -140,8 +140,9 @@ class OpenStream(Follower):
 
     async def greet(self, head: AsgiMessage, first: bytes) -> None:
         await self._send(head)
-        if first:
-            await self._put(first)
+        # Piece by piece, as a client that reads slowly has its time for each of them.
+        for start in range(0, len(first), PIECE):
+            await self._put(first[start : start + PIECE])
 
     def keep_alive(self) -> None:
         """Show a sign of life, unless something is being sent anyway."""
@@ -248,12 +249,13 @@ def slots(grant: Admission) -> dict[Slot, int]:
 
 
 class OpenStreams:
-    """The open streams of this process."""
+    """The open streams of this process. Other threads than the loop's may only count them."""
 
     def __init__(self) -> None:
         self._turns: list[set[OpenStream]] = [set() for _ in range(TURNS)]
         self._opened = 0
         self._taken: Counter[Slot] = Counter()
+        self._spoken: Counter[str] = Counter()
         self._guards: list[asyncio.Task[None]] = []
 
     def __len__(self) -> int:
@@ -264,7 +266,8 @@ class OpenStreams:
 
     def by_dialect(self) -> dict[str, int]:
         """Return how many streams of each dialect there are; none of those that have none."""
-        return dict(sorted(Counter(stream.dialect for stream in self).items()))
+        # Copied at once: the loop may be counting.
+        return dict(sorted((+self._spoken.copy()).items()))
 
     def has_room(self, grant: Admission) -> bool:
         return all(self._taken[slot] < most for slot, most in slots(grant).items())
@@ -286,6 +289,7 @@ class OpenStreams:
         stream.turn = self._opened % TURNS
         self._turns[stream.turn].add(stream)
         self._taken.update(stream.slots)
+        self._spoken[stream.dialect] += 1
         if not self._guards:
             guards = (self._keep_alive(), self._look_again(), self._tell_places())
             self._guards = [asyncio.create_task(guard) for guard in guards]
@@ -293,6 +297,7 @@ class OpenStreams:
     def remove(self, stream: OpenStream) -> None:
         self._turns[stream.turn].remove(stream)
         self._taken.subtract(stream.slots)
+        self._spoken[stream.dialect] -= 1
         for slot in stream.slots:
             if not self._taken[slot]:
                 del self._taken[slot]
@@ -461,7 +466,7 @@ def refusal(error: Exception, request: ASGIRequest) -> HttpResponse:
     return response
 
 
-async def answer(send: Send, request: ASGIRequest, response: HttpResponse) -> None:
+async def answer(send: Send, request: HttpRequest, response: HttpResponse) -> None:
     """Send a whole response."""
     dress(request, response)
     response.headers["Content-Length"] = str(len(response.content))

@@ -1,6 +1,9 @@
 """Views whose answer is a job's stream or its end, through the whole ASGI application."""
 
 import asyncio
+import gc
+import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -8,22 +11,29 @@ import pytest
 import pytest_asyncio
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
-from django.http import HttpResponse, JsonResponse
+from django.core.management import call_command
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.test import Client
-from django.urls import path
+from django.urls import get_script_prefix, include, path
 from rest_framework.decorators import api_view
 from rest_framework.request import Request
 
-from chatflow import following, web
+from chatflow import following, stream, web
+from chatflow.addresses import request_prefix
 from chatflow.dialects import BREAK, CLOSE, Dialect
+from chatflow.errors import Unavailable
+from chatflow.scopes import NAMESPACE
 from chatflow.stream import open_streams
+from chatflow.tokens import make_token
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.test_stream import begin
 from tests.conftest import Bearer
+from tests.workflows.chat import claimed
 from workflows import services
 from workflows.exceptions import JobNotFound
 from workflows.models import Event, Job, State
+from workflows.running.routing import hand_over
 from workflows.store.events import append
 from workflows.store.lifecycle import Outcome
 from workflows.store.lifecycle import end as store_end
@@ -86,9 +96,60 @@ def broken(request: Request, job_id: str) -> HttpResponse:
     return following.wait(request, services.get_job(request.user, job_id), render)
 
 
+@api_view(["POST"])
+def away(request: Request, job_id: str) -> HttpResponse:
+    def render() -> HttpResponse:
+        raise Unavailable
+
+    return following.wait(request, services.get_job(request.user, job_id), render)
+
+
+@api_view(["POST"])
+def place(request: Request, job_id: str) -> HttpResponse:
+    def render() -> HttpResponse:
+        return JsonResponse({"prefix": request_prefix(), "thread": thread_name()})
+
+    asked.append(weakref.ref(request._request))
+    return following.wait(request, services.get_job(request.user, job_id), render)
+
+
+@api_view(["POST"])
+def hold(request: Request, job_id: str) -> HttpResponse:
+    job = services.get_job(request.user, job_id)
+    encoding, frames = following.encode(job, Numbers(job))
+
+    def abandon() -> None:
+        abandoned_in.append(thread_name())
+
+    return following.stream(request, job, encoding, b"".join(frames), abandon=abandon)
+
+
+@api_view(["POST"])
+def together(request: Request, job_id: str) -> HttpResponse:
+    """Follow, when both of two have been let in."""
+    following.check_room(request)
+    both.wait(10)
+    job = services.get_job(request.user, job_id)
+    return following.stream(request, job, *following.encode(job, Numbers(job))[:1], b"")
+
+
+def thread_name() -> str:
+    return threading.current_thread().name.partition("_")[0]
+
+
+asked: list[weakref.ref[HttpRequest]] = []
+abandoned_in: list[str] = []
+both = threading.Barrier(2)
+
 urlpatterns = [
+    path("away/<str:job_id>", away),
+    path("place/<str:job_id>", place),
+    path("hold/<str:job_id>", hold),
+    path("together/<str:job_id>", together),
     path("follow/<str:job_id>", follow),
     path("end/<str:job_id>", end),
+    # Where tokens for one workflow may come by.
+    path("dialect/", include(([path("end/<str:job_id>", end)], NAMESPACE))),
     path("broken/<str:job_id>", broken),
 ]
 
@@ -135,6 +196,12 @@ async def test_a_stream_goes_on_where_the_view_has_read(
     assert open_streams.by_dialect() == {}
 
 
+async def somebody_waits() -> None:
+    async with asyncio.timeout(10):
+        while "wait" not in open_streams.by_dialect():
+            await asyncio.sleep(0)
+
+
 async def test_what_has_ended_is_answered_at_once(
     post: Callable[..., Exchange], job: Job, run: Run
 ) -> None:
@@ -173,15 +240,98 @@ async def test_who_waits_is_told_that_the_server_stops(
     assert exchange.headers["x-should-retry"] == "false"
 
 
+@pytest.mark.parametrize(
+    ("what", "code", "status"), [("broken", "not_found", 404), ("away", "unavailable", 503)]
+)
 async def test_a_render_that_fails_is_answered_as_a_view_that_fails(
+    post: Callable[..., Exchange], job: Job, run: Run, what: str, code: str, status: int
+) -> None:
+    async with post(what, job) as exchange:
+        await somebody_waits()
+        await sync_to_async(run)(job)
+        assert (await exchange.json())["code"] == code
+    assert exchange.status == status
+    assert exchange.headers["x-should-retry"] == "false"
+
+
+async def test_who_waits_is_answered_where_views_are(
     post: Callable[..., Exchange], job: Job, run: Run
 ) -> None:
-    async with post("broken", job) as exchange:
-        while "wait" not in open_streams.by_dialect():
-            await asyncio.sleep(0)
+    """In the pool's threads, with the prefix of the request; nothing of it stays there."""
+    exchange = post("place", job)
+    exchange.scope |= {"root_path": "/chat", "path": f"/chat{exchange.scope['path']}"}
+    async with exchange:
+        await somebody_waits()
         await sync_to_async(run)(job)
+        assert await exchange.json() == {"prefix": "/chat", "thread": "web"}
+    prefixes = [web.pool.executor.submit(get_script_prefix) for _ in range(4)]
+    assert {each.result() for each in prefixes} == {"/"}
+
+
+async def test_nothing_is_held_of_a_request_that_waits(
+    post: Callable[..., Exchange], job: Job
+) -> None:
+    async with post("place", job):
+        await somebody_waits()
+        gc.collect()
+        assert asked[-1]() is None
+
+
+async def test_who_waits_by_a_revoked_token_is_told_so(
+    post: Callable[..., Exchange], job: Job, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "LOOK_AGAIN", 0.05)
+    async with post("end", job) as exchange:
+        await somebody_waits()
+        await sync_to_async(call_command)("revoke_tokens", alice.username)
+        assert (await exchange.json())["code"] == "unauthenticated"
+    assert exchange.status == 401
+    assert exchange.headers["x-should-retry"] == "false"
+
+
+async def test_who_waits_loses_a_job_that_the_token_is_not_for_any_more(
+    post: Callable[..., Exchange], job: Job, alice: User
+) -> None:
+    _, secret = await sync_to_async(make_token)(alice, workflow="echo")
+    async with post("dialect/end", job, {"Authorization": f"Bearer {secret}"}) as exchange:
+        await somebody_waits()
+        await sync_to_async(hand_over)(await sync_to_async(claimed)(), "ask")
+        await sync_to_async(close)(await sync_to_async(claimed)())
         assert (await exchange.json())["code"] == "not_found"
     assert exchange.status == 404
+
+
+async def test_a_client_that_leaves_abandons_in_the_pool(
+    post: Callable[..., Exchange], job: Job
+) -> None:
+    abandoned_in.clear()
+    async with post("hold", job) as exchange:
+        await exchange.start()
+    assert abandoned_in == ["web"]
+
+
+async def test_the_beginning_is_sent_in_pieces(
+    post: Callable[..., Exchange], job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "PIECE", 8)
+    await sync_to_async(begin)(job)
+    await sync_to_async(append)(job.pk, 1, Event.Type.PROGRESS)
+    async with post("follow", job) as exchange:
+        await exchange.start()
+        chunks = exchange.chunks()
+        said = [await anext(chunks) for _ in range(3)]
+    assert said == [b"data: 1 ", b"progress", b"\n\n"]
+
+
+async def test_of_two_that_were_let_in_the_second_finds_no_room(
+    post: Callable[..., Exchange], job: Job, settings: Any
+) -> None:
+    settings.STREAMS_PER_USER = 1
+    async with post("together", job) as one, post("together", job) as two:
+        assert {await one.start(), await two.start()} == {200, 429}
+        refused = one if one.status == 429 else two
+        assert (await refused.json())["code"] == "rate_limited"
+        assert refused.headers["x-should-retry"] == "false"
 
 
 @pytest.mark.parametrize(("sign", "whole"), [("restarted", False), ("step_started", True)])

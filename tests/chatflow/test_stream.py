@@ -401,6 +401,31 @@ async def test_the_streams_of_a_process_are_counted(alice: User, make_job: MakeJ
     assert len(stream.open_streams) == 0
 
 
+async def test_streams_are_counted_while_others_come_and_go() -> None:
+    """A probe counts them in a thread of its own."""
+
+    class Passing:
+        dialect, slots, turn = "seed", ("slot",), 0
+
+    streams, ended = stream.OpenStreams(), asyncio.Event()
+
+    def count() -> None:
+        while not ended.is_set():
+            assert set(streams.by_dialect()) <= {"seed"}
+
+    counting = asyncio.create_task(asyncio.to_thread(count))
+    passing: list[Any] = [Passing() for _ in range(2000)]
+    try:
+        for change in (streams.add, streams.remove) * 10:
+            for each in passing:
+                change(each)
+            await asyncio.sleep(0)
+    finally:
+        ended.set()
+    await counting
+    assert streams.by_dialect() == {}
+
+
 @pytest.mark.parametrize(
     ("origin", "allowed"), [("https://app.example", True), ("https://evil.example", False)]
 )

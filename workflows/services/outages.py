@@ -1,7 +1,13 @@
 """Whether the database is to blame, for whoever answers a client."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
+from workflows.store import outage
 from workflows.store.database import get_database
 from workflows.store.outage import is_passing
+
+T = TypeVar("T")
 
 
 def is_unavailable(error: BaseException) -> bool:
@@ -20,6 +26,18 @@ def is_read_only(error: BaseException) -> bool:
 def takes_writes() -> bool:
     """Say whether the database can be written to; a standby after a failover only read."""
     return get_database().takes_writes()
+
+
+def on_live_connection(query: Callable[[], T]) -> T:
+    """Call *query*; once more if it finds that its connection has died since it was last used.
+
+    Args:
+        query: may be repeated, and is in no transaction.
+
+    Raises:
+        DatabaseError: it failed.
+    """
+    return outage.on_live_connection(query)
 
 
 def leave_replaced() -> None:

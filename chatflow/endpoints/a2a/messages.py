@@ -2,7 +2,8 @@
 
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self
 
 from django.http import HttpResponse
@@ -97,15 +98,18 @@ def send(request: Request, call: Call) -> HttpResponse:
         following.check_room(request)
     turn, task_id = _say(request, sent)
     history = tasks.limit_history(request, sent.history)
-
-    def render() -> HttpResponse:
-        now = Job.objects.select_related("session", "root").filter(pk=turn.pk).first()
-        if now is None:
-            gone = faults.make_fault(faults.TASK_NOT_FOUND, "The task was deleted meanwhile.")
-            return failed(call.id, gone)
-        return answered(call, {"task": tasks.describe(now, task_id, history)})
-
+    # Without the message: its client may wait for long.
+    render = partial(_show, replace(call, params={}), turn.pk, task_id, history)
     return render() if sent.at_once else following.wait(request, turn, render)
+
+
+def _show(call: Call, turn_id: int, task_id: str, history: int) -> HttpResponse:
+    """Answer with the task as it stands now, at the turn whose primary key is *turn_id*."""
+    turn = Job.objects.select_related("session", "root").filter(pk=turn_id).first()
+    if turn is None:
+        gone = faults.make_fault(faults.TASK_NOT_FOUND, "The task was deleted meanwhile.")
+        return failed(call.id, gone)
+    return answered(call, {"task": tasks.describe(turn, task_id, history)})
 
 
 def send_streaming(request: Request, call: Call) -> HttpResponse:

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, cast
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
-from chatflow import speaking
+from chatflow import following, speaking
 from chatflow.dialects.openai import JSON
 from chatflow.errors import Refused
 from chatflow.problems import Problem
@@ -19,6 +19,8 @@ View = Callable[..., HttpResponse]
 # These say what has become of a job, or that it can't be: OpenAI's clients would ask for it twice
 # more, and get three.
 FINAL = (409, 500, 504)
+# In the META of a request whose job is there: it goes on, whatever is answered.
+BEGUN = "chatflow.begun"
 # The types of the parts of a message that are its words.
 TEXTS = ("text", "input_text", "output_text")
 
@@ -27,13 +29,18 @@ def once(view: View) -> View:
     """Let the clients not repeat a request by themselves whose answer is final."""
 
     @wraps(view)
-    def answered(*args: Any, **kwargs: Any) -> HttpResponse:
-        response = view(*args, **kwargs)
-        if response.status_code in FINAL:
-            response.headers["x-should-retry"] = "false"
-        return response
+    def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = view(request, *args, **kwargs)
+        status = response.status_code
+        is_final = status in FINAL or (status >= 400 and BEGUN in request.META)
+        return following.final(response) if is_final else response
 
     return answered
+
+
+def note_begun(request: Request) -> None:
+    """Let the client not repeat the request by itself, even if its answer fails for a moment."""
+    request.META[BEGUN] = True
 
 
 def body_of(request: Request) -> JSON:

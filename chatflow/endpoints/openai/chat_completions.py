@@ -1,6 +1,7 @@
 """POST /v1/chat/completions."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.http import HttpResponse, JsonResponse
@@ -84,9 +85,10 @@ def complete(request: Request) -> HttpResponse:
     session = session_of(request, asked)
     following.check_room(request)
     job = speaking.say(request, asked.text, session_key=session, wanted=wanted).job
+    asking.note_begun(request)
     model = asked.model or ""
     if not asked.streams:
-        return following.wait(request, job, lambda: whole(job.pk, model))
+        return following.wait(request, job, partial(whole, job.pk, model))
     encoding, frames = following.encode(
         job, ChatCompletions(job, model, with_usage=asked.with_usage)
     )
@@ -146,9 +148,7 @@ def whole(job_id: int, model: str) -> HttpResponse:
     if job.state == State.COMPLETED:
         return JsonResponse(completion(job, model))
     error, code = failure(job)
-    headers = {"x-should-retry": "false"}
-    status = SYNC_STATUS[State(job.state)]
-    found = Problem(status=status, code=code, error=error, headers=headers)
+    found = Problem(status=SYNC_STATUS[State(job.state)], code=code, error=error)
     return as_response(found, PATH)
 
 

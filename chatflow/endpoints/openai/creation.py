@@ -96,9 +96,11 @@ def read(request: Request) -> Asked:
 def start(request: Request, asked: Asked) -> Job:
     """Store what a request says, and return the job that answers it."""
     if isinstance(asked.reply, replies.Decision):
-        return kept.keep(replies.decide(request, asked.about, asked.reply), asked.said)
+        job = replies.decide(request, asked.about, asked.reply)
+        asking.note_begun(request)
+        return kept.keep(job, asked.said)
     memory = {} if asked.remembered else {"memory": False}
-    return speaking.say(
+    job = speaking.say(
         request,
         asked.reply.text,
         session_key=asked.session_key,
@@ -106,6 +108,8 @@ def start(request: Request, asked: Asked) -> Job:
         options={KEPT: asked.said, **memory},
         answers_to=asked.about if asked.reply.hex else None,
     ).job
+    asking.note_begun(request)
+    return job
 
 
 def _session_key(metadata: dict[str, str], about: Job | None) -> str:

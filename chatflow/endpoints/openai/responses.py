@@ -1,5 +1,7 @@
 """/v1/responses: make one, look at it, follow, cancel and delete it."""
 
+from functools import partial
+
 from django.conf import settings
 from django.http import HttpResponse, JsonResponse
 from django.urls import path
@@ -54,7 +56,7 @@ def create(request: Request) -> HttpResponse:
         return _stream(request, job)
     if asked.background:
         return JsonResponse(_shown(job))
-    return following.wait(request, job, lambda: JsonResponse(_shown(_get(job.pk))))
+    return following.wait(request, job, partial(_show, job.pk))
 
 
 @extend_schema(
@@ -104,7 +106,7 @@ def _delete(request: Request, job: Job) -> Response:
 def cancel(request: Request, response_id: str) -> HttpResponse:
     job = kept.own(request, response_id)
     _stop(request, job)
-    return JsonResponse(_shown(_get(job.pk)))
+    return _show(job.pk)
 
 
 def _stop(request: Request, job: Job) -> None:
@@ -140,6 +142,10 @@ def input_items(request: Request, response_id: str) -> Response:
 
 def _get(job_id: int) -> Job:
     return Job.objects.select_related("session").get(pk=job_id)
+
+
+def _show(job_id: int) -> HttpResponse:
+    return JsonResponse(_shown(_get(job_id)))
 
 
 def _shown(job: Job) -> JSON:

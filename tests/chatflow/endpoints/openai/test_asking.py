@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.http import HttpResponse
+from django.test import RequestFactory
 from rest_framework.exceptions import ValidationError
 
 from chatflow.endpoints.openai import asking
@@ -69,6 +70,8 @@ def test_an_unknown_model() -> None:
 @pytest.mark.parametrize(
     ("status", "final"), [(200, None), (409, "false"), (429, None), (500, "false"), (503, None)]
 )
-def test_a_final_answer_is_not_asked_for_again(status: int, final: str | None) -> None:
-    view = asking.once(lambda: HttpResponse(status=status))
-    assert view().headers.get("x-should-retry") == final
+def test_a_final_answer_is_not_asked_for_again(
+    rf: RequestFactory, status: int, final: str | None
+) -> None:
+    view = asking.once(lambda request: HttpResponse(status=status))
+    assert view(rf.post("/")).headers.get("x-should-retry") == final

@@ -10,7 +10,8 @@ import pytest_asyncio
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 
-from chatflow import web
+from chatflow import following, speaking, web
+from chatflow.errors import Unavailable
 from chatflow.stream import open_streams
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.test_stream import begin
@@ -159,3 +160,30 @@ async def test_a_response_that_is_waited_for_and_cancelled(call: Call) -> None:
         await end(job, CANCELLED)
         body = await exchange.json()
     assert (exchange.status, body["status"]) == (200, "cancelled")
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "final"), [(speaking, "say", None), (following, "encode", "false")]
+)
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"path": "responses", "input": "hello"},
+        {"path": "chat/completions", "messages": [{"role": "user", "content": "hello"}]},
+    ],
+)
+async def test_an_outage_behind_the_begin_of_a_job_does_not_begin_another(
+    call: Call,
+    monkeypatch: pytest.MonkeyPatch,
+    module: Any,
+    name: str,
+    final: str | None,
+    asked: dict[str, Any],
+) -> None:
+    def out(*args: Any, **kwargs: Any) -> None:
+        raise Unavailable
+
+    monkeypatch.setattr(module, name, out)
+    async with call(**asked, stream=True) as exchange:
+        assert await exchange.start() == 503
+    assert exchange.headers.get("x-should-retry") == final
