@@ -1,6 +1,7 @@
 """A2A's calls, but for its streams: see test_a2a_streams.py. a2a-sdk's messages judge answers."""
 
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -28,6 +29,8 @@ pytestmark = pytest.mark.django_db
 
 CARD = "/.well-known/agent-card.json"
 AT_ONCE = {"returnImmediately": True}
+# A moment which there is not in UTC.
+EARLIEST = urlsafe_b64encode(b'["0001-01-01T00:00:00+23:59","x"]').decode()
 Run = Callable[[Job], Job]
 
 
@@ -471,6 +474,7 @@ def test_messages_that_are_no_good(as_alice: Client, message: Any) -> None:
         ("ListTasks", {"pageToken": "é"}),
         ("ListTasks", {"pageToken": "W10="}),
         ("ListTasks", {"pageToken": "WzEsMl0="}),
+        ("ListTasks", {"pageToken": EARLIEST}),
     ],
 )
 def test_params_that_are_no_good(as_alice: Client, method: str, params: Any) -> None:
