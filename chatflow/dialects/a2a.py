@@ -6,6 +6,7 @@ from typing import Any
 
 from chatflow import jsonrpc, sse
 from chatflow.dialects.base import Dialect
+from chatflow.dialects.links import linked
 from chatflow.dialects.questions import in_words
 from chatflow.moments import iso
 from chatflow.problems import Problem
@@ -104,7 +105,8 @@ class Standing:
             self.parts = [{"text": in_words(data["response"], awaiting)}, {"data": awaiting}]
         elif kind != State.COMPLETED:
             self.parts = [{"text": data["error"]}, {"data": {"code": data["code"]}}]
-        self.cited = {name: data[name] for name in ("sources", "actions") if data.get(name)}
+        cited = {"sources": linked(data.get("sources") or []), "actions": data.get("actions")}
+        self.cited = {name: each for name, each in cited.items() if each}
 
 
 def task(names: Names, standing: Standing) -> JSON:
