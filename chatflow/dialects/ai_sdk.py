@@ -133,7 +133,10 @@ class AiSdk(Dialect):
         return "text" if self._number == 1 else f"text-{self._number}"
 
     def _take_back(self, length: int) -> list[bytes]:
-        stand = self._words.decode()[:length]
+        words = self._words.decode()
+        if length >= len(words):
+            return []
+        stand = words[:length]
         self._words = bytearray(stand.encode())
         if self._left:
             self._left -= 1
