@@ -10,6 +10,7 @@ from chatflow import bodies
 from chatflow.addresses import placed
 from chatflow.dialects import a2a
 from chatflow.dialects.a2a import Names, Standing
+from chatflow.dialects.words import Words
 from chatflow.scopes import visible_jobs
 from chatflow.speaking import own_job
 from workflows import services
@@ -87,7 +88,7 @@ def standing_of(turn: Job, words: str | None) -> Standing:
         since=turn.updated_at,
         progress=turn.progress,
         line=turn.progress_message,
-        words=words,
+        words=None if words is None else Words(words),
     )
     if turn.is_finished:
         error, code = bodies.failure(turn)
