@@ -197,6 +197,14 @@ def test_a_question_and_its_answer_are_one_task(as_alice: Client, work: Callable
     assert text(get(as_alice, Job.objects.latest("pk").public_id)) == "Hello help."
 
 
+def test_a_history_has_its_bounds(as_alice: Client) -> None:
+    begun = send(as_alice)
+    job = Job.objects.get()
+    rows = [Message(session=job.session, job=job, role="user", content="x") for _ in range(101)]
+    Message.objects.bulk_create(rows)
+    assert len(get(as_alice, begun["id"], historyLength=2**31 - 1)["history"]) == 100
+
+
 def test_the_contexts_next_message_is_an_answer_too(
     as_alice: Client, work: Callable[[], Job]
 ) -> None:
