@@ -232,6 +232,15 @@ class Responses(OpenAI):
         }
 
 
+class Unheard(Responses):
+    """A response that nobody follows: it is only looked at, so no frames are made."""
+
+    __slots__ = ()
+
+    def _say(self, name: str, /, **fields: Any) -> None:
+        pass
+
+
 def _frame(number: int, name: str, /, **fields: Any) -> bytes:
     kind = f"response.{name}"
     return sse.frame({"type": kind, "sequence_number": number, **fields}, event=kind)

@@ -12,7 +12,7 @@ from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from chatflow.dialects import Dialect
-from chatflow.dialects.responses import KEPT, Responses
+from chatflow.dialects.responses import KEPT, Responses, Unheard
 from tests.chatflow.dialects import openai_logs
 from tests.chatflow.dialects.contract import ANSWER, BEGUN, TAKEN_BACK, DialectContract, Said, log
 
@@ -265,6 +265,16 @@ def known(response: Any) -> Any:
 
 
 @rules(max_examples=60, derandomize=True, database=None, deadline=None)
+@given(openai_logs.logs())
+def test_who_only_looks_needs_no_frames(said: list[Said]) -> None:
+    heard, unheard = make(), Unheard(openai_logs.job(options={KEPT: SAID}))
+    for event in openai_logs.events(said):
+        heard.frames(event)
+        assert unheard.frames(event) == []
+        assert unheard.response() == heard.response()
+
+
+@rules(max_examples=100, derandomize=True, database=None, deadline=None)
 @given(openai_logs.logs())
 def test_any_log_makes_events_as_openai_describes_them(said: list[Said]) -> None:
     encoder = make()

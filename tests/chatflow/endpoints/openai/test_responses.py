@@ -72,6 +72,13 @@ def test_it_streams_and_streams_again(ask: Ask) -> None:
     assert (beyond.status_code, beyond.json()["error"]["param"]) == (400, "starting_after")
 
 
+@pytest.mark.usefixtures("inline")
+def test_for_a_look_no_frames_are_made(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = create(ask)
+    monkeypatch.setattr("chatflow.dialects.responses.sse.frame", None)
+    assert ask(f"responses/{answer.json()['id']}", method="GET").json() == answer.json()
+
+
 def test_in_the_background_it_is_queued(ask: Ask, run: Any) -> None:
     body = create(ask, background=True).json()
     assert (body["status"], body["background"], body["output"]) == ("queued", True, [])
