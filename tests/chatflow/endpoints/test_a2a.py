@@ -18,11 +18,13 @@ from hypothesis import settings as rules
 from hypothesis import strategies as st
 
 from chatflow.dialects.a2a import PROGRESS
+from chatflow.endpoints.a2a import tasks
 from chatflow.endpoints.a2a.calls import METHODS
 from chatflow.pool import ON_LOOP
 from chatflow.tokens import make_token
 from tests.chatflow.conftest import AGAIN, MakeJob
 from workflows import Context, registry, services, workflow
+from workflows.exceptions import QuestionClosed
 from workflows.models import Job, Message, Session, State
 
 pytestmark = pytest.mark.django_db
@@ -245,6 +247,37 @@ def test_an_approval_is_answered_with_data(as_alice: Client, work: Callable[[], 
     assert text(get(as_alice, begun["id"])) == "True: fine"
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_an_approval_that_is_decided_meanwhile(
+    as_alice: Client, work: Callable[[], Job], monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    """The words would begin a chat, or decide the approval that is asked for next."""
+
+    @workflow("pay")
+    def pay(ctx: Context) -> str:
+        return f"{ctx.approve('Pay it?').approved} {ctx.approve('And that?').approved}"
+
+    begun = send(as_alice, workflow="pay")
+    work()
+    state_of = tasks.state_of
+
+    def decide_meanwhile(turn: Job) -> str:
+        found = state_of(turn)
+        monkeypatch.setattr(tasks, "state_of", state_of)
+        if again:
+            services.start(turn.user, "yes", session_key=turn.session.key)
+            work()
+        else:
+            services.cancel(turn)
+        return found
+
+    monkeypatch.setattr(tasks, "state_of", decide_meanwhile)
+    message = said("yes", taskId=begun["id"])
+    error = call(as_alice, "SendMessage", message=message, configuration=AT_ONCE)["error"]
+    assert error["message"] == str(QuestionClosed())
+    assert Job.objects.count() == 1 + again
+
+
 def test_a_task_is_cancelled(as_alice: Client, alice: User, make_job: MakeJob) -> None:
     waiting = send(as_alice)["id"]
     assert state(call(as_alice, "CancelTask", id=waiting)["result"]) == "CANCELED"
@@ -286,6 +319,10 @@ def test_a_message_that_is_sent_again(as_alice: Client, work: Callable[[], Job])
     assert state(again("k2", 5, "Alice", taskId=begun)["result"]["task"]) == "SUBMITTED"
     assert again("k3", 6, "Alice", taskId=begun)["error"]["code"] == -32004
     assert Job.objects.count() == 2
+    # A key is known for a day.
+    Job.objects.update(created_at=timezone.now() - timedelta(days=2))
+    assert again("k2", 7, "cancel", taskId=begun)["error"]["code"] == -32004
+    assert state(get(as_alice, begun)) == "SUBMITTED"
 
 
 # The list.
