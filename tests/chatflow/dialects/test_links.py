@@ -1,5 +1,7 @@
 """Addresses that a page may link to."""
 
+from typing import Any
+
 import pytest
 
 from chatflow.dialects.links import is_link, link_of, linked
@@ -24,5 +26,9 @@ def test_what_no_page_may_link_to(url: str) -> None:
 
 
 def test_a_source_without_an_address_stays_as_it_is() -> None:
-    sources = [{"title": "T"}, {"title": "T", "url": ""}, {"title": "T", "url": None}]
+    sources: list[dict[str, Any]] = [
+        {"title": "T"},
+        {"title": "T", "url": ""},
+        {"title": "T", "url": None},
+    ]
     assert linked(sources) == sources
