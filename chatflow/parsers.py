@@ -9,6 +9,9 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
+# The levels of a value: far below the depth to which Python can go, wherever it stands just then.
+DEEPEST = 200
+
 
 def canonical(value: Any) -> bytes:
     """Return the one way to write *value* as JSON; equal values give equal bytes.
@@ -35,10 +38,12 @@ def parse_json(body: bytes) -> Any:
     """Return the JSON that *body* is.
 
     Raises:
-        ParseError: it isn't, or not quite: UTF-8, no NaN, no lone surrogates.
+        ParseError: it isn't, or not quite: UTF-8, no NaN, no lone surrogates, nothing too deep.
     """
     try:
         value = json.loads(body.decode("utf-8"), parse_constant=refuse_constant, parse_float=finite)
+        if body.count(b"[") + body.count(b"{") > DEEPEST:
+            _check_depth(value)
         canonical(value)
     except UnicodeDecodeError:
         raise ParseError("The request body is not UTF-8.") from None
@@ -47,6 +52,16 @@ def parse_json(body: bytes) -> Any:
     except (ValueError, RecursionError):
         raise ParseError("The request body is not valid JSON.") from None
     return value
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(DEEPEST):
+        inner = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [each for every in inner for each in every if isinstance(each, dict | list)]
+        if not level:
+            return
+    raise ValueError("too deep")
 
 
 def parse_object(body: bytes) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -131,6 +132,7 @@ def say(
     options: dict[str, Any] | None = None,
     answers_to: Job | None = None,
     edits: int | None = None,
+    before_commit: Callable[[Job], None] | None = None,
 ) -> Started:
     """Store a message and the job that answers it: the open question's, or a new one's.
 
@@ -144,6 +146,7 @@ def say(
         options: the flags of send.
         answers_to: the job whose open question this answers, whatever its words are.
         edits: the primary key of the user's message that this one takes the place of.
+        before_commit: called with the job in the transaction that stores it; may raise to refuse.
 
     Raises:
         TokenRefused: the token is for another workflow.
@@ -169,6 +172,7 @@ def say(
             reach=reach,
             admit=partial(check_rate, request.user),
             answers_to=answers_to,
+            before_commit=before_commit,
         )
 
 

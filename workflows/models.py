@@ -106,6 +106,11 @@ def job_topic(*, is_async: bool) -> str:
     return "async_jobs" if is_async else "jobs"
 
 
+# Among a job's options: what the endpoint that its message came by keeps of it. No workflow goes by
+# it; the name is that of OpenAI's Responses.
+NOTES = "responses"
+
+
 class JobQuerySet(models.QuerySet["Job"]):
     def visible_to(self, user: Any) -> "JobQuerySet":
         """The jobs that *user* may see: their own."""
@@ -319,6 +324,11 @@ class Job(models.Model):
     def is_unsuccessful(self) -> bool:
         """Whether it has ended without a response."""
         return self.is_finished and self.state != State.COMPLETED
+
+    @property
+    def flags(self) -> dict[str, Any]:
+        """The options that the answer to the job's question takes over, or an action of it."""
+        return {name: value for name, value in self.options.items() if name != NOTES}
 
     @property
     def topic(self) -> str:

@@ -6,7 +6,9 @@ from typing import Any
 
 from chatflow import jsonrpc, sse
 from chatflow.dialects.base import Dialect
+from chatflow.dialects.links import linked
 from chatflow.dialects.questions import in_words
+from chatflow.dialects.words import Words
 from chatflow.moments import iso
 from chatflow.problems import Problem
 from workflows.models import Event, Job, State
@@ -87,7 +89,7 @@ class Standing:
     said: str = ""
     progress: int = 0
     line: str = ""
-    words: str | None = None
+    words: Words | None = None
     cited: JSON = field(default_factory=dict)
 
     def end(self, kind: str, data: JSON) -> None:
@@ -104,14 +106,15 @@ class Standing:
             self.parts = [{"text": in_words(data["response"], awaiting)}, {"data": awaiting}]
         elif kind != State.COMPLETED:
             self.parts = [{"text": data["error"]}, {"data": {"code": data["code"]}}]
-        self.cited = {name: data[name] for name in ("sources", "actions") if data.get(name)}
+        cited = {"sources": linked(data.get("sources") or []), "actions": data.get("actions")}
+        self.cited = {name: each for name, each in cited.items() if each}
 
 
 def task(names: Names, standing: Standing) -> JSON:
     """Return a task as it stands."""
     shown: JSON = {"id": names.task, "contextId": names.context, "status": _status(names, standing)}
     if standing.words is not None:
-        shown["artifacts"] = [_artifact(standing.words, standing.cited)]
+        shown["artifacts"] = [_artifact(standing.words.text, standing.cited)]
     if standing.state == WORKING:
         shown["metadata"] = _progress(standing)
     return shown
@@ -201,18 +204,19 @@ class A2A(Dialect):
     def _say(self, event: Event) -> list[bytes]:
         before = self.standing.words
         if event.type == Event.Type.DELTA:
+            words = self.standing.words = before or Words()
             word = str(event.data["delta"])
-            self.standing.words = (before or "") + word
+            words.add(word)
             # An artifact is made before anything is added to it.
             return [self._update_artifact(word, append=before is not None)]
-        words = (before or "")[: event.data["text_length"]]
-        if words == (before or ""):
+        if before is None or event.data["text_length"] >= len(before):
             return []
-        self.standing.words = words
-        return [self._update_artifact(words, append=False)]
+        stand = before.text[: event.data["text_length"]]
+        self.standing.words = Words(stand)
+        return [self._update_artifact(stand, append=False)]
 
     def _end(self, event: Event) -> list[bytes]:
-        before = self.standing.words
+        before = None if self.standing.words is None else self.standing.words.text
         self.standing.since = event.created_at
         self.standing.end(event.type, event.data)
         frames = []
@@ -225,7 +229,8 @@ class A2A(Dialect):
     def _complete_answer(self, before: str | None, response: str) -> list[bytes]:
         if before is None and not (response or self.standing.cited):
             return []
-        words = self.standing.words = response or before or ""
+        words = response or before or ""
+        self.standing.words = Words(words)
         goes_on = before is not None and words.startswith(before)
         rest = words[len(before or "") :] if goes_on else words
         return [self._update_artifact(rest, append=goes_on, last=True)]

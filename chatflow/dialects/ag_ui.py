@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from chatflow import sse
 from chatflow.dialects.base import BREAK, Dialect
+from chatflow.dialects.links import linked
 from chatflow.dialects.questions import in_words, schema_of
 from workflows.models import Event, Job, State
 
@@ -266,14 +267,15 @@ class AgUi(Dialect):
         if self._answer.startswith(words):
             yield from self._write(self._answer[len(words) :])
         yield from self._close()
-        for name in ("sources", "actions"):
-            if data[name]:
-                yield {"type": "CUSTOM", "name": name, "value": data[name]}
+        sources, actions = linked(data["sources"]), data["actions"]
+        for name, value in (("sources", sources), ("actions", actions)):
+            if value:
+                yield {"type": "CUSTOM", "name": name, "value": value}
         yield from self._move(event, event.type)
         if awaiting:
             yield self._finished({"type": "interrupt", "interrupts": [self._interrupt(awaiting)]})
         else:
-            given = {name: data[name] for name in ("response", "actions", "sources")}
+            given = {"response": data["response"], "actions": actions, "sources": sources}
             result = {**given, "jobId": self.job_id}
             yield {**self._finished({"type": "success"}), "result": result}
 

@@ -6,16 +6,14 @@ that asked for it: the endpoint puts such a message together out of several jobs
 
 from collections.abc import Hashable
 from typing import Any
-from urllib.parse import urlsplit
 
 from chatflow import sse
 from chatflow.dialects.base import BREAK, Dialect
+from chatflow.dialects.links import link_of
 from chatflow.dialects.questions import in_words
 from workflows.models import Event, Job
 
 HEADERS = {"x-vercel-ai-ui-message-stream": "v1"}
-# The schemes of addresses that a page may link to; an address of this site has none.
-LINKED = ("", "http", "https")
 
 
 def chunk(type: str, **fields: Any) -> bytes:
@@ -135,7 +133,10 @@ class AiSdk(Dialect):
         return "text" if self._number == 1 else f"text-{self._number}"
 
     def _take_back(self, length: int) -> list[bytes]:
-        stand = self._words.decode()[:length]
+        words = self._words.decode()
+        if length >= len(words):
+            return []
+        stand = words[:length]
         self._words = bytearray(stand.encode())
         if self._left:
             self._left -= 1
@@ -196,8 +197,7 @@ class AiSdk(Dialect):
 
     def _source(self, place: int, source: dict[str, Any]) -> bytes:
         key, title = f"source_{self._number}_{place}", str(source.get("title") or "")
-        url = str(source.get("url") or "")
-        if url and is_link(url):
+        if url := link_of(source):
             return chunk("source-url", sourceId=key, url=url, **({"title": title} if title else {}))
         return chunk("source-document", sourceId=key, mediaType="text/plain", title=title)
 
@@ -218,11 +218,3 @@ def request(awaiting: dict[str, Any]) -> list[bytes]:
         ),
         chunk("tool-approval-request", approvalId=key, toolCallId=key),
     ]
-
-
-def is_link(url: str) -> bool:
-    """Say whether a page may link to *url*: a client may do so as it stands."""
-    try:
-        return urlsplit(url).scheme in LINKED
-    except ValueError:
-        return False

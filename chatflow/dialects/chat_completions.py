@@ -77,11 +77,12 @@ class ChatCompletions(OpenAI):
         """
         has = ""
         if self._stands < len(self._sent):
-            has = self._sent.text[self._stands :][: len(words)]
+            has = self._sent.text[self._stands : self._stands + len(words)]
             if not words.startswith(has):
                 return None
         new = words[len(has) :]
-        self._sent.add(new)
+        if new:
+            self._sent.add(new)
         self._stands += len(words)
         return new
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from chatflow import jsonrpc, sse
 from chatflow.dialects.base import Dialect
+from chatflow.dialects.links import linked
 from chatflow.dialects.questions import in_words
 from chatflow.problems import Problem
 from workflows.models import Event, Job, State
@@ -117,6 +118,7 @@ def answered(outcome: Mapping[str, Any], **about: str) -> JSON:
     """
     names = ("response", "actions", "sources", "awaiting")
     told = {name: outcome[name] for name in names if name in outcome}
+    told["sources"] = linked(told["sources"])
     text = in_words(outcome["response"], outcome.get("awaiting"))
     return {
         "content": [{"type": "text", "text": text}],

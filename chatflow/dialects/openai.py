@@ -3,6 +3,7 @@
 from typing import Any
 
 from chatflow.dialects.base import Dialect
+from chatflow.dialects.links import link_of
 from chatflow.problems import Problem
 
 JSON = dict[str, Any]
@@ -60,7 +61,7 @@ def citation(source: JSON, length: int) -> JSON:
         length: of the text, in characters.
     """
     return {
-        "url": source.get("url") or "",
+        "url": link_of(source),
         "title": source.get("title") or "",
         "start_index": 0,
         "end_index": length,

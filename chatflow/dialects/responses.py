@@ -7,7 +7,7 @@ from chatflow import sse
 from chatflow.dialects.openai import ANY, JSON, OpenAI, tokens
 from chatflow.dialects.questions import in_words
 from chatflow.dialects.response_items import Approval, Item, Message, Question, Reasoning
-from workflows.models import Event, Job, State
+from workflows.models import NOTES, Event, Job, State
 
 STATUS: dict[str, str] = {
     State.QUEUED: "queued",
@@ -19,8 +19,6 @@ STATUS: dict[str, str] = {
 }
 # The last event, by its status: there is none of the name of a cancelled one's.
 LAST = {"completed": "completed", "failed": "failed", "cancelled": "incomplete"}
-# Among a job's options: what its client said of the response, which no workflow goes by.
-KEPT = "responses"
 
 AnItem = TypeVar("AnItem", bound=Item)
 
@@ -54,7 +52,7 @@ class Responses(OpenAI):
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
-        said: JSON = job.options.get(KEPT) or {}
+        said: JSON = job.options.get(NOTES) or {}
         self._hex = job.public_id.removeprefix("workflow_")
         self._head: JSON = {
             "id": f"resp_{self._hex}",
@@ -230,6 +228,15 @@ class Responses(OpenAI):
             "top_p": None,
             "usage": None,
         }
+
+
+class Unheard(Responses):
+    """A response that nobody follows: it is only looked at, so no frames are made."""
+
+    __slots__ = ()
+
+    def _say(self, name: str, /, **fields: Any) -> None:
+        pass
 
 
 def _frame(number: int, name: str, /, **fields: Any) -> bytes:

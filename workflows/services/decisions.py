@@ -64,6 +64,7 @@ def decide(
     reason: str = "",
     answer: dict[str, Any] | None = None,
     idempotency_key: str | None = None,
+    options: dict[str, Any] | None = None,
 ) -> Job:
     """Decide, and let the workflow go on: the next turn of its owner's conversation.
 
@@ -75,6 +76,7 @@ def decide(
         reason: why.
         answer: the data of the form, where the request has one.
         idempotency_key: of the job that goes on: it can be found by it.
+        options: of the job that goes on, beside those of the one that asks.
 
     Returns:
         The job that goes on.
@@ -117,7 +119,7 @@ def decide(
             _phrase(approved, reason, "" if by == request.user else name),
             session_key=request.session.key,
             mode="async",
-            options=request.job.options,
+            options={**request.job.flags, **(options or {})},
             # A job that runs here is forgotten when its turn doesn't come; a decision must not be.
             on_busy="reject" if settings.QUEUE_CONNECTION == "sync" else "enqueue",
             idempotency_key=idempotency_key,

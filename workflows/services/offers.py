@@ -68,7 +68,7 @@ def act(
         session_key=session_key,
         mode=mode,
         workflow=turn.workflow,
-        options=offered_by.options,
+        options=offered_by.flags,
         on_busy=on_busy,
         idempotency_key=idempotency_key,
         body_hash=body_hash,

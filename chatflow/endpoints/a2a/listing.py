@@ -2,17 +2,23 @@
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Q
 from django.http import HttpResponse
-from django.utils.dateparse import parse_datetime
 from rest_framework.request import Request
 
 from chatflow.dialects import a2a
 from chatflow.endpoints.a2a import tasks
 from chatflow.endpoints.a2a.faults import invalid
-from chatflow.endpoints.a2a.params import read_flag, read_moment, read_number, read_text
+from chatflow.endpoints.a2a.params import (
+    parse_moment,
+    read_flag,
+    read_moment,
+    read_number,
+    read_text,
+)
 from chatflow.jsonrpc import Call, answered
 from chatflow.scopes import reach_of
 from workflows.exceptions import TokenRefused
@@ -69,13 +75,13 @@ def _token(last: Job) -> str:
     return urlsafe_b64encode(mark.encode()).decode()
 
 
-def _read_token(token: str) -> tuple[Any, str]:
+def _read_token(token: str) -> tuple[datetime, str]:
     try:
         moment, name = json.loads(urlsafe_b64decode(token))
-        at = parse_datetime(moment)
+        at = parse_moment(moment)
     except (ValueError, TypeError, RecursionError):
         at, name = None, ""
-    if at is None or at.tzinfo is None or not isinstance(name, str) or "\0" in name:
+    if at is None or not isinstance(name, str) or "\0" in name:
         raise invalid("pageToken must be the nextPageToken of an earlier page.")
     return at, name
 

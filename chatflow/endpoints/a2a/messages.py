@@ -18,8 +18,12 @@ from chatflow.endpoints.a2a.params import read_flag, read_number, read_object, r
 from chatflow.endpoints.sends import hash_body, idempotency_key
 from chatflow.jsonrpc import Call, answered, failed
 from chatflow.stream import HEADERS
+from workflows import clock
 from workflows.dialogue import answers
+from workflows.exceptions import QuestionClosed
 from workflows.models import Job
+from workflows.running.routing import is_answer
+from workflows.services.starts import IDEMPOTENCY_WINDOW
 
 JSON = dict[str, Any]
 
@@ -145,6 +149,7 @@ def _say(request: Request, sent: Sent) -> tuple[Job, str]:
         wanted=wanted,
         body_hash=hash_body(request, sent.params),
         answers_to=asking if asking and not drops and _takes_any_words(asking) else None,
+        before_commit=partial(_check_asked, asking) if asking and not drops else None,
     ).job
     if drops:
         return tasks.find(request, sent.task), sent.task
@@ -155,6 +160,18 @@ def _say(request: Request, sent: Sent) -> tuple[Job, str]:
 def _takes_any_words(asking: Job) -> bool:
     """Say whether all words are an answer; what approves is said as in the chat."""
     return (asking.awaiting or {}).get("kind") != "approval"
+
+
+def _check_asked(asking: Job, turn: Job) -> None:
+    """See to it that an answer is the next turn of its task; else it would be said elsewhere.
+
+    Raises:
+        QuestionClosed: somebody was faster.
+    """
+    later = Job.objects.filter(root=asking.conversation_id, pk__gt=asking.pk)
+    is_next = turn.root_id == asking.conversation_id and not later.exclude(pk=turn.pk).exists()
+    if not (is_next or turn.waited) and is_answer(turn.text, asking):
+        raise QuestionClosed
 
 
 def _find_asking(request: Request, sent: Sent) -> Job | None:
@@ -172,6 +189,6 @@ def _find_asking(request: Request, sent: Sent) -> Job | None:
 
 def _was_said(request: Request) -> bool:
     """Say whether it may be a message that is sent once more, and was the answer."""
-    key = idempotency_key(request)
-    mine = Job.objects.visible_to(request.user)
+    key, since = idempotency_key(request), clock.now() - IDEMPOTENCY_WINDOW
+    mine = Job.objects.visible_to(request.user).filter(created_at__gte=since)
     return key is not None and mine.filter(idempotency_key=key).exists()

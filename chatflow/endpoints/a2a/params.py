@@ -74,13 +74,21 @@ def read_moment(params: JSON, name: str) -> datetime | None:
     text = read_text(params, name)
     if not text:
         return None
+    moment = parse_moment(text)
+    if moment is None:
+        raise invalid(f"{name} must be a moment, such as 2026-01-13T13:45:00Z.")
+    return moment
+
+
+def parse_moment(text: str) -> datetime | None:
+    """Return the moment that *text* names with its zone, in UTC; None if it names none.
+
+    Raises:
+        TypeError: it's no text.
+    """
     try:
         moment = parse_datetime(text)
         # Near the ends of time there are moments of other zones which UTC has not.
-        return moment.astimezone(UTC) if moment and moment.tzinfo else _refuse(name)
+        return moment.astimezone(UTC) if moment and moment.tzinfo else None
     except (ValueError, OverflowError):
-        return _refuse(name)
-
-
-def _refuse(name: str) -> datetime | None:
-    raise invalid(f"{name} must be a moment, such as 2026-01-13T13:45:00Z.")
+        return None

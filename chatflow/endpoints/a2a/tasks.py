@@ -10,6 +10,8 @@ from chatflow import bodies
 from chatflow.addresses import placed
 from chatflow.dialects import a2a
 from chatflow.dialects.a2a import Names, Standing
+from chatflow.dialects.words import Words
+from chatflow.latest import latest
 from chatflow.scopes import reach_of, visible_jobs
 from chatflow.speaking import own_job
 from workflows import services
@@ -18,6 +20,8 @@ from workflows.models import Job, JobQuerySet, Message, State
 
 JSON = dict[str, Any]
 PREFIX = "workflow_"
+# The most messages of a task that are shown.
+HISTORY = 100
 ENDED = (a2a.COMPLETED, a2a.FAILED, a2a.CANCELED)
 
 ASKS = Q(state=State.COMPLETED, awaiting__isnull=False)
@@ -87,7 +91,7 @@ def standing_of(turn: Job, words: str | None) -> Standing:
         since=turn.updated_at,
         progress=turn.progress,
         line=turn.progress_message,
-        words=words,
+        words=None if words is None else Words(words),
     )
     if turn.is_finished:
         error, code = bodies.failure(turn)
@@ -116,7 +120,7 @@ def describe(turn: Job, task_id: str = "", history: int = 0) -> JSON:
     Args:
         turn: the one that it is at, read with its session and its root.
         task_id: the id that the client knows it by; by default its own.
-        history: how many of its latest messages are shown.
+        history: how many of its latest messages are wanted.
     """
     names = Names.of(turn, task_id)
     task = a2a.task(names, standing_of(turn, answers_of([turn]).get(turn.pk)))
@@ -131,8 +135,8 @@ def limit_history(request: Request, wanted: int) -> int:
 def _history(turn: Job, names: Names, most: int) -> list[JSON]:
     begun = turn.conversation_id
     said = Message.objects.filter(Q(job=begun) | Q(job__root=begun), cut=False)
-    latest = said.select_related("job").order_by("-pk")[:most]
-    return [_message(each, names) for each in reversed(latest)]
+    rows = latest(said.select_related("job"), min(most, HISTORY))
+    return [_message(each, names) for each in rows]
 
 
 def _message(row: Message, names: Names) -> JSON:

@@ -49,7 +49,7 @@ def give(request: Request, run: Run, resume: Resume, key: str) -> Job:
         wanted=Wanted(),
         key=key,
         body_hash="",
-        options=question.options,
+        options=question.flags,
         answers_to=question,
     ).job
 

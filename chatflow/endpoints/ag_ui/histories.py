@@ -4,13 +4,15 @@ Such a client updates those that it knows by their ids where they are, puts new 
 others, and drops what it isn't told of.
 """
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Mapping
 
 from rest_framework.request import Request
 
 from chatflow.dialects.ag_ui import JSON, Thread, answer_id, message_id
 from chatflow.dialects.questions import in_words
 from chatflow.endpoints.ag_ui.inputs import text_of
+from chatflow.endpoints.ag_ui.pairs import pair
+from chatflow.latest import latest
 from chatflow.scopes import reach_of
 from workflows.models import Job, Message
 from workflows.services import turns
@@ -53,7 +55,7 @@ def adopt(told: list[JSON], answer: JSON, messages: list[JSON]) -> list[JSON]:
         answer: the one of them that is the run's.
         messages: the client's.
     """
-    ids = dict(_pair(list(map(_key, told)), list(map(_key, messages))))
+    ids = dict(pair(list(map(_key, told)), list(map(_key, messages))))
     last = max(ids, default=-1)
     return [
         {**message, "id": messages[ids[at]]["id"]} if at in ids else message
@@ -69,25 +71,6 @@ def _key(message: JSON) -> Hashable:
     return "id", str(message.get("id"))
 
 
-def _pair(told: list[Hashable], known: list[Hashable]) -> Iterator[tuple[int, int]]:
-    """Yield the places of the longest sequence that both have in common, the last one first."""
-    lengths = [[0] * (len(known) + 1)]
-    for key in told:
-        above, row = lengths[-1], [0]
-        for place, other in enumerate(known):
-            row.append(above[place] + 1 if key == other else max(above[place + 1], row[place]))
-        lengths.append(row)
-    at, place = len(told), len(known)
-    while at and place:
-        if told[at - 1] == known[place - 1]:
-            at, place = at - 1, place - 1
-            yield at, place
-        elif lengths[at - 1][place] >= lengths[at][place - 1]:
-            at -= 1
-        else:
-            place -= 1
-
-
 def _stored(request: Request, job: Job) -> tuple[list[JSON], list[JSON]]:
     """Return the messages in front of the answer of *job*, and those behind it."""
     session = job.session
@@ -97,7 +80,7 @@ def _stored(request: Request, job: Job) -> tuple[list[JSON], list[JSON]]:
         found = found.filter(job__workflow=reach.workflow)
     if not reach.lists:
         found = found.filter(job=job)
-    rows = list(reversed(found.order_by("-pk")[:MESSAGES]))
+    rows = latest(found, MESSAGES)
     jobs = turns.load_jobs(session, rows)
     rows = turns.in_order(rows, jobs)
     turn = turns.find_origin(job.pk, jobs)

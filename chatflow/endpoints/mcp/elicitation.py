@@ -116,7 +116,7 @@ def _answer(request: Request, job: Job, content: JSON) -> None:
         _text(asked, content),
         session_key=job.session.key,
         wanted=speaking.Wanted(),
-        options=job.options,
+        options=job.flags,
         answers_to=job,
         body_hash=hash_body(request, [job.public_id, content]),
     )

@@ -15,7 +15,7 @@ from chatflow.endpoints.mcp import elicitation
 from chatflow.endpoints.mcp.protocol import MISSING_CAPABILITY, TASKS, Caller
 from chatflow.jsonrpc import Call, Fault
 from chatflow.moments import iso
-from chatflow.scopes import reach_of
+from chatflow.scopes import reach_of, visible_jobs
 from workflows import services
 from workflows.exceptions import JobNotFound
 from workflows.models import Job, State
@@ -70,7 +70,8 @@ def _find(request: Request, call: Call, caller: Caller) -> tuple[Job, Job]:
         root = _root(request, call.params.get("taskId"))
     except JobNotFound:
         raise Fault(jsonrpc.INVALID_PARAMS, "There is no such task.") from None
-    turns = Job.objects.filter(Q(pk=root.pk) | Q(root=root))
+    # Within the reach of the request's token, which may be for one workflow only.
+    turns = visible_jobs(request).filter(Q(pk=root.pk) | Q(root=root))
     # One query: whether the question is open belongs to it.
     latest = turns.select_related("session", "user").order_by("pk").last()
     return root, latest or root

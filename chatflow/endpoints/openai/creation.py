@@ -6,10 +6,9 @@ from rest_framework.request import Request
 
 from chatflow import serializers, speaking
 from chatflow.dialects.openai import JSON
-from chatflow.dialects.responses import KEPT
 from chatflow.endpoints.openai import asking, kept, replies
 from chatflow.endpoints.openai.asking import wrong
-from workflows.models import Job
+from workflows.models import NOTES, Job
 
 # OpenAI's own limits of what a client attaches.
 PAIRS, NAME_LENGTH, VALUE_LENGTH = 16, 64, 512
@@ -96,16 +95,16 @@ def read(request: Request) -> Asked:
 def start(request: Request, asked: Asked) -> Job:
     """Store what a request says, and return the job that answers it."""
     if isinstance(asked.reply, replies.Decision):
-        job = replies.decide(request, asked.about, asked.reply)
+        job = replies.decide(request, asked.about, asked.reply, {NOTES: asked.said})
         asking.note_begun(request)
-        return kept.keep(job, asked.said)
+        return job
     memory = {} if asked.remembered else {"memory": False}
     job = speaking.say(
         request,
         asked.reply.text,
         session_key=asked.session_key,
         wanted=asked.wanted,
-        options={KEPT: asked.said, **memory},
+        options={NOTES: asked.said, **memory},
         answers_to=asked.about if asked.reply.hex else None,
     ).job
     asking.note_begun(request)

@@ -3,10 +3,8 @@
 from rest_framework.request import Request
 
 from chatflow import speaking
-from chatflow.dialects.openai import JSON
-from chatflow.dialects.responses import KEPT
 from workflows.exceptions import JobNotFound
-from workflows.models import Job
+from workflows.models import NOTES, Job
 
 
 def own(request: Request, response_id: str) -> Job:
@@ -18,7 +16,7 @@ def own(request: Request, response_id: str) -> Job:
     if not response_id.startswith("resp_"):
         raise JobNotFound
     job = speaking.own_job(request, response_id.removeprefix("resp_"))
-    if (job.options.get(KEPT) or {}).get("deleted") == job.public_id:
+    if (job.options.get(NOTES) or {}).get("deleted") == job.public_id:
         raise JobNotFound
     return job
 
@@ -28,14 +26,8 @@ def id_of(job: Job) -> str:
     return f"resp_{speaking.hex_of(job)}"
 
 
-def keep(job: Job, said: JSON) -> Job:
-    """Keep what a client says of a job that is stored already."""
-    job.options = {**job.options, KEPT: said}
-    Job.objects.filter(pk=job.pk).update(options=job.options)
-    return job
-
-
 def delete(job: Job) -> None:
     """Let the response not be found any more; the job itself stays."""
     # A job that does the work of this one again is given the same options.
-    keep(job, {**(job.options.get(KEPT) or {}), "deleted": job.public_id})
+    notes = {**(job.options.get(NOTES) or {}), "deleted": job.public_id}
+    Job.objects.filter(pk=job.pk).update(options={**job.options, NOTES: notes})

@@ -86,8 +86,16 @@ def _hex(item: dict[str, Any], name: str, prefix: str) -> str:
     return value.removeprefix(prefix)
 
 
-def decide(request: Request, asking: Job | None, decision: Decision) -> Job:
+def decide(
+    request: Request, asking: Job | None, decision: Decision, options: dict[str, Any]
+) -> Job:
     """Decide what the job *asking* wants approved, and return the job that goes on.
+
+    Args:
+        request: who decides.
+        asking: the job, if there is one.
+        decision: what they say.
+        options: of the job that goes on, beside those of the one that asks.
 
     Raises:
         TokenRefused: the request's token may not.
@@ -107,4 +115,5 @@ def decide(request: Request, asking: Job | None, decision: Decision) -> Job:
             via=ApprovalRequest.Via.API,
             approved=decision.approve,
             reason=decision.reason,
+            options=options,
         )

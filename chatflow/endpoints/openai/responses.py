@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from chatflow import following, speaking
 from chatflow.dialects.openai import JSON
-from chatflow.dialects.responses import Responses
+from chatflow.dialects.responses import Responses, Unheard
 from chatflow.endpoints.openai import asking, creation, kept, models
 from chatflow.endpoints.openai.asking import wrong
 from chatflow.endpoints.openai.shapes import (
@@ -150,7 +150,7 @@ def _show(job_id: int) -> HttpResponse:
 
 def _shown(job: Job) -> JSON:
     """Return the response as its stream shows it, at this moment."""
-    dialect = Responses(job)
+    dialect = Unheard(job)
     # Of one that waits there is nothing to read.
     if job.state != State.QUEUED or job.last_seq:
         following.encode(job, dialect)

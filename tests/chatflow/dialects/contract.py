@@ -27,6 +27,7 @@ TAKEN_BACK: list[Said] = [
     ("restarted", {"attempt": 2, "text_length": 3}),
     *WORDS[1:],
 ]
+EVIL = {"title": "Evil", "url": "javascript:alert(1)"}
 QUESTION = {"kind": "text", "prompt": "One two three", "optional": False}
 LOGS: dict[str, list[Said]] = {
     "completed": [*BEGUN, ("completed", ANSWER)],

@@ -18,6 +18,7 @@ from tests.chatflow.dialects.contract import (
 from tests.chatflow.dialects.contract import (
     BEGUN,
     ERROR,
+    EVIL,
     LOGS,
     NOON,
     QUESTION,
@@ -124,6 +125,11 @@ def test_a_whole_turn() -> None:
         artifact("", append=True, last=True, sources=sources),
         status("COMPLETED"),
     ]
+
+
+def test_what_no_page_may_link_to_is_no_address() -> None:
+    told = encode([("completed", {**RESPONSE, "sources": [EVIL]})])
+    assert told[0]["artifactUpdate"]["artifact"]["metadata"] == {"sources": [{"title": "Evil"}]}
 
 
 def test_a_line_of_progress_is_told_once() -> None:

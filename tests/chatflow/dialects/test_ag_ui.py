@@ -15,6 +15,7 @@ from tests.chatflow.dialects.contract import (
     ANSWER,
     BEGUN,
     ERROR,
+    EVIL,
     LOGS,
     QUESTION,
     TAKEN_BACK,
@@ -106,6 +107,12 @@ class TestAgUi(DialectContract):
             elif told["type"] == "MESSAGES_SNAPSHOT":
                 (text,) = [each["content"] for each in told["messages"] if each["id"][:3] == "msg"]
         return text
+
+
+def test_what_no_page_may_link_to_is_no_address() -> None:
+    told = tell(make(), *log([("completed", {**ANSWER, "sources": [EVIL]})]))
+    (sources,) = (each["value"] for each in told if each.get("name") == "sources")
+    assert sources == told[-1]["result"]["sources"] == [{"title": "Evil"}]
 
 
 def test_a_run() -> None:

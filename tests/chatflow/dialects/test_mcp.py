@@ -13,6 +13,7 @@ from tests.chatflow.dialects.contract import (
     ANSWER,
     BEGUN,
     ERROR,
+    EVIL,
     LOGS,
     NOON,
     DialectContract,
@@ -97,6 +98,11 @@ def test_a_job_without_an_answer_is_a_tools_error(end: str) -> None:
     assert result["isError"] is True
     assert result["content"] == [{"type": "text", "text": "The printer is on fire."}]
     assert result["structuredContent"] == {**ERROR, **ABOUT}
+
+
+def test_what_no_page_may_link_to_is_no_address() -> None:
+    result = answered({**ANSWER, "sources": [EVIL]}, **ABOUT)
+    assert result["structuredContent"]["sources"] == [{"title": "Evil"}]
 
 
 def test_a_question_is_the_answer() -> None:

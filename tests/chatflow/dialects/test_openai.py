@@ -37,6 +37,10 @@ def test_an_answer_has_been_said(words: str, said: bool) -> None:
     assert has_been_said("Hello", words) is said
 
 
+def test_what_no_page_may_link_to_is_no_address() -> None:
+    assert citation({"title": "Evil", "url": "javascript:alert(1)"}, 3)["url"] == ""
+
+
 def test_tokens() -> None:
     assert tokens({"input_tokens": 3, "output_tokens": 4, "requests": 1}) == (3, 4)
     assert tokens({}) == tokens(None) == (0, 0)

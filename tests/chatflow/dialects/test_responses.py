@@ -12,9 +12,10 @@ from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from chatflow.dialects import Dialect
-from chatflow.dialects.responses import KEPT, Responses
+from chatflow.dialects.responses import Responses, Unheard
 from tests.chatflow.dialects import openai_logs
 from tests.chatflow.dialects.contract import ANSWER, BEGUN, TAKEN_BACK, DialectContract, Said, log
+from workflows.models import NOTES
 
 HEX = "0" * 32
 SAID = {
@@ -36,7 +37,7 @@ def data(frame: bytes) -> Any:
 
 
 def make() -> Responses:
-    return Responses(openai_logs.job(options={KEPT: SAID}))
+    return Responses(openai_logs.job(options={NOTES: SAID}))
 
 
 def encode(said: list[Said], encoder: Responses | None = None) -> list[Any]:
@@ -265,6 +266,16 @@ def known(response: Any) -> Any:
 
 
 @rules(max_examples=60, derandomize=True, database=None, deadline=None)
+@given(openai_logs.logs())
+def test_who_only_looks_needs_no_frames(said: list[Said]) -> None:
+    heard, unheard = make(), Unheard(openai_logs.job(options={NOTES: SAID}))
+    for event in openai_logs.events(said):
+        heard.frames(event)
+        assert unheard.frames(event) == []
+        assert unheard.response() == heard.response()
+
+
+@rules(max_examples=100, derandomize=True, database=None, deadline=None)
 @given(openai_logs.logs())
 def test_any_log_makes_events_as_openai_describes_them(said: list[Said]) -> None:
     encoder = make()

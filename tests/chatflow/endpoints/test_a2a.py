@@ -1,6 +1,7 @@
 """A2A's calls, but for its streams: see test_a2a_streams.py. a2a-sdk's messages judge answers."""
 
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -17,17 +18,21 @@ from hypothesis import settings as rules
 from hypothesis import strategies as st
 
 from chatflow.dialects.a2a import PROGRESS
+from chatflow.endpoints.a2a import tasks
 from chatflow.endpoints.a2a.calls import METHODS
 from chatflow.pool import ON_LOOP
 from chatflow.tokens import make_token
 from tests.chatflow.conftest import AGAIN, MakeJob
 from workflows import Context, registry, services, workflow
+from workflows.exceptions import QuestionClosed
 from workflows.models import Job, Message, Session, State
 
 pytestmark = pytest.mark.django_db
 
 CARD = "/.well-known/agent-card.json"
 AT_ONCE = {"returnImmediately": True}
+# A moment which there is not in UTC.
+EARLIEST = urlsafe_b64encode(b'["0001-01-01T00:00:00+23:59","x"]').decode()
 Run = Callable[[Job], Job]
 
 
@@ -194,6 +199,14 @@ def test_a_question_and_its_answer_are_one_task(as_alice: Client, work: Callable
     assert text(get(as_alice, Job.objects.latest("pk").public_id)) == "Hello help."
 
 
+def test_a_history_has_its_bounds(as_alice: Client) -> None:
+    begun = send(as_alice)
+    job = Job.objects.get()
+    rows = [Message(session=job.session, job=job, role="user", content="x") for _ in range(101)]
+    Message.objects.bulk_create(rows)
+    assert len(get(as_alice, begun["id"], historyLength=2**31 - 1)["history"]) == 100
+
+
 def test_the_contexts_next_message_is_an_answer_too(
     as_alice: Client, work: Callable[[], Job]
 ) -> None:
@@ -232,6 +245,37 @@ def test_an_approval_is_answered_with_data(as_alice: Client, work: Callable[[], 
     send(as_alice, workflow="", taskId=begun["id"], parts=decision)
     work()
     assert text(get(as_alice, begun["id"])) == "True: fine"
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_an_approval_that_is_decided_meanwhile(
+    as_alice: Client, work: Callable[[], Job], monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    """The words would begin a chat, or decide the approval that is asked for next."""
+
+    @workflow("pay")
+    def pay(ctx: Context) -> str:
+        return f"{ctx.approve('Pay it?').approved} {ctx.approve('And that?').approved}"
+
+    begun = send(as_alice, workflow="pay")
+    work()
+    state_of = tasks.state_of
+
+    def decide_meanwhile(turn: Job) -> str:
+        found = state_of(turn)
+        monkeypatch.setattr(tasks, "state_of", state_of)
+        if again:
+            services.start(turn.user, "yes", session_key=turn.session.key)
+            work()
+        else:
+            services.cancel(turn)
+        return found
+
+    monkeypatch.setattr(tasks, "state_of", decide_meanwhile)
+    message = said("yes", taskId=begun["id"])
+    error = call(as_alice, "SendMessage", message=message, configuration=AT_ONCE)["error"]
+    assert error["message"] == str(QuestionClosed())
+    assert Job.objects.count() == 1 + again
 
 
 def test_a_task_is_cancelled(as_alice: Client, alice: User, make_job: MakeJob) -> None:
@@ -275,6 +319,10 @@ def test_a_message_that_is_sent_again(as_alice: Client, work: Callable[[], Job])
     assert state(again("k2", 5, "Alice", taskId=begun)["result"]["task"]) == "SUBMITTED"
     assert again("k3", 6, "Alice", taskId=begun)["error"]["code"] == -32004
     assert Job.objects.count() == 2
+    # A key is known for a day.
+    Job.objects.update(created_at=timezone.now() - timedelta(days=2))
+    assert again("k2", 7, "cancel", taskId=begun)["error"]["code"] == -32004
+    assert state(get(as_alice, begun)) == "SUBMITTED"
 
 
 # The list.
@@ -471,6 +519,7 @@ def test_messages_that_are_no_good(as_alice: Client, message: Any) -> None:
         ("ListTasks", {"pageToken": "é"}),
         ("ListTasks", {"pageToken": "W10="}),
         ("ListTasks", {"pageToken": "WzEsMl0="}),
+        ("ListTasks", {"pageToken": EARLIEST}),
     ],
 )
 def test_params_that_are_no_good(as_alice: Client, method: str, params: Any) -> None:

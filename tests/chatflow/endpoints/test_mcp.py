@@ -669,6 +669,9 @@ def test_a_token_for_one_workflow_knows_no_other(as_alice: Client, alice: User, 
     task(client, "update", task_id, inputResponses=said)
     assert latest().text == "Ada"
     assert latest().root is not None
+    # A turn that another workflow has taken over is out of its reach.
+    Job.objects.filter(pk=latest().pk).update(workflow="echo", progress_message="secret")
+    assert "secret" not in str(task(client, "get", task_id))
     _, token = make_token(alice, name="reads", scope=Token.Scope.READ)
     reader = Client(headers={"Authorization": f"Bearer {token}"})
     assert post(reader, call("tools/list"))[0] == 403

@@ -9,11 +9,12 @@ from django.contrib.auth.models import User
 from django.test import Client
 from openai.types.responses import Response
 
+from chatflow.endpoints.openai import kept
 from chatflow.models import Token
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.dialects.test_responses import data
 from tests.chatflow.endpoints.openai.conftest import Ask
-from workflows.models import Job, Session
+from workflows.models import ApprovalRequest, Job, Session
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -72,6 +73,13 @@ def test_it_streams_and_streams_again(ask: Ask) -> None:
     assert (beyond.status_code, beyond.json()["error"]["param"]) == (400, "starting_after")
 
 
+@pytest.mark.usefixtures("inline")
+def test_for_a_look_no_frames_are_made(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = create(ask)
+    monkeypatch.setattr("chatflow.dialects.responses.sse.frame", None)
+    assert ask(f"responses/{answer.json()['id']}", method="GET").json() == answer.json()
+
+
 def test_in_the_background_it_is_queued(ask: Ask, run: Any) -> None:
     body = create(ask, background=True).json()
     assert (body["status"], body["background"], body["output"]) == ("queued", True, [])
@@ -128,6 +136,22 @@ def test_a_question_is_answered_by_its_call(ask: Ask, named: bool) -> None:
     assert again.status_code == 409
     assert again["x-should-retry"] == "false"
     assert again.json()["error"]["code"] == "question_closed"
+
+
+@pytest.mark.usefixtures("inline")
+def test_the_answer_of_another_client_is_a_response_of_its_own(ask: Ask, as_alice: Client) -> None:
+    """What the question's client said of its response is not said of the next one."""
+    first = create(ask).json()
+    said = {"previous_response_id": first["id"], "metadata": {"own": "first"}}
+    create(ask, model="pay", **said)
+    approval = ApprovalRequest.objects.get()
+    body = {"approved": True}
+    url = f"/ai-demo/workflow/approval/{approval.public_id}"
+    assert as_alice.post(url, body, "application/json").status_code == 202
+    job = Job.objects.latest("pk")
+    response = ask(f"responses/{kept.id_of(job)}", method="GET").json()
+    assert (response["previous_response_id"], response["model"]) == (None, "chatflow")
+    assert "own" not in response["metadata"]
 
 
 @pytest.mark.usefixtures("inline")
