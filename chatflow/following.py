@@ -267,10 +267,15 @@ class Wait(OpenStream):
         if self._has_head:
             await super()._break_off(receive)
         else:
-            await self._answer(as_response(await self._told(), self._asked.path_info))
+            found = await self._told()
+            if found is None:
+                # The dialect has its own word for that.
+                await self._answer(await self._rendered())
+            else:
+                await self._answer(as_response(found, self._asked.path_info))
 
-    async def _told(self) -> Problem:
-        """Return what the client is told instead of the job's end."""
+    async def _told(self) -> Problem | None:
+        """Return what the client is told instead of the job's end; None where the job is gone."""
         if listeners.closing:
             return STOPPED
         error = self._error
@@ -281,5 +286,7 @@ class Wait(OpenStream):
             revoked = await self._pool.call(lambda: auth.revoked([self.right]))
         except Exception as error:
             return problem(error)
-        # Else the job was deleted, or handed over to a workflow that the token is not for.
-        return problem(AuthenticationFailed() if revoked else JobNotFound())
+        if revoked:
+            return problem(AuthenticationFailed())
+        # It may have been handed over to a workflow that the token is not for.
+        return problem(JobNotFound()) if self._confinement is not None else None

@@ -11,6 +11,7 @@ from typing import Any, cast
 from rest_framework.request import Request
 
 from chatflow import serializers
+from chatflow.dialects import ids
 from chatflow.endpoints import conversations
 from chatflow.endpoints.sends import hash_body, idempotency_key
 from chatflow.errors import SessionNotFound
@@ -118,7 +119,7 @@ def own_job(request: Request, hex_id: str) -> Job:
 
 def hex_of(job: Job) -> str:
     """Return the digits of a job's public id, which other dialects' ids are made of."""
-    return job.public_id.removeprefix("workflow_")
+    return ids.hex_of(job.public_id)
 
 
 def say(

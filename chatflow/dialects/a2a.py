@@ -6,6 +6,7 @@ from typing import Any
 
 from chatflow import jsonrpc, sse
 from chatflow.dialects.base import Dialect
+from chatflow.dialects.ids import hex_of
 from chatflow.dialects.links import linked
 from chatflow.dialects.questions import in_words
 from chatflow.dialects.words import Words
@@ -59,7 +60,7 @@ class Names:
         return cls(
             task=task or (job.root or job).public_id,
             context=job.session.key,
-            turn=job.public_id.removeprefix("workflow_"),
+            turn=hex_of(job.public_id),
         )
 
     @property

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from chatflow import sse
 from chatflow.dialects.base import BREAK, Dialect
+from chatflow.dialects.ids import hex_of, question_id
 from chatflow.dialects.links import linked
 from chatflow.dialects.questions import in_words, schema_of
 from workflows.models import Event, Job, State
@@ -167,7 +168,7 @@ class AgUi(Dialect):
         own = []
         if self._activity is not None:
             own.append(
-                {"id": f"progress_{_hex(self.job_id)}", "role": "activity", **self._activity}
+                {"id": f"progress_{hex_of(self.job_id)}", "role": "activity", **self._activity}
             )
         text = "".join(self._words) if self._answer is None else self._answer
         if text or self._is_writing:
@@ -194,7 +195,11 @@ class AgUi(Dialect):
     def _show_progress(self, event: Event) -> JSON:
         content = {"progress": event.progress, "message": event.message}
         self._activity = {"activityType": "PROGRESS", "content": content}
-        activity = {"messageId": f"progress_{_hex(self.job_id)}", **self._activity, "replace": True}
+        activity = {
+            "messageId": f"progress_{hex_of(self.job_id)}",
+            **self._activity,
+            "replace": True,
+        }
         return {"type": "ACTIVITY_SNAPSHOT", **activity}
 
     def _move(self, event: Event, state: str) -> Iterator[JSON]:
@@ -291,7 +296,7 @@ class AgUi(Dialect):
 
     def _interrupt(self, awaiting: JSON) -> JSON:
         found = {
-            "id": awaiting.get("approval_id") or f"ask_{_hex(self.job_id)}",
+            "id": question_id(self.job_id, awaiting),
             "reason": awaiting["kind"],
             "message": awaiting["prompt"],
             "responseSchema": schema_of(awaiting),
@@ -305,16 +310,12 @@ class AgUi(Dialect):
 
 def answer_id(job_id: str) -> str:
     """Return the name of the message that is a job's answer."""
-    return f"msg_{_hex(job_id)}"
+    return f"msg_{hex_of(job_id)}"
 
 
 def message_id(job_id: str) -> str:
     """Return the name of the message that a job answers, where its client has given it none."""
-    return f"user_{_hex(job_id)}"
-
-
-def _hex(job_id: str) -> str:
-    return job_id.removeprefix("workflow_")
+    return f"user_{hex_of(job_id)}"
 
 
 def _snapshot(messages: list[JSON]) -> JSON:

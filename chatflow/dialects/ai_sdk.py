@@ -9,6 +9,7 @@ from typing import Any
 
 from chatflow import sse
 from chatflow.dialects.base import BREAK, Dialect
+from chatflow.dialects.ids import hex_of
 from chatflow.dialects.links import link_of
 from chatflow.dialects.questions import in_words
 from workflows.models import Event, Job
@@ -27,7 +28,7 @@ ENDING = [chunk("finish", finishReason="stop"), DONE]
 
 def message_id(job: Job) -> str:
     """Return the id of the message that a job's words begin."""
-    return f"msg_{job.public_id.removeprefix('workflow_')}"
+    return f"msg_{hex_of(job.public_id)}"
 
 
 def start(message: str, job: Job) -> bytes:

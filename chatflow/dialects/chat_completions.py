@@ -5,6 +5,7 @@ from typing import Any
 
 from chatflow import sse
 from chatflow.dialects.base import CLOSE
+from chatflow.dialects.ids import hex_of
 from chatflow.dialects.openai import ANY, JSON, OpenAI, citation, has_been_said, tokens
 from chatflow.dialects.questions import in_words
 from chatflow.dialects.words import Words
@@ -120,7 +121,7 @@ def head(job: Job, model: str, kind: str) -> JSON:
         kind: of object.
     """
     return {
-        "id": f"chatcmpl-{job.public_id.removeprefix('workflow_')}",
+        "id": f"chatcmpl-{hex_of(job.public_id)}",
         "object": kind,
         "created": int(job.created_at.timestamp()),
         "model": model or ANY,

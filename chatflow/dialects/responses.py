@@ -4,6 +4,7 @@ import json
 from typing import Any, TypeVar
 
 from chatflow import sse
+from chatflow.dialects.ids import hex_of
 from chatflow.dialects.openai import ANY, JSON, OpenAI, tokens
 from chatflow.dialects.questions import in_words
 from chatflow.dialects.response_items import Approval, Item, Message, Question, Reasoning
@@ -53,7 +54,7 @@ class Responses(OpenAI):
     def __init__(self, job: Job) -> None:
         super().__init__(job)
         said: JSON = job.options.get(NOTES) or {}
-        self._hex = job.public_id.removeprefix("workflow_")
+        self._hex = hex_of(job.public_id)
         self._head: JSON = {
             "id": f"resp_{self._hex}",
             "object": "response",

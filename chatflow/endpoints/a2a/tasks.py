@@ -10,6 +10,7 @@ from chatflow import bodies
 from chatflow.addresses import placed
 from chatflow.dialects import a2a
 from chatflow.dialects.a2a import Names, Standing
+from chatflow.dialects.ids import JOB, hex_of
 from chatflow.dialects.words import Words
 from chatflow.latest import latest
 from chatflow.scopes import reach_of, visible_jobs
@@ -19,7 +20,6 @@ from workflows.exceptions import JobNotFound
 from workflows.models import Job, JobQuerySet, Message, State
 
 JSON = dict[str, Any]
-PREFIX = "workflow_"
 # The most messages of a task that are shown.
 HISTORY = 100
 ENDED = (a2a.COMPLETED, a2a.FAILED, a2a.CANCELED)
@@ -48,9 +48,9 @@ def find(request: Request, task_id: str) -> Job:
     Raises:
         JobNotFound: there is none.
     """
-    if not task_id.startswith(PREFIX):
+    if not task_id.startswith(JOB):
         raise JobNotFound
-    begun = own_job(request, task_id.removeprefix(PREFIX)).conversation_id
+    begun = own_job(request, hex_of(task_id)).conversation_id
     turns = visible_jobs(request).filter(Q(pk=begun) | Q(root=begun))
     turn = turns.select_related("session", "root").order_by("-pk").first()
     if turn is None:
@@ -140,7 +140,7 @@ def _history(turn: Job, names: Names, most: int) -> list[JSON]:
 
 
 def _message(row: Message, names: Names) -> JSON:
-    turn = row.job.public_id.removeprefix(PREFIX) if row.job else ""
+    turn = hex_of(row.job.public_id) if row.job else ""
     is_user = row.role == Message.Role.USER
     return {
         "messageId": f"{'user' if is_user else 'msg'}_{turn}",

@@ -8,6 +8,7 @@ from rest_framework.request import Request
 
 from chatflow import speaking
 from chatflow.dialects.ag_ui import Run
+from chatflow.dialects.ids import ASK
 from chatflow.endpoints.ag_ui.inputs import Resume
 from chatflow.endpoints.inbox import decided
 from chatflow.scopes import reach_of
@@ -16,9 +17,6 @@ from workflows import services
 from workflows.exceptions import ApprovalNotFound, JobNotFound, QuestionClosed, TokenRefused
 from workflows.models import ApprovalRequest, Job
 from workflows.services import decisions
-
-# Begins the name of a question; see AgUi. An approval is called by its own public id.
-ASK = "ask_"
 
 
 def give(request: Request, run: Run, resume: Resume, key: str) -> Job:

@@ -6,6 +6,7 @@ from typing import Any
 from rest_framework.request import Request
 
 from chatflow import jsonrpc, speaking
+from chatflow.dialects.ids import question_id
 from chatflow.dialects.questions import schema_of
 from chatflow.endpoints import inbox
 from chatflow.endpoints.sends import hash_body
@@ -26,8 +27,7 @@ FORM = "answer."
 
 def key_of(job: Job) -> str:
     """Return the name of a job's question, which no other one of its task has."""
-    asked = job.awaiting or {}
-    return str(asked.get("approval_id") or f"ask_{speaking.hex_of(job)}")
+    return question_id(job.public_id, job.awaiting or {})
 
 
 def requests(job: Job) -> JSON:
