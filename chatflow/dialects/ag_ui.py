@@ -303,8 +303,9 @@ class AgUi(Dialect):
         }
         if "expires_at" in awaiting:
             found["expiresAt"] = awaiting["expires_at"]
-        if "details" in awaiting:
-            found["metadata"] = {"details": awaiting["details"]}
+        more = {name: awaiting[name] for name in ("details", "optional") if awaiting.get(name)}
+        if more:
+            found["metadata"] = more
         return found
 
 

@@ -194,6 +194,12 @@ def test_a_question() -> None:
     assert told[-1] == {"type": "RUN_FINISHED", **IDS, "outcome": outcome}
 
 
+def test_a_question_that_may_be_skipped() -> None:
+    asked = {**ANSWER, "awaiting": {**QUESTION, "optional": True}}
+    (interrupt,) = run([("completed", asked)])[-1]["outcome"]["interrupts"]
+    assert interrupt["metadata"] == {"optional": True}
+
+
 def test_an_approval() -> None:
     awaiting = {
         "kind": "approval",
