@@ -20,9 +20,11 @@ from tests.servers import HOST
 FRONTEND = ROOT / "docs" / "frontend.md"
 API = ROOT / "docs" / "http-api.md"
 
-# The stream for everything has told of the job that was sent last.
+# The stream for everything has told of the job that was sent last, and of its conversation.
 ENDING = """
-    const isTold = () => lines.some(([what, id]) => what === 'job' && id === first.job_id);
+    const isTold = () =>
+        lines.some(([what, id]) => what === 'job' && id === first.job_id) &&
+        lines.some(([what, id]) => what === 'conversation' && id === 'orders');
     while (!isTold()) await new Promise((resume) => setTimeout(resume, 20));
     events.close();
     resumed.close();

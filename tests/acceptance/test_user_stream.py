@@ -38,7 +38,7 @@ class Client(threading.Thread):
             try:
                 with httpx.stream("GET", self.url, headers=headers, timeout=1) as response:
                     assert response.status_code == 200, response.read()
-                    self.read(response, self.random.randint(1, 20))
+                    self.read(response, self.random.randint(1, 6))
             except httpx.ReadTimeout:
                 continue
 
