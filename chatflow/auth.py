@@ -182,12 +182,15 @@ def admit(request: HttpRequest) -> Admission:
     found = BearerAuthentication().authenticate(request)
     if found is not None:
         user, token = found
-        right = Right(user_id=user.pk, kind="token", key=token.digest, expires=token.expiry)
-        return Admission(user=user, right=right, workflow=token.workflow)
+        return Admission(user=user, right=_of_token(token), workflow=token.workflow)
     user = request.user
     if not user.is_authenticated:
         raise NotAuthenticated
     return Admission(user=user, right=_of_session(request))
+
+
+def _of_token(token: Token) -> Right:
+    return Right(user_id=token.user_id, kind="token", key=token.digest, expires=token.expiry)
 
 
 def _of_session(request: HttpRequest) -> Right:
@@ -210,8 +213,7 @@ def grant(request: Request, job: Job) -> Grant:
     user, token = request.user, request.auth
     if not isinstance(token, Token):
         return Grant(job=job, user=user, right=_of_session(request._request))
-    right = Right(user_id=user.pk, kind="token", key=token.digest, expires=token.expiry)
-    return Grant(job=job, user=user, right=right, workflow=token.workflow)
+    return Grant(job=job, user=user, right=_of_token(token), workflow=token.workflow)
 
 
 def authorize(request: HttpRequest, public_id: str, *, by_link: bool = True) -> Grant:
@@ -232,9 +234,8 @@ def authorize(request: HttpRequest, public_id: str, *, by_link: bool = True) -> 
     found = BearerAuthentication().authenticate(request)
     if found is not None:
         user, token = found
-        right = Right(user_id=user.pk, kind="token", key=token.digest, expires=token.expiry)
         job = services.get_job(user, public_id)
-        return Grant(job=job, user=user, right=right, workflow=token.workflow)
+        return Grant(job=job, user=user, right=_of_token(token), workflow=token.workflow)
     refused: NotAuthenticated | AuthenticationFailed = NotAuthenticated()
     if by_link and "token" in request.GET:
         try:

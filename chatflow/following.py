@@ -1,5 +1,6 @@
 """A view's answer that waits for a job: its stream in any dialect, or its end."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from io import BytesIO
@@ -17,11 +18,10 @@ from chatflow.asgi_types import AsgiMessage, Receive, Send
 from chatflow.auth import Grant, grant
 from chatflow.dialects import Dialect, Encoding
 from chatflow.errors import Unavailable, as_response, problem
-from chatflow.middleware import dress
 from chatflow.pool import ON_LOOP, Opening, Pool, Rest
 from chatflow.problems import Problem
 from chatflow.replays import replay
-from chatflow.stream import HEADERS, OpenStream, answer, head_of, open_streams
+from chatflow.stream import HEADERS, SEND_TIMEOUT, OpenStream, answer, open_streams
 from workflows.exceptions import JobNotFound
 from workflows.models import Event, Job
 from workflows.streaming.followers import StreamCut
@@ -257,22 +257,20 @@ class Wait(OpenStream):
     async def _answer(self, response: HttpResponse) -> None:
         if response.status_code >= 400:
             final(response)
-        dress(self._asked, response)
-        response.headers["Content-Length"] = str(len(response.content))
         self._has_head = True
-        await self._send(head_of(response))
-        await self._put(response.content, more=False)
+        async with asyncio.timeout(SEND_TIMEOUT):
+            await answer(self._send, self._asked, response)
 
     async def _break_off(self, receive: Receive) -> None:
         if self._has_head:
             await super()._break_off(receive)
+            return
+        found = await self._told()
+        if found is not None:
+            await self._answer(as_response(found, self._asked.path_info))
         else:
-            found = await self._told()
-            if found is None:
-                # The dialect has its own word for that.
-                await self._answer(await self._rendered())
-            else:
-                await self._answer(as_response(found, self._asked.path_info))
+            # The dialect has its own word for that.
+            await self._answer(await self._rendered())
 
     async def _told(self) -> Problem | None:
         """Return what the client is told instead of the job's end; None where the job is gone."""

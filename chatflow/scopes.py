@@ -8,6 +8,7 @@ A token without limits may do all that its user may do by the API, but make furt
 
 from typing import Any
 
+from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import resolve
 from rest_framework.permissions import SAFE_METHODS
@@ -72,6 +73,16 @@ def visible_jobs(request: Request) -> Jobs:
     jobs = Job.objects.visible_to(request.user)
     workflow = reach_of(request).workflow
     return jobs.filter(workflow=workflow) if workflow else jobs
+
+
+def visible_turns(request: Request, begun: int) -> Jobs:
+    """Return the turns of a conversation with a workflow that may be seen.
+
+    Args:
+        request: whose user it is.
+        begun: the primary key of its first job.
+    """
+    return visible_jobs(request).filter(Q(pk=begun) | Q(root=begun))
 
 
 def reach_of(request: Request) -> Reach:

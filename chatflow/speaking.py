@@ -5,19 +5,21 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any, cast
 
 from rest_framework.request import Request
 
 from chatflow import serializers
+from chatflow.bodies import StoppedBody
 from chatflow.dialects import ids
 from chatflow.endpoints import conversations
 from chatflow.endpoints.sends import hash_body, idempotency_key
 from chatflow.errors import SessionNotFound
 from chatflow.limits import check_rate, slot
 from chatflow.scopes import reach_of, visible_jobs
-from workflows import services
+from workflows import clock, services
 from workflows.ai import names
 from workflows.exceptions import JobNotFound, TokenRefused
 from workflows.models import Job, Session
@@ -27,6 +29,8 @@ from workflows.services import Started
 # The name under which the message decides.
 ANY = "chatflow"
 HEX = re.compile("[0-9a-f]{32}", re.ASCII)
+# For how long a client that was away is told of a job that has ended.
+LATELY = timedelta(hours=1)
 _text = serializers.StrictCharField(validators=[serializers.words])
 
 
@@ -111,15 +115,17 @@ def own_job(request: Request, hex_id: str) -> Job:
     """
     if not HEX.fullmatch(hex_id):
         raise JobNotFound
-    job = services.get_job(request.user, f"workflow_{hex_id}")
+    job = services.get_job(request.user, f"{ids.JOB}{hex_id}")
     if not reach_of(request).includes(job):
         raise JobNotFound
     return job
 
 
-def hex_of(job: Job) -> str:
-    """Return the digits of a job's public id, which other dialects' ids are made of."""
-    return ids.hex_of(job.public_id)
+def job_called(request: Request, public_id: object) -> Job:
+    """Return the user's job of that public id, as own_job() does."""
+    if not isinstance(public_id, str) or not public_id.startswith(ids.JOB):
+        raise JobNotFound
+    return own_job(request, ids.hex_of(public_id))
 
 
 def say(
@@ -177,8 +183,22 @@ def say(
         )
 
 
-def stop(request: Request, session: Session) -> int:
-    """Cancel what a conversation is working on; return how many jobs were told to stop."""
+def newest_job(request: Request, session: Session) -> Job | None:
+    """Return the job that answers in a conversation, or has just done so: a client may be away."""
+    found = visible_jobs(request).filter(session=session).select_related("session")
+    job = found.order_by("-pk").first()
+    if job is None or (job.finished_at is not None and job.finished_at < clock.now() - LATELY):
+        return None
+    return job
+
+
+def stop(request: Request, key: str) -> StoppedBody:
+    """Cancel what a conversation is working on, and say how many jobs were told to stop.
+
+    Raises:
+        SessionNotFound: see find_session().
+    """
+    session = find_session(request, key)
     stopped = 0
     active = visible_jobs(request).filter(session=session, cancel_code="").active()
     # The latest first: else a waiting one would begin when the one before it ends.
@@ -187,7 +207,7 @@ def stop(request: Request, session: Session) -> int:
         with suppress(JobNotFound):
             services.cancel(job, reach=reach_of(request))
             stopped += 1
-    return stopped
+    return {"success": True, "cancelled": stopped}
 
 
 def own_key(dialect: str, *parts: str) -> str:

@@ -12,9 +12,10 @@ from typing import Any, Self
 
 from chatflow import sse
 from chatflow.dialects.base import BREAK, Dialect
-from chatflow.dialects.ids import hex_of, question_id
+from chatflow.dialects.ids import answer_id, hex_of, question_id
 from chatflow.dialects.links import linked
 from chatflow.dialects.questions import in_words, schema_of
+from chatflow.dialects.words import Words
 from workflows.models import Event, Job, State
 
 JSON = dict[str, Any]
@@ -104,7 +105,7 @@ class AgUi(Dialect):
         self._activity: JSON | None = None
         # Those that are open: each by its own name and number, and as the client calls it.
         self._steps: list[tuple[tuple[Any, Any], str]] = []
-        self._words: list[str] = []
+        self._words = Words()
         self._is_writing = False
         # The whole of it, once it is known.
         self._answer: str | None = None
@@ -170,7 +171,7 @@ class AgUi(Dialect):
             own.append(
                 {"id": f"progress_{hex_of(self.job_id)}", "role": "activity", **self._activity}
             )
-        text = "".join(self._words) if self._answer is None else self._answer
+        text = self._words.text if self._answer is None else self._answer
         if text or self._is_writing:
             own.append({"id": answer_id(self.job_id), "role": "assistant", "content": text})
         return own
@@ -239,15 +240,15 @@ class AgUi(Dialect):
         if not self._is_writing:
             self._is_writing = True
             yield self._text("START", role="assistant")
-        self._words.append(words)
+        self._words.add(words)
         yield self._text("CONTENT", delta=words)
 
     def _take_back(self, length: int) -> Iterator[JSON | None]:
         """Let only the first *length* characters stand."""
-        words = "".join(self._words)
+        words = self._words.text
         if length >= len(words):
             return
-        self._words = [words[:length]]
+        self._words = Words(words[:length])
         if self._thread is None:
             yield None
             return
@@ -267,7 +268,7 @@ class AgUi(Dialect):
 
     def _complete(self, event: Event) -> Iterator[JSON]:
         data, awaiting = event.data, event.data.get("awaiting")
-        words = "".join(self._words)
+        words = self._words.text
         self._answer = in_words(data["response"], awaiting)
         if self._answer.startswith(words):
             yield from self._write(self._answer[len(words) :])
@@ -307,11 +308,6 @@ class AgUi(Dialect):
         if more:
             found["metadata"] = more
         return found
-
-
-def answer_id(job_id: str) -> str:
-    """Return the name of the message that is a job's answer."""
-    return f"msg_{hex_of(job_id)}"
 
 
 def message_id(job_id: str) -> str:

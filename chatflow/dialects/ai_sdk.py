@@ -9,9 +9,9 @@ from typing import Any
 
 from chatflow import sse
 from chatflow.dialects.base import BREAK, Dialect
-from chatflow.dialects.ids import hex_of
 from chatflow.dialects.links import link_of
 from chatflow.dialects.questions import in_words
+from chatflow.dialects.words import Words
 from workflows.models import Event, Job
 
 HEADERS = {"x-vercel-ai-ui-message-stream": "v1"}
@@ -24,11 +24,6 @@ def chunk(type: str, **fields: Any) -> bytes:
 DONE = b"data: [DONE]\n\n"
 # The last frames of a message that is complete; where another job goes on with it, they fall away.
 ENDING = [chunk("finish", finishReason="stop"), DONE]
-
-
-def message_id(job: Job) -> str:
-    """Return the id of the message that a job's words begin."""
-    return f"msg_{hex_of(job.public_id)}"
 
 
 def start(message: str, job: Job) -> bytes:
@@ -80,8 +75,7 @@ class AiSdk(Dialect):
         super().__init__(job)
         self._number = number
         self._restarts = self._left = restarts
-        # Of words there may be many.
-        self._words = bytearray()
+        self._words = Words()
         self._begun = self._is_open = False
         self._progress: dict[str, Any] = {}
         self._step: dict[str, Any] | None = None
@@ -114,7 +108,7 @@ class AiSdk(Dialect):
     # Words.
 
     def _hear(self, words: str) -> list[bytes]:
-        self._words += words.encode()
+        self._words.add(words)
         # Of those in front of the client's last restart it isn't certain yet that they stand.
         return [] if self._left else self._say(words)
 
@@ -134,11 +128,11 @@ class AiSdk(Dialect):
         return "text" if self._number == 1 else f"text-{self._number}"
 
     def _take_back(self, length: int) -> list[bytes]:
-        words = self._words.decode()
+        words = self._words.text
         if length >= len(words):
             return []
         stand = words[:length]
-        self._words = bytearray(stand.encode())
+        self._words = Words(stand)
         if self._left:
             self._left -= 1
             return [] if self._left else self._say(stand)
@@ -183,7 +177,7 @@ class AiSdk(Dialect):
         ]
 
     def _answer(self, data: dict[str, Any]) -> list[bytes]:
-        words, response = self._words.decode(), data["response"]
+        words, response = self._words.text, data["response"]
         answer = in_words(response, data.get("awaiting"))
         if answer.startswith(words):
             return self._say(answer[len(words) :])

@@ -11,6 +11,11 @@ def hex_of(job_id: str) -> str:
     return job_id.removeprefix(JOB)
 
 
+def answer_id(job_id: str) -> str:
+    """Return the name of the message that is a job's answer."""
+    return f"msg_{hex_of(job_id)}"
+
+
 def question_id(job_id: str, awaiting: dict[str, Any]) -> str:
     """Return the name of a job's question; an approval is called by its own public id."""
     return str(awaiting.get("approval_id") or f"{ASK}{hex_of(job_id)}")

@@ -67,12 +67,22 @@ def decided(request: Request, asked: ApprovalRequest, data: Any, key: str | None
     """
     decision = DecisionSerializer(data=data)
     decision.is_valid(raise_exception=True)
+    return take(request, asked, idempotency_key=key, **decision.validated_data)
+
+
+def take(request: Request, asked: ApprovalRequest, **decision: Any) -> Job:
+    """Take a valid decision, and return the job that goes on.
+
+    Args:
+        request: who decides, by a credential that may.
+        asked: what is to be approved.
+        decision: what decisions.decide() takes beside.
+
+    Raises:
+        Throttled: there were too many messages.
+        All that decisions.decide() raises.
+    """
     check_rate(request.user)
     with slot("async", request.user):
-        return decisions.decide(
-            asked,
-            by=request.user,
-            via=ApprovalRequest.Via.API,
-            idempotency_key=key,
-            **decision.validated_data,
-        )
+        via = ApprovalRequest.Via.API
+        return decisions.decide(asked, by=request.user, via=via, **decision)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from typing import Any
 
 from django.db import Error as DatabaseError
 from django.db import connection
@@ -49,11 +50,10 @@ def readyz(request: HttpRequest) -> HttpResponse:
         checks = dict.fromkeys(CHECKS, UNKNOWN) | {"database": wrong}
     skew = clock.skew()
     checks["clock"] = "ok" if abs(skew) <= clock.TOLERANCE else clock.describe(skew)
-    streams = open_streams.by_dialect()
+    told = {"checks": checks, "streams": open_streams.by_dialect()}
     if not wrong:
-        return JsonResponse({"success": True, "checks": checks, "streams": streams})
-    body = {"success": False, "error": wrong, "code": "not_ready", "checks": checks}
-    body["streams"] = streams
+        return JsonResponse({"success": True, **told})
+    body = {"success": False, "error": wrong, "code": "not_ready", **told}
     return JsonResponse(body, status=503, headers={"Retry-After": str(RETRY_AFTER)})
 
 
@@ -84,10 +84,9 @@ class Gauges(Collector):
     def collect(self) -> Iterable[Metric]:
         active = queues.active_jobs()
         under_way = {state: each.count for state, each in active.items()}
-        yield by_state("jobs", "Jobs under way.", under_way)
-        yield by_state(
-            "jobs_finished_1h", "Jobs that ended within the last hour.", queues.finished_jobs(HOUR)
-        )
+        yield by("state", "jobs", "Jobs under way.", under_way)
+        finished = queues.finished_jobs(HOUR)
+        yield by("state", "jobs_finished_1h", "Jobs that ended within the last hour.", finished)
         yield GaugeMetricFamily(
             "chatflow_queue_oldest_seconds",
             "Age of the oldest waiting job.",
@@ -96,16 +95,12 @@ class Gauges(Collector):
         yield GaugeMetricFamily(
             "chatflow_open_streams", "Open streams of this process.", len(open_streams)
         )
-        spoken = GaugeMetricFamily(
-            "chatflow_dialect_streams", "The same by their dialects.", labels=["dialect"]
-        )
-        for dialect, count in open_streams.by_dialect().items():
-            spoken.add_metric([dialect], count)
-        yield spoken
+        spoken = open_streams.by_dialect()
+        yield by("dialect", "dialect_streams", "The same by their dialects.", spoken)
 
 
-def by_state(name: str, about: str, counts: Mapping[State, int]) -> GaugeMetricFamily:
-    gauge = GaugeMetricFamily(f"chatflow_{name}", about, labels=["state"])
-    for state, count in counts.items():
-        gauge.add_metric([state], count)
+def by(label: str, name: str, about: str, counts: Mapping[Any, int]) -> GaugeMetricFamily:
+    gauge = GaugeMetricFamily(f"chatflow_{name}", about, labels=[label])
+    for value, count in counts.items():
+        gauge.add_metric([value], count)
     return gauge

@@ -10,11 +10,11 @@ from chatflow import bodies
 from chatflow.addresses import placed
 from chatflow.dialects import a2a
 from chatflow.dialects.a2a import Names, Standing
-from chatflow.dialects.ids import JOB, hex_of
+from chatflow.dialects.ids import hex_of
 from chatflow.dialects.words import Words
 from chatflow.latest import latest
-from chatflow.scopes import reach_of, visible_jobs
-from chatflow.speaking import own_job
+from chatflow.scopes import reach_of, visible_jobs, visible_turns
+from chatflow.speaking import job_called
 from workflows import services
 from workflows.exceptions import JobNotFound
 from workflows.models import Job, JobQuerySet, Message, State
@@ -48,10 +48,7 @@ def find(request: Request, task_id: str) -> Job:
     Raises:
         JobNotFound: there is none.
     """
-    if not task_id.startswith(JOB):
-        raise JobNotFound
-    begun = own_job(request, hex_of(task_id)).conversation_id
-    turns = visible_jobs(request).filter(Q(pk=begun) | Q(root=begun))
+    turns = visible_turns(request, job_called(request, task_id).conversation_id)
     turn = turns.select_related("session", "root").order_by("-pk").first()
     if turn is None:
         raise JobNotFound

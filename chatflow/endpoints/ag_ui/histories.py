@@ -8,7 +8,8 @@ from collections.abc import Hashable, Mapping
 
 from rest_framework.request import Request
 
-from chatflow.dialects.ag_ui import JSON, Thread, answer_id, message_id
+from chatflow.dialects.ag_ui import JSON, Thread, message_id
+from chatflow.dialects.ids import answer_id
 from chatflow.dialects.questions import in_words
 from chatflow.endpoints.ag_ui.inputs import text_of
 from chatflow.endpoints.ag_ui.pairs import pair

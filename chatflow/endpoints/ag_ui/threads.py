@@ -1,24 +1,15 @@
 """A thread as a whole, for a client that knows no run of it."""
 
-from datetime import timedelta
-
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from chatflow import following
+from chatflow import following, speaking
 from chatflow.bodies import StoppedBody
 from chatflow.endpoints.ag_ui.runs import STREAM, go_on, run_of
 from chatflow.schema import refusals
-from chatflow.scopes import visible_jobs
-from chatflow.speaking import find_session, stop
-from workflows import clock
-from workflows.models import Job
-
-# For how long a page that was away is told of a run that has ended.
-LATELY = timedelta(hours=1)
 
 
 @extend_schema(
@@ -32,17 +23,12 @@ LATELY = timedelta(hours=1)
 )
 @api_view(["GET"])
 def stream(request: Request, thread_id: str) -> HttpResponse:
-    session = find_session(request, thread_id)
+    session = speaking.find_session(request, thread_id)
     following.check_room(request)
-    runs = visible_jobs(request).filter(session=session).select_related("session")
-    job = runs.order_by("-pk").first()
-    if job is None or _is_past(job):
+    job = speaking.newest_job(request, session)
+    if job is None:
         return HttpResponse(status=204)
     return go_on(request, job, run_of(job), [])
-
-
-def _is_past(job: Job) -> bool:
-    return job.finished_at is not None and job.finished_at < clock.now() - LATELY
 
 
 @extend_schema(
@@ -52,6 +38,4 @@ def _is_past(job: Job) -> bool:
 )
 @api_view(["POST"])
 def cancel(request: Request, thread_id: str) -> Response:
-    cancelled = stop(request, find_session(request, thread_id))
-    body: StoppedBody = {"success": True, "cancelled": cancelled}
-    return Response(body)
+    return Response(speaking.stop(request, thread_id))

@@ -1,10 +1,8 @@
 """The AI SDK's chat: a message begins the stream of its answer; come back to it, or stop it."""
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
-from django.db.models.functions import Now
 from django.http import HttpResponse
 from django.urls import path
 from drf_spectacular.types import OpenApiTypes
@@ -16,19 +14,17 @@ from rest_framework.response import Response
 from chatflow import following, speaking
 from chatflow.bodies import StoppedBody
 from chatflow.dialects.ai_sdk import HEADERS
+from chatflow.endpoints import inbox
 from chatflow.endpoints.ai_sdk import posts
 from chatflow.endpoints.ai_sdk.messages import Part, continued, parts_up_to, whole
 from chatflow.endpoints.ai_sdk.posts import ChatSerializer, Decided, Posted
 from chatflow.errors import SessionNotFound
-from chatflow.limits import check_rate, slot
 from chatflow.schema import KEY, refusals
-from chatflow.scopes import reach_of, visible_jobs
+from chatflow.scopes import reach_of
 from workflows.exceptions import ApprovalDecided, ApprovalNotFound, TokenRefused
 from workflows.models import ApprovalRequest, Job, Message
 from workflows.services import decisions
 
-# How long an answer that has ended can be come back to.
-KEPT = timedelta(hours=1)
 STREAM: Any = {(200, "text/event-stream"): OpenApiTypes.STR}
 
 
@@ -104,11 +100,8 @@ def decide(request: Request, key: str, decided: Decided) -> Job:
     asked = decisions.get_request(request.user, decided.approval)
     if asked.session.key != key:
         raise ApprovalNotFound
-    check_rate(request.user)
     try:
-        with slot("async", request.user):
-            via = ApprovalRequest.Via.API
-            return decisions.decide(asked, by=request.user, via=via, **decided.decision)
+        return inbox.take(request, asked, **decided.decision)
     except ApprovalDecided:
         # The client has lost the answer, and decides the same again.
         job = decided_so(asked, decided)
@@ -138,25 +131,17 @@ def decided_so(asked: ApprovalRequest, decided: Decided) -> Job | None:
 )
 @api_view(["GET"])
 def resume(request: Request, session_id: str) -> HttpResponse:
-    job = newest_job(request, session_id)
+    try:
+        session = speaking.find_session(request, session_id)
+    except SessionNotFound:
+        return HttpResponse(status=204)
+    job = speaking.newest_job(request, session)
     if job is None:
         return HttpResponse(status=204)
     if not job.is_finished:
         following.check_room(request)
     encoding, first = whole(parts_up_to(request, job))
     return following.stream(request, job, encoding, first, HEADERS)
-
-
-def newest_job(request: Request, key: str) -> Job | None:
-    """Return the job that answers in the user's conversation, or has just done so."""
-    try:
-        session = speaking.find_session(request, key)
-    except SessionNotFound:
-        return None
-    found = visible_jobs(request).filter(session=session).select_related("session")
-    job: Any = found.annotate(now=Now()).order_by("-pk").first()
-    is_late = job is not None and job.is_finished and job.finished_at < job.now - KEPT
-    return None if is_late else job
 
 
 @extend_schema(
@@ -166,9 +151,7 @@ def newest_job(request: Request, key: str) -> Job | None:
 )
 @api_view(["POST"])
 def stop(request: Request, session_id: str) -> Response:
-    cancelled = speaking.stop(request, speaking.find_session(request, session_id))
-    body: StoppedBody = {"success": True, "cancelled": cancelled}
-    return Response(body)
+    return Response(speaking.stop(request, session_id))
 
 
 urlpatterns = [

@@ -12,8 +12,9 @@ from rest_framework.request import Request
 
 from chatflow import following
 from chatflow.dialects import BREAK, Encoding
-from chatflow.dialects.ai_sdk import ENDING, AiSdk, decision, message_id, start
-from chatflow.scopes import visible_jobs
+from chatflow.dialects.ai_sdk import ENDING, AiSdk, decision, start
+from chatflow.dialects.ids import answer_id
+from chatflow.scopes import visible_turns
 from workflows.models import ApprovalRequest, Job
 
 # Decisions that are no message of the user's.
@@ -39,7 +40,7 @@ def parts_up_to(request: Request, job: Job) -> list[Part]:
     # Most conversations with a workflow have no such decision, and need not be read.
     if job.root_id is None or not (decided := _decided(job.root_id)):
         return [Part(job)]
-    turns = visible_jobs(request).filter(Q(pk=job.root_id) | Q(root=job.root_id), pk__lt=job.pk)
+    turns = visible_turns(request, job.root_id).filter(pk__lt=job.pk)
     earlier = turns.select_related("session").defer("traceback", "input").order_by("-pk")
     return list(_walk_back(job, list(earlier), decided))[::-1]
 
@@ -72,7 +73,7 @@ def whole(parts: Sequence[Part]) -> tuple[Encoding, bytes]:
     for number, part in enumerate(parts, 1):
         encoding, frames = _encode(part, number)
         said = [*said[: -len(ENDING)], *frames]
-    return encoding, start(message_id(parts[0].job), parts[-1].job) + b"".join(said)
+    return encoding, start(answer_id(parts[0].job.public_id), parts[-1].job) + b"".join(said)
 
 
 def continued(parts: Sequence[Part], message: str | None) -> tuple[Encoding, bytes]:
@@ -83,7 +84,7 @@ def continued(parts: Sequence[Part], message: str | None) -> tuple[Encoding, byt
         message: the id by which the client knows it; None where it is ours.
     """
     encoding, frames = _encode(parts[-1], len(parts))
-    begin = start(message or message_id(parts[0].job), parts[-1].job)
+    begin = start(message or answer_id(parts[0].job.public_id), parts[-1].job)
     return encoding, begin + b"".join(frames)
 
 

@@ -6,7 +6,6 @@ jobs of one task.
 
 from typing import Any
 
-from django.db.models import Q
 from rest_framework.request import Request
 
 from chatflow import bodies, jsonrpc, speaking
@@ -15,7 +14,7 @@ from chatflow.endpoints.mcp import elicitation
 from chatflow.endpoints.mcp.protocol import MISSING_CAPABILITY, TASKS, Caller
 from chatflow.jsonrpc import Call, Fault
 from chatflow.moments import iso
-from chatflow.scopes import reach_of, visible_jobs
+from chatflow.scopes import reach_of, visible_turns
 from workflows import services
 from workflows.exceptions import JobNotFound
 from workflows.models import Job, State
@@ -70,17 +69,14 @@ def _find(request: Request, call: Call, caller: Caller) -> tuple[Job, Job]:
         root = _root(request, call.params.get("taskId"))
     except JobNotFound:
         raise Fault(jsonrpc.INVALID_PARAMS, "There is no such task.") from None
-    # Within the reach of the request's token, which may be for one workflow only.
-    turns = visible_jobs(request).filter(Q(pk=root.pk) | Q(root=root))
     # One query: whether the question is open belongs to it.
-    latest = turns.select_related("session", "user").order_by("pk").last()
+    latest = visible_turns(request, root.pk).select_related("session", "user").order_by("pk").last()
     return root, latest or root
 
 
 def _root(request: Request, task_id: Any) -> Job:
-    prefix, _, digits = task_id.partition("_") if isinstance(task_id, str) else ("", "", "")
-    job = speaking.own_job(request, digits)
-    if prefix != "workflow" or job.root_id is not None:
+    job = speaking.job_called(request, task_id)
+    if job.root_id is not None:
         raise JobNotFound
     return job
 

@@ -3,6 +3,7 @@
 from rest_framework.request import Request
 
 from chatflow import speaking
+from chatflow.dialects.ids import hex_of
 from workflows.exceptions import JobNotFound
 from workflows.models import NOTES, Job
 
@@ -23,7 +24,7 @@ def own(request: Request, response_id: str) -> Job:
 
 def id_of(job: Job) -> str:
     """Return the id of a job's response."""
-    return f"resp_{speaking.hex_of(job)}"
+    return f"resp_{hex_of(job.public_id)}"
 
 
 def delete(job: Job) -> None:

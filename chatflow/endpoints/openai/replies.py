@@ -5,12 +5,12 @@ from typing import Any
 
 from rest_framework.request import Request
 
+from chatflow.endpoints import inbox
 from chatflow.endpoints.openai.asking import words, words_of, wrong
-from chatflow.limits import check_rate, slot
 from chatflow.scopes import reach_of
 from chatflow.serializers import REASON_LENGTH
 from workflows.exceptions import TokenRefused
-from workflows.models import ApprovalRequest, Job
+from workflows.models import Job
 from workflows.services import decisions
 
 
@@ -107,13 +107,6 @@ def decide(
     awaiting = asking.awaiting if asking is not None else None
     wanted = (awaiting or {}).get("approval_id", "")
     asked = decisions.get_request(request.user, wanted)
-    check_rate(request.user)
-    with slot("async", request.user):
-        return decisions.decide(
-            asked,
-            by=request.user,
-            via=ApprovalRequest.Via.API,
-            approved=decision.approve,
-            reason=decision.reason,
-            options=options,
-        )
+    return inbox.take(
+        request, asked, approved=decision.approve, reason=decision.reason, options=options
+    )

@@ -11,7 +11,8 @@ from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from chatflow import following, speaking
+from chatflow import following
+from chatflow.dialects.ids import hex_of
 from chatflow.dialects.openai import JSON
 from chatflow.dialects.responses import Responses, Unheard
 from chatflow.endpoints.openai import asking, creation, kept, models
@@ -122,7 +123,7 @@ def _stop(request: Request, job: Job) -> None:
 @api_view(["GET"])
 def input_items(request: Request, response_id: str) -> Response:
     job = kept.own(request, response_id)
-    name = f"msg_{speaking.hex_of(job)}_input"
+    name = f"msg_{hex_of(job.public_id)}_input"
     item = {
         "type": "message",
         "id": name,
