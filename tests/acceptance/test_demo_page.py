@@ -716,10 +716,11 @@ def test_a_bad_answer_is_told_why(chat: Chat, site: Site) -> None:
     why = page.get_by_label("What was wrong? (optional)")
     bad.press("Enter")
     expect(why).to_be_focused()
-    expect(bad).to_have_attribute("aria-pressed", "true")
     # Nobody has to.
     keyboard.press("Escape")
     expect(why).to_have_count(0)
+    expect(bad).to_be_focused()
+    expect(bad).to_have_attribute("aria-pressed", "true")
     for pressed in ("false", "true"):
         with page.expect_response("**/history/**"):
             bad.press("Enter")
@@ -728,6 +729,7 @@ def test_a_bad_answer_is_told_why(chat: Chat, site: Site) -> None:
     expect(why).to_be_focused()
     keyboard.type("too long\n")
     expect(why).to_have_count(0)
+    expect(bad).to_be_focused()
     newest = "SELECT value || ': ' || comment FROM workflows_feedback ORDER BY id DESC LIMIT 1"
     assert site.value(newest) == "down: too long"
 

@@ -84,7 +84,8 @@ export class TurnView {
     const { jobId } = this.#turn;
     const close = () => {
       this.#askWhy(false);
-      this.#rest.nodeOf('tools').querySelector('[aria-pressed="true"]')?.focus();
+      // The thumb that asked, the last one; a history that was on its way may not show it pressed.
+      [...this.#rest.nodeOf('tools').querySelectorAll('[aria-pressed]')].at(-1)?.focus();
     };
     const send = async (comment) => {
       const isKept = await this.#moves.feedback(jobId, 'down', comment);
