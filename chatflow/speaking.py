@@ -32,6 +32,8 @@ HEX = re.compile("[0-9a-f]{32}", re.ASCII)
 # For how long a client that was away is told of a job that has ended.
 LATELY = timedelta(hours=1)
 _text = serializers.StrictCharField(validators=[serializers.words])
+# Making a serializer's fields takes longer than to validate.
+_session_key = serializers.SendSerializer().fields["session_id"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +79,7 @@ def check_session_key(key: object) -> str:
     Raises:
         ValidationError: it can't be one.
     """
-    field = serializers.SendSerializer().fields["session_id"]
-    return str(field.run_validation(key))
+    return str(_session_key.run_validation(key))
 
 
 def check_text(text: str) -> str:

@@ -1,26 +1,10 @@
 // AG-UI's own client against a running site: `node ag_ui.mjs URL TOKEN OTHERS_TOKEN GATES`.
 
 import assert from 'node:assert/strict';
-import { existsSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
-import { setTimeout as pause } from 'node:timers/promises';
 import { HttpAgent } from '@ag-ui/client';
+import { atGate, headersOf, open, othersToken, shut, token, until, url, visits } from './site.mjs';
 
-const [url, token, othersToken, gates] = process.argv.slice(2);
 const run = `agui-${process.pid}`;
-
-const headersOf = (bearer) => ({ Authorization: `Bearer ${bearer}` });
-const shut = (name) => writeFileSync(`${gates}/${name}.closed`, '');
-const open = (name) => unlinkSync(`${gates}/${name}.closed`);
-
-async function until(look) {
-  for (;;) {
-    const found = look();
-    if (found) return found;
-    await pause(10);
-  }
-}
-
-const atGate = (name) => until(() => existsSync(`${gates}/${name}.visits`) && statSync(`${gates}/${name}.visits`).size);
 
 function agentOf(id, { bearer = token, workflow = '', ...options } = {}) {
   return new HttpAgent({
@@ -98,7 +82,7 @@ async function resumesExactly() {
     await runs(each, 1);
     assert.deepEqual(shown(each), [`speaker ${gate}`, 'before after']);
   }
-  assert.equal(statSync(`${gates}/${gate}.visits`).size, 1);
+  assert.equal(visits(gate), 1);
 }
 
 async function cancels() {

@@ -1,28 +1,12 @@
 // The AI SDK's own client against a running site: `node ai_sdk.mjs URL TOKEN OTHERS_TOKEN GATES`.
 
 import assert from 'node:assert/strict';
-import { existsSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
-import { setTimeout as pause } from 'node:timers/promises';
 import { Chat } from '@ai-sdk/react';
 import { DefaultChatTransport, lastAssistantMessageIsCompleteWithApprovalResponses } from 'ai';
+import { headersOf, open, othersToken, shut, token, until, url } from './site.mjs';
 
-const [url, token, othersToken, gates] = process.argv.slice(2);
 const api = `${url}/api/chat`;
 const run = `aisdk-${process.pid}`;
-
-const headersOf = (bearer) => ({ Authorization: `Bearer ${bearer}` });
-const shut = (name) => writeFileSync(`${gates}/${name}.closed`, '');
-const open = (name) => unlinkSync(`${gates}/${name}.closed`);
-
-async function until(look) {
-  for (;;) {
-    const found = look();
-    if (found) return found;
-    await pause(10);
-  }
-}
-
-const atGate = (name) => until(() => existsSync(`${gates}/${name}.visits`) && statSync(`${gates}/${name}.visits`).size);
 
 function chatOf(id, { bearer = token, fetch, how, ...options } = {}) {
   const transport = new DefaultChatTransport({ api, headers: headersOf(bearer), fetch, ...how });

@@ -1,33 +1,18 @@
 // MCP's own client against a running site: `node mcp.mjs URL TOKEN OTHERS_TOKEN GATES`.
 
 import assert from 'node:assert/strict';
-import { existsSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
-import { setTimeout as pause } from 'node:timers/promises';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { createTaskSessionFromClient, resultFromTaskOutcome } from '@modelcontextprotocol/ext-tasks/client';
+import { atGate, headersOf, open, othersToken, shut, token, until, url } from './site.mjs';
 
-const [url, token, othersToken, gates] = process.argv.slice(2);
 const address = `${url}/mcp`;
 const run = `mcp-${process.pid}`;
 const clientInfo = { name: 'test', version: '1' };
 const clientCapabilities = { elicitation: { form: {} } };
 
-const shut = (name) => writeFileSync(`${gates}/${name}.closed`, '');
-const open = (name) => unlinkSync(`${gates}/${name}.closed`);
-
-async function until(look) {
-  for (;;) {
-    const found = await look();
-    if (found) return found;
-    await pause(10);
-  }
-}
-
-const atGate = (name) => until(() => existsSync(`${gates}/${name}.visits`) && statSync(`${gates}/${name}.visits`).size);
-
 async function connect(mode, bearer = token) {
   const client = new Client(clientInfo, { capabilities: clientCapabilities, versionNegotiation: { mode } });
-  const requestInit = { headers: { Authorization: `Bearer ${bearer}` } };
+  const requestInit = { headers: headersOf(bearer) };
   await client.connect(new StreamableHTTPClientTransport(new URL(address), { requestInit }));
   return client;
 }

@@ -1,19 +1,13 @@
-// OpenAI's own package for Node. Arguments: the site's address, Alice's and Bob's tokens, and the
-// folder of the gates. Each check is its own conversation; how many there were is written.
+// OpenAI's own package for Node: `node openai.mjs URL TOKEN OTHERS_TOKEN GATES`. Each check is its own
+// conversation; how many there were is written.
 import assert from 'node:assert/strict';
-import { existsSync, unlinkSync, writeFileSync } from 'node:fs';
 import OpenAI from 'openai';
+import { atGate, headersOf, open, othersToken, shut, token, until, url } from './site.mjs';
 
-const [url, alice, bob, gates] = process.argv.slice(2);
 const baseURL = `${url}/v1`;
-const openai = new OpenAI({ baseURL, apiKey: alice });
-const other = new OpenAI({ baseURL, apiKey: bob });
-const close = (gate) => writeFileSync(`${gates}/${gate}.closed`, '');
-const open = (gate) => unlinkSync(`${gates}/${gate}.closed`);
+const openai = new OpenAI({ baseURL, apiKey: token });
+const other = new OpenAI({ baseURL, apiKey: othersToken });
 const ask = (content) => [{ role: 'user', content }];
-const until = async (look) => {
-  while (!(await look())) await new Promise((resume) => setTimeout(resume, 20));
-};
 
 const checks = {
   async 'chat completions are streamed, and the helper puts them together'() {
@@ -35,13 +29,13 @@ const checks = {
     const response = await openai.responses.create({ model: 'failing', input: 'failing node' });
     assert.equal(response.status, 'failed');
     const jobs = await fetch(`${url}/ai-demo/workflow/jobs?limit=100`, {
-      headers: { Authorization: `Bearer ${alice}` },
+      headers: headersOf(token),
     }).then((answer) => answer.json());
     assert.equal(jobs.jobs.filter(({ text }) => text === 'failing node').length, 3);
   },
 
   async 'a response is followed again, from the middle of its words'() {
-    close('node-words');
+    shut('node-words');
     const seen = [];
     let id;
     const stream = await openai.responses.create({
@@ -74,11 +68,11 @@ const checks = {
   },
 
   async 'a response is cancelled, and deleted'() {
-    close('node-cancelled');
+    shut('node-cancelled');
     const params = { model: 'speaker', input: 'speaker node-cancelled', background: true };
     const { id, status } = await openai.responses.create(params);
     assert.equal(status, 'queued');
-    await until(() => existsSync(`${gates}/node-cancelled.visits`));
+    await atGate('node-cancelled');
     await openai.responses.cancel(id);
     await until(async () => (await openai.responses.retrieve(id)).status === 'cancelled');
     const events = [];

@@ -4,14 +4,12 @@ import json
 import threading
 from collections.abc import Iterator
 
-from hypothesis import given, settings
-
 from tests.acceptance.clients import node
+from tests.acceptance.clients.logs import with_drawn
 from tests.acceptance.conftest import MakeSite
 from tests.acceptance.markdown import block
 from tests.acceptance.processes import ROOT, Site
 from tests.acceptance.test_crash import kill_worker
-from tests.chatflow.dialects.contract import LOGS, Said
 from tests.chatflow.dialects.test_ag_ui import SAID, standing, streams_of
 from tests.openai_server import Answer, OpenAIServer
 
@@ -23,14 +21,7 @@ def test_the_client_connects(site: Site) -> None:
 
 def test_the_client_reads_any_stream() -> None:
     """By its own schemas and rules: the whole of it, and with one break after another."""
-    logs: list[list[Said]] = list(LOGS.values())
-
-    @settings(max_examples=60, derandomize=True, database=None, deadline=None)
-    @given(SAID)
-    def collect(said: list[Said]) -> None:
-        logs.append(said)
-
-    collect()
+    logs = with_drawn(SAID, 60)
     streams = [(said, each) for said in logs for each in streams_of(said)]
     read = json.loads(node.run("ag_ui_judge.mjs", input=json.dumps([each for _, each in streams])))
 

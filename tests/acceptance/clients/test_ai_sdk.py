@@ -6,17 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
 from playwright.sync_api import Browser, Page, expect
 
 from chatflow.dialects.ai_sdk import start
 from tests.acceptance.browser import new_context, sign_in
 from tests.acceptance.clients import node
+from tests.acceptance.clients.logs import with_drawn
 from tests.acceptance.conftest import MakeSite
 from tests.acceptance.markdown import block
 from tests.acceptance.processes import ROOT, Site
 from tests.acceptance.test_crash import kill_worker
-from tests.chatflow.dialects.contract import LOGS, Said
 from tests.chatflow.dialects.test_ai_sdk import SAID, encode
 from tests.openai_server import Answer, OpenAIServer
 from workflows.models import Job, Session
@@ -32,14 +31,7 @@ def test_the_client_connects(site: Site) -> None:
 
 def test_the_client_reads_any_stream() -> None:
     """By its own schema and rules; a stream that fails says what the job has said."""
-    logs: list[list[Said]] = list(LOGS.values())
-
-    @settings(max_examples=200, derandomize=True, database=None, deadline=None)
-    @given(SAID)
-    def collect(said: list[Said]) -> None:
-        logs.append(said)
-
-    collect()
+    logs = with_drawn(SAID, 200)
     streams = []
     for said in logs:
         restarts = [kind for kind, _ in said].count("restarted")

@@ -22,6 +22,7 @@ from chatflow.endpoints.a2a import tasks
 from chatflow.endpoints.a2a.calls import METHODS
 from chatflow.pool import ON_LOOP
 from chatflow.tokens import make_token
+from tests.chatflow.anything import any_json
 from tests.chatflow.conftest import AGAIN, MakeJob
 from workflows import Context, registry, services, workflow
 from workflows.exceptions import QuestionClosed
@@ -558,11 +559,7 @@ NAMES = st.sampled_from(
         *("pageSize", "pageToken", "statusTimestampAfter", "includeArtifacts"),
     ]
 )
-JSON: Any = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just("echo"),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
-    max_leaves=12,
-)
+JSON = any_json(NAMES)
 
 
 @pytest.mark.parametrize("method", METHODS)

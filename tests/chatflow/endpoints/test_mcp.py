@@ -24,6 +24,7 @@ from chatflow.models import Token
 from chatflow.pool import ON_LOOP
 from chatflow.tokens import make_token
 from chatflow.web import application
+from tests.chatflow.anything import any_json
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.test_stream import begin
@@ -298,11 +299,7 @@ NAMES = st.sampled_from(
         *("inputResponses", "action", "content", "answer", "protocolVersion", TASKS, "extensions"),
     ]
 )
-ANYTHING: Any = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just("echo"),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
-    max_leaves=12,
-)
+ANYTHING = any_json(NAMES)
 
 
 @pytest.mark.parametrize("method", [*MODERN_METHODS, "initialize"])
