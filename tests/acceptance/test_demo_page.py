@@ -27,6 +27,14 @@ SCREENS: dict[str, dict[str, Any]] = {
 }
 
 
+# Changes the conversation at an address as another device does.
+CHANGE = """async ([address, change]) => {
+    const id = new URL(address).searchParams.get('c');
+    const token = document.cookie.match(/csrftoken=([^;]+)/)[1];
+    const headers = { 'Content-Type': 'application/json', 'X-CSRFToken': token };
+    const body = JSON.stringify(change);
+    await fetch(`/ai-demo/chat/session/${id}`, { method: 'PATCH', headers, body });
+}"""
 # A byte more than a file may have.
 LARGE: FilePayload = {"name": "a.txt", "mimeType": "text/plain", "buffer": bytes((1 << 20) + 1)}
 
@@ -524,6 +532,9 @@ def test_everybody_can_use_it(browser: Browser, site: Site, colours: Any, pictur
         expect(page.get_by_role("button", name="Genehmigen")).to_be_visible()
         assert_accessible(page)
         assert chat.fits()
+        page.route("**/knowledge/documents", lambda route: route.abort())
+        page.locator("#file").set_input_files({**LARGE, "buffer": b"hello"})
+        expect(page.get_by_text("Der Server war nicht erreichbar")).to_be_visible()
 
 
 def test_it_loads_little(chat: Chat, site: Site) -> None:
@@ -973,7 +984,7 @@ def test_conversations_are_found_renamed_and_deleted(chat: Chat) -> None:
     chat.say("gated vermilion")
     chat.expect_last("All four.")
     page.get_by_label("Search the conversations").fill("cobalt")
-    items = page.locator("#conversations a")
+    items = page.locator(".conversations__link")
     expect(items).to_have_count(1)
     page.get_by_role("button", name="More about “gated cobalt”").click()
     assert_accessible(page)
@@ -983,10 +994,22 @@ def test_conversations_are_found_renamed_and_deleted(chat: Chat) -> None:
     page.get_by_role("button", name="Rename", exact=True).click()
     expect(page.get_by_role("link", name="Blue things")).to_be_visible()
     page.get_by_label("Search the conversations").fill("")
+    expect(page.get_by_role("link", name="gated vermilion")).to_be_visible()
     page.get_by_role("button", name="More about “Blue things”").click()
     page.get_by_role("menuitem", name="Pin").click()
-    expect(items.first).to_contain_text("Blue things")
-    page.get_by_role("button", name="More about “Blue things”").click()
+    pinned = page.get_by_role("heading", name="Pinned")
+    expect(pinned).to_be_visible()
+    more = page.get_by_role("button", name="More about “Blue things”")
+    expect(more).to_be_focused()
+    # What another device changes closes no menu.
+    more.press("Enter")
+    for index, change in enumerate(({"pinned": False}, {"title": "Red things"})):
+        page.evaluate(CHANGE, [items.nth(index).get_attribute("href"), change])
+    expect(page.locator("#title")).to_have_text("Red things")
+    page.get_by_role("menuitem", name="Export").press("Escape")
+    expect(pinned).to_be_hidden()
+    expect(items.first).to_contain_text("Red things")
+    more.click()
     page.get_by_role("menuitem", name="Delete").click()
     page.get_by_role("button", name="Delete", exact=True).click()
     expect(page.get_by_role("link", name="Blue things")).to_have_count(0)

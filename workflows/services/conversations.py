@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from django.db.models import Max, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Left
+from django.db.models.functions import Coalesce, Left
 
 from workflows.dialogue.excerpts import cut, find_words
 from workflows.models import ACTIVE, DeletedSession, Job, Message, Session, State
@@ -81,9 +81,17 @@ def describe(sessions: Iterable[Session]) -> list[Conversation]:
 
 
 def beginning() -> Left:
-    """Return the expression for what a session's first message that stands begins with."""
+    """Return the expression for what a session's first message that stands begins with.
+
+    Where nothing was said yet, it is the name of the first file that was brought to it.
+    """
     said = Message.objects.filter(session=OuterRef("pk"), role=Message.Role.USER, cut=False)
-    return Left(Subquery(said.order_by("pk").values("content")[:1]), 4 * TITLE_LENGTH)
+    brought = Session.objects.filter(pk=OuterRef("pk")).order_by("documents__created_at")
+    first = Coalesce(
+        Subquery(said.order_by("pk").values("content")[:1]),
+        Subquery(brought.values("documents__title")[:1]),
+    )
+    return Left(first, 4 * TITLE_LENGTH)
 
 
 def title_of(session: Session, first: str | None) -> str:

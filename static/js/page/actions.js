@@ -1,6 +1,7 @@
 import { button, element } from './dom.js';
 import { Fields } from './fields.js';
 import { link } from './links.js';
+import { reasonOf } from './reasons.js';
 import { Sections } from './sections.js';
 import { gettext } from './words.js';
 
@@ -114,7 +115,7 @@ class Action {
     if (!error || error.code === 'action_used') return this.#settle('used');
     if (error.code === 'action_expired') return this.#settle('expired');
     if (error.code !== 'invalid') return;
-    const rest = this.#fields && error.errors ? this.#fields.complain(error.errors) : error.message;
+    const rest = this.#fields && error.errors ? this.#fields.complain(error.errors) : reasonOf(error);
     this.#complaint.textContent = rest;
     this.#complaint.hidden = !rest;
   }

@@ -1,5 +1,6 @@
 import { button, element, icon } from './dom.js';
 import { Fields } from './fields.js';
+import { reasonOf } from './reasons.js';
 import { gettext, moment } from './words.js';
 
 // Answers that say: there is nothing to decide any more.
@@ -30,7 +31,7 @@ export function approvalForm(awaiting, moves, cancel, bar) {
     // A decision can't be taken back, nor given twice.
     if (!error || OVER.has(error.status)) return bar.remove();
     if (!error.errors) return;
-    complaint.textContent = fields ? fields.complain(error.errors) : error.message;
+    complaint.textContent = fields ? fields.complain(error.errors) : reasonOf(error);
     complaint.hidden = !complaint.textContent;
   };
   const approve = button('', () => decide(true), 'button button--primary');

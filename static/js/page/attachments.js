@@ -1,6 +1,7 @@
 import { button, byId, element, icon, iconButton } from './dom.js';
 import { sizeText } from './file-list.js';
 import { announce, notify } from './notices.js';
+import { reasonOf } from './reasons.js';
 import { gettext, ngettext } from './words.js';
 
 const MOST = 10;
@@ -121,7 +122,7 @@ export class Attachments {
       this.#add(entry.file);
     };
     const isRefused = error.status >= 400 && error.status < 500 && ![401, 429].includes(error.status);
-    this.#refuse(entry, error.message, isRefused ? null : button(gettext('Try again'), again, 'button button--small'));
+    this.#refuse(entry, reasonOf(error), isRefused ? null : button(gettext('Try again'), again, 'button button--small'));
   }
 
   /** It is not sent with the message, and says why. */

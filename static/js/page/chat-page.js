@@ -9,6 +9,7 @@ import { ConversationList } from './conversation-list.js';
 import { ask } from './dialogs.js';
 import { button, byId, element, setText } from './dom.js';
 import { announce, notify } from './notices.js';
+import { reasonOf } from './reasons.js';
 import { listenForShortcuts } from './shortcuts.js';
 import { isOnlyRead } from './session-news.js';
 import { Sidebar } from './sidebar.js';
@@ -215,7 +216,7 @@ class ChatPage {
   }
 
   #tellKept(error, files, options) {
-    const reason = files?.length ? `${error.message} ${gettext('Its files have to be added again.')}` : error.message;
+    const reason = files?.length ? `${reasonOf(error)} ${gettext('Its files have to be added again.')}` : reasonOf(error);
     notify(gettext('A message was not sent, and is kept as a draft. {reason}', { reason }), options);
   }
 
@@ -274,7 +275,7 @@ class ChatPage {
     // The way on stands in its notice.
     if (error.status === 401) return this.#askToSignIn();
     const isGone = error.status === 404;
-    const text = isGone ? gettext('This conversation is gone, or it is somebody else’s.') : error.message;
+    const text = isGone ? gettext('This conversation is gone, or it is somebody else’s.') : reasonOf(error);
     const onClick = () => (isGone ? this.#moveOn() : this.#open(this.#client.sessionId, { isInAddress: true }));
     const way = button(isGone ? gettext('New conversation') : gettext('Try again'), onClick, 'button');
     const box = element('div', { className: 'absence', attributes: { role: 'alert' } }, element('p', { textContent: text }), way);
@@ -408,7 +409,7 @@ class ChatPage {
     this.#conversation.refused(key, isTold ? null : error);
     if (error.status === 401) this.#askToSignIn();
     if (SETTLED.test(error.code)) {
-      notify(error.message);
+      notify(reasonOf(error));
       this.#refreshSoon();
     }
     return error;
@@ -578,7 +579,7 @@ class ChatPage {
 
   #tell(error) {
     if (error.status === 401) this.#askToSignIn();
-    else notify(error.message);
+    else notify(reasonOf(error));
   }
 
   /** The one sentence to whoever is signed out, and the way on. */

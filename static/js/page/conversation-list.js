@@ -20,6 +20,7 @@ export class ConversationList {
   #next = null;
   #current = null;
   #isLoading = false;
+  #isWaiting = false;
   #timer = null;
 
   /**
@@ -104,6 +105,8 @@ export class ConversationList {
   }
 
   #draw() {
+    // It stands still under an open menu, which would close with its item taken out.
+    if (this.#box.querySelector(':popover-open')) return this.#drawLater();
     const sorted = [...this.#sessions.values()].sort(
       (one, other) => Number(other.pinned) - Number(one.pinned) || Date.parse(other.updated_at) - Date.parse(one.updated_at),
     );
@@ -131,6 +134,16 @@ export class ConversationList {
     this.#moves.onChange();
   }
 
+  #drawLater() {
+    if (this.#isWaiting) return;
+    this.#isWaiting = true;
+    const draw = () => {
+      this.#isWaiting = false;
+      this.#draw();
+    };
+    this.#box.addEventListener('toggle', draw, { capture: true, once: true });
+  }
+
   #group(label) {
     if (!this.#groups.has(label)) {
       const list = element('ul', { attributes: { role: 'list' } });
@@ -156,5 +169,8 @@ export class ConversationList {
 /** Put `node` behind `before`, and touch it only where it stands elsewhere. */
 function put(parent, node, before) {
   const wanted = before ? before.nextSibling : parent.firstChild;
-  if (node.parentNode !== parent || wanted !== node) parent.insertBefore(node, wanted);
+  if (node.parentNode === parent && wanted === node) return;
+  // Moved by a browser that can, it keeps the focus.
+  if (node.isConnected && parent.moveBefore) parent.moveBefore(node, wanted);
+  else parent.insertBefore(node, wanted);
 }

@@ -2,6 +2,7 @@ import { byId } from './dom.js';
 import { messageOf, openQuestion } from './past.js';
 import { labelOf } from './questions.js';
 import { ReadingPlace } from './reading-place.js';
+import { reasonOf } from './reasons.js';
 import { afterFrame, isEnded, newTurn, ofHistory } from './turn-state.js';
 import { TurnView } from './turn-view.js';
 import { UserMessage } from './user-message.js';
@@ -91,7 +92,7 @@ export class Conversation {
       this.#turns.delete(key);
     } else {
       this.#waiting.set(key, { ...waiting, isRefused: true });
-      this.#turns.set(key, { ...newTurn(null, 'failed'), key, error: error.message, code: error.code });
+      this.#turns.set(key, { ...newTurn(null, 'failed'), key, error: reasonOf(error), code: error.code });
     }
     this.#draw();
     return true;

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.workflows.chat import Chat
 from workflows import Context, services, workflow
+from workflows.knowledge.documents import store
 from workflows.models import Message, Session
 from workflows.services import conversations
 from workflows.services.conversations import Conversation, describe, look, search
@@ -57,6 +58,15 @@ def test_a_title_is_the_owners_own_or_the_first_words_that_stand(chat: Chat) -> 
     assert shown(chat).title == "Mine"
     services.change_session(shown(chat).session, title="")
     assert shown(chat).title == "later"
+
+
+def test_a_file_names_a_conversation_in_which_nothing_was_said(alice: User) -> None:
+    session = services.open_session(alice, "s")
+    for name in ("lease.txt", "other.txt"):
+        store(name.encode(), "text/plain", owner=alice, session_id=session.pk, name=name)
+    assert describe([session])[0].title == "lease.txt"
+    Chat(alice, "s").say("What does it cost?", workflow="echo")
+    assert describe([session])[0].title == "What does it cost?"
 
 
 def test_many_cost_as_few_queries_as_one(alice: User) -> None:
