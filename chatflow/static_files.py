@@ -71,7 +71,7 @@ class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]
         super().__init__(*args, **options)
 
     def add_file_to_dictionary(self, url: str, path: str, stat_cache: Any = None) -> None:
-        super().add_file_to_dictionary(url, path, stat_cache=stat_cache)
+        # It is made ready when it is asked for.
         self._paths[url] = path
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
