@@ -20,6 +20,8 @@ os.environ.setdefault("DATABASE_URL", f"sqlite:///{FOLDER / 'db.sqlite3'}")
 def pytest_configure() -> None:
     from django.conf import settings
 
+    # Hashes that cost nothing.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     # A file of this run alone: other processes can open it, and runs side by side do not meet.
     database = settings.DATABASES["default"]
     if database["ENGINE"] == "django.db.backends.sqlite3":

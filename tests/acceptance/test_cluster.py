@@ -20,6 +20,7 @@ import pytest
 
 from tests.acceptance.chaos import audit_logs, audit_sessions
 from tests.acceptance.conftest import MakeSite
+from tests.acceptance.kinds import on_postgres, on_sqlite
 from tests.acceptance.processes import (
     LEDGER,
     Databases,
@@ -242,6 +243,7 @@ def test_a_stopped_worker_that_wakes_up_too_late_writes_nothing(make_site: MakeS
 # Stops.
 
 
+@on_sqlite
 def test_sigterm_lets_the_running_job_end(make_ledger: MakeLedger) -> None:
     site = make_ledger()
     cluster = site.start_cluster("--workers=1")
@@ -261,6 +263,7 @@ def test_sigterm_lets_the_running_job_end(make_ledger: MakeLedger) -> None:
     assert site.value("SELECT count(*) FROM workflows_cluster") == 0
 
 
+@on_postgres
 def test_sigterm_to_the_whole_group_lets_the_running_job_end(make_ledger: MakeLedger) -> None:
     site = make_ledger()
     cluster = site.start_cluster("--workers=2")
@@ -293,6 +296,7 @@ def test_a_job_longer_than_the_grace_goes_on_elsewhere(make_ledger: MakeLedger) 
     assert column(site, job, "lost") == 0
 
 
+@on_sqlite
 def test_a_second_sigterm_stops_now(make_ledger: MakeLedger) -> None:
     site = make_ledger()
     cluster = site.start_cluster("--workers=2", "--grace=600")
@@ -440,6 +444,7 @@ def test_a_step_is_tried_again_by_itself(ledger: Site) -> None:
 # Queues.
 
 
+@on_sqlite
 def test_the_most_urgent_job_comes_first(make_ledger: MakeLedger) -> None:
     site = make_ledger()
     jobs = [start(site, name) for name in ("ordinary", "express", "urgent", "ordinary")]
@@ -450,6 +455,7 @@ def test_the_most_urgent_job_comes_first(make_ledger: MakeLedger) -> None:
     assert [name for [name] in order] == ["urgent", "ordinary", "express", "ordinary"]
 
 
+@on_postgres
 def test_a_cluster_serves_its_queues_in_their_order(make_ledger: MakeLedger) -> None:
     site = make_ledger()
     jobs = [start(site, name) for name in ("ordinary", "urgent", "express")]
@@ -467,6 +473,7 @@ def test_a_cluster_serves_its_queues_in_their_order(make_ledger: MakeLedger) -> 
     assert [name for [name] in order] == ["express", "express", "urgent", "ordinary"]
 
 
+@on_sqlite
 def test_a_delayed_job_waits_for_its_time(make_ledger: MakeLedger) -> None:
     site = make_ledger()
     site.start_cluster("--workers=1", "--queue=express")
@@ -545,6 +552,7 @@ def test_two_web_servers_cannot_start_two_jobs_of_a_session(make_ledger: MakeLed
 # Deployments.
 
 
+@on_postgres
 def test_a_rotated_key_loses_no_queued_work(make_ledger: MakeLedger) -> None:
     site = make_ledger()
     job = start_ledger_queued(site)
@@ -610,6 +618,7 @@ make("swapped", "Second", "First", "Third")
 """
 
 
+@on_sqlite
 def test_a_changed_workflow_goes_on_or_fails_clearly(
     make_ledger: MakeLedger, tmp_path: Path
 ) -> None:
@@ -655,6 +664,7 @@ def call_task(site: Site, function: str, step: str, *, key: str = "") -> None:
     site.manage("shell", "--command", code, SECRET_KEY=key or site.env["SECRET_KEY"])
 
 
+@on_postgres
 def test_ordinary_tasks_and_schedules_run_too(make_ledger: MakeLedger) -> None:
     site = make_ledger()
     site.manage(
@@ -684,6 +694,7 @@ def test_ordinary_tasks_and_schedules_run_too(make_ledger: MakeLedger) -> None:
     eventually(lambda: site.value("SELECT count(*) FROM django_q_ormq") == 0)
 
 
+@on_postgres
 def test_a_poisoned_task_cannot_stop_the_cluster(make_ledger: MakeLedger) -> None:
     site = make_ledger()
     site.query(

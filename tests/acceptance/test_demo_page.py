@@ -15,6 +15,7 @@ from tests.acceptance.browser import (
     new_context,
     sign_in,
 )
+from tests.acceptance.kinds import on_postgres, on_sqlite
 from tests.acceptance.processes import Site, eventually
 from tests.acceptance.talk import talk, up_to_the_last_question
 
@@ -106,9 +107,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return tmp_path_factory.mktemp("pictures")
 
 
-@pytest.fixture(params=list(SCREENS))
-def screen(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+@pytest.fixture
+def screen(kind: str) -> str:
+    """Return which screen it is: the one and the other, on the one database and the other."""
+    return {"sqlite": "desktop", "postgres": "phone"}[kind]
 
 
 @pytest.fixture
@@ -118,7 +120,7 @@ def chat(browser: Browser, site: Site, pictures: Any, kind: str) -> Iterator[Cha
 
 @pytest.fixture
 def chat_on(browser: Browser, site: Site, pictures: Any, kind: str, screen: str) -> Iterator[Chat]:
-    """Return the chat page on each screen."""
+    """Return the chat page on the screen that goes with the database."""
     yield from open_chat(browser, site, pictures, kind, screen)
 
 
@@ -248,6 +250,7 @@ def test_the_progress_is_shown_and_a_reload_resumes(chat_on: Chat, site: Site) -
     assert chat.messages() == after
 
 
+@on_sqlite
 def test_words_appear_as_they_are_written(chat: Chat, site: Site) -> None:
     site.close_gate("words")
     chat.say("speaker words")
@@ -284,8 +287,8 @@ def test_cancel_stops_the_work(chat_on: Chat, site: Site, screen: str) -> None:
     chat.expect_last("All four.")
 
 
-# PostgreSQL doesn't keep the order of an object's fields.
-@pytest.mark.parametrize("kind", ["postgres"], indirect=True, scope="session")
+# It doesn't keep the order of an object's fields.
+@on_postgres
 def test_next_moves(chat_on: Chat) -> None:
     chat, page = chat_on, chat_on.page
     chat.say("show moves")
@@ -477,6 +480,7 @@ def test_what_a_model_says_does_nothing_but_show(chat_on: Chat, screen: str) -> 
     assert_accessible(page)
 
 
+@on_sqlite
 def test_by_keyboard_only(chat: Chat, site: Site) -> None:
     page, keyboard = chat.page, chat.page.keyboard
     expect(chat.message).to_be_focused()
@@ -503,6 +507,7 @@ def test_by_keyboard_only(chat: Chat, site: Site) -> None:
     assert_accessible(page)
 
 
+@on_sqlite
 @pytest.mark.parametrize("colours", ["light", "dark"])
 def test_everybody_can_use_it(browser: Browser, site: Site, colours: Any, pictures: Any) -> None:
     """On the narrowest screen, in both colours, in another language."""
@@ -537,6 +542,7 @@ def test_everybody_can_use_it(browser: Browser, site: Site, colours: Any, pictur
         expect(page.get_by_text("Der Server war nicht erreichbar")).to_be_visible()
 
 
+@on_sqlite
 def test_it_loads_little(chat: Chat, site: Site) -> None:
     """At most twelve requests, and nothing moves."""
     chat.page.reload()
@@ -604,6 +610,7 @@ def test_the_example_page_works(chat_on: Chat, site: Site) -> None:
     expect_count("All four.", 10)
 
 
+@on_sqlite
 def test_the_invoice_pages_of_a_signed_out_reader(chat: Chat, site: Site) -> None:
     chat.page.get_by_role("button", name="alice").click()
     assert_accessible(chat.page)
@@ -613,6 +620,7 @@ def test_the_invoice_pages_of_a_signed_out_reader(chat: Chat, site: Site) -> Non
     expect(chat.page.get_by_label("Password")).to_be_visible()
 
 
+@on_sqlite
 def test_a_wrong_password_is_refused(browser: Browser, site: Site) -> None:
     with new_context(browser) as context:
         page = context.new_page()
@@ -643,11 +651,7 @@ def test_a_message_is_edited(chat: Chat) -> None:
     assert chat.messages() == ["speaker edited", "before after"]
 
 
-# Of what only the page does one database says enough.
-once = pytest.mark.parametrize("kind", ["sqlite"], indirect=True, scope="session")
-
-
-@once
+@on_sqlite
 def test_what_is_refused_goes_back_to_where_it_was_written(chat: Chat) -> None:
     page = chat.page
     refusal = {"success": False, "error": "It was refused.", "code": "invalid"}
@@ -720,6 +724,7 @@ def test_an_answer_is_rated(chat: Chat) -> None:
     expect(good).to_have_attribute("aria-pressed", "false")
 
 
+@on_sqlite
 def test_a_bad_answer_is_told_why(chat: Chat, site: Site) -> None:
     page, keyboard = chat.page, chat.page.keyboard
     chat.turn(lambda: chat.say("gated rated"))
@@ -766,7 +771,7 @@ HAND_OVER = """([type, place, names, text]) => {
 }"""
 
 
-@once
+@on_sqlite
 def test_each_file_that_is_not_taken_is_told_of(chat: Chat) -> None:
     page = chat.page
 
@@ -834,7 +839,7 @@ def test_a_file_goes_with_a_message(chat: Chat) -> None:
     chat.watch.complaints.clear()
 
 
-@once
+@on_sqlite
 def test_a_signed_out_browser_loses_nothing(chat: Chat, site: Site) -> None:
     page = chat.page
     chat.say("gated before")
@@ -852,7 +857,7 @@ def test_a_signed_out_browser_loses_nothing(chat: Chat, site: Site) -> None:
     chat.watch.complaints.clear()
 
 
-@once
+@on_sqlite
 def test_who_signs_out_in_another_tab_is_told_once(chat: Chat) -> None:
     page = chat.page
     chat.turn(lambda: chat.say("gated signed"))
@@ -884,7 +889,7 @@ def test_who_signs_out_in_another_tab_is_told_once(chat: Chat) -> None:
     chat.watch.complaints.clear()
 
 
-@once
+@on_sqlite
 def test_what_was_not_sent_outlives_a_reload(chat: Chat) -> None:
     page = chat.page
     page.route("**/chat/send", lambda route: route.abort())
@@ -901,7 +906,7 @@ def test_what_was_not_sent_outlives_a_reload(chat: Chat) -> None:
     chat.watch.complaints.clear()
 
 
-@once
+@on_sqlite
 def test_the_place_in_the_queue_is_told(chat: Chat, site: Site) -> None:
     site.close_gate("busy-1")
     for _ in range(8):
@@ -913,6 +918,7 @@ def test_the_place_in_the_queue_is_told(chat: Chat, site: Site) -> None:
     chat.expect_idle()
 
 
+@on_sqlite
 def test_what_is_said_offline_waits(chat: Chat) -> None:
     page = chat.page
     chat.say("gated before")

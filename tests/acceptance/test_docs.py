@@ -7,11 +7,11 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.acceptance.browser import new_context, sign_in
 from tests.acceptance.conftest import MakeSite
+from tests.acceptance.kinds import on_sqlite
 from tests.acceptance.markdown import block, blocks
 from tests.acceptance.processes import ROOT, SECONDS, Site
 from tests.acceptance.talk import talk, up_to_the_last_question
@@ -109,7 +109,7 @@ class OtherPage(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.mark.parametrize("kind", ["sqlite"], indirect=True, scope="session")
+@on_sqlite
 def test_the_element_works(make_site: MakeSite, browser: Browser, kind: str) -> None:
     """On a page of another site, and also over a reload."""
     with OtherSite() as other, new_context(browser) as context:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.acceptance.conftest import MakeSite
+from tests.acceptance.kinds import on_postgres, on_sqlite
 from tests.acceptance.processes import Site, eventually, is_alive
 from tests.acceptance.streams import read_stream
 from tests.acceptance.test_crash import assert_gapless, text_of
@@ -134,6 +135,7 @@ def test_a_killed_worker(site: Site, model: ModelServer) -> None:
     assert set(count_requests(site, model, "first duet").values()) == {1}
 
 
+@on_sqlite
 def test_told_to_stop(site: Site, model: ModelServer) -> None:
     """What runs is finished within the grace, and given back after it."""
     cluster = site.start_cluster("--grace=0")
@@ -231,6 +233,7 @@ def test_a_storm_of_deadlines(site: Site, model: ModelServer) -> None:
     assert_broken_off(site, model, "hasty")
 
 
+@on_postgres
 def test_one_that_blocks(site: Site, model: ModelServer) -> None:
     """It is named and stopped; the others go on where they were, in the same attempt."""
     site.start_cluster()

@@ -142,7 +142,7 @@ def test_a_container_that_is_started_again_in_place(make_site: MakeSite, kind: s
         assert_undisturbed(site, name, job)
     site.open_gate("old-2")
     data = site.finished("alice", old)
-    assert (data["state"], data["attempt"]) == ("completed", 2)
+    assert (data["state"], data["attempt"]) == ("completed", 2), f"{data}\n{site.logs()}"
 
 
 def test_a_supervisor_that_comes_back_on_its_host_takes_its_jobs_back_at_once(

@@ -21,11 +21,6 @@ pytestmark = pytest.mark.django_db
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(autouse=True)
-def _cheap_hashes(settings: Any) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 def found() -> list[str]:
     refusals = check_known_passwords(None)
     assert all((each.id, each.level) == ("chatflow.E001", ERROR) for each in refusals)

@@ -23,7 +23,6 @@ PAGES = ["/accounts/login/", "/admin/login/"]
 @pytest.fixture(autouse=True)
 def _few(settings: Any) -> None:
     settings.RATE_LIMIT_SIGN_IN = (3, 3600.0)
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture

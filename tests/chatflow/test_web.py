@@ -157,10 +157,7 @@ async def test_a_client_that_leaves_early(token: str) -> None:
     assert exchange.status == 0
 
 
-async def test_sign_ins_wait_in_line_and_hold_no_thread(
-    settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+async def test_sign_ins_wait_in_line_and_hold_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     await sync_to_async(User.objects.create_user)("dora", password="right")
     # One at a time, and that takes until this test has looked around.
     monkeypatch.setattr(signins, "_hashing", BoundedSemaphore(1))

@@ -9,5 +9,3 @@ AUTH_USER_MODEL = os.environ["PEOPLE_MODEL"]
 INSTALLED_APPS = ["tests.people", *INSTALLED_APPS]
 # Beside the database of the tests that run these.
 DATABASES["default"]["TEST"] = {"NAME": f"test_{AUTH_USER_MODEL.lower().replace('.', '_')}"}
-# Hashes that cost nothing.
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

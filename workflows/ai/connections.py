@@ -18,7 +18,6 @@ from pydantic_ai.providers import Provider, infer_provider, infer_provider_class
 
 from workflows.ai.bursts import Burst
 from workflows.ai.chat_completions import repair_completion, repair_stream
-from workflows.ai.quick_chunks import read_chunks_quickly
 
 # The providers that speak it, by pydantic-ai's names.
 SPEAKERS = {"openai", "openai-chat", *get_args(OpenAIChatCompatibleProvider.__value__)}
@@ -80,6 +79,9 @@ class Connections:
     def _make_provider(self, name: str) -> Provider[Any]:
         if name not in SPEAKERS:
             return infer_provider(name)
+        # OpenAI's SDK takes half a second to import; the offline model does without.
+        from workflows.ai.quick_chunks import read_chunks_quickly
+
         provider_class: Any = infer_provider_class(name)
         client = Client(self._transport)
         provider: Provider[Any] = provider_class(http_client=client)

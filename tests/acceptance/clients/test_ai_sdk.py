@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from chatflow.dialects.ai_sdk import start
@@ -13,6 +12,7 @@ from tests.acceptance.browser import new_context, sign_in
 from tests.acceptance.clients import node
 from tests.acceptance.clients.logs import with_drawn
 from tests.acceptance.conftest import MakeSite
+from tests.acceptance.kinds import on_sqlite
 from tests.acceptance.markdown import block
 from tests.acceptance.processes import ROOT, Site
 from tests.acceptance.test_crash import kill_worker
@@ -52,7 +52,7 @@ def texts(message: dict[str, Any]) -> list[dict[str, Any]]:
     return [part for part in message["parts"] if part["type"] == "text"]
 
 
-@pytest.mark.parametrize("kind", ["sqlite"], indirect=True, scope="session")
+@on_sqlite
 def test_the_hook_works(site: Site, browser: Browser) -> None:
     """As docs/clients.md has it; over a reload in mid-word, and with an approval."""
     code = block(ROOT / "docs" / "clients.md", "AI SDK", "jsx")

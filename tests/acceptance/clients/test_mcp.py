@@ -19,6 +19,7 @@ from mcp_types import CallToolResult
 
 from tests.acceptance.clients import node
 from tests.acceptance.clients.mcp_tasks import Begun, Tasks, ask
+from tests.acceptance.kinds import on_sqlite
 from tests.acceptance.markdown import block
 from tests.acceptance.processes import ROOT, SECONDS, Site, eventually
 
@@ -118,7 +119,7 @@ def test_pythons_client_approves(site: Site) -> None:
     assert text_of(asyncio.run(approve())) == "True by alice: Old. Limit(amount=3)"
 
 
-@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+@on_sqlite
 def test_a_task_outlives_the_server(own_site: Site) -> None:
     web = own_site.start_web()
     own_site.start_cluster()

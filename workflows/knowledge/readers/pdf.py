@@ -1,11 +1,16 @@
-"""PDF: the words of its pages. Their layout says nothing of headings, so a page is a section."""
+"""PDF: the words of its pages. Their layout says nothing of headings, so a page is a section.
+
+pypdf is imported where it is used: only the reading process opens what others have brought.
+"""
 
 import io
 import logging
-
-from pypdf import PdfReader
+from typing import TYPE_CHECKING
 
 from workflows.knowledge.readers.base import Reader, Section, Unreadable, check_length, cleaned
+
+if TYPE_CHECKING:
+    from pypdf import PdfReader
 
 MOST_PAGES = 5000
 
@@ -21,6 +26,8 @@ class Pdf(Reader):
     is_text = False
 
     def read(self, content: bytes) -> list[Section]:
+        from pypdf import PdfReader
+
         try:
             return _pages(PdfReader(io.BytesIO(content)))
         except (Unreadable, MemoryError):
@@ -30,7 +37,7 @@ class Pdf(Reader):
             raise Unreadable("This document is not a PDF that can be read.") from error
 
 
-def _pages(reader: PdfReader) -> list[Section]:
+def _pages(reader: "PdfReader") -> list[Section]:
     if reader.is_encrypted and not reader.decrypt(""):
         raise Unreadable("This PDF needs a password.")
     if len(reader.pages) > MOST_PAGES:
