@@ -455,6 +455,17 @@ def test_give_back(job: Job) -> None:
     assert again.started_at == taken.started_at
 
 
+def test_a_dead_night_is_no_work(job: Job) -> None:
+    """A job is taken back long after its lease ran out: its deadline goes by what it has run."""
+    taken = claimed()
+    night = Now() - timedelta(hours=9)
+    change(taken, claimed_at=night, lease_until=night + timedelta(seconds=30))
+    lifecycle.give_back(taken, lost=1)
+    job.refresh_from_db()
+
+    assert job.ran_for == pytest.approx(30, abs=1)
+
+
 def test_give_back_counts(job: Job) -> None:
     lifecycle.give_back(claimed(), lost=1, failures=1, delay=60)
     job.refresh_from_db()

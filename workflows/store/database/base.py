@@ -121,8 +121,13 @@ class Database(ABC):
         """Return the database's present moment; None where its clock is this host's own."""
 
     @abstractmethod
-    def seconds_since(self, column: str) -> str:
-        """Return the SQL for the seconds from *column*'s moment until now()."""
+    def seconds_since(self, column: str, upto: str = "") -> str:
+        """Return the SQL for the seconds from a moment until now().
+
+        Args:
+            column: where the moment stands.
+            upto: a column with a moment at which they end if it has come; may be null.
+        """
 
     @abstractmethod
     def json(self, name: str) -> str:

@@ -86,8 +86,9 @@ class Postgres(Database):
             cursor.execute("SELECT statement_timestamp()")
             return cast(datetime, cursor.fetchone()[0])
 
-    def seconds_since(self, column: str) -> str:
-        return f"extract(epoch from statement_timestamp() - {column})"
+    def seconds_since(self, column: str, upto: str = "") -> str:
+        end = f"least(statement_timestamp(), {upto})" if upto else "statement_timestamp()"
+        return f"extract(epoch from {end} - {column})"
 
     def json(self, name: str) -> str:
         return f"%({name})s::jsonb"

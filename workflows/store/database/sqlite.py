@@ -82,8 +82,9 @@ class SQLite(Database):
     def read_clock(self, connection: BaseDatabaseWrapper) -> None:
         """Read nothing: the file is on this host."""
 
-    def seconds_since(self, column: str) -> str:
-        return f"((julianday({self.now()}) - julianday({column})) * 86400.0)"
+    def seconds_since(self, column: str, upto: str = "") -> str:
+        end = f"min({self.now()}, coalesce({upto}, {self.now()}))" if upto else self.now()
+        return f"((julianday({end}) - julianday({column})) * 86400.0)"
 
     def json(self, name: str) -> str:
         return f"%({name})s"

@@ -163,7 +163,7 @@ def _make_end(completed: bool, content: str) -> Write:
     update = END.format(
         type=events.sql_text("type"),
         now=database.now(),
-        ran=database.seconds_since("claimed_at"),
+        ran=database.seconds_since("claimed_at", upto="lease_until"),
         **{name: database.json(name) for name in JSON_COLUMNS},
     )
     # A job's usage stands in its row alone; a failed job's is paid for as well.

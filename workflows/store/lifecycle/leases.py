@@ -115,7 +115,8 @@ def give_back(
         later=database.now(delay),
         # A web process that waits out the delay renews no lease meanwhile.
         lease=database.now(delay + settings.WORKFLOW_LEASE_SECONDS),
-        ran=database.seconds_since("claimed_at"),
+        # Whoever had it was dead by then, if not before: a night without power is no work.
+        ran=database.seconds_since("claimed_at", upto="lease_until"),
         turn=next_turn() if anew else AHEAD,
     )
     params = {
