@@ -60,12 +60,12 @@ $(VENV)/.installed-dev: $(VENV)/.installed pins-dev.txt
 demo: install  ## Run everything: database, demo data, web server, cluster; HOST and PORT are honoured
 	@exec $(PY) bin/demo
 
-# lint has the time in which the Python tests wait. What it said is shown behind theirs.
-test: install-dev install-system check test-js  ## Run the whole suite, on SQLite and PostgreSQL
+# The rest has the time in which the Python tests wait. What it said is shown behind theirs.
+test: install-dev install-system check  ## Run the whole suite, on SQLite and PostgreSQL
 	@said=$$(mktemp); trap 'rm -f "$$said"' EXIT; failed=; \
-	$(MAKE) --no-print-directory lint >"$$said" 2>&1 & lint=$$!; \
+	$(MAKE) --no-print-directory test-js lint >"$$said" 2>&1 & rest=$$!; \
 	$(MAKE) --no-print-directory test-python || failed=1; \
-	wait $$lint || failed=1; \
+	wait $$rest || failed=1; \
 	cat "$$said"; \
 	test -z "$$failed"
 	@$(MAKE) --no-print-directory test-acceptance
