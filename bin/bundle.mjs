@@ -70,7 +70,7 @@ async function bundle() {
     mkdirSync(outdir, { recursive: true });
     for (const { path, text } of outputFiles) {
       // It finds a thirtieth more to leave out.
-      const { code } = await minify(text, { module: true, compress: { passes: 2 } });
+      const { code } = await minify(text, { module: true, compress: { passes: 3, keep_fargs: false, inline: 1 } });
       writeFileSync(path, code);
     }
     for (const input of Object.keys(metafile.inputs)) inputs.add(input);

@@ -1,9 +1,7 @@
 /** The conversation that the page's address names: `?c=<session>`. */
 
 export function sessionInAddress() {
-  const parameters = new URL(location.href).searchParams;
-  // As earlier versions called it.
-  return parameters.get('c') || parameters.get('session') || null;
+  return new URL(location.href).searchParams.get('c') || null;
 }
 
 export function addressOf(sessionId) {

@@ -101,7 +101,7 @@ class ChatPage {
     document.addEventListener('visibilitychange', () => this.#markRead());
     listenForShortcuts({
       search: () => {
-        if (!this.#sidebar.isOpen) this.#sidebar.show(true);
+        this.#sidebar.show(true);
         this.#list.focusSearch();
       },
       start: () => this.#open(null),
@@ -216,8 +216,8 @@ class ChatPage {
   }
 
   #tellKept(error, files, options) {
-    const reason = files?.length ? `${reasonOf(error)} ${gettext('Its files have to be added again.')}` : reasonOf(error);
-    notify(gettext('A message was not sent, and is kept as a draft. {reason}', { reason }), options);
+    const reasons = [reasonOf(error), ...(files?.length ? [gettext('Its files have to be added again.')] : [])];
+    notify(gettext('A message was not sent, and is kept as a draft. {reason}', { reason: reasons.join(' ') }), options);
   }
 
   /** Show what waits to be sent in this conversation; returns whether something does. */
@@ -302,16 +302,13 @@ class ChatPage {
   async #refresh() {
     this.#dropSent();
     // The history may have a message already of which this page doesn't know yet that it has arrived.
-    if (this.#conversation.isSending) {
-      this.#isStale = true;
-      return;
-    }
-    this.#isStale = false;
+    this.#isStale = this.#conversation.isSending;
+    if (this.#isStale) return;
     const past = await this.#look().catch(() => null);
     if (!past) return;
     document.querySelector('#conversation > .absence')?.remove();
-    if (this.#conversation.isSending) this.#isStale = true;
-    else this.#conversation.take(past);
+    this.#isStale = this.#conversation.isSending;
+    if (!this.#isStale) this.#conversation.take(past);
     this.#followActive(past);
   }
 
@@ -618,10 +615,14 @@ class ChatPage {
 // Pages that come over plain http from another machine have no randomUUID().
 const newKey = () => crypto.randomUUID?.() ?? String(Math.random());
 
-/** Once the page as it came has been painted; where nobody sees it, at once. */
+/** Once the page as it came is on the screen, which beginning would hold up; where nobody sees that, at once. */
 function afterPaint(begin) {
-  if (document.hidden) begin();
-  else requestAnimationFrame(() => setTimeout(begin));
+  if (document.hidden) return begin();
+  const painted = new PerformanceObserver(() => {
+    painted.disconnect();
+    begin();
+  });
+  return painted.observe({ type: 'paint', buffered: true });
 }
 
 afterPaint(() => new ChatPage().start());

@@ -20,7 +20,6 @@ export class ConversationList {
   #next = null;
   #current = null;
   #isLoading = false;
-  #isWaiting = false;
   #timer = null;
 
   /**
@@ -105,8 +104,6 @@ export class ConversationList {
   }
 
   #draw() {
-    // It stands still under an open menu, which would close with its item taken out.
-    if (this.#box.querySelector(':popover-open')) return this.#drawLater();
     const sorted = [...this.#sessions.values()].sort(
       (one, other) => Number(other.pinned) - Number(one.pinned) || Date.parse(other.updated_at) - Date.parse(one.updated_at),
     );
@@ -132,16 +129,6 @@ export class ConversationList {
     this.#empty.hidden = sorted.length > 0;
     this.#empty.textContent = this.query ? gettext('Nothing was found.') : gettext('Your conversations will stand here.');
     this.#moves.onChange();
-  }
-
-  #drawLater() {
-    if (this.#isWaiting) return;
-    this.#isWaiting = true;
-    const draw = () => {
-      this.#isWaiting = false;
-      this.#draw();
-    };
-    this.#box.addEventListener('toggle', draw, { capture: true, once: true });
   }
 
   #group(label) {
@@ -170,7 +157,7 @@ export class ConversationList {
 function put(parent, node, before) {
   const wanted = before ? before.nextSibling : parent.firstChild;
   if (node.parentNode === parent && wanted === node) return;
-  // Moved by a browser that can, it keeps the focus.
-  if (node.isConnected && parent.moveBefore) parent.moveBefore(node, wanted);
-  else parent.insertBefore(node, wanted);
+  // Moved by a browser that can, it keeps the focus, and its menu stays open.
+  const move = node.isConnected && parent.moveBefore ? 'moveBefore' : 'insertBefore';
+  parent[move](node, wanted);
 }

@@ -3,10 +3,7 @@ import { gettext } from './words.js';
 // What the client says by itself, which is in English there.
 const REASONS = {
   network: () => gettext('The server could not be reached'),
-  not_json: () => gettext('The server did not answer in JSON'),
   http_error: ({ status }) => gettext('The server answered {status}', { status }),
-  timeout: () => gettext('Request timed out'),
-  expired: () => gettext('The message is too old to be sent again'),
 };
 
 /** Why something failed, in the page's language where the client says it; the server's words stay as they are. */
