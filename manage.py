@@ -9,12 +9,16 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatflow.settings")
     from django.core.management import execute_from_command_line
 
-    from chatflow.environment import WrongSetting
+    from chatflow.startup import describe, tell_in_threads
 
+    tell_in_threads("manage.py")
     try:
         execute_from_command_line(sys.argv)
-    except WrongSetting as error:
-        sys.exit(f"manage.py: {error}")
+    except Exception as error:
+        told = describe(error)
+        if told is None:
+            raise
+        sys.exit(f"manage.py: {told}")
 
 
 if __name__ == "__main__":

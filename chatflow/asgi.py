@@ -4,17 +4,20 @@ import os
 import sys
 
 import django
-from django.core.management.base import BaseCommand, SystemCheckError
+from django.core.management.base import BaseCommand
 
-from chatflow.environment import WrongSetting
+from chatflow.startup import describe
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatflow.settings")
 try:
     django.setup()
     # As manage.py does before it starts anything: a wrong configuration is said, with a hint.
     BaseCommand().check()
-except (WrongSetting, SystemCheckError) as error:
-    sys.exit(f"chatflow: {error}")
+except Exception as error:
+    told = describe(error)
+    if told is None:
+        raise
+    sys.exit(f"chatflow: {told}")
 
 # It reaches the models, which can't be imported before.
 from chatflow.web import application

@@ -1,4 +1,4 @@
-"""Checks of ``manage.py check --deploy`` that look at the accounts and at SQLite's file."""
+"""Checks of `.env`; and with ``check --deploy`` of the accounts and of SQLite's file."""
 
 import stat
 from collections.abc import Iterator, Sequence
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
@@ -22,6 +23,21 @@ KNOWN = {
     "root": ("root",),
     "test": ("test",),
 }
+
+
+@register
+def check_names_of_settings(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Warn of names in `.env` that are no settings, but nearly."""
+    return [
+        checks.Warning(
+            f"There is no setting {name} ({settings.PLACE_OF_SETTING(name)}).",
+            hint=f"Write {near}.",
+            id="chatflow.W002",
+        )
+        for name, near in settings.MISSPELT_SETTINGS().items()
+    ]
 
 
 @register(Tags.security, deploy=True)

@@ -13,6 +13,7 @@ import math
 import os
 import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,6 +25,9 @@ from dotenv.parser import Binding, parse_stream
 
 # It fits into a database's column of whole numbers; in seconds it is 68 years.
 LARGEST = 2**31 - 1
+# How like a setting's name another one is that was meant for it, by difflib's measure: a letter is
+# wrong, or two have changed places. OPENAI_MODEL and QUEUE_WORKERS_MAX are names of others.
+NEAR = 0.87
 BOOLEANS = {
     **dict.fromkeys(("true", "on", "ok", "yes", "y", "t", "1"), True),
     **dict.fromkeys(("false", "off", "no", "n", "f", "0"), False),
@@ -134,11 +138,14 @@ class Environment:
 
     def __init__(self, path: Path) -> None:
         self.file = EnvFile(path)
+        # The names that were read so far.
+        self.known: set[str] = set()
         for name, value in self.file.values.items():
             os.environ.setdefault(name, value)
 
     def text(self, name: str, default: str = "") -> str:
         """Return the value as it stands there."""
+        self.known.add(name)
         return os.environ.get(name) or default
 
     def word(self, name: str, default: str = "") -> str:
@@ -289,6 +296,19 @@ class Environment:
         """
         found = f", not {value!r}" if value is not None else ""
         raise WrongSetting(f"{name} must {wish}{found} ({self.place(name)}).")
+
+    def misspelt(self) -> dict[str, str]:
+        """Return the names in the file that are most likely others, with those.
+
+        The environment itself isn't looked at: it has anybody's variables. The file may have some
+        too, so that only what is very near to a name that was read counts.
+        """
+        near = {
+            name: get_close_matches(name, self.known, 1, NEAR)
+            for name in self.file.values
+            if name not in self.known
+        }
+        return {name: matches[0] for name, matches in near.items() if matches}
 
     def place(self, name: str) -> str:
         # A process that was started by another one finds the file's values in the environment.

@@ -15,8 +15,9 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = Environment(Path(os.environ.get("ENV_FILE") or BASE_DIR / ".env"))
 
-# For what finds a value wrong later: where it stands.
+# For what finds a value wrong later: where it stands, and which names are most likely others.
 PLACE_OF_SETTING = env.place
+MISSPELT_SETTINGS = env.misspelt
 
 DEBUG = env.boolean("DEBUG", False)
 SECRET_KEY = env.text("SECRET_KEY")

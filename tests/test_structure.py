@@ -38,6 +38,7 @@ FLOORS = (
     "workflows.knowledge",
     "workflows.dialogue",
     "workflows.registry",
+    "workflows.mistakes",
     "workflows.exceptions",
     "workflows.users",
     "workflows.clock",

@@ -1,6 +1,6 @@
 """Checks that report a wrong configuration at the start, with a hint."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.apps import AppConfig
@@ -12,6 +12,8 @@ from django.utils.module_loading import import_string
 
 from workflows.ai import model_settings, names
 from workflows.bells import QUEUE_BELLS
+from workflows.registry import Workflow, all_workflows
+from workflows.running.routing import find_trigger
 
 
 @register
@@ -91,6 +93,38 @@ def check_model_settings(
         text = f"AI_SETTINGS is wrong ({_place('AI_SETTINGS')}): {error}"
         return [Error(text, hint=hint, id="workflows.E004")]
     return []
+
+
+@register
+def check_triggers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Warn of triggers that start no workflow, or another one, in whatever message they stand."""
+    return [
+        message
+        for workflow in all_workflows()
+        for trigger in workflow.triggers
+        for message in _check_trigger(workflow, trigger)
+    ]
+
+
+def _check_trigger(workflow: Workflow, trigger: str) -> Iterator[CheckMessage]:
+    # Whatever is found in the trigger itself is found wherever that stands.
+    found = find_trigger(trigger)
+    if found is None:
+        yield checks.Warning(
+            f"The trigger {trigger!r} of the workflow {workflow.name!r} is found in no message"
+            f" ({workflow.place}).",
+            hint="Let it begin and end with a letter or a digit: whole words are looked for.",
+            id="workflows.W002",
+        )
+    elif found[0] != workflow:
+        other, earlier = found
+        yield checks.Warning(
+            f"The trigger {trigger!r} never starts the workflow {workflow.name!r}"
+            f" ({workflow.place}): the trigger {earlier!r} of {other.name!r} ({other.place})"
+            " comes first, as the workflows do by their names.",
+            hint="Take other words for one of them, or let their names be in the other order.",
+            id="workflows.W003",
+        )
 
 
 def _is_function(name: str) -> bool:

@@ -5,6 +5,8 @@ Errors carry a machine ``code`` and, as their text, one sentence that is safe to
 
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
+
 
 class ChatflowError(Exception):
     """Something went wrong."""
@@ -265,6 +267,24 @@ class InvalidAction(ChatflowError):
     """A workflow offered an action that is none. For the log: it names the action."""
 
     code = "invalid_action"
+
+
+class WrongWorkflow(ImproperlyConfigured):
+    """A workflow can't be registered as it is written.
+
+    Its text is for the author: where the workflow is, what is wrong, and what to write instead.
+
+    Args:
+        mistake: what is wrong, and what to write instead; one sentence.
+        filename: the file.
+        lineno: the line of the function.
+    """
+
+    def __init__(self, mistake: str, filename: str, lineno: int) -> None:
+        super().__init__(f"{filename}:{lineno}: {mistake}")
+        # As a SyntaxError has them. Django's reloader watches the file for the correction.
+        self.filename = filename
+        self.lineno = lineno
 
 
 class Fenced(Exception):

@@ -1,17 +1,18 @@
 """The registered workflows, by name."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from types import CodeType, FrameType
+from typing import Any, Never
 
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import autodiscover_modules
 
-from workflows.exceptions import UnknownWorkflow
+from workflows.exceptions import UnknownWorkflow, WrongWorkflow
+from workflows.mistakes import Hint, find_code, find_mistakes
 
-Hint = Literal["short", "long"]
 WorkflowFunction = Callable[..., Any]
 
 
@@ -21,6 +22,7 @@ class Workflow:
 
     name: str
     function: WorkflowFunction
+    place: str
     title: str
     description: str
     triggers: tuple[str, ...]
@@ -60,6 +62,7 @@ def workflow(
     priority: int = 0,
     unique_key: Callable[..., str] | None = None,
     hint: Hint | None = None,
+    **unknown: Never,
 ) -> Callable[[WorkflowFunction], WorkflowFunction]:
     """Register the decorated function, sync or async, as a workflow.
 
@@ -80,21 +83,36 @@ def workflow(
         unique_key: called with the user and the message; while a job of the same key is queued or
             running, another one is refused.
         hint: whether ``async: "auto"`` runs it at once (``short``) or in the background (``long``).
+        unknown: there are no others.
 
     Returns:
         The decorator, which gives the function back unchanged.
 
     Raises:
-        ImproperlyConfigured: another function has that name.
+        WrongWorkflow: the function or an option can't be used, or another function has that name.
     """
+    options = {
+        option: value for option, value in locals().items() if option not in ("name", "unknown")
+    }
+    if callable(name):
+        # Without parentheses the function comes in place of the name.
+        file, line = _find_place(name, sys._getframe(1))
+        wish = f'write @workflow("{getattr(name, "__name__", "create_invoice")}")'
+        raise WrongWorkflow(f"A workflow has no name: {wish}.", file, line)
 
     def register(function: WorkflowFunction) -> WorkflowFunction:
+        frame = sys._getframe(1)
+        file, line = _find_place(function, frame)
+        for mistake in find_mistakes(name, options, unknown, function):
+            raise WrongWorkflow(mistake, file, line)
         known = _workflows.get(name)
-        if known is not None and known.function.__qualname__ != function.__qualname__:
-            raise ImproperlyConfigured(f"Two workflows are called {name!r}.")
+        if known is not None and not _is_again(known.function, function, frame.f_code):
+            mistake = f"Two workflows are called {name!r}: give this one or that of {known.place}"
+            raise WrongWorkflow(f"{mistake} another name.", file, line)
         _workflows[name] = Workflow(
             name=name,
             function=function,
+            place=f"{file}:{line}",
             title=title or name.replace("_", " ").capitalize(),
             description=description or (function.__doc__ or "").strip().split("\n")[0],
             triggers=tuple(trigger.lower() for trigger in triggers),
@@ -116,6 +134,32 @@ def workflow(
         return function
 
     return register
+
+
+def _find_place(function: object, frame: FrameType) -> tuple[str, int]:
+    """Return the file and the line of a function, or else of the frame that registers it."""
+    code = find_code(function)
+    if code is None:
+        return frame.f_code.co_filename, frame.f_lineno
+    return code.co_filename, code.co_firstlineno
+
+
+def _is_again(known: WorkflowFunction, function: WorkflowFunction, scope: CodeType) -> bool:
+    """Say whether a function is the known one once more, as when its module is imported again.
+
+    Args:
+        known: as it was registered.
+        function: what is to be registered.
+        scope: the code that does so.
+    """
+    old, new = find_code(known), find_code(function)
+    if old is None or new is None:
+        return known is function
+    if (old.co_filename, old.co_qualname) != (new.co_filename, new.co_qualname):
+        return False
+    # A module that has both has two functions of one name; one that is imported again is new code.
+    has_both = scope.co_name == "<module>" and any(each is old for each in scope.co_consts)
+    return old is new or not has_both
 
 
 def discover() -> None:

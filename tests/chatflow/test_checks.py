@@ -13,7 +13,11 @@ from django.contrib.auth.models import User
 from django.core.checks import ERROR
 
 from chatflow import checks
-from chatflow.checks import check_database_file, check_known_passwords
+from chatflow.checks import (
+    check_database_file,
+    check_known_passwords,
+    check_names_of_settings,
+)
 from tests.conftest import make_user
 
 pytestmark = pytest.mark.django_db
@@ -69,6 +73,30 @@ def test_a_file_that_others_can_read(
     assert [each.id for each in check_database_file(None)] == ["chatflow.W001"] * warned
     file.unlink()
     assert check_database_file(None) == []
+
+
+@pytest.mark.sqlite
+def test_a_setting_whose_name_is_nearly_right(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("DEBUG=false\nQUEUE_WORKRES=4\nTEAM_COLOUR=red\n")
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=ROOT,
+        env={**os.environ, "ENV_FILE": str(file)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == (
+        "System check identified some issues:\n\nWARNINGS:\n"
+        f"?: (chatflow.W002) There is no setting QUEUE_WORKRES (line 2 of {file}).\n"
+        "\tHINT: Write QUEUE_WORKERS.\n\n"
+        "System check identified 1 issue (0 silenced).\n"
+    )
+
+
+def test_all_settings_have_right_names() -> None:
+    assert check_names_of_settings(None) == []
 
 
 @pytest.mark.sqlite

@@ -47,6 +47,22 @@ def test_it_works(write: Write) -> None:
     assert found.lines == {"A": 3, "B": 4, "C": 6}
 
 
+def test_names_that_are_nearly_right(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = "QUEUE_WORKRES", "AI_MODLE", "DEBG", "AI_ROUTING", "QUEUE_WORKERS_MAX", "OPENAI_MODEL"
+    file = write("".join(f"{name}=1\n" for name in names))
+    # That of the environment is somebody else's.
+    monkeypatch.setenv("QUEUE_LOPS", "1")
+    env = Environment(file)
+    assert env.misspelt() == {}
+    for name in ("QUEUE_WORKERS", "QUEUE_LOOPS", "AI_MODEL", "AI_ROUTING", "DEBUG", "SECRET_KEY"):
+        env.text(name)
+    assert env.misspelt() == {
+        "QUEUE_WORKRES": "QUEUE_WORKERS",
+        "AI_MODLE": "AI_MODEL",
+        "DEBG": "DEBUG",
+    }
+
+
 @pytest.mark.parametrize(
     ("written", "value"),
     [

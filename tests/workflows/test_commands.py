@@ -31,6 +31,7 @@ from workflows.cluster.management.commands import qcluster
 from workflows.cluster.presence import take_back_lost_jobs
 from workflows.management import console
 from workflows.models import Cluster, Event, Job, Message, Session, State, Step
+from workflows.registry import all_workflows
 from workflows.running import runner
 from workflows.services import queues
 from workflows.store import events, lifecycle, pruning
@@ -231,6 +232,20 @@ class TestQueueOption:
         with pytest.raises(CommandError, match=r"^There is no queue 'urgnt'\.$"):
             manage(*command, "--queue", "default,urgnt")
         assert served == []
+
+    @pytest.mark.usefixtures("served")
+    def test_queues_that_are_left_to_others(self, capsys: pytest.CaptureFixture[str]) -> None:
+        workflow("report", queue="slow")(lambda ctx: "done")
+        names = [each.name for each in all_workflows() if each.queue == "default"]
+        call_command("qcluster", "--queue", "urgent")
+
+        assert capsys.readouterr().err == (
+            f"Not served here: default ({', '.join(names)}), slow (report). Without another "
+            "cluster their jobs wait for ever; one without --queue serves all queues.\n"
+        )
+        call_command("qcluster", "--queue", "urgent,slow,default")
+        call_command("qcluster")
+        assert capsys.readouterr().err == ""
 
     def test_a_queue_that_no_workflow_uses_any_more(
         self, manage: Callable[..., list[str]], served: list[list[str]], chat: Chat

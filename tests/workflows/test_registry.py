@@ -1,5 +1,7 @@
 """The workflows that there are."""
 
+import functools
+import importlib.util
 import os
 import subprocess
 import sys
@@ -10,7 +12,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from workflows import Context, registry, workflow
-from workflows.exceptions import UnknownWorkflow
+from workflows.exceptions import UnknownWorkflow, WrongWorkflow
 from workflows.registry import all_workflows, get_workflow
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,6 +90,72 @@ def test_a_module_may_be_imported_twice() -> None:
     workflow("w", title="Again")(greet)
 
     assert get_workflow("w").title == "Again"
+
+
+class Module:
+    """A workflows.py, which may be imported, edited and imported again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def load(self, *codes: str) -> None:
+        """Import it as new, with this code."""
+        self.path.write_text("\n".join(["from workflows import workflow", *codes]))
+        spec = importlib.util.spec_from_file_location(self.path.stem, self.path)
+        assert spec is not None
+        assert spec.loader is not None
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+def make(name: str = "w", function: str = "work") -> str:
+    """Return the code of a workflow, in three lines."""
+    return f"@workflow({name!r})\ndef {function}(ctx):\n    return 'done'"
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Module:
+    # Its code is newer than a second.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    return Module(tmp_path / "workflows.py")
+
+
+def test_functions_of_one_name_in_two_modules(module: Module, tmp_path: Path) -> None:
+    module.load(make())
+    function = get_workflow("w").function
+    other = Module(tmp_path / "others.py")
+    with pytest.raises(WrongWorkflow) as caught:
+        other.load("", make())
+
+    assert str(caught.value) == (
+        f"{other.path}:3: Two workflows are called 'w': give this one or that of {module.path}:2 "
+        "another name."
+    )
+    assert get_workflow("w").function is function
+
+
+def test_functions_of_one_name_in_one_module(module: Module) -> None:
+    with pytest.raises(WrongWorkflow) as caught:
+        module.load(make(), make())
+
+    assert str(caught.value) == (
+        f"{module.path}:5: Two workflows are called 'w': give this one or that of {module.path}:2 "
+        "another name."
+    )
+
+
+def test_a_module_that_was_edited(module: Module) -> None:
+    module.load(make(), make("x", "other"))
+    module.load(make("x", "other"), "", make())
+
+    assert get_workflow("w").place == f"{module.path}:6"
+
+
+def test_callables_that_are_no_functions() -> None:
+    for _ in range(2):
+        workflow("part")(functools.partial(greet))
+        workflow("built_in")(len)
+    with pytest.raises(WrongWorkflow, match="Two workflows are called 'built_in'"):
+        workflow("built_in")(repr)
 
 
 def test_an_unknown_workflow() -> None:

@@ -63,6 +63,21 @@ def queue_names(text: str) -> list[str]:
     return names
 
 
+def describe_unserved(names: Sequence[str]) -> str:
+    """Return whose jobs a worker of these queues leaves to others; nothing where it leaves none."""
+    left = queues.unserved(names) if names else {}
+    if not left:
+        return ""
+    whose = [
+        f"{queue} ({', '.join(workflow.name for workflow in workflows)})"
+        for queue, workflows in sorted(left.items())
+    ]
+    return (
+        f"Not served here: {', '.join(whose)}. Without another cluster their jobs wait for ever; "
+        "one without --queue serves all queues."
+    )
+
+
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return *rows* under their headers, in columns as wide as they need, numbers on the right."""
     cells = [[printable(str(cell)) for cell in row] for row in rows]

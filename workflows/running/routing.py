@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from workflows.dialogue import answers
 from workflows.exceptions import AlreadyQueued
 from workflows.models import Job, Session, Step
-from workflows.registry import all_workflows, get_workflow
+from workflows.registry import Workflow, all_workflows, get_workflow
 from workflows.running.step_keys import HANDED_OVER, full_name, is_choice, within
 from workflows.store import lifecycle
 from workflows.store.changes import change
@@ -27,13 +27,18 @@ def route(text: str, options: dict[str, object]) -> str:
         text: the user's message.
         options: the flags of send; ``actions: false`` means plain chat.
     """
-    if options.get("actions", True):
-        words = text.lower()
-        for workflow in all_workflows():
-            for trigger in workflow.triggers:
-                if re.search(rf"\b{re.escape(trigger)}\b", words):
-                    return workflow.name
-    return DEFAULT
+    found = find_trigger(text) if options.get("actions", True) else None
+    return found[0].name if found else DEFAULT
+
+
+def find_trigger(text: str) -> tuple[Workflow, str] | None:
+    """Return the first workflow, by name, that has a trigger in *text*, and the trigger."""
+    words = text.lower()
+    for workflow in all_workflows():
+        for trigger in workflow.triggers:
+            if trigger in words and re.search(rf"\b{re.escape(trigger)}\b", words):
+                return workflow, trigger
+    return None
 
 
 def open_question(session: Session, options: dict[str, object]) -> Job | None:

@@ -5,9 +5,16 @@ import inspect
 import json
 import typing
 from collections.abc import Callable
+from dataclasses import is_dataclass
 from typing import Any
 
-from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    PydanticSchemaGenerationError,
+    PydanticUserError,
+    TypeAdapter,
+    ValidationError,
+)
 
 from workflows.exceptions import StepResultError
 
@@ -29,9 +36,9 @@ def dump(name: str, function: Callable[..., Any], value: Any) -> Any:
             encoded = json.loads(adapter.dump_json(value, warnings="error"))
         same = load(name, function, encoded) == value
     except (TypeError, ValueError, PydanticSchemaGenerationError, PydanticUserError) as error:
-        raise _not_recordable(name, value, annotation) from error
+        raise _not_recordable(name, function, value) from error
     if not same:
-        raise _not_recordable(name, value, annotation)
+        raise _not_recordable(name, function, value)
     return encoded
 
 
@@ -70,13 +77,28 @@ def _name(annotation: Any) -> str:
     return getattr(annotation, "__name__", str(annotation))
 
 
-def _not_recordable(name: str, value: Any, annotation: Any) -> StepResultError:
-    wanted = (
-        "Annotate the step's function with the dataclass or pydantic model that it returns"
-        if annotation in JSON_ONLY
-        else f"Its function is annotated to return {_name(annotation)}"
-    )
+def _not_recordable(name: str, function: Callable[..., Any], value: Any) -> StepResultError:
     return StepResultError(
         f"Step {name!r} returned a {type(value).__name__} that does not come back the same from "
-        f"JSON. {wanted}."
+        f"JSON. {_find_instead(function, value)}"
+    )
+
+
+def _find_instead(function: Callable[..., Any], value: Any) -> str:
+    """Return what an author is to write so that a step returns what can be recorded."""
+    if inspect.iscoroutine(value):
+        # Nobody will await it; that is what the error says.
+        value.close()
+        return "Give the coroutine function itself to ctx.astep(), in an async def workflow."
+    annotation = returned_type(function)
+    if annotation not in JSON_ONLY:
+        wanted = _name(annotation)
+        return f"Its function is annotated to return {wanted}: return one, or annotate what it is."
+    if is_dataclass(value) or isinstance(value, BaseModel):
+        name = getattr(function, "__name__", "")
+        written = f"def {name if name.isidentifier() else 'function'}(…)"
+        return f"Annotate the step's function: {written} -> {type(value).__name__}:"
+    return (
+        "Return plain JSON, such as the primary key of a database row; or annotate the step's "
+        "function with the dataclass, pydantic model or other type that it returns."
     )

@@ -35,6 +35,13 @@ def take(
     retries: int = 0,
 ) -> T:
     """See Context.step()."""
+    _check_function(name, function)
+    if iscoroutinefunction(function):
+        first = "" if record.is_async else "make the workflow an async def, and "
+        raise TypeError(
+            f"Step {name!r} has a coroutine function: {first}write await ctx.astep({name!r}, …), "
+            "or give it a plain function."
+        )
     entered = record.enter(name)
     if isinstance(entered, Step):
         recorded: T = step_results.load(name, function, entered.result)
@@ -67,6 +74,7 @@ async def atake(
     retries: int,
 ) -> Any:
     """See Context.astep()."""
+    _check_function(name, function)
     if atomic:
         if iscoroutinefunction(function):
             raise TypeError("An atomic step must be a plain function: transactions are not async.")
@@ -88,6 +96,15 @@ async def atake(
                 raise
             await sync_to_async(record.start_over)(entered)
     return await sync_to_async(_finish)(record, entered, function, value)
+
+
+def _check_function(name: str, function: object) -> None:
+    if not callable(function):
+        kind = type(function).__name__
+        raise TypeError(
+            f"Step {name!r} is given a value of type {kind}: give it a function, "
+            f"and the arguments behind it, as in ctx.step({name!r}, function, argument)."
+        )
 
 
 def leave(record: Record, entered: Entered, function: Callable[..., Any], value: Any) -> Any:

@@ -1,6 +1,6 @@
 """The operator's side of the queues: how full they are, and the list of failures."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ from django.db.models import Count
 from django.db.models.functions import Now
 
 from workflows.models import ACTIVE, TERMINAL, Job, JobQuerySet, State
-from workflows.registry import all_workflows
+from workflows.registry import Workflow, all_workflows
 from workflows.store.database import get_database
 
 # Literals, not parameters: else SQLite doesn't see that it can use the index of active jobs.
@@ -110,6 +110,15 @@ def unknown(queues: Iterable[str]) -> list[str]:
     # The database is asked only where it matters: a cluster may be there before it.
     busy = {size.queue for size in sizes()} if unused else set()
     return [queue for queue in unused if queue not in busy]
+
+
+def unserved(queues: Collection[str]) -> dict[str, list[Workflow]]:
+    """Return the workflows whose jobs wait in none of *queues*, by their own queues."""
+    left: dict[str, list[Workflow]] = {}
+    for workflow in all_workflows():
+        if workflow.queue not in queues:
+            left.setdefault(workflow.queue, []).append(workflow)
+    return left
 
 
 def failures() -> JobQuerySet:

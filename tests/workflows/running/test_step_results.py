@@ -1,6 +1,7 @@
 """What a step returned, to JSON and back."""
 
 import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -137,6 +138,58 @@ def test_the_sentence_says_what_to_do() -> None:
         dump("Step", returning(Line), {"price": "x"})
     with pytest.raises(StepResultError, match="The record of step 'Step' is not a Line any more"):
         load("Step", returning(Line), {"cost": 1})
+
+
+def unannotated():  # type: ignore[no-untyped-def]  # noqa: ANN201
+    return LINE
+
+
+async def fetch() -> int:
+    return 5
+
+
+JSON_INSTEAD = (
+    "Return plain JSON, such as the primary key of a database row; or annotate the step's function "
+    "with the dataclass, pydantic model or other type that it returns."
+)
+
+
+@pytest.mark.parametrize(
+    ("function", "value", "wish"),
+    [
+        (unannotated, LINE, "Annotate the step's function: def unannotated(…) -> Line:"),
+        (lambda: LINE, LINE, "Annotate the step's function: def function(…) -> Line:"),
+        (
+            unannotated,
+            Model(draft=Draft()),
+            "Annotate the step's function: def unannotated(…) -> Model:",
+        ),
+        (unannotated, {1}, JSON_INSTEAD),
+        (unannotated, date(2026, 2, 28), JSON_INSTEAD),
+        (
+            returning(Line),
+            5,
+            "Its function is annotated to return Line: return one, or annotate what it is.",
+        ),
+    ],
+)
+def test_what_to_write_instead(function: Callable[[], Any], value: Any, wish: str) -> None:
+    with pytest.raises(StepResultError) as caught:
+        dump("Read", function, value)
+
+    kind = type(value).__name__
+    assert str(caught.value) == (
+        f"Step 'Read' returned a {kind} that does not come back the same from JSON. {wish}"
+    )
+
+
+def test_a_coroutine() -> None:
+    """What a lambda around a coroutine function returns; nothing is left that nobody awaits."""
+    coroutine = fetch()
+    with pytest.raises(StepResultError, match=r"coroutine function itself to ctx\.astep\(\)"):
+        dump("Read", lambda: coroutine, coroutine)
+
+    assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
 
 
 def plain() -> Line:

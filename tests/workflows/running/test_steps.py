@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from tests.workflows.chat import Chat, Crashes, assert_log_is_sound, resume, streamed, types
 from tests.workflows.faults import make_outage
-from workflows import Context, WorkflowError
+from workflows import Context, WorkflowError, workflow
 from workflows.models import Message, State, Step
 from workflows.running import runner
 
@@ -202,6 +202,41 @@ def test_a_step_tried_too_often(chat: Chat) -> None:
     assert len(tried) == 3
     assert (job.state, job.code) == (State.FAILED, "workflow_failed")
     assert "no luck" in job.traceback
+
+
+async def fetch() -> int:
+    raise AssertionError
+
+
+def test_a_coroutine_step_in_a_plain_workflow(chat: Chat) -> None:
+    job = chat.begin(lambda ctx: ctx.step("Fetch", fetch, retries=2))
+
+    assert job.state == State.FAILED
+    assert (
+        "TypeError: Step 'Fetch' has a coroutine function: make the workflow an async def, and "
+        "write await ctx.astep('Fetch', …), or give it a plain function.\n"
+    ) in job.traceback
+    assert "step_started" not in types(job)
+
+
+def test_a_coroutine_step_without_its_prefix(chat: Chat) -> None:
+    async def work(ctx: Context) -> None:
+        ctx.step("Fetch", fetch)  # type: ignore[unused-coroutine]
+
+    assert "has a coroutine function: write await ctx.astep(" in chat.begin(work).traceback
+
+
+def test_a_step_that_was_called_already(chat: Chat) -> None:
+    async def work(ctx: Context) -> None:
+        await ctx.astep("Fetch", 5)  # type: ignore[arg-type]
+
+    workflow("plain")(lambda ctx: ctx.step("Fetch", 5))
+    for job in (chat.begin(work), chat.say(workflow="plain")):
+        assert job.state == State.FAILED
+        assert (
+            "TypeError: Step 'Fetch' is given a value of type int: give it a function, and the "
+            "arguments behind it, as in ctx.step('Fetch', function, argument).\n"
+        ) in job.traceback
 
 
 def test_a_result_that_cannot_be_recorded_is_not_tried_again(chat: Chat) -> None:

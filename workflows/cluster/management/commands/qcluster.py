@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from workflows.cluster.supervisor import Supervisor
-from workflows.management.console import add_queue_option, queue_names
+from workflows.management.console import add_queue_option, describe_unserved, queue_names
 
 
 class Command(BaseCommand):
@@ -23,4 +23,7 @@ class Command(BaseCommand):
         if options["workers"] is not None and options["workers"] < 1:
             raise CommandError("--workers must be at least 1.")
         queues = queue_names(options["queue"])
+        unserved = describe_unserved(queues)
+        if unserved:
+            self.stderr.write(self.style.WARNING(unserved))
         Supervisor(queues=queues, grace=options["grace"], workers=options["workers"]).run()
