@@ -117,9 +117,8 @@ class ScriptedModel(ReadyModel):
     def _call(self, use: Use, parameters: ModelRequestParameters) -> ToolCallPart:
         offered = [tool.name for tool in parameters.function_tools]
         if use.tool not in offered:
-            self._script.fail(
-                f"The model is to use {use.tool!r}, but is offered {', '.join(offered) or 'nothing'}."
-            )
+            known = ", ".join(offered) or "nothing"
+            self._script.fail(f"The model is to use {use.tool!r}, but is offered {known}.")
         return ToolCallPart(use.tool, use.arguments)
 
 

@@ -55,7 +55,9 @@ class Log:
 class WatchedRecord(Record):
     """Notes which steps are run, and lets the worker die behind some of them."""
 
-    def __init__(self, log: Log, job: Job, workflow: Workflow, attempt: Attempt, *more: Any) -> None:
+    def __init__(
+        self, log: Log, job: Job, workflow: Workflow, attempt: Attempt, *more: Any
+    ) -> None:
         super().__init__(job, workflow, attempt, *more)
         self._log = log
         time_travel.follow(attempt)

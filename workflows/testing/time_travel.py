@@ -51,9 +51,7 @@ def freeze(moment: datetime | str) -> None:
     _clock.set(lambda: moment)
 
 
-def advance(
-    seconds: float = 0, *, minutes: float = 0, hours: float = 0, days: float = 0
-) -> None:
+def advance(seconds: float = 0, *, minutes: float = 0, hours: float = 0, days: float = 0) -> None:
     """Let time pass: for approvals, actions, delays and deadlines, and for ``timezone.now()``.
 
     Called in the middle of a step, it counts as the step's own time.

@@ -124,6 +124,4 @@ def _list_runs(log: Log) -> list[StepRun]:
     roots = {place.root for place in log.names}
     recorded = Step.objects.filter(root__in=roots, finished=True)
     results = {(step.root_id, (step.name, step.occurrence)): step.result for step in recorded}
-    return [
-        StepRun(name, results.get(place), log.runs[place]) for place, name in log.names.items()
-    ]
+    return [StepRun(name, results.get(place), log.runs[place]) for place, name in log.names.items()]

@@ -21,9 +21,9 @@ def run_waiting() -> None:
         runner.run(job, interruptible=False)
 
 
-def lose_worker() -> bool:
-    """Take back what this worker had claimed, as if it had died; say whether nothing is left."""
-    return lifecycle.reap_worker(ME.id)
+def lose_worker() -> None:
+    """Take back what this worker had claimed, as if it had died."""
+    assert lifecycle.reap_worker(ME.id), "A job can't be taken back: its row is locked."
 
 
 class Crashes:
