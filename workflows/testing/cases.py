@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from workflows.models import Job, State, Step
-from workflows.running.step_keys import is_choice
+from workflows.running.step_keys import Key, is_choice
 from workflows.testing.redaction import Redaction
 
 FORMAT = 1
-# The prefix of a question's name in the record, and what it may want in words.
+# The prefix of a question's name in the record.
 ASKED = "ask: "
 
 
@@ -84,40 +84,54 @@ def make_case(job: Job, redaction: Redaction) -> Case:
     root = job.root or job
     turns = Job.objects.filter(pk=root.pk) | Job.objects.filter(root=root)
     last = turns.order_by("pk").last() or root
-    in_words = {
+    in_words = tuple(
         f"{ASKED}{each['prompt']}"
         for each in turns.values_list("awaiting", flat=True)
         if each and each["kind"] == "text"
-    }
+    )
     steps = [step for step in root.all_steps.order_by("pk") if not is_choice(step.name)]
     runs = list(dict.fromkeys((step.job_id, step.attempt) for step in steps))
-    hidden: Any = redaction.redact(
+    kept: Any = redaction.redact(
         {
             "message": root.text,
             "input": root.input,
             "options": root.flags,
-            "record": [_describe(step, step.name in in_words) for step in steps],
+            "record": [_describe(step, in_words) for step in steps],
         }
     )
+    kept = redaction.forget(kept)
+    keys = _make_keys(steps, redaction)
     record = [
-        # The words of a question may repeat what was answered before.
         Recorded(
-            name=redaction.forget(step.name),
-            occurrence=step.occurrence,
+            name=name,
+            occurrence=occurrence,
             run=1 + runs.index((step.job_id, step.attempt)),
             question=step.question,
             finished=step.finished,
             text_length=step.text_length,
             usage=step.usage,
-            **kept,
+            **result,
         )
-        for step, kept in zip(steps, hidden.pop("record"), strict=True)
+        for step, (name, occurrence), result in zip(steps, keys, kept.pop("record"), strict=True)
     ]
     completed = last.state == State.COMPLETED
-    return Case(workflow=last.workflow, completed=completed, record=record, **hidden)
+    return Case(workflow=last.workflow, completed=completed, record=record, **kept)
 
 
-def _describe(step: Step, in_words: bool) -> dict[str, Any]:
-    if in_words and step.finished:
+def _describe(step: Step, in_words: tuple[str, ...]) -> dict[str, Any]:
+    """Return a step's result, under a name that says whether the user worded it."""
+    # A question may be asked inside of a step.
+    if step.question and step.finished and step.name.endswith(in_words):
         return {"answer": step.result}
     return {"result": step.result}
+
+
+def _make_keys(steps: list[Step], redaction: Redaction) -> list[Key]:
+    """Return the keys of the steps, redacted; those that are the same then are counted on."""
+    keys: list[Key] = []
+    for step in steps:
+        name, occurrence = redaction.forget(step.name), step.occurrence
+        while (name, occurrence) in keys:
+            occurrence += 1
+        keys.append((name, occurrence))
+    return keys

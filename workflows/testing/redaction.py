@@ -15,7 +15,7 @@ WORDS = ("message", "answer", "reason", "content", "text", "prompt")
 NAMES = (*SECRETS, *CONTACTS, *WORDS)
 HIDDEN = "[redacted]"
 HIDDEN_EMAIL = "redacted@example.com"
-# Shorter values are not looked for in what else there is.
+# Shorter texts are not looked for where else they stand.
 SHORTEST = 3
 # Anything may have stood there.
 ANYTHING = re.compile("|".join(map(re.escape, (HIDDEN, HIDDEN_EMAIL))))
@@ -51,11 +51,16 @@ class Redaction:
             return self._redact_json(value, name)
         return self._hide(value) if value and self._is_hidden(name) else value
 
-    def forget(self, text: str) -> str:
-        """Return *text*, such as the words of a question, without the texts that were hidden."""
-        for hidden in sorted(self.hidden, key=len, reverse=True):
-            text = text.replace(hidden, HIDDEN)
-        return text
+    def forget(self, value: Any) -> Any:
+        """Return *value* without the texts that were hidden: a question may repeat an answer."""
+        if isinstance(value, dict):
+            return {key: self.forget(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self.forget(each) for each in value]
+        if isinstance(value, str):
+            for hidden in sorted(self.hidden, key=len, reverse=True):
+                value = value.replace(hidden, HIDDEN)
+        return value
 
     def _is_hidden(self, name: str) -> bool:
         def is_one_of(names: Sequence[str]) -> bool:

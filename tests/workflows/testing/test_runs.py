@@ -324,9 +324,9 @@ def test_files(run: Run, tmp_path: Any) -> None:
     def menu(ctx: Context) -> str:
         return " / ".join(f"{file.name}: {ctx.read_text(file)}" for file in ctx.files)
 
-    turn = run("menu", files=[("note.md", b"# Lunch\n\nAt noon."), tmp_path / "menu.txt"])
+    turn = run("menu", files=[("note.md", b"At noon."), tmp_path / "menu.txt"])
 
-    assert turn.response == "note.md: Lunch\n\nAt noon. / menu.txt: Soup and salad."
+    assert turn.response == "note.md: At noon. / menu.txt: Soup and salad."
 
 
 def test_conversations_are_apart_unless_they_are_one(run: Run) -> None:

@@ -50,10 +50,6 @@ def _workflows() -> None:
     def shop(ctx: Context) -> str:
         return ctx.ai(ctx.message, tools=[stock, order])
 
-    @workflow("route")
-    def route(ctx: Context) -> str:
-        return ctx.ai(ctx.message, route=True)
-
 
 @pytest.mark.parametrize("name", ["explain", "aexplain"])
 def test_texts(run: Run, name: str) -> None:
@@ -72,7 +68,7 @@ def test_texts(run: Run, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["explain", "aexplain"])
 def test_a_call_too_many_fails_with_the_prompt(run: Run, name: str) -> None:
-    with pytest.raises(AssertionError, match="asked once more .*: 'Explain rain'"):
+    with pytest.raises(AssertionError, match=r"asked once more .*: 'Explain rain'"):
         run(name, "rain")
 
 
@@ -132,10 +128,6 @@ def test_a_tool_that_is_not_there(run: Run) -> None:
 
 
 def test_a_workflow_is_chosen(run: Run) -> None:
-    @workflow("chat")
-    def chat(ctx: Context) -> str:
-        return ctx.ai(ctx.message, route=True)
-
     @workflow("weather")
     def weather(ctx: Context) -> str:
         return "Rain."

@@ -48,7 +48,7 @@ def test_actions_expire(run: Run) -> None:
 
 
 def use(turn: Any) -> None:
-    offers.use(turn.job.user, turn.job.session.key, turn.actions[0]["id"])
+    offers.act(turn.job.user, turn.job.session.key, turn.actions[0]["id"])
 
 
 @pytest.mark.parametrize("is_async", [False, True])
