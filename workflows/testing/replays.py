@@ -19,7 +19,7 @@ from workflows.testing.script import Script
 from workflows.testing.stage import Log, staged
 from workflows.testing.time_travel import follow
 from workflows.testing.turns import Turn, make_turn
-from workflows.testing.worker import claim, lose_worker
+from workflows.testing.worker import ME, lose_worker
 
 
 def replay(path: str | Path, *, user: Any = None) -> Turn:
@@ -46,7 +46,8 @@ def replay(path: str | Path, *, user: Any = None) -> Turn:
         job = _put_in_the_middle(case, user or get_user())
         runner.run(job, interruptible=False)
         lose_worker()
-    job.refresh_from_db()
+        # One that was stopped is not to wait for a worker.
+        job = services.cancel(job)
     journey.check(log.error)
     return make_turn([job], log)
 
@@ -140,16 +141,16 @@ class ReplayedRecord(Record):
 
 def _put_in_the_middle(case: Case, user: Any) -> Job:
     """Store a job that has come as far as the record goes, and claim it to go on."""
-    services.start(
+    started = services.start(
         user,
         case.message,
         session_key=f"replay-{uuid.uuid4().hex}",
+        mode="sync",
         workflow=case.workflow,
         input=case.input,
         options=case.options,
     )
-    begun = claim()
-    assert begun is not None, "The job that was just stored waits."
+    begun = _claim(started.job)
     Step.objects.bulk_create(
         Step(
             root=begun,
@@ -165,7 +166,12 @@ def _put_in_the_middle(case: Case, user: Any) -> Job:
         )
         for each in case.record
     )
-    lifecycle.give_back(begun)
-    job = claim()
-    assert job is not None, "The job that was given back waits."
-    return job
+    lifecycle.give_back(begun, inline=True)
+    return _claim(begun)
+
+
+def _claim(job: Job) -> Job:
+    """Claim this one job, whatever else waits."""
+    claimed = lifecycle.claim_inline(job, ME)
+    assert claimed is not None, "A job that was just stored is waiting."
+    return claimed
