@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
 from django.db.models import EmailField
 
 from workflows.knowledge.documents import store
@@ -67,7 +69,11 @@ def run(
 
 
 def get_user() -> Any:
-    """Return the user of a test that names none."""
+    """Return the user of a test that names none.
+
+    Raises:
+        AssertionError: the project's users need more than a name.
+    """
     users = get_user_model()
     field = users._meta.get_field(users.USERNAME_FIELD)
     name = "alice@example.com" if isinstance(field, EmailField) else "alice"
@@ -76,7 +82,11 @@ def get_user() -> Any:
         # Without create_user(): its arguments are the project's own.
         user = users(**{users.USERNAME_FIELD: name})
         user.set_unusable_password()
-        user.save()
+        try:
+            with transaction.atomic():
+                user.save()
+        except (IntegrityError, ValueError, ValidationError) as error:
+            raise AssertionError(f"The kit can't make a user; give run() one: {error}") from error
     return user
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import IntegrityError, connection
 from pydantic import BaseModel, Field
 
 from workflows import Context, WorkflowError, workflow
@@ -148,6 +148,16 @@ def test_approvals(run: Run, alice: User, bob: User) -> None:
 def test_a_decision_is_for_an_approval_only(run: Run) -> None:
     with pytest.raises(AssertionError, match=r"no request for an approval: What is your name\?"):
         run("greeter", answers=[Approve()])
+
+
+def test_a_user_that_the_kit_can_not_make(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def save(user: User) -> None:
+        raise IntegrityError("company_id may not be NULL")
+
+    monkeypatch.setattr(User, "save", save)
+
+    with pytest.raises(AssertionError, match=r"give run\(\) one: company_id"):
+        run("greeter")
 
 
 def test_failures(run: Run) -> None:
