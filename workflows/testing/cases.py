@@ -80,7 +80,7 @@ def load_case(path: str | Path) -> Case:
 
 
 def make_case(job: Job, redaction: Redaction) -> Case:
-    """Return the conversation that *job* is a turn of, redacted."""
+    """Return the conversation that *job* is a turn or a retry of, redacted."""
     root = job.root or job
     turns = Job.objects.filter(pk=root.pk) | Job.objects.filter(root=root)
     last = turns.order_by("pk").last() or root

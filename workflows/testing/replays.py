@@ -48,7 +48,7 @@ def replay(path: str | Path, *, user: Any = None) -> Turn:
         lose_worker()
         # One that was stopped is not to wait for a worker.
         job = services.cancel(job)
-    journey.check(log.error)
+    journey.check(log.errors.get(job.pk))
     return make_turn([job], log)
 
 

@@ -13,7 +13,7 @@ from django.db.models import EmailField
 from workflows.knowledge.documents import store
 from workflows.knowledge.readers import kind_of, kind_of_image
 from workflows.testing.conversations import Conversation
-from workflows.testing.script import Script
+from workflows.testing.script import OFFLINE, Script
 from workflows.testing.turns import Turn
 from workflows.users import find_user
 
@@ -55,7 +55,10 @@ def run(
     Raises:
         AssertionError: the workflow asked the user or the model for more than there was, or for
             less; or it had no such step to crash after.
+        TypeError: *answers* or *model* is a text, where a list of texts is meant.
     """
+    if isinstance(answers, str) or (isinstance(model, str) and model != OFFLINE):
+        raise TypeError("Answers are a list, such as answers=['Ada'] and model=['Hello.'].")
     user = user or get_user()
     conversation = Conversation(
         user,

@@ -38,13 +38,13 @@ class Log:
         crashes: after which steps the worker dies.
         names: what the steps that began are called, in the order of their beginning.
         runs: how often each was run.
-        error: the exception that the workflow raised last.
+        errors: the exception that each job's workflow raised last, by the job's primary key.
     """
 
     crashes: Crashes = field(default_factory=Crashes)
     names: dict[Place, str] = field(default_factory=dict)
     runs: dict[Place, int] = field(default_factory=dict)
-    error: Exception | None = None
+    errors: dict[int, Exception] = field(default_factory=dict)
 
     def note(self, place: Place, name: str) -> None:
         """Note that a step's function is called."""
@@ -96,7 +96,7 @@ def staged(log: Log, make_record: MakeRecord = WatchedRecord) -> Iterator[None]:
     """
 
     def failed(job: Job, workflow: Workflow, error: Exception) -> Any:
-        log.error = error
+        log.errors[job.pk] = error
         return fail(job, workflow, error)
 
     fail = runner._failed

@@ -105,9 +105,9 @@ def make_turn(
         state=job.state,
         error=job.error,
         code=job.code,
-        exception=log.error if job.is_unsuccessful else None,
+        exception=log.errors.get(job.pk) if job.is_unsuccessful else None,
         awaiting=job.awaiting,
-        steps=_list_runs(log),
+        steps=_list_runs(log, {each.conversation_id for each in jobs}),
         events=events,
         words="".join(map(read_words, jobs)),
         actions=job.actions,
@@ -120,8 +120,12 @@ def make_turn(
     )
 
 
-def _list_runs(log: Log) -> list[StepRun]:
-    roots = {place.root for place in log.names}
+def _list_runs(log: Log, roots: set[int]) -> list[StepRun]:
+    """Return the steps of the conversations that these jobs began, and not of what else has run."""
     recorded = Step.objects.filter(root__in=roots, finished=True)
     results = {(step.root_id, (step.name, step.occurrence)): step.result for step in recorded}
-    return [StepRun(name, results.get(place), log.runs[place]) for place, name in log.names.items()]
+    return [
+        StepRun(name, results.get(place), log.runs[place])
+        for place, name in log.names.items()
+        if place.root in roots
+    ]

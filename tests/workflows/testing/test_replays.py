@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from workflows import Context, registry, workflow
+from workflows import Context, registry, services, workflow
 from workflows.testing import OPEN, Approve, Turn
-from workflows.testing.redaction import HIDDEN, HIDDEN_EMAIL, Redaction, is_like
+from workflows.testing.redaction import HIDDEN, HIDDEN_EMAIL, NAMES, Redaction, is_like
+from workflows.testing.worker import run_waiting
 
 Run = Any
 Export = Callable[..., Path]
@@ -197,6 +198,48 @@ def test_approvals_and_coroutines(run: Run, export: Export, replay: Any) -> None
     assert replay(path).response == f"True: {HIDDEN}"
 
 
+def test_questions_in_steps_and_names_that_become_the_same(
+    run: Run, export: Export, replay: Any
+) -> None:
+    @workflow("ask_both")
+    def ask_both(ctx: Context) -> str:
+        def ask(name: str) -> str:
+            return ctx.ask(f"And {name}?")
+
+        names = [ctx.step("Ask", ask, "who"), ctx.ask("Who else?")]
+        for name in names:
+            ctx.step(f"Invite {name}", len, name)
+        return f"{len(names)} are invited."
+
+    path = export(run("ask_both", answers=["Ada", "Grace"]))
+
+    assert "Ada" not in path.read_text()
+    assert "Grace" not in path.read_text()
+    assert replay(path).response == "2 are invited."
+
+
+def test_a_retry_goes_on_with_the_case(run: Run, export: Export, replay: Any) -> None:
+    away = [True]
+
+    def fetch() -> str:
+        if away:
+            raise OSError("Away.")
+        return "There."
+
+    @workflow("fetching")
+    def fetching(ctx: Context) -> str:
+        ctx.step("First", len, ctx.ask("What?"))
+        return ctx.step("Fetch", fetch)
+
+    failed = run("fetching", answers=["this"])
+    assert replay(export(failed)).state == "cancelled"
+    away.clear()
+    services.retry(failed.job)
+    run_waiting()
+
+    assert replay(export(failed)).response == "There."
+
+
 def test_there_must_be_such_a_job(db: None) -> None:
     with pytest.raises(CommandError, match="no such job"):
         call_command("export_job", "workflow_1")
@@ -207,6 +250,13 @@ def test_another_format_is_refused(tmp_path: Path, replay: Any) -> None:
 
     with pytest.raises(ValueError, match="export the job again"):
         replay(tmp_path / "case.json")
+
+
+def test_the_documentation_names_what_is_hidden() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "test-a-workflow.md").read_text()
+    _, _, hidden = page.partition("- **Hidden**")
+
+    assert [name for name in NAMES if f"`{name.strip('*')}`" not in hidden] == []
 
 
 def test_redaction() -> None:

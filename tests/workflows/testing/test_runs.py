@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, connection
 from pydantic import BaseModel, Field
 
-from workflows import Context, WorkflowError, workflow
+from workflows import Context, WorkflowError, services, workflow
 from workflows.models import Event
 from workflows.testing import OPEN, Approve, Reject, Turn
 
@@ -97,6 +97,12 @@ def test_what_came_of_it(run: Run, alice: User) -> None:
 def test_a_question_too_many_fails_with_its_text(run: Run) -> None:
     with pytest.raises(AssertionError, match=r"asks once more .* 'Publish 49 tickets\?'"):
         run("report", "report", answers=["Support"])
+
+
+@pytest.mark.parametrize("wrong", [{"answers": "Ada"}, {"model": "Hello."}])
+def test_a_text_is_no_list(run: Run, wrong: Any) -> None:
+    with pytest.raises(TypeError, match="are a list"):
+        run("greeter", "hello", **wrong)
 
 
 def test_an_answer_too_many_fails(run: Run) -> None:
@@ -246,7 +252,31 @@ def test_a_step_to_crash_after_must_be_there(run: Run) -> None:
         run("greeter", answers=["Ada"], crash_after="Svae")
 
 
-def test_async_workflows(run: Run) -> None:
+def test_what_else_runs_is_not_the_runs_own(run: Run, bob: User) -> None:
+    """A job that the workflow starts is run as well, as a worker would."""
+
+    @workflow("child")
+    def child(ctx: Context) -> str:
+        ctx.step("Of the child", int, 1)
+        raise OSError("Away.")
+
+    @workflow("parent")
+    def parent(ctx: Context) -> str:
+        def begin() -> str:
+            return services.start(bob, "go", session_key="s", workflow="child").job.public_id
+
+        ctx.step("Begin", begin)
+        raise WorkflowError("That was all.")
+
+    turn = run("parent")
+
+    assert [step.name for step in turn.steps] == ["Begin"]
+    assert isinstance(turn.exception, WorkflowError)
+    assert bob.jobs.get().state == "failed"
+
+
+@pytest.mark.parametrize("crash_after", ["First", "Second", "Save"])
+def test_async_workflows(run: Run, crash_after: str) -> None:
     async def fetch(source: str) -> int:
         await asyncio.sleep(0)
         return len(source)
@@ -261,10 +291,15 @@ def test_async_workflows(run: Run) -> None:
         await ctx.astep("Save", len, name)
         return f"{name}: {sum(both)}"
 
-    turn = run("gather", answers=["Ada"], crash_after="Save")
+    turn = run("gather", answers=["Ada"], crash_after=crash_after)
 
     assert turn.response == "Ada: 11"
-    assert turn.steps == [("First", 5, 1), ("Second", 6, 1), ("Save", 3, 1)]
+    assert [(step.name, step.result) for step in turn.steps] == [
+        ("First", 5),
+        ("Second", 6),
+        ("Save", 3),
+    ]
+    assert {step.name: step.runs for step in turn.steps}[crash_after] == 1
     assert turn.words == "Both. "
 
 

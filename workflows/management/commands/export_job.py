@@ -9,8 +9,9 @@ from workflows.testing.redaction import NAMES, Redaction
 
 class Command(BaseCommand):
     help = (
-        "Print a job and the turns before it as a test case, which workflows.testing.replay() runs "
-        f"against today's code. Hidden are the values of fields called {', '.join(NAMES)}."
+        "Print a job, with all turns and retries of its conversation with the workflow, as a test "
+        "case, which workflows.testing.replay() runs against today's code. "
+        f"Hidden are the values of fields called {', '.join(NAMES)}."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
