@@ -47,11 +47,14 @@ class Conversation:
             given: the answers.
             options: as services.start() takes them.
         """
+        __tracebackhide__ = True
         self._take(partial(self._send, message, options))
         return self.go_on(given)
 
     def go_on(self, given: Iterable[Any]) -> Turn:
         """Answer the open questions, and return what came of it all."""
+        # pytest shows the test's own line.
+        __tracebackhide__ = True
         left = deque(given)
         while (question := self._find_question()) is not None:
             assert left, f"The workflow asks once more than the test answers: {question.response!r}"
@@ -66,6 +69,7 @@ class Conversation:
         return turn
 
     def _check_end(self, turn: Turn) -> None:
+        __tracebackhide__ = True
         unsaid, alive = list(self._script.answers), self._log.crashes.places
         assert not unsaid, f"The model was not asked for these answers: {unsaid}. {turn}"
         assert not alive, f"No step called {alive[0]!r} was recorded to crash after. {turn}"
@@ -75,6 +79,7 @@ class Conversation:
 
     def _take(self, send: Callable[[], Job]) -> None:
         """Send a message, and run its job to the end."""
+        __tracebackhide__ = True
         with staged(self._log), self._script.played():
             job = send()
             self.jobs.append(job)

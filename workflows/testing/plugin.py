@@ -33,6 +33,7 @@ def replay(db: None, request: pytest.FixtureRequest) -> "Callable[..., Turn]":
 
 
 def _replay(folder: Path, case: "str | Path", **options: Any) -> "Turn":
+    __tracebackhide__ = True
     from workflows.testing.replays import replay
 
     return replay(folder / case, **options)

@@ -39,6 +39,8 @@ def replay(path: str | Path, *, user: Any = None) -> Turn:
         AssertionError: today's steps and questions are not those that were recorded; its text is
             the difference. Or the job fails today, and did not then.
     """
+    # pytest shows the test's own line.
+    __tracebackhide__ = True
     case = load_case(path)
     journey = Journey(case)
     log = Log()
@@ -85,6 +87,7 @@ class Journey:
         Args:
             error: what it raised.
         """
+        __tracebackhide__ = True
         recorded = [(each.name, each.occurrence) for each in self.case.record]
         missed = [key for key in recorded if not self._was_passed(key)]
         # A job that failed was about to do what nobody recorded.

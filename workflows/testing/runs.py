@@ -57,6 +57,8 @@ def run(
             less; or it had no such step to crash after.
         TypeError: *answers* or *model* is a text, where a list of texts is meant.
     """
+    # pytest shows the test's own line.
+    __tracebackhide__ = True
     if isinstance(answers, str) or (isinstance(model, str) and model != OFFLINE):
         raise TypeError("Answers are a list, such as answers=['Ada'] and model=['Hello.'].")
     user = user or get_user()

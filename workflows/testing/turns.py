@@ -78,6 +78,7 @@ class Turn:
         Returns:
             What came of the run, from its first message on.
         """
+        __tracebackhide__ = True
         assert self.go_on is not None, "A replay doesn't go on."
         return self.go_on(answers)
 
