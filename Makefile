@@ -35,7 +35,7 @@ help:  ## Show the targets
 
 install: $(VENV)/.installed  ## Create .venv with the packages that Chatflow runs on
 
-install-dev: $(VENV)/.installed-dev
+install-dev: $(VENV)/.installed-dev  ## The same, and the packages of the tests
 
 install-system:
 	@bin/install-system

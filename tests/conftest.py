@@ -1,21 +1,22 @@
 """The cast: Alice owns, Bob is another user, Charlie may not enter."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission, User
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection, transaction
 from django.test import Client, TransactionTestCase
-from django.utils import timezone
 
 from chatflow.models import Token
 from workflows.ai.asides import close_loop
+from workflows.testing.time_travel import set_clock
+
+# What teams are given for their own tests.
+pytest_plugins = ["workflows.testing.plugin"]
 
 Bearer = Callable[[User], dict[str, str]]
 
@@ -105,21 +106,3 @@ def wrong_clock(request: pytest.FixtureRequest) -> Iterator[float]:
     """Set this host's clock ten minutes off the database's, and return by how many seconds."""
     with set_clock(timedelta(seconds=request.param)):
         yield request.param
-
-
-@contextmanager
-def set_clock(off: timedelta) -> Iterator[None]:
-    """Let all of Django believe for a while that the present is *off* the true one."""
-    right = timezone.now
-
-    def now() -> datetime:
-        return right() + off
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(timezone, "now", now)
-        for model in apps.get_models():
-            for field in model._meta.concrete_fields:
-                if field.default is right:
-                    # Where a field looks its default up.
-                    patch.setitem(field.__dict__, "_get_default", now)
-        yield

@@ -25,6 +25,7 @@ FLOORS = (
     "workflows.admin",
     "workflows.checks",
     "workflows.cluster",
+    "workflows.testing",
     "workflows.services",
     "workflows.streaming",
     "workflows.running",
@@ -46,6 +47,20 @@ FLOORS = (
 )
 # Inside of a room, from the top down, where the order is worth keeping.
 STAIRS = {
+    "workflows.testing": (
+        "plugin",
+        "replays",
+        "runs",
+        "conversations",
+        "turns",
+        "stage",
+        "worker",
+        "time_travel",
+        "answers",
+        "script",
+        "cases",
+        "redaction",
+    ),
     "workflows.services": (
         "offers",
         "decisions",
@@ -117,7 +132,8 @@ LIBRARIES = {
     "prometheus_client": ("chatflow",),
     "jsonschema_rs": ("workflows.dialogue",),
     "psycopg": ("workflows.bells", "workflows.store"),
-    "pydantic_ai": ("workflows.ai", "workflows.knowledge"),
+    "pydantic_ai": ("workflows.ai", "workflows.knowledge", "workflows.testing"),
+    "pytest": ("workflows.testing.plugin",),
     "redis": ("workflows.bells", "chatflow.settings"),
 }
 # What is built on the engine, as anybody's own workflows are.

@@ -20,6 +20,7 @@ from tests.servers import free_port
 
 README = ROOT / "README.md"
 GUIDE = ROOT / "docs" / "write-a-workflow.md"
+TESTS = ROOT / "docs" / "test-a-workflow.md"
 WALK = "Your first workflow"
 
 
@@ -104,6 +105,16 @@ def test_the_first_workflow(checkout: Checkout, demos: list[Demo]) -> None:
     assert demos[-1].stop() == []
 
 
+def test_the_test_of_the_first_workflow(checkout: Checkout) -> None:
+    """In the checkout of test_the_first_workflow, with the settings that its demo has made."""
+    team = checkout.folder / "team"
+    (team / "test_report.py").write_text(block(README, "Test it", "python"))
+    (team / "pytest.ini").write_text(block(README, "Test it", "ini"))
+    install, command = block(README, "Test it", "bash").strip().splitlines()
+    assert install.startswith("make install-dev ")
+    assert "1 passed" in checkout.shell(command)
+
+
 def commands_of_the_walk() -> list[str]:
     return [each.code for each in blocks(README, "bash") if each.heading == WALK]
 
@@ -177,17 +188,33 @@ def test_the_guides_workflows(guide: Site, apps: tuple[Path, list[str]]) -> None
     assert by_name["response"] == "Hello alice."
 
 
-def test_the_guides_test(apps: tuple[Path, list[str]], tmp_path: Path) -> None:
+def test_the_guides_tests(apps: tuple[Path, list[str]], tmp_path: Path) -> None:
+    """As in a team's own repository: nothing of this one's tests and their settings is there."""
     folder, names = apps
-    (tmp_path / "test_hello.py").write_text(block(GUIDE, "Test it", "python"))
-    options = ["-c", str(ROOT / "pyproject.toml"), f"--rootdir={ROOT}", "-p", "no:cacheprovider"]
+    team = tmp_path / "team"
+    team.mkdir()
+    workflow, *tests = [each.code for each in blocks(TESTS, "python")]
+    files = {
+        "__init__.py": "",
+        "workflows.py": workflow,
+        "pytest.ini": block(TESTS, "Set it up", "ini"),
+        "refund.json": block(TESTS, "Replay a job", "json"),
+        "test_hello.py": block(GUIDE, "Test it", "python"),
+        **{f"test_{number}.py": code for number, code in enumerate(tests)},
+    }
+    for name, text in files.items():
+        (team / name).write_text(text)
+    command = block(TESTS, "Set it up", "bash").split()
+    assert command == [".venv/bin/python", "-m", "pytest", "team"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, str(tmp_path / "test_hello.py")],
-        cwd=ROOT,
+        [sys.executable, *command[1:], "-p", "no:cacheprovider"],
+        cwd=tmp_path,
         env={
             "PATH": os.environ["PATH"],
-            "EXTRA_APPS": ",".join(names),
-            "PYTHONPATH": str(folder),
+            "ENV_FILE": os.devnull,
+            "SECRET_KEY": "only-for-the-tests",
+            "EXTRA_APPS": ",".join([*names, "team"]),
+            "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]),
         },
         capture_output=True,
         text=True,
@@ -195,4 +222,5 @@ def test_the_guides_test(apps: tuple[Path, list[str]], tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 passed" in done.stdout
+    written = sum(text.count("def test_") for text in files.values())
+    assert f"{written} passed" in done.stdout

@@ -19,7 +19,7 @@ from tests.chatflow.test_auth import code, grant_of
 from tests.chatflow.test_stream import signed_in
 from tests.conftest import Bearer
 from tests.workflows.chat import Chat, claimed, run_waiting
-from workflows import Context, services, workflow
+from workflows import Context, services, testing, workflow
 from workflows.ai import budget
 from workflows.knowledge.models import Document, audience_of
 from workflows.knowledge.search import search
@@ -71,6 +71,16 @@ def call(*args: Any, **options: Any) -> str:
 def send(client: Client, message: str = "hello", **fields: Any) -> Any:
     body = {"message": message, "session_id": "s", **fields}
     return client.post(SEND, body, "application/json")
+
+
+def test_the_testing_kit(bob: Any) -> None:
+    @workflow("refund")
+    def refund(ctx: Context) -> str:
+        return f"{ctx.user}: {ctx.approve('Refund it?').by}"
+
+    answers = [testing.Approve(by=bob)]
+    turn = testing.run("refund", answers=answers)
+    assert turn.response == "alice@example.com: bob@example.com"
 
 
 def test_no_migration_is_missing() -> None:

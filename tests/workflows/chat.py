@@ -10,15 +10,17 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 
 from workflows import services
-from workflows.exceptions import AttemptLost
 from workflows.models import Event, Job, State
 from workflows.registry import workflow
-from workflows.running import runner
 from workflows.running.context import Context
 from workflows.store import lifecycle
-from workflows.store.lifecycle import Vigil, Worker
+from workflows.store.lifecycle import Vigil
+from workflows.testing.worker import ME as ME
+from workflows.testing.worker import Crashes as Crashes
+from workflows.testing.worker import claim as claim
+from workflows.testing.worker import lose_worker as lose_worker
+from workflows.testing.worker import run_waiting as run_waiting
 
-ME = Worker("me", host="here")
 # Seconds after which a test that waits has failed. A net, not a measure.
 NET = 30.0
 
@@ -49,12 +51,6 @@ class Chat:
         return self.say(text, workflow="w")
 
 
-def claim() -> Job | None:
-    """Take the next job, a plain one first."""
-    plain = lifecycle.claim((), ME, is_async=False)
-    return plain or lifecycle.claim((), ME, is_async=True)
-
-
 def claimed() -> Job:
     """Claim the next job; there must be one."""
     job = claim()
@@ -80,17 +76,6 @@ def with_empty_log(job: Job) -> Job:
     return job
 
 
-def run_waiting() -> None:
-    """Run what can be run now, one attempt of each job after the other."""
-    while (job := claim()) is not None:
-        runner.run(job, interruptible=False)
-
-
-def lose_worker() -> None:
-    """Take back what this process had claimed, as if it had died."""
-    assert lifecycle.reap_worker(ME.id)
-
-
 def reap() -> int:
     """Take back the jobs whose leases ran out, as one that was awake all the time."""
     return lifecycle.reap(Vigil(1.0))
@@ -103,21 +88,6 @@ def resume(job: Job) -> Job:
     run_waiting()
     job.refresh_from_db()
     return job
-
-
-class Crashes:
-    """A worker that dies once at each place where it is told to.
-
-    A lost lease is as near to a kill as a test comes: the attempt writes nothing more.
-    """
-
-    def __init__(self, *places: str) -> None:
-        self.places = list(places)
-
-    def at(self, place: str) -> None:
-        if place in self.places:
-            self.places.remove(place)
-            raise AttemptLost
 
 
 def events(job: Job) -> list[Event]:

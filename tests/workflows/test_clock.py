@@ -7,7 +7,6 @@ import pytest
 from django.conf import LazySettings
 from django.db import connection
 
-from tests.conftest import set_clock
 from tests.workflows.chat import Chat, claimed
 from workflows import Context, clock, workflow
 from workflows.ai import budget
@@ -18,6 +17,7 @@ from workflows.services import decisions, queues
 from workflows.services.starts import start
 from workflows.store.database import get_database, read_clock
 from workflows.store.pruning import prune
+from workflows.testing.time_travel import set_clock
 
 TEN_MINUTES = timedelta(minutes=10)
 

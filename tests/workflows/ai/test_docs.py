@@ -62,6 +62,6 @@ def test_give_it_tools(chat: Chat, server: OpenAIServer) -> None:
 
 
 @pytest.mark.usefixtures("db")
-def test_test_without_a_model() -> None:
+def test_test_without_a_model(run: Any) -> None:
     register("Get a type")
-    register("Test without a model")["test_meet"](None)
+    register("Test without a model")["test_meet"](run)
