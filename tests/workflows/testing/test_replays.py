@@ -1,5 +1,6 @@
 """A recorded job, exported and run against the code of another day."""
 
+import inspect
 import json
 from collections.abc import Callable
 from io import StringIO
@@ -106,13 +107,11 @@ def test_more_or_less_is_hidden(recorded: Turn, export: Export, replay: Any) -> 
 
 
 def change(old: str, new: str) -> None:
-    """Register the workflow as somebody has changed it."""
-    import inspect
-
+    """Register the workflow as somebody has changed it, and its module was imported again."""
     source = inspect.getsource(dunning)
     assert old in source
     names = dict(globals())
-    exec(source.replace(old, new), names)
+    exec(compile(source.replace(old, new), __file__, "exec"), names)
     workflow("dunning")(names["dunning"])
 
 
@@ -282,3 +281,7 @@ def test_redaction() -> None:
     assert redaction.forget("Is hunter2 gone?") == f"Is {HIDDEN} {HIDDEN}?"
     assert is_like("Is hunter2 gone?", f"Is {HIDDEN} gone?")
     assert not is_like("Was it hunter2?", f"Is {HIDDEN} gone?")
+    assert is_like("a-b-c", f"a{HIDDEN}b{HIDDEN}{HIDDEN}c")
+    assert not is_like("a-c", f"a{HIDDEN}b{HIDDEN}c")
+    assert not is_like("ab", f"ab{HIDDEN}b")
+    assert not is_like("a", "b")
