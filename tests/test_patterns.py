@@ -43,7 +43,7 @@ BUILT: dict[str, list[re.Pattern[Any]]] = {
     "workflows.dialogue.languages.base.number": [each.number for each in languages.LANGUAGES],
     "workflows.knowledge.languages.__init__": [*{each.unspaced for each in stop_words().values()}],
     "workflows.running.memory.quote": [re.compile(r"<(?=[\s/]*summary)", re.IGNORECASE)],
-    "workflows.running.routing.find_trigger": [re.compile(r"\ba\ a\b")],
+    "workflows.running.routing.find_trigger": [re.compile(r"(?<!\w)a\ a(?!\w)")],
 }
 # What cleans each text before the patterns of a package see it.
 CLEANED: dict[str, Callable[[str], str]] = {"examples.invoicing": grammar.clean}

@@ -97,7 +97,7 @@ def check_model_settings(
 
 @register
 def check_triggers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Warn of triggers that start no workflow, or another one, in whatever message they stand."""
+    """Warn of triggers that start another workflow, in whatever message they stand."""
     return [
         message
         for workflow in all_workflows()
@@ -109,22 +109,16 @@ def check_triggers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 def _check_trigger(workflow: Workflow, trigger: str) -> Iterator[CheckMessage]:
     # Whatever is found in the trigger itself is found wherever that stands.
     found = find_trigger(trigger)
-    if found is None:
-        yield checks.Warning(
-            f"The trigger {trigger!r} of the workflow {workflow.name!r} is found in no message"
-            f" ({workflow.place}).",
-            hint="Let it begin and end with a letter or a digit: whole words are looked for.",
-            id="workflows.W002",
-        )
-    elif found[0] != workflow:
-        other, earlier = found
-        yield checks.Warning(
-            f"The trigger {trigger!r} never starts the workflow {workflow.name!r}"
-            f" ({workflow.place}): the trigger {earlier!r} of {other.name!r} ({other.place})"
-            " comes first, as the workflows do by their names.",
-            hint="Take other words for one of them, or let their names be in the other order.",
-            id="workflows.W003",
-        )
+    if found is None or found[0] == workflow:
+        return
+    other, earlier = found
+    yield checks.Warning(
+        f"The trigger {trigger!r} never starts the workflow {workflow.name!r}"
+        f" ({workflow.place}): the trigger {earlier!r} of {other.name!r} ({other.place})"
+        " comes first, as the workflows do by their names.",
+        hint="Take other words for one of them, or let their names be in the other order.",
+        id="workflows.W002",
+    )
 
 
 def _is_function(name: str) -> bool:

@@ -115,7 +115,7 @@ def workflow(
             place=f"{file}:{line}",
             title=title or name.replace("_", " ").capitalize(),
             description=description or (function.__doc__ or "").strip().split("\n")[0],
-            triggers=tuple(trigger.lower() for trigger in triggers),
+            triggers=tuple(trigger.strip().lower() for trigger in triggers),
             steps=steps,
             max_execution_time=(
                 settings.WORKFLOW_MAX_EXECUTION_TIME

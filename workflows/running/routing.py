@@ -36,7 +36,7 @@ def find_trigger(text: str) -> tuple[Workflow, str] | None:
     words = text.lower()
     for workflow in all_workflows():
         for trigger in workflow.triggers:
-            if trigger in words and re.search(rf"\b{re.escape(trigger)}\b", words):
+            if trigger in words and re.search(rf"(?<!\w){re.escape(trigger)}(?!\w)", words):
                 return workflow, trigger
     return None
 

@@ -153,6 +153,15 @@ def test_route(chat: Chat, text: str, options: dict[str, Any], name: str) -> Non
     assert chat.send(text, options=options).workflow == name
 
 
+@pytest.mark.parametrize("trigger", ["C++", "#sale", " hello! ", "हिन्दी", "شكرا"])
+def test_a_trigger_may_begin_and_end_with_anything(chat: Chat, trigger: str) -> None:
+    workflow("special", triggers=[trigger])(lambda ctx: "It is special.")
+    word = trigger.strip()
+    assert chat.send(f"Something with {word} in it").workflow == "special"
+    assert chat.send(word).workflow == "special"
+    assert chat.send(f"a{word}a").workflow == "chat"
+
+
 def test_a_named_workflow_bypasses_routing(chat: Chat) -> None:
     job = chat.send("echo", workflow="asker")
 
