@@ -90,6 +90,7 @@ STAIRS = {
         "ownership",
         "lanes",
         "attempt",
+        "journal",
         "step_results",
     ),
     "workflows.streaming": ("followers", "listeners", "readers", "storage"),
@@ -118,6 +119,7 @@ LIBRARIES = {
     "psycopg": ("workflows.bells", "workflows.store"),
     "pydantic_ai": ("workflows.ai", "workflows.knowledge"),
     "redis": ("workflows.bells", "chatflow.settings"),
+    "watchfiles": ("chatflow.development",),
 }
 # What is built on the engine, as anybody's own workflows are.
 BUILT_ON_IT = ("workflows.library", "examples")

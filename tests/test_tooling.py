@@ -248,6 +248,7 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
     (tmp_path / "chatflow").mkdir()
     for file in ("bin/demo", "chatflow/environment.py", "chatflow/door.py"):
         shutil.copy(ROOT / file, tmp_path / file)
+    shutil.copytree(ROOT / "chatflow/development", tmp_path / "chatflow/development")
     (tmp_path / "manage.py").write_text(STUB_MANAGE)
     (tmp_path / "chatflow/asgi.py").write_text(STUB_ASGI)
     demo = Demo(tmp_path)
