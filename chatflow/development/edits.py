@@ -26,9 +26,19 @@ class Edits:
         # A datagram for each edit. A full buffer would only say again that there was one.
         self._heard, self._told = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._told.setblocking(False)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="edits", daemon=True)
 
     def start(self) -> None:
-        threading.Thread(target=self._watch, name="edits", daemon=True).start()
+        self._thread.start()
+
+    def close(self) -> None:
+        """Watch no longer."""
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._heard.close()
+        self._told.close()
 
     def fileno(self) -> int:
         """Return what can be read as soon as there is an edit."""
@@ -48,10 +58,12 @@ class Edits:
         # Here, as the servers need not wait for the import.
         from watchfiles import Change, watch
 
-        while True:
+        while not self._closing.is_set():
             # Folder by folder: a virtual environment in the project has thousands of them.
             folders = list(find_folders(self._root))
-            for changes in watch(*folders, recursive=False, watch_filter=None):
+            for changes in watch(
+                *folders, recursive=False, watch_filter=None, stop_event=self._closing
+            ):
                 new = [
                     Path(path)
                     for change, path in changes

@@ -28,7 +28,8 @@ class Place(NamedTuple):
 def find_place(traceback: str) -> Place | None:
     """Return where the author's own code went wrong; the last line of all where none is theirs."""
     places = [Place(found["file"], int(found["line"])) for found in FRAME.finditer(traceback)]
-    return next((each for each in reversed(places) if is_own(each.file)), (places or [None])[-1])
+    own = [each for each in places if is_own(each.file)]
+    return (own or places)[-1] if places else None
 
 
 def summarize(traceback: str) -> str:

@@ -75,16 +75,21 @@ class Successor(Server):
     """A process that loads the new code, and waits until it may begin.
 
     What it says before is kept from the terminal, as its twin says the same.
+
+    Attributes:
+        is_ready: it has loaded the code.
+        said: what it has said on standard error, as soon as it was told to begin, or was killed.
     """
 
     def __init__(self, name: str, command: list[str], **options: Any) -> None:
         self._channel, theirs = socket.socketpair()
-        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - as long as this
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - _let_go() closes it
         self.is_ready = False
+        self.said = ""
         self._is_cut = False
         with theirs:
             super().__init__(
-                name, [*command, "--standby"], stdin=theirs, stderr=self._said, **options
+                name, [*command, "--standby"], stdin=theirs, stderr=self._stderr, **options
             )
 
     def fileno(self) -> int:
@@ -104,13 +109,18 @@ class Successor(Server):
     def begin(self) -> None:
         """Let it work."""
         socket.send_fds(self._channel, [GO], [2])
-        self._channel.close()
+        self._let_go()
 
-    @property
-    def said(self) -> str:
-        """What it has said before it was told to begin."""
-        self._said.seek(0)
-        return self._said.read().decode("utf-8", "replace").strip()
+    def kill(self) -> None:
+        super().kill()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if not self._stderr.closed:
+            self._stderr.seek(0)
+            self.said = self._stderr.read().decode("utf-8", "replace").strip()
+            self._stderr.close()
+            self._channel.close()
 
 
 def die_with_parent() -> None:

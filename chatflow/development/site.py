@@ -105,6 +105,7 @@ class Site:
             yield
         finally:
             say("Stopping")
+            self._edits.close()
             self._dismiss_successors()
             stop([*self._servers, *(server for server, _ in self._leaving)], self._request)
 
@@ -122,7 +123,8 @@ class Site:
     def _look(self) -> None:
         """Wait until something happens, but not for long, and see to it."""
         waiting = [each for each in self._successors if not each.is_ready]
-        ready, _, _ = select.select([self._request, self._edits, *waiting], [], [], LOOK)
+        watched: list[StopRequest | Edits | Successor] = [self._request, self._edits, *waiting]
+        ready, _, _ = select.select(watched, [], [], LOOK)
         for successor in waiting:
             if successor in ready:
                 successor.hear()

@@ -2,10 +2,12 @@
 
 import logging
 
+from django.apps import apps
 from django.conf import settings
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 from chatflow.development.mistakes import find_place, summarize
+from workflows.models import Job
 from workflows.running import journal, runner
 
 FORMAT = "%(asctime)s %(message)s"
@@ -32,12 +34,10 @@ class JobLines(logging.Formatter):
         return f"{line}: {summarize(traceback)}{where} {self._page(record)}".rstrip()
 
     def _page(self, record: logging.LogRecord) -> str:
-        job = getattr(record, "job", None)
-        try:
-            return self._site + reverse("admin:workflows_job_change", args=[job.pk])
-        except (AttributeError, NoReverseMatch):
-            # There need not be an admin.
+        job: Job | None = getattr(record, "job", None)
+        if job is None or not apps.is_installed("django.contrib.admin"):
             return ""
+        return self._site + reverse("admin:workflows_job_change", args=[job.pk])
 
 
 def show_jobs(site: str) -> None:
@@ -52,6 +52,8 @@ def show_jobs(site: str) -> None:
     journal.logger.propagate = False
     journal.logger.setLevel(logging.INFO)
     runner.logger.addFilter(is_not_in_journal)
+    # That a cluster stops, and another one works, is what a reload is.
+    logging.getLogger("workflows.cluster.supervisor").setLevel(logging.WARNING)
     logging.getLogger("uvicorn.access").addFilter(is_no_static_file)
 
 

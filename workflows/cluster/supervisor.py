@@ -89,13 +89,14 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         # They work already, and all may know that while the modules are imported. Nothing else yet:
         # a lock on the jobs would keep the workers waiting that are spawned below.
         self.presence.do_chore(self.presence.register)
+        # Meanwhile they hear of jobs.
+        self._listening = True
+        self._subscription = self.task_queue.listen()
         # The workers that come after this, and take another's place, share all these modules.
         warm_up()
         gc.freeze()
         for _ in range(self.loops):
             self.spawn_loop()
-        self._listening = True
-        self._subscription = self.task_queue.listen()
         logger.info(
             "The cluster works with %d workers for plain jobs and %d for coroutines (pid %d).",
             self.pool_size,
