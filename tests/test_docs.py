@@ -28,7 +28,7 @@ OTHERS = {
     "LISTEN", "NOTIFY", "COMMIT", "POST", "GET", "SIGTERM", "SIGKILL", "SIGINT", "ARGS", "CLOSED",
     "PATCH", "DELETE", "UPDATE", "INSERT", "SELECT", "JSON", "ID", "WAL", "IMMEDIATE",
     # Django's own.
-    "DJANGO_SETTINGS_MODULE", "AUTHENTICATION_BACKENDS",
+    "DJANGO_SETTINGS_MODULE", "AUTHENTICATION_BACKENDS", "LOGGING",
     # AG-UI's events, and a type of its activities.
     "RUN_STARTED", "RUN_FINISHED", "RUN_ERROR", "CUSTOM", "PROGRESS",
     # The last words of queue_work's lines.

@@ -65,8 +65,9 @@ class Site:
         descriptors = [str(each.fileno()) for each in sockets]
         self._commands = {
             "web server": [sys.executable, "-m", "chatflow.development.web", *descriptors],
-            # Jobs are given back at once, and go on at their last steps.
-            "cluster": [sys.executable, manage, "qcluster", "--grace=0"],
+            # Jobs are given back at once, and go on at their last steps. The checks are the web
+            # server's, beside it.
+            "cluster": [sys.executable, manage, "qcluster", "--skip-checks", "--grace=0"],
         }
         self._root = root
         self._request = StopRequest()
