@@ -61,17 +61,18 @@ class Edits:
         while not self._closing.is_set():
             # Folder by folder: a virtual environment in the project has thousands of them.
             folders = list(find_folders(self._root))
-            for changes in watch(
-                *folders, recursive=False, watch_filter=None, stop_event=self._closing
-            ):
-                new = [
-                    Path(path)
-                    for change, path in changes
-                    if change == Change.added and os.path.isdir(path)
-                ]
-                self._tell([Path(path) for _, path in changes] + [*find_files(new)])
-                if new:
-                    break
+            try:
+                for changes in watch(
+                    *folders, recursive=False, watch_filter=None, stop_event=self._closing
+                ):
+                    added = [Path(path) for change, path in changes if change == Change.added]
+                    new = [path for path in added if path.is_dir() and is_own(path)]
+                    self._tell([*(Path(path) for _, path in changes), *find_files(new)])
+                    if new:
+                        break
+            except FileNotFoundError:
+                # A folder is gone since it was found.
+                continue
 
     def _tell(self, paths: list[Path]) -> None:
         edited = sorted(path for path in paths if self.matters(path))
@@ -86,17 +87,18 @@ class Edits:
 def find_folders(root: Path) -> Iterator[Path]:
     """Yield the folders of a project, and the project itself."""
     for folder, inner, _ in os.walk(root):
-        inner[:] = [name for name in inner if _is_own(Path(folder, name))]
+        inner[:] = [name for name in inner if is_own(Path(folder, name))]
         yield Path(folder)
 
 
 def find_files(folders: list[Path]) -> Iterator[Path]:
     """Yield the files in new folders, which were there before anybody watched them."""
-    for new in filter(_is_own, folders):
+    for new in folders:
         for folder in find_folders(new):
             yield from folder.iterdir()
 
 
-def _is_own(folder: Path) -> bool:
+def is_own(folder: Path) -> bool:
+    """Say whether a folder may hold code of the project's own."""
     hidden = folder.name.startswith(".") or folder.name in SKIPPED
     return not hidden and not (folder / "pyvenv.cfg").exists()

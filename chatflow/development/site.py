@@ -21,8 +21,11 @@ from chatflow.development.words import say
 
 # Seconds in which the first web server must answer.
 START_SECONDS = 60.0
-# Seconds between two looks at whether the servers live.
+# Seconds between two looks at whether the servers live, and whether those that were succeeded do.
 LOOK = 0.2
+LOOK_AFTER = 0.05
+# Seconds after which a server that was succeeded answers nobody new, though it has not ended.
+STEP_BACK_SECONDS = 2.0
 # Seconds that a server has to end after it was succeeded: a sync job may keep it.
 LEAVE_SECONDS = 130.0
 
@@ -77,6 +80,9 @@ class Site:
         # Those that have been succeeded, with the moments by which they must have ended.
         self._leaving: list[tuple[Server, float]] = []
         self._edited_at = 0.0
+        # When the code was edited that runs now, and from when on it answers all; until that is
+        # said.
+        self._news: tuple[float, float] | None = None
 
     def run(self, greet: Callable[[], None]) -> None:
         """Run the site until it is told to stop.
@@ -125,7 +131,7 @@ class Site:
         """Wait until something happens, but not for long, and see to it."""
         waiting = [each for each in self._successors if not each.is_ready]
         watched: list[StopRequest | Edits | Successor] = [self._request, self._edits, *waiting]
-        ready, _, _ = select.select(watched, [], [], LOOK)
+        ready, _, _ = select.select(watched, [], [], LOOK_AFTER if self._leaving else LOOK)
         for successor in waiting:
             if successor in ready:
                 successor.hear()
@@ -135,6 +141,7 @@ class Site:
             self._see_to_successors()
         self._refuse_dead()
         self._see_off_leaving()
+        self._tell_news()
 
     def _refuse_dead(self) -> None:
         for server in self._servers:
@@ -167,16 +174,16 @@ class Site:
             self._succeed()
 
     def _succeed(self) -> None:
-        must_end = time.monotonic() + LEAVE_SECONDS
+        now = time.monotonic()
         for server in self._servers:
             server.terminate()
-            self._leaving.append((server, must_end))
+            self._leaving.append((server, now + LEAVE_SECONDS))
         for successor in self._successors:
             successor.begin()
-        warnings = self._told(self._successors[0])
+        if warnings := self._told(self._successors[0]):
+            say(warnings)
         self._servers, self._successors = [*self._successors], []
-        seconds = time.monotonic() - self._edited_at
-        say(f"{warnings}\nThe new code runs, {seconds:.1f} s after the edit.".lstrip())
+        self._news = self._edited_at, now + STEP_BACK_SECONDS
 
     def _told(self, successor: Successor) -> str:
         return shorten(successor.said, self._root)
@@ -186,6 +193,15 @@ class Site:
             if server.status is not None or time.monotonic() >= must_end:
                 server.kill()
                 self._leaving.remove((server, must_end))
+
+    def _tell_news(self) -> None:
+        """Say that the new code runs, when nothing new is answered by the old."""
+        if self._news is not None:
+            edited_at, at_the_latest = self._news
+            now = time.monotonic()
+            if not self._leaving or now >= at_the_latest:
+                say(f"The new code runs, {now - edited_at:.1f} s after the edit.")
+                self._news = None
 
 
 def responds(url: str) -> bool:

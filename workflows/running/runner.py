@@ -392,9 +392,13 @@ def _give_back(
 
 
 def _hand_over(job: Job, name: str) -> Outcome | None:
+    def over() -> bool:
+        hand_over(job, name)
+        return True
+
     try:
-        _persist(job, lambda: hand_over(job, name))
-        journal.tell_handover(job)
+        if _persist(job, over):
+            journal.tell_handover(job)
         return None
     except AlreadyQueued as error:
         # As it would have been refused at the send, had it named the workflow.

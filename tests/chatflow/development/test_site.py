@@ -82,8 +82,16 @@ def test_it_works(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     assert [each.name for each in site._servers] == ["web server", "cluster"]
     assert not {*map(id, old)} & {*map(id, site._servers)}
     assert successors(site) == []
-    said = capsys.readouterr().out
-    assert said.startswith("Edited: team/workflows.py\nThe new code runs, 0.")
+    # The old ones may still answer.
+    site._tell_news()
+    assert capsys.readouterr().out == "Edited: team/workflows.py\n"
+    for each in old:
+        each.status = 0
+    site._see_off_leaving()
+    site._tell_news()
+    assert capsys.readouterr().out.startswith("The new code runs, 0.")
+    site._tell_news()
+    assert capsys.readouterr().out == ""
 
 
 def test_what_is_said_at_loading_is_said_once(
@@ -120,7 +128,9 @@ def test_another_edit_makes_them_stale(site: Site) -> None:
     assert not {*map(id, stale)} & {*map(id, successors(site))}
 
 
-def test_one_that_is_kept_by_a_sync_job(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_is_kept_by_a_sync_job(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     old: list[Any] = [*site._servers]
     site._appoint_successors("team/workflows.py")
     for each in successors(site):
@@ -130,6 +140,9 @@ def test_one_that_is_kept_by_a_sync_job(site: Site, monkeypatch: pytest.MonkeyPa
     site._see_off_leaving()
     assert [server for server, _ in site._leaving] == [old[0]]
     monkeypatch.setattr(time, "monotonic", lambda: float("inf"))
+    # It answers nobody new.
+    site._tell_news()
+    assert "The new code runs" in capsys.readouterr().out
     site._see_off_leaving()
 
     assert old[0].happened == ["terminated", "killed"]
