@@ -63,7 +63,11 @@ class Edits:
             folders = list(find_folders(self._root))
             try:
                 for changes in watch(
-                    *folders, recursive=False, watch_filter=None, stop_event=self._closing
+                    *folders,
+                    recursive=False,
+                    watch_filter=None,
+                    stop_event=self._closing,
+                    ignore_permission_denied=True,
                 ):
                     added = [Path(path) for change, path in changes if change == Change.added]
                     new = [path for path in added if path.is_dir() and is_own(path)]

@@ -26,12 +26,15 @@ class JobLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line = super().format(record)
-        traceback: str = getattr(record, "traceback", "")
-        if not traceback:
-            return line
-        place = find_place(traceback)
-        where = f" at {place}" if place else ""
-        return f"{line}: {summarize(traceback)}{where} {self._page(record)}".rstrip()
+        reason = self._find_reason(record)
+        return f"{line}: {reason} {self._page(record)}".rstrip() if reason else line
+
+    def _find_reason(self, record: logging.LogRecord) -> str:
+        """Say what went wrong, and where; nothing if all is well."""
+        if traceback := getattr(record, "traceback", ""):
+            place = find_place(traceback)
+            return summarize(traceback) + (f" at {place}" if place else "")
+        return str(getattr(record, "error", ""))
 
     def _page(self, record: logging.LogRecord) -> str:
         job: Job | None = getattr(record, "job", None)

@@ -83,6 +83,8 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         """Supervise until told to stop, then drain."""
         signal.signal(signal.SIGTERM, self._on_stop)
         signal.signal(signal.SIGINT, self._on_stop)
+        # Else a worker that has no handlers yet would die of it.
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
         post_spawn.connect(self._on_spawn)
         for _ in range(self.pool_size):
             self.spawn_worker()

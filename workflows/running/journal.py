@@ -1,13 +1,13 @@
 """A line in the log for the start and the end of each attempt, for whoever wants to read along.
 
-Only where the logger's level is INFO: see ``LOGGING`` in the settings. A record has the job and, of
-an error, the traceback.
+Only where the logger's level is INFO: see ``LOGGING`` in the settings. A record has the job and,
+where it went wrong, the traceback, or else a sentence.
 """
 
 import logging
 
 from workflows import clock
-from workflows.models import Job
+from workflows.models import Job, State
 from workflows.store.lifecycle import Outcome
 
 logger = logging.getLogger(__name__)
@@ -18,7 +18,9 @@ def tell_start(job: Job) -> None:
 
 
 def tell_end(job: Job, outcome: Outcome) -> None:
-    _tell(job, "asked" if outcome.awaiting else outcome.state, outcome.traceback)
+    what = "asked" if outcome.awaiting else outcome.state
+    error = "" if outcome.state == State.CANCELLED else outcome.error
+    _tell(job, what, outcome.traceback, error)
 
 
 def tell_handover(job: Job) -> None:
@@ -36,10 +38,10 @@ def tell_return(job: Job, traceback: str = "") -> None:
     _tell(job, "was given back", traceback)
 
 
-def _tell(job: Job, what: str, traceback: str = "") -> None:
+def _tell(job: Job, what: str, traceback: str = "", error: str = "") -> None:
     if logger.isEnabledFor(logging.INFO):
         since = f" after {_seconds(job):.1f} s" if what != "began" else ""
-        extra = {"job": job, "traceback": traceback}
+        extra = {"job": job, "traceback": traceback, "error": error}
         logger.info("%s %s%s: %s", job.workflow, what, since, job, extra=extra)
 
 

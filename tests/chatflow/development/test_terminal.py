@@ -10,8 +10,10 @@ import pytest
 from django.contrib.auth.models import User
 
 from chatflow.development import terminal
-from tests.workflows.chat import Chat
+from tests.workflows.chat import Chat, run_waiting
 from workflows import Context, WorkflowError
+from workflows.exceptions import Cancelled
+from workflows.models import Job
 from workflows.running import journal, runner
 
 SITE = "http://127.0.0.1:8000/prefix"
@@ -78,6 +80,24 @@ class TestJobs:
 
         _, line = lines(shown)
         assert f"WorkflowError: There is no such team. at {HERE}:" in line
+
+    def test_what_no_code_has_raised(self, chat: Chat, shown: StringIO) -> None:
+        job = chat.send()
+        Job.objects.filter(pk=job.pk).update(workflow="gone")
+        run_waiting()
+
+        [line] = lines(shown)
+        assert line.startswith("gone failed after ")
+        page = f"{SITE}/admin/workflows/job/{job.pk}/change/"
+        assert line.endswith(f": {job}: There is no workflow called 'gone'. {page}")
+
+    def test_a_cancelled_job(self, chat: Chat, shown: StringIO) -> None:
+        def work(ctx: Context) -> None:
+            raise Cancelled
+
+        job = chat.begin(work)
+
+        assert lines(shown)[-1].endswith(f" s: {job}")
 
     def test_a_try_that_is_not_the_last(self, chat: Chat, shown: StringIO) -> None:
         job = chat.begin(lambda ctx: divide(1), tries=2)

@@ -85,13 +85,16 @@ def test_it_is_known_before_it_imports_the_models(
 
     monkeypatch.setattr(module, "warm_up", warm_up)
     monkeypatch.setattr(cluster.task_queue, "listen", lambda: heard.append(True))
-    monkeypatch.setattr(signal, "signal", lambda *args: None)
+    meanings: dict[int, Any] = {}
+    monkeypatch.setattr(signal, "signal", meanings.__setitem__)
     try:
         with pytest.raises(KeyboardInterrupt):
             cluster.run()
     finally:
         post_spawn.disconnect(cluster._on_spawn)
     assert (known, heard) == ([1], [True])
+    # Workers have it from here, until they have handlers: a drain may come before.
+    assert meanings[signal.SIGUSR2] == signal.SIG_IGN
 
 
 @pytest.mark.parametrize(("exitcode", "lost"), [(-9, 1), (1, 1), (0, 1)])
