@@ -22,7 +22,7 @@ class Edits:
 
     def __init__(self, root: Path, env_file: Path) -> None:
         self._root = root
-        self._env_file = env_file
+        self._env_file = env_file.absolute()
         # A datagram for each edit. A full buffer would only say again that there was one.
         self._heard, self._told = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._told.setblocking(False)

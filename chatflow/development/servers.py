@@ -108,7 +108,11 @@ class Successor(Server):
 
     def begin(self) -> None:
         """Let it work."""
-        socket.send_fds(self._channel, [GO], [2])
+        try:
+            socket.send_fds(self._channel, [GO], [2])
+        except OSError:
+            # It has just died, which whoever looks after it will see.
+            pass
         self._let_go()
 
     def kill(self) -> None:

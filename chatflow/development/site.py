@@ -63,15 +63,13 @@ class Site:
         self._options: dict[str, Any] = {
             "root": root,
             "environment": environment | {SITE: self.url + prefix},
-            "sockets": sockets,
         }
         descriptors = [str(each.fileno()) for each in sockets]
-        self._commands = {
-            "web server": [sys.executable, "-m", "chatflow.development.web", *descriptors],
-            # Jobs are given back at once, and go on at their last steps. The checks are the web
-            # server's, beside it.
-            "cluster": [sys.executable, manage, "qcluster", "--skip-checks", "--grace=0"],
-        }
+        web = [sys.executable, "-m", "chatflow.development.web", *descriptors]
+        # Jobs are given back at once, and go on at their last steps. The checks are the web
+        # server's, beside it.
+        cluster = [sys.executable, manage, "qcluster", "--skip-checks", "--grace=0"]
+        self._roles = [("web server", web, sockets), ("cluster", cluster, ())]
         self._root = root
         self._request = StopRequest()
         self._edits = Edits(root, env_file)
@@ -95,10 +93,9 @@ class Site:
         """
         self._request.obey_signals()
         with self._stopped_at_last():
-            for name, command in self._commands.items():
-                self._servers.append(
-                    Server(name, command, preexec_fn=die_with_parent, **self._options)
-                )
+            for name, command, sockets in self._roles:
+                options = self._options | {"sockets": sockets, "preexec_fn": die_with_parent}
+                self._servers.append(Server(name, command, **options))
             self._edits.start()
             self._wait_for_response()
             if not self._request.is_made:
@@ -156,7 +153,8 @@ class Site:
         self._edited_at = time.monotonic()
         say(f"Edited: {edited}")
         self._successors = [
-            Successor(name, command, **self._options) for name, command in self._commands.items()
+            Successor(name, command, sockets=sockets, **self._options)
+            for name, command, sockets in self._roles
         ]
 
     def _dismiss_successors(self) -> None:

@@ -25,7 +25,11 @@ def main() -> None:
         from workflows.cluster.standby import stand_by
 
         stand_by()
-    uvicorn.Server(config).run([socket.socket(fileno=each) for each in options.descriptors])
+    sockets = [socket.socket(fileno=each) for each in options.descriptors]
+    for each in sockets:
+        # None of its own children's.
+        each.set_inheritable(False)
+    uvicorn.Server(config).run(sockets)
 
 
 if __name__ == "__main__":

@@ -61,6 +61,15 @@ def test_it_works(pipe: tuple[int, int]) -> None:
     assert successor.status == -signal.SIGKILL
 
 
+def test_one_that_has_just_died(pipe: tuple[int, int]) -> None:
+    successor = hear(start(Successor, LOADED + STAYS, pipe))
+    successor.process.kill()
+    successor.process.wait()
+    successor.begin()
+
+    assert successor.status == -signal.SIGKILL
+
+
 def test_code_that_can_not_be_loaded(pipe: tuple[int, int]) -> None:
     successor = hear(start(Successor, "nonsense", pipe))
     assert successor.has_failed

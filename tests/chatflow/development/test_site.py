@@ -67,6 +67,7 @@ def test_it_works(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     site._appoint_successors("team/workflows.py")
     web, cluster = successors(site)
     assert "chatflow.development.web" in web.command
+    assert (len(web.options["sockets"]), len(cluster.options["sockets"])) == (1, 0)
     assert cluster.command[1:] == ["manage.py", "qcluster", "--skip-checks", "--grace=0"]
     # They know where the jobs' pages are.
     assert web.options["environment"] == {"SECRET_KEY": "s", SITE: f"{site.url}/chat"}
