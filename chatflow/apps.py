@@ -1,5 +1,9 @@
+import os
+
 from django.apps import AppConfig
 from django.urls import set_script_prefix
+
+from chatflow.development import SITE
 
 
 class ChatflowConfig(AppConfig):
@@ -19,3 +23,8 @@ class ChatflowConfig(AppConfig):
         # A link made outside of a request, such as by a worker, is stored without any prefix, even
         # that of FORCE_SCRIPT_NAME: addresses.py adds the prefix of the request that reads it.
         set_script_prefix("/")
+
+        if site := os.environ.get(SITE):
+            from chatflow.development.terminal import show_jobs
+
+            show_jobs(site)

@@ -362,6 +362,8 @@ LOGGING: dict[str, Any] = {
         "chatflow.errors": {"filters": ["refusals"]},
         "chatflow": {"level": "INFO"},
         "workflows": {"level": "INFO"},
+        # A line for the start and the end of each attempt; `manage.py dev` shows them.
+        "workflows.running.journal": {"level": "WARNING"},
         # One line for each task would only repeat the job's rows.
         "django-q": {"level": "WARNING"},
     },

@@ -30,7 +30,7 @@ OTHERS = {
     # The testing kit's answer that leaves a question open.
     "OPEN",
     # Django's own.
-    "DJANGO_SETTINGS_MODULE", "AUTHENTICATION_BACKENDS",
+    "DJANGO_SETTINGS_MODULE", "AUTHENTICATION_BACKENDS", "LOGGING",
     # AG-UI's events, and a type of its activities.
     "RUN_STARTED", "RUN_FINISHED", "RUN_ERROR", "CUSTOM", "PROGRESS",
     # The last words of queue_work's lines.

@@ -106,6 +106,7 @@ STAIRS = {
         "ownership",
         "lanes",
         "attempt",
+        "journal",
         "step_results",
     ),
     "workflows.streaming": ("followers", "listeners", "readers", "storage"),
@@ -135,6 +136,7 @@ LIBRARIES = {
     "pydantic_ai": ("workflows.ai", "workflows.knowledge", "workflows.testing"),
     "pytest": ("workflows.testing.plugin",),
     "redis": ("workflows.bells", "chatflow.settings"),
+    "watchfiles": ("chatflow.development",),
 }
 # What is built on the engine, as anybody's own workflows are.
 BUILT_ON_IT = ("workflows.library", "examples")

@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -181,6 +182,9 @@ elif sys.argv[1] == "create_token":
 elif sys.argv[1] == "sign_in_link":
     print("/accounts/once/?token=abc")
 elif sys.argv[1] == "qcluster":
+    if "--standby" in sys.argv:
+        from workflows.cluster.standby import stand_by
+        stand_by()
     child = subprocess.Popen(["sleep", "300"])
     open("cluster.pids", "w").write(f"{os.getpid()} {child.pid}")
     time.sleep(300)
@@ -246,8 +250,11 @@ def ready_line(process: subprocess.Popen[str]) -> str:
 def demo(tmp_path: Path) -> Iterator[Demo]:
     (tmp_path / "bin").mkdir()
     (tmp_path / "chatflow").mkdir()
-    for file in ("bin/demo", "chatflow/environment.py", "chatflow/door.py"):
+    (tmp_path / "workflows/cluster").mkdir(parents=True)
+    copied = ("chatflow/environment.py", "chatflow/door.py", "workflows/cluster/standby.py")
+    for file in ("bin/demo", *copied):
         shutil.copy(ROOT / file, tmp_path / file)
+    shutil.copytree(ROOT / "chatflow/development", tmp_path / "chatflow/development")
     (tmp_path / "manage.py").write_text(STUB_MANAGE)
     (tmp_path / "chatflow/asgi.py").write_text(STUB_ASGI)
     demo = Demo(tmp_path)
@@ -373,6 +380,86 @@ def test_demo_stops_when_one_of_its_servers_dies(demo: Demo, file: str, name: st
         output, _ = process.communicate(timeout=20)
     assert process.returncode == 1
     assert f"the {name} ended by itself" in output
+    assert demo.is_gone()
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """Return what the demo has said from now on, up to the line that has the text."""
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if text in line:
+            return said
+    raise AssertionError(f"the demo ended without {text!r}:\n{said}")
+
+
+@contextmanager
+def running(demo: Demo) -> Iterator[subprocess.Popen[str]]:
+    """Start the demo, and end it where a test fails: it would be waited for."""
+    with demo.start() as process:
+        try:
+            ready_line(process)
+            yield process
+        except BaseException:
+            process.kill()
+            raise
+
+
+def fetch(demo: Demo) -> str:
+    with urllib.request.urlopen(f"http://{HOST}:{demo.port}/", timeout=20) as response:
+        return str(response.read().decode())
+
+
+def test_demo_replaces_both_servers_at_an_edit(demo: Demo) -> None:
+    with running(demo) as process:
+        old = demo.pids()
+        asgi = demo.folder / "chatflow/asgi.py"
+        asgi.write_text(STUB_ASGI.replace('b"ok"', 'b"new"'))
+        # Nobody is refused meanwhile.
+        wait_until(lambda: fetch(demo) == "new")
+        said = read_until(process, "The new code runs")
+        assert "Edited: chatflow/asgi.py\n" in said
+        wait_until(lambda: not any(map(runs, old)))
+        assert len(demo.pids()) == 3
+        assert all(map(runs, demo.pids()))
+        process.terminate()
+    assert process.returncode == 0
+    assert demo.is_gone()
+
+
+def test_demo_runs_on_with_the_old_code_where_the_new_is_wrong(demo: Demo) -> None:
+    team = demo.folder / "team.py"
+    team.touch()
+    (demo.folder / "chatflow/asgi.py").write_text(f"import team\n{STUB_ASGI}")
+    with running(demo) as process:
+        old = demo.pids()
+        team.write_text("def count(:\n")
+        said = read_until(process, "SyntaxError: ")
+        assert "The new code can't be loaded; the old code runs on.\n" in said
+        # The line of the author's, and none of the many between.
+        assert said.count('File "') == 1
+        assert 'File "team.py", line 1\n' in said
+        assert (fetch(demo), demo.pids()) == ("ok", old)
+        assert all(map(runs, old))
+        team.write_text("def count():\n    pass\n")
+        assert "SyntaxError" not in read_until(process, "The new code runs")
+        wait_until(lambda: not any(map(runs, old)))
+        process.terminate()
+    assert demo.is_gone()
+
+
+def test_a_second_ctrl_c_ends_the_demo_at_once(demo: Demo) -> None:
+    (demo.folder / "manage.py").write_text(
+        "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + STUB_MANAGE
+    )
+    with running(demo) as process:
+        cluster = demo.pids()[1]
+        process.send_signal(signal.SIGINT)
+        read_until(process, "Stopping")
+        assert runs(cluster)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(5) == 0
     assert demo.is_gone()
 
 

@@ -1,12 +1,15 @@
 """``make demo`` in a copy of the project."""
 
 import os
+import re
 import signal
 import socket
+import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -14,6 +17,38 @@ import pytest
 from tests.acceptance.checkout import Checkout, Demo
 from tests.acceptance.processes import eventually, is_alive
 from tests.servers import HOST, free_port
+
+TEAM = """
+from pathlib import Path
+from time import sleep
+
+from workflows import Context, workflow
+
+HERE = Path(__file__).parent
+
+
+@workflow("hello", triggers=["hello"])
+def hello(ctx: Context) -> str:
+    return "First."
+
+
+@workflow("patient", triggers=["patient"], steps=2)
+def patient(ctx: Context) -> str:
+    number = ctx.step("Counting", count)
+    ctx.step("Waiting", wait)
+    return f"First, with {number}."
+
+
+def count() -> int:
+    with (HERE / "counts").open("a") as counts:
+        return counts.write(".")
+
+
+def wait() -> None:
+    (HERE / "waits").touch()
+    while not (HERE / "goes on").exists():
+        sleep(0.02)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +128,63 @@ def test_it_works_from_nothing_until_ctrl_c(checkout: Checkout, demos: list[Demo
         assert len(client.get("/ai-demo/tokens").json()["tokens"]) == 1
     assert again.stop() == []
     secret.write_text(key)
+
+
+def test_an_edit_is_live(checkout: Checkout, demos: list[Demo]) -> None:
+    team = checkout.folder / "team"
+    team.mkdir()
+    (team / "__init__.py").touch()
+    code = team / "workflows.py"
+    code.write_text(TEAM)
+    demo = checkout.demo(PORT=str(free_port()), EXTRA_APPS="team")
+    demos.append(demo)
+    demo.wait_until_ready()
+    with demo.client() as client:
+        patient = send(client, "patient")
+        eventually((team / "waits").exists)
+        code.write_text(TEAM.replace("First", "Second"))
+        demo.wait_for(lambda: "The new code runs" in demo.log())
+        assert finished(client, send(client, "hello"))["response"] == "Second."
+        # The job under way has been given back, and goes on at the step where it was.
+        (team / "goes on").touch()
+        job = finished(client, patient)
+        assert (job["response"], job["attempt"]) == ("Second, with 1.", 2)
+        assert (team / "counts").read_text() == "."
+        log = demo.log()
+        assert re.search(rf"patient was given back after [\d.]+ s: {patient}\n", log)
+        assert log.count(f"patient began: {patient}\n") == 2
+        with closing(sqlite3.connect(checkout.folder / "db.sqlite3")) as database:
+            lost = "SELECT lost FROM workflows_job WHERE public_id = ?"
+            assert database.execute(lost, [patient]).fetchone() == (0,)
+        # A mistake leaves the code at work that there was.
+        code.write_text(TEAM.replace("def count()", "def count("))
+        demo.wait_for(lambda: "SyntaxError: " in demo.log())
+        assert "The new code can't be loaded; the old code runs on." in demo.log()
+        assert 'File "team/workflows.py", line 22\n' in demo.log()
+        assert finished(client, send(client, "hello"))["response"] == "Second."
+        code.write_text(TEAM.replace("First", "Third"))
+        demo.wait_for(lambda: demo.log().count("The new code runs") == 2)
+        assert finished(client, send(client, "hello"))["response"] == "Third."
+        # Its noise is left out.
+        assert client.get("/static/css/chat.css").status_code == 200
+        assert client.get("/readyz").status_code == 200
+        assert "/readyz" in demo.log()
+        assert "/static/" not in demo.log()
+    assert demo.stop() == []
+
+
+def send(client: httpx.Client, message: str) -> str:
+    """Send a message of a conversation of its own; return the job's id."""
+    body = {"message": message, "session_id": message, "async": True}
+    return str(client.post("/ai-demo/chat/send", json=body).json()["job_id"])
+
+
+def finished(client: httpx.Client, job_id: str) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
+        data: dict[str, Any] = client.get(f"/ai-demo/workflow/status/{job_id}").json()["data"]
+        return data if data["state"] not in ("queued", "processing") else None
+
+    return eventually(look) or {}
 
 
 def test_a_taken_port_is_refused(checkout: Checkout, demos: list[Demo]) -> None:

@@ -59,12 +59,7 @@ def test_the_first_two_commands_are_targets_of_make() -> None:
 
 
 def test_the_first_workflow(checkout: Checkout, demos: list[Demo]) -> None:
-    python, (prepare, start) = block(README, WALK, "python"), commands_of_the_walk()
-    checkout.shell(prepare)
-    (checkout.folder / "team" / "workflows.py").write_text(python)
-    install, demo_command = start.strip().splitlines()
-    assert demo_command == "make demo"
-    checkout.shell(install)
+    python, (prepare, install) = block(README, WALK, "python"), commands_of_the_walk()
     # A lost worker's job goes on after so many seconds; the default would make this test slow.
     settings = {"PORT": str(free_port()), "WORKFLOW_LEASE_SECONDS": "1"}
 
@@ -74,6 +69,11 @@ def test_the_first_workflow(checkout: Checkout, demos: list[Demo]) -> None:
         return demos[-1].client()
 
     with make_demo() as client:
+        checkout.shell(prepare)
+        (checkout.folder / "team" / "workflows.py").write_text(python)
+        checkout.shell(install)
+        taken_up = re.compile(r"^Edited: \.env\b.*^The new code runs, ", re.MULTILINE | re.DOTALL)
+        demos[-1].wait_for(lambda: taken_up.search(demos[-1].log()))
         asked = finished(client, send(client, "weekly report")["job_id"])
         assert asked["response"] == "Which team is the report for?"
         assert asked["awaiting"]["kind"] == "text"

@@ -1,8 +1,12 @@
 """The site's management commands."""
 
+import os
 import re
+import socket
+import sys
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +15,12 @@ from django.core.management import CommandError, call_command, get_commands
 from django.test import Client
 from django.utils import timezone
 
-from chatflow.management.commands import seed_demo
+from chatflow.development import SiteFailed
+from chatflow.management.commands import dev, seed_demo
 from chatflow.models import Token
+from tests.servers import HOST, free_port
+
+ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.django_db
 
@@ -131,3 +139,40 @@ def test_seed_demo_makes_nobody_where_others_come(no_documents: None) -> None:
 
 def test_runserver_is_the_one_that_streams() -> None:
     assert get_commands()["runserver"] == "chatflow"
+
+
+@pytest.fixture
+def sites(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Return what collects the arguments of the sites that run; their web servers fail."""
+    made: list[dict[str, Any]] = []
+
+    class Made:
+        def __init__(self, **options: Any) -> None:
+            made.append(options)
+
+        def run(self, greet: Any) -> None:
+            for each in made[-1]["sockets"]:
+                each.close()
+            raise SiteFailed("the web server ended by itself (exit status 1).")
+
+    monkeypatch.setattr(dev, "Site", Made)
+    monkeypatch.setattr(sys, "argv", [str(ROOT / "manage.py"), "dev"])
+    return made
+
+
+def test_dev_runs_the_project_of_its_manage_py(sites: list[dict[str, Any]]) -> None:
+    port = free_port()
+    with pytest.raises(CommandError, match=r"^the web server ended by itself"):
+        output("dev", "--port", str(port))
+    [options] = sites
+    assert (options["root"], options["manage"], options["host"]) == (ROOT, "manage.py", HOST)
+    assert len(options["sockets"]) == 1
+    # As for all processes of these tests.
+    assert str(options["env_file"]) == os.devnull
+
+
+def test_dev_refuses_a_port_in_use(sites: list[dict[str, Any]]) -> None:
+    with socket.create_server((HOST, 0)) as server:
+        with pytest.raises(CommandError, match="is in use; choose another one"):
+            output("dev", "--port", str(server.getsockname()[1]))
+    assert sites == []

@@ -83,19 +83,22 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         """Supervise until told to stop, then drain."""
         signal.signal(signal.SIGTERM, self._on_stop)
         signal.signal(signal.SIGINT, self._on_stop)
+        # Else a worker that has no handlers yet would die of it.
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
         post_spawn.connect(self._on_spawn)
         for _ in range(self.pool_size):
             self.spawn_worker()
         # They work already, and all may know that while the modules are imported. Nothing else yet:
         # a lock on the jobs would keep the workers waiting that are spawned below.
         self.presence.do_chore(self.presence.register)
+        # Meanwhile they hear of jobs.
+        self._listening = True
+        self._subscription = self.task_queue.listen()
         # The workers that come after this, and take another's place, share all these modules.
         warm_up()
         gc.freeze()
         for _ in range(self.loops):
             self.spawn_loop()
-        self._listening = True
-        self._subscription = self.task_queue.listen()
         logger.info(
             "The cluster works with %d workers for plain jobs and %d for coroutines (pid %d).",
             self.pool_size,

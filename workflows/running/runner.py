@@ -31,7 +31,7 @@ from workflows.exceptions import (
 )
 from workflows.models import Job, State
 from workflows.registry import Workflow, get_workflow
-from workflows.running import watchdog
+from workflows.running import journal, watchdog
 from workflows.running.attempt import Attempt
 from workflows.running.context import Context, Reply
 from workflows.running.event_writer import RECONNECT, Bring, pauses
@@ -163,6 +163,7 @@ def _start(
         # Also of an author's function that makes a unique key.
         return _unrouted(job, error)
     attempt.begin(workflow.max_execution_time, interruptible=interruptible)
+    journal.tell_start(job)
     return Run(workflow, attempt, bring)
 
 
@@ -326,7 +327,7 @@ def _failed(job: Job, workflow: Workflow, error: Exception) -> Outcome | None:
     logger.error("%s: %s raised.", job, job.workflow, exc_info=error)
     delay = workflow.backoff[min(job.failures, len(workflow.backoff) - 1)]
     if _may_try_again(job, workflow, delay):
-        _give_back(job, failures=1, delay=delay)
+        _give_back(job, failures=1, delay=delay, details=details)
         return None
     code = getattr(error, "code", "workflow_failed")
     code = code if isinstance(code, str) else "workflow_failed"
@@ -355,7 +356,7 @@ def _cut_off(job: Job, error: Exception, details: str) -> Outcome | None:
     if alone and job.lost + 1 >= settings.WORKFLOW_TRIES:
         outcome = Outcome(State.FAILED, code="connection_lost", error=CUT_OFF, lost=1)
         return _end(job, replace(outcome, traceback=details))
-    _give_back(job, lost=int(alone), delay=RECONNECT if alone else 0)
+    _give_back(job, lost=int(alone), delay=RECONNECT if alone else 0, details=details)
     return None
 
 
@@ -373,19 +374,32 @@ def _may_try_again(job: Job, workflow: Workflow, delay: float) -> bool:
 
 
 def _end(job: Job, outcome: Outcome) -> Outcome | None:
-    return _persist(job, lambda: lifecycle.end(job, outcome))
+    ended = _persist(job, lambda: lifecycle.end(job, outcome))
+    if ended is not None:
+        journal.tell_end(job, ended)
+    return ended
 
 
-def _give_back(job: Job, *, delay: float = 0, lost: int = 0, failures: int = 0) -> None:
-    def give_back() -> None:
+def _give_back(
+    job: Job, *, delay: float = 0, lost: int = 0, failures: int = 0, details: str = ""
+) -> None:
+    def give_back() -> bool:
         lifecycle.give_back(job, delay=delay, lost=lost, failures=failures, inline=job.inline)
+        return True
 
-    _persist(job, give_back)
+    if _persist(job, give_back):
+        journal.tell_return(job, details)
 
 
 def _hand_over(job: Job, name: str) -> Outcome | None:
+    def over() -> bool:
+        hand_over(job, name)
+        return True
+
     try:
-        return _persist(job, lambda: hand_over(job, name))
+        if _persist(job, over):
+            journal.tell_handover(job)
+        return None
     except AlreadyQueued as error:
         # As it would have been refused at the send, had it named the workflow.
         return _end(job, Outcome(State.COMPLETED, response=str(error)))

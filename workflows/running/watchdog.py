@@ -29,6 +29,7 @@ from workflows.exceptions import (
     first_line,
 )
 from workflows.models import State
+from workflows.running import journal
 from workflows.running.attempt import UNHEARD, Attempt
 from workflows.store import lifecycle
 from workflows.store.database import get_database
@@ -349,7 +350,9 @@ def end_interrupted(attempt: Attempt) -> lifecycle.Outcome:
             return lifecycle.end(attempt.job, outcome)
 
     # The watchdog's connection may have idled until the server closed it.
-    return on_live_connection(lambda: despite_conflicts(end))
+    ended = on_live_connection(lambda: despite_conflicts(end))
+    journal.tell_end(attempt.job, ended)
+    return ended
 
 
 def outcome_of(interrupt: Interrupt | None, limit: float) -> lifecycle.Outcome:

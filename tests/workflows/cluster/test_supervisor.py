@@ -72,21 +72,29 @@ def test_it_works(cluster: Supervisor) -> None:
 def test_it_is_known_before_it_imports_the_models(
     cluster: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That takes seconds, in which its plain workers work: it must not look as if nobody did."""
+    """That takes seconds, in which its plain workers work: it must not look as if nobody did.
+
+    And the doorbell tells them of jobs.
+    """
     known: list[int] = []
+    heard: list[bool] = []
 
     def warm_up() -> None:
         known.append(lifecycle.clusters_alive())
         raise KeyboardInterrupt
 
     monkeypatch.setattr(module, "warm_up", warm_up)
-    monkeypatch.setattr(signal, "signal", lambda *args: None)
+    monkeypatch.setattr(cluster.task_queue, "listen", lambda: heard.append(True))
+    meanings: dict[int, Any] = {}
+    monkeypatch.setattr(signal, "signal", meanings.__setitem__)
     try:
         with pytest.raises(KeyboardInterrupt):
             cluster.run()
     finally:
         post_spawn.disconnect(cluster._on_spawn)
-    assert known == [1]
+    assert (known, heard) == ([1], [True])
+    # Workers have it from here, until they have handlers: a drain may come before.
+    assert meanings[signal.SIGUSR2] == signal.SIG_IGN
 
 
 @pytest.mark.parametrize(("exitcode", "lost"), [(-9, 1), (1, 1), (0, 1)])

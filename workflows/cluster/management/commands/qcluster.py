@@ -2,6 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from workflows.cluster.standby import stand_by
 from workflows.cluster.supervisor import Supervisor
 from workflows.management.console import add_queue_option, describe_unserved, queue_names
 
@@ -18,6 +19,11 @@ class Command(BaseCommand):
             help="Seconds that running jobs get when the cluster is told to stop.",
         )
         parser.add_argument("--workers", type=int, help="How many. Default: QUEUE_WORKERS.")
+        parser.add_argument(
+            "--standby",
+            action="store_true",
+            help="Wait for the word to begin, on the socket that is standard input.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["workers"] is not None and options["workers"] < 1:
@@ -26,4 +32,6 @@ class Command(BaseCommand):
         unserved = describe_unserved(queues)
         if unserved:
             self.stderr.write(self.style.WARNING(unserved))
+        if options["standby"]:
+            stand_by()
         Supervisor(queues=queues, grace=options["grace"], workers=options["workers"]).run()

@@ -1,0 +1,215 @@
+"""A site under development: a web server and a cluster, which new code succeeds at an edit."""
+
+import select
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from chatflow.development import SITE, SiteFailed
+from chatflow.development.addresses import bracketed, reachable
+from chatflow.development.edits import Edits
+from chatflow.development.mistakes import shorten
+from chatflow.development.servers import Server, Successor, die_with_parent, stop
+from chatflow.development.stopping import StopRequest
+from chatflow.development.words import say
+
+# Seconds in which the first web server must answer.
+START_SECONDS = 60.0
+# Seconds between two looks at whether the servers live, and whether those that were succeeded do.
+LOOK = 0.2
+LOOK_AFTER = 0.05
+# Seconds after which a server that was succeeded answers nobody new, though it has not ended.
+STEP_BACK_SECONDS = 2.0
+# Seconds that a server has to end after it was succeeded: a sync job may keep it.
+LEAVE_SECONDS = 130.0
+
+
+class Site:
+    """The servers, and who watches the code.
+
+    Args:
+        root: the project's folder.
+        manage: its manage.py, as the cluster's command line is to name it.
+        env_file: its `.env`.
+        host: where it listens.
+        sockets: those that are bound there.
+        environment: of the servers.
+        prefix: what stands before the site's paths.
+
+    Attributes:
+        url: where it can be reached from this machine, without the prefix.
+        prefix: what stands before its paths.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: Path,
+        manage: str,
+        env_file: Path,
+        host: str,
+        sockets: Sequence[socket.socket],
+        environment: dict[str, str],
+        prefix: str = "",
+    ) -> None:
+        self.url = f"http://{bracketed(reachable(host))}:{sockets[0].getsockname()[1]}"
+        self.prefix = prefix
+        self._options: dict[str, Any] = {
+            "root": root,
+            "environment": environment | {SITE: self.url + prefix},
+        }
+        descriptors = [str(each.fileno()) for each in sockets]
+        web = [sys.executable, "-m", "chatflow.development.web", *descriptors]
+        # Jobs are given back at once, and go on at their last steps. The checks are the web
+        # server's, beside it.
+        cluster = [sys.executable, manage, "qcluster", "--skip-checks", "--grace=0"]
+        self._roles = [("web server", web, sockets), ("cluster", cluster, ())]
+        self._root = root
+        self._request = StopRequest()
+        self._edits = Edits(root, env_file)
+        self._servers: list[Server] = []
+        self._successors: list[Successor] = []
+        # Those that have been succeeded, with the moments by which they must have ended.
+        self._leaving: list[tuple[Server, float]] = []
+        self._edited_at = 0.0
+        # When the code was edited that runs now, and from when on it answers all; until that is
+        # said.
+        self._news: tuple[float, float] | None = None
+
+    def run(self, greet: Callable[[], None]) -> None:
+        """Run the site until it is told to stop.
+
+        Args:
+            greet: called when it is ready.
+
+        Raises:
+            SiteFailed: a server ended by itself, or the web server doesn't answer.
+        """
+        self._request.obey_signals()
+        with self._stopped_at_last():
+            for name, command, sockets in self._roles:
+                options = self._options | {"sockets": sockets, "preexec_fn": die_with_parent}
+                self._servers.append(Server(name, command, **options))
+            self._edits.start()
+            self._wait_for_response()
+            if not self._request.is_made:
+                greet()
+            while not self._request.is_made:
+                self._look()
+
+    @contextmanager
+    def _stopped_at_last(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            say("Stopping")
+            self._edits.close()
+            self._dismiss_successors()
+            stop([*self._servers, *(server for server, _ in self._leaving)], self._request)
+
+    def _wait_for_response(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not self._request.is_made and not responds(f"{self.url}/healthz"):
+            self._refuse_dead()
+            if time.monotonic() >= deadline:
+                raise SiteFailed(
+                    f"the web server did not answer {self.url}/healthz"
+                    f" within {START_SECONDS:.0f} seconds."
+                )
+            time.sleep(0.1)
+
+    def _look(self) -> None:
+        """Wait until something happens, but not for long, and see to it."""
+        waiting = [each for each in self._successors if not each.is_ready]
+        watched: list[StopRequest | Edits | Successor] = [self._request, self._edits, *waiting]
+        ready, _, _ = select.select(watched, [], [], LOOK_AFTER if self._leaving else LOOK)
+        for successor in waiting:
+            if successor in ready:
+                successor.hear()
+        if self._edits in ready:
+            self._appoint_successors(self._edits.read())
+        elif self._successors:
+            self._see_to_successors()
+        self._refuse_dead()
+        self._see_off_leaving()
+        self._tell_news()
+
+    def _refuse_dead(self) -> None:
+        for server in self._servers:
+            if server.status is not None:
+                raise SiteFailed(
+                    f"the {server.name} ended by itself (exit status {server.status})."
+                )
+
+    def _appoint_successors(self, edited: str) -> None:
+        """Start servers beside those that run. An edit may have made earlier ones stale."""
+        self._dismiss_successors()
+        self._edited_at = time.monotonic()
+        say(f"Edited: {edited}")
+        self._successors = [
+            Successor(name, command, sockets=sockets, **self._options)
+            for name, command, sockets in self._roles
+        ]
+
+    def _dismiss_successors(self) -> None:
+        for successor in self._successors:
+            successor.kill()
+        self._successors = []
+
+    def _see_to_successors(self) -> None:
+        """Let them succeed when all can; none of them does where one can't."""
+        failed = [each for each in self._successors if each.has_failed]
+        if failed:
+            self._dismiss_successors()
+            say(f"The new code can't be loaded; the old code runs on.\n{self._told(failed[0])}")
+        elif all(each.is_ready for each in self._successors):
+            self._succeed()
+
+    def _succeed(self) -> None:
+        now = time.monotonic()
+        for server in self._servers:
+            server.terminate()
+            self._leaving.append((server, now + LEAVE_SECONDS))
+        for successor in self._successors:
+            successor.begin()
+        if warnings := self._told(self._successors[0]):
+            say(warnings)
+        self._servers, self._successors = [*self._successors], []
+        self._news = self._edited_at, now + STEP_BACK_SECONDS
+
+    def _told(self, successor: Successor) -> str:
+        return shorten(successor.said, self._root)
+
+    def _see_off_leaving(self) -> None:
+        for server, must_end in list(self._leaving):
+            if server.status is not None or time.monotonic() >= must_end:
+                server.kill()
+                self._leaving.remove((server, must_end))
+
+    def _tell_news(self) -> None:
+        """Say that the new code runs, when nothing new is answered by the old."""
+        if self._news is not None:
+            edited_at, at_the_latest = self._news
+            now = time.monotonic()
+            if not self._leaving or now >= at_the_latest:
+                say(f"The new code runs, {now - edited_at:.1f} s after the edit.")
+                self._news = None
+
+
+def responds(url: str) -> bool:
+    """Say whether a site answers. A 4xx is an answer too: ALLOWED_HOSTS may name others only."""
+    # Straight to the server, whatever proxy the environment names.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        opener.open(url, timeout=2).close()
+    except urllib.error.HTTPError as error:
+        return error.code < 500
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,37 @@
+import os
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from chatflow.development import SiteFailed
+from chatflow.development.addresses import bind
+from chatflow.development.site import Site
+from chatflow.development.words import say
+
+
+class Command(BaseCommand):
+    help = "Run the web server and the cluster, and replace both at each edit of the code."
+    # The servers' own, each time that they load it.
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1", help="Default: 127.0.0.1.")
+        parser.add_argument("--port", type=int, default=8000, help="Default: 8000.")
+
+    def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
+        manage = Path(sys.argv[0]).resolve()
+        try:
+            site = Site(
+                root=manage.parent,
+                manage=manage.name,
+                env_file=Path(os.environ.get("ENV_FILE") or manage.parent / ".env"),
+                host=host,
+                sockets=bind(host, port),
+                environment=dict(os.environ),
+            )
+            site.run(lambda: say(f"Chatflow is ready: {site.url}"))
+        except SiteFailed as error:
+            raise CommandError(str(error)) from error

@@ -1,0 +1,111 @@
+"""Seeing edits, of which the kernel tells."""
+
+import select
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chatflow.development.edits import Edits, find_folders
+
+# Its name comes last, so that a late word of it hides no other file's.
+PROBE = "zzz.py"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    project = tmp_path / "project"
+    for folder in ("team", "templates/team", ".git", ".venv", "env", "node_modules", "team/tests"):
+        (project / folder).mkdir(parents=True)
+    (project / "env/pyvenv.cfg").touch()
+    (project / "team/workflows.py").touch()
+    return project
+
+
+@pytest.fixture
+def edits(project: Path) -> Iterator[Edits]:
+    """Return what watches the project already."""
+    edits = Edits(project, project / ".env")
+    edits.start()
+    edit_until_heard(edits, project / PROBE)
+    yield edits
+    edits.close()
+
+
+def edit_until_heard(edits: Edits, path: Path) -> None:
+    while not is_heard(edits):
+        path.write_text("edited")
+    while is_heard(edits):
+        edits.read()
+
+
+def next_edit(edits: Edits) -> str:
+    """Return the file of the next edit, but for the probe's."""
+    while (file := edits.read().partition(" and ")[0]) == PROBE:
+        pass
+    return file
+
+
+def is_heard(edits: Edits) -> bool:
+    return bool(select.select([edits], [], [], 0.2)[0])
+
+
+def test_it_works(edits: Edits, project: Path) -> None:
+    (project / "team/workflows.py").write_text("edited")
+
+    assert next_edit(edits) == "team/workflows.py"
+
+
+def test_an_editor_that_replaces_the_file(edits: Edits, project: Path) -> None:
+    (project / "team/.workflows.py.swp").write_text("edited")
+    (project / "team/.workflows.py.swp").rename(project / "team/workflows.py")
+
+    assert next_edit(edits) == "team/workflows.py"
+
+
+def test_a_new_app_is_watched(edits: Edits, project: Path) -> None:
+    (project.parent / "other/inner").mkdir(parents=True)
+    (project.parent / "other/inner/models.py").touch()
+    (project.parent / "other").rename(project / "other")
+
+    assert next_edit(edits) == "other/inner/models.py"
+    edit_until_heard(edits, project / "other/inner/models.py")
+
+
+def test_a_deleted_module(edits: Edits, project: Path) -> None:
+    (project / "team/workflows.py").unlink()
+
+    assert next_edit(edits) == "team/workflows.py"
+
+
+def test_the_settings(edits: Edits, project: Path) -> None:
+    (project / ".env").write_text("EXTRA_APPS=team")
+
+    assert next_edit(edits) == ".env"
+
+
+@pytest.mark.parametrize(
+    ("name", "matters"),
+    [
+        ("team/workflows.py", True),
+        ("templates/team/page.html", True),
+        (".env", True),
+        ("team/.env", False),
+        ("team/test_workflows.py", False),
+        ("team/.#workflows.py", False),
+        ("team/workflows.py~", False),
+        ("db.sqlite3-wal", False),
+        ("static/page.css", False),
+    ],
+)
+def test_what_matters(project: Path, name: str, matters: bool) -> None:
+    edits = Edits(project, project / ".env")
+
+    assert edits.matters(project / name) is matters
+    edits.close()
+
+
+def test_only_the_projects_own_folders_are_watched(project: Path) -> None:
+    found = {str(each.relative_to(project)) for each in find_folders(project)}
+
+    assert found == {".", "team", "templates", "templates/team"}

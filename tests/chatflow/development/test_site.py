@@ -1,0 +1,161 @@
+"""Who runs, and who succeeds whom. The processes are played; test_tooling.py has real ones."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatflow.development import SITE, SiteFailed
+from chatflow.development import site as module
+from chatflow.development.addresses import bind
+from chatflow.development.site import Site
+from tests.servers import HOST, free_port
+
+
+class Played:
+    """A server or a successor."""
+
+    def __init__(self, name: str, command: list[str], **options: Any) -> None:
+        self.name = name
+        self.command = command
+        self.options = options
+        self.status: int | None = None
+        self.is_ready = self.has_failed = False
+        self.said = ""
+        self.happened: list[str] = []
+
+    def terminate(self) -> None:
+        self.happened.append("terminated")
+
+    def kill(self) -> None:
+        self.happened.append("killed")
+        self.status = -9
+
+    def begin(self) -> None:
+        self.happened.append("began")
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Site]:
+    monkeypatch.setattr(module, "Successor", Played)
+    sockets = bind(HOST, free_port())
+    site = Site(
+        root=tmp_path,
+        manage="manage.py",
+        env_file=tmp_path / ".env",
+        host=HOST,
+        sockets=sockets,
+        environment={"SECRET_KEY": "s"},
+        prefix="/chat",
+    )
+    site._servers = [Played("web server", []), Played("cluster", [])]  # type: ignore[list-item]
+    yield site
+    for each in sockets:
+        each.close()
+    site._edits.close()
+    site._request.close()
+
+
+def successors(site: Site) -> list[Played]:
+    return list(site._successors)  # type: ignore[arg-type]
+
+
+def test_it_works(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    old: list[Any] = [*site._servers]
+    site._appoint_successors("team/workflows.py")
+    web, cluster = successors(site)
+    assert "chatflow.development.web" in web.command
+    assert (len(web.options["sockets"]), len(cluster.options["sockets"])) == (1, 0)
+    assert cluster.command[1:] == ["manage.py", "qcluster", "--skip-checks", "--grace=0"]
+    # They know where the jobs' pages are.
+    assert web.options["environment"] == {"SECRET_KEY": "s", SITE: f"{site.url}/chat"}
+    web.is_ready = True
+    site._see_to_successors()
+    # One alone doesn't succeed: web server and cluster have the same code.
+    assert web.happened == []
+    cluster.is_ready = True
+    site._see_to_successors()
+
+    assert web.happened == cluster.happened == ["began"]
+    assert [each.happened for each in old] == [["terminated"]] * 2
+    assert [each.name for each in site._servers] == ["web server", "cluster"]
+    assert not {*map(id, old)} & {*map(id, site._servers)}
+    assert successors(site) == []
+    # The old ones may still answer.
+    site._tell_news()
+    assert capsys.readouterr().out == "Edited: team/workflows.py\n"
+    for each in old:
+        each.status = 0
+    site._see_off_leaving()
+    site._tell_news()
+    assert capsys.readouterr().out.startswith("The new code runs, 0.")
+    site._tell_news()
+    assert capsys.readouterr().out == ""
+
+
+def test_what_is_said_at_loading_is_said_once(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site._appoint_successors("team/workflows.py")
+    for each in successors(site):
+        each.is_ready, each.said = True, "A warning."
+    site._see_to_successors()
+
+    assert capsys.readouterr().out.count("A warning.") == 1
+
+
+def test_one_that_fails(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    old: list[Any] = [*site._servers]
+    site._appoint_successors("team/workflows.py")
+    web, cluster = successors(site)
+    web.is_ready = True
+    cluster.has_failed, cluster.said = True, "NameError: name 'x' is not defined"
+    site._see_to_successors()
+
+    assert web.happened == cluster.happened == ["killed"]
+    assert [*site._servers] == old
+    assert [each.happened for each in old] == [[], []]
+    assert capsys.readouterr().out.endswith("NameError: name 'x' is not defined\n")
+
+
+def test_another_edit_makes_them_stale(site: Site) -> None:
+    site._appoint_successors("team/workflows.py")
+    stale = successors(site)
+    site._appoint_successors("team/models.py")
+
+    assert [each.happened for each in stale] == [["killed"]] * 2
+    assert not {*map(id, stale)} & {*map(id, successors(site))}
+
+
+def test_one_that_is_kept_by_a_sync_job(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old: list[Any] = [*site._servers]
+    site._appoint_successors("team/workflows.py")
+    for each in successors(site):
+        each.is_ready = True
+    site._see_to_successors()
+    old[1].status = 0
+    site._see_off_leaving()
+    assert [server for server, _ in site._leaving] == [old[0]]
+    monkeypatch.setattr(time, "monotonic", lambda: float("inf"))
+    # It answers nobody new.
+    site._tell_news()
+    assert "The new code runs" in capsys.readouterr().out
+    site._see_off_leaving()
+
+    assert old[0].happened == ["terminated", "killed"]
+    assert site._leaving == []
+
+
+def test_one_that_ends_by_itself(site: Site) -> None:
+    server: Any = site._servers[1]
+    server.status = 1
+    with pytest.raises(SiteFailed, match=r"^the cluster ended by itself \(exit status 1\)\.$"):
+        site._refuse_dead()
+
+
+def test_nobody_answers() -> None:
+    assert not module.responds(f"http://{HOST}:{free_port()}/healthz")
