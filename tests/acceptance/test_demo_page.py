@@ -1009,8 +1009,9 @@ def test_conversations_are_found_renamed_and_deleted(chat: Chat) -> None:
     expect(more).to_be_focused()
     # What another device changes closes no menu.
     more.press("Enter")
-    for index, change in enumerate(({"pinned": False}, {"title": "Red things"})):
-        page.evaluate(CHANGE, [items.nth(index).get_attribute("href"), change])
+    blue, red = (items.nth(place).get_attribute("href") for place in (0, 1))
+    page.evaluate(CHANGE, [blue, {"pinned": False}])
+    page.evaluate(CHANGE, [red, {"title": "Red things"}])
     expect(page.locator("#title")).to_have_text("Red things")
     expect(pinned).to_be_hidden()
     expect(items.first).to_contain_text("Red things")
