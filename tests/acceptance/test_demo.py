@@ -32,6 +32,11 @@ def hello(ctx: Context) -> str:
     return "First."
 
 
+@workflow("broken", triggers=["broken"])
+def broken(ctx: Context) -> str:
+    raise ZeroDivisionError("Nothing is left.")
+
+
 @workflow("patient", triggers=["patient"], steps=2)
 def patient(ctx: Context) -> str:
     number = ctx.step("Counting", count)
@@ -156,11 +161,16 @@ def test_an_edit_is_live(checkout: Checkout, demos: list[Demo]) -> None:
         with closing(sqlite3.connect(checkout.folder / "db.sqlite3")) as database:
             lost = "SELECT lost FROM workflows_job WHERE public_id = ?"
             assert database.execute(lost, [patient]).fetchone() == (0,)
+        # A run in the web server has its lines too.
+        client.post("/ai-demo/chat/send", json={"message": "broken", "async": False})
+        line = 1 + TEAM.splitlines().index('    raise ZeroDivisionError("Nothing is left.")')
+        said = f"ZeroDivisionError: Nothing is left. at team/workflows.py:{line} {demo.url}/admin/"
+        demo.wait_for(lambda: said in demo.log())
         # A mistake leaves the code at work that there was.
         code.write_text(TEAM.replace("def count()", "def count("))
         demo.wait_for(lambda: "SyntaxError: " in demo.log())
         assert "The new code can't be loaded; the old code runs on." in demo.log()
-        assert 'File "team/workflows.py", line 22\n' in demo.log()
+        assert 'File "team/workflows.py", line 27\n' in demo.log()
         assert finished(client, send(client, "hello"))["response"] == "Second."
         code.write_text(TEAM.replace("First", "Third"))
         demo.wait_for(lambda: demo.log().count("The new code runs") == 2)
