@@ -2,8 +2,14 @@
 
 import os
 
-from django.core.wsgi import get_wsgi_application
+import django
+from django.apps import apps
+from django.core.handlers.wsgi import WSGIHandler
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatflow.settings")
 
-application = get_wsgi_application()
+if not apps.ready:
+    # Once more it would undo what asgi.py's start has made of the logging: development/terminal.py.
+    django.setup(set_prefix=False)
+
+application = WSGIHandler()

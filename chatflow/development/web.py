@@ -5,12 +5,9 @@
 
 import argparse
 import logging
-import os
 import socket
 
 import uvicorn
-
-from chatflow.development import SITE
 
 
 def main() -> None:
@@ -24,10 +21,6 @@ def main() -> None:
     # Each reload would say four times that it goes well.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     config.load()
-    from chatflow.development.terminal import show_jobs
-
-    # The application has set Django up once more, and with it the logging.
-    show_jobs(os.environ[SITE])
     if options.standby:
         from workflows.cluster.standby import stand_by
 
