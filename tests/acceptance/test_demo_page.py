@@ -264,7 +264,7 @@ def test_cancel_stops_the_work(chat_on: Chat, site: Site, screen: str) -> None:
     chat, page = chat_on, chat_on.page
     chat.say("Run a long demo with 50 steps of 1 second")
     expect(chat.doing).to_contain_text("of 50")
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop", exact=True).click()
     chat.expect_last("cancelled")
     chat.expect_idle()
     chat.picture("8-cancelled")
@@ -275,7 +275,7 @@ def test_cancel_stops_the_work(chat_on: Chat, site: Site, screen: str) -> None:
         expect(chat.message).to_be_focused()
     page.reload()
     expect(chat.doing).to_contain_text("of 50")
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop", exact=True).click()
     chat.expect_last("cancelled")
     chat.expect_idle()
     [(state,)] = site.query("SELECT state FROM workflows_job ORDER BY id DESC LIMIT 1")
@@ -929,7 +929,7 @@ def test_what_is_said_offline_waits(chat: Chat) -> None:
     expect(page.locator("#connection")).to_contain_text("Nothing is lost")
     expect(chat.doing).to_have_text("Sending…")
     # What has not been sent can be taken back.
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop", exact=True).click()
     chat.expect_idle()
     expect(chat.message).to_have_value("gated waiting")
     chat.message.press("Enter")

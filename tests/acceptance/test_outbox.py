@@ -72,7 +72,7 @@ def test_what_was_not_sent_stands_beside_what_was_typed_since(page: Page, messag
         message.fill(text)
         message.press("Enter")
     message.fill("three")
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop", exact=True).click()
     expect(message).to_have_value("three\n\none\n\ntwo")
     page.unroute(SEND)
     page.get_by_role("button", name="New conversation").click()

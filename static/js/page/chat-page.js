@@ -615,14 +615,10 @@ class ChatPage {
 // Pages that come over plain http from another machine have no randomUUID().
 const newKey = () => crypto.randomUUID?.() ?? String(Math.random());
 
-/** Once the page as it came is on the screen, which beginning would hold up; where nobody sees that, at once. */
+/** Once the page as it came has been painted; where nobody sees it, at once. */
 function afterPaint(begin) {
-  if (document.hidden) return begin();
-  const painted = new PerformanceObserver(() => {
-    painted.disconnect();
-    begin();
-  });
-  return painted.observe({ type: 'paint', buffered: true });
+  if (document.hidden) begin();
+  else requestAnimationFrame(() => setTimeout(begin));
 }
 
 afterPaint(() => new ChatPage().start());
