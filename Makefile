@@ -14,7 +14,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet
 SBOM := .sbom-venv
 # What `make pins` resolves with.
 RESOLVER := uv==0.13.9
-SOURCES := $(wildcard chatflow workflows examples tests bench) manage.py bin/demo bin/screenshots.py
+SOURCES := $(wildcard chatflow workflows tests bench) manage.py bin/demo bin/screenshots.py
 
 # More arguments for pytest: make test-sqlite ARGS='-k stream'
 ARGS ?=
@@ -131,7 +131,7 @@ words: export SECRET_KEY := only-for-the-words
 words: install  ## Collect the pages' words, and compile their translations
 	@for domain in django djangojs; do \
 		$(PY) manage.py makemessages --all --domain $$domain --no-location --no-obsolete --ignore $(VENV) \
-			--ignore node_modules --ignore tests --ignore examples --ignore workflows --ignore bench \
+			--ignore node_modules --ignore tests --ignore workflows --ignore bench \
 			--ignore 'static/js/vendor/*' --ignore 'static/js/built/*'; \
 	done
 	$(PY) manage.py compilemessages --ignore $(VENV) --ignore node_modules

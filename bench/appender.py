@@ -19,10 +19,10 @@ from django.contrib.auth.models import User  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from chatflow.auth import sign_link  # noqa: E402
-from workflows.models import Event, Job, Session, State  # noqa: E402
-from workflows.store import lifecycle  # noqa: E402
-from workflows.store.events import append  # noqa: E402
-from workflows.store.lifecycle import Outcome  # noqa: E402
+from chatflow.workflows.models import Event, Job, Session, State  # noqa: E402
+from chatflow.workflows.store import lifecycle  # noqa: E402
+from chatflow.workflows.store.events import append  # noqa: E402
+from chatflow.workflows.store.lifecycle import Outcome  # noqa: E402
 
 
 def running_jobs(count: int) -> list[Job]:

@@ -23,10 +23,10 @@ from bench.workflows_app.workflows import FAILS  # noqa: E402
 from chatflow.auth import sign_link  # noqa: E402
 from chatflow.dialects import DIALECTS, get_dialect  # noqa: E402
 from chatflow.models import Token  # noqa: E402
-from workflows import services  # noqa: E402
-from workflows.models import Cluster, Event, Job, Session, State  # noqa: E402
-from workflows.store import events, lifecycle  # noqa: E402
-from workflows.store.lifecycle import Outcome  # noqa: E402
+from chatflow.workflows import services  # noqa: E402
+from chatflow.workflows.models import Cluster, Event, Job, Session, State  # noqa: E402
+from chatflow.workflows.store import events, lifecycle  # noqa: E402
+from chatflow.workflows.store.lifecycle import Outcome  # noqa: E402
 
 T = TypeVar("T")
 

@@ -1,7 +1,7 @@
 """Appends events as fast as it can: ``python -m bench.ringer HOW WHO SECONDS``.
 
-It does the same in the database as workflows/store/events.py, on tables of three columns; HOW is
-the place of its NOTIFY. Prints how many a second it appended.
+It does the same in the database as chatflow/workflows/store/events.py, on tables of three columns;
+HOW is the place of its NOTIFY. Prints how many a second it appended.
 """
 
 import os

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from chatflow.models import Token
 from chatflow.tokens import DAYS, MOST_DAYS, make_token
-from workflows.registry import all_workflows
+from chatflow.workflows.registry import all_workflows
 
 # django-stubs makes these classes generic; at run time they are not.
 if TYPE_CHECKING:

@@ -22,12 +22,12 @@ from rest_framework.request import Request
 
 from chatflow import scopes
 from chatflow.models import Token
-from workflows import clock, services
-from workflows.exceptions import JobNotFound
-from workflows.models import Job
-from workflows.services import outages
-from workflows.services.lookups import find_with
-from workflows.users import has_field
+from chatflow.workflows import clock, services
+from chatflow.workflows.exceptions import JobNotFound
+from chatflow.workflows.models import Job
+from chatflow.workflows.services import outages
+from chatflow.workflows.services.lookups import find_with
+from chatflow.workflows.users import has_field
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)

@@ -21,11 +21,11 @@ from chatflow.auth import sign_link
 from chatflow.dialects import get_dialect
 from chatflow.moments import iso
 from chatflow.problems import ErrorBody
-from workflows import services
-from workflows.dialogue.actions import has_expired
-from workflows.knowledge.models import Attachment
-from workflows.models import ApprovalRequest, Job, Message, State
-from workflows.services.conversations import Conversation
+from chatflow.workflows import services
+from chatflow.workflows.dialogue.actions import has_expired
+from chatflow.workflows.knowledge.models import Attachment
+from chatflow.workflows.models import ApprovalRequest, Job, Message, State
+from chatflow.workflows.services.conversations import Conversation
 
 # Characters of a message that stand in the list of jobs.
 TEXT_LENGTH = 200

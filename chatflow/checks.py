@@ -13,7 +13,7 @@ from django.core.checks import CheckMessage, Tags, register
 from django.db import Error as DatabaseError
 from django.db import connection
 
-from workflows.users import find_user, has_field
+from chatflow.workflows.users import find_user, has_field
 
 # Names of accounts, and the passwords that everybody knows them to have, or tries first. Up to
 # November 2026 `make demo` gave the first two their names for passwords.

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Self
 
-from workflows.models import Event, Job
-from workflows.streaming.listeners import listeners
+from chatflow.workflows.models import Event, Job
+from chatflow.workflows.streaming.listeners import listeners
 
 
 class Confinement:

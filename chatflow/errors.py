@@ -18,10 +18,10 @@ from rest_framework.views import set_rollback
 
 from chatflow.dialects import dialect_at
 from chatflow.problems import Problem
-from workflows import exceptions as engine
-from workflows.models import Job, Session
-from workflows.services import outages
-from workflows.sizes import size_text
+from chatflow.workflows import exceptions as engine
+from chatflow.workflows.models import Job, Session
+from chatflow.workflows.services import outages
+from chatflow.workflows.sizes import size_text
 
 logger = logging.getLogger(__name__)
 

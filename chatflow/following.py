@@ -22,10 +22,10 @@ from chatflow.pool import ON_LOOP, Opening, Pool, Rest
 from chatflow.problems import Problem
 from chatflow.replays import replay
 from chatflow.stream import HEADERS, SEND_TIMEOUT, OpenStream, answer, open_streams
-from workflows.exceptions import JobNotFound
-from workflows.models import Event, Job
-from workflows.streaming.followers import StreamCut
-from workflows.streaming.listeners import listeners
+from chatflow.workflows.exceptions import JobNotFound
+from chatflow.workflows.models import Event, Job
+from chatflow.workflows.streaming.followers import StreamCut
+from chatflow.workflows.streaming.listeners import listeners
 
 logger = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from django.db.models import QuerySet
 from django.db.models.functions import Length
 
-from workflows.models import Message
+from chatflow.workflows.models import Message
 
 # Characters of the messages of one answer; a single message may be half as long.
 CHARACTERS = 2_000_000

@@ -11,8 +11,8 @@ from rest_framework.exceptions import Throttled
 
 from chatflow.errors import Unavailable
 from chatflow.tallies import Limit
-from workflows.services import Mode
-from workflows.sizes import size_text
+from chatflow.workflows.services import Mode
+from chatflow.workflows.sizes import size_text
 
 DAY = 86_400.0
 

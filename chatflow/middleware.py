@@ -31,7 +31,7 @@ from chatflow.errors import as_response, is_api, of_status, problem
 from chatflow.languages import localized
 from chatflow.page_policy import strict
 from chatflow.signins import TooManyAtOnce, TooManySignIns
-from workflows.services import outages
+from chatflow.workflows.services import outages
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 ProcessException = Callable[[HttpRequest, Exception], HttpResponseBase | None]

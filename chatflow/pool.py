@@ -17,7 +17,7 @@ from django.db import close_old_connections
 from django.http import HttpResponse
 
 from chatflow.asgi_types import AsgiMessage, Receive, Scope, Send
-from workflows.services import outages
+from chatflow.workflows.services import outages
 
 T = TypeVar("T")
 Header = tuple[bytes, bytes]

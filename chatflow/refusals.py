@@ -4,7 +4,7 @@ import logging
 
 from django.core.exceptions import DisallowedHost
 
-from workflows.exceptions import first_line
+from chatflow.workflows.exceptions import first_line
 
 
 class Refusals(logging.Filter):
@@ -19,7 +19,7 @@ class Refusals(logging.Filter):
         if getattr(record, "is_refusal", False):
             return True
         # It reaches the models, and logging is set up before them.
-        from workflows.services import outages
+        from chatflow.workflows.services import outages
 
         error = record.exc_info[1] if record.exc_info else None
         if error is None:

@@ -1,8 +1,8 @@
 """Reading a job's log anew for an encoder: its frames depend on the events before them."""
 
 from chatflow.dialects import Encoding
-from workflows.streaming import storage
-from workflows.streaming.listeners import listeners
+from chatflow.workflows.streaming import storage
+from chatflow.workflows.streaming.listeners import listeners
 
 
 def replay(encoding: Encoding, job_id: int, upto: int | None = None) -> list[bytes]:

@@ -16,11 +16,11 @@ from rest_framework.request import Request
 
 from chatflow.models import Token
 from chatflow.serializers import Sent
-from workflows import services
-from workflows.exceptions import JobNotFound, TokenRefused
-from workflows.models import Job
-from workflows.models import JobQuerySet as Jobs
-from workflows.services import Reach
+from chatflow.workflows import services
+from chatflow.workflows.exceptions import JobNotFound, TokenRefused
+from chatflow.workflows.models import Job
+from chatflow.workflows.models import JobQuerySet as Jobs
+from chatflow.workflows.services import Reach
 
 # Of the dialects' endpoints in urls.py.
 NAMESPACE = "dialects"

@@ -7,8 +7,8 @@ from django.core.validators import ProhibitNullCharactersValidator, RegexValidat
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from workflows.ai import names
-from workflows.services import Mode, OnBusy
+from chatflow.workflows.ai import names
+from chatflow.workflows.services import Mode, OnBusy
 
 MESSAGE_LENGTH = 4000
 SESSION_ID_LENGTH = 255

@@ -4,7 +4,7 @@ from django.contrib.sessions.backends import db
 from django.contrib.sessions.backends.base import UpdateError
 
 from chatflow import tallies
-from workflows.services import outages
+from chatflow.workflows.services import outages
 
 
 class SessionStore(db.SessionStore):

@@ -56,12 +56,12 @@ INSTALLED_APPS = [
     "csp",
     "knox",
     # Above django_q, so that `manage.py qcluster` starts the safe cluster.
-    "workflows.cluster",
+    "chatflow.workflows.cluster",
     "django_q",
-    "workflows",
-    "workflows.knowledge",
-    "workflows.library",
-    "examples.invoicing",
+    "chatflow.workflows",
+    "chatflow.workflows.knowledge",
+    "chatflow.workflows.library",
+    "workflows.invoicing",
     *env.apps("EXTRA_APPS"),
 ]
 
@@ -257,7 +257,7 @@ SPECTACULAR_SETTINGS = {
     ],
     # There are other fields of that name, with fewer values.
     "ENUM_NAME_OVERRIDES": {
-        "StateEnum": "workflows.models.State.values",
+        "StateEnum": "chatflow.workflows.models.State.values",
         "StatusEnum": ["processing", "completed", "failed", "timeout"],
         "ResponseStatusEnum": ["queued", "in_progress", "completed", "failed", "cancelled"],
     },
@@ -328,7 +328,7 @@ Q_CLUSTER = {
     "name": "chatflow",
     "orm": "default",
     "workers": QUEUE_WORKERS,
-    "broker_class": "workflows.cluster.broker.JobBroker",
+    "broker_class": "chatflow.workflows.cluster.broker.JobBroker",
     # Workers fetch for themselves: nothing is prefetched, so nothing prefetched can be lost.
     "queue_limit": 1,
     "bulk": 1,
@@ -361,9 +361,8 @@ LOGGING: dict[str, Any] = {
         "django.security.DisallowedHost": {"filters": ["refusals"]},
         "chatflow.errors": {"filters": ["refusals"]},
         "chatflow": {"level": "INFO"},
-        "workflows": {"level": "INFO"},
         # A line for the start and the end of each attempt; `manage.py dev` shows them.
-        "workflows.running.journal": {"level": "WARNING"},
+        "chatflow.workflows.running.journal": {"level": "WARNING"},
         # One line for each task would only repeat the job's rows.
         "django-q": {"level": "WARNING"},
     },

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 
 from chatflow.tallies import Limit
-from workflows import clock
+from chatflow.workflows import clock
 
 SALT = "chatflow.sign-in"
 # Seconds that a link lives.

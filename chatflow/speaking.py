@@ -19,12 +19,12 @@ from chatflow.endpoints.sends import hash_body, idempotency_key
 from chatflow.errors import SessionNotFound
 from chatflow.limits import check_rate, slot
 from chatflow.scopes import reach_of, visible_jobs
-from workflows import clock, services
-from workflows.ai import names
-from workflows.exceptions import JobNotFound, TokenRefused
-from workflows.models import Job, Session
-from workflows.registry import all_workflows, get_workflow
-from workflows.services import Started
+from chatflow.workflows import clock, services
+from chatflow.workflows.ai import names
+from chatflow.workflows.exceptions import JobNotFound, TokenRefused
+from chatflow.workflows.models import Job, Session
+from chatflow.workflows.registry import all_workflows, get_workflow
+from chatflow.workflows.services import Started
 
 # The name under which the message decides.
 ANY = "chatflow"

@@ -9,8 +9,8 @@ from django.core.management.base import SystemCheckError
 from django.utils import module_loading
 
 from chatflow.environment import WrongSetting
-from workflows.exceptions import WrongWorkflow
-from workflows.registry import discover
+from chatflow.workflows.exceptions import WrongWorkflow
+from chatflow.workflows.registry import discover
 
 # Frames of these files tell an author nothing.
 LOADERS = ("<frozen importlib", importlib.__file__, module_loading.__file__)

@@ -32,11 +32,11 @@ from chatflow.dialects import BREAK, CLOSE, Dialect, Encoding, Missed
 from chatflow.errors import Unavailable, as_response, problem
 from chatflow.middleware import dress
 from chatflow.replays import replayed
-from workflows import services
-from workflows.exceptions import CursorBeyondHead, JobNotFound
-from workflows.models import Event, Job, State
-from workflows.streaming.followers import Follower, StreamCut
-from workflows.streaming.listeners import listeners
+from chatflow.workflows import services
+from chatflow.workflows.exceptions import CursorBeyondHead, JobNotFound
+from chatflow.workflows.models import Event, Job, State
+from chatflow.workflows.streaming.followers import Follower, StreamCut
+from chatflow.workflows.streaming.listeners import listeners
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from typing import Any
 from django.db.models import F
 
 from chatflow.models import Tally
-from workflows import clock
-from workflows.services.unsynced import fetch_unsynced
+from chatflow.workflows import clock
+from chatflow.workflows.services.unsynced import fetch_unsynced
 
 COUNT = """
     INSERT INTO chatflow_tally (key, count, ends_at)

@@ -12,8 +12,8 @@ from django.dispatch import receiver
 from rest_framework.exceptions import APIException, NotFound
 
 from chatflow.models import Token
-from workflows import clock
-from workflows.registry import get_workflow
+from chatflow.workflows import clock
+from chatflow.workflows.registry import get_workflow
 
 # Days that a token lives unless told otherwise, and at most where its user makes it.
 DAYS = 30

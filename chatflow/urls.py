@@ -81,8 +81,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("metrics", probes.metrics, name="metrics"),
 ]
 
-if apps.is_installed("examples.invoicing"):
-    urlpatterns.append(path("invoices/", include("examples.invoicing.urls")))
+if apps.is_installed("workflows.invoicing"):
+    urlpatterns.append(path("invoices/", include("workflows.invoicing.urls")))
 
 handler404 = errors.not_found
 handler500 = errors.server_error

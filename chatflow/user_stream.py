@@ -41,13 +41,13 @@ from chatflow.stream import (
     refusal,
     sign_in,
 )
-from workflows.exceptions import CursorBeyondHead, first_line
-from workflows.models import Event, Job, State
-from workflows.services import conversations
-from workflows.services.conversations import Changes
-from workflows.streaming import storage
-from workflows.streaming.followers import Follower
-from workflows.streaming.listeners import listeners
+from chatflow.workflows.exceptions import CursorBeyondHead, first_line
+from chatflow.workflows.models import Event, Job, State
+from chatflow.workflows.services import conversations
+from chatflow.workflows.services.conversations import Changes
+from chatflow.workflows.streaming import storage
+from chatflow.workflows.streaming.followers import Follower
+from chatflow.workflows.streaming.listeners import listeners
 
 logger = logging.getLogger(__name__)
 

@@ -23,9 +23,9 @@ from chatflow.line import Line
 from chatflow.pool import Pool, Rest
 from chatflow.problems import Problem
 from chatflow.signins import AT_ONCE
+from chatflow.workflows.knowledge.readers import isolation
+from chatflow.workflows.streaming.listeners import listeners
 from chatflow.wsgi import application as wsgi
-from workflows.knowledge.readers import isolation
-from workflows.streaming.listeners import listeners
 
 # `token` as a parameter's name, however its letters are escaped.
 TOKEN = re.compile(

@@ -12,11 +12,11 @@ from django.db import connection, transaction
 from django.test import Client, TransactionTestCase
 
 from chatflow.models import Token
-from workflows.ai.asides import close_loop
-from workflows.testing.time_travel import set_clock
+from chatflow.workflows.ai.asides import close_loop
+from chatflow.workflows.testing.time_travel import set_clock
 
 # What teams are given for their own tests.
-pytest_plugins = ["workflows.testing.plugin"]
+pytest_plugins = ["chatflow.workflows.testing.plugin"]
 
 Bearer = Callable[[User], dict[str, str]]
 

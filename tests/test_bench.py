@@ -25,7 +25,7 @@ JOBS = 60
 PRUNE = """
 import django
 django.setup()
-from workflows.store import pruning
+from chatflow.workflows.store import pruning
 pruning.REST = 0
 print(pruning.prune(days=0))
 """

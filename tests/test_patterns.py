@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from chatflow.web import stream_path
-from examples.invoicing import grammar
+from chatflow.workflows.dialogue import languages
+from chatflow.workflows.knowledge.languages import stop_words
 from tests.test_structure import MODULES
-from workflows.dialogue import languages
-from workflows.knowledge.languages import stop_words
+from workflows.invoicing import grammar
 
 # Python's own parser of patterns; its older name warns.
 # They are the same on PostgreSQL.
@@ -37,16 +37,24 @@ Use = Callable[[Text], Any]
 # What patterns that are put together at run time look like, by the function that does so.
 BUILT: dict[str, list[re.Pattern[Any]]] = {
     "chatflow.web.stream_path": [stream_path("/ai-demo/")],
-    "workflows.dialogue.answers.chosen": [re.compile(r"(?<!\w)a\ a(?!\w)")],
-    "workflows.dialogue.languages.base.reason": [each.reason for each in languages.LANGUAGES],
-    "workflows.dialogue.languages.base.hedged": [each.hedged for each in languages.LANGUAGES],
-    "workflows.dialogue.languages.base.number": [each.number for each in languages.LANGUAGES],
-    "workflows.knowledge.languages.__init__": [*{each.unspaced for each in stop_words().values()}],
-    "workflows.running.memory.quote": [re.compile(r"<(?=[\s/]*summary)", re.IGNORECASE)],
-    "workflows.running.routing.find_trigger": [re.compile(r"(?<!\w)a\ a(?!\w)")],
+    "chatflow.workflows.dialogue.answers.chosen": [re.compile(r"(?<!\w)a\ a(?!\w)")],
+    "chatflow.workflows.dialogue.languages.base.reason": [
+        each.reason for each in languages.LANGUAGES
+    ],
+    "chatflow.workflows.dialogue.languages.base.hedged": [
+        each.hedged for each in languages.LANGUAGES
+    ],
+    "chatflow.workflows.dialogue.languages.base.number": [
+        each.number for each in languages.LANGUAGES
+    ],
+    "chatflow.workflows.knowledge.languages.__init__": [
+        *{each.unspaced for each in stop_words().values()}
+    ],
+    "chatflow.workflows.running.memory.quote": [re.compile(r"<(?=[\s/]*summary)", re.IGNORECASE)],
+    "chatflow.workflows.running.routing.find_trigger": [re.compile(r"(?<!\w)a\ a(?!\w)")],
 }
 # What cleans each text before the patterns of a package see it.
-CLEANED: dict[str, Callable[[str], str]] = {"examples.invoicing": grammar.clean}
+CLEANED: dict[str, Callable[[str], str]] = {"workflows.invoicing": grammar.clean}
 
 # Characters, and how much longer four times as many may take: twice that, for noise.
 SHORT, LONG, MOST = 1000, 4000, 8.0
@@ -302,5 +310,5 @@ def test_patterns_that_are_built_are_known() -> None:
 def test_it_sees_all() -> None:
     seen = {(home, pattern.pattern) for home, pattern, _ in PATTERNS}
     assert ("chatflow.environment", r"/?([\w.~-]+(/[\w.~-]+)*/?)?") in seen
-    assert ("workflows.knowledge.chunking", r"\n\s*\n") in seen
-    assert len([home for home, _ in seen if home == "examples.invoicing.review"]) > 10
+    assert ("chatflow.workflows.knowledge.chunking", r"\n\s*\n") in seen
+    assert len([home for home, _ in seen if home == "workflows.invoicing.review"]) > 10

@@ -12,42 +12,43 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+ENGINE = "chatflow.workflows"
 
 # The rooms, from the roof down. A module may import from its own room and those further down.
 # A file named beside its room stands on a floor of its own there.
 FLOORS = (
     "chatflow",
-    "workflows.apps",
-    "workflows.cluster.apps",
-    "workflows.cluster.admin",
-    "workflows.cluster.management",
-    "workflows.management",
-    "workflows.admin",
-    "workflows.checks",
-    "workflows.cluster",
-    "workflows.testing",
-    "workflows.services",
-    "workflows.streaming",
-    "workflows.running",
-    "workflows.store",
-    "workflows.bells",
-    "workflows.ai",
-    "workflows.models",
-    "workflows.knowledge.management",
-    "workflows.knowledge.apps",
-    "workflows.knowledge.admin",
-    "workflows.knowledge",
-    "workflows.dialogue",
-    "workflows.registry",
-    "workflows.mistakes",
-    "workflows.exceptions",
-    "workflows.users",
-    "workflows.clock",
-    "workflows.sizes",
+    "chatflow.workflows.apps",
+    "chatflow.workflows.cluster.apps",
+    "chatflow.workflows.cluster.admin",
+    "chatflow.workflows.cluster.management",
+    "chatflow.workflows.management",
+    "chatflow.workflows.admin",
+    "chatflow.workflows.checks",
+    "chatflow.workflows.cluster",
+    "chatflow.workflows.testing",
+    "chatflow.workflows.services",
+    "chatflow.workflows.streaming",
+    "chatflow.workflows.running",
+    "chatflow.workflows.store",
+    "chatflow.workflows.bells",
+    "chatflow.workflows.ai",
+    "chatflow.workflows.models",
+    "chatflow.workflows.knowledge.management",
+    "chatflow.workflows.knowledge.apps",
+    "chatflow.workflows.knowledge.admin",
+    "chatflow.workflows.knowledge",
+    "chatflow.workflows.dialogue",
+    "chatflow.workflows.registry",
+    "chatflow.workflows.mistakes",
+    "chatflow.workflows.exceptions",
+    "chatflow.workflows.users",
+    "chatflow.workflows.clock",
+    "chatflow.workflows.sizes",
 )
 # Inside of a room, from the top down, where the order is worth keeping.
 STAIRS = {
-    "workflows.testing": (
+    "chatflow.workflows.testing": (
         "plugin",
         "replays",
         "runs",
@@ -61,7 +62,7 @@ STAIRS = {
         "cases",
         "redaction",
     ),
-    "workflows.services": (
+    "chatflow.workflows.services": (
         "offers",
         "decisions",
         "starts",
@@ -80,7 +81,7 @@ STAIRS = {
         "unsynced",
         "outages",
     ),
-    "workflows.running": (
+    "chatflow.workflows.running": (
         "runner",
         "pulse",
         "watchdog",
@@ -109,8 +110,8 @@ STAIRS = {
         "journal",
         "step_results",
     ),
-    "workflows.streaming": ("followers", "listeners", "readers", "storage"),
-    "workflows.store": (
+    "chatflow.workflows.streaming": ("followers", "listeners", "readers", "storage"),
+    "chatflow.workflows.store": (
         "pruning",
         "new_jobs",
         "lifecycle",
@@ -124,36 +125,40 @@ STAIRS = {
 }
 # The only modules that may name a library.
 LIBRARIES = {
-    "django_q": ("workflows.cluster", "chatflow.settings"),
-    "django_eventstream": ("workflows.streaming",),
+    "django_q": ("chatflow.workflows.cluster", "chatflow.settings"),
+    "django_eventstream": ("chatflow.workflows.streaming",),
     "rest_framework": ("chatflow",),
     "drf_spectacular": ("chatflow",),
     "knox": ("chatflow",),
     "csp": ("chatflow",),
     "prometheus_client": ("chatflow",),
-    "jsonschema_rs": ("workflows.dialogue",),
-    "psycopg": ("workflows.bells", "workflows.store"),
-    "pydantic_ai": ("workflows.ai", "workflows.knowledge", "workflows.testing"),
-    "pytest": ("workflows.testing.plugin",),
-    "redis": ("workflows.bells", "chatflow.settings"),
+    "jsonschema_rs": ("chatflow.workflows.dialogue",),
+    "psycopg": ("chatflow.workflows.bells", "chatflow.workflows.store"),
+    "pydantic_ai": (
+        "chatflow.workflows.ai",
+        "chatflow.workflows.knowledge",
+        "chatflow.workflows.testing",
+    ),
+    "pytest": ("chatflow.workflows.testing.plugin",),
+    "redis": ("chatflow.workflows.bells", "chatflow.settings"),
     "watchfiles": ("chatflow.development",),
 }
 # What is built on the engine, as anybody's own workflows are.
-BUILT_ON_IT = ("workflows.library", "examples")
+BUILT_ON_IT = ("chatflow.workflows.library", "workflows")
 # Django's HTTP. The engine knows nothing of it; its admin does.
 HTTP = ("django.http", "django.urls", "django.shortcuts", "django.views", "django.middleware")
 MAY_SPEAK_HTTP = (
     "chatflow",
-    "workflows.admin",
-    "workflows.cluster.admin",
-    "workflows.knowledge.admin",
+    "chatflow.workflows.admin",
+    "chatflow.workflows.cluster.admin",
+    "chatflow.workflows.knowledge.admin",
 )
 
 
 def modules() -> dict[str, Path]:
     """Return every module of the project, by its name."""
     found = {}
-    for package in ("chatflow", "workflows", "examples"):
+    for package in ("chatflow", "workflows"):
         for path in sorted((ROOT / package).rglob("*.py")):
             if "migrations" in path.parts:
                 continue
@@ -184,7 +189,12 @@ def imported(name: str) -> Iterator[tuple[str, int]]:
 
 
 def inside(name: str, packages: tuple[str, ...]) -> bool:
-    return any(name == package or name.startswith(f"{package}.") for package in packages)
+    """Whether a module is of these packages; ``chatflow`` stands for the HTTP edge alone."""
+    return any(
+        (name == package or name.startswith(f"{package}."))
+        and (package != "chatflow" or not inside(name, (ENGINE,)))
+        for package in packages
+    )
 
 
 def floor(name: str) -> str | None:
@@ -201,21 +211,24 @@ def graph() -> dict[str, set[str]]:
 
 def test_it_works() -> None:
     """The walk finds the imports: an upward one would be seen."""
-    assert "workflows.bells.postgres" in MODULES
-    assert ("workflows.models", 0) in {
-        (target, 0) for target, _ in imported("workflows.services.queues")
+    assert "chatflow.workflows.bells.postgres" in MODULES
+    assert ("chatflow.workflows.models", 0) in {
+        (target, 0) for target, _ in imported("chatflow.workflows.services.queues")
     }
-    assert "workflows.store.lifecycle" in graph()["workflows.running.record"]
-    assert floor("workflows.cluster.management.commands.qcluster") == "workflows.cluster.management"
-    assert floor("workflows.bells.redis") == "workflows.bells"
-    assert "examples.invoicing.workflows" in MODULES
+    assert "chatflow.workflows.store.lifecycle" in graph()["chatflow.workflows.running.record"]
+    assert (
+        floor("chatflow.workflows.cluster.management.commands.qcluster")
+        == "chatflow.workflows.cluster.management"
+    )
+    assert floor("chatflow.workflows.bells.redis") == "chatflow.workflows.bells"
+    assert "workflows.invoicing.workflows" in MODULES
 
 
 def test_every_module_stands_on_a_floor() -> None:
     lost = {
         name
         for name in MODULES
-        if floor(name) is None and name != "workflows" and not inside(name, BUILT_ON_IT)
+        if floor(name) is None and name != ENGINE and not inside(name, BUILT_ON_IT)
     }
 
     assert not lost, f"Put them into FLOORS: {sorted(lost)}"
@@ -260,8 +273,8 @@ def test_imports_go_down_inside_of_a_room(room: str) -> None:
 def test_private_members_are_private() -> None:
     """In the room where a run's parts meet, none reaches behind the other's back."""
     strays = []
-    for name in STAIRS["workflows.running"]:
-        tree = ast.parse(MODULES[f"workflows.running.{name}"].read_text())
+    for name in STAIRS["chatflow.workflows.running"]:
+        tree = ast.parse(MODULES[f"chatflow.workflows.running.{name}"].read_text())
         for node in ast.walk(tree):
             if not isinstance(node, ast.Attribute):
                 continue
@@ -275,14 +288,14 @@ def test_private_members_are_private() -> None:
 
 @pytest.mark.parametrize("home", BUILT_ON_IT)
 def test_what_is_built_on_the_engine_knows_its_public_api_only(home: str) -> None:
-    """The library and the examples are written as everybody's own workflows are."""
+    """The library and the workflows of this checkout are written as everybody's own are."""
     private = [
         f"{name}:{line} imports {target}"
         for name in MODULES
         if inside(name, (home,))
         for target, line in imported(name)
-        if inside(target, ("workflows", "chatflow", *BUILT_ON_IT))
-        and target != "workflows"
+        if inside(target, (ENGINE, "chatflow", *BUILT_ON_IT))
+        and target != ENGINE
         and not inside(target, (home,))
     ]
 
@@ -291,12 +304,12 @@ def test_what_is_built_on_the_engine_knows_its_public_api_only(home: str) -> Non
 
 def test_the_public_api_is_light() -> None:
     """It is imported while Django still loads its apps: no models, but for the deferred Context."""
-    assert {target for target, _ in imported("workflows") if target in MODULES} == {
-        "workflows.ai.messages",
-        "workflows.ai.tools",
-        "workflows.exceptions",
-        "workflows.registry",
-        "workflows.running.context",
+    assert {target for target, _ in imported(ENGINE) if target in MODULES} == {
+        "chatflow.workflows.ai.messages",
+        "chatflow.workflows.ai.tools",
+        "chatflow.workflows.exceptions",
+        "chatflow.workflows.registry",
+        "chatflow.workflows.running.context",
     }
 
 
@@ -304,7 +317,7 @@ def test_no_circles() -> None:
     """Not even through imports inside of functions."""
     edges = graph()
     # The one deferred import: see above.
-    edges["workflows"].discard("workflows.running.context")
+    edges[ENGINE].discard("chatflow.workflows.running.context")
     try:
         TopologicalSorter(edges).prepare()
     except CycleError as error:
@@ -345,7 +358,7 @@ def test_the_edge_never_reaches_into_the_store() -> None:
         for name in MODULES
         if inside(name, ("chatflow",))
         for target, line in imported(name)
-        if inside(target, ("workflows.store",))
+        if inside(target, ("chatflow.workflows.store",))
     ]
 
     assert not inward, "\n".join(inward)
@@ -355,7 +368,7 @@ def test_the_engine_knows_nothing_of_http() -> None:
     strays = [
         f"{name}:{line} imports {target}"
         for name in MODULES
-        if inside(name, ("workflows",)) and not inside(name, MAY_SPEAK_HTTP)
+        if inside(name, (ENGINE,)) and not inside(name, MAY_SPEAK_HTTP)
         for target, line in imported(name)
         if inside(target, HTTP)
     ]
@@ -369,4 +382,4 @@ def test_only_one_module_listens() -> None:
         name for name, path in MODULES.items() if re.search(r"[\"']LISTEN\b", path.read_text())
     ]
 
-    assert listeners == ["workflows.bells.postgres"]
+    assert listeners == ["chatflow.workflows.bells.postgres"]

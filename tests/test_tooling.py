@@ -183,7 +183,7 @@ elif sys.argv[1] == "sign_in_link":
     print("/accounts/once/?token=abc")
 elif sys.argv[1] == "qcluster":
     if "--standby" in sys.argv:
-        from workflows.cluster.standby import stand_by
+        from chatflow.workflows.cluster.standby import stand_by
         stand_by()
     child = subprocess.Popen(["sleep", "300"])
     open("cluster.pids", "w").write(f"{os.getpid()} {child.pid}")
@@ -250,8 +250,12 @@ def ready_line(process: subprocess.Popen[str]) -> str:
 def demo(tmp_path: Path) -> Iterator[Demo]:
     (tmp_path / "bin").mkdir()
     (tmp_path / "chatflow").mkdir()
-    (tmp_path / "workflows/cluster").mkdir(parents=True)
-    copied = ("chatflow/environment.py", "chatflow/door.py", "workflows/cluster/standby.py")
+    (tmp_path / "chatflow/workflows/cluster").mkdir(parents=True)
+    copied = (
+        "chatflow/environment.py",
+        "chatflow/door.py",
+        "chatflow/workflows/cluster/standby.py",
+    )
     for file in ("bin/demo", *copied):
         shutil.copy(ROOT / file, tmp_path / file)
     shutil.copytree(ROOT / "chatflow/development", tmp_path / "chatflow/development")

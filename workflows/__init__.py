@@ -1,25 +1,29 @@
-"""Chatflow's engine: background workflows as durable jobs. It knows nothing of HTTP.
+"""The workflows of this installation, beside those that ``chatflow`` brings.
 
-This module is what workflow authors import: ``from workflows import Context, workflow``.
+``from workflows import Context, workflow`` is ``from chatflow.workflows import …``: short, where a
+script lies in this checkout.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from workflows.ai.messages import File, SentFile
-from workflows.ai.tools import tool
-from workflows.exceptions import ToolError, WorkflowError
-from workflows.registry import workflow
+import chatflow.workflows
 
 if TYPE_CHECKING:
-    from workflows.running.context import Context
+    from chatflow.workflows import (
+        Context,
+        File,
+        SentFile,
+        ToolError,
+        WorkflowError,
+        tool,
+        workflow,
+    )
 
 __all__ = ["Context", "File", "SentFile", "ToolError", "WorkflowError", "tool", "workflow"]
 
 
 def __getattr__(name: str) -> Any:
-    # Context reaches the models, which can't be imported while Django still loads its apps.
-    if name == "Context":
-        from workflows.running.context import Context
-
-        return Context
+    # Context is asked for when it is wanted only: see there.
+    if name in __all__:
+        return getattr(chatflow.workflows, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -51,8 +51,8 @@ def main() -> None:
     from django.contrib.auth.models import User
     from django.core.management import call_command
 
-    from workflows.knowledge.prompting import relevant
-    from workflows.knowledge.search import search
+    from chatflow.workflows.knowledge.prompting import relevant
+    from chatflow.workflows.knowledge.search import search
 
     call_command("ingest", ROOT / "README.md", ROOT / "docs", stdout=sys.stderr)
     user, _ = User.objects.get_or_create(username="reader")
@@ -69,7 +69,7 @@ def main() -> None:
 
 def section(source: str) -> str:
     """Return the place of a source, as in the labels: its page and its own heading."""
-    from workflows.knowledge.models import Chunk
+    from chatflow.workflows.knowledge.models import Chunk
 
     document, _, position = source.rpartition("-")
     chunks = Chunk.objects.select_related("document")

@@ -1,7 +1,7 @@
 """The statements of every job, each by itself, over one connection.
 
 The peer is the same statements, planned anew each time: the difference is the saving of
-workflows/store/database/prepared.py.
+chatflow/workflows/store/database/prepared.py.
 """
 
 from functools import partial

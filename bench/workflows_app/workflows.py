@@ -2,7 +2,7 @@
 
 import time
 
-from workflows import Context, workflow
+from chatflow.workflows import Context, workflow
 
 FAILS = "Fail, please."
 

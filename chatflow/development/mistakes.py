@@ -10,8 +10,8 @@ from typing import NamedTuple
 FRAME = re.compile(r'^ +File "(?P<file>.+?)", line (?P<line>\d+)', re.MULTILINE)
 ENGINE = Path(__file__).resolve().parent.parent.parent
 # The parts of Chatflow that aren't written as everybody's own workflows are.
-INNER = (f"{ENGINE}/workflows/", f"{ENGINE}/chatflow/", f"{ENGINE}/manage.py")
-LIBRARY = f"{ENGINE}/workflows/library/"
+INNER = (f"{ENGINE}/chatflow/workflows/", f"{ENGINE}/chatflow/", f"{ENGINE}/manage.py")
+LIBRARY = f"{ENGINE}/chatflow/workflows/library/"
 STANDARD = sysconfig.get_path("stdlib")
 
 

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from chatflow.development.stopping import StopRequest
 
-# As workflows.cluster.standby says them.
+# As chatflow.workflows.cluster.standby says them.
 READY, GO = b"ready", b"go"
 # A sync job may keep a web server that long.
 STOP_SECONDS = 10.0

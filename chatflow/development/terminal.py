@@ -7,8 +7,8 @@ from django.conf import settings
 from django.urls import reverse
 
 from chatflow.development.mistakes import find_place, summarize
-from workflows.models import Job
-from workflows.running import journal, runner
+from chatflow.workflows.models import Job
+from chatflow.workflows.running import journal, runner
 
 FORMAT = "%(asctime)s %(message)s"
 
@@ -40,7 +40,7 @@ class JobLines(logging.Formatter):
         job: Job | None = getattr(record, "job", None)
         if job is None or not apps.is_installed("django.contrib.admin"):
             return ""
-        return self._site + reverse("admin:workflows_job_change", args=[job.pk])
+        return self._site + reverse("admin:chatflow_workflows_job_change", args=[job.pk])
 
 
 def show_jobs(site: str) -> None:
@@ -56,7 +56,7 @@ def show_jobs(site: str) -> None:
     journal.logger.setLevel(logging.INFO)
     runner.logger.addFilter(is_not_in_journal)
     # That a cluster stops, and another one works, is what a reload is.
-    logging.getLogger("workflows.cluster.supervisor").setLevel(logging.WARNING)
+    logging.getLogger("chatflow.workflows.cluster.supervisor").setLevel(logging.WARNING)
     logging.getLogger("uvicorn.access").addFilter(is_no_static_file)
 
 

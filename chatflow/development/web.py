@@ -22,7 +22,7 @@ def main() -> None:
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     config.load()
     if options.standby:
-        from workflows.cluster.standby import stand_by
+        from chatflow.workflows.cluster.standby import stand_by
 
         stand_by()
     sockets = [socket.socket(fileno=each) for each in options.descriptors]

@@ -12,7 +12,7 @@ from chatflow.dialects.questions import in_words
 from chatflow.dialects.words import Words
 from chatflow.moments import iso
 from chatflow.problems import Problem
-from workflows.models import Event, Job, State
+from chatflow.workflows.models import Event, Job, State
 
 JSON = dict[str, Any]
 

@@ -16,7 +16,7 @@ from chatflow.dialects.ids import answer_id, hex_of, question_id
 from chatflow.dialects.links import linked
 from chatflow.dialects.questions import in_words, schema_of
 from chatflow.dialects.words import Words
-from workflows.models import Event, Job, State
+from chatflow.workflows.models import Event, Job, State
 
 JSON = dict[str, Any]
 

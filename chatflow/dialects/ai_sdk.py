@@ -12,7 +12,7 @@ from chatflow.dialects.base import BREAK, Dialect
 from chatflow.dialects.links import link_of
 from chatflow.dialects.questions import in_words
 from chatflow.dialects.words import Words
-from workflows.models import Event, Job
+from chatflow.workflows.models import Event, Job
 
 HEADERS = {"x-vercel-ai-ui-message-stream": "v1"}
 

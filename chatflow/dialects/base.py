@@ -5,7 +5,7 @@ from collections.abc import Hashable
 from typing import Any, ClassVar
 
 from chatflow.problems import Problem
-from workflows.models import Event, Job
+from chatflow.workflows.models import Event, Job
 
 # Last of an event's frames: the stream breaks off behind it, and its client comes back.
 BREAK = b": break\n\n"

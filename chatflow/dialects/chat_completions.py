@@ -9,7 +9,7 @@ from chatflow.dialects.ids import hex_of
 from chatflow.dialects.openai import ANY, JSON, OpenAI, citation, has_been_said, tokens
 from chatflow.dialects.questions import in_words
 from chatflow.dialects.words import Words
-from workflows.models import Event, Job
+from chatflow.workflows.models import Event, Job
 
 # The last line of a stream that has all.
 DONE = b"data: [DONE]\n\n"

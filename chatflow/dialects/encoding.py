@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 from chatflow.addresses import placed
 from chatflow.dialects.base import CLOSE, Dialect
-from workflows.models import Event
+from chatflow.workflows.models import Event
 
 # Events whose frames are kept for those listeners who are a little behind another.
 KEPT = 200

@@ -8,7 +8,7 @@ from chatflow.dialects.base import Dialect
 from chatflow.dialects.links import linked
 from chatflow.dialects.questions import in_words
 from chatflow.problems import Problem
-from workflows.models import Event, Job, State
+from chatflow.workflows.models import Event, Job, State
 
 JSON = dict[str, Any]
 

@@ -8,7 +8,7 @@ from chatflow.dialects.ids import hex_of
 from chatflow.dialects.openai import ANY, JSON, OpenAI, tokens
 from chatflow.dialects.questions import in_words
 from chatflow.dialects.response_items import Approval, Item, Message, Question, Reasoning
-from workflows.models import NOTES, Event, Job, State
+from chatflow.workflows.models import NOTES, Event, Job, State
 
 STATUS: dict[str, str] = {
     State.QUEUED: "queued",

@@ -5,7 +5,7 @@ from typing import Any
 from chatflow import sse
 from chatflow.dialects.base import Dialect
 from chatflow.moments import iso
-from workflows.models import Event, Job, State
+from chatflow.workflows.models import Event, Job, State
 
 # A cancelled job is "failed" to a seed client; its code tells the difference.
 STATUS: dict[str, str] = {

@@ -21,7 +21,7 @@ from chatflow.models import Token
 from chatflow.page_policy import strict
 from chatflow.serializers import no_control
 from chatflow.tokens import DAYS, MOST_DAYS, make_token, revoke, tokens_of
-from workflows.registry import all_workflows
+from chatflow.workflows.registry import all_workflows
 
 # The API calls them by their English names.
 SCOPES = [

@@ -11,7 +11,7 @@ from chatflow.bodies import ResultBody, StartedBody
 from chatflow.endpoints.sends import turn
 from chatflow.schema import KEY, refusals
 from chatflow.serializers import ActSerializer
-from workflows.services import offers
+from chatflow.workflows.services import offers
 
 
 @extend_schema(

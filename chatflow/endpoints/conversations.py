@@ -34,9 +34,9 @@ from chatflow.limits import search_slot
 from chatflow.moments import iso
 from chatflow.schema import refusals
 from chatflow.serializers import SessionSerializer, SessionsSerializer
-from workflows import services
-from workflows.models import ACTIVE, ApprovalRequest, Job, Message, Session, State, Step
-from workflows.services import conversations, offers, turns
+from chatflow.workflows import services
+from chatflow.workflows.models import ACTIVE, ApprovalRequest, Job, Message, Session, State, Step
+from chatflow.workflows.services import conversations, offers, turns
 
 # The longest history that is answered; older messages are left out.
 MESSAGES = 500

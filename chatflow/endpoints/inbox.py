@@ -13,8 +13,8 @@ from chatflow.endpoints.sends import sent_answer
 from chatflow.limits import check_rate, slot
 from chatflow.schema import refusals
 from chatflow.serializers import DecisionSerializer
-from workflows.models import ApprovalRequest, Job
-from workflows.services import decisions
+from chatflow.workflows.models import ApprovalRequest, Job
+from chatflow.workflows.services import decisions
 
 # The longest list that is answered; the rest shows when these are decided.
 MOST = 100

@@ -19,7 +19,7 @@ from chatflow.paging import Following, read_page
 from chatflow.schema import refusals
 from chatflow.scopes import reach_of, visible_jobs
 from chatflow.serializers import PageSerializer
-from workflows import services
+from chatflow.workflows import services
 
 # How the stream and the status of a job may be asked for; the last is a link.
 AUTH: Any = [{"bearer": []}, {"cookie": []}, {}]

@@ -14,8 +14,8 @@ from chatflow.endpoints.uploads import DocumentNotFound, find_document
 from chatflow.languages import localized, words
 from chatflow.page_policy import strict
 from chatflow.serializers import MESSAGE_LENGTH
-from workflows.knowledge.readers import is_image
-from workflows.registry import all_workflows
+from chatflow.workflows.knowledge.readers import is_image
+from chatflow.workflows.registry import all_workflows
 
 # What answers wherever no other workflow was asked for; nobody needs to choose it.
 DEFAULT = "chat"

@@ -15,9 +15,9 @@ from prometheus_client.registry import Collector
 
 from chatflow.errors import RETRY_AFTER
 from chatflow.stream import open_streams
-from workflows import clock, services
-from workflows.models import State
-from workflows.services import outages, queues
+from chatflow.workflows import clock, services
+from chatflow.workflows.models import State
+from chatflow.workflows.services import outages, queues
 
 HOUR = timedelta(hours=1)
 # Of a check that wasn't made.

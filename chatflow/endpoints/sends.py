@@ -17,10 +17,10 @@ from chatflow.limits import check_rate, slot
 from chatflow.parsers import canonical
 from chatflow.schema import KEY, refusals
 from chatflow.scopes import check_message, reach_of
-from workflows import services
-from workflows.exceptions import InProgress
-from workflows.models import Job, State
-from workflows.services import Mode, OnBusy, Started
+from chatflow.workflows import services
+from chatflow.workflows.exceptions import InProgress
+from chatflow.workflows.models import Job, State
+from chatflow.workflows.services import Mode, OnBusy, Started
 
 
 @extend_schema(

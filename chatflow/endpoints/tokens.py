@@ -14,7 +14,7 @@ from chatflow.moments import iso
 from chatflow.schema import refusals
 from chatflow.serializers import WORKFLOW_LENGTH, StrictCharField, no_control
 from chatflow.tokens import DAYS, MOST_DAYS, make_token, revoke, tokens_of
-from workflows.exceptions import TokenRefused
+from chatflow.workflows.exceptions import TokenRefused
 
 NAME_LENGTH = 100
 

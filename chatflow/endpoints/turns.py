@@ -16,10 +16,10 @@ from chatflow.bodies import URL, MessageBody, Moment, Shown
 from chatflow.moments import iso
 from chatflow.schema import refusals
 from chatflow.serializers import StrictCharField
-from workflows import services
-from workflows.models import Feedback, Message, State
-from workflows.registry import all_workflows
-from workflows.services.turns import StepShown, Turn
+from chatflow.workflows import services
+from chatflow.workflows.models import Feedback, Message, State
+from chatflow.workflows.registry import all_workflows
+from chatflow.workflows.services.turns import StepShown, Turn
 
 COMMENT_LENGTH = 1000
 
@@ -148,7 +148,7 @@ def describe(turn: Turn, request: Request | None) -> TurnBody:
     if turn.words:
         body["words"] = turn.words
     if request is not None and request.user.is_staff:
-        address = reverse("admin:workflows_job_change", args=[job.pk])
+        address = reverse("admin:chatflow_workflows_job_change", args=[job.pk])
         body["admin_url"] = request.build_absolute_uri(address)
         if settings.DEBUG and job.traceback:
             body["exception"] = job.traceback

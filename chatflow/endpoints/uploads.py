@@ -35,10 +35,10 @@ from chatflow.serializers import (
     no_control,
     session_key,
 )
-from workflows import services
-from workflows.knowledge.documents import TITLE_LENGTH, store
-from workflows.knowledge.models import Document
-from workflows.knowledge.readers import (
+from chatflow.workflows import services
+from chatflow.workflows.knowledge.documents import TITLE_LENGTH, store
+from chatflow.workflows.knowledge.models import Document
+from chatflow.workflows.knowledge.readers import (
     IMAGES,
     READERS,
     Busy,
@@ -52,7 +52,7 @@ from workflows.knowledge.readers import (
     read,
     suffixes,
 )
-from workflows.sizes import size_text
+from chatflow.workflows.sizes import size_text
 
 URL_LENGTH = 2000
 NAME_LENGTH = 255

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError
 
-from workflows.users import find_user
+from chatflow.workflows.users import find_user
 
 
 def get_user(name: str) -> Any:

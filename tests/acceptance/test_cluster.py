@@ -572,7 +572,7 @@ def start_ledger_queued(site: Site) -> str:
 
 OLD_CODE = """
 from tests.acceptance.apps.gates import pass_gate
-from workflows import workflow
+from chatflow.workflows import workflow
 
 def work(name):
     pass_gate(f"{name}-ran")
@@ -594,7 +594,7 @@ for key in ("unchanged", "gone", "renamed", "removed", "inserted", "appended", "
 
 NEW_CODE = """
 from tests.acceptance.apps.gates import pass_gate
-from workflows import workflow
+from chatflow.workflows import workflow
 
 def work(name):
     pass_gate(f"{name}-ran")

@@ -22,7 +22,7 @@ TEAM = """
 from pathlib import Path
 from time import sleep
 
-from workflows import Context, workflow
+from chatflow.workflows import Context, workflow
 
 HERE = Path(__file__).parent
 

@@ -10,12 +10,12 @@ from django.contrib.auth.models import User
 
 from chatflow import web
 from chatflow.pool import Pool
+from chatflow.workflows import Context, WorkflowError, registry, workflow
+from chatflow.workflows import services as engine
+from chatflow.workflows.models import Job
+from chatflow.workflows.streaming.listeners import listeners
 from chatflow.wsgi import application as wsgi
 from tests.chatflow.threads import close_connections, close_streams
-from workflows import Context, WorkflowError, registry, workflow
-from workflows import services as engine
-from workflows.models import Job
-from workflows.streaming.listeners import listeners
 
 # Of the pool of `served`.
 THREADS = 2
@@ -61,7 +61,9 @@ def flows() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def no_watchdog(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the watchdog's thread out: it would outlive the test, and hold its database."""
-    monkeypatch.setattr("workflows.running.watchdog.Watchdog.watch", lambda self, attempt: None)
+    monkeypatch.setattr(
+        "chatflow.workflows.running.watchdog.Watchdog.watch", lambda self, attempt: None
+    )
 
 
 @pytest.fixture(autouse=True)

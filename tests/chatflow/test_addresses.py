@@ -23,14 +23,14 @@ from chatflow.addresses import path_info, placed, seen_by_client
 from chatflow.asgi_types import Application
 from chatflow.pool import Pool
 from chatflow.web import application
+from chatflow.workflows import Context, workflow
+from chatflow.workflows.knowledge.documents import store
+from chatflow.workflows.models import Job
+from chatflow.workflows.streaming.listeners import listeners
 from chatflow.wsgi import application as wsgi
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.threads import close_connections, close_streams
 from tests.conftest import Bearer
-from workflows import Context, workflow
-from workflows.knowledge.documents import store
-from workflows.models import Job
-from workflows.streaming.listeners import listeners
 
 SEND = "/ai-demo/chat/send"
 STREAM = "/ai-demo/workflow/stream/workflow_1"

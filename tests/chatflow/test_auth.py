@@ -15,9 +15,9 @@ from django.utils import timezone
 from chatflow.auth import Grant, job_from_link, sign_link
 from chatflow.models import Token
 from chatflow.stream import look
+from chatflow.workflows.models import Job
 from tests.chatflow.conftest import MakeJob
 from tests.conftest import Bearer
-from workflows.models import Job
 
 STATUS = "/ai-demo/workflow/status/"
 CANCEL = "/ai-demo/workflow/cancel/"

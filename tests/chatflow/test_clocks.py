@@ -15,12 +15,12 @@ from django.test import Client
 
 from chatflow.auth import revoked, sign_link
 from chatflow.models import Tally, Token
+from chatflow.workflows import Context, workflow
+from chatflow.workflows.models import Job
+from chatflow.workflows.testing.time_travel import set_clock
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.test_auth import code, grant_of
 from tests.conftest import Bearer
-from workflows import Context, workflow
-from workflows.models import Job
-from workflows.testing.time_travel import set_clock
 
 Elsewhere = Callable[[], AbstractContextManager[None]]
 

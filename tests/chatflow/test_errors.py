@@ -73,7 +73,7 @@ def test_a_bug_gives_nothing_away(as_alice: Client, monkeypatch: pytest.MonkeyPa
     def bug(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr("workflows.services.start", bug)
+    monkeypatch.setattr("chatflow.workflows.services.start", bug)
     answer = as_alice.post("/ai-demo/chat/send", {"message": "hello"}, "application/json")
     assert answer.status_code == 500
     assert answer.json()["code"] == "internal_error"
@@ -202,7 +202,7 @@ def test_a_bug_is_logged_as_one(
     def bug(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError("A fault.")
 
-    monkeypatch.setattr("workflows.services.start", bug)
+    monkeypatch.setattr("chatflow.workflows.services.start", bug)
     as_alice.post("/ai-demo/chat/send", {"message": "hello"}, "application/json")
     assert [each.levelname for each in caplog.records if each.exc_info] == ["ERROR"]
 

@@ -25,19 +25,19 @@ from chatflow.errors import Unavailable
 from chatflow.scopes import NAMESPACE
 from chatflow.stream import open_streams
 from chatflow.tokens import make_token
+from chatflow.workflows import services
+from chatflow.workflows.exceptions import JobNotFound
+from chatflow.workflows.models import Event, Job, State
+from chatflow.workflows.running.routing import hand_over
+from chatflow.workflows.store.events import append
+from chatflow.workflows.store.lifecycle import Outcome
+from chatflow.workflows.store.lifecycle import end as store_end
+from chatflow.workflows.streaming.listeners import listeners
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.test_stream import begin
 from tests.conftest import Bearer
 from tests.workflows.chat import claimed
-from workflows import services
-from workflows.exceptions import JobNotFound
-from workflows.models import Event, Job, State
-from workflows.running.routing import hand_over
-from workflows.store.events import append
-from workflows.store.lifecycle import Outcome
-from workflows.store.lifecycle import end as store_end
-from workflows.streaming.listeners import listeners
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

@@ -20,11 +20,11 @@ from schemathesis import GenerationMode
 
 from chatflow.pool import ON_LOOP
 from chatflow.web import application
+from chatflow.workflows.models import Job
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.test_schema import plain
 from tests.chatflow.test_web import pool  # noqa: F401  (a fixture)
-from workflows.models import Job
 
 pytestmark = pytest.mark.django_db
 

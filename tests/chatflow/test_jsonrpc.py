@@ -12,7 +12,7 @@ from rest_framework.test import APIRequestFactory
 from chatflow import jsonrpc
 from chatflow.jsonrpc import Call, Fault
 from chatflow.problems import Problem
-from workflows.exceptions import JobNotFound
+from chatflow.workflows.exceptions import JobNotFound
 
 CALL = {"jsonrpc": "2.0", "id": 7, "method": "Say", "params": {"text": "hello"}}
 NOT_FOUND = -32001

@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 
 from chatflow import latest as module
 from chatflow.latest import latest
-from workflows.models import Message, Session
+from chatflow.workflows.models import Message, Session
 
 pytestmark = pytest.mark.django_db
 

@@ -9,10 +9,10 @@ from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
 from chatflow.paging import read_page
+from chatflow.workflows.exceptions import JobNotFound
+from chatflow.workflows.models import Job
+from chatflow.workflows.services import get_job
 from tests.chatflow.conftest import MakeJob
-from workflows.exceptions import JobNotFound
-from workflows.models import Job
-from workflows.services import get_job
 
 pytestmark = pytest.mark.django_db
 

@@ -6,21 +6,21 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from chatflow.workflows.models import Job
 from tests.chatflow.conftest import MakeJob
-from workflows.models import Job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NUL = "%00"
 LISTS = [
-    "/admin/workflows/job/",
-    "/admin/workflows/session/",
-    "/admin/workflows/approvalrequest/",
-    "/admin/knowledge/document/",
+    "/admin/chatflow_workflows/job/",
+    "/admin/chatflow_workflows/session/",
+    "/admin/chatflow_workflows/approvalrequest/",
+    "/admin/chatflow_knowledge/document/",
 ]
 PAGES = [
     f"/admin/{model}/{NUL}/{page}/"
-    for model in ("chatflow/token", "workflows/job", "django_q/failure", "auth/user")
+    for model in ("chatflow/token", "chatflow_workflows/job", "django_q/failure", "auth/user")
     for page in ("change", "delete", "history")
 ]
 QUERIES = [f"state={NUL}", f"id={NUL}", "id=x", f"id={10**30}", f"q={NUL}", "p=x"]
@@ -72,7 +72,7 @@ def test_faults_of_the_site_are_not_hidden(
     def fail(*args: Any) -> str:
         raise error("A fault.")
 
-    monkeypatch.setattr("workflows.admin.JobAdmin.get_list_display", fail)
+    monkeypatch.setattr("chatflow.workflows.admin.JobAdmin.get_list_display", fail)
     assert boss.get(LISTS[0]).status_code == 500
 
 

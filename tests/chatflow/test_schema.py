@@ -11,10 +11,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 
+from chatflow.workflows import Context, WorkflowError, workflow
+from chatflow.workflows.models import Job
 from tests.chatflow.conftest import MakeJob
 from tests.openai_server import Answer, OpenAIServer
-from workflows import Context, WorkflowError, workflow
-from workflows.models import Job
 
 pytestmark = pytest.mark.django_db
 

@@ -10,10 +10,10 @@ from django.test import Client
 
 from chatflow.pool import ON_LOOP
 from chatflow.tokens import make_token
+from chatflow.workflows import Context, registry, workflow
+from chatflow.workflows.models import ApprovalRequest, Job, Message, Session
 from tests.chatflow.conftest import MakeJob
 from tests.workflows.chat import claimed
-from workflows import Context, registry, workflow
-from workflows.models import ApprovalRequest, Job, Message, Session
 
 pytestmark = pytest.mark.django_db
 

@@ -13,8 +13,8 @@ from django.core.management.base import SystemCheckError
 
 from chatflow.environment import WrongSetting
 from chatflow.startup import describe, tell_in_threads
-from workflows import registry
-from workflows.exceptions import WrongWorkflow
+from chatflow.workflows import registry
+from chatflow.workflows.exceptions import WrongWorkflow
 
 pytestmark = pytest.mark.sqlite
 
@@ -103,7 +103,7 @@ def test_in_a_thread(
 @pytest.mark.parametrize("command", [["manage.py", "check"], ["-c", "import chatflow.asgi"]])
 def test_a_process_that_starts(team: Path, command: list[str]) -> None:
     (team / "workflows.py").write_text(
-        'from workflows import workflow\n\n\n@workflow("w", hint="lang")\n'
+        'from chatflow.workflows import workflow\n\n\n@workflow("w", hint="lang")\n'
         "def work(ctx):\n    return 'done'\n"
     )
     started = subprocess.run(

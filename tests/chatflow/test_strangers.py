@@ -10,10 +10,10 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.urls.resolvers import RoutePattern
 
+from chatflow.workflows import Context, workflow
+from chatflow.workflows.knowledge.documents import store
+from chatflow.workflows.models import ApprovalRequest
 from tests.chatflow.conftest import MakeJob
-from workflows import Context, workflow
-from workflows.knowledge.documents import store
-from workflows.models import ApprovalRequest
 
 pytestmark = pytest.mark.django_db
 
@@ -59,7 +59,7 @@ def ids(alice: User, make_job: MakeJob, run: Any) -> dict[str, str]:
         "pk": str(job.pk),
         "object_id": str(job.pk),
         "id": str(alice.pk),
-        "app_label": "workflows",
+        "app_label": "chatflow_workflows",
         "content_type_id": "1",
         "url": "x",
     }

@@ -22,18 +22,18 @@ from chatflow.asgi_types import AsgiMessage
 from chatflow.auth import Right, revoked, sign_link
 from chatflow.tokens import make_token
 from chatflow.web import application
+from chatflow.workflows import services
+from chatflow.workflows.models import Event, Job, State
+from chatflow.workflows.running.routing import hand_over
+from chatflow.workflows.store.events import append
+from chatflow.workflows.store.lifecycle import Outcome, end
+from chatflow.workflows.streaming.listeners import listeners
 from tests.chatflow.conftest import AGAIN, MakeJob
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.test_auth import grant_of
 from tests.chatflow.threads import close_streams
 from tests.conftest import Bearer
 from tests.workflows.chat import claimed
-from workflows import services
-from workflows.models import Event, Job, State
-from workflows.running.routing import hand_over
-from workflows.store.events import append
-from workflows.store.lifecycle import Outcome, end
-from workflows.streaming.listeners import listeners
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -10,7 +10,7 @@ from django.db.models import F
 from chatflow import tallies
 from chatflow.models import Tally
 from chatflow.tallies import Limit
-from workflows.testing.time_travel import set_clock
+from chatflow.workflows.testing.time_travel import set_clock
 
 pytestmark = pytest.mark.django_db
 

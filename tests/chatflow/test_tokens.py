@@ -19,9 +19,9 @@ from chatflow.models import Token
 from chatflow.scopes import OF_ONE_WORKFLOW, SENDING
 from chatflow.tokens import MOST, TooManyTokens, make_token
 from chatflow.urls import api
+from chatflow.workflows.exceptions import UnknownWorkflow
+from chatflow.workflows.models import Job
 from tests.chatflow.conftest import MakeJob
-from workflows.exceptions import UnknownWorkflow
-from workflows.models import Job
 
 pytestmark = pytest.mark.django_db
 

@@ -15,9 +15,9 @@ from django.urls import clear_url_caches
 
 from chatflow import urls
 from chatflow.web import application
+from chatflow.workflows.streaming.listeners import listeners
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.threads import close_streams
-from workflows.streaming.listeners import listeners
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -19,19 +19,19 @@ from chatflow.dialects.seed import Seed
 from chatflow.tokens import make_token
 from chatflow.user_stream import Cursor
 from chatflow.web import application
+from chatflow.workflows import services
+from chatflow.workflows.models import DeletedSession, Event, Job, Session, State
+from chatflow.workflows.running.routing import hand_over
+from chatflow.workflows.services import conversations
+from chatflow.workflows.services.conversations import Changes
+from chatflow.workflows.store.changes import CURSOR_KEPT, SLACK, forget_deleted
+from chatflow.workflows.store.events import append
+from chatflow.workflows.store.lifecycle import Outcome, end
+from chatflow.workflows.streaming.listeners import listeners
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.threads import close_streams
 from tests.conftest import Bearer
 from tests.workflows.chat import claimed
-from workflows import services
-from workflows.models import DeletedSession, Event, Job, Session, State
-from workflows.running.routing import hand_over
-from workflows.services import conversations
-from workflows.services.conversations import Changes
-from workflows.store.changes import CURSOR_KEPT, SLACK, forget_deleted
-from workflows.store.events import append
-from workflows.store.lifecycle import Outcome, end
-from workflows.streaming.listeners import listeners
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

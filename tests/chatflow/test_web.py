@@ -30,17 +30,17 @@ from chatflow.auth import sign_link
 from chatflow.line import Line
 from chatflow.pool import Pool
 from chatflow.signins import AT_ONCE
+from chatflow.workflows import services
+from chatflow.workflows.knowledge.readers import isolation
+from chatflow.workflows.models import Job
+from chatflow.workflows.store.events import append
+from chatflow.workflows.streaming.listeners import listeners
 from chatflow.wsgi import application as wsgi
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.threads import close_connections, close_readers, close_streams
 from tests.conftest import Bearer
 from tests.workflows.knowledge.pdf import laborious_pdf, pdf
-from workflows import services
-from workflows.knowledge.readers import isolation
-from workflows.models import Job
-from workflows.store.events import append
-from workflows.streaming.listeners import listeners
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -7,8 +7,8 @@ from threading import Barrier
 from asgiref.sync import sync_to_async
 from django.db import connections
 
-from workflows.streaming.listeners import listeners
-from workflows.streaming.readers import READERS
+from chatflow.workflows.streaming.listeners import listeners
+from chatflow.workflows.streaming.readers import READERS
 
 
 def close_connections(executor: ThreadPoolExecutor, threads: int) -> None:

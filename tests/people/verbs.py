@@ -13,21 +13,21 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from chatflow.auth import revoked, sign_link
-from examples.invoicing.models import InvoiceCounter
+from chatflow.workflows import Context, services, testing, workflow
+from chatflow.workflows.ai import budget
+from chatflow.workflows.knowledge.models import Document, audience_of
+from chatflow.workflows.knowledge.search import search
+from chatflow.workflows.models import ApprovalRequest, DailyUsage, Job, Session
+from chatflow.workflows.services import decisions, offers
+from chatflow.workflows.services.deactivation import stop_work
+from chatflow.workflows.store import lifecycle
+from chatflow.workflows.store.pruning import prune
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.test_auth import code, grant_of
 from tests.chatflow.test_stream import signed_in
 from tests.conftest import Bearer
 from tests.workflows.chat import Chat, claimed, run_waiting
-from workflows import Context, services, testing, workflow
-from workflows.ai import budget
-from workflows.knowledge.models import Document, audience_of
-from workflows.knowledge.search import search
-from workflows.models import ApprovalRequest, DailyUsage, Job, Session
-from workflows.services import decisions, offers
-from workflows.services.deactivation import stop_work
-from workflows.store import lifecycle
-from workflows.store.pruning import prune
+from workflows.invoicing.models import InvoiceCounter
 
 pytestmark = pytest.mark.django_db
 # The workflows echo, fail and so on, and jobs without a watchdog.
@@ -324,11 +324,11 @@ def test_the_admin(client: Client, chat: Chat, make_job: MakeJob) -> None:
     client.force_login(boss)
     person = users._meta.model_name
     for page in (
-        "workflows/job",
-        "workflows/session",
-        "workflows/dailyusage",
-        "workflows/approvalrequest",
-        "workflows/cluster",
+        "chatflow_workflows/job",
+        "chatflow_workflows/session",
+        "chatflow_workflows/dailyusage",
+        "chatflow_workflows/approvalrequest",
+        "chatflow_workflows/cluster",
         "knowledge/document",
         "invoicing/invoice",
         "invoicing/customer",
@@ -338,9 +338,9 @@ def test_the_admin(client: Client, chat: Chat, make_job: MakeJob) -> None:
     ):
         for query in ("", "?q=alice@example.com", "?q=alice"):
             assert client.get(f"/admin/{page}/{query}").status_code == 200, page
-    found = client.get("/admin/workflows/job/?q=alice@example.com").content.decode()
+    found = client.get("/admin/chatflow_workflows/job/?q=alice@example.com").content.decode()
     assert chat.user.email in found
     assert Job.objects.get().public_id in found
     job = Job.objects.get()
-    assert client.get(f"/admin/workflows/job/{job.pk}/change/").status_code == 200
-    assert client.get("/admin/knowledge/document/add/").status_code == 200
+    assert client.get(f"/admin/chatflow_workflows/job/{job.pk}/change/").status_code == 200
+    assert client.get("/admin/chatflow_knowledge/document/add/").status_code == 200

@@ -9,17 +9,17 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 
-from workflows import services
-from workflows.models import Event, Job, State
-from workflows.registry import workflow
-from workflows.running.context import Context
-from workflows.store import lifecycle
-from workflows.store.lifecycle import Vigil
-from workflows.testing.worker import ME as ME
-from workflows.testing.worker import Crashes as Crashes
-from workflows.testing.worker import claim as claim
-from workflows.testing.worker import lose_worker as lose_worker
-from workflows.testing.worker import run_waiting as run_waiting
+from chatflow.workflows import services
+from chatflow.workflows.models import Event, Job, State
+from chatflow.workflows.registry import workflow
+from chatflow.workflows.running.context import Context
+from chatflow.workflows.store import lifecycle
+from chatflow.workflows.store.lifecycle import Vigil
+from chatflow.workflows.testing.worker import ME as ME
+from chatflow.workflows.testing.worker import Crashes as Crashes
+from chatflow.workflows.testing.worker import claim as claim
+from chatflow.workflows.testing.worker import lose_worker as lose_worker
+from chatflow.workflows.testing.worker import run_waiting as run_waiting
 
 # Seconds after which a test that waits has failed. A net, not a measure.
 NET = 30.0

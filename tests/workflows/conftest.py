@@ -9,11 +9,11 @@ from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.db import connection
 
+from chatflow.workflows import Context, WorkflowError, registry, workflow
+from chatflow.workflows.running import event_writer, watchdog
+from chatflow.workflows.running.attempt import Attempt
 from tests.openai_server import OpenAIServer
 from tests.workflows.chat import Chat
-from workflows import Context, WorkflowError, registry, workflow
-from workflows.running import event_writer, watchdog
-from workflows.running.attempt import Attempt
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -94,10 +94,10 @@ def server(settings: LazySettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     """Return the server that ``AI_MODEL`` is at."""
     settings.AI_MODEL = "openai-chat:gpt-4o-mini"
     # Waiting is not what is tested.
-    monkeypatch.setattr("workflows.ai.recorded.BACKOFF", (0.0, 0.0))
+    monkeypatch.setattr("chatflow.workflows.ai.recorded.BACKOFF", (0.0, 0.0))
     # What one test finds out about a model no other one knows.
-    monkeypatch.setattr("workflows.ai.toolless._found", set())
-    monkeypatch.setattr("workflows.ai.sight._found", set())
+    monkeypatch.setattr("chatflow.workflows.ai.toolless._found", set())
+    monkeypatch.setattr("chatflow.workflows.ai.sight._found", set())
     with OpenAIServer() as server:
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)

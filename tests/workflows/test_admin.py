@@ -15,14 +15,14 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from chatflow.workflows import Context, WorkflowError, admin, services, workflow
+from chatflow.workflows.models import Cluster, Event, Job, State
 from tests.workflows.chat import Chat, claimed
-from workflows import Context, WorkflowError, admin, services, workflow
-from workflows.models import Cluster, Event, Job, State
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept", "outcomes")]
 
-JOBS = "/admin/workflows/job/"
-SESSIONS = "/admin/workflows/session/"
+JOBS = "/admin/chatflow_workflows/job/"
+SESSIONS = "/admin/chatflow_workflows/session/"
 READ_ONLY = ["job", "session", "cluster"]
 
 
@@ -62,7 +62,7 @@ def act(client: Client, action: str, *jobs: Job, **more: str) -> list[str]:
 
 
 def url_of(job: Job) -> str:
-    return reverse("admin:workflows_job_change", args=(job.pk,))
+    return reverse("admin:chatflow_workflows_job_change", args=(job.pk,))
 
 
 def shown(client: Client, **query: str) -> list[str]:
@@ -98,7 +98,7 @@ def test_nothing_is_counted_or_sorted_in_whole(
 
 def test_more_rows_take_no_more_queries(boss: Client, chat: Chat, bob: User) -> None:
     job = chat.say(workflow="echo")
-    session = reverse("admin:workflows_session_change", args=(job.session_id,))
+    session = reverse("admin:chatflow_workflows_session_change", args=(job.session_id,))
     urls = (JOBS, SESSIONS, url_of(job), session)
 
     def count() -> list[int]:
@@ -226,7 +226,7 @@ def test_the_list_of_sessions_counts_none_of_that(boss: Client, chat: Chat) -> N
 def test_a_session_s_page_shows_its_messages(boss: Client, chat: Chat) -> None:
     chat.say("my words", workflow="ask")
     job = chat.say("Ann")
-    text = page(boss, reverse("admin:workflows_session_change", args=(job.session_id,)))
+    text = page(boss, reverse("admin:chatflow_workflows_session_change", args=(job.session_id,)))
     for words in ("my words", "What is your name?", "Ann", "Hello Ann."):
         assert words in text
 
@@ -249,7 +249,7 @@ def test_sessions_are_found_by_key_and_by_user(boss: Client, chat: Chat, bob: Us
 def test_a_cluster_is_alive_or_not(boss: Client) -> None:
     for pid, seen_at in ((1, timezone.now()), (2, timezone.now() - timedelta(minutes=1))):
         Cluster.objects.create(host="here", pid=pid, workers=2, seen_at=seen_at)
-    text = page(boss, "/admin/workflows/cluster/")
+    text = page(boss, "/admin/chatflow_workflows/cluster/")
     assert text.count("icon-yes") == text.count("icon-no") == 1
 
 
@@ -258,9 +258,9 @@ def test_nobody_adds_changes_or_deletes(boss: Client, chat: Chat, model: str) ->
     job = chat.say(workflow="echo")
     cluster = Cluster.objects.create(seen_at=timezone.now(), host="here", pid=1, workers=1)
     pk = {"job": job.pk, "session": job.session_id, "cluster": cluster.pk}[model]
-    row = f"/admin/workflows/{model}/{pk}"
+    row = f"/admin/chatflow_workflows/{model}/{pk}"
     assert page(boss, f"{row}/change/")
-    assert boss.get(f"/admin/workflows/{model}/add/").status_code == 403
+    assert boss.get(f"/admin/chatflow_workflows/{model}/add/").status_code == 403
     assert boss.post(f"{row}/change/", {"host": "x", "key": "x", "text": "x"}).status_code == 403
     assert boss.post(f"{row}/delete/", {"post": "yes"}).status_code == 403
 

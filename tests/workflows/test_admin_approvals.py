@@ -9,15 +9,15 @@ from django.contrib.auth.models import Permission, User
 from django.contrib.messages import get_messages
 from django.test import Client
 
+from chatflow.workflows import Context
+from chatflow.workflows.models import Job
 from tests.conftest import make_user
 from tests.workflows.chat import Chat, run_waiting
 from tests.workflows.running.test_approvals import delete, expire, limit, the_request
-from workflows import Context
-from workflows.models import Job
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 
-URL = "/admin/workflows/approvalrequest/"
+URL = "/admin/chatflow_workflows/approvalrequest/"
 SignIn = Callable[..., Client]
 
 

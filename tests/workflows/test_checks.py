@@ -3,10 +3,10 @@
 import pytest
 from django.core.checks import WARNING
 
-from workflows import Context, registry, workflow
-from workflows.checks import check_triggers
-from workflows.registry import get_workflow
-from workflows.running.routing import route
+from chatflow.workflows import Context, registry, workflow
+from chatflow.workflows.checks import check_triggers
+from chatflow.workflows.registry import get_workflow
+from chatflow.workflows.running.routing import route
 
 
 def greet(ctx: Context) -> str:

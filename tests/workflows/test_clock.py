@@ -7,17 +7,17 @@ import pytest
 from django.conf import LazySettings
 from django.db import connection
 
+from chatflow.workflows import Context, clock, workflow
+from chatflow.workflows.ai import budget
+from chatflow.workflows.cluster.broker import JobBroker
+from chatflow.workflows.models import ApprovalRequest, DailyUsage, Job, State
+from chatflow.workflows.running import runner
+from chatflow.workflows.services import decisions, queues
+from chatflow.workflows.services.starts import start
+from chatflow.workflows.store.database import get_database, read_clock
+from chatflow.workflows.store.pruning import prune
+from chatflow.workflows.testing.time_travel import set_clock
 from tests.workflows.chat import Chat, claimed
-from workflows import Context, clock, workflow
-from workflows.ai import budget
-from workflows.cluster.broker import JobBroker
-from workflows.models import ApprovalRequest, DailyUsage, Job, State
-from workflows.running import runner
-from workflows.services import decisions, queues
-from workflows.services.starts import start
-from workflows.store.database import get_database, read_clock
-from workflows.store.pruning import prune
-from workflows.testing.time_travel import set_clock
 
 TEN_MINUTES = timedelta(minutes=10)
 
@@ -64,7 +64,7 @@ def test_it_goes_on_from_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("unread")
 def test_a_skew_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.WARNING, logger="workflows.clock")
+    caplog.set_level(logging.WARNING, logger="chatflow.workflows.clock")
     for seconds in (0, -1, 90, 91, 0, -90):
         clock.keep(datetime.now(UTC) + timedelta(seconds=seconds), sent=clock.ticks())
     assert [record.getMessage().split(";")[0] for record in caplog.records] == [

@@ -24,18 +24,18 @@ from django.utils import timezone
 from django_q.models import OrmQ
 from django_q.tasks import async_task
 
+from chatflow.workflows import Context, services, workflow
+from chatflow.workflows.cluster.management.commands import qcluster
+from chatflow.workflows.cluster.presence import take_back_lost_jobs
+from chatflow.workflows.management import console
+from chatflow.workflows.models import Cluster, Event, Job, Message, Session, State, Step
+from chatflow.workflows.registry import all_workflows
+from chatflow.workflows.running import runner
+from chatflow.workflows.services import queues
+from chatflow.workflows.store import events, lifecycle, pruning
+from chatflow.workflows.store.lifecycle import Outcome, Vigil, vigil
 from tests.workflows.chat import NET, Chat, at_once, claimed
 from tests.workflows.faults import make_refusal
-from workflows import Context, services, workflow
-from workflows.cluster.management.commands import qcluster
-from workflows.cluster.presence import take_back_lost_jobs
-from workflows.management import console
-from workflows.models import Cluster, Event, Job, Message, Session, State, Step
-from workflows.registry import all_workflows
-from workflows.running import runner
-from workflows.services import queues
-from workflows.store import events, lifecycle, pruning
-from workflows.store.lifecycle import Outcome, Vigil, vigil
 
 ROOT = Path(__file__).resolve().parents[2]
 ID = r"workflow_[0-9a-f]{32}"

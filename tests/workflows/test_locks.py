@@ -10,14 +10,14 @@ from django.contrib.auth.models import User
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
+from chatflow.workflows import Context, services, workflow
+from chatflow.workflows.exceptions import Cancelled, Fenced
+from chatflow.workflows.models import Event, Job, Session, State
+from chatflow.workflows.running import watchdog
+from chatflow.workflows.running.attempt import Attempt
+from chatflow.workflows.store import events, lifecycle
+from chatflow.workflows.store.lifecycle import Outcome, Vigil
 from tests.workflows.chat import ME, NET, Chat, at_once, claimed, reap
-from workflows import Context, services, workflow
-from workflows.exceptions import Cancelled, Fenced
-from workflows.models import Event, Job, Session, State
-from workflows.running import watchdog
-from workflows.running.attempt import Attempt
-from workflows.store import events, lifecycle
-from workflows.store.lifecycle import Outcome, Vigil
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

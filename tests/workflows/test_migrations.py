@@ -7,19 +7,19 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.test.utils import CaptureQueriesContext
 
-from workflows.migrations._indexes import AddIndex
-from workflows.models import Session
+from chatflow.workflows.migrations._indexes import AddIndex
+from chatflow.workflows.models import Session
 
-BEFORE = [("workflows", "0012_turn")]
+BEFORE = [("chatflow_workflows", "0012_turn")]
 
 
 def test_indexes_of_tables_in_use_are_built_while_others_write() -> None:
     loader = MigrationLoader(None)
     # The earlier ones were released as they are.
-    for name in (name for app, name in loader.disk_migrations if app == "workflows"):
+    for name in (name for app, name in loader.disk_migrations if app == "chatflow_workflows"):
         if name < "0009":
             continue
-        migration = loader.disk_migrations["workflows", name]
+        migration = loader.disk_migrations["chatflow_workflows", name]
         created = {
             each.name_lower
             for each in migration.operations
@@ -41,7 +41,7 @@ def test_the_indexes_of_sessions_are_built_again_after_a_broken_build() -> None:
                 cursor.execute("CREATE INDEX session_list ON workflows_session (id)")
         with CaptureQueriesContext(connection) as queries:
             executor = MigrationExecutor(connection)
-            executor.migrate([("workflows", "0013_session_indexes")])
+            executor.migrate([("chatflow_workflows", "0013_session_indexes")])
     finally:
         call_command("migrate", verbosity=0)
     built = [each["sql"] for each in queries if each["sql"].startswith("CREATE INDEX")]

@@ -10,9 +10,9 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy
 
-from workflows import Context, registry, workflow
-from workflows.exceptions import WrongWorkflow
-from workflows.registry import get_workflow
+from chatflow.workflows import Context, registry, workflow
+from chatflow.workflows.exceptions import WrongWorkflow
+from chatflow.workflows.registry import get_workflow
 
 
 def greet(ctx: Context) -> str:

@@ -5,13 +5,13 @@ from django.apps import apps
 from django.db import connection
 from django.db.models import ForeignKey, Model
 
-from workflows.models import Cluster, Job
+from chatflow.workflows.models import Cluster, Job
 
 pytestmark = pytest.mark.django_db
 
 # Columns that came later than the tables.
 ADDED = {Job: ("worker",), Cluster: ("place", "began")}
-MODELS = [*apps.get_app_config("workflows").get_models()]
+MODELS = [*apps.get_app_config("chatflow_workflows").get_models()]
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)

@@ -8,9 +8,9 @@ from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
-from workflows.models import ACTIVE, Job, Session, State
-from workflows.services import queues
-from workflows.services.queues import ActiveJobs
+from chatflow.workflows.models import ACTIVE, Job, Session, State
+from chatflow.workflows.services import queues
+from chatflow.workflows.services.queues import ActiveJobs
 
 pytestmark = pytest.mark.django_db
 

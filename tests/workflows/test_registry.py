@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from workflows import Context, registry, workflow
-from workflows.exceptions import UnknownWorkflow, WrongWorkflow
-from workflows.registry import all_workflows, get_workflow
+from chatflow.workflows import Context, registry, workflow
+from chatflow.workflows.exceptions import UnknownWorkflow, WrongWorkflow
+from chatflow.workflows.registry import all_workflows, get_workflow
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -100,7 +100,7 @@ class Module:
 
     def load(self, *codes: str) -> None:
         """Import it as new, with this code."""
-        self.path.write_text("\n".join(["from workflows import workflow", *codes]))
+        self.path.write_text("\n".join(["from chatflow.workflows import workflow", *codes]))
         spec = importlib.util.spec_from_file_location(self.path.stem, self.path)
         assert spec is not None
         assert spec.loader is not None
@@ -176,7 +176,7 @@ def test_an_app_of_ones_own_is_found() -> None:
     """By EXTRA_APPS alone: one file, and no line of Chatflow's."""
     script = (
         "import django; django.setup();"
-        "from workflows.registry import get_workflow;"
+        "from chatflow.workflows.registry import get_workflow;"
         "print(get_workflow('greet_warmly').function.__module__)"
     )
     app = "tests.workflows.apps.greetings"

@@ -1,6 +1,6 @@
 import pytest
 
-from workflows.sizes import size_text
+from chatflow.workflows.sizes import size_text
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from chatflow.endpoints.a2a.params import read_number, read_text
 from chatflow.jsonrpc import Call, answered
 from chatflow.schema import KEY
 from chatflow.scopes import reach_of
-from workflows import services
+from chatflow.workflows import services
 
 JSON = dict[str, Any]
 Method = Callable[[Request, Call], HttpResponse]

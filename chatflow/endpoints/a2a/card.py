@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from chatflow.dialects.a2a import PROGRESS
-from workflows.registry import Workflow, all_workflows
+from chatflow.workflows.registry import Workflow, all_workflows
 
 VERSION = "1.0"
 TEXT = ["text/plain"]

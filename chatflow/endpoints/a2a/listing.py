@@ -21,8 +21,8 @@ from chatflow.endpoints.a2a.params import (
 )
 from chatflow.jsonrpc import Call, answered
 from chatflow.scopes import reach_of
-from workflows.exceptions import TokenRefused
-from workflows.models import Job, JobQuerySet
+from chatflow.workflows.exceptions import TokenRefused
+from chatflow.workflows.models import Job, JobQuerySet
 
 JSON = dict[str, Any]
 PAGE = 50

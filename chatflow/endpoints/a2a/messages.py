@@ -18,12 +18,12 @@ from chatflow.endpoints.a2a.params import read_flag, read_number, read_object, r
 from chatflow.endpoints.sends import hash_body, idempotency_key
 from chatflow.jsonrpc import Call, answered, failed
 from chatflow.stream import HEADERS
-from workflows import clock
-from workflows.dialogue import answers
-from workflows.exceptions import QuestionClosed
-from workflows.models import Job
-from workflows.running.routing import is_answer
-from workflows.services.starts import IDEMPOTENCY_WINDOW
+from chatflow.workflows import clock
+from chatflow.workflows.dialogue import answers
+from chatflow.workflows.exceptions import QuestionClosed
+from chatflow.workflows.models import Job
+from chatflow.workflows.running.routing import is_answer
+from chatflow.workflows.services.starts import IDEMPOTENCY_WINDOW
 
 JSON = dict[str, Any]
 

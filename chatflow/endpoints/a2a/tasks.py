@@ -15,9 +15,9 @@ from chatflow.dialects.words import Words
 from chatflow.latest import latest
 from chatflow.scopes import reach_of, visible_jobs, visible_turns
 from chatflow.speaking import job_called
-from workflows import services
-from workflows.exceptions import JobNotFound
-from workflows.models import Job, JobQuerySet, Message, State
+from chatflow.workflows import services
+from chatflow.workflows.exceptions import JobNotFound
+from chatflow.workflows.models import Job, JobQuerySet, Message, State
 
 JSON = dict[str, Any]
 # The most messages of a task that are shown.

@@ -13,10 +13,15 @@ from chatflow.endpoints.ag_ui.inputs import Resume
 from chatflow.endpoints.inbox import decided
 from chatflow.scopes import reach_of
 from chatflow.speaking import Wanted
-from workflows import services
-from workflows.exceptions import ApprovalNotFound, JobNotFound, QuestionClosed, TokenRefused
-from workflows.models import ApprovalRequest, Job
-from workflows.services import decisions
+from chatflow.workflows import services
+from chatflow.workflows.exceptions import (
+    ApprovalNotFound,
+    JobNotFound,
+    QuestionClosed,
+    TokenRefused,
+)
+from chatflow.workflows.models import ApprovalRequest, Job
+from chatflow.workflows.services import decisions
 
 
 def give(request: Request, run: Run, resume: Resume, key: str) -> Job:

@@ -15,8 +15,8 @@ from chatflow.endpoints.ag_ui.inputs import text_of
 from chatflow.endpoints.ag_ui.pairs import pair
 from chatflow.latest import latest
 from chatflow.scopes import reach_of
-from workflows.models import Job, Message
-from workflows.services import turns
+from chatflow.workflows.models import Job, Message
+from chatflow.workflows.services import turns
 
 # The most messages that are told, and of the client's that are compared with them.
 MESSAGES = 500

@@ -17,8 +17,8 @@ from chatflow.endpoints.ag_ui.inputs import Asked, RunSerializer, read
 from chatflow.schema import refusals
 from chatflow.scopes import reach_of
 from chatflow.stream import HEADERS
-from workflows.exceptions import ApprovalDecided, JobNotFound, QuestionClosed
-from workflows.models import Job
+from chatflow.workflows.exceptions import ApprovalDecided, JobNotFound, QuestionClosed
+from chatflow.workflows.models import Job
 
 STREAM = {(200, "text/event-stream"): OpenApiTypes.STR}
 # What the slower one of two requests for one run is told of the question that both answer.

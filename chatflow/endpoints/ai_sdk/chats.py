@@ -21,9 +21,9 @@ from chatflow.endpoints.ai_sdk.posts import ChatSerializer, Decided, Posted
 from chatflow.errors import SessionNotFound
 from chatflow.schema import KEY, refusals
 from chatflow.scopes import reach_of
-from workflows.exceptions import ApprovalDecided, ApprovalNotFound, TokenRefused
-from workflows.models import ApprovalRequest, Job, Message
-from workflows.services import decisions
+from chatflow.workflows.exceptions import ApprovalDecided, ApprovalNotFound, TokenRefused
+from chatflow.workflows.models import ApprovalRequest, Job, Message
+from chatflow.workflows.services import decisions
 
 STREAM: Any = {(200, "text/event-stream"): OpenApiTypes.STR}
 

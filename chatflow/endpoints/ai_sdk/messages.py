@@ -15,7 +15,7 @@ from chatflow.dialects import BREAK, Encoding
 from chatflow.dialects.ai_sdk import ENDING, AiSdk, decision, start
 from chatflow.dialects.ids import answer_id
 from chatflow.scopes import visible_turns
-from workflows.models import ApprovalRequest, Job
+from chatflow.workflows.models import ApprovalRequest, Job
 
 # Decisions that are no message of the user's.
 Via = ApprovalRequest.Via

@@ -18,7 +18,7 @@ from chatflow.serializers import (
     session_key,
 )
 from chatflow.speaking import Wanted, check_text, wanted
-from workflows.ai import names
+from chatflow.workflows.ai import names
 
 SUBMIT, REGENERATE = "submit-message", "regenerate-message"
 

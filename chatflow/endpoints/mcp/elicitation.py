@@ -12,12 +12,12 @@ from chatflow.endpoints import inbox
 from chatflow.endpoints.sends import hash_body
 from chatflow.jsonrpc import Fault
 from chatflow.scopes import reach_of
-from workflows import services
-from workflows.dialogue.answers import DASH
-from workflows.dialogue.forms import ORDER
-from workflows.exceptions import ApprovalDecided, QuestionClosed, TokenRefused
-from workflows.models import Job
-from workflows.services import decisions
+from chatflow.workflows import services
+from chatflow.workflows.dialogue.answers import DASH
+from chatflow.workflows.dialogue.forms import ORDER
+from chatflow.workflows.exceptions import ApprovalDecided, QuestionClosed, TokenRefused
+from chatflow.workflows.models import Job
+from chatflow.workflows.services import decisions
 
 JSON = dict[str, Any]
 

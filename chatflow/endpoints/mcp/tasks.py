@@ -15,9 +15,9 @@ from chatflow.endpoints.mcp.protocol import MISSING_CAPABILITY, TASKS, Caller
 from chatflow.jsonrpc import Call, Fault
 from chatflow.moments import iso
 from chatflow.scopes import reach_of, visible_turns
-from workflows import services
-from workflows.exceptions import JobNotFound
-from workflows.models import Job, State
+from chatflow.workflows import services
+from chatflow.workflows.exceptions import JobNotFound
+from chatflow.workflows.models import Job, State
 
 JSON = dict[str, Any]
 

@@ -17,11 +17,11 @@ from chatflow.errors import problem
 from chatflow.jsonrpc import Call, Fault
 from chatflow.scopes import reach_of
 from chatflow.serializers import make_session_id
-from workflows import services
-from workflows.exceptions import UnknownWorkflow
-from workflows.models import Job
-from workflows.registry import Workflow, all_workflows
-from workflows.services import Reach
+from chatflow.workflows import services
+from chatflow.workflows.exceptions import UnknownWorkflow
+from chatflow.workflows.models import Job
+from chatflow.workflows.registry import Workflow, all_workflows
+from chatflow.workflows.services import Reach
 
 JSON = dict[str, Any]
 

@@ -13,7 +13,7 @@ from chatflow.dialects.openai import JSON
 from chatflow.errors import Refused
 from chatflow.problems import Problem
 from chatflow.speaking import Wanted
-from workflows.exceptions import UnknownWorkflow
+from chatflow.workflows.exceptions import UnknownWorkflow
 
 View = Callable[..., HttpResponse]
 # These say what has become of a job, or that it can't be: OpenAI's clients would ask for it twice

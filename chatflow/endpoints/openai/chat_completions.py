@@ -23,7 +23,7 @@ from chatflow.endpoints.openai.shapes import CompletionBody, refusals
 from chatflow.errors import as_response
 from chatflow.problems import Problem
 from chatflow.schema import KEY
-from workflows.models import Job, State
+from chatflow.workflows.models import Job, State
 
 SESSION_HEADER = "X-Session-Id"
 OPEN_WEBUI_HEADER = "X-OpenWebUI-Chat-Id"

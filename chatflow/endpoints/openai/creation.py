@@ -8,7 +8,7 @@ from chatflow import serializers, speaking
 from chatflow.dialects.openai import JSON
 from chatflow.endpoints.openai import asking, kept, replies
 from chatflow.endpoints.openai.asking import wrong
-from workflows.models import NOTES, Job
+from chatflow.workflows.models import NOTES, Job
 
 # OpenAI's own limits of what a client attaches.
 PAIRS, NAME_LENGTH, VALUE_LENGTH = 16, 64, 512

@@ -4,8 +4,8 @@ from rest_framework.request import Request
 
 from chatflow import speaking
 from chatflow.dialects.ids import hex_of
-from workflows.exceptions import JobNotFound
-from workflows.models import NOTES, Job
+from chatflow.workflows.exceptions import JobNotFound
+from chatflow.workflows.models import NOTES, Job
 
 
 def own(request: Request, response_id: str) -> Job:

@@ -9,9 +9,9 @@ from chatflow.endpoints import inbox
 from chatflow.endpoints.openai.asking import words, words_of, wrong
 from chatflow.scopes import reach_of
 from chatflow.serializers import REASON_LENGTH
-from workflows.exceptions import TokenRefused
-from workflows.models import Job
-from workflows.services import decisions
+from chatflow.workflows.exceptions import TokenRefused
+from chatflow.workflows.models import Job
+from chatflow.workflows.services import decisions
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,8 +25,8 @@ from chatflow.endpoints.openai.shapes import (
 )
 from chatflow.schema import KEY
 from chatflow.scopes import reach_of
-from workflows import services
-from workflows.models import Job, State
+from chatflow.workflows import services
+from chatflow.workflows.models import Job, State
 
 STREAM = OpenApiParameter("stream", bool, description="As Server-Sent Events.")
 AFTER = OpenApiParameter(

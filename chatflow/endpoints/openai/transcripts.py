@@ -11,7 +11,7 @@ from chatflow.dialects.openai import has_been_said
 from chatflow.dialects.questions import in_words
 from chatflow.endpoints.openai.asking import words_of
 from chatflow.scopes import visible_jobs
-from workflows.models import Job, Message
+from chatflow.workflows.models import Job, Message
 
 # How many of the user's latest jobs are looked at. The sessions in which one of them answers the
 # transcript's latest message are candidates; of so many of these the messages are measured, and of

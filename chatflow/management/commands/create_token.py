@@ -7,9 +7,9 @@ from django.db import transaction
 from chatflow.management.users import create_user
 from chatflow.models import Token
 from chatflow.tokens import DAYS, MOST_DAYS, TooManyTokens, make_token
-from workflows.exceptions import UnknownWorkflow
-from workflows.management.console import whole_number
-from workflows.users import find_user
+from chatflow.workflows.exceptions import UnknownWorkflow
+from chatflow.workflows.management.console import whole_number
+from chatflow.workflows.users import find_user
 
 NAME_LENGTH: int = Token._meta.get_field("name").max_length
 

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand
 
 from chatflow.checks import is_known
 from chatflow.management.users import create_user
-from workflows.users import find_user
+from chatflow.workflows.users import find_user
 
 DEMO = ("demo", "admin")
 

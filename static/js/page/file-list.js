@@ -18,7 +18,7 @@ export function fileList(files) {
   }));
 }
 
-/** A size in bytes, as people say it, and as the server says it: see workflows/sizes.py. */
+/** A size in bytes, as people say it, and as the server says it: see chatflow/workflows/sizes.py. */
 export function sizeText(bytes) {
   if (bytes < 1024) return `${number(bytes)} B`;
   const units = ['kB', 'MB', 'GB'];

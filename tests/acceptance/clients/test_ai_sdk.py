@@ -8,6 +8,7 @@ from typing import Any
 from playwright.sync_api import Browser, Page, expect
 
 from chatflow.dialects.ai_sdk import start
+from chatflow.workflows.models import Job, Session
 from tests.acceptance.browser import new_context, sign_in
 from tests.acceptance.clients import node
 from tests.acceptance.clients.logs import with_drawn
@@ -18,7 +19,6 @@ from tests.acceptance.processes import ROOT, Site
 from tests.acceptance.test_crash import kill_worker
 from tests.chatflow.dialects.test_ai_sdk import SAID, encode
 from tests.openai_server import Answer, OpenAIServer
-from workflows.models import Job, Session
 
 JOB = Job(public_id="workflow_x", session=Session(key="s"))
 

@@ -11,12 +11,12 @@ ROOT = Path(__file__).resolve().parents[3]
 SITE_PACKAGES = "/srv/.venv/lib/python3.11/site-packages"
 # A workflow that a library failed in.
 DEEP = f"""Traceback (most recent call last):
-  File "{ROOT}/workflows/running/runner.py", line 10, in _call
+  File "{ROOT}/chatflow/workflows/running/runner.py", line 10, in _call
     return run.workflow.function(run.context)
            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   File "/srv/team/workflows.py", line 20, in report
     ctx.step("Adding", add, 1)
-  File "{ROOT}/workflows/running/steps.py", line 30, in step
+  File "{ROOT}/chatflow/workflows/running/steps.py", line 30, in step
     return function(*args)
   File "/srv/team/numbers.py", line 7, in add
     return library.add(n)
@@ -49,7 +49,9 @@ def test_a_place_is_shown_from_where_one_stands(monkeypatch: pytest.MonkeyPatch)
     assert str(Place("/srv/team/numbers.py", 7)) == "srv/team/numbers.py:7"
 
 
-@pytest.mark.parametrize("name", ["workflows/library/chat.py", "examples/invoicing/workflows.py"])
+@pytest.mark.parametrize(
+    "name", ["chatflow/workflows/library/chat.py", "workflows/invoicing/workflows.py"]
+)
 def test_what_is_built_on_the_engine_is_an_authors(name: str) -> None:
     text = DEEP.replace("/srv/team/numbers.py", f"{ROOT}/{name}")
 

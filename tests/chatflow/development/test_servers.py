@@ -15,7 +15,7 @@ from chatflow.development.stopping import StopRequest
 
 ROOT = Path(__file__).resolve().parents[3]
 LOADED = "import runpy, sys; print('A warning.', file=sys.stderr, flush=True); "
-LOADED += "runpy.run_path('workflows/cluster/standby.py')['stand_by'](); "
+LOADED += "runpy.run_path('chatflow/workflows/cluster/standby.py')['stand_by'](); "
 # Says so on a pipe, and stays.
 STAYS = "import os, signal, time; os.write({0}, b'x'); time.sleep(300)"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {STAYS}"

@@ -10,11 +10,11 @@ import pytest
 from django.contrib.auth.models import User
 
 from chatflow.development import terminal
+from chatflow.workflows import Context, WorkflowError
+from chatflow.workflows.exceptions import Cancelled
+from chatflow.workflows.models import Job
+from chatflow.workflows.running import journal, runner
 from tests.workflows.chat import Chat, run_waiting
-from workflows import Context, WorkflowError
-from workflows.exceptions import Cancelled
-from workflows.models import Job
-from workflows.running import journal, runner
 
 SITE = "http://127.0.0.1:8000/prefix"
 HERE = os.path.relpath(__file__)
@@ -28,7 +28,12 @@ def chat(alice: User) -> Chat:
 @pytest.fixture
 def shown() -> Iterator[StringIO]:
     """Return what has the lines of the jobs."""
-    names = [journal.__name__, runner.__name__, "uvicorn.access", "workflows.cluster.supervisor"]
+    names = [
+        journal.__name__,
+        runner.__name__,
+        "uvicorn.access",
+        "chatflow.workflows.cluster.supervisor",
+    ]
     loggers = [logging.getLogger(name) for name in names]
     kept = [(each, vars(each).copy(), [*each.filters]) for each in loggers]
     terminal.show_jobs(SITE)
@@ -68,7 +73,7 @@ class TestJobs:
         # And no traceback anywhere.
         assert not [each for each in caplog.records if each.exc_info]
         place = f"{HERE}:{divide.__code__.co_firstlineno + 1}"
-        page = f"{SITE}/admin/workflows/job/{job.pk}/change/"
+        page = f"{SITE}/admin/chatflow_workflows/job/{job.pk}/change/"
         assert line.startswith(f"{job.workflow} failed after ")
         assert line.endswith(f": ZeroDivisionError: division by zero at {place} {page}")
 
@@ -88,7 +93,7 @@ class TestJobs:
 
         [line] = lines(shown)
         assert line.startswith("gone failed after ")
-        page = f"{SITE}/admin/workflows/job/{job.pk}/change/"
+        page = f"{SITE}/admin/chatflow_workflows/job/{job.pk}/change/"
         assert line.endswith(f": {job}: There is no workflow called 'gone'. {page}")
 
     def test_a_cancelled_job(self, chat: Chat, shown: StringIO) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chatflow.dialects import Dialect, get_dialect
-from workflows.models import Event, Job, State
+from chatflow.workflows.models import Event, Job, State
 
 NOON = datetime(2026, 1, 13, 13, 45, tzinfo=UTC)
 ANSWER = {"response": "One two three", "actions": [], "sources": [], "metadata": {}}

@@ -4,8 +4,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from chatflow.workflows.models import Event, Job, Session
 from tests.chatflow.dialects.contract import NOON, Said
-from workflows.models import Event, Job, Session
 
 WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)
 SOURCES = st.lists(

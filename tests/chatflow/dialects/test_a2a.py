@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatflow.dialects.a2a import A2A, ANSWER, PROGRESS
+from chatflow.workflows.models import Job, Session, State
 from tests.chatflow.dialects.contract import (
     ANSWER as RESPONSE,
 )
@@ -27,7 +28,6 @@ from tests.chatflow.dialects.contract import (
     Said,
     log,
 )
-from workflows.models import Job, Session, State
 
 HEX = "0" * 32
 ADDRESS = {"taskId": f"workflow_{HEX}", "contextId": "s"}

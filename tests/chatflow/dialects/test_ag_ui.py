@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from chatflow.dialects import BREAK
 from chatflow.dialects.ag_ui import KEPT, AgUi, Run, Thread
 from chatflow.dialects.questions import in_words
+from chatflow.workflows.models import Event
 from tests.chatflow.dialects.contract import (
     ANSWER,
     BEGUN,
@@ -24,7 +25,6 @@ from tests.chatflow.dialects.contract import (
     job,
     log,
 )
-from workflows.models import Event
 
 HEX = "0" * 32
 IDS = {"threadId": "t", "runId": "r"}

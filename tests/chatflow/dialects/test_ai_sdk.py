@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from chatflow.dialects import BREAK
 from chatflow.dialects.ai_sdk import DONE, ENDING, AiSdk, decision, start
+from chatflow.workflows.models import Job, Session
 from tests.chatflow.dialects.contract import (
     ANSWER,
     BEGUN,
@@ -21,7 +22,6 @@ from tests.chatflow.dialects.contract import (
     job,
     log,
 )
-from workflows.models import Job, Session
 
 Chunk = dict[str, Any]
 

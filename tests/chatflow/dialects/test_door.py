@@ -14,12 +14,12 @@ import chatflow
 from chatflow import web
 from chatflow.auth import sign_link
 from chatflow.dialects import DIALECTS, Dialect, get_dialect
+from chatflow.workflows.models import Event, Job
+from chatflow.workflows.streaming.listeners import listeners
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.dialects.contract import DialectContract
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.threads import close_streams
-from workflows.models import Event, Job
-from workflows.streaming.listeners import listeners
 
 
 class Words(Dialect):

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from chatflow.dialects import CLOSE, Dialect, Encoding, Missed, encoding
+from chatflow.workflows.models import Event
 from tests.chatflow.dialects.contract import BEGUN, job, log
-from workflows.models import Event
 
 LOG = log([*BEGUN, ("completed", {"response": "", "actions": [{"url": "/invoices/1"}]})])
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mcp_types import jsonrpc_message_adapter, methods
 
 from chatflow.dialects.mcp import SERVER, Mcp, answered
+from chatflow.workflows.models import Event
 from tests.chatflow.dialects.contract import (
     ANSWER,
     BEGUN,
@@ -21,7 +22,6 @@ from tests.chatflow.dialects.contract import (
     job,
     log,
 )
-from workflows.models import Event
 
 ABOUT = {"session_id": "s", "job_id": job().public_id}
 

@@ -7,8 +7,8 @@ import pytest
 from pydantic import BaseModel
 
 from chatflow.dialects.questions import in_words, schema_of
-from workflows.dialogue.answers import as_choices
-from workflows.dialogue.forms import schema_of as form_of
+from chatflow.workflows.dialogue.answers import as_choices
+from chatflow.workflows.dialogue.forms import schema_of as form_of
 
 
 class Place(BaseModel):

@@ -13,9 +13,9 @@ from pydantic import TypeAdapter
 
 from chatflow.dialects import Dialect
 from chatflow.dialects.responses import Responses, Unheard
+from chatflow.workflows.models import NOTES
 from tests.chatflow.dialects import openai_logs
 from tests.chatflow.dialects.contract import ANSWER, BEGUN, TAKEN_BACK, DialectContract, Said, log
-from workflows.models import NOTES
 
 HEX = "0" * 32
 SAID = {

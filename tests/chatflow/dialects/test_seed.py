@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from chatflow.dialects.seed import Seed
+from chatflow.workflows.models import Event, Job
 from tests.chatflow.dialects.contract import NOON, DialectContract
-from workflows.models import Event, Job
 
 SEED = Seed(Job(public_id="workflow_x"))
 

@@ -22,11 +22,11 @@ from chatflow.endpoints.a2a import tasks
 from chatflow.endpoints.a2a.calls import METHODS
 from chatflow.pool import ON_LOOP
 from chatflow.tokens import make_token
+from chatflow.workflows import Context, registry, services, workflow
+from chatflow.workflows.exceptions import QuestionClosed
+from chatflow.workflows.models import Job, Message, Session, State
 from tests.chatflow.anything import any_json
 from tests.chatflow.conftest import AGAIN, MakeJob
-from workflows import Context, registry, services, workflow
-from workflows.exceptions import QuestionClosed
-from workflows.models import Job, Message, Session, State
 
 pytestmark = pytest.mark.django_db
 

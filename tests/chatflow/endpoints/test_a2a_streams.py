@@ -12,14 +12,14 @@ from django.contrib.auth.models import User
 
 from chatflow import web
 from chatflow.stream import open_streams
+from chatflow.workflows import services
+from chatflow.workflows.models import Event, Job, State
+from chatflow.workflows.store.events import append
+from chatflow.workflows.store.lifecycle import Outcome, end
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.test_stream import begin
 from tests.conftest import Bearer
-from workflows import services
-from workflows.models import Event, Job, State
-from workflows.store.events import append
-from workflows.store.lifecycle import Outcome, end
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("served")]
 

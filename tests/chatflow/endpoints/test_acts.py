@@ -8,9 +8,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pydantic import BaseModel
 
+from chatflow.workflows import Context, workflow
+from chatflow.workflows.models import Job
 from tests.chatflow.conftest import MakeJob
-from workflows import Context, workflow
-from workflows.models import Job
 
 URL = "/ai-demo/chat/action"
 SEND = "/ai-demo/chat/send"

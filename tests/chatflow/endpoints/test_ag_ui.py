@@ -19,14 +19,14 @@ from chatflow.endpoints.ag_ui.histories import adopt
 from chatflow.pool import ON_LOOP
 from chatflow.tokens import make_token
 from chatflow.web import application
+from chatflow.workflows import Context, services, workflow
+from chatflow.workflows.models import ApprovalRequest, Event, Job, Session
+from chatflow.workflows.store.events import append
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.test_web import pool  # noqa: F401  (a fixture)
 from tests.conftest import Bearer
 from tests.workflows.chat import claimed
-from workflows import Context, services, workflow
-from workflows.models import ApprovalRequest, Event, Job, Session
-from workflows.store.events import append
 
 Told = list[dict[str, Any]]
 Run = Callable[[Job], Job]

@@ -12,14 +12,14 @@ from django.test import Client
 
 from chatflow.auth import sign_link
 from chatflow.web import application
+from chatflow.workflows import Context, services, workflow
+from chatflow.workflows.models import ApprovalRequest, Event, Job, Message, Session, State, Step
+from chatflow.workflows.services import sessions
+from chatflow.workflows.streaming.listeners import listeners
 from tests.chatflow.conftest import AGAIN, MakeJob
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.test_stream import begin
 from tests.chatflow.threads import close_streams
-from workflows import Context, services, workflow
-from workflows.models import ApprovalRequest, Event, Job, Message, Session, State, Step
-from workflows.services import sessions
-from workflows.streaming.listeners import listeners
 
 pytestmark = pytest.mark.django_db
 

@@ -10,13 +10,13 @@ from django.test import Client
 from PIL import Image
 
 from chatflow.endpoints import uploads
+from chatflow.workflows import services
+from chatflow.workflows.exceptions import FileNotFound
+from chatflow.workflows.knowledge.documents import store
+from chatflow.workflows.knowledge.models import Attachment, Document
+from chatflow.workflows.knowledge.search import search
+from chatflow.workflows.models import Session
 from tests.workflows.chat import beside
-from workflows import services
-from workflows.exceptions import FileNotFound
-from workflows.knowledge.documents import store
-from workflows.knowledge.models import Attachment, Document
-from workflows.knowledge.search import search
-from workflows.models import Session
 
 SHELF = "/ai-demo/knowledge/documents"
 SEND = "/ai-demo/chat/send"

@@ -8,10 +8,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pydantic import BaseModel
 
+from chatflow.workflows import Context, workflow
+from chatflow.workflows.dialogue.forms import schema_of
+from chatflow.workflows.models import ApprovalRequest, Job
 from tests.chatflow.conftest import MakeJob
-from workflows import Context, workflow
-from workflows.dialogue.forms import schema_of
-from workflows.models import ApprovalRequest, Job
 
 PENDING = "/ai-demo/workflow/approvals"
 

@@ -7,8 +7,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from chatflow.workflows.models import Job
 from tests.chatflow.conftest import AGAIN, MakeJob
-from workflows.models import Job
 
 STATUS = "/ai-demo/workflow/status/"
 CANCEL = "/ai-demo/workflow/cancel/"

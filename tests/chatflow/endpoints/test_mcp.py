@@ -24,6 +24,10 @@ from chatflow.models import Token
 from chatflow.pool import ON_LOOP
 from chatflow.tokens import make_token
 from chatflow.web import application
+from chatflow.workflows import Context, services, workflow
+from chatflow.workflows.models import ApprovalRequest, Job, State
+from chatflow.workflows.store.events import append
+from chatflow.workflows.streaming.listeners import listeners
 from tests.chatflow.anything import any_json
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.exchange import Exchange
@@ -31,10 +35,6 @@ from tests.chatflow.test_stream import begin
 from tests.chatflow.test_web import pool  # noqa: F401  (a fixture)
 from tests.conftest import Bearer
 from tests.workflows.chat import claimed
-from workflows import Context, services, workflow
-from workflows.models import ApprovalRequest, Job, State
-from workflows.store.events import append
-from workflows.streaming.listeners import listeners
 
 pytestmark = pytest.mark.django_db
 

@@ -10,9 +10,9 @@ from django.db.models.functions import Now
 from django.test import Client
 from django.utils import timezone
 
+from chatflow.workflows.models import Cluster
 from tests.chatflow.conftest import MakeJob
 from tests.workflows.faults import make_outage
-from workflows.models import Cluster
 
 
 def cluster(seconds_ago: float) -> Cluster:

@@ -16,10 +16,10 @@ from django.test.utils import CaptureQueriesContext
 from chatflow import limits
 from chatflow.errors import Unavailable
 from chatflow.models import Tally
+from chatflow.workflows import workflow
+from chatflow.workflows.models import Job, Message, Session
 from tests.chatflow.conftest import AGAIN
 from tests.conftest import Bearer
-from workflows import workflow
-from workflows.models import Job, Message, Session
 
 URL = "/ai-demo/chat/send"
 SEEDS_SEVEN = {"success", "async", "job_id", "status", "message", "stream_url", "status_url"}
@@ -147,7 +147,7 @@ def test_other_ends(
         job.state, job.code, job.error = state, code, "It ended."
         return job
 
-    monkeypatch.setattr("workflows.services.run_inline", end)
+    monkeypatch.setattr("chatflow.workflows.services.run_inline", end)
     answer = send(as_alice)
     assert answer.status_code == status
     assert answer.json()["code"] == code

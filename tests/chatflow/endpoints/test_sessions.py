@@ -7,8 +7,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from chatflow.limits import search_slot
-from workflows import services
-from workflows.models import Message, Session
+from chatflow.workflows import services
+from chatflow.workflows.models import Message, Session
 
 pytestmark = pytest.mark.django_db
 

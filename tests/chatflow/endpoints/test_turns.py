@@ -6,9 +6,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from chatflow.workflows import Context, services, workflow
+from chatflow.workflows.models import Feedback, Job, Message, Session
 from tests.chatflow.conftest import MakeJob
-from workflows import Context, services, workflow
-from workflows.models import Feedback, Job, Message, Session
 
 pytestmark = pytest.mark.django_db
 
@@ -96,7 +96,7 @@ def test_only_staff_is_told_of_the_admin(
     User.objects.filter(pk=alice.pk).update(is_staff=True)
     turn = read(as_alice)[0]["turn"]
     assert "secret detail" in turn["exception"]
-    assert "/admin/workflows/job/" in turn["admin_url"]
+    assert "/admin/chatflow_workflows/job/" in turn["admin_url"]
     settings.DEBUG = False
     assert "exception" not in read(as_alice)[0]["turn"]
 

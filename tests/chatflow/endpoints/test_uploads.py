@@ -10,11 +10,11 @@ from django.urls import resolve
 
 from chatflow.limits import upload_slot
 from chatflow.models import Tally
+from chatflow.workflows.knowledge.documents import store
+from chatflow.workflows.knowledge.models import Document
+from chatflow.workflows.knowledge.readers import isolation
+from chatflow.workflows.knowledge.search import search
 from tests.workflows.knowledge.pdf import pdf
-from workflows.knowledge.documents import store
-from workflows.knowledge.models import Document
-from workflows.knowledge.readers import isolation
-from workflows.knowledge.search import search
 
 SHELF = "/ai-demo/knowledge/documents"
 JSON = "application/json"

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from workflows.ai.asides import Pausing
-from workflows.exceptions import Cancelled, Interrupt
+from chatflow.workflows.ai.asides import Pausing
+from chatflow.workflows.exceptions import Cancelled, Interrupt
 
 
 class Shield:

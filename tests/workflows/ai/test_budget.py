@@ -9,6 +9,10 @@ from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from chatflow.workflows.ai import budget
+from chatflow.workflows.exceptions import DailyBudgetExceeded
+from chatflow.workflows.models import DailyUsage
+from chatflow.workflows.store import pruning
 from tests.openai_server import (
     INPUT_TOKENS,
     OUTPUT_TOKENS,
@@ -21,10 +25,6 @@ from tests.openai_server import (
 )
 from tests.workflows.ai.test_recorded import hello, shown
 from tests.workflows.chat import Chat, at_once
-from workflows.ai import budget
-from workflows.exceptions import DailyBudgetExceeded
-from workflows.models import DailyUsage
-from workflows.store import pruning
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from workflows.ai.bursts import Burst
+from chatflow.workflows.ai.bursts import Burst
 
 
 async def pieces(*parts: bytes) -> AsyncIterator[bytes]:

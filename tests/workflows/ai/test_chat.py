@@ -6,6 +6,13 @@ import pytest
 from django.conf import LazySettings
 from django.contrib.auth.models import User
 
+from chatflow.workflows import Context, registry, workflow
+from chatflow.workflows.exceptions import AttemptLost
+from chatflow.workflows.knowledge.documents import store
+from chatflow.workflows.library.chat import INSTRUCTIONS
+from chatflow.workflows.models import Event, Job, Message, Session, State
+from chatflow.workflows.running import memory, model_routing, routing, runner
+from chatflow.workflows.running.model_routing import OFFER
 from tests.openai_server import Answer, OpenAIServer, call, error, output, text
 from tests.workflows.chat import (
     Chat,
@@ -19,13 +26,6 @@ from tests.workflows.chat import (
     streamed,
     types,
 )
-from workflows import Context, registry, workflow
-from workflows.exceptions import AttemptLost
-from workflows.knowledge.documents import store
-from workflows.library.chat import INSTRUCTIONS
-from workflows.models import Event, Job, Message, Session, State
-from workflows.running import memory, model_routing, routing, runner
-from workflows.running.model_routing import OFFER
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("unkept")]
 

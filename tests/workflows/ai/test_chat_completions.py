@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from workflows.ai.chat_completions import repair_completion, repair_stream
+from chatflow.workflows.ai.chat_completions import repair_completion, repair_stream
 
 JSON = dict[str, Any]
 
@@ -227,7 +227,7 @@ def test_what_is_no_completion_stays_as_it_is(body: bytes) -> None:
 
 async def test_a_body_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer is complete when it says so, though its connection can't be used again."""
-    monkeypatch.setattr("workflows.ai.chat_completions.REST", 0.0)
+    monkeypatch.setattr("chatflow.workflows.ai.chat_completions.REST", 0.0)
 
     async def pieces() -> AsyncIterator[bytes]:
         yield frames(HELLO, STOP, "[DONE]")

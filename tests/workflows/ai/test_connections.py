@@ -7,16 +7,16 @@ from contextlib import nullcontext
 import pytest
 from pydantic_ai.exceptions import UserError
 
+from chatflow.workflows import Context
+from chatflow.workflows.ai import connections
+from chatflow.workflows.ai.asides import Pausing, close_loop
+from chatflow.workflows.ai.connections import Client, Connections, get_connections
+from chatflow.workflows.exceptions import Cancelled
+from chatflow.workflows.models import State
+from chatflow.workflows.running.record import Record
 from tests.openai_server import Answer, OpenAIServer, error, text
 from tests.workflows.ai.test_recorded import hello, shown
 from tests.workflows.chat import Chat
-from workflows import Context
-from workflows.ai import connections
-from workflows.ai.asides import Pausing, close_loop
-from workflows.ai.connections import Client, Connections, get_connections
-from workflows.exceptions import Cancelled
-from workflows.models import State
-from workflows.running.record import Record
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 
@@ -60,7 +60,7 @@ def test_one_that_was_broken_off_is_closed(
     def write(record: Record, words: str) -> None:
         record.attempt.stop(Cancelled())
 
-    monkeypatch.setattr("workflows.running.output.write", write)
+    monkeypatch.setattr("chatflow.workflows.running.output.write", write)
     job = chat.begin(shown)
     never.set()
 

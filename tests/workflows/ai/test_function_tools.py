@@ -3,7 +3,7 @@ from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
 
-from workflows.ai.function_tools import make_tool
+from chatflow.workflows.ai.function_tools import make_tool
 
 
 class Clock:

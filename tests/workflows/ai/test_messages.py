@@ -2,7 +2,7 @@
 
 import pytest
 
-from workflows.ai.messages import ChatMessage, File, as_messages
+from chatflow.workflows.ai.messages import ChatMessage, File, as_messages
 
 
 def say(role: str, content: str) -> ChatMessage:

@@ -6,7 +6,7 @@ import pytest
 from django.conf import LazySettings
 from django.core.checks import run_checks
 
-from workflows.ai.model_settings import ModelSettings, check
+from chatflow.workflows.ai.model_settings import ModelSettings, check
 
 
 def test_it_works() -> None:

@@ -6,7 +6,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
-from workflows.ai import names
+from chatflow.workflows.ai import names
 
 
 def test_it_works(settings: LazySettings) -> None:

@@ -8,7 +8,7 @@ from openai import AsyncOpenAI, AsyncStream
 from openai.types.chat import ChatCompletionChunk
 from pydantic import ValidationError
 
-from workflows.ai.quick_chunks import read_chunks_quickly
+from chatflow.workflows.ai.quick_chunks import read_chunks_quickly
 
 CHUNK = {
     "id": "1",

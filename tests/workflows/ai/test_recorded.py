@@ -8,6 +8,12 @@ import pytest
 from django.conf import LazySettings
 from pydantic_ai.messages import ModelResponse
 
+from chatflow.workflows import Context, File, ToolError
+from chatflow.workflows.ai import reasoning
+from chatflow.workflows.ai.messages import ChatMessage
+from chatflow.workflows.ai.sight import UNSEEN
+from chatflow.workflows.models import Job, State, Step
+from chatflow.workflows.running.record import Record
 from tests.openai_server import (
     INPUT_TOKENS,
     OUTPUT_TOKENS,
@@ -22,12 +28,6 @@ from tests.openai_server import (
     text,
 )
 from tests.workflows.chat import Chat, Crashes, events, resume, streamed
-from workflows import Context, File, ToolError
-from workflows.ai import reasoning
-from workflows.ai.messages import ChatMessage
-from workflows.ai.sight import UNSEEN
-from workflows.models import Job, State, Step
-from workflows.running.record import Record
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 
@@ -391,7 +391,7 @@ def test_retry_after_is_honoured(
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    monkeypatch.setattr("workflows.ai.recorded.asyncio.sleep", sleep)
+    monkeypatch.setattr("chatflow.workflows.ai.recorded.asyncio.sleep", sleep)
     server.script = [error(429, Retry_After="7"), error(500), text("Hello.")]
     assert chat.begin(hello).response == "Hello."
     assert waits == [7.0, 0.0]

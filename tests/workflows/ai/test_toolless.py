@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import pytest
 from django.conf import LazySettings
 
+from chatflow.workflows import Context, workflow
+from chatflow.workflows.ai import toolless
+from chatflow.workflows.exceptions import AttemptLost
+from chatflow.workflows.knowledge.documents import store
+from chatflow.workflows.models import Job, Step
+from chatflow.workflows.running import routing, runner
 from tests.openai_server import OpenAIServer, call, error, text
 from tests.workflows.chat import Chat, Crashes, lose_worker, resume, run_waiting, streamed
-from workflows import Context, workflow
-from workflows.ai import toolless
-from workflows.exceptions import AttemptLost
-from workflows.knowledge.documents import store
-from workflows.models import Job, Step
-from workflows.running import routing, runner
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 

@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
+from chatflow.workflows import Context, tool
+from chatflow.workflows.ai.tools import describe_call, needs_approval
+from chatflow.workflows.models import State
+from chatflow.workflows.services import decisions
 from tests.openai_server import Answer, OpenAIServer, call, text
 from tests.workflows.chat import Chat, Crashes, resume
-from workflows import Context, tool
-from workflows.ai.tools import describe_call, needs_approval
-from workflows.models import State
-from workflows.services import decisions
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 

@@ -6,22 +6,22 @@ import sys
 import pytest
 from django.conf import LazySettings
 
+from chatflow.workflows.ai.warming import warm_up
 from tests.openai_server import OpenAIServer
-from workflows.ai.warming import warm_up
 
 # What the first chat of a process brings along, if nothing was prepared.
 FIRST = """
 import django
 django.setup()
-from workflows.ai.warming import warm_up
+from chatflow.workflows.ai.warming import warm_up
 warm_up()
 import sys
 before = set(sys.modules)
-from workflows.ai import calls
-from workflows.ai.rehearsal import rehearse
+from chatflow.workflows.ai import calls
+from chatflow.workflows.ai.rehearsal import rehearse
 rehearse("{model}")
 new = {{name.split(".")[0] for name in set(sys.modules) - before}}
-sys.exit(f"These are imported too late: {{new}}" if new - {{"workflows"}} else 0)
+sys.exit(f"These are imported too late: {{new}}" if new - {{"chatflow"}} else 0)
 """
 
 

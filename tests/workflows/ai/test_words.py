@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import settings as rules
 from hypothesis import strategies as st
 
-from workflows.ai.words import Words
+from chatflow.workflows.ai.words import Words
 
 
 def read(*pieces: str) -> tuple[str, str]:

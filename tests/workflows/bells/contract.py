@@ -8,8 +8,8 @@ import pytest
 from django.contrib.auth.models import Group
 from django.db import connection, transaction
 
-from workflows.bells import Bell, Subscription
-from workflows.bells.base import TOPICS
+from chatflow.workflows.bells import Bell, Subscription
+from chatflow.workflows.bells.base import TOPICS
 
 # Seconds after which a test that waits has failed. A net, not a measure.
 NET = 30.0

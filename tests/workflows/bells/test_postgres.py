@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 from django.db import DatabaseError, connection
 
+from chatflow.workflows.bells import Bell, Ear, Subscription, get_bell
+from chatflow.workflows.bells.base import readable
+from chatflow.workflows.bells.postgres import PostgresBell
 from tests.workflows.bells.contract import NET, BellContract, Heard, Listen, commit
-from workflows.bells import Bell, Ear, Subscription, get_bell
-from workflows.bells.base import readable
-from workflows.bells.postgres import PostgresBell
 
 pytestmark = pytest.mark.postgresql
 

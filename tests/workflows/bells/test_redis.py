@@ -5,11 +5,11 @@ import redis
 from django.contrib.auth.models import Group
 from django.db import transaction
 
+from chatflow.workflows.bells import Bell, Subscription, get_bell
+from chatflow.workflows.bells import redis as bell_module
+from chatflow.workflows.bells.redis import RedisBell
 from tests.servers import Redis
 from tests.workflows.bells.contract import BellContract, Listen, commit
-from workflows.bells import Bell, Subscription, get_bell
-from workflows.bells import redis as bell_module
-from workflows.bells.redis import RedisBell
 
 
 @pytest.fixture(scope="module")

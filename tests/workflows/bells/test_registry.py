@@ -8,9 +8,16 @@ import pytest
 from django.conf import LazySettings
 from django.db import transaction
 
+from chatflow.workflows import bells, checks
+from chatflow.workflows.bells import (
+    DATABASE_BELLS,
+    QUEUE_BELLS,
+    Bell,
+    OnRing,
+    Subscription,
+    get_bell,
+)
 from tests.workflows.bells.contract import BellContract, Listen
-from workflows import bells, checks
-from workflows.bells import DATABASE_BELLS, QUEUE_BELLS, Bell, OnRing, Subscription, get_bell
 
 
 class LocalSubscription(Subscription):
@@ -91,7 +98,7 @@ def test_a_queue_without_a_bell_of_its_own(settings: LazySettings) -> None:
     """The database's serves it."""
     for name in ("database", "sync"):
         settings.QUEUE_CONNECTION = name
-        assert type(get_bell()).__module__.startswith("workflows.bells.")
+        assert type(get_bell()).__module__.startswith("chatflow.workflows.bells.")
         assert f"{type(get_bell()).__module__}.{type(get_bell()).__name__}" in (
             DATABASE_BELLS.values()
         )

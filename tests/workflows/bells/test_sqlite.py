@@ -9,14 +9,14 @@ import pytest
 from django.contrib.auth.models import Group
 from django.db import connection, transaction
 
-from tests.workflows.bells.contract import NET, BellContract, Heard
-from workflows.bells import Bell, Subscription, get_bell, sqlite
-from workflows.bells.sqlite import (
+from chatflow.workflows.bells import Bell, Subscription, get_bell, sqlite
+from chatflow.workflows.bells.sqlite import (
     SQLiteBell,
     SQLiteSubscription,
     closing_database,
     data_version,
 )
+from tests.workflows.bells.contract import NET, BellContract, Heard
 
 pytestmark = pytest.mark.sqlite
 

@@ -14,17 +14,17 @@ from django_q.models import Failure, OrmQ, Success
 from django_q.tasks import async_task
 from django_q.worker import worker
 
+from chatflow.workflows import workflow
+from chatflow.workflows.bells import Subscription, get_bell
+from chatflow.workflows.cluster import fetch
+from chatflow.workflows.cluster.fetch import HEAR, STOP, Fetcher, Results, job_package, run_job
+from chatflow.workflows.cluster.foreground import Shift
+from chatflow.workflows.cluster.rings import DUE, JOB, LEADER
+from chatflow.workflows.models import Job, State
+from chatflow.workflows.running import runner
+from chatflow.workflows.store import lifecycle
+from chatflow.workflows.store.lifecycle import HOST, Worker
 from tests.workflows.chat import NET, Chat
-from workflows import workflow
-from workflows.bells import Subscription, get_bell
-from workflows.cluster import fetch
-from workflows.cluster.fetch import HEAR, STOP, Fetcher, Results, job_package, run_job
-from workflows.cluster.foreground import Shift
-from workflows.cluster.rings import DUE, JOB, LEADER
-from workflows.models import Job, State
-from workflows.running import runner
-from workflows.store import lifecycle
-from workflows.store.lifecycle import HOST, Worker
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("unkept")]
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from django.db.models.functions import Now
 
+from chatflow.workflows.cluster.foreground import Shift, work
+from chatflow.workflows.models import Job, State
+from chatflow.workflows.store import lifecycle
+from chatflow.workflows.store.lifecycle import Vigil, vigil
 from tests.workflows.chat import Chat, claimed
-from workflows.cluster.foreground import Shift, work
-from workflows.models import Job, State
-from workflows.store import lifecycle
-from workflows.store.lifecycle import Vigil, vigil
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

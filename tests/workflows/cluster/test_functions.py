@@ -12,9 +12,9 @@ from django_q.scheduler import scheduler
 from django_q.tasks import async_task
 from django_q.worker import worker
 
+from chatflow.workflows import checks
+from chatflow.workflows.cluster.fetch import STOP, Results, task_package
 from tests.workflows.cluster.test_fetch import Timer
-from workflows import checks
-from workflows.cluster.fetch import STOP, Results, task_package
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

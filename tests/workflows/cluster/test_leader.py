@@ -10,10 +10,10 @@ from multiprocessing.process import BaseProcess
 
 import pytest
 
+from chatflow.workflows.bells import Ear
+from chatflow.workflows.cluster.leader import Leadership
+from chatflow.workflows.cluster.rings import DUE, JOB, LEADER
 from tests.workflows.chat import NET
-from workflows.bells import Ear
-from workflows.cluster.leader import Leadership
-from workflows.cluster.rings import DUE, JOB, LEADER
 
 forks = multiprocessing.get_context("fork")
 

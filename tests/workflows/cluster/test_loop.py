@@ -11,15 +11,15 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 
+from chatflow.workflows import services
+from chatflow.workflows.cluster.loop import JobFetcher, LoopWorker
+from chatflow.workflows.models import Job, State
+from chatflow.workflows.registry import workflow
+from chatflow.workflows.running import attempt, pulse, watchdog
+from chatflow.workflows.running.context import Context
+from chatflow.workflows.running.lanes import Lanes
+from chatflow.workflows.store import lifecycle
 from tests.workflows.chat import ME, NET, Chat, assert_log_is_sound, claimed, streamed
-from workflows import services
-from workflows.cluster.loop import JobFetcher, LoopWorker
-from workflows.models import Job, State
-from workflows.registry import workflow
-from workflows.running import attempt, pulse, watchdog
-from workflows.running.context import Context
-from workflows.running.lanes import Lanes
-from workflows.store import lifecycle
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

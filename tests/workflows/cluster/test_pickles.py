@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 from django_q.models import Failure, OrmQ, Task
 
-from workflows.cluster.pickles import Unread, is_read
+from chatflow.workflows.cluster.pickles import Unread, is_read
 
 pytestmark = pytest.mark.django_db
 

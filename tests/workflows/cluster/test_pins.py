@@ -51,7 +51,7 @@ def test_version() -> None:
     assert "django-q2==1.11.1" in (Path(__file__).parents[3] / "requirements.txt").read_text()
 
 
-# django-q2: the sentinel. workflows.cluster.supervisor.Supervisor is one without its __init__.
+# django-q2: the sentinel. cluster.supervisor.Supervisor is one without its __init__.
 
 
 def test_sentinel_spawn_worker() -> None:
@@ -173,7 +173,7 @@ def test_scheduler() -> None:
     assert "select_for_update()" in source(django_q.scheduler.scheduler)
 
 
-# django-q2: the broker. workflows.cluster.broker.JobBroker is an ORM broker.
+# django-q2: the broker. chatflow.workflows.cluster.broker.JobBroker is an ORM broker.
 
 
 def test_orm_broker() -> None:
@@ -224,8 +224,8 @@ def test_conf_reads_our_settings(settings: Any) -> None:
 
 
 def test_the_command_is_ours() -> None:
-    """workflows.cluster stands above django_q in INSTALLED_APPS."""
-    assert get_commands()["qcluster"] == "workflows.cluster"
+    """chatflow.workflows.cluster stands above django_q in INSTALLED_APPS."""
+    assert get_commands()["qcluster"] == "chatflow.workflows.cluster"
 
 
 # Django. fetch.run_job() says that the connection was asked just now whether it lives.

@@ -13,13 +13,13 @@ from django.db import DatabaseError
 from django.db.models import F
 from django.utils import timezone
 
+from chatflow.workflows.cluster.presence import Presence, bury_dead_clusters
+from chatflow.workflows.cluster.processes import find_beginning, find_place
+from chatflow.workflows.models import Cluster, Job, State
+from chatflow.workflows.store import lifecycle
+from chatflow.workflows.store.lifecycle import HOST, Worker
 from tests.workflows.chat import Chat
 from tests.workflows.faults import make_outage, make_refusal
-from workflows.cluster.presence import Presence, bury_dead_clusters
-from workflows.cluster.processes import find_beginning, find_place
-from workflows.models import Cluster, Job, State
-from workflows.store import lifecycle
-from workflows.store.lifecycle import HOST, Worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from workflows.cluster import processes
-from workflows.cluster.processes import find_beginning, find_place, is_dead
+from chatflow.workflows.cluster import processes
+from chatflow.workflows.cluster.processes import find_beginning, find_place, is_dead
 
 GONE = 2**22 + 1  # Above the largest pid.
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from workflows.bells.base import readable
-from workflows.cluster.rings import DUE, JOB, MANY, Rings
+from chatflow.workflows.bells.base import readable
+from chatflow.workflows.cluster.rings import DUE, JOB, MANY, Rings
 
 
 @pytest.fixture

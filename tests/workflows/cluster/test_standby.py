@@ -14,7 +14,7 @@ CODE = """
 import runpy, sys
 print("Loading.", file=sys.stderr, flush=True)
 # By its path: the package around it takes a second to import.
-runpy.run_path("workflows/cluster/standby.py")["stand_by"]()
+runpy.run_path("chatflow/workflows/cluster/standby.py")["stand_by"]()
 print("Beginning.", file=sys.stderr, flush=True)
 """
 

@@ -15,14 +15,14 @@ from django.core.management import CommandError, call_command
 from django_q.cluster import Sentinel
 from django_q.signals import post_spawn
 
+from chatflow.workflows.cluster import supervisor as module
+from chatflow.workflows.cluster.supervisor import Supervisor
+from chatflow.workflows.models import Cluster, Job, State
+from chatflow.workflows.store import lifecycle
+from chatflow.workflows.store.lifecycle import HOST
 from tests.workflows.chat import NET, Chat, claimed
 from tests.workflows.faults import make_outage
 from tests.workflows.running.test_watchdog import database_url
-from workflows.cluster import supervisor as module
-from workflows.cluster.supervisor import Supervisor
-from workflows.models import Cluster, Job, State
-from workflows.store import lifecycle
-from workflows.store.lifecycle import HOST
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

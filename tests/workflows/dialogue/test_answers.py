@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from workflows.dialogue.answers import as_choices, chosen, is_cancel, is_skip, normalise, yes_or_no
+from chatflow.workflows.dialogue.answers import (
+    as_choices,
+    chosen,
+    is_cancel,
+    is_skip,
+    normalise,
+    yes_or_no,
+)
 
 
 @pytest.mark.parametrize(

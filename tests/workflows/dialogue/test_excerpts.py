@@ -2,7 +2,7 @@
 
 import pytest
 
-from workflows.dialogue.excerpts import BEFORE, LENGTH, cut, find_words, fold
+from chatflow.workflows.dialogue.excerpts import BEFORE, LENGTH, cut, find_words, fold
 
 # It needs no database: once is enough.
 pytestmark = pytest.mark.sqlite

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from workflows.dialogue.forms import problems, schema_of
+from chatflow.workflows.dialogue.forms import problems, schema_of
 
 
 class Colour(StrEnum):

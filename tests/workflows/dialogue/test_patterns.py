@@ -2,7 +2,7 @@
 
 import pytest
 
-from workflows.dialogue.patterns import Validator
+from chatflow.workflows.dialogue.patterns import Validator
 
 
 @pytest.mark.parametrize(

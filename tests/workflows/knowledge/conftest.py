@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from workflows.knowledge.documents import store
-from workflows.knowledge.models import Document
+from chatflow.workflows.knowledge.documents import store
+from chatflow.workflows.knowledge.models import Document
 
 Shelve = Callable[..., Document]
 

@@ -7,9 +7,9 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from chatflow.workflows.knowledge.fulltext import FullText, base, full_text
+from chatflow.workflows.knowledge.models import EVERYBODY, Chunk, audience_of
 from tests.workflows.knowledge.conftest import Shelve
-from workflows.knowledge.fulltext import FullText, base, full_text
-from workflows.knowledge.models import EVERYBODY, Chunk, audience_of
 
 AUDIENCES = [EVERYBODY]
 

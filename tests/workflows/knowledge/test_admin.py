@@ -7,11 +7,11 @@ from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from workflows.knowledge.documents import store
-from workflows.knowledge.models import Chunk, Document
-from workflows.knowledge.readers import isolation
+from chatflow.workflows.knowledge.documents import store
+from chatflow.workflows.knowledge.models import Chunk, Document
+from chatflow.workflows.knowledge.readers import isolation
 
-LIST = "/admin/knowledge/document/"
+LIST = "/admin/chatflow_knowledge/document/"
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from workflows.knowledge.chunking import CHARACTERS, WORDS, chunks
-from workflows.knowledge.readers import Section
+from chatflow.workflows.knowledge.chunking import CHARACTERS, WORDS, chunks
+from chatflow.workflows.knowledge.readers import Section
 
 
 def test_a_short_section_is_a_chunk() -> None:

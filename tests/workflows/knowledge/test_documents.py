@@ -3,10 +3,10 @@
 import pytest
 from django.contrib.auth.models import User
 
+from chatflow.workflows.knowledge.documents import reread, store
+from chatflow.workflows.knowledge.models import Chunk, Document
+from chatflow.workflows.knowledge.readers import Unreadable
 from tests.workflows.knowledge.conftest import Shelve
-from workflows.knowledge.documents import reread, store
-from workflows.knowledge.models import Chunk, Document
-from workflows.knowledge.readers import Unreadable
 
 
 def test_it_works(shelve: Shelve) -> None:

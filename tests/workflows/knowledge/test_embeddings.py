@@ -8,11 +8,11 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 
+from chatflow.workflows.knowledge import embeddings, vectors
+from chatflow.workflows.knowledge.models import Chunk
+from chatflow.workflows.knowledge.search import search
 from tests.workflows.knowledge.conftest import Shelve
 from tests.workflows.knowledge.embeddings_server import EmbeddingsServer, embeddings_server
-from workflows.knowledge import embeddings, vectors
-from workflows.knowledge.models import Chunk
-from workflows.knowledge.search import search
 
 MODEL = "openai:text-embedding-3-small"
 

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from workflows.knowledge.excerpts import LENGTH, MARKS, excerpt
-from workflows.knowledge.words import words_of
+from chatflow.workflows.knowledge.excerpts import LENGTH, MARKS, excerpt
+from chatflow.workflows.knowledge.words import words_of
 
 # It needs no database: once is enough.
 pytestmark = pytest.mark.sqlite

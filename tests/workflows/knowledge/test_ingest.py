@@ -10,8 +10,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
+from chatflow.workflows.knowledge.models import Document
 from tests.workflows.knowledge.pdf import pdf
-from workflows.knowledge.models import Document
 
 pytestmark = pytest.mark.django_db
 
@@ -134,7 +134,7 @@ def test_a_link_that_is_named_itself(folder: Path) -> None:
 
 
 def test_a_file_that_is_too_large(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workflows.knowledge.readers.base.MOST_BYTES", 50)
+    monkeypatch.setattr("chatflow.workflows.knowledge.readers.base.MOST_BYTES", 50)
     with pytest.raises(CommandError, match="1 could not be read"):
         ingest(folder)
     assert names() == ["a.md", "b.html"]

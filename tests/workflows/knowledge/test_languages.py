@@ -5,12 +5,12 @@ from collections.abc import Callable
 import pytest
 from django.contrib.auth.models import User
 
+from chatflow.workflows.knowledge.languages import shares
+from chatflow.workflows.knowledge.prompting import offline_answer
+from chatflow.workflows.knowledge.search import search
+from chatflow.workflows.knowledge.words import words_of
 from tests.workflows.knowledge.conftest import Shelve
 from tests.workflows.knowledge.languages import LANGUAGES, Language
-from workflows.knowledge.languages import shares
-from workflows.knowledge.prompting import offline_answer
-from workflows.knowledge.search import search
-from workflows.knowledge.words import words_of
 
 Quote = Callable[[str], str]
 

@@ -6,10 +6,10 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from workflows.knowledge.models import Document
-from workflows.knowledge.search import search
+from chatflow.workflows.knowledge.models import Document
+from chatflow.workflows.knowledge.search import search
 
-BEFORE = [("knowledge", "0003_readers_name_the_kinds")]
+BEFORE = [("chatflow_knowledge", "0003_readers_name_the_kinds")]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -19,14 +19,14 @@ def test_documents_from_before_are_found_by_their_words(alice: User) -> None:
     executor.migrate(BEFORE)
     try:
         old = executor.loader.project_state(BEFORE).apps
-        document = old.get_model("knowledge", "Document").objects.create(
+        document = old.get_model("chatflow_knowledge", "Document").objects.create(
             title="A", kind="text/plain", content=b"", content_hash="", chunk_count=1
         )
-        old.get_model("knowledge", "Chunk").objects.create(
+        old.get_model("chatflow_knowledge", "Chunk").objects.create(
             document=document, position=1, audience="all", title="A", text="東京タワーの café"
         )
     finally:
-        call_command("migrate", "knowledge", verbosity=0)
+        call_command("migrate", "chatflow_knowledge", verbosity=0)
     for question in ("東京タワー", "CAFE"):
         assert [source.title for source in search(question, user=alice)] == ["A"]
 
@@ -34,8 +34,12 @@ def test_documents_from_before_are_found_by_their_words(alice: User) -> None:
 @pytest.mark.django_db
 def test_processes_of_the_version_before_can_go_on_to_store_documents(alice: User) -> None:
     """They don't know the columns that 0005 has added under them."""
-    before = MigrationExecutor(connection).loader.project_state([("knowledge", "0004_terms")]).apps
-    old = before.get_model("knowledge", "Document").objects.create(
+    before = (
+        MigrationExecutor(connection)
+        .loader.project_state([("chatflow_knowledge", "0004_terms")])
+        .apps
+    )
+    old = before.get_model("chatflow_knowledge", "Document").objects.create(
         owner_id=alice.pk, title="A", kind="text/plain", content=b"", content_hash=""
     )
     document = Document.objects.get(pk=old.pk)

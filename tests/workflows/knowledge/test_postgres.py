@@ -3,9 +3,9 @@
 import pytest
 from django.db import connection
 
+from chatflow.workflows.knowledge.fulltext.postgres import Postgres
+from chatflow.workflows.knowledge.models import Chunk, Document
 from tests.workflows.knowledge.contract import FullTextContract
-from workflows.knowledge.fulltext.postgres import Postgres
-from workflows.knowledge.models import Chunk, Document
 
 pytestmark = pytest.mark.postgresql
 

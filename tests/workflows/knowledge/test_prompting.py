@@ -1,7 +1,7 @@
 """What was found, in prompts and answers."""
 
-from workflows.knowledge.prompting import RELEVANT, as_data, offline_answer
-from workflows.knowledge.search import Source
+from chatflow.workflows.knowledge.prompting import RELEVANT, as_data, offline_answer
+from chatflow.workflows.knowledge.search import Source
 
 HOSTILE = "\n".join(
     [

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.questions import FOREIGN, QUESTIONS, UNSEEN
-from workflows.knowledge.readers import read
+from chatflow.workflows.knowledge.readers import read
 
 ROOT = Path(__file__).resolve().parents[3]
 # It needs no database: once is enough.

@@ -9,11 +9,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from chatflow.workflows.knowledge.models import Chunk, Document
+from chatflow.workflows.knowledge.prompting import RELEVANT, offline_answer
+from chatflow.workflows.knowledge.search import search
+from chatflow.workflows.knowledge.words import words_of
 from tests.workflows.knowledge.conftest import Shelve
-from workflows.knowledge.models import Chunk, Document
-from workflows.knowledge.prompting import RELEVANT, offline_answer
-from workflows.knowledge.search import search
-from workflows.knowledge.words import words_of
 
 DEPLOY = """# Put it on a server
 How to run it.
@@ -169,7 +169,7 @@ def test_a_frequent_word_finds_what_is_about_it(
     text: str, shelve: Shelve, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("search", "fulltext.sqlite", "fulltext.postgres"):
-        monkeypatch.setattr(f"workflows.knowledge.{module}.CAP", 3)
+        monkeypatch.setattr(f"chatflow.workflows.knowledge.{module}.CAP", 3)
     for number in range(9):
         shelve(f"# Note {number}\nIt stands beside the printer.")
     document = shelve(text)
@@ -180,8 +180,8 @@ def test_a_frequent_word_finds_what_is_about_it(
 def test_a_rarer_word_does_not_hide_where_both_meet(
     shelve: Shelve, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workflows.knowledge.search.POOL", 3)
-    monkeypatch.setattr("workflows.knowledge.search.CAP", 12)
+    monkeypatch.setattr("chatflow.workflows.knowledge.search.POOL", 3)
+    monkeypatch.setattr("chatflow.workflows.knowledge.search.CAP", 12)
     for number in range(8):
         shelve(f"It is red, or {number}.", title="First")
         shelve(f"It is green, or {number}.", title="Second")
@@ -243,7 +243,7 @@ def test_common_words_find_where_they_meet(
     shelve: Shelve, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("search", "fulltext.sqlite", "fulltext.postgres"):
-        monkeypatch.setattr(f"workflows.knowledge.{module}.CAP", 3)
+        monkeypatch.setattr(f"chatflow.workflows.knowledge.{module}.CAP", 3)
     for number in range(5):
         shelve(f"# Red {number}\nred")
         shelve(f"# Green {number}\ngreen")

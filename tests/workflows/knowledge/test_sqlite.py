@@ -2,8 +2,8 @@
 
 import pytest
 
+from chatflow.workflows.knowledge.fulltext.sqlite import Sqlite
 from tests.workflows.knowledge.contract import FullTextContract
-from workflows.knowledge.fulltext.sqlite import Sqlite
 
 pytestmark = pytest.mark.sqlite
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workflows.knowledge.words import indexed, spans, terms, words, words_of
+from chatflow.workflows.knowledge.words import indexed, spans, terms, words, words_of
 
 # It needs no database: once is enough.
 pytestmark = pytest.mark.sqlite

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import pytest
 
+from chatflow.workflows import Context
+from chatflow.workflows.exceptions import Cancelled
+from chatflow.workflows.models import State
+from chatflow.workflows.running.attempt import Attempt
 from tests.workflows.chat import Chat, Crashes, resume, streamed
-from workflows import Context
-from workflows.exceptions import Cancelled
-from workflows.models import State
-from workflows.running.attempt import Attempt
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 
@@ -115,7 +115,7 @@ def test_nothing_strikes_while_a_provider_is_imported(
         attempts.append(ctx.record.attempt)
         return await ctx.aai("Hello")
 
-    monkeypatch.setattr("workflows.ai.calls.find_models", models)
+    monkeypatch.setattr("chatflow.workflows.ai.calls.find_models", models)
     job = chat.begin(awork if asynchronous else work)
 
     assert (job.state, imported) == (State.CANCELLED, ["all of it"])

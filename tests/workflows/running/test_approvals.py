@@ -8,15 +8,15 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from pydantic import BaseModel, JsonValue, field_validator
 
+from chatflow.workflows import Context, services, workflow
+from chatflow.workflows.dialogue.forms import schema_of
+from chatflow.workflows.models import ApprovalRequest, Job, Session, State
+from chatflow.workflows.running import runner
+from chatflow.workflows.running.approvals import Approval
+from chatflow.workflows.services.offers import act
+from chatflow.workflows.store import pruning
 from tests.workflows.chat import Chat, Crashes, assert_log_is_sound, claimed, resume, run_waiting
 from tests.workflows.faults import refused_once
-from workflows import Context, services, workflow
-from workflows.dialogue.forms import schema_of
-from workflows.models import ApprovalRequest, Job, Session, State
-from workflows.running import runner
-from workflows.running.approvals import Approval
-from workflows.services.offers import act
-from workflows.store import pruning
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
+from chatflow.workflows.exceptions import Cancelled, DeadlineExceeded, ShuttingDown
+from chatflow.workflows.running.attempt import Attempt
 from tests.workflows.chat import Chat, claimed
-from workflows.exceptions import Cancelled, DeadlineExceeded, ShuttingDown
-from workflows.running.attempt import Attempt
 
 pytestmark = pytest.mark.django_db
 

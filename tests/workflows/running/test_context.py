@@ -10,6 +10,8 @@ import pytest
 from django.contrib.auth.models import Group
 from django.db import connection
 
+from chatflow.workflows import Context, workflow
+from chatflow.workflows.models import State, Step
 from tests.workflows.chat import (
     Chat,
     Crashes,
@@ -19,8 +21,6 @@ from tests.workflows.chat import (
     streamed,
     types,
 )
-from workflows import Context, workflow
-from workflows.models import State, Step
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 

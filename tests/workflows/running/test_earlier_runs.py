@@ -3,10 +3,10 @@
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
+from chatflow.workflows.models import Event, Job, Session, Step
+from chatflow.workflows.running.earlier_runs import read_lineage, read_output, read_steps
+from chatflow.workflows.store import events
 from tests.workflows.chat import Chat, claimed
-from workflows.models import Event, Job, Session, Step
-from workflows.running.earlier_runs import read_lineage, read_output, read_steps
-from workflows.store import events
 
 pytestmark = pytest.mark.django_db
 

@@ -8,6 +8,12 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import connection
 
+from chatflow.workflows import Context, WorkflowError
+from chatflow.workflows.models import Job, State
+from chatflow.workflows.running import event_writer
+from chatflow.workflows.running.event_writer import EventWriter
+from chatflow.workflows.store import events as events_module
+from chatflow.workflows.store import lifecycle
 from tests.workflows.chat import (
     NET,
     Chat,
@@ -19,12 +25,6 @@ from tests.workflows.chat import (
     types,
 )
 from tests.workflows.faults import make_outage, make_refusal
-from workflows import Context, WorkflowError
-from workflows.models import Job, State
-from workflows.running import event_writer
-from workflows.running.event_writer import EventWriter
-from workflows.store import events as events_module
-from workflows.store import lifecycle
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

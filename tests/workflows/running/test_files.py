@@ -12,15 +12,15 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from PIL import Image
 
+from chatflow.workflows import Context, services, workflow
+from chatflow.workflows.ai import sight
+from chatflow.workflows.exceptions import FileNotFound
+from chatflow.workflows.knowledge.documents import store
+from chatflow.workflows.knowledge.models import Attachment, Document
+from chatflow.workflows.models import Message
 from tests.acceptance.markdown import block
 from tests.openai_server import OpenAIServer, error, text
 from tests.workflows.chat import Chat, run_waiting, streamed
-from workflows import Context, services, workflow
-from workflows.ai import sight
-from workflows.exceptions import FileNotFound
-from workflows.knowledge.documents import store
-from workflows.knowledge.models import Attachment, Document
-from workflows.models import Message
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("unkept")]
 

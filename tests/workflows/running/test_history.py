@@ -7,13 +7,13 @@ import pytest
 from django.conf import LazySettings
 from django.contrib.auth.models import User
 
+from chatflow.workflows import Context, services, workflow
+from chatflow.workflows.models import Job, Message, Session, State
+from chatflow.workflows.running import memory
 from tests.acceptance.markdown import block
 from tests.openai_server import OpenAIServer, error, text
 from tests.workflows.chat import Chat, Crashes, resume, run_waiting
 from tests.workflows.faults import refused_once
-from workflows import Context, services, workflow
-from workflows.models import Job, Message, Session, State
-from workflows.running import memory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 

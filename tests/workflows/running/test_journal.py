@@ -5,10 +5,10 @@ import re
 
 import pytest
 
+from chatflow.workflows import Context, workflow
+from chatflow.workflows.exceptions import HandedOver, ShuttingDown
+from chatflow.workflows.running import journal
 from tests.workflows.chat import Chat
-from workflows import Context, workflow
-from workflows.exceptions import HandedOver, ShuttingDown
-from workflows.running import journal
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 
+from chatflow.workflows.running.lanes import LANES, Lanes, call_plain, is_alone
 from tests.workflows.chat import NET
-from workflows.running.lanes import LANES, Lanes, call_plain, is_alone
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from chatflow.workflows import Context, WorkflowError, workflow
+from chatflow.workflows.exceptions import Fenced
+from chatflow.workflows.models import Job, Message, Session
+from chatflow.workflows.running import memory
+from chatflow.workflows.running.memory import CUT, SUMMARY_LENGTH, PastMessage, Summary
+from chatflow.workflows.store import lifecycle
 from tests.workflows.chat import Chat, claimed
-from workflows import Context, WorkflowError, workflow
-from workflows.exceptions import Fenced
-from workflows.models import Job, Message, Session
-from workflows.running import memory
-from workflows.running.memory import CUT, SUMMARY_LENGTH, PastMessage, Summary
-from workflows.store import lifecycle
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 

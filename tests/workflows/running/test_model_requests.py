@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from chatflow.workflows import Context
+from chatflow.workflows.exceptions import BudgetExceeded
+from chatflow.workflows.models import State, Step
+from chatflow.workflows.running.model_requests import AI_STEP, Requests, list_requests
 from tests.workflows.chat import Chat, Crashes, resume, streamed
-from workflows import Context
-from workflows.exceptions import BudgetExceeded
-from workflows.models import State, Step
-from workflows.running.model_requests import AI_STEP, Requests, list_requests
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 

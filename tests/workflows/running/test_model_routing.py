@@ -5,6 +5,10 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
+from chatflow.workflows import Context, registry, services, workflow
+from chatflow.workflows.exceptions import AttemptLost
+from chatflow.workflows.models import Job, Session, State
+from chatflow.workflows.running import routing, runner
 from tests.openai_server import Answer, OpenAIServer, error, garbage, output, text
 from tests.workflows.chat import (
     Chat,
@@ -16,10 +20,6 @@ from tests.workflows.chat import (
     streamed,
     types,
 )
-from workflows import Context, registry, services, workflow
-from workflows.exceptions import AttemptLost
-from workflows.models import Job, Session, State
-from workflows.running import routing, runner
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 

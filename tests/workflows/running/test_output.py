@@ -2,9 +2,9 @@
 
 import pytest
 
+from chatflow.workflows import Context
+from chatflow.workflows.models import State
 from tests.workflows.chat import Chat, Crashes, assert_log_is_sound, events, resume, streamed
-from workflows import Context
-from workflows.models import State
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 

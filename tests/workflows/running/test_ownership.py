@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from chatflow.workflows.running.attempt import Attempt
+from chatflow.workflows.running.ownership import cancel_tasks, find_owner, make_task, owned_by
 from tests.workflows.chat import NET, Chat, claimed
-from workflows.running.attempt import Attempt
-from workflows.running.ownership import cancel_tasks, find_owner, make_task, owned_by
 
 pytestmark = pytest.mark.django_db
 

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from chatflow.workflows import Context, services
+from chatflow.workflows.models import Job, Session, State
 from tests.workflows.chat import (
     Chat,
     Crashes,
@@ -13,8 +15,6 @@ from tests.workflows.chat import (
     run_waiting,
     streamed,
 )
-from workflows import Context, services
-from workflows.models import Job, Session, State
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 

@@ -6,6 +6,10 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from chatflow.workflows import Context, services
+from chatflow.workflows.models import Job, State, Step
+from chatflow.workflows.running import runner
+from chatflow.workflows.store import events as events_module
 from tests.workflows.chat import (
     Chat,
     Crashes,
@@ -18,10 +22,6 @@ from tests.workflows.chat import (
     types,
 )
 from tests.workflows.faults import make_outage, refused_once
-from workflows import Context, services
-from workflows.models import Job, State, Step
-from workflows.running import runner
-from workflows.store import events as events_module
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 

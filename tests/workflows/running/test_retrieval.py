@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
+from chatflow.workflows.knowledge import search as knowledge
+from chatflow.workflows.knowledge.documents import store
+from chatflow.workflows.models import State, Step
+from chatflow.workflows.registry import workflow
+from chatflow.workflows.running.context import Context
 from tests.acceptance.markdown import block
 from tests.workflows.chat import Chat, Crashes, resume
 from tests.workflows.faults import refused_once
-from workflows.knowledge import search as knowledge
-from workflows.knowledge.documents import store
-from workflows.models import State, Step
-from workflows.registry import workflow
-from workflows.running.context import Context
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 
@@ -57,7 +57,7 @@ def test_nothing_relevant(chat: Chat) -> None:
 def test_without_intelligent_rag_there_is_no_search(
     chat: Chat, deploy: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workflows.running.retrieval.search", None)
+    monkeypatch.setattr("chatflow.workflows.running.retrieval.search", None)
     workflow("w")(ask)
     job = chat.say(workflow="w", options={"intelligent_rag": False})
     assert (job.response, job.sources) == ("I don't know.", [])
@@ -79,7 +79,7 @@ def test_a_search_is_made_once(chat: Chat, deploy: None, monkeypatch: pytest.Mon
         asked.append(query)
         return knowledge.search(query, **options)
 
-    monkeypatch.setattr("workflows.running.retrieval.search", search)
+    monkeypatch.setattr("chatflow.workflows.running.retrieval.search", search)
 
     def once(ctx: Context) -> Any:
         ctx.search("nginx")

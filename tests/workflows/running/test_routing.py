@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from chatflow.workflows import Context, workflow
+from chatflow.workflows.models import Session
 from tests.workflows.chat import Chat, run_waiting
-from workflows import Context, workflow
-from workflows.models import Session
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 

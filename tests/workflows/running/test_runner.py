@@ -14,6 +14,12 @@ from django.contrib.auth.models import Group
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
+from chatflow.workflows import Context, WorkflowError, services, workflow
+from chatflow.workflows.exceptions import Cancelled, DeadlineExceeded, ShuttingDown
+from chatflow.workflows.models import Job, State
+from chatflow.workflows.running import runner
+from chatflow.workflows.running.watchdog import get_watchdog
+from chatflow.workflows.store import lifecycle
 from tests.workflows.chat import (
     Chat,
     assert_log_is_sound,
@@ -27,12 +33,6 @@ from tests.workflows.chat import (
     types,
 )
 from tests.workflows.faults import make_outage, make_passing, make_refusal, make_sqlite_error
-from workflows import Context, WorkflowError, services, workflow
-from workflows.exceptions import Cancelled, DeadlineExceeded, ShuttingDown
-from workflows.models import Job, State
-from workflows.running import runner
-from workflows.running.watchdog import get_watchdog
-from workflows.store import lifecycle
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 

@@ -6,6 +6,12 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection, transaction
 
+from chatflow.workflows.models import Event, Job
+from chatflow.workflows.running import shared_pen
+from chatflow.workflows.running.attempt import Attempt
+from chatflow.workflows.running.event_writer import EventWriter
+from chatflow.workflows.running.shared_pen import SharedPen
+from chatflow.workflows.store import events as event_store
 from tests.workflows.chat import (
     Chat,
     assert_log_is_sound,
@@ -13,12 +19,6 @@ from tests.workflows.chat import (
     events,
     streamed,
 )
-from workflows.models import Event, Job
-from workflows.running import shared_pen
-from workflows.running.attempt import Attempt
-from workflows.running.event_writer import EventWriter
-from workflows.running.shared_pen import SharedPen
-from workflows.store import events as event_store
 
 # The words of a transaction aren't brought to the pen.
 pytestmark = pytest.mark.django_db(transaction=True)

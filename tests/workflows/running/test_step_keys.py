@@ -2,9 +2,9 @@
 
 import pytest
 
+from chatflow.workflows import Context
+from chatflow.workflows.running.step_keys import NAME_LENGTH, full_name, is_choice, path_of, within
 from tests.workflows.chat import Chat, Crashes, resume
-from workflows import Context
-from workflows.running.step_keys import NAME_LENGTH, full_name, is_choice, path_of, within
 
 LONG = "x" * (NAME_LENGTH + 1)
 

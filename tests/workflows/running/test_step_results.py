@@ -13,8 +13,8 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel
 
-from workflows.exceptions import StepResultError
-from workflows.running.step_results import dump, load, returned_type
+from chatflow.workflows.exceptions import StepResultError
+from chatflow.workflows.running.step_results import dump, load, returned_type
 
 
 class Colour(Enum):

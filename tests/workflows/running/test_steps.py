@@ -11,11 +11,11 @@ from django.contrib.auth.models import Group
 from django.db import IntegrityError
 from pydantic import BaseModel
 
+from chatflow.workflows import Context, WorkflowError, workflow
+from chatflow.workflows.models import Message, State, Step
+from chatflow.workflows.running import runner
 from tests.workflows.chat import Chat, Crashes, assert_log_is_sound, resume, streamed, types
 from tests.workflows.faults import make_outage
-from workflows import Context, WorkflowError, workflow
-from workflows.models import Message, State, Step
-from workflows.running import runner
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 

@@ -15,22 +15,22 @@ import pytest
 from django.contrib.auth.models import Group
 from django.db import OperationalError, connection, transaction
 
-from tests.workflows.chat import NET, Chat, assert_log_is_sound, at_once, claimed, types
-from workflows import Context, services, workflow
-from workflows.exceptions import (
+from chatflow.workflows import Context, services, workflow
+from chatflow.workflows.exceptions import (
     AttemptLost,
     Cancelled,
     DeadlineExceeded,
     Interrupt,
     ShuttingDown,
 )
-from workflows.models import Event, Job, State
-from workflows.running import runner, watchdog
-from workflows.running.attempt import UNHEARD, Attempt
-from workflows.running.watchdog import Watchdog
-from workflows.store import lifecycle
-from workflows.store.events import append
-from workflows.store.lifecycle import Held
+from chatflow.workflows.models import Event, Job, State
+from chatflow.workflows.running import runner, watchdog
+from chatflow.workflows.running.attempt import UNHEARD, Attempt
+from chatflow.workflows.running.watchdog import Watchdog
+from chatflow.workflows.store import lifecycle
+from chatflow.workflows.store.events import append
+from chatflow.workflows.store.lifecycle import Held
+from tests.workflows.chat import NET, Chat, assert_log_is_sound, at_once, claimed, types
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -679,9 +679,9 @@ STUBBORN = """
 import os, signal, sys, time
 import django
 django.setup()
-from workflows.running import watchdog, runner
-from workflows.store import lifecycle
-from workflows import services, workflow
+from chatflow.workflows.running import watchdog, runner
+from chatflow.workflows.store import lifecycle
+from chatflow.workflows import services, workflow
 
 watchdog.GRACE = 0.2
 watchdog.install_signal_handler()

@@ -8,13 +8,13 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from chatflow.workflows import Context, services, workflow
+from chatflow.workflows.knowledge.documents import store
+from chatflow.workflows.models import Message, Session
+from chatflow.workflows.services import conversations
+from chatflow.workflows.services.conversations import Conversation, describe, look, search
+from chatflow.workflows.store.changes import CURSOR_KEPT, certain
 from tests.workflows.chat import Chat
-from workflows import Context, services, workflow
-from workflows.knowledge.documents import store
-from workflows.models import Message, Session
-from workflows.services import conversations
-from workflows.services.conversations import Conversation, describe, look, search
-from workflows.store.changes import CURSOR_KEPT, certain
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("unkept")]
 

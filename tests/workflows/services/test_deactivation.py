@@ -7,10 +7,10 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 
+from chatflow.workflows.cluster.supervisor import Supervisor
+from chatflow.workflows.models import Job, State
+from chatflow.workflows.services.deactivation import CODE, stop_work
 from tests.workflows.chat import Chat, claimed
-from workflows.cluster.supervisor import Supervisor
-from workflows.models import Job, State
-from workflows.services.deactivation import CODE, stop_work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -8,10 +8,8 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from pydantic import BaseModel, field_validator
 
-from tests.workflows.chat import Chat, at_once, claimed, resume, run_waiting
-from tests.workflows.running.test_approvals import Limit, delete, expire, limit, the_request, told
-from workflows import services, workflow
-from workflows.exceptions import (
+from chatflow.workflows import services, workflow
+from chatflow.workflows.exceptions import (
     ApprovalDecided,
     ApprovalExpired,
     ApprovalNotFound,
@@ -19,9 +17,11 @@ from workflows.exceptions import (
     QuestionClosed,
     SessionBusy,
 )
-from workflows.models import ApprovalRequest, Job, Message, Session
-from workflows.running import runner
-from workflows.services.decisions import decide, get_request, pending
+from chatflow.workflows.models import ApprovalRequest, Job, Message, Session
+from chatflow.workflows.running import runner
+from chatflow.workflows.services.decisions import decide, get_request, pending
+from tests.workflows.chat import Chat, at_once, claimed, resume, run_waiting
+from tests.workflows.running.test_approvals import Limit, delete, expire, limit, the_request, told
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 
@@ -146,7 +146,9 @@ def test_one_that_expires_at_the_last_moment(
     chat.begin(delete)
     request = the_request()
     expire(request)
-    monkeypatch.setattr("workflows.services.decisions._check_undecided", lambda request: None)
+    monkeypatch.setattr(
+        "chatflow.workflows.services.decisions._check_undecided", lambda request: None
+    )
     with pytest.raises(ApprovalExpired):
         settle(alice)
 

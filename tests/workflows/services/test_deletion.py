@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
+from chatflow.workflows import Context, services, workflow
+from chatflow.workflows.exceptions import ChatflowError, Fenced, FileNotFound
+from chatflow.workflows.knowledge.documents import store
+from chatflow.workflows.knowledge.models import Attachment
+from chatflow.workflows.models import Event, Job, Message, Session, State, Step
+from chatflow.workflows.running import runner
+from chatflow.workflows.store import lifecycle
 from tests.workflows.chat import ME, Chat, at_once, beside, claimed, run_waiting
-from workflows import Context, services, workflow
-from workflows.exceptions import ChatflowError, Fenced, FileNotFound
-from workflows.knowledge.documents import store
-from workflows.knowledge.models import Attachment
-from workflows.models import Event, Job, Message, Session, State, Step
-from workflows.running import runner
-from workflows.store import lifecycle
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("unkept")]
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from chatflow.workflows import services, workflow
+from chatflow.workflows.models import Feedback, Job
 from tests.workflows.chat import Chat
-from workflows import services, workflow
-from workflows.models import Feedback, Job
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("unkept")]
 

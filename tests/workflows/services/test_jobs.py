@@ -9,6 +9,20 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from chatflow.workflows import Context, WorkflowError, services, workflow
+from chatflow.workflows.exceptions import (
+    AlreadyQueued,
+    AlreadyRetried,
+    IdempotencyConflict,
+    JobNotFound,
+    NotRetryable,
+    SessionBusy,
+    UnknownWorkflow,
+)
+from chatflow.workflows.models import Job, Message, Session, State
+from chatflow.workflows.running import runner
+from chatflow.workflows.services import starts
+from chatflow.workflows.store import lifecycle
 from tests.workflows.chat import (
     ME,
     NET,
@@ -23,20 +37,6 @@ from tests.workflows.chat import (
     run_waiting,
     types,
 )
-from workflows import Context, WorkflowError, services, workflow
-from workflows.exceptions import (
-    AlreadyQueued,
-    AlreadyRetried,
-    IdempotencyConflict,
-    JobNotFound,
-    NotRetryable,
-    SessionBusy,
-    UnknownWorkflow,
-)
-from workflows.models import Job, Message, Session, State
-from workflows.running import runner
-from workflows.services import starts
-from workflows.store import lifecycle
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 

@@ -11,7 +11,7 @@ from django.db.models.signals import post_init
 from django.test.utils import isolate_apps
 
 from chatflow.models import Token
-from workflows.services.lookups import find_with
+from chatflow.workflows.services.lookups import find_with
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -8,9 +8,8 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from pydantic import BaseModel
 
-from tests.workflows.chat import Chat, at_once, run_waiting
-from workflows import Context, registry, services, workflow
-from workflows.exceptions import (
+from chatflow.workflows import Context, registry, services, workflow
+from chatflow.workflows.exceptions import (
     ActionExpired,
     ActionNotFound,
     ActionUsed,
@@ -18,9 +17,10 @@ from workflows.exceptions import (
     InvalidForm,
     SessionBusy,
 )
-from workflows.models import ActionUse, Job, Message, Session, State
-from workflows.services import offers
-from workflows.services.offers import act, used
+from chatflow.workflows.models import ActionUse, Job, Message, Session, State
+from chatflow.workflows.services import offers
+from chatflow.workflows.services.offers import act, used
+from tests.workflows.chat import Chat, at_once, run_waiting
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 

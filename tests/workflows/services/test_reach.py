@@ -7,13 +7,13 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import transaction
 
+from chatflow.workflows import services, workflow
+from chatflow.workflows.exceptions import JobNotFound, QuestionClosed, TokenRefused
+from chatflow.workflows.models import Job, Session, State
+from chatflow.workflows.services import Reach
+from chatflow.workflows.store import lifecycle
+from chatflow.workflows.store.lifecycle import Outcome
 from tests.workflows.chat import NET, Chat, at_once, claimed, until_a_lock_is_waited_for
-from workflows import services, workflow
-from workflows.exceptions import JobNotFound, QuestionClosed, TokenRefused
-from workflows.models import Job, Session, State
-from workflows.services import Reach
-from workflows.store import lifecycle
-from workflows.store.lifecycle import Outcome
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from workflows import services
-from workflows.models import Session
+from chatflow.workflows import services
+from chatflow.workflows.models import Session
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -3,9 +3,9 @@
 import pytest
 from django.contrib.auth.models import User
 
+from chatflow.workflows import Context, workflow
+from chatflow.workflows.exceptions import UnknownWorkflow
 from tests.workflows.chat import Chat
-from workflows import Context, workflow
-from workflows.exceptions import UnknownWorkflow
 
 pytestmark = pytest.mark.django_db
 

@@ -4,10 +4,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from chatflow.workflows import workflow
+from chatflow.workflows.models import Message, Session
+from chatflow.workflows.services.turns import cut_from
 from tests.workflows.chat import Chat
-from workflows import workflow
-from workflows.models import Message, Session
-from workflows.services.turns import cut_from
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("unkept")]
 

@@ -3,10 +3,10 @@
 import pytest
 from django.contrib.auth.models import User
 
+from chatflow.workflows import services
+from chatflow.workflows.models import Event, Job
+from chatflow.workflows.store.events import append
 from tests.workflows.chat import Chat
-from workflows import services
-from workflows.models import Event, Job
-from workflows.store.events import append
 
 pytestmark = pytest.mark.django_db
 

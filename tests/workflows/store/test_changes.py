@@ -8,10 +8,10 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
-from workflows.bells import get_bell, user_key
-from workflows.models import DeletedSession, Session
-from workflows.store import changes
-from workflows.store.changes import CURSOR_KEPT, SLACK, bury, certain, change, moved
+from chatflow.workflows.bells import get_bell, user_key
+from chatflow.workflows.models import DeletedSession, Session
+from chatflow.workflows.store import changes
+from chatflow.workflows.store.changes import CURSOR_KEPT, SLACK, bury, certain, change, moved
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -6,6 +6,11 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
+from chatflow.workflows.exceptions import Fenced
+from chatflow.workflows.models import Event, Job, State
+from chatflow.workflows.store import lifecycle
+from chatflow.workflows.store.events import MESSAGE_LENGTH, append, clean
+from chatflow.workflows.store.lifecycle import Outcome
 from tests.workflows.chat import (
     Chat,
     assert_log_is_sound,
@@ -16,11 +21,6 @@ from tests.workflows.chat import (
     rolled_back,
     with_empty_log,
 )
-from workflows.exceptions import Fenced
-from workflows.models import Event, Job, State
-from workflows.store import lifecycle
-from workflows.store.events import MESSAGE_LENGTH, append, clean
-from workflows.store.lifecycle import Outcome
 
 pytestmark = pytest.mark.django_db
 

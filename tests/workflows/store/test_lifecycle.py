@@ -15,6 +15,15 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from chatflow.workflows import services, workflow
+from chatflow.workflows.bells import get_bell
+from chatflow.workflows.exceptions import Fenced
+from chatflow.workflows.models import Cluster, Event, Job, Message, Session, State
+from chatflow.workflows.running import runner
+from chatflow.workflows.store import lifecycle
+from chatflow.workflows.store.database import prepared
+from chatflow.workflows.store.events import append
+from chatflow.workflows.store.lifecycle import Outcome, Vigil, Worker, claims
 from tests.workflows.chat import (
     ME,
     NET,
@@ -30,15 +39,6 @@ from tests.workflows.chat import (
     types,
     until_a_lock_is_waited_for,
 )
-from workflows import services, workflow
-from workflows.bells import get_bell
-from workflows.exceptions import Fenced
-from workflows.models import Cluster, Event, Job, Message, Session, State
-from workflows.running import runner
-from workflows.store import lifecycle
-from workflows.store.database import prepared
-from workflows.store.events import append
-from workflows.store.lifecycle import Outcome, Vigil, Worker, claims
 
 pytestmark = pytest.mark.django_db
 

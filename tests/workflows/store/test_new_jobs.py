@@ -7,16 +7,16 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import OperationalError, connection, transaction
 
+from chatflow.workflows import services, workflow
+from chatflow.workflows.bells import get_bell
+from chatflow.workflows.bells.base import readable
+from chatflow.workflows.cluster.rings import JOB, Rings
+from chatflow.workflows.exceptions import AlreadyQueued, IdempotencyConflict
+from chatflow.workflows.models import Job, Message, Session, State
+from chatflow.workflows.services import starts
+from chatflow.workflows.store import new_jobs
 from tests.workflows.chat import NET, Chat, at_once, claimed, until_a_lock_is_waited_for
 from tests.workflows.faults import make_refusal
-from workflows import services, workflow
-from workflows.bells import get_bell
-from workflows.bells.base import readable
-from workflows.cluster.rings import JOB, Rings
-from workflows.exceptions import AlreadyQueued, IdempotencyConflict
-from workflows.models import Job, Message, Session, State
-from workflows.services import starts
-from workflows.store import new_jobs
 
 pytestmark = [
     pytest.mark.postgresql,

@@ -10,15 +10,15 @@ from django.db import DatabaseError, IntegrityError, OperationalError, connectio
 from django.utils import timezone
 from psycopg.errors import ConnectionTimeout
 
-from tests.workflows.faults import make_outage, make_refusal
-from workflows.store import outage
-from workflows.store.outage import (
+from chatflow.workflows.store import outage
+from chatflow.workflows.store.outage import (
     database_stayed,
     despite_conflicts,
     is_outage,
     is_passing,
     on_live_connection,
 )
+from tests.workflows.faults import make_outage, make_refusal
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

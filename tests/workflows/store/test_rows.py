@@ -4,9 +4,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 
+from chatflow.workflows.models import Job, Session
+from chatflow.workflows.store.rows import columns, from_row
 from tests.workflows.chat import Chat
-from workflows.models import Job, Session
-from workflows.store.rows import columns, from_row
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 

@@ -2,10 +2,10 @@
 
 import pytest
 
+from chatflow.workflows.models import Event, Job
+from chatflow.workflows.store import events
+from chatflow.workflows.store.shown import read_words
 from tests.workflows.chat import Chat, claimed
-from workflows.models import Event, Job
-from workflows.store import events
-from workflows.store.shown import read_words
 
 pytestmark = pytest.mark.django_db
 

@@ -9,15 +9,15 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from chatflow.workflows import services, workflow
+from chatflow.workflows.bells import get_bell
+from chatflow.workflows.models import Job, Session, State
+from chatflow.workflows.running.routing import hand_over
+from chatflow.workflows.services import queue_position
+from chatflow.workflows.store import lifecycle
+from chatflow.workflows.store.lifecycle import Outcome
 from tests.conftest import make_user
 from tests.workflows.chat import ME, Chat, claimed
-from workflows import services, workflow
-from workflows.bells import get_bell
-from workflows.models import Job, Session, State
-from workflows.running.routing import hand_over
-from workflows.services import queue_position
-from workflows.store import lifecycle
-from workflows.store.lifecycle import Outcome
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 

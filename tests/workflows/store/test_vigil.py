@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
+from chatflow.workflows import workflow
+from chatflow.workflows.models import Job, State
+from chatflow.workflows.running import runner
+from chatflow.workflows.store import lifecycle
+from chatflow.workflows.store.lifecycle import Vigil, vigil
 from tests.workflows.chat import NET, Chat, claimed, until_a_lock_is_waited_for
-from workflows import workflow
-from workflows.models import Job, State
-from workflows.running import runner
-from workflows.store import lifecycle
-from workflows.store.lifecycle import Vigil, vigil
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -224,7 +224,7 @@ def test_a_lease_that_was_renewed_meanwhile(job: Job, monkeypatch: pytest.Monkey
         lifecycle.renew([(found.pk, found.attempt)])
         lock_session(found)
 
-    monkeypatch.setattr("workflows.store.lifecycle.reaping.lock_session", renew_first)
+    monkeypatch.setattr("chatflow.workflows.store.lifecycle.reaping.lock_session", renew_first)
 
     assert lifecycle.reap(Vigil(1.0)) == 0
     assert Job.objects.get().state == State.PROCESSING

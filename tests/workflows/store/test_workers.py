@@ -3,8 +3,8 @@
 import os
 import uuid
 
-from workflows.store.lifecycle import HOST, this_process, worker_id
-from workflows.store.lifecycle.workers import first_part
+from chatflow.workflows.store.lifecycle import HOST, this_process, worker_id
+from chatflow.workflows.store.lifecycle.workers import first_part
 
 
 def test_this_process_is_the_same_throughout() -> None:

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from chatflow.workflows.models import Job
+from chatflow.workflows.streaming.listeners import listeners
 from tests.chatflow.threads import close_streams
 from tests.workflows.chat import Chat, claimed, with_empty_log
 from tests.workflows.streaming.following import say
-from workflows.models import Job
-from workflows.streaming.listeners import listeners
 
 
 @pytest.fixture

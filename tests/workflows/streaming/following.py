@@ -6,13 +6,13 @@ from typing import Any, TypeVar
 
 from django.db import connection
 
+from chatflow.workflows.models import Event, Job, State
+from chatflow.workflows.store import lifecycle
+from chatflow.workflows.store.events import append
+from chatflow.workflows.store.lifecycle import Outcome
+from chatflow.workflows.streaming.followers import Follower
+from chatflow.workflows.streaming.listeners import listeners
 from tests.workflows.chat import NET, Chat, claimed, with_empty_log
-from workflows.models import Event, Job, State
-from workflows.store import lifecycle
-from workflows.store.events import append
-from workflows.store.lifecycle import Outcome
-from workflows.streaming.followers import Follower
-from workflows.streaming.listeners import listeners
 
 T = TypeVar("T")
 

@@ -6,6 +6,11 @@ from typing import TypeVar
 import pytest
 from django.db import connection, transaction
 
+from chatflow.workflows.models import Event, Job
+from chatflow.workflows.store.events import append
+from chatflow.workflows.streaming import storage
+from chatflow.workflows.streaming.listeners import listeners
+from chatflow.workflows.streaming.storage import channel
 from tests.workflows.chat import NET, Chat, claimed, with_empty_log
 from tests.workflows.streaming.following import (
     Collector,
@@ -19,11 +24,6 @@ from tests.workflows.streaming.following import (
     read_live,
     say,
 )
-from workflows.models import Event, Job
-from workflows.store.events import append
-from workflows.streaming import storage
-from workflows.streaming.listeners import listeners
-from workflows.streaming.storage import channel
 
 T = TypeVar("T")
 

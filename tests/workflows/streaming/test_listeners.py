@@ -12,6 +12,14 @@ from django.contrib.auth.models import User
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
+from chatflow.workflows.bells import OnRing, Subscription
+from chatflow.workflows.models import Event, Job, State
+from chatflow.workflows.store import lifecycle
+from chatflow.workflows.store.lifecycle import Vigil, vigil
+from chatflow.workflows.streaming import listeners as module
+from chatflow.workflows.streaming.followers import StreamCut
+from chatflow.workflows.streaming.listeners import listeners
+from chatflow.workflows.streaming.storage import ChannelCursor, channel
 from tests.chatflow.threads import close_streams
 from tests.workflows.chat import NET, Chat
 from tests.workflows.streaming.following import (
@@ -25,14 +33,6 @@ from tests.workflows.streaming.following import (
     read_live,
     say,
 )
-from workflows.bells import OnRing, Subscription
-from workflows.models import Event, Job, State
-from workflows.store import lifecycle
-from workflows.store.lifecycle import Vigil, vigil
-from workflows.streaming import listeners as module
-from workflows.streaming.followers import StreamCut
-from workflows.streaming.listeners import listeners
-from workflows.streaming.storage import ChannelCursor, channel
 
 T = TypeVar("T")
 

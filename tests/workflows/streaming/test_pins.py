@@ -13,7 +13,7 @@ from django_eventstream.storage import StorageBase
 from django_eventstream.utils import get_storage
 from django_eventstream.views import ListenerManager
 
-from workflows.streaming.storage import EventRows
+from chatflow.workflows.streaming.storage import EventRows
 
 
 def parameters(function: Any) -> list[str]:
@@ -27,7 +27,7 @@ def test_version() -> None:
     assert "django-eventstream==5.3.4" in requirements.read_text()
 
 
-# The listener manager. workflows.streaming.listeners.Listeners is one.
+# The listener manager. chatflow.workflows.streaming.listeners.Listeners is one.
 
 
 def test_listener_manager() -> None:
@@ -43,7 +43,7 @@ def test_listener_manager() -> None:
 def test_listeners_by_channel() -> None:
     """Sets of listeners; a channel without any is gone. No more is asked of a listener.
 
-    workflows.streaming.followers.Follower is one, and no django_eventstream.Listener.
+    chatflow.workflows.streaming.followers.Follower is one, and no django_eventstream.Listener.
     """
 
     class Listener:
@@ -57,7 +57,7 @@ def test_listeners_by_channel() -> None:
     assert manager.listeners_by_channel == {}
 
 
-# The storage. workflows.streaming.storage.EventRows is one, which only reads.
+# The storage. chatflow.workflows.streaming.storage.EventRows is one, which only reads.
 
 
 def test_storage() -> None:

@@ -7,12 +7,12 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import OperationalError
 
+from chatflow.workflows.models import Event
+from chatflow.workflows.streaming.readers import READERS, Readers
+from chatflow.workflows.streaming.storage import ChannelCursor, EventRows, channel
 from tests.chatflow.threads import close_connections
 from tests.workflows.chat import NET, Chat
 from tests.workflows.streaming.following import running
-from workflows.models import Event
-from workflows.streaming.readers import READERS, Readers
-from workflows.streaming.storage import ChannelCursor, EventRows, channel
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from chatflow.workflows.models import Event
+from chatflow.workflows.streaming import storage
+from chatflow.workflows.streaming.storage import ChannelCursor, EventRows, channel
 from tests.workflows.chat import Chat
 from tests.workflows.streaming.following import running
-from workflows.models import Event
-from workflows.streaming import storage
-from workflows.streaming.storage import ChannelCursor, EventRows, channel
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

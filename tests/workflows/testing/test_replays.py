@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from workflows import Context, registry, services, workflow
-from workflows.testing import OPEN, Approve, Turn
-from workflows.testing.redaction import HIDDEN, HIDDEN_EMAIL, NAMES, Redaction, is_like
-from workflows.testing.worker import run_waiting
+from chatflow.workflows import Context, registry, services, workflow
+from chatflow.workflows.testing import OPEN, Approve, Turn
+from chatflow.workflows.testing.redaction import HIDDEN, HIDDEN_EMAIL, NAMES, Redaction, is_like
+from chatflow.workflows.testing.worker import run_waiting
 
 Run = Any
 Export = Callable[..., Path]

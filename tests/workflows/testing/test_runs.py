@@ -9,9 +9,9 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, connection
 from pydantic import BaseModel, Field
 
-from workflows import Context, WorkflowError, services, workflow
-from workflows.models import Event
-from workflows.testing import OPEN, Approve, Reject, Turn
+from chatflow.workflows import Context, WorkflowError, services, workflow
+from chatflow.workflows.models import Event
+from chatflow.workflows.testing import OPEN, Approve, Reject, Turn
 
 Run = Any
 
@@ -70,7 +70,7 @@ def test_it_works(run: Run) -> None:
 
 
 def test_the_function_is_the_fixture(db: None) -> None:
-    from workflows.testing import run
+    from chatflow.workflows.testing import run
 
     assert run("greeter", "hello", answers=["Ada"]).response == "Hello Ada."
 
@@ -344,7 +344,7 @@ def test_trying_until_some_time_ends(run: Run) -> None:
 
 
 def test_trying_for_ever_fails(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workflows.testing.conversations.MOST_TRIES", 3)
+    monkeypatch.setattr("chatflow.workflows.testing.conversations.MOST_TRIES", 3)
 
     @workflow("endless", retry_until=3600, backoff=1)
     def endless(ctx: Context) -> str:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from workflows import Context, WorkflowError, tool, workflow
-from workflows.exceptions import AIUnavailable
-from workflows.testing import OFFLINE, Approve, Use
+from chatflow.workflows import Context, WorkflowError, tool, workflow
+from chatflow.workflows.exceptions import AIUnavailable
+from chatflow.workflows.testing import OFFLINE, Approve, Use
 
 Run = Any
 

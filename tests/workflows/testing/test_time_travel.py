@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from workflows import Context, clock, workflow
-from workflows.exceptions import ActionExpired
-from workflows.models import ActionUse, Session
-from workflows.services import offers
-from workflows.testing import OPEN, advance, freeze, time_travel
+from chatflow.workflows import Context, clock, workflow
+from chatflow.workflows.exceptions import ActionExpired
+from chatflow.workflows.models import ActionUse, Session
+from chatflow.workflows.services import offers
+from chatflow.workflows.testing import OPEN, advance, freeze, time_travel
 
 Run = Any
 

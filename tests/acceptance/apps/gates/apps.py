@@ -10,7 +10,7 @@ class GatesConfig(AppConfig):
     name = "tests.acceptance.apps.gates"
 
     def ready(self) -> None:
-        from examples.invoicing.models import Invoice
+        from workflows.invoicing.models import Invoice
 
         post_save.connect(on_invoice, sender=Invoice)
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from chatflow.workflows import Context, workflow
 from tests.acceptance.apps.gates import pass_gate
-from workflows import Context, workflow
 
 
 @workflow("gated", triggers=["gated"], steps=4)

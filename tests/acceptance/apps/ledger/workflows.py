@@ -10,9 +10,9 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from chatflow.workflows import Context, WorkflowError, workflow
 from tests.acceptance.apps.gates import pass_gate
 from tests.acceptance.apps.ledger.models import Entry
-from workflows import Context, WorkflowError, workflow
 
 LONG = 600.0
 

@@ -9,8 +9,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from chatflow.pool import ON_LOOP
+from chatflow.workflows import Context, workflow
 from tests.conftest import Bearer
-from workflows import Context, workflow
 
 CHAT = "/api/chat"
 # What the requests of a client have that speaks to the whole application.

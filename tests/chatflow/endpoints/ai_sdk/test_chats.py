@@ -17,6 +17,11 @@ from chatflow import web
 from chatflow.pool import Pool
 from chatflow.stream import open_streams
 from chatflow.tokens import make_token
+from chatflow.workflows.models import ApprovalRequest, Event, Job, Message, Session, State
+from chatflow.workflows.store.events import append
+from chatflow.workflows.store.lifecycle import Outcome
+from chatflow.workflows.store.lifecycle import end as store_end
+from chatflow.workflows.streaming.listeners import listeners
 from chatflow.wsgi import application as wsgi
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.endpoints.ai_sdk.conftest import (
@@ -33,11 +38,6 @@ from tests.chatflow.exchange import Exchange
 from tests.chatflow.test_stream import begin
 from tests.chatflow.threads import close_connections, close_streams
 from tests.conftest import Bearer
-from workflows.models import ApprovalRequest, Event, Job, Message, Session, State
-from workflows.store.events import append
-from workflows.store.lifecycle import Outcome
-from workflows.store.lifecycle import end as store_end
-from workflows.streaming.listeners import listeners
 
 pytestmark = pytest.mark.django_db
 

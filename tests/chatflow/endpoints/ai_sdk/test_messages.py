@@ -6,6 +6,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from chatflow.workflows import Context, WorkflowError, services, workflow
+from chatflow.workflows.models import ApprovalRequest, Job, Session
+from chatflow.workflows.services import decisions
 from tests.chatflow.endpoints.ai_sdk.conftest import (
     CHAT,
     Ask,
@@ -15,9 +18,6 @@ from tests.chatflow.endpoints.ai_sdk.conftest import (
     says,
     text_of,
 )
-from workflows import Context, WorkflowError, services, workflow
-from workflows.models import ApprovalRequest, Job, Session
-from workflows.services import decisions
 
 pytestmark = pytest.mark.django_db
 

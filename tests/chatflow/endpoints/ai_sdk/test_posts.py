@@ -6,8 +6,8 @@ import pytest
 from rest_framework.exceptions import ValidationError
 
 from chatflow.endpoints.ai_sdk import posts
+from chatflow.workflows.exceptions import UnknownWorkflow
 from tests.chatflow.endpoints.ai_sdk.conftest import Ask, decides, says
-from workflows.exceptions import UnknownWorkflow
 
 WRONG: list[dict[str, Any]] = [
     {"messages": None},

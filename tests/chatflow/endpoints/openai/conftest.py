@@ -8,9 +8,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from chatflow.pool import ON_LOOP
+from chatflow.workflows import Context, workflow
+from chatflow.workflows.streaming.listeners import listeners
 from tests.conftest import Bearer
-from workflows import Context, workflow
-from workflows.streaming.listeners import listeners
 
 Ask = Callable[..., Any]
 

@@ -7,9 +7,9 @@ import pytest
 from django.test import Client
 from openai.types.chat import ChatCompletion
 
+from chatflow.workflows.models import Job, Session
 from tests.chatflow.dialects.test_chat_completions import read
 from tests.chatflow.endpoints.openai.conftest import Ask
-from workflows.models import Job, Session
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("inline")]
 

@@ -11,10 +11,10 @@ from openai.types.responses import Response
 
 from chatflow.endpoints.openai import kept
 from chatflow.models import Token
+from chatflow.workflows.models import ApprovalRequest, Job, Session
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.dialects.test_responses import data
 from tests.chatflow.endpoints.openai.conftest import Ask
-from workflows.models import ApprovalRequest, Job, Session
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -13,14 +13,14 @@ from django.contrib.auth.models import User
 from chatflow import following, speaking, web
 from chatflow.errors import Unavailable
 from chatflow.stream import open_streams
+from chatflow.workflows.models import Event, Job, State
+from chatflow.workflows.store.events import append
+from chatflow.workflows.store.lifecycle import Outcome
+from chatflow.workflows.store.lifecycle import end as store_end
+from chatflow.workflows.streaming.listeners import listeners
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.test_stream import begin
 from tests.conftest import Bearer
-from workflows.models import Event, Job, State
-from workflows.store.events import append
-from workflows.store.lifecycle import Outcome
-from workflows.store.lifecycle import end as store_end
-from workflows.streaming.listeners import listeners
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("served")]
 

@@ -9,9 +9,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from chatflow.endpoints.openai import transcripts
+from chatflow.workflows.models import Job, Message
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.endpoints.openai.test_chat_completions import said
-from workflows.models import Job, Message
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

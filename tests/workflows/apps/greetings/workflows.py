@@ -1,6 +1,6 @@
 """A team's own workflows, found because their app stands in EXTRA_APPS."""
 
-from workflows import Context, workflow
+from chatflow.workflows import Context, workflow
 
 
 @workflow("greet_warmly", triggers=["greet me"])

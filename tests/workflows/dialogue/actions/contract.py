@@ -6,13 +6,13 @@ from typing import Any, ClassVar, get_args
 import pytest
 from django.contrib.auth.models import User
 
+from chatflow.workflows import workflow
+from chatflow.workflows.dialogue import actions
+from chatflow.workflows.dialogue.actions import Offer, Offered, Turn
+from chatflow.workflows.exceptions import InvalidAction, InvalidForm
+from chatflow.workflows.models import Job
+from chatflow.workflows.services.offers import act
 from tests.workflows.chat import Chat, run_waiting
-from workflows import workflow
-from workflows.dialogue import actions
-from workflows.dialogue.actions import Offer, Offered, Turn
-from workflows.exceptions import InvalidAction, InvalidForm
-from workflows.models import Job
-from workflows.services.offers import act
 
 SECRET = "for the server alone"
 # What the server adds for clients.

@@ -7,15 +7,15 @@ import pytest
 from django.utils import timezone
 from pydantic import BaseModel
 
+from chatflow.workflows import clock, workflow
+from chatflow.workflows.dialogue import actions
+from chatflow.workflows.dialogue.actions import Offer, Turn
+from chatflow.workflows.dialogue.actions.base import refuse
+from chatflow.workflows.dialogue.forms import schema_of
+from chatflow.workflows.exceptions import ActionNotFound, InvalidAction
+from chatflow.workflows.models import Message, State
 from tests.workflows.chat import Chat
 from tests.workflows.dialogue.actions.contract import SECRET, ActionContract
-from workflows import clock, workflow
-from workflows.dialogue import actions
-from workflows.dialogue.actions import Offer, Turn
-from workflows.dialogue.actions.base import refuse
-from workflows.dialogue.forms import schema_of
-from workflows.exceptions import ActionNotFound, InvalidAction
-from workflows.models import Message, State
 
 
 class Payment(BaseModel):

@@ -1,8 +1,8 @@
 import pytest
 
+from chatflow.workflows.dialogue.actions.link import Link
+from chatflow.workflows.exceptions import InvalidAction
 from tests.workflows.dialogue.actions.contract import ActionContract
-from workflows.dialogue.actions.link import Link
-from workflows.exceptions import InvalidAction
 
 
 class TestLink(ActionContract):

@@ -1,6 +1,6 @@
+from chatflow.workflows.dialogue.actions import Turn
+from chatflow.workflows.dialogue.actions.quick_reply import QuickReply
 from tests.workflows.dialogue.actions.contract import ActionContract
-from workflows.dialogue.actions import Turn
-from workflows.dialogue.actions.quick_reply import QuickReply
 
 
 class TestQuickReply(ActionContract):

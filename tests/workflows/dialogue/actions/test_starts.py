@@ -2,10 +2,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from chatflow.workflows.dialogue.actions import Turn
+from chatflow.workflows.dialogue.actions.starts import Button, Confirm, Form
+from chatflow.workflows.dialogue.forms import schema_of
 from tests.workflows.dialogue.actions.contract import SECRET, ActionContract
-from workflows.dialogue.actions import Turn
-from workflows.dialogue.actions.starts import Button, Confirm, Form
-from workflows.dialogue.forms import schema_of
 
 START = {"label": "Pay", "workflow": "pay", "input": {"invoice": SECRET}}
 WRONG: list[dict[str, Any]] = [

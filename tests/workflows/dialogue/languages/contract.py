@@ -4,8 +4,8 @@ import time
 from itertools import combinations
 from typing import ClassVar
 
-from workflows.dialogue import languages
-from workflows.dialogue.answers import (
+from chatflow.workflows.dialogue import languages
+from chatflow.workflows.dialogue.answers import (
     as_choices,
     chosen,
     consent,
@@ -15,7 +15,7 @@ from workflows.dialogue.answers import (
     words,
     yes_or_no,
 )
-from workflows.dialogue.languages import Language
+from chatflow.workflows.dialogue.languages import Language
 
 # Characters of a message, the most that a send takes.
 MOST = 4000

@@ -1,5 +1,5 @@
+from chatflow.workflows.dialogue.languages.english import ENGLISH
 from tests.workflows.dialogue.languages.contract import LanguageContract
-from workflows.dialogue.languages.english import ENGLISH
 
 
 class TestEnglish(LanguageContract):

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
+from chatflow.workflows.dialogue import languages
+from chatflow.workflows.dialogue.answers import consent, yes_or_no
+from chatflow.workflows.dialogue.languages import LANGUAGES
+from chatflow.workflows.dialogue.languages.base import Language, phrases
+from chatflow.workflows.dialogue.languages.english import ENGLISH
 from tests.workflows.chat import Chat
 from tests.workflows.dialogue.languages.contract import LanguageContract
 from tests.workflows.dialogue.test_answers import NEITHER, NO, YES, cases
-from workflows.dialogue import languages
-from workflows.dialogue.answers import consent, yes_or_no
-from workflows.dialogue.languages import LANGUAGES
-from workflows.dialogue.languages.base import Language, phrases
-from workflows.dialogue.languages.english import ENGLISH
 
 GERMAN = Language(
     code="de",

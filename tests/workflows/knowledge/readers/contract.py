@@ -5,9 +5,9 @@ from typing import ClassVar
 
 import pytest
 
-from workflows.knowledge.excerpts import MARKS
-from workflows.knowledge.models import Document
-from workflows.knowledge.readers import (
+from chatflow.workflows.knowledge.excerpts import MARKS
+from chatflow.workflows.knowledge.models import Document
+from chatflow.workflows.knowledge.readers import (
     Reader,
     Section,
     Unreadable,
@@ -16,7 +16,7 @@ from workflows.knowledge.readers import (
     kind_of_media_type,
     read,
 )
-from workflows.knowledge.readers.base import UNWANTED
+from chatflow.workflows.knowledge.readers.base import UNWANTED
 
 HOSTILE = {
     "not text": b"\xff\xfe\xfa\0\x01",
@@ -116,6 +116,6 @@ class ReaderContract:
 
     def test_it_is_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
         content = self.document("word " * 30)
-        monkeypatch.setattr("workflows.knowledge.readers.base.MOST_TEXT", 100)
+        monkeypatch.setattr("chatflow.workflows.knowledge.readers.base.MOST_TEXT", 100)
         with pytest.raises(Unreadable, match="more than 100 characters"):
             read(content, self.reader.kind)

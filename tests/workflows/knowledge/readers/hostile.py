@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 
-from workflows.knowledge.readers import Reader, Section
+from chatflow.workflows.knowledge.readers import Reader, Section
 
 
 class Hostile(Reader):

@@ -3,8 +3,8 @@
 In a module of its own, as every reader is: the process that reads has neither Django nor tests.
 """
 
-from workflows.knowledge.readers import Reader, Section
-from workflows.knowledge.readers.base import decoded
+from chatflow.workflows.knowledge.readers import Reader, Section
+from chatflow.workflows.knowledge.readers.base import decoded
 
 
 class Table(Reader):

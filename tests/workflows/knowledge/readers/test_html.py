@@ -1,9 +1,9 @@
 import pytest
 
+from chatflow.workflows.knowledge.excerpts import MARKS
+from chatflow.workflows.knowledge.readers import Section, Unreadable, read
+from chatflow.workflows.knowledge.readers.html import Html
 from tests.workflows.knowledge.readers.contract import ReaderContract
-from workflows.knowledge.excerpts import MARKS
-from workflows.knowledge.readers import Section, Unreadable, read
-from workflows.knowledge.readers.html import Html
 
 PAGE = """<!doctype html><title>No</title><style>p {color: red}</style><script>alert(1)</script>
 <p>First&nbsp;<b>wor</b>ds &amp; more.</p>
@@ -41,6 +41,6 @@ class TestHtml(ReaderContract):
         ]
 
     def test_many_sections_are_bounded_together(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("workflows.knowledge.readers.base.MOST_TEXT", 100)
+        monkeypatch.setattr("chatflow.workflows.knowledge.readers.base.MOST_TEXT", 100)
         with pytest.raises(Unreadable, match="more than 100 characters"):
             read(b"<h1>A</h1>some words" * 20, self.reader.kind)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from PIL import Image as Pillow
 
+from chatflow.workflows.knowledge.readers import IMAGES, Unreadable, is_image, kind_of_image, read
+from chatflow.workflows.knowledge.readers.images import Image
 from tests.workflows.knowledge.readers.contract import HOSTILE
-from workflows.knowledge.readers import IMAGES, Unreadable, is_image, kind_of_image, read
-from workflows.knowledge.readers.images import Image
 
 
 def picture(format_name: str, **options: Any) -> bytes:

@@ -7,12 +7,12 @@ from threading import Event
 
 import pytest
 
+from chatflow.workflows.knowledge.readers import Busy, Unreadable, isolation, read
+from chatflow.workflows.knowledge.readers.base import BROKEN
+from chatflow.workflows.knowledge.readers.isolation import TOO_LONG
+from chatflow.workflows.knowledge.readers.text import Text
 from tests.workflows.knowledge.pdf import laborious_pdf
 from tests.workflows.knowledge.readers import hostile
-from workflows.knowledge.readers import Busy, Unreadable, isolation, read
-from workflows.knowledge.readers.base import BROKEN
-from workflows.knowledge.readers.isolation import TOO_LONG
-from workflows.knowledge.readers.text import Text
 
 # It needs no database: once is enough.
 pytestmark = pytest.mark.sqlite
@@ -132,7 +132,7 @@ def test_it_knows_no_secret_and_no_database(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("SECRET_KEY", "the secret")
     environment, modules = isolation.read(hostile.Curious(), b"")
     assert [line.partition("=")[0] for line in environment.text.split()] == ["PYTHONPATH"]
-    assert not {"workflows.models", "chatflow.settings", "sqlite3", "psycopg"} & {
+    assert not {"chatflow.workflows.models", "chatflow.settings", "sqlite3", "psycopg"} & {
         *modules.text.split()
     }
 
@@ -201,7 +201,7 @@ def test_a_fork_has_reading_processes_of_its_own(room: isolation._Room) -> None:
 
 
 def test_too_many_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workflows.knowledge.readers.base.MOST_BYTES", 4)
+    monkeypatch.setattr("chatflow.workflows.knowledge.readers.base.MOST_BYTES", 4)
     with pytest.raises(Unreadable, match="more than 4 bytes"):
         read(b"words", "text/plain")
 

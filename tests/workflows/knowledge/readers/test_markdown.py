@@ -1,7 +1,7 @@
+from chatflow.workflows.knowledge.excerpts import MARKS
+from chatflow.workflows.knowledge.readers import Section
+from chatflow.workflows.knowledge.readers.markdown import Markdown
 from tests.workflows.knowledge.readers.contract import ReaderContract
-from workflows.knowledge.excerpts import MARKS
-from workflows.knowledge.readers import Section
-from workflows.knowledge.readers.markdown import Markdown
 
 PAGE = """
 First words.

@@ -1,7 +1,7 @@
+from chatflow.workflows.knowledge.readers import Section
+from chatflow.workflows.knowledge.readers.pdf import Pdf
 from tests.workflows.knowledge.pdf import pdf
 from tests.workflows.knowledge.readers.contract import HOSTILE, ReaderContract
-from workflows.knowledge.readers import Section
-from workflows.knowledge.readers.pdf import Pdf
 
 
 class TestPdf(ReaderContract):

@@ -7,12 +7,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from django.test import Client
 
+from chatflow.workflows.knowledge import readers
+from chatflow.workflows.knowledge.documents import store
+from chatflow.workflows.knowledge.models import Document
+from chatflow.workflows.knowledge.readers import READERS, Unreadable, read
 from tests.workflows.knowledge.readers.contract import ReaderContract
 from tests.workflows.knowledge.readers.table import Table
-from workflows.knowledge import readers
-from workflows.knowledge.documents import store
-from workflows.knowledge.models import Document
-from workflows.knowledge.readers import READERS, Unreadable, read
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ class TestOneMore(ReaderContract):
 
     @pytest.mark.django_db
     def test_the_admin_takes_and_names_it(self, admin_client: Client) -> None:
-        page = "/admin/knowledge/document/"
+        page = "/admin/chatflow_knowledge/document/"
         file = SimpleUploadedFile("prices.csv", b"pen,2")
         fields = {"file": file, "title": "", "url": "", "owner": ""}
         assert admin_client.post(f"{page}add/", fields).status_code == 302
@@ -79,9 +79,9 @@ def test_such_a_document_stays_as_it_is(
     with monkeypatch.context() as before:
         before.setattr(readers, "READERS", (*READERS, Table()))
         document, _ = store(b"pen,2", "text/csv", owner=None, title="Prices")
-    page = f"/admin/knowledge/document/{document.pk}/change/"
+    page = f"/admin/chatflow_knowledge/document/{document.pk}/change/"
     assert admin_client.get(page).status_code == 200
     again = {"action": "read_again", "_selected_action": [document.pk]}
-    answer = admin_client.post("/admin/knowledge/document/", again, follow=True)
+    answer = admin_client.post("/admin/chatflow_knowledge/document/", again, follow=True)
     assert "Nothing here reads documents of the kind text/csv." in answer.content.decode()
     assert document.chunks.count() == 1

@@ -1,6 +1,6 @@
+from chatflow.workflows.knowledge.readers import Section
+from chatflow.workflows.knowledge.readers.text import Text
 from tests.workflows.knowledge.readers.contract import ReaderContract
-from workflows.knowledge.readers import Section
-from workflows.knowledge.readers.text import Text
 
 
 class TestText(ReaderContract):

@@ -8,6 +8,14 @@ from django.contrib.auth.models import User
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
+from chatflow.workflows.exceptions import Fenced
+from chatflow.workflows.models import Event, Job, Message, Session, State
+from chatflow.workflows.services import queues
+from chatflow.workflows.store import lifecycle
+from chatflow.workflows.store.database import Database, Fault, get_database
+from chatflow.workflows.store.events import append, append_words
+from chatflow.workflows.store.lifecycle import Outcome
+from chatflow.workflows.streaming.storage import EventRows, channel
 from tests.workflows.chat import (
     Chat,
     assert_log_is_sound,
@@ -18,14 +26,6 @@ from tests.workflows.chat import (
     types,
 )
 from tests.workflows.faults import make_outage
-from workflows.exceptions import Fenced
-from workflows.models import Event, Job, Message, Session, State
-from workflows.services import queues
-from workflows.store import lifecycle
-from workflows.store.database import Database, Fault, get_database
-from workflows.store.events import append, append_words
-from workflows.store.lifecycle import Outcome
-from workflows.streaming.storage import EventRows, channel
 
 
 def value(sql: str, params: dict[str, Any] | None = None) -> Any:

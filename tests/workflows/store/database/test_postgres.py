@@ -6,11 +6,11 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import DatabaseError, OperationalError, connection, transaction
 
+from chatflow.workflows.models import Session
+from chatflow.workflows.store.database import Fault, get_database
+from chatflow.workflows.store.database.postgres import Postgres
 from tests.workflows.chat import NET
 from tests.workflows.store.database.contract import DatabaseContract
-from workflows.models import Session
-from workflows.store.database import Fault, get_database
-from workflows.store.database.postgres import Postgres
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db]
 

@@ -7,10 +7,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import DataError, IntegrityError, OperationalError, connection, transaction
 
+from chatflow.workflows.models import Session
+from chatflow.workflows.store import lifecycle
+from chatflow.workflows.store.database.prepared import OFF, SET, fetch, fetch_again
 from tests.workflows.chat import ME, Chat, claimed, events, rolled_back
-from workflows.models import Session
-from workflows.store import lifecycle
-from workflows.store.database.prepared import OFF, SET, fetch, fetch_again
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 

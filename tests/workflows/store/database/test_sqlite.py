@@ -10,12 +10,12 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.db import OperationalError, connection
 
+from chatflow.workflows.models import Session
+from chatflow.workflows.store.database import Fault, get_database
+from chatflow.workflows.store.database.sqlite import SQLite
+from chatflow.workflows.store.outage import on_live_connection
 from tests.workflows.faults import make_locked
 from tests.workflows.store.database.contract import DatabaseContract
-from workflows.models import Session
-from workflows.store.database import Fault, get_database
-from workflows.store.database.sqlite import SQLite
-from workflows.store.outage import on_live_connection
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.django_db]
 

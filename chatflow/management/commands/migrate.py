@@ -1,0 +1,14 @@
+from typing import Any
+
+from django.core.management.commands.migrate import Command as Migrate
+from django.db import connections
+
+from chatflow.former_labels import rename_labels
+
+
+class Command(Migrate):
+    """Django's own, which finds a database of before the apps were called ``chatflow_*`` too."""
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        rename_labels(connections[options["database"]])
+        super().handle(*args, **options)

@@ -1,0 +1,15 @@
+from django.apps import AppConfig
+
+
+class ClusterConfig(AppConfig):
+    """Stands above django_q in INSTALLED_APPS, so that this ``qcluster`` command is found first."""
+
+    name = "chatflow.workflows.cluster"
+    label = "chatflow_cluster"
+
+    def ready(self) -> None:
+        from chatflow.workflows.cluster.functions import guard_hooks
+        from chatflow.workflows.cluster.pickles import sign_pickles
+
+        guard_hooks()
+        sign_pickles()

@@ -1,0 +1,37 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from chatflow.workflows.cluster.standby import stand_by
+from chatflow.workflows.cluster.supervisor import Supervisor
+from chatflow.workflows.management.console import add_queue_option, describe_unserved, queue_names
+
+
+class Command(BaseCommand):
+    help = "Starts a cluster of workers, which run the queued jobs."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add_queue_option(parser)
+        parser.add_argument(
+            "--grace",
+            type=float,
+            default=30,
+            help="Seconds that running jobs get when the cluster is told to stop.",
+        )
+        parser.add_argument("--workers", type=int, help="How many. Default: QUEUE_WORKERS.")
+        parser.add_argument(
+            "--standby",
+            action="store_true",
+            help="Wait for the word to begin, on the socket that is standard input.",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["workers"] is not None and options["workers"] < 1:
+            raise CommandError("--workers must be at least 1.")
+        queues = queue_names(options["queue"])
+        unserved = describe_unserved(queues)
+        if unserved:
+            self.stderr.write(self.style.WARNING(unserved))
+        if options["standby"]:
+            stand_by()
+        Supervisor(queues=queues, grace=options["grace"], workers=options["workers"]).run()

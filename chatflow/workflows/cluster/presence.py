@@ -1,0 +1,116 @@
+"""A cluster's sign of life, the burial of those that died here, and its patience."""
+
+import logging
+import os
+import uuid
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from typing import Any
+
+from django.db import Error as DatabaseError
+from django.db import connections
+from django.db.models.functions import Now
+
+from chatflow.workflows.cluster.processes import find_beginning, find_place, is_dead
+from chatflow.workflows.exceptions import first_line
+from chatflow.workflows.models import Cluster
+from chatflow.workflows.store import lifecycle
+from chatflow.workflows.store.lifecycle import HOST, Vigil
+from chatflow.workflows.store.outage import is_outage, on_live_connection
+
+logger = logging.getLogger(__name__)
+
+# Seconds between two signs of life.
+REGISTER = 2.0
+
+
+class Presence:
+    """The row that says that a cluster lives. Its process makes it.
+
+    Args:
+        workers: how many the cluster has.
+        pace: seconds between two looks at leases that ran out.
+    """
+
+    def __init__(self, workers: int, pace: float) -> None:
+        self.cluster_id = uuid.uuid4()
+        self.pid = os.getpid()
+        self.workers = workers
+        self.vigil = Vigil(pace)
+        # Nobody knows how long others have stood still.
+        self.vigil.doubt()
+        self._numbers = count(1)
+
+    def next_worker_id(self) -> str:
+        """Return the identity of the worker that is started next."""
+        return lifecycle.worker_id(self.cluster_id, next(self._numbers))
+
+    def register(self) -> None:
+        """Renew the row.
+
+        Raises:
+            DatabaseError: the database is away.
+        """
+        if not Cluster.objects.filter(pk=self.cluster_id).update(seen_at=Now()):
+            Cluster.objects.create(
+                pk=self.cluster_id,
+                host=HOST,
+                pid=self.pid,
+                place=find_place(),
+                began=find_beginning(self.pid),
+                workers=self.workers,
+                started_at=Now(),
+                seen_at=Now(),
+            )
+
+    def withdraw(self) -> None:
+        """Delete the row, unless the database is away: then it ages."""
+        self.do_chore(Cluster.objects.filter(pk=self.cluster_id).delete)
+
+    def do_chore(self, chore: Callable[..., object], **kwargs: Any) -> None:
+        """Do a chore in the database; if that fails, leave it for later or to another cluster.
+
+        Args:
+            chore: called with *kwargs*.
+        """
+        try:
+            on_live_connection(partial(chore, **kwargs))
+        except DatabaseError as error:
+            if is_outage(error):
+                logger.warning("The database is out of reach (%s).", first_line(error))
+                self.vigil.doubt()
+            else:
+                logger.warning("A chore was left undone (%s).", first_line(error))
+            connections.close_all()
+
+
+def take_back_lost_jobs(vigil: Vigil) -> None:
+    """Take back the jobs of clusters that died here, and those whose leases ran out.
+
+    Args:
+        vigil: of whoever looks.
+
+    Raises:
+        DatabaseError: the database is away.
+    """
+    bury_dead_clusters()
+    lifecycle.reap(vigil)
+
+
+def bury_dead_clusters() -> None:
+    """Take back the jobs of clusters that have died in this place.
+
+    Their workers have died with them: see supervisor.die_with_parent().
+
+    Raises:
+        DatabaseError: the database is away.
+    """
+    place = find_place()
+    if not place:
+        return
+    for cluster in Cluster.objects.filter(place=place):
+        dead = cluster.began is not None and is_dead(cluster.pid, cluster.began)
+        if dead and lifecycle.reap_cluster(cluster.pk):
+            logger.warning("The cluster with pid %d died; its jobs are taken back.", cluster.pid)
+            cluster.delete()

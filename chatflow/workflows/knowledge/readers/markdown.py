@@ -1,0 +1,39 @@
+"""Markdown: its source is the text, for it is made to be read; a parser finds the headings."""
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from chatflow.workflows.knowledge.readers.base import Outline, Reader, Section, decoded
+
+# Only the blocks: bold text inside them doesn't matter, nor how deep it is nested.
+PARSER = MarkdownIt("commonmark").disable("inline")
+
+
+class Markdown(Reader):
+    kind = "text/markdown"
+    label = "Markdown"
+    suffixes = (".md", ".markdown")
+    media_types = ("text/markdown",)
+
+    def read(self, content: bytes) -> list[Section]:
+        text = decoded(content)
+        lines = text.split("\n")
+        outline = Outline()
+        below = 0
+        for opening, name in _headings(PARSER.parse(text)):
+            assert opening.map is not None
+            first, after = opening.map
+            outline.text("\n".join(lines[below:first]))
+            outline.heading(int(opening.tag[1]), name.replace("`", ""))
+            below = after
+        outline.text("\n".join(lines[below:]))
+        return outline.sections
+
+
+def _headings(tokens: list[Token]) -> list[tuple[Token, str]]:
+    """Return the headings that are nobody's content, as one in a list would be."""
+    return [
+        (token, tokens[index + 1].content)
+        for index, token in enumerate(tokens)
+        if token.type == "heading_open" and token.level == 0
+    ]

@@ -1,0 +1,40 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from chatflow.workflows.models import Job
+from chatflow.workflows.testing.cases import make_case
+from chatflow.workflows.testing.redaction import NAMES, Redaction
+
+
+class Command(BaseCommand):
+    help = (
+        "Print a job, with all turns and retries of its conversation with the workflow, as a test "
+        "case, which chatflow.workflows.testing.replay() runs against today's code. "
+        f"Hidden are the values of fields called {', '.join(NAMES)}."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("id", metavar="ID", help="The job's id.")
+        parser.add_argument(
+            "--redact",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help="Hide the values of fields of this name too; a * stands for any letters.",
+        )
+        parser.add_argument(
+            "--keep",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help="Don't hide those of this name, such as message.",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        job = Job.objects.filter(public_id=options["id"]).first()
+        if job is None:
+            raise CommandError("There is no such job.")
+        redaction = Redaction(options["redact"], options["keep"])
+        self.stdout.write(make_case(job, redaction).dump())
+        self.stderr.write("Look the case over before you commit it: values are hidden by name.")

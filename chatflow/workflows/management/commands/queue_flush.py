@@ -1,0 +1,23 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from chatflow.workflows.management.console import MOST_HOURS, whole_number
+from chatflow.workflows.services import queues
+
+
+class Command(BaseCommand):
+    help = "Take all jobs off the list of failures; their owners still see them until pruned."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--hours",
+            type=whole_number(0, MOST_HOURS),
+            default=0,
+            metavar="N",
+            help="Only those that failed more than N hours ago.",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        count = queues.flush(options["hours"])
+        self.stdout.write(f"Forgot {count} failed job{'' if count == 1 else 's'}.")

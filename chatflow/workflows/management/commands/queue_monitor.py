@@ -1,0 +1,39 @@
+import json
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from chatflow.workflows.management.console import table, whole_number
+from chatflow.workflows.services import queues
+from chatflow.workflows.store import lifecycle
+
+HEADERS = ("queue", "waiting", "delayed", "running", "oldest (s)")
+
+
+class Command(BaseCommand):
+    help = "Show how full each queue is, and which clusters are alive."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--max",
+            type=whole_number(0),
+            metavar="N",
+            help="Exit with status 1 if more than N jobs wait in a queue.",
+        )
+        parser.add_argument("--json", action="store_true", help="Print JSON.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        sizes = [asdict(size) for size in queues.sizes()]
+        clusters = list(lifecycle.clusters().values("host", "pid", "workers"))
+        if options["json"]:
+            self.stdout.write(json.dumps({"queues": sizes, "clusters": clusters}, indent=2))
+        else:
+            self.stdout.write(table(HEADERS, [tuple(size.values()) for size in sizes]))
+            workers = sum(cluster["workers"] for cluster in clusters)
+            self.stdout.write(f"\nClusters alive: {len(clusters)}; workers: {workers}.")
+        most = options["max"]
+        if most is not None:
+            full = [size["queue"] for size in sizes if size["waiting"] > most]
+            if full:
+                raise CommandError(f"More than {most} jobs wait in: {', '.join(full)}.")

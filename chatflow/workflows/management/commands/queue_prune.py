@@ -1,0 +1,23 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from chatflow.workflows.management.console import MOST_DAYS, whole_number
+from chatflow.workflows.store import pruning
+
+
+class Command(BaseCommand):
+    help = "Delete jobs that ended long ago, with their steps and events; messages stay."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--days",
+            type=whole_number(0, MOST_DAYS),
+            default=30,
+            metavar="N",
+            help="Those that ended more than N days ago (30).",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        count = pruning.prune(options["days"])
+        self.stdout.write(f"Pruned {count} job{'' if count == 1 else 's'}.")

@@ -1,0 +1,140 @@
+"""The operator's side of the queues: how full they are, and the list of failures."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import connection
+from django.db.models import Count
+from django.db.models.functions import Now
+
+from chatflow.workflows.models import ACTIVE, TERMINAL, Job, JobQuerySet, State
+from chatflow.workflows.registry import Workflow, all_workflows
+from chatflow.workflows.store.database import get_database
+
+# Literals, not parameters: else SQLite doesn't see that it can use the index of active jobs.
+# Sync jobs are left out: their web process runs them, no cluster.
+SIZES = """
+    SELECT queue,
+           sum(CASE WHEN state = 'queued' AND available_at <= {now} THEN 1 ELSE 0 END),
+           sum(CASE WHEN state = 'queued' AND available_at > {now} THEN 1 ELSE 0 END),
+           sum(CASE WHEN state = 'processing' THEN 1 ELSE 0 END),
+           max(CASE WHEN state = 'queued' AND available_at <= {now} THEN {age} END)
+    FROM workflows_job
+    WHERE state IN ('queued', 'processing') AND NOT inline
+    GROUP BY queue ORDER BY queue
+"""
+
+
+# The same literals, and sync jobs too.
+ACTIVE_JOBS = """
+    SELECT state, count(*), {age}
+    FROM workflows_job WHERE state IN ('queued', 'processing') GROUP BY state
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueSize:
+    """How full a queue is.
+
+    Args:
+        waiting: jobs that a worker may take, or that wait for an earlier one of their session.
+        delayed: jobs that wait for their time.
+        running: jobs that a worker holds.
+        oldest_waiting: seconds that the oldest of the waiting jobs has waited; 0 without any.
+    """
+
+    queue: str
+    waiting: int = 0
+    delayed: int = 0
+    running: int = 0
+    oldest_waiting: float = 0.0
+
+
+def sizes() -> list[QueueSize]:
+    """Return the size of each queue that a workflow uses or a job waits in."""
+    database = get_database()
+    with connection.cursor() as cursor:
+        age = database.seconds_since("available_at")
+        cursor.execute(SIZES.format(now=database.now(), age=age), [])
+        busy = {
+            queue: QueueSize(
+                queue=queue,
+                waiting=waiting,
+                delayed=delayed,
+                running=running,
+                oldest_waiting=round(max(0.0, float(oldest or 0)), 1),
+            )
+            for queue, waiting, delayed, running, oldest in cursor.fetchall()
+        }
+    idle = {workflow.queue: QueueSize(queue=workflow.queue) for workflow in all_workflows()}
+    return [size for _, size in sorted((idle | busy).items())]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActiveJobs:
+    """The jobs of one state, in all queues and in the web processes.
+
+    Args:
+        count: how many there are.
+        oldest: seconds since the oldest of them was sent; 0 without any.
+    """
+
+    count: int = 0
+    oldest: float = 0.0
+
+
+def active_jobs() -> dict[State, ActiveJobs]:
+    """Measure the queued and the processing jobs."""
+    age = get_database().seconds_since("min(created_at)")
+    with connection.cursor() as cursor:
+        cursor.execute(ACTIVE_JOBS.format(age=age), [])
+        found = {
+            state: ActiveJobs(count=count, oldest=float(oldest))
+            for state, count, oldest in cursor.fetchall()
+        }
+    return {state: found.get(state, ActiveJobs()) for state in ACTIVE}
+
+
+def finished_jobs(within: timedelta) -> dict[State, int]:
+    """Return how many jobs have ended lately, by how."""
+    recent = Job.objects.filter(finished_at__gt=Now() - within)
+    counts = dict(recent.values_list("state").annotate(Count("pk")).order_by())
+    return {state: counts.get(state, 0) for state in TERMINAL}
+
+
+def unknown(queues: Iterable[str]) -> list[str]:
+    """Return those of *queues* that neither a workflow uses nor a job waits in."""
+    used = {workflow.queue for workflow in all_workflows()}
+    unused = [queue for queue in queues if queue not in used]
+    # The database is asked only where it matters: a cluster may be there before it.
+    busy = {size.queue for size in sizes()} if unused else set()
+    return [queue for queue in unused if queue not in busy]
+
+
+def unserved(queues: Collection[str]) -> dict[str, list[Workflow]]:
+    """Return the workflows whose jobs wait in none of *queues*, by their own queues."""
+    left: dict[str, list[Workflow]] = {}
+    for workflow in all_workflows():
+        if workflow.queue not in queues:
+            left.setdefault(workflow.queue, []).append(workflow)
+    return left
+
+
+def failures() -> JobQuerySet:
+    """The list of failures, the latest first."""
+    # Repeated as a literal, so that SQLite sees that it can use the partial index of failures.
+    listed: JobQuerySet = Job.objects.failures().extra(  # type: ignore[assignment]
+        where=["workflows_job.state IN ('failed', 'timeout')"]
+    )
+    return listed.order_by("-finished_at")
+
+
+def forget(jobs: JobQuerySet) -> int:
+    """Take those of *jobs* that are failures off the list of failures; return how many."""
+    return jobs.failures().update(forgotten=True)
+
+
+def flush(hours: int = 0) -> int:
+    """Forget the failures of more than *hours* hours ago; return how many."""
+    return forget(Job.objects.filter(finished_at__lt=Now() - timedelta(hours=hours)))

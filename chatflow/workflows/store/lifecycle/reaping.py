@@ -1,0 +1,214 @@
+"""Reaping: jobs whose worker, web process or whole cluster is gone are taken from it.
+
+Where a process's death was seen, its jobs are taken at once, and only its; else when their leases
+have run out, if the vigil of whoever looks lets that count.
+"""
+
+import functools
+import uuid
+from collections.abc import Callable, Collection
+from datetime import timedelta
+from typing import ParamSpec
+
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from chatflow.workflows.bells import get_bell
+from chatflow.workflows.exceptions import Fenced
+from chatflow.workflows.models import ACTIVE, Cluster, Job, State
+from chatflow.workflows.store.database import Fault, get_database
+from chatflow.workflows.store.lifecycle.endings import WEB_PROCESS_LOST, WORKER_LOST, Outcome, end
+from chatflow.workflows.store.lifecycle.leases import give_back
+from chatflow.workflows.store.lifecycle.locks import lock_session
+from chatflow.workflows.store.lifecycle.vigil import Vigil
+from chatflow.workflows.store.lifecycle.workers import first_part
+
+# A cluster that hasn't been seen for so long is taken for dead.
+CLUSTER_SEEN = timedelta(seconds=15)
+# Seconds to wait for a lock of somebody else's: who takes back lost jobs has others to take back.
+PATIENCE = 0.5
+
+P = ParamSpec("P")
+
+
+def _left_to_others(take: Callable[P, bool]) -> Callable[P, bool]:
+    """Let *take* return False for a job that somebody else took, or has locked for too long here.
+
+    The other jobs don't wait for that one. It is looked at again soon.
+    """
+
+    @functools.wraps(take)
+    def try_to_take(*args: P.args, **kwargs: P.kwargs) -> bool:
+        try:
+            return take(*args, **kwargs)
+        except Fenced:
+            return False
+        except DatabaseError as error:
+            if get_database().fault(error) is not Fault.CONFLICT:
+                raise
+            return False
+
+    return try_to_take
+
+
+def any_lease_ran_out() -> bool:
+    """Say whether there are jobs whose leases ran out. Those who hold them may yet renew them."""
+    return _expired(*ACTIVE).exists()
+
+
+def leases_ran_out(vigil: Vigil) -> bool:
+    """Say whether there are jobs whose leases ran out, and whether that counts.
+
+    One look for all who would take jobs away: mostly there is nothing to take.
+
+    Args:
+        vigil: of whoever looks.
+    """
+    return vigil.keep() and any_lease_ran_out()
+
+
+def reap(vigil: Vigil) -> int:
+    """Take back the jobs whose leases ran out.
+
+    Args:
+        vigil: of whoever looks.
+
+    Returns:
+        The number of jobs that were taken back.
+    """
+    if not vigil.keep():
+        return 0
+    _adopt_waiting_inline_jobs()
+    return sum(_take_back(job, vigil=vigil) for job in _expired(State.PROCESSING))
+
+
+def reap_worker(worker: str, *, count: bool = True, but: Collection[int] = ()) -> bool:
+    """Take back the jobs of a process that is dead, or doesn't know of them.
+
+    Args:
+        worker: its identity.
+        count: whether the loss counts; not where the process was ended on purpose.
+        but: the primary keys of the jobs that it runs.
+
+    Returns:
+        Whether it has none left. A job whose row is still locked, as by an atomic step that the
+        database is about to undo, is to be taken later.
+    """
+    return _take_back_all(Job.objects.filter(worker=worker).exclude(pk__in=but), lost=int(count))
+
+
+def reap_cluster(cluster: uuid.UUID) -> bool:
+    """Take back the jobs of a cluster that is dead with all its workers. See reap_worker()."""
+    return _take_back_all(Job.objects.filter(worker__startswith=first_part(cluster)))
+
+
+def stuck_workers(workers: Collection[str], vigil: Vigil) -> set[str]:
+    """Return those of the workers that hold a job whose lease ran out.
+
+    Args:
+        workers: their identities.
+        vigil: of whoever looks.
+    """
+    if not vigil.keep():
+        return set()
+    expired = _expired(State.PROCESSING).filter(worker__in=workers)
+    with transaction.atomic():
+        locked = expired.select_for_update(of=("self",), skip_locked=True)
+        stuck = {job.worker for job in locked.only("worker")}
+    return stuck if stuck and vigil.keep() else set()
+
+
+def reap_inline(vigil: Vigil) -> int:
+    """Fail the sync jobs of lost web processes, unless a cluster lives that resumes them.
+
+    Args:
+        vigil: of whoever looks.
+
+    Returns:
+        The number of jobs that failed.
+    """
+    if not vigil.keep() or clusters_alive():
+        return 0
+    return sum(_fail_orphan(job, vigil) for job in _expired(*ACTIVE).filter(inline=True))
+
+
+def clusters_alive() -> int:
+    """Return the number of clusters that live."""
+    return clusters().count()
+
+
+def clusters() -> QuerySet[Cluster]:
+    """Return the clusters that live: those that were seen lately."""
+    return Cluster.objects.filter(seen_at__gt=Now() - CLUSTER_SEEN).order_by("started_at")
+
+
+def _expired(*states: State) -> QuerySet[Job]:
+    return Job.objects.filter(state__in=states, lease_until__lt=Now())
+
+
+def _adopt_waiting_inline_jobs() -> None:
+    """Hand to the clusters the jobs that waited for their turn in a web process that is gone."""
+    for job in _expired(State.QUEUED).filter(inline=True):
+        _adopt(job)
+
+
+@_left_to_others
+def _adopt(job: Job) -> bool:
+    with transaction.atomic():
+        orphan = _expired(State.QUEUED).filter(pk=job.pk, inline=True)
+        adopted = orphan.update(inline=False, lease_until=None)
+        if adopted:
+            get_bell().ring(job.topic, job.pk)
+    return bool(adopted)
+
+
+def _fail_orphan(job: Job, vigil: Vigil) -> bool:
+    failed = Outcome(State.FAILED, code="worker_lost", error=WEB_PROCESS_LOST)
+    return _change_lost(job, lambda: end(job, failed), vigil)
+
+
+def _take_back_all(jobs: QuerySet[Job], *, lost: int = 1) -> bool:
+    taken = [_take_back(job, lost=lost) for job in jobs.filter(state=State.PROCESSING)]
+    return all(taken)
+
+
+def _take_back(job: Job, *, lost: int = 1, vigil: Vigil | None = None) -> bool:
+    """Take a job from its worker; not while the worker is in the middle of an atomic step.
+
+    Args:
+        job: as it was found.
+        lost: 1 if the loss counts.
+        vigil: as in _change_lost().
+    """
+    if not job.cancel_code and job.lost + lost >= settings.WORKFLOW_TRIES:
+        failed = Outcome(State.FAILED, code="worker_lost", error=WORKER_LOST, lost=lost)
+        return _change_lost(job, lambda: end(job, failed), vigil)
+    return _change_lost(job, lambda: give_back(job, lost=lost), vigil)
+
+
+@_left_to_others
+def _change_lost(job: Job, change: Callable[[], object], vigil: Vigil | None) -> bool:
+    """Change a lost job, unless somebody else is about to.
+
+    Args:
+        job: as it was found.
+        change: raises Fenced if it isn't as it was found any more.
+        vigil: given where only a lease speaks for the death of whoever has the job.
+    """
+    found = Job.objects.filter(pk=job.pk)
+    if vigil is not None:
+        found = found.filter(lease_until__lt=Now())
+    with transaction.atomic():
+        get_database().limit_lock_waits(PATIENCE)
+        lock_session(job)
+        if not found.select_for_update(of=("self",), skip_locked=True).exists():
+            return False
+        change()
+        # All locks are had by now, and may have taken long.
+        if vigil is None or vigil.keep():
+            return True
+        transaction.set_rollback(True)
+        return False
