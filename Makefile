@@ -118,7 +118,7 @@ format: install-dev  ## Let ruff put the code into shape
 	$(PY) -m ruff format
 
 # Needs Node and npm; what it writes is committed, so that nobody else does.
-bundle:  ## Build static/js/built and static/js/vendor, after a change of static/js or package.json
+bundle:  ## Build static/chatflow/js/built and static/chatflow/js/vendor, after a change of static/chatflow/js or package.json
 	npm ci --ignore-scripts --no-audit --no-fund
 	node bin/bundle.mjs
 
@@ -132,7 +132,7 @@ words: install  ## Collect the pages' words, and compile their translations
 	@for domain in django djangojs; do \
 		$(PY) manage.py makemessages --all --domain $$domain --no-location --no-obsolete --ignore $(VENV) \
 			--ignore node_modules --ignore tests --ignore workflows --ignore bench \
-			--ignore 'static/js/vendor/*' --ignore 'static/js/built/*'; \
+			--ignore 'static/chatflow/js/vendor/*' --ignore 'static/chatflow/js/built/*'; \
 	done
 	$(PY) manage.py compilemessages --ignore $(VENV) --ignore node_modules
 

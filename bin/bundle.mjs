@@ -1,6 +1,6 @@
 /**
- * Builds what browsers load: copies the libraries into static/js/vendor, with their licences, and puts the modules
- * of each page together in static/js/built. `make bundle` runs it; both folders are committed, so that a checkout
+ * Builds what browsers load: copies the libraries into static/chatflow/js/vendor, with their licences, and puts the modules
+ * of each page together in static/chatflow/js/built. `make bundle` runs it; both folders are committed, so that a checkout
  * runs without Node. tests/js/bundle.test.mjs says when they are out of date.
  */
 
@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
-const SCRIPTS = join(ROOT, 'static/js');
+const SCRIPTS = join(ROOT, 'static/chatflow/js');
 const ENTRIES = ['page/chat-page.js', 'page/document-page.js', 'page/example.js', 'page/rich-text.js', 'page/site.js', 'client/stream-worker.js'];
 // Package, its ES module, and the name that it has here.
 const LIBRARIES = [
@@ -19,7 +19,7 @@ const LIBRARIES = [
   ['@highlightjs/cdn-assets', 'es/highlight.min.js', 'highlight.js'],
 ];
 
-/** The hash of each module, by its name below static/js. */
+/** The hash of each module, by its name below static/chatflow/js. */
 export function hashes(names) {
   return Object.fromEntries(names.map((name) => [name, hashOf(readFileSync(join(SCRIPTS, name)))]));
 }

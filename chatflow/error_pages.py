@@ -27,5 +27,5 @@ def as_page(request: HttpRequest, found: Problem) -> HttpResponse:
 @localized
 def _page(request: HttpRequest, found: Problem) -> HttpResponse:
     # Without the request: the page would look its user up, in a database that may be away.
-    content = render_to_string("error.html", {"error": found.error})
+    content = render_to_string("chatflow/error.html", {"error": found.error})
     return HttpResponse(content, status=found.status, headers=found.headers)

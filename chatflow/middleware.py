@@ -147,7 +147,7 @@ def is_of_a_value(error: Exception) -> bool:
 @strict
 @localized
 def too_many_sign_ins(request: HttpRequest, minutes: int) -> HttpResponseBase:
-    return render(request, "too_many_sign_ins.html", {"minutes": minutes})
+    return render(request, "chatflow/too_many_sign_ins.html", {"minutes": minutes})
 
 
 class AllowedHosts(CommonMiddleware):

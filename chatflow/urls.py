@@ -64,7 +64,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="chat"), name="home"),
     path(settings.BASE_PATH.removeprefix("/"), include(api)),
     path("", include(([path("", include(each.endpoints)) for each in served()], NAMESPACE))),
-    path("accounts/login/", strict(localized(auth_views.LoginView.as_view())), name="login"),
+    path(
+        "accounts/login/",
+        strict(localized(auth_views.LoginView.as_view(template_name="chatflow/login.html"))),
+        name="login",
+    ),
     path("accounts/once/", accounts.sign_in_once, name="sign-in-once"),
     path("accounts/tokens/", accounts.tokens, name="token-page"),
     path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),

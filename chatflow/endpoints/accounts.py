@@ -63,7 +63,7 @@ def tokens(request: HttpRequest) -> HttpResponse:
     except APIException as error:
         form.add_error(None, str(error.detail))
     context = {"form": form, "secret": secret, "tokens": tokens_of(request.user)}
-    return render(request, "tokens.html", context)
+    return render(request, "chatflow/tokens.html", context)
 
 
 @never_cache

@@ -40,7 +40,7 @@ def chat(request: HttpRequest) -> HttpResponse:
         "words": words(),
         **_image_places(),
     }
-    return render(request, "chat.html", context)
+    return render(request, "chatflow/chat.html", context)
 
 
 @strict
@@ -48,7 +48,7 @@ def chat(request: HttpRequest) -> HttpResponse:
 @login_required
 def example(request: HttpRequest) -> HttpResponse:
     """Show the page that uses every part of AsyncChatClient."""
-    return render(request, "example.html", {"urls": urls()})
+    return render(request, "chatflow/example.html", {"urls": urls()})
 
 
 def urls() -> str:
@@ -86,7 +86,7 @@ def document(request: HttpRequest, document_id: UUID) -> HttpResponse:
         "chunks": found.chunks.defer("embedding").order_by("position"),
         **_image_places(),
     }
-    return render(request, "document.html", context)
+    return render(request, "chatflow/document.html", context)
 
 
 def _image_places() -> dict[str, str]:

@@ -1,2 +1,2 @@
-// The address of the client, for pages here and elsewhere; all that it consists of is in client/.
-export { AsyncChatClient, ChatError } from './client/async-chat.js';
+// The address of the client, for pages here and elsewhere.
+export { AsyncChatClient, ChatError } from '../chatflow/js/async-chat.js';

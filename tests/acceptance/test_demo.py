@@ -103,7 +103,7 @@ def test_it_works_from_nothing_until_ctrl_c(checkout: Checkout, demos: list[Demo
         assert login.status_code == 200
         assert (answer.status_code, answer.headers["Location"]) == (302, "/ai-demo/chat/")
         assert client.get("/ai-demo/chat/").status_code == 200
-        assert client.get("/static/js/page/chat-page.js").status_code == 200
+        assert client.get("/static/chatflow/js/page/chat-page.js").status_code == 200
         anchor = source["url"].partition("#")[2]
         assert f'id="{anchor}"' in client.get(source["url"]).text
     with httpx.Client(base_url=demo.url, trust_env=False) as client:
@@ -176,7 +176,7 @@ def test_an_edit_is_live(checkout: Checkout, demos: list[Demo]) -> None:
         demo.wait_for(lambda: demo.log().count("The new code runs") == 2)
         assert finished(client, send(client, "hello"))["response"] == "Third."
         # Its noise is left out.
-        assert client.get("/static/css/chat.css").status_code == 200
+        assert client.get("/static/chatflow/css/chat.css").status_code == 200
         assert client.get("/readyz").status_code == 200
         assert "/readyz" in demo.log()
         assert "/static/" not in demo.log()

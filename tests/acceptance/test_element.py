@@ -11,7 +11,7 @@ from tests.acceptance.processes import Site
 
 PAGE = """<!doctype html><html lang="{language}"><title>A shop</title>
 <meta name="color-scheme" content="light dark">
-<script type="module" src="{url}/static/js/client/chatflow-chat.js"></script>
+<script type="module" src="{url}/static/chatflow/js/client/chatflow-chat.js"></script>
 <main><h1>A shop</h1><chatflow-chat src="{src}" {attributes}></chatflow-chat></main></html>"""
 
 

@@ -46,5 +46,5 @@ def test_nine_tabs_share_one_connection(get_site: Callable[[str], Site], browser
             expect(answer).to_have_text("Enough.", timeout=SECONDS * 1000)
         assert connections() == (before[0] + 1, before[1])
         [worker] = shared_workers(browser)
-        assert worker.startswith(f"{site.url}/static/js/built/stream-worker.")
+        assert worker.startswith(f"{site.url}/static/chatflow/js/built/stream-worker.")
         assert watch.complaints == []

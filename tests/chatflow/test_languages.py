@@ -25,7 +25,7 @@ def templates() -> set[str]:
 
 
 def scripts() -> set[str]:
-    texts = (path.read_text() for path in (ROOT / "static/js/page").glob("*.js"))
+    texts = (path.read_text() for path in (ROOT / "static/chatflow/js/page").glob("*.js"))
     return {found for text in texts for found in IN_SCRIPTS.findall(text)}
 
 

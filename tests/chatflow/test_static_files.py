@@ -16,7 +16,7 @@ from django.test import Client, RequestFactory
 from chatflow.static_files import StaticFiles, hashed
 
 FOREVER = "max-age=315360000, public, immutable"
-NAME = "css/chat.css"
+NAME = "chatflow/css/chat.css"
 SOURCE = Path(__file__).resolve().parents[2] / "static" / NAME
 
 
@@ -28,7 +28,9 @@ def read(url: str, **headers: str) -> tuple[dict[str, str], bytes]:
 
 
 def test_a_name_has_the_hash_of_the_content() -> None:
-    assert re.fullmatch(r"/static/css/chat\.[0-9a-f]{12}\.css", staticfiles_storage.url(NAME))
+    assert re.fullmatch(
+        r"/static/chatflow/css/chat\.[0-9a-f]{12}\.css", staticfiles_storage.url(NAME)
+    )
 
 
 def test_a_file_under_its_hashed_name_may_be_kept_for_ever() -> None:
@@ -54,10 +56,10 @@ def test_its_plain_name_goes_on_to_work() -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "/static/css/chat.000000000000.css",
-        "/static/css/none.css",
+        "/static/chatflow/css/chat.000000000000.css",
+        "/static/chatflow/css/none.css",
         "/static/../chatflow/settings.py",
-        "/static/css/..%2f..%2fmanage.py",
+        "/static/chatflow/css/..%2f..%2fmanage.py",
     ],
 )
 def test_nothing_else_is_found(url: str) -> None:
@@ -71,7 +73,7 @@ def test_nothing_else_is_found(url: str) -> None:
         "/static/none.1.css",
         "/static//etc/motd.1.css",
         "/static/../manage.1.py",
-        "/css/chat.000000000000.css",
+        "/chatflow/css/chat.000000000000.css",
     ],
 )
 def test_what_is_no_file_is_not_looked_for(url: str) -> None:
@@ -85,7 +87,7 @@ def test_what_is_no_file_is_not_looked_for(url: str) -> None:
 
 
 def test_a_file_that_is_not_there_keeps_its_name() -> None:
-    assert hashed("css/none.css") == "css/none.css"
+    assert hashed("chatflow/css/none.css") == "chatflow/css/none.css"
 
 
 def test_a_picture_is_sent_as_it_is() -> None:
@@ -109,8 +111,8 @@ def test_collectstatic_writes_both_names(settings: Any, tmp_path: Path) -> None:
 
 def test_a_chunk_has_its_hash_from_the_bundler() -> None:
     middleware = StaticFiles(lambda request: None)
-    assert middleware.immutable_file_test("", "/static/js/built/chunk-ABC.js")
-    assert not middleware.immutable_file_test("", "/static/js/built/chat-page.js")
+    assert middleware.immutable_file_test("", "/static/chatflow/js/built/chunk-ABC.js")
+    assert not middleware.immutable_file_test("", "/static/chatflow/js/built/chat-page.js")
 
 
 def test_files_that_are_asked_for_at_once_are_not_mixed_up() -> None:
@@ -120,7 +122,7 @@ def test_files_that_are_asked_for_at_once_are_not_mixed_up() -> None:
 
     def find(name: str) -> Any:
         barrier.wait()
-        return middleware._find(f"/static/css/{name}")
+        return middleware._find(f"/static/chatflow/css/{name}")
 
     with ThreadPoolExecutor(len(names)) as pool:
         found = list(pool.map(find, names))

@@ -9,7 +9,7 @@ import { gzipSync } from 'node:zlib';
 import { hashOf, hashes } from '../../bin/bundle.mjs';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../..');
-const SCRIPTS = join(ROOT, 'static/js');
+const SCRIPTS = join(ROOT, 'static/chatflow/js');
 const read = (name) => readFileSync(join(SCRIPTS, name));
 
 describe('the bundle', () => {

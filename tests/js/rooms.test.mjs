@@ -1,4 +1,4 @@
-/** The rooms of static/js, and the one way in which imports go: page -> async-chat.js -> client. */
+/** The rooms of static/chatflow/js, and the one way in which imports go: page -> async-chat.js -> client. */
 
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
@@ -6,7 +6,7 @@ import { dirname, join, posix } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../../static/js');
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../../static/chatflow/js');
 const ENTRY = 'async-chat.js';
 const COMMENT = /\/\*[^]*?\*\/|^\s*\/\/.*$/gm;
 const IMPORT = /\b(?:from|import)\s*\(?\s*(['"`])(.*?)\1/g;
@@ -26,7 +26,7 @@ function codeOf(name) {
   return name.startsWith('vendor/') ? '' : readFileSync(join(ROOT, name), 'utf8');
 }
 
-/** The modules that `code` imports, by their names below static/js. */
+/** The modules that `code` imports, by their names below static/chatflow/js. */
 function importsOf(name, code) {
   const addresses = [...code.replace(COMMENT, '').matchAll(IMPORT)].map(([, , address]) => address);
   const own = addresses.filter((address) => !PEERS[name]?.includes(address));

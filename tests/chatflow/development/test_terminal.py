@@ -119,8 +119,8 @@ def divide(n: int) -> float:
 @pytest.mark.parametrize(
     ("path", "status", "is_shown"),
     [
-        ("/static/js/page/chat-page.js", 200, False),
-        ("/static/js/page/chat-page.js?v=1", 304, False),
+        ("/static/chatflow/js/page/chat-page.js", 200, False),
+        ("/static/chatflow/js/page/chat-page.js?v=1", 304, False),
         ("/prefix/static/page.css", 200, False),
         ("/static/missing.js", 404, True),
         ("/ai-demo/chat/", 200, True),

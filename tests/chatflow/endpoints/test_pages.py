@@ -134,5 +134,5 @@ def test_nobody_keeps_an_answer(signed_in: Client, path: str) -> None:
 
 
 def test_static_files_may_be_kept(signed_in: Client) -> None:
-    with closing(signed_in.get("/static/css/chat.css")) as answer:
+    with closing(signed_in.get("/static/chatflow/css/chat.css")) as answer:
         assert "max-age" in answer.headers["Cache-Control"]

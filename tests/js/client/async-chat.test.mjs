@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { AsyncChatClient, ChatError } from '../../../static/js/client/async-chat.js';
+import { AsyncChatClient, ChatError } from '../../../static/chatflow/js/client/async-chat.js';
 import { FakeEventSource, answer, fakeFetch, installDocument, installEventSource, settle } from '../fakes.mjs';
 
 const JOB = {

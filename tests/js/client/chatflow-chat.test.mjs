@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
-import { AsyncChatClient } from '../../../static/js/client/async-chat.js';
+import { AsyncChatClient } from '../../../static/chatflow/js/client/async-chat.js';
 import { installDocument } from '../fakes.mjs';
 import { installBrowser, removeBrowser } from './fake-browser.mjs';
 import { FakeServer } from './fake-server.mjs';
@@ -29,7 +29,7 @@ globalThis.HTMLElement = class {
     return this.attributes[name] ?? null;
   }
 };
-const { ChatflowChat } = await import('../../../static/js/client/chatflow-chat.js');
+const { ChatflowChat } = await import('../../../static/chatflow/js/client/chatflow-chat.js');
 
 let server, chat;
 

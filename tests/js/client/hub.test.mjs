@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { Hub } from '../../../static/js/client/hub.js';
+import { Hub } from '../../../static/chatflow/js/client/hub.js';
 import { FakeServer } from './fake-server.mjs';
 
 let server;

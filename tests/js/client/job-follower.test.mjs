@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, mock, test } from 'node:test';
-import { AsyncChatClient } from '../../../static/js/client/async-chat.js';
+import { AsyncChatClient } from '../../../static/chatflow/js/client/async-chat.js';
 import { FakeEventSource, answer, fakeFetch, installEventSource, settle } from '../fakes.mjs';
 
 const JOB = { job_id: 'workflow_abc', stream_url: '/stream?token=t', status_url: '/status?token=t' };

@@ -3,7 +3,7 @@
 import { register } from 'node:module';
 
 const at = (path) => new URL(path, import.meta.url).href;
-const CLIENT = '../../../static/js/client/';
+const CLIENT = '../../../static/chatflow/js/client/';
 export const PACKAGES = {
   react: at('./fake-react.mjs'),
   'async-chat': at(`${CLIENT}async-chat.js`),

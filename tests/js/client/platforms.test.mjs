@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
-import { AsyncChatClient } from '../../../static/js/client/async-chat.js';
+import { AsyncChatClient } from '../../../static/chatflow/js/client/async-chat.js';
 import { FakeServer } from './fake-server.mjs';
 
-const HOME = new URL('../../../static/js/client/', import.meta.url);
+const HOME = new URL('../../../static/chatflow/js/client/', import.meta.url);
 
 /** Do `work` where a global is another one. */
 async function withGlobal(name, value, work) {

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { FakeServer, jobOf } from './fake-server.mjs';
 import { runModule } from './packages.mjs';
 
-const HOME = new URL('../../../static/js/client/', import.meta.url);
+const HOME = new URL('../../../static/chatflow/js/client/', import.meta.url);
 const readme = readFileSync(new URL('README.md', HOME), 'utf8');
 const scripts = [...readme.matchAll(/^```js\n(.*?)^```/gms)].map(([, code]) => code);
 

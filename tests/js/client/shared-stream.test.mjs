@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { watchStream } from '../../../static/js/client/watch.js';
+import { watchStream } from '../../../static/chatflow/js/client/watch.js';
 import { installBrowser, removeBrowser } from './fake-browser.mjs';
 import { FakeServer, jobOf } from './fake-server.mjs';
 
 // What a browser would run in a SharedWorker.
-await import('../../../static/js/client/stream-worker.js');
+await import('../../../static/chatflow/js/client/stream-worker.js');
 const { onconnect } = globalThis;
 
 let server;

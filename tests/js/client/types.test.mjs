@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import * as client from '../../../static/js/client/async-chat.js';
-import { Listeners } from '../../../static/js/client/listeners.js';
+import * as client from '../../../static/chatflow/js/client/async-chat.js';
+import { Listeners } from '../../../static/chatflow/js/client/listeners.js';
 
-const types = readFileSync(new URL('../../../static/js/client/async-chat.d.ts', import.meta.url), 'utf8');
+const types = readFileSync(new URL('../../../static/chatflow/js/client/async-chat.d.ts', import.meta.url), 'utf8');
 const [, body] = /^export class AsyncChatClient \{\n(.*?)^\}/ms.exec(types);
 const own = ({ prototype }) => Object.getOwnPropertyNames(prototype).filter((name) => name !== 'constructor');
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
-import { AsyncChatClient } from '../../../static/js/client/async-chat.js';
+import { AsyncChatClient } from '../../../static/chatflow/js/client/async-chat.js';
 import { FakeServer } from './fake-server.mjs';
 
 let server;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { AsyncChatClient } from '../../../static/js/client/async-chat.js';
-import { UserStream } from '../../../static/js/client/user-stream.js';
+import { AsyncChatClient } from '../../../static/chatflow/js/client/async-chat.js';
+import { UserStream } from '../../../static/chatflow/js/client/user-stream.js';
 import { FakeServer, jobOf } from './fake-server.mjs';
 
 const WORDS = ['Grüße ', '🙂', ' und\r\nmehr', ' Ende'];

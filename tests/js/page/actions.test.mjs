@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { ChatError } from '../../../static/js/async-chat.js';
-import { Actions, actionBar } from '../../../static/js/page/actions.js';
+import { Actions, actionBar } from '../../../static/chatflow/js/page/actions.js';
 import { installDocument, settle } from '../fakes.mjs';
 import { SCHEMA, invalid, labels, page, submit } from './moves.mjs';
 

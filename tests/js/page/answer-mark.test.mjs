@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { answerMark } from '../../../static/js/page/answer-mark.js';
-import { displayMessage } from '../../../static/js/page/messages.js';
+import { answerMark } from '../../../static/chatflow/js/page/answer-mark.js';
+import { displayMessage } from '../../../static/chatflow/js/page/messages.js';
 import { installDocument } from '../fakes.mjs';
 
 beforeEach(() => {

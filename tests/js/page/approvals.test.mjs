@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { ChatError } from '../../../static/js/async-chat.js';
-import { questionBar } from '../../../static/js/page/questions.js';
+import { questionBar } from '../../../static/chatflow/js/page/questions.js';
 import { installDocument, settle } from '../fakes.mjs';
 import { invalid, labels, page, submit } from './moves.mjs';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { dayOf } from '../../../static/js/page/days.js';
+import { dayOf } from '../../../static/chatflow/js/page/days.js';
 import { installDocument } from '../fakes.mjs';
 
 const NOW = new Date(2026, 10, 29, 1, 0);

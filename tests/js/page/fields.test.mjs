@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { Fields } from '../../../static/js/page/fields.js';
+import { Fields } from '../../../static/chatflow/js/page/fields.js';
 import { installDocument } from '../fakes.mjs';
 import { SCHEMA } from './moves.mjs';
 

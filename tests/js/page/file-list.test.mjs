@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { sizeText } from '../../../static/js/page/file-list.js';
+import { sizeText } from '../../../static/chatflow/js/page/file-list.js';
 import { installDocument } from '../fakes.mjs';
 
 beforeEach(() => {

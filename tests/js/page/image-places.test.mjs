@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { mayLoad } from '../../../static/js/page/image-places.js';
+import { mayLoad } from '../../../static/chatflow/js/page/image-places.js';
 import { installDocument } from '../fakes.mjs';
 
 beforeEach(() => {
@@ -11,7 +11,7 @@ beforeEach(() => {
 
 describe('an image in a text', () => {
   test('it works', () => {
-    for (const url of ['https://chat.test/ai-demo/knowledge/files/1', 'https://chat.test/static/favicon.svg', 'https://images.test/a.png?b']) {
+    for (const url of ['https://chat.test/ai-demo/knowledge/files/1', 'https://chat.test/static/chatflow/favicon.svg', 'https://images.test/a.png?b']) {
       assert.ok(mayLoad(url), url);
     }
   });
@@ -27,7 +27,7 @@ describe('an image in a text', () => {
 
   test('a page that names no places loads nothing', () => {
     installDocument();
-    assert.ok(!mayLoad('https://chat.test/static/favicon.svg'));
+    assert.ok(!mayLoad('https://chat.test/static/chatflow/favicon.svg'));
     assert.ok(!mayLoad('https://images.test/a.png'));
   });
 });

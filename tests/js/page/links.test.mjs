@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { link, safeUrl } from '../../../static/js/page/links.js';
+import { link, safeUrl } from '../../../static/chatflow/js/page/links.js';
 import { installDocument } from '../fakes.mjs';
 
 beforeEach(() => {

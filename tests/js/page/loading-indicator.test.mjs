@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { hideLoadingIndicator, updateLoadingIndicator } from '../../../static/js/page/loading-indicator.js';
+import { hideLoadingIndicator, updateLoadingIndicator } from '../../../static/chatflow/js/page/loading-indicator.js';
 import { installDocument } from '../fakes.mjs';
 
 const IDS = ['conversation', 'progress', 'progress-message', 'progress-step', 'progress-percent', 'progress-bar'];

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { blocksOf, htmlOf, plain } from '../../../static/js/page/markdown.js';
+import { blocksOf, htmlOf, plain } from '../../../static/chatflow/js/page/markdown.js';
 
 const html = (text) => blocksOf(text).map(htmlOf).join('');
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { displayError, displayMessage } from '../../../static/js/page/messages.js';
+import { displayError, displayMessage } from '../../../static/chatflow/js/page/messages.js';
 import { installDocument } from '../fakes.mjs';
 
 let page;

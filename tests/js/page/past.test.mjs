@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { messageOf, openQuestion } from '../../../static/js/page/past.js';
+import { messageOf, openQuestion } from '../../../static/chatflow/js/page/past.js';
 
 const asked = (id, jobId, turn) => ({ id, role: 'user', job_id: jobId, ...(turn && { turn }) });
 const answer = (id, jobId, retryOf = null) => ({ id, role: 'assistant', job_id: jobId, turn: { job_id: jobId, retry_of: retryOf } });

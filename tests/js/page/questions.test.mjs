@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { labelOf, questionBar } from '../../../static/js/page/questions.js';
+import { labelOf, questionBar } from '../../../static/chatflow/js/page/questions.js';
 import { installDocument } from '../fakes.mjs';
 import { page, submit } from './moves.mjs';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isOnlyRead } from '../../../static/js/page/session-news.js';
+import { isOnlyRead } from '../../../static/chatflow/js/page/session-news.js';
 
 test('that a conversation was read is no reason to load it anew, and all else is', () => {
   const before = { type: 'session', session_id: 's', title: 'One', active_job: null, unread: true };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { sourceList } from '../../../static/js/page/sources.js';
+import { sourceList } from '../../../static/chatflow/js/page/sources.js';
 import { installDocument } from '../fakes.mjs';
 
 beforeEach(() => {

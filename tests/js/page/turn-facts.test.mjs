@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { turnFacts } from '../../../static/js/page/turn-facts.js';
+import { turnFacts } from '../../../static/chatflow/js/page/turn-facts.js';
 import { installDocument } from '../fakes.mjs';
 
 beforeEach(() => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { afterFrame, isEnded, isStopped, newTurn, ofHistory } from '../../../static/js/page/turn-state.js';
+import { afterFrame, isEnded, isStopped, newTurn, ofHistory } from '../../../static/chatflow/js/page/turn-state.js';
 
 const at = (seconds) => new Date(Date.UTC(2026, 0, 1, 0, 0, seconds)).toISOString();
 const frame = (seq, type, fields = {}) => ({ seq, type, status: 'processing', progress: 0, message: '', updated_at: at(seq), ...fields });

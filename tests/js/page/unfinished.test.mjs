@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { finished } from '../../../static/js/page/unfinished.js';
+import { finished } from '../../../static/chatflow/js/page/unfinished.js';
 
 const CASES = {
   'open marks are closed': [

@@ -8,7 +8,7 @@ beforeEach(async () => {
   const page = installDocument(['words']);
   page.words.textContent = JSON.stringify({ Back: 'Zurück', '{count} step': ['{count} Schritt', '{count} Schritte'], 'Hello {name}': 'Hallo {name}' });
   document.documentElement.lang = 'de';
-  words = await import(`../../../static/js/page/words.js?${Math.random()}`);
+  words = await import(`../../../static/chatflow/js/page/words.js?${Math.random()}`);
 });
 
 describe('words', () => {

@@ -23,7 +23,7 @@ export function iconButton(name, label, onclick, className = 'icon-button') {
   return element('button', { type: 'button', className, title: label, onclick, attributes: { 'aria-label': label } }, icon(name));
 }
 
-/** One of the drawings in static/icons.svg; screen readers pass over it. */
+/** One of the drawings in static/chatflow/icons.svg; screen readers pass over it. */
 export function icon(name) {
   const svg = document.createElementNS(SVG, 'svg');
   svg.setAttribute('class', 'icon');
