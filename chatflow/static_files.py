@@ -116,7 +116,7 @@ class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]
 
     def _is_chunk(self, url: str) -> bool:
         """Say whether the bundler has put a hash into the name (bin/bundle.mjs)."""
-        return url.startswith(f"{self.static_prefix}js/built/chunk-")
+        return url.startswith(f"{self.static_prefix}chatflow/js/built/chunk-")
 
 
 def _compress(path: Path) -> None:
