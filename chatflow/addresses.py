@@ -15,6 +15,7 @@ from django.http import HttpRequest
 from django.urls import get_script_prefix, is_valid_path
 
 from chatflow.asgi_types import Scope, Send
+from chatflow.conf import conf
 
 JSON = dict[str, Any]
 
@@ -34,7 +35,7 @@ def seen_by_client(scope: Scope) -> Scope:
             ASGI wants it; servers and proxies that leave it out or write it twice are understood.
     """
     given = scope.get("root_path", "")
-    forwarded = _forwarded(scope) if settings.TRUST_PROXY else {}
+    forwarded = _forwarded(scope) if conf.TRUST_PROXY else {}
     prefix = _prefix(given, forwarded)
     if not (forwarded or prefix or given):
         return scope
@@ -54,7 +55,7 @@ def as_connected(scope: Scope, send: Send) -> Scope:
         scope: the request.
         send: takes the answer; with uvicorn it leads to the connection.
     """
-    if settings.TRUST_PROXY or not any(name in FORWARDED for name, _ in scope["headers"]):
+    if conf.TRUST_PROXY or not any(name in FORWARDED for name, _ in scope["headers"]):
         return scope
     transport = getattr(getattr(send, "__self__", None), "transport", None)
     if transport is None:
@@ -78,7 +79,7 @@ def client_address(request: HttpRequest) -> str | None:
     Returns:
         None where it isn't known, as of a request that no server has received.
     """
-    told = request.META.get("HTTP_X_FORWARDED_FOR", "") if settings.TRUST_PROXY else ""
+    told = request.META.get("HTTP_X_FORWARDED_FOR", "") if conf.TRUST_PROXY else ""
     # The proxy appends the address that it sees; in front of it stands what the client says.
     text = told.rpartition(",")[2].strip() or request.META.get("REMOTE_ADDR", "")
     try:

@@ -21,6 +21,7 @@ from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 from rest_framework.request import Request
 
 from chatflow import scopes
+from chatflow.conf import conf
 from chatflow.models import Token
 from chatflow.workflows import clock, services
 from chatflow.workflows.exceptions import JobNotFound
@@ -135,7 +136,7 @@ def _signed(job: Job, stamp: str) -> str:
 
 
 def _link_age_limit() -> timedelta:
-    return timedelta(seconds=settings.STREAM_LINK_TTL)
+    return timedelta(seconds=conf.STREAM_LINK_TTL)
 
 
 # Grants: by what right a job is being looked at. An open stream keeps the right alone.

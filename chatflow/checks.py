@@ -13,6 +13,7 @@ from django.core.checks import CheckMessage, Tags, register
 from django.db import Error as DatabaseError
 from django.db import connection
 
+from chatflow import conf
 from chatflow.workflows.users import find_user, has_field
 
 # Names of accounts, and the passwords that everybody knows them to have, or tries first. Up to
@@ -26,17 +27,26 @@ KNOWN = {
 
 
 @register
+def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Refuse keys and values of ``CHATFLOW`` that there are none of."""
+    return [
+        checks.Error(mistake, hint=hint, id="chatflow.E002") for mistake, hint in conf.mistakes()
+    ]
+
+
+@register
 def check_names_of_settings(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Warn of names in `.env` that are no settings, but nearly."""
+    """Warn of names in the checkout's `.env` that are no settings, but nearly."""
+    misspelt = getattr(settings, "MISSPELT_SETTINGS", dict)
     return [
         checks.Warning(
-            f"There is no setting {name} ({settings.PLACE_OF_SETTING(name)}).",
+            f"There is no setting {name} ({conf.place(name)}).",
             hint=f"Write {near}.",
             id="chatflow.W002",
         )
-        for name, near in settings.MISSPELT_SETTINGS().items()
+        for name, near in misspelt().items()
     ]
 
 

@@ -8,43 +8,35 @@ its spaces, and a word that is no boolean counts as false.
 
 import codecs
 import io
-import json
-import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 from dotenv.parser import Binding, parse_stream
 
-# It fits into a database's column of whole numbers; in seconds it is 68 years.
-LARGEST = 2**31 - 1
-# How like a setting's name another one is that was meant for it, by difflib's measure: a letter is
-# wrong, or two have changed places. OPENAI_MODEL and QUEUE_WORKERS_MAX are names of others.
-NEAR = 0.87
-BOOLEANS = {
-    **dict.fromkeys(("true", "on", "ok", "yes", "y", "t", "1"), True),
-    **dict.fromkeys(("false", "off", "no", "n", "f", "0"), False),
-}
+from chatflow.kinds import LARGEST, NEAR, Boolean, Integer, Kind, Names, Unfit, Word, is_whole
+
+if TYPE_CHECKING:
+    from chatflow.conf import Setting
+
+T = TypeVar("T")
+
 ENCODINGS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-RATE = re.compile(r"([0-9]+)/(s|sec|min|h|hour|d|day)")
 HOST = re.compile(r"\*|\.?[\w-]+(\.[\w-]+)*\.?|\[[0-9a-f:.]+\]", re.ASCII | re.IGNORECASE)
 ORIGIN = re.compile(
     r"null|file://|[a-z][a-z0-9+.-]*://(\*\.)?([\w-]+(\.[\w-]+)*|\[[0-9a-f:.]+\])(:[0-9]+)?",
     re.ASCII | re.IGNORECASE,
 )
-SERVER = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(:[0-9]{1,4}|:[1-5][0-9]{4}|:6[0-5][0-9]{3})?")
 PREFIX = re.compile(r"/?([\w.~-]+(/[\w.~-]+)*/?)?", re.ASCII)
 
 
@@ -148,81 +140,36 @@ class Environment:
         self.known.add(name)
         return os.environ.get(name) or default
 
-    def word(self, name: str, default: str = "") -> str:
-        """Return a value that has no spaces in it."""
-        value = self.text(name).strip() or default
-        if len(value.split()) > 1:
-            self.refuse(name, "be one word", value)
-        return value
-
-    def choice(self, name: str, default: str, choices: Sequence[str]) -> str:
-        """Return one of the *choices*."""
-        value = self.word(name, default)
-        if value not in choices:
-            self.refuse(name, f"be {' or '.join(choices)}", value)
-        return value
-
-    def mapping(self, name: str) -> dict[str, Any]:
-        """Return a JSON object; an empty one where there is none."""
-        value = self.text(name).strip() or "{}"
+    def read(self, name: str, kind: Kind[T], default: T) -> T:
+        """Return the value as its kind reads it."""
+        text = self.text(name).strip()
         try:
-            found = json.loads(value)
-        except ValueError:
-            found = None
-        if not isinstance(found, dict):
-            self.refuse(name, 'be a JSON object, such as {"temperature": 0.2}', value)
-        return found
+            return kind.parse(text) if text else default
+        except Unfit as error:
+            self.refuse(name, str(error))
+
+    def word(self, name: str, default: str = "") -> str:
+        return self.read(name, Word(), default)
 
     def boolean(self, name: str, default: bool) -> bool:
-        value = self.word(name) or str(default)
-        if value.lower() not in BOOLEANS:
-            self.refuse(name, "be true or false", value)
-        return BOOLEANS[value.lower()]
-
-    def number(self, name: str, default: float, *, minimum: float = 0) -> float:
-        raw = self.word(name) or str(default)
-        try:
-            value = float(raw)
-        except ValueError:
-            value = math.nan
-        if math.isnan(value):
-            self.refuse(name, "be a number", raw)
-        if value < minimum:
-            self.refuse(name, f"be at least {minimum:g}", raw)
-        if value > LARGEST:
-            self.refuse(name, f"be at most {LARGEST}", raw)
-        return value
+        return self.read(name, Boolean(), default)
 
     def integer(self, name: str, default: int, *, minimum: int = 0, maximum: int = LARGEST) -> int:
-        value = self.number(name, default, minimum=minimum)
-        if value > maximum:
-            self.refuse(name, f"be at most {maximum}", int(value))
-        if value != int(value):
-            self.refuse(name, "be a whole number", value)
-        return int(value)
-
-    def rate(self, name: str, default: str) -> tuple[int, float]:
-        """Read a rate such as ``60/min`` as (how many, in how many seconds)."""
-        raw = self.word(name, default)
-        match = RATE.fullmatch(raw)
-        if match is None:
-            self.refuse(name, "look like 60/min", raw)
-        return int(match[1]), float(SECONDS[match[2][0]])
+        return self.read(name, Integer(minimum=minimum, maximum=maximum), default)
 
     def names(self, name: str, default: list[str] | None = None) -> list[str]:
         """Read names that are separated by commas."""
-        found = [each.strip() for each in self.text(name).split(",") if each.strip()]
-        return found or list(default or [])
+        return self.read(name, Names(), []) or list(default or [])
 
-    def subset(self, name: str, allowed: list[str]) -> list[str]:
-        """Read some of the names that are *allowed*: all by default, and none for ``none``."""
-        found = self.names(name, allowed)
-        if found == ["none"]:
-            return []
-        for each in found:
-            if each not in allowed:
-                self.refuse(name, f"have names of {', '.join(allowed)}, or be none", each)
-        return found
+    def of(self, declared: Mapping[str, "Setting[Any]"]) -> dict[str, Any]:
+        """Return those of the settings that the environment has."""
+        for name in declared:
+            self.known.add(name)
+        return {
+            name: self.read(name, each.kind, each.value)
+            for name, each in declared.items()
+            if os.environ.get(name, "").strip()
+        }
 
     def hosts(self, name: str, default: list[str]) -> list[str]:
         """Read names of hosts."""
@@ -263,20 +210,13 @@ class Environment:
             self.refuse(name, "be a path such as /chat", raw)
         return f"/{raw.strip('/')}" if raw.strip("/") else None
 
-    def url(self, name: str, *, schemes: tuple[str, ...]) -> str:
-        """Read the URL of a server. It may have a password, which no sentence repeats."""
-        url = self.word(name)
-        if url and not (url.partition("://")[0] in schemes and "://" in url and _is_whole(url)):
-            self.refuse(name, f"be a URL that begins with {schemes[0]}://")
-        return url
-
     def database(self, name: str, default: str) -> dict[str, Any]:
         """Read the URL of a database, as django-environ spells it."""
         url = self.text(name).strip() or default
         # django-environ takes a plus in a path for a space.
         path, mark, options = url.partition("?")
         found: dict[str, Any] = {}
-        if url.partition("://")[0] in environ.Env.DB_SCHEMES and "://" in url and _is_whole(url):
+        if url.partition("://")[0] in environ.Env.DB_SCHEMES and "://" in url and is_whole(url):
             found = environ.Env.db_url_config(path.replace("+", "%2B") + mark + options)
         if not found.get("NAME"):
             self.refuse(
@@ -294,8 +234,7 @@ class Environment:
             wish: the rule, such as "be a number".
             value: the one found; None where it might be secret.
         """
-        found = f", not {value!r}" if value is not None else ""
-        raise WrongSetting(f"{name} must {wish}{found} ({self.place(name)}).")
+        raise WrongSetting(f"{name} must {Unfit(wish, value)} ({self.place(name)}).")
 
     def misspelt(self) -> dict[str, str]:
         """Return the names in the file that are most likely others, with those.
@@ -315,23 +254,3 @@ class Environment:
         if name in self.file.values and os.environ.get(name) == self.file.values[name]:
             return self.file.place(name)
         return "in the environment"
-
-
-def _is_whole(url: str) -> bool:
-    """Whether no part of a URL's password has got behind its host; there may be several hosts.
-
-    Nor a part of SQLite's path into the place of the host: django-environ would leave that out, and
-    take an empty path for a database in memory.
-    """
-    if url == "sqlite://:memory:":
-        return True
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    if parts.scheme == "sqlite" and (parts.netloc or not parts.path.strip("/")):
-        return False
-    if parts.scheme not in ("sqlite", "unix") and "@" in parts.path + parts.query:
-        return False
-    hosts = parts.netloc.rpartition("@")[2].split(",")
-    return not parts.fragment and all(SERVER.fullmatch(host) for host in hosts)

@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager, contextmanager
 from threading import Lock
 from typing import Any
 
-from django.conf import settings
 from rest_framework.exceptions import Throttled
 
+from chatflow.conf import conf
 from chatflow.errors import Unavailable
 from chatflow.tallies import Limit
 from chatflow.workflows.services import Mode
@@ -17,7 +17,7 @@ from chatflow.workflows.sizes import size_text
 DAY = 86_400.0
 
 # Half of the pool, so that the other half always answers status and async sends.
-SLOTS = max(1, settings.WEB_THREADS // 2)
+SLOTS = max(1, conf.WEB_THREADS // 2)
 # Half of them for one user, so that nobody keeps all others waiting.
 PER_USER = max(1, SLOTS // 2)
 _taken: Counter[Any] = Counter()
@@ -31,7 +31,7 @@ def slot(mode: Mode, user: Any) -> Iterator[Mode]:
     Raises:
         Unavailable: the send has to run here, and all slots are taken.
     """
-    runs_here = settings.QUEUE_CONNECTION == "sync"
+    runs_here = conf.QUEUE_CONNECTION == "sync"
     if mode == "async" and not runs_here:
         yield mode
     elif _hold(user.pk):
@@ -101,7 +101,7 @@ def check_rate(user: Any) -> None:
     Raises:
         Throttled: with the seconds until there is room again.
     """
-    most, seconds = settings.RATE_LIMIT_SEND
+    most, seconds = conf.RATE_LIMIT_SEND
     _take(Limit("send", most, seconds), user, "Too many messages.")
 
 
@@ -115,9 +115,9 @@ def check_upload(user: Any, size: int) -> None:
     Raises:
         Throttled: with the seconds until there is room again.
     """
-    most, seconds = settings.RATE_LIMIT_UPLOAD
+    most, seconds = conf.RATE_LIMIT_UPLOAD
     _take(Limit("upload", most, seconds), user, "Too many documents.")
-    most = settings.UPLOAD_BYTES_PER_DAY
+    most = conf.UPLOAD_BYTES_PER_DAY
     refusal = f"More than {size_text(most)} of documents today."
     _take(Limit("upload-bytes", most, DAY), user, refusal, size)
 

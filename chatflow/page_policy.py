@@ -5,13 +5,14 @@ from typing import cast
 
 from csp.constants import SELF
 from csp.decorators import csp_replace
-from django.conf import settings
 from django.http.response import HttpResponseBase
+
+from chatflow.conf import conf
 
 View = Callable[..., HttpResponseBase]
 
 # A hostile model, whose words are shown, can neither run a script nor call another host.
 strict = cast(
     Callable[[View], View],
-    csp_replace({"style-src": [SELF], "img-src": [SELF, "data:", *settings.IMAGE_HOSTS]}),
+    csp_replace({"style-src": [SELF], "img-src": [SELF, "data:", *conf.IMAGE_HOSTS]}),
 )

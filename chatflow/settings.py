@@ -8,12 +8,16 @@ from urllib.parse import quote
 
 from csp.constants import NONE, SELF, UNSAFE_INLINE
 
+from chatflow.conf import DECLARED
 from chatflow.environment import Environment, WrongSetting
 from chatflow.private_file import PrivateConnection
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = Environment(Path(os.environ.get("ENV_FILE") or BASE_DIR / ".env"))
+
+# Chatflow's own, as any project sets them; conf.py has their defaults.
+CHATFLOW = env.of(DECLARED)
 
 # For what finds a value wrong later: where it stands, and which names are most likely others.
 PLACE_OF_SETTING = env.place
@@ -33,8 +37,7 @@ ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
 
 # Behind a proxy that sets the X-Forwarded-… headers itself, or takes them away; addresses.py.
-TRUST_PROXY = env.boolean("TRUST_PROXY", False)
-if TRUST_PROXY:
+if CHATFLOW.get("TRUST_PROXY"):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     USE_X_FORWARDED_HOST = True
 # A proxy's prefix to the site's paths, for all requests.
@@ -148,9 +151,6 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "chat"
 LOGOUT_REDIRECT_URL = "login"
 
-# Wrong passwords that an address may send; an account takes three times as many.
-RATE_LIMIT_SIGN_IN = env.rate("RATE_LIMIT_SIGN_IN", "20/h")
-
 SESSION_ENGINE = "chatflow.sessions"
 # Where the proxy in front speaks https only.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.boolean("SECURE_COOKIES", False)
@@ -162,20 +162,7 @@ SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", 0)
 
 # `make demo` and the Procfile read it; one that is wrong is refused by all processes.
 env.integer("PORT", 8000, minimum=1, maximum=65_535)
-# Threads that answer everything but streams; sync runs take half of them at most.
-WEB_THREADS = env.integer("WEB_THREADS", 16, minimum=2)
-MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 1_048_576, minimum=1)
-DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
-STREAM_LINK_TTL = env.number("STREAM_LINK_TTL", 3600, minimum=1)
-STREAMS_PER_USER = env.integer("STREAMS_PER_USER", 20, minimum=1)
-RATE_LIMIT_SEND = env.rate("RATE_LIMIT_SEND", "60/min")
-RATE_LIMIT_UPLOAD = env.rate("RATE_LIMIT_UPLOAD", "30/min")
-UPLOAD_BYTES_PER_DAY = env.integer("UPLOAD_BYTES_PER_DAY", 104_857_600)
-
-# The dialects that are spoken beside the seed's; see chatflow/dialects.
-DIALECTS = env.subset(
-    "DIALECTS", ["chat-completions", "responses", "ag-ui", "ai-sdk", "a2a", "mcp"]
-)
+DATA_UPLOAD_MAX_MEMORY_SIZE = CHATFLOW.get("MAX_BODY_BYTES", DECLARED["MAX_BODY_BYTES"].value)
 
 CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS")
 # Headers of the OpenAI clients that say what they run on.
@@ -214,9 +201,6 @@ CORS_ALLOW_HEADERS = [
 ]
 # A page must see the last one, or OpenAI's client there repeats what must not be repeated.
 CORS_EXPOSE_HEADERS = ["Retry-After", "Idempotency-Replayed", "x-should-retry"]
-
-# Other hosts whose images the chat may show, such as img.example.com; elsewhere a link stands.
-IMAGE_HOSTS = env.names("IMAGE_HOSTS")
 
 # The pages load nothing from another host. Those of the site itself have no style in line either
 # (page_policy.py); Swagger's and the admin's do.
@@ -288,46 +272,13 @@ LANGUAGE_CODE = "en-us"
 LANGUAGES = [("en", "English"), ("de", "German")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 
-# Workflows.
-
-QUEUE_CONNECTION = env.word("QUEUE_CONNECTION", "database")
-REDIS_URL = env.url("REDIS_URL", schemes=("redis", "rediss", "unix"))
-QUEUE_WORKERS = env.integer("QUEUE_WORKERS", 2, minimum=1)
-QUEUE_LOOPS = env.integer("QUEUE_LOOPS", 1, minimum=1)
-QUEUE_CONCURRENCY = env.integer("QUEUE_CONCURRENCY", 100, minimum=1)
-WORKFLOW_MAX_EXECUTION_TIME = env.number("WORKFLOW_MAX_EXECUTION_TIME", 120, minimum=0.001)
-WORKFLOW_MAX_AI_CALLS = env.integer("WORKFLOW_MAX_AI_CALLS", 10)
-WORKFLOW_LEASE_SECONDS = env.number("WORKFLOW_LEASE_SECONDS", 15, minimum=0.1)
-WORKFLOW_TRIES = env.integer("WORKFLOW_TRIES", 3, minimum=1)
-
-# Models.
-
-AI_MODEL = env.word("AI_MODEL", "offline")
-AI_FALLBACK_MODELS = env.names("AI_FALLBACK_MODELS")
-AI_ALLOWED_MODELS = env.names("AI_ALLOWED_MODELS")
-AI_ROUTING = env.choice("AI_ROUTING", "tools", ["tools", "request"])
-AI_SETTINGS = env.mapping("AI_SETTINGS")
-AI_TIMEOUT = env.number("AI_TIMEOUT", 60, minimum=0.1)
-AI_MEMORY_TOKENS = env.integer("AI_MEMORY_TOKENS", 4000, minimum=100)
-# Of one user on one day; 0 is no limit.
-AI_DAILY_REQUESTS = env.integer("AI_DAILY_REQUESTS", 0)
-AI_DAILY_TOKENS = env.integer("AI_DAILY_TOKENS", 0)
-
-# Knowledge.
-
-AI_EMBEDDING_MODEL = env.word("AI_EMBEDDING_MODEL")
-# Of all documents that one user has uploaded, together.
-DOCUMENTS_BYTES = env.integer("DOCUMENTS_BYTES", 52_428_800)
 # Where this site shows a document; the engine itself knows no addresses.
 KNOWLEDGE_PAGE = f"{BASE_PATH}knowledge/pages/{{id}}"
-
-# Functions that django-q2's tasks and schedules may call, by their dotted names, beside workflows.
-TASK_FUNCTIONS = env.names("TASK_FUNCTIONS")
 
 Q_CLUSTER = {
     "name": "chatflow",
     "orm": "default",
-    "workers": QUEUE_WORKERS,
+    "workers": CHATFLOW.get("QUEUE_WORKERS", DECLARED["QUEUE_WORKERS"].value),
     "broker_class": "chatflow.workflows.cluster.broker.JobBroker",
     # Workers fetch for themselves: nothing is prefetched, so nothing prefetched can be lost.
     "queue_limit": 1,

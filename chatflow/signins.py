@@ -9,13 +9,13 @@ from threading import BoundedSemaphore
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest
 from rest_framework.exceptions import Throttled
 
 from chatflow.addresses import client_address
+from chatflow.conf import conf
 from chatflow.errors import CROWDED, Unavailable
 from chatflow.line import turned_away
 from chatflow.tallies import Limit
@@ -24,7 +24,7 @@ from chatflow.tallies import Limit
 ADDRESSES = 3
 # Passwords that a process hashes at once. Each costs a third of a second of a processor. Who comes
 # by a page waits in line for it (line.py).
-AT_ONCE = max(1, settings.WEB_THREADS // 4)
+AT_ONCE = max(1, conf.WEB_THREADS // 4)
 _hashing = BoundedSemaphore(AT_ONCE)
 
 
@@ -107,12 +107,12 @@ def _forgive(account: str, address: str | None) -> None:
 
 
 def _of_address() -> Limit:
-    most, seconds = settings.RATE_LIMIT_SIGN_IN
+    most, seconds = conf.RATE_LIMIT_SIGN_IN
     return Limit("sign-in-from", most, seconds)
 
 
 def _of_account() -> Limit:
-    most, seconds = settings.RATE_LIMIT_SIGN_IN
+    most, seconds = conf.RATE_LIMIT_SIGN_IN
     return Limit("sign-in-as", most * ADDRESSES, seconds)
 
 

@@ -27,6 +27,7 @@ from rest_framework.exceptions import APIException, MethodNotAllowed, ParseError
 from chatflow import auth, sse
 from chatflow.asgi_types import AsgiMessage, Receive, Scope, Send
 from chatflow.auth import Admission, Grant
+from chatflow.conf import conf
 from chatflow.confinement import Confinement
 from chatflow.dialects import BREAK, CLOSE, Dialect, Encoding, Missed
 from chatflow.errors import Unavailable, as_response, problem
@@ -242,7 +243,7 @@ Slot = tuple[Literal["user", "link", "links"], Any]
 
 def slots(grant: Admission) -> dict[Slot, int]:
     """Return the slots that a stream takes, and how many there are of each."""
-    most = settings.STREAMS_PER_USER
+    most = conf.STREAMS_PER_USER
     if isinstance(grant, Grant) and grant.right.kind == "link":
         return {("link", grant.job.pk): most, ("links", grant.user.pk): most * LINKS}
     return {("user", grant.user.pk): most}

@@ -17,6 +17,7 @@ from django.core.handlers.asgi import ASGIRequest
 from chatflow import stream, user_stream
 from chatflow.addresses import as_connected, client_address, path_info, seen_by_client
 from chatflow.asgi_types import Receive, Scope, Send
+from chatflow.conf import conf
 from chatflow.dialects import DEFAULT, get_dialect
 from chatflow.errors import as_response, too_large
 from chatflow.line import Line
@@ -38,7 +39,7 @@ SLOW = Problem(status=408, code="timeout", error="The request took too long to a
 # How the addresses end where people sign in with a password, those of a project's own among them.
 SIGN_INS = "/login/"
 
-pool = Pool(wsgi, settings.WEB_THREADS)
+pool = Pool(wsgi, conf.WEB_THREADS)
 line = Line(AT_ONCE)
 
 
@@ -89,7 +90,7 @@ async def answer(scope: Scope, receive: Receive, send: Send) -> Rest | None:
         async with asyncio.timeout(BODY_TIMEOUT):
             body = await read_body(scope, receive)
     except TooLargeError:
-        await refuse(scope, send, too_large(settings.MAX_BODY_BYTES))
+        await refuse(scope, send, too_large(conf.MAX_BODY_BYTES))
     except TimeoutError:
         await refuse(scope, send, SLOW)
     except DisconnectedError:
@@ -160,7 +161,7 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
         TooLargeError, DisconnectedError.
     """
     length = dict(scope["headers"]).get(b"content-length", b"0")
-    if length.isdigit() and int(length) > settings.MAX_BODY_BYTES:
+    if length.isdigit() and int(length) > conf.MAX_BODY_BYTES:
         raise TooLargeError
     body = bytearray()
     more = True
@@ -169,7 +170,7 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
         if message["type"] == "http.disconnect":
             raise DisconnectedError
         body += message.get("body", b"")
-        if len(body) > settings.MAX_BODY_BYTES:
+        if len(body) > conf.MAX_BODY_BYTES:
             raise TooLargeError
         more = message.get("more_body", False)
     return bytes(body)

@@ -45,6 +45,8 @@ FLOORS = (
     "chatflow.workflows.users",
     "chatflow.workflows.clock",
     "chatflow.workflows.sizes",
+    "chatflow.conf",
+    "chatflow.kinds",
 )
 # Inside of a room, from the top down, where the order is worth keeping.
 STAIRS = {
@@ -59,6 +61,7 @@ STAIRS = {
         "time_travel",
         "answers",
         "script",
+        "overrides",
         "cases",
         "redaction",
     ),

@@ -19,6 +19,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from chatflow.conf import DECLARED
 from tests.servers import HOST, Nginx, Postgres, Redis, ServerError, find_program, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,7 +42,10 @@ def read_documented() -> dict[str, str]:
 
 def read_by_settings() -> dict[str, object]:
     """Return each name that settings.py reads, with its default where that is a plain value."""
-    found: dict[str, object] = {}
+    found: dict[str, object] = {
+        name: None if each.default in ("", [], {}) else each.default
+        for name, each in DECLARED.items()
+    }
     for node in ast.walk(ast.parse((ROOT / "chatflow/settings.py").read_text())):
         if not (isinstance(node, ast.Call) and ast.unparse(node.func).startswith("env")):
             continue
@@ -68,7 +72,7 @@ def test_documented_defaults_are_the_real_ones() -> None:
                 continue
             case bool():
                 text = str(default).lower()
-            case list():
+            case list() | tuple():
                 text = ",".join(map(str, default))
             case _:
                 text = str(default)
@@ -253,6 +257,7 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
     (tmp_path / "chatflow/workflows/cluster").mkdir(parents=True)
     copied = (
         "chatflow/environment.py",
+        "chatflow/kinds.py",
         "chatflow/door.py",
         "chatflow/workflows/cluster/standby.py",
     )

@@ -2,9 +2,9 @@
 
 import functools
 
-from django.conf import settings
 from django.utils.module_loading import import_string
 
+from chatflow.conf import conf
 from chatflow.dialects.base import BREAK, CLOSE, Dialect
 from chatflow.dialects.encoding import Encoding, Missed
 
@@ -43,7 +43,7 @@ def get_dialect(name: str = DEFAULT) -> type[Dialect]:
 
 def served() -> list[type[Dialect]]:
     """Return the dialects that have paths of their own, and aren't turned off."""
-    return [get_dialect(name) for name in DIALECTS if name in settings.DIALECTS]
+    return [get_dialect(name) for name in DIALECTS if name in conf.DIALECTS]
 
 
 def dialect_at(path: str) -> type[Dialect] | None:

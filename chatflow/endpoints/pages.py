@@ -3,13 +3,13 @@
 import json
 from uuid import UUID
 
-from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from chatflow.conf import conf
 from chatflow.endpoints.uploads import DocumentNotFound, find_document
 from chatflow.languages import localized, words
 from chatflow.page_policy import strict
@@ -32,11 +32,11 @@ def chat(request: HttpRequest) -> HttpResponse:
         if each.name != DEFAULT
     ]
     context = {
-        "model_name": settings.AI_MODEL,
+        "model_name": conf.AI_MODEL,
         "workflows": workflows,
         "urls": urls(),
         "limit": MESSAGE_LENGTH,
-        "largest_file": settings.MAX_BODY_BYTES,
+        "largest_file": conf.MAX_BODY_BYTES,
         "words": words(),
         **_image_places(),
     }
@@ -92,4 +92,4 @@ def document(request: HttpRequest, document_id: UUID) -> HttpResponse:
 def _image_places() -> dict[str, str]:
     """Return from where images that a text names may be loaded: nothing else is asked for."""
     files_path = reverse("file", args=[UUID(int=0)]).removesuffix(str(UUID(int=0)))
-    return {"image_hosts": " ".join(settings.IMAGE_HOSTS), "files_path": files_path}
+    return {"image_hosts": " ".join(conf.IMAGE_HOSTS), "files_path": files_path}

@@ -4,7 +4,6 @@ from pathlib import PurePath
 from typing import Annotated, Any, TypedDict
 from uuid import UUID
 
-from django.conf import settings
 from django.core.validators import URLValidator
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Sum
@@ -22,6 +21,7 @@ from rest_framework.response import Response
 
 from chatflow.addresses import request_prefix
 from chatflow.bodies import Moment, Shown
+from chatflow.conf import conf
 from chatflow.errors import Unavailable
 from chatflow.limits import check_upload, upload_slot
 from chatflow.moments import iso
@@ -87,7 +87,7 @@ class TooManyBytes(TooManyDocuments):
     """The user's documents would be larger than DOCUMENTS_BYTES together."""
 
     def __init__(self) -> None:
-        most = settings.DOCUMENTS_BYTES
+        most = conf.DOCUMENTS_BYTES
         said = size_text(most)
         super().__init__(f"Your documents may have {said} together; delete some first.")
 
@@ -101,7 +101,7 @@ class UploadSerializer(serializers.Serializer[Any]):
     text = StrictCharField(
         required=False,
         trim_whitespace=False,
-        max_length=settings.MAX_BODY_BYTES,
+        max_length=conf.MAX_BODY_BYTES,
         help_text="In place of a file.",
     )
     type = serializers.ChoiceField(
@@ -210,7 +210,7 @@ def check_room(user: Any, size: int) -> None:
     room = sizes.aggregate(documents=Count("pk"), bytes=Sum("size", default=0))
     if room["documents"] >= MOST:
         raise TooManyDocuments
-    if room["bytes"] + size > settings.DOCUMENTS_BYTES:
+    if room["bytes"] + size > conf.DOCUMENTS_BYTES:
         raise TooManyBytes
 
 

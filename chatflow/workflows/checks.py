@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.apps import AppConfig
-from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
+from chatflow.conf import conf, place
 from chatflow.workflows.ai import model_settings, names
 from chatflow.workflows.bells import QUEUE_BELLS
 from chatflow.workflows.registry import Workflow, all_workflows
@@ -22,16 +22,16 @@ def check_queue_connection(
 ) -> list[CheckMessage]:
     """Refuse a QUEUE_CONNECTION that there is no queue for."""
     supported = sorted({"database", "sync", *QUEUE_BELLS})
-    if settings.QUEUE_CONNECTION not in supported:
+    if conf.QUEUE_CONNECTION not in supported:
         return [
             Error(
-                f"QUEUE_CONNECTION={settings.QUEUE_CONNECTION} is not supported"
-                f" ({_place('QUEUE_CONNECTION')}).",
+                f"QUEUE_CONNECTION={conf.QUEUE_CONNECTION} is not supported"
+                f" ({place('QUEUE_CONNECTION')}).",
                 hint=f"Use one of: {', '.join(supported)}.",
                 id="workflows.E001",
             )
         ]
-    if settings.QUEUE_CONNECTION == "redis" and not settings.REDIS_URL:
+    if conf.QUEUE_CONNECTION == "redis" and not conf.REDIS_URL:
         return [
             Error(
                 "QUEUE_CONNECTION=redis needs a REDIS_URL.",
@@ -47,15 +47,15 @@ def check_models(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
     """Refuse the name of a model that isn't available."""
     hint = "Name it provider:model, such as openai:gpt-5-mini, or set AI_MODEL=offline."
     given = {
-        "AI_MODEL": [settings.AI_MODEL],
-        "AI_FALLBACK_MODELS": settings.AI_FALLBACK_MODELS,
-        "AI_ALLOWED_MODELS": settings.AI_ALLOWED_MODELS,
+        "AI_MODEL": [conf.AI_MODEL],
+        "AI_FALLBACK_MODELS": conf.AI_FALLBACK_MODELS,
+        "AI_ALLOWED_MODELS": conf.AI_ALLOWED_MODELS,
     }
     for setting, models in given.items():
         try:
             names.check(models)
         except ImproperlyConfigured as error:
-            text = f"{setting} is wrong ({_place(setting)}): {error}"
+            text = f"{setting} is wrong ({place(setting)}): {error}"
             return [Error(text, hint=hint, id="workflows.E003")]
     return []
 
@@ -68,11 +68,11 @@ def check_task_functions(
 
     The site starts all the same: such a task may be left over from a function that is gone.
     """
-    missing = [name for name in settings.TASK_FUNCTIONS if not _is_function(name)]
+    missing = [name for name in conf.TASK_FUNCTIONS if not _is_function(name)]
     return [
         checks.Warning(
             f"TASK_FUNCTIONS names {name!r}, but there is no such function"
-            f" ({_place('TASK_FUNCTIONS')}).",
+            f" ({place('TASK_FUNCTIONS')}).",
             hint="Write its dotted name, such as team.tasks.send_report.",
             id="workflows.W001",
         )
@@ -86,11 +86,11 @@ def check_model_settings(
 ) -> list[CheckMessage]:
     """Refuse settings that no model has."""
     try:
-        model_settings.check(settings.AI_SETTINGS)
+        model_settings.check(conf.AI_SETTINGS)
     except ValueError as error:
         known = ", ".join(model_settings.ModelSettings.__annotations__)
         hint = f"There are {known}; what only a provider knows goes into extra_body."
-        text = f"AI_SETTINGS is wrong ({_place('AI_SETTINGS')}): {error}"
+        text = f"AI_SETTINGS is wrong ({place('AI_SETTINGS')}): {error}"
         return [Error(text, hint=hint, id="workflows.E004")]
     return []
 
@@ -126,9 +126,3 @@ def _is_function(name: str) -> bool:
         return callable(import_string(name))
     except ImportError:
         return False
-
-
-def _place(setting: str) -> str:
-    """Say where a setting stands, such as in line 3 of .env."""
-    place: str = settings.PLACE_OF_SETTING(setting)
-    return place

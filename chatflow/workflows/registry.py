@@ -7,9 +7,9 @@ from types import CodeType, FrameType
 from typing import Any, Never
 
 from asgiref.sync import iscoroutinefunction
-from django.conf import settings
 from django.utils.module_loading import autodiscover_modules
 
+from chatflow.conf import conf
 from chatflow.workflows.exceptions import UnknownWorkflow, WrongWorkflow
 from chatflow.workflows.mistakes import Hint, find_code, find_mistakes
 
@@ -118,11 +118,11 @@ def workflow(
             triggers=tuple(trigger.strip().lower() for trigger in triggers),
             steps=steps,
             max_execution_time=(
-                settings.WORKFLOW_MAX_EXECUTION_TIME
+                conf.WORKFLOW_MAX_EXECUTION_TIME
                 if max_execution_time is None
                 else max_execution_time
             ),
-            max_ai_calls=settings.WORKFLOW_MAX_AI_CALLS if max_ai_calls is None else max_ai_calls,
+            max_ai_calls=conf.WORKFLOW_MAX_AI_CALLS if max_ai_calls is None else max_ai_calls,
             tries=tries,
             backoff=tuple(backoff) if isinstance(backoff, list | tuple) else (backoff,),
             retry_until=retry_until,

@@ -16,6 +16,7 @@ from chatflow.workflows.models import Job
 from chatflow.workflows.streaming.listeners import listeners
 from chatflow.wsgi import application as wsgi
 from tests.chatflow.threads import close_connections, close_streams
+from tests.configure import configure
 
 # Of the pool of `served`.
 THREADS = 2
@@ -86,7 +87,7 @@ async def served(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
 @pytest.fixture
 def inline(settings: Any) -> None:
     """Run async jobs at once."""
-    settings.QUEUE_CONNECTION = "sync"
+    configure(settings, QUEUE_CONNECTION="sync")
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from chatflow.workflows.streaming.listeners import listeners
 from chatflow.wsgi import application as wsgi
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.threads import close_connections, close_streams
+from tests.configure import configure
 from tests.conftest import Bearer
 
 SEND = "/ai-demo/chat/send"
@@ -100,13 +101,13 @@ def test_the_root_itself() -> None:
 )
 def test_a_prefix_that_the_proxy_tells(told: str, prefix: str, settings: Any) -> None:
     assert seen(SEND, x_forwarded_prefix=told) == ("chat.example.com", "", SEND)
-    settings.TRUST_PROXY = True
+    configure(settings, TRUST_PROXY=True)
     assert seen(SEND, x_forwarded_prefix=told) == ("chat.example.com", prefix, SEND)
     assert seen(prefix + SEND, x_forwarded_prefix=told)[1:] == (prefix, SEND)
 
 
 def test_who_runs_the_server_is_believed_first(settings: Any) -> None:
-    settings.TRUST_PROXY = True
+    configure(settings, TRUST_PROXY=True)
     assert seen(f"/b{SEND}", "/b", x_forwarded_prefix="/c")[1:] == ("/b", SEND)
     settings.FORCE_SCRIPT_NAME = "/a"
     assert seen(f"/b{SEND}", "/b", x_forwarded_prefix="/c")[1:] == ("/a", SEND)
@@ -138,12 +139,12 @@ def test_who_runs_the_server_is_believed_first(settings: Any) -> None:
 )
 def test_hosts_and_ports(headers: dict[str, str], host: str, settings: Any) -> None:
     assert seen("/", **headers)[0] == headers.get("host", "chat.example.com")
-    settings.TRUST_PROXY = True
+    configure(settings, TRUST_PROXY=True)
     assert seen("/", **headers)[0] == host
 
 
 def test_what_was_believed_is_used_up(settings: Any) -> None:
-    settings.TRUST_PROXY = True
+    configure(settings, TRUST_PROXY=True)
     found = seen_by_client(scope("/", x_forwarded_host="a.example", x_forwarded_port="81"))
     assert found["headers"] == [(b"host", b"a.example:81")]
 
@@ -171,7 +172,7 @@ async def pool(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pool]:
 
 
 def by_header(settings: Any) -> Application:
-    settings.TRUST_PROXY = True
+    configure(settings, TRUST_PROXY=True)
 
     async def proxied(scope: Any, receive: Any, send: Any) -> None:
         told = [*scope["headers"], (b"x-forwarded-prefix", b"/chat"), (b"x-forwarded-port", b"81")]
@@ -395,7 +396,7 @@ async def test_signing_in_and_out(below: Application, alice: User) -> None:
 @pytest.mark.usefixtures("pool")
 async def test_signing_in_on_another_port(settings: Any, alice: User) -> None:
     """The form's Origin is held against the host that the client came by."""
-    settings.TRUST_PROXY = True
+    configure(settings, TRUST_PROXY=True)
     client = Client()
     await sync_to_async(client.force_login)(alice)
     headers = {

@@ -17,6 +17,7 @@ from chatflow.models import Token
 from chatflow.stream import look
 from chatflow.workflows.models import Job
 from tests.chatflow.conftest import MakeJob
+from tests.configure import configure
 from tests.conftest import Bearer
 
 STATUS = "/ai-demo/workflow/status/"
@@ -181,7 +182,7 @@ def test_a_tampered_link(anonymous: Client, alice: User, make_job: MakeJob) -> N
 
 
 def expire(settings: Any, alice: User) -> None:
-    settings.STREAM_LINK_TTL = 0
+    configure(settings, STREAM_LINK_TTL=0)
 
 
 def rekey(settings: Any, alice: User) -> None:
@@ -238,7 +239,7 @@ def test_a_dead_link_does_no_harm_to_its_owner(
 ) -> None:
     job = make_job(alice)
     token = sign_link(job)
-    settings.STREAM_LINK_TTL = 0
+    configure(settings, STREAM_LINK_TTL=0)
     client = Client()
     client.force_login(alice)
     assert code(client, job, token) == 200

@@ -20,6 +20,7 @@ from chatflow.workflows.models import Job
 from chatflow.workflows.testing.time_travel import set_clock
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.test_auth import code, grant_of
+from tests.configure import configure
 from tests.conftest import Bearer
 
 Elsewhere = Callable[[], AbstractContextManager[None]]
@@ -61,7 +62,7 @@ def history_link(client: Client) -> str:
 
 
 def test_a_rate(as_alice: Client, settings: Any, elsewhere: Elsewhere) -> None:
-    settings.RATE_LIMIT_SEND = (3, 60.0)
+    configure(settings, RATE_LIMIT_SEND=(3, 60.0))
     assert send(as_alice).status_code == 202
     with elsewhere():
         assert send(as_alice).status_code == 202
@@ -108,7 +109,7 @@ def test_only_expired_tokens_are_cleared_away(
 def test_a_link(
     anonymous: Client, alice: User, make_job: MakeJob, settings: Any, elsewhere: Elsewhere
 ) -> None:
-    settings.STREAM_LINK_TTL = 300
+    configure(settings, STREAM_LINK_TTL=300)
     jobs = [make_job(alice)]
     with elsewhere():
         # Behind another one of its session, and alone in a session.
@@ -123,7 +124,7 @@ def test_a_link(
     assert look() == ([200] * 3, 0)
     with elsewhere():
         assert look() == ([200] * 3, 0)
-    settings.STREAM_LINK_TTL = 0
+    configure(settings, STREAM_LINK_TTL=0)
     assert look()[0] == [401] * 3
     with elsewhere():
         assert look()[0] == [401] * 3
@@ -137,7 +138,7 @@ def test_a_link_of_the_history_is_new(
     settings: Any,
     elsewhere: Elsewhere,
 ) -> None:
-    settings.STREAM_LINK_TTL = 300
+    configure(settings, STREAM_LINK_TTL=300)
     make_job(alice)
     age(301)
     here = history_link(as_alice)

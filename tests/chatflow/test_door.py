@@ -14,6 +14,7 @@ from chatflow import door
 from chatflow.addresses import as_connected
 from chatflow.asgi_types import Receive, Scope, Send
 from chatflow.door import HEAD_BYTES, Door
+from tests.configure import configure
 
 HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n"
 SECONDS = 10.0
@@ -137,7 +138,7 @@ async def test_a_large_body_is_no_head() -> None:
 async def test_a_proxy_is_believed_only_where_it_is_trusted(
     settings: Any, trusted: bool, seen: bytes
 ) -> None:
-    settings.TRUST_PROXY = trusted
+    configure(settings, TRUST_PROXY=trusted)
     said = b"X-Forwarded-Proto: https\r\nX-Forwarded-For: 192.0.2.7\r\n"
     async with connection() as (reader, writer):
         writer.write(HEAD + said + b"\r\n")

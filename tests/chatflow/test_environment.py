@@ -11,9 +11,13 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from django.conf import LazySettings
 from django.core.exceptions import ImproperlyConfigured
 
+from chatflow.checks import check_settings
+from chatflow.conf import DECLARED, conf
 from chatflow.environment import EnvFile, Environment
+from chatflow.kinds import Choice, Kind, Mapping, Number, Rate, Url
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -188,10 +192,10 @@ def test_every_kind_is_read(space: str) -> None:
     assert [env(word).boolean("KEY", False) for word in ("true", "ON", "Yes", "1")] == [True] * 4
     assert [env(word).boolean("KEY", True) for word in ("false", "Off", "no", "0")] == [False] * 4
     assert env("").boolean("KEY", True) is True
-    assert env("2.5").number("KEY", 1) == 2.5
-    assert env("").number("KEY", 1) == 1
+    assert env("2.5").read("KEY", Number(), 1) == 2.5
+    assert env("").read("KEY", Number(), 1) == 1
     assert env("7").integer("KEY", 1) == 7
-    assert env("60/min").rate("KEY", "1/s") == (60, 60.0)
+    assert env("60/min").read("KEY", Rate(), (1, 1.0)) == (60, 60.0)
     assert env("a , b,,c").names("KEY") == ["a", "b", "c"]
     assert env("").names("KEY", ["d"]) == ["d"]
     hosts = ["a.example.com", ".example.com", "*", "localhost", "10.0.0.1", "[::1]"]
@@ -199,17 +203,25 @@ def test_every_kind_is_read(space: str) -> None:
     origins = ["https://a.example", "http://localhost:3000", "https://*.a.example", "null"]
     assert env(", ".join(origins)).origins("KEY") == origins
     assert env("csp, rest_framework").apps("KEY") == ["csp", "rest_framework"]
-    assert env("redis://:p@h:1/0").url("KEY", schemes=("redis",)) == "redis://:p@h:1/0"
-    assert env("").url("KEY", schemes=("redis",)) == ""
+    assert env("redis://:p@h:1/0").read("KEY", Url(("redis",)), "") == "redis://:p@h:1/0"
+    assert env("").read("KEY", Url(("redis",)), "") == ""
     assert [env(path).prefix("KEY") for path in ("/chat", "chat/", "/a/b/")] == [
         "/chat",
         "/chat",
         "/a/b",
     ]
-    assert env('{"temperature": 0.2}').mapping("KEY") == {"temperature": 0.2}
-    assert env("").mapping("KEY") == {}
-    assert [env(word).choice("KEY", "a", ["a", "b"]) for word in ("b", "")] == ["b", "a"]
+    assert env('{"temperature": 0.2}').read("KEY", Mapping(), {}) == {"temperature": 0.2}
+    assert env("").read("KEY", Mapping(), {}) == {}
+    assert [env(word).read("KEY", Choice(("a", "b")), "a") for word in ("b", "")] == ["b", "a"]
     assert [env(path).prefix("KEY") for path in ("", "/")] == [None, None]
+
+
+def test_it_fills_the_settings_of_chatflow(write: Write, settings: LazySettings) -> None:
+    env = Environment(write("WORKFLOW_TRIES=5\nRATE_LIMIT_SEND=7/h\nDIALECTS=none\nAI_MODEL=\n"))
+    settings.CHATFLOW = env.of(DECLARED)
+    assert set(settings.CHATFLOW) == {"WORKFLOW_TRIES", "RATE_LIMIT_SEND", "DIALECTS"}
+    assert (conf.WORKFLOW_TRIES, conf.RATE_LIMIT_SEND, conf.DIALECTS) == (5, (7, 3600.0), [])
+    assert check_settings(None) == []
 
 
 WRONG: dict[str, list[str]] = {
@@ -236,15 +248,18 @@ WRONG: dict[str, list[str]] = {
 }
 
 
+KINDS: dict[str, tuple[Kind[Any], Any]] = {
+    "number": (Number(), 1),
+    "rate": (Rate(), (1, 1.0)),
+    "mapping": (Mapping(), {}),
+    "choice": (Choice(("a", "b")), "a"),
+}
+
+
 def call(env: Environment, kind: str, name: str) -> Any:
-    default: tuple[Any, ...] = {
-        "boolean": (False,),
-        "number": (1,),
-        "integer": (1,),
-        "rate": ("1/s",),
-        "hosts": ([],),
-        "choice": ("a", ["a", "b"]),
-    }.get(kind, ())
+    if kind in KINDS:
+        return env.read(name, *KINDS[kind])
+    default: tuple[Any, ...] = {"boolean": (False,), "integer": (1,), "hosts": ([],)}.get(kind, ())
     return getattr(env, kind)(name, *default)
 
 
@@ -366,7 +381,7 @@ def test_files_of_sqlite(url: str, name: str) -> None:
 def test_a_wrong_server_is_refused(url: str, write: Write) -> None:
     path = write(f"KEY={url}\n")
     with pytest.raises(ImproperlyConfigured) as error:
-        Environment(path).url("KEY", schemes=("redis", "rediss"))
+        Environment(path).read("KEY", Url(("redis", "rediss")), "")
     sentence = f"KEY must be a URL that begins with redis:// (line 1 of {path})."
     assert str(error.value) == sentence
 

@@ -36,6 +36,7 @@ from chatflow.workflows.streaming.listeners import listeners
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.test_stream import begin
+from tests.configure import configure
 from tests.conftest import Bearer
 from tests.workflows.chat import claimed
 
@@ -326,7 +327,7 @@ async def test_the_beginning_is_sent_in_pieces(
 async def test_of_two_that_were_let_in_the_second_finds_no_room(
     post: Callable[..., Exchange], job: Job, settings: Any
 ) -> None:
-    settings.STREAMS_PER_USER = 1
+    configure(settings, STREAMS_PER_USER=1)
     async with post("together", job) as one, post("together", job) as two:
         assert {await one.start(), await two.start()} == {200, 429}
         refused = one if one.status == 429 else two
@@ -351,7 +352,7 @@ async def test_a_dialect_may_end_a_stream_before_its_job(
 async def test_too_many_are_refused_before_anything_happens(
     post: Callable[..., Exchange], job: Job, settings: Any
 ) -> None:
-    settings.STREAMS_PER_USER = 1
+    configure(settings, STREAMS_PER_USER=1)
     async with post("follow", job) as first:
         await first.start()
         for what in ("follow", "end"):

@@ -25,6 +25,7 @@ from tests.chatflow.conftest import MakeJob
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.test_schema import plain
 from tests.chatflow.test_web import pool  # noqa: F401  (a fixture)
+from tests.configure import configure
 
 pytestmark = pytest.mark.django_db
 
@@ -61,7 +62,7 @@ def as_alice(as_alice: Client) -> Client:
 @pytest.fixture
 def known(as_alice: Client, alice: User, make_job: MakeJob, run: Any, settings: Any) -> Any:
     """Return ids of what is there, by the names of the schema's parameters."""
-    settings.RATE_LIMIT_SEND = (10_000, 60)
+    configure(settings, RATE_LIMIT_SEND=(10_000, 60))
     job = run(make_job(alice, session="s"))
     upload = {"text": "# Tea\n\nTea is at four."}
     made = as_alice.post("/ai-demo/knowledge/documents", upload, "application/json").json()

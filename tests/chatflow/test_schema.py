@@ -14,6 +14,7 @@ from drf_spectacular.generators import SchemaGenerator
 from chatflow.workflows import Context, WorkflowError, workflow
 from chatflow.workflows.models import Job
 from tests.chatflow.conftest import MakeJob
+from tests.configure import configure
 from tests.openai_server import Answer, OpenAIServer
 
 pytestmark = pytest.mark.django_db
@@ -105,7 +106,7 @@ def test_an_answer_that_is_cut_off(
     call: Checked, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It says so wherever it stands."""
-    settings.AI_MODEL = "openai-chat:m"
+    configure(settings, AI_MODEL="openai-chat:m")
     workflow("think")(lambda ctx: ctx.ai("Hello"))
     marked = {"workflow": "think", "cut_off": True}
     with OpenAIServer(Answer(text="Half an answer", finish="length")) as server:

@@ -42,7 +42,7 @@ def test_a_relative_path_is_one_beside_manage_py(url: str, name: str, tmp_path: 
 @pytest.mark.parametrize(
     ("program", "wrong", "sentence"),
     [
-        ("manage.py", "PORT=99999999", "PORT must be at most 65535, not 99999999"),
+        ("manage.py", "PORT=99999999", "PORT must be at most 65535, not '99999999'"),
         ("chatflow.asgi", "WORKFLOW_TRIES=x", "WORKFLOW_TRIES must be a number, not 'x'"),
     ],
 )

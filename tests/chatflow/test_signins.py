@@ -14,6 +14,7 @@ from django.test import Client, RequestFactory
 from chatflow import signins
 from chatflow.models import Tally
 from chatflow.signins import TooManySignIns
+from tests.configure import configure
 
 pytestmark = pytest.mark.django_db
 
@@ -22,7 +23,7 @@ PAGES = ["/accounts/login/", "/admin/login/"]
 
 @pytest.fixture(autouse=True)
 def _few(settings: Any) -> None:
-    settings.RATE_LIMIT_SIGN_IN = (3, 3600.0)
+    configure(settings, RATE_LIMIT_SIGN_IN=(3, 3600.0))
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ def test_unknown_names_are_counted_alike() -> None:
     ],
 )
 def test_which_address_counts(settings: Any, trust: bool, told: list[str], alike: bool) -> None:
-    settings.TRUST_PROXY = trust
+    configure(settings, TRUST_PROXY=trust)
     first, second = told
     try_often(3, HTTP_X_FORWARDED_FOR=first, name="a")
     assert (sign_in("wrong", HTTP_X_FORWARDED_FOR=second, name="b")[0] == 429) is alike

@@ -20,6 +20,7 @@ from django.utils import timezone
 from chatflow import stream
 from chatflow.asgi_types import AsgiMessage
 from chatflow.auth import Right, revoked, sign_link
+from chatflow.conf import conf
 from chatflow.tokens import make_token
 from chatflow.web import application
 from chatflow.workflows import services
@@ -32,6 +33,7 @@ from tests.chatflow.conftest import AGAIN, MakeJob
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.test_auth import grant_of
 from tests.chatflow.threads import close_streams
+from tests.configure import configure
 from tests.conftest import Bearer
 from tests.workflows.chat import claimed
 
@@ -347,7 +349,7 @@ async def test_a_host_that_is_not_ours(alice: User, make_job: MakeJob) -> None:
 async def test_a_link_takes_no_slots_of_its_owner(
     alice: User, bearer: Bearer, make_job: MakeJob, settings: Any
 ) -> None:
-    settings.STREAMS_PER_USER = 1
+    configure(settings, STREAMS_PER_USER=1)
     client = Client()
     await sync_to_async(client.force_login)(alice)
     cookie = {"Cookie": f"sessionid={client.cookies['sessionid'].value}"}
@@ -367,7 +369,7 @@ async def test_a_link_takes_no_slots_of_its_owner(
 async def test_the_links_of_a_user_are_bounded(
     alice: User, make_job: MakeJob, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.STREAMS_PER_USER = 1
+    configure(settings, STREAMS_PER_USER=1)
     monkeypatch.setattr(stream, "LINKS", 1)
     one, two = [await sync_to_async(make_job)(alice, session=name) for name in "ab"]
     async with Exchange(application, link(one)) as first:
@@ -377,7 +379,7 @@ async def test_the_links_of_a_user_are_bounded(
 
 
 async def test_too_many_streams(alice: User, bob: User, make_job: MakeJob, settings: Any) -> None:
-    settings.STREAMS_PER_USER = 2
+    configure(settings, STREAMS_PER_USER=2)
     job = await sync_to_async(make_job)(alice)
     other = await sync_to_async(make_job)(bob)
     async with Exchange(application, link(job)) as one, Exchange(application, link(job)) as two:
@@ -555,7 +557,7 @@ async def test_a_link_that_runs_out_ends_its_stream(
     job = await sync_to_async(make_job)(alice)
     async with Exchange(application, link(job)) as exchange:
         assert await exchange.start() == 200
-        then = timezone.now() + timedelta(seconds=settings.STREAM_LINK_TTL)
+        then = timezone.now() + timedelta(seconds=conf.STREAM_LINK_TTL)
         monkeypatch.setattr("chatflow.auth.clock", SimpleNamespace(now=lambda: then))
         await asyncio.wait_for(exchange.task, SOON)
     assert not exchange.complete
@@ -617,7 +619,7 @@ async def test_events_are_all_there_for_many_clients(
     alice: User, make_job: MakeJob, settings: Any
 ) -> None:
     """Whoever joins when, each reads every event once and in order."""
-    settings.STREAMS_PER_USER = 100
+    configure(settings, STREAMS_PER_USER=100)
     job = await sync_to_async(make_job)(alice)
     await sync_to_async(begin)(job)
     url = link(job)

@@ -27,6 +27,7 @@ from chatflow import signins, stream, web
 from chatflow.asgi import application
 from chatflow.asgi_types import Receive
 from chatflow.auth import sign_link
+from chatflow.conf import conf
 from chatflow.line import Line
 from chatflow.pool import Pool
 from chatflow.signins import AT_ONCE
@@ -100,7 +101,7 @@ async def test_a_wrong_length_is_mended(token: str) -> None:
 
 
 async def test_a_large_body_is_refused(token: str, settings: Any) -> None:
-    most = settings.MAX_BODY_BYTES
+    most = conf.MAX_BODY_BYTES
     for headers in ({}, {"Content-Length": str(most + 1)}):
         chunks = [b"x" * 65536] * (most // 65536 + 1)
         status, body = await post(chunks, Authorization=token, **headers)
@@ -111,8 +112,8 @@ async def test_a_large_body_is_refused(token: str, settings: Any) -> None:
 
 
 async def test_the_largest_body_is_not(token: str, settings: Any) -> None:
-    fits = message(settings.MAX_BODY_BYTES - len(message()))
-    assert len(fits) == settings.MAX_BODY_BYTES
+    fits = message(conf.MAX_BODY_BYTES - len(message()))
+    assert len(fits) == conf.MAX_BODY_BYTES
     assert (await post(fits, Authorization=token))[0] == 200
 
 

@@ -8,6 +8,7 @@ from django.conf import LazySettings
 
 from chatflow.workflows import services
 from chatflow.workflows.models import Job
+from tests.configure import configure
 from tests.openai_server import OpenAIServer, error, output
 from workflows.invoicing.models import Customer, Invoice, Product
 
@@ -48,7 +49,7 @@ def test_it_works(
     laptop: Product,
     model: str,
 ) -> None:
-    settings.AI_MODEL = model
+    configure(settings, AI_MODEL=model)
     server.script = [READ]
 
     summary, done = say(MESSAGE), say("yes")
@@ -66,7 +67,7 @@ def test_it_works(
 def test_the_rules_stand_in_for_a_provider_that_is_out(
     say: Say, settings: LazySettings, server: OpenAIServer, acme: Customer, laptop: Product
 ) -> None:
-    settings.AI_MODEL, settings.AI_FALLBACK_MODELS = "openai:gpt-4o-mini", ["offline"]
+    configure(settings, AI_MODEL="openai:gpt-4o-mini", AI_FALLBACK_MODELS=["offline"])
     server.script = [error(401)]
 
     assert "1. 3 × Laptop at 1,200.00 = 3,600.00" in say(MESSAGE).response
@@ -75,7 +76,7 @@ def test_the_rules_stand_in_for_a_provider_that_is_out(
 def test_what_the_model_leaves_open_is_asked(
     say: Say, settings: LazySettings, server: OpenAIServer, acme: Customer, laptop: Product
 ) -> None:
-    settings.AI_MODEL = "openai:gpt-4o-mini"
+    configure(settings, AI_MODEL="openai:gpt-4o-mini")
     server.script = [output(customer="", items=[{"name": "laptops"}])]
 
     assert say("An invoice for some laptops").response == "Which customer is the invoice for?"
@@ -86,7 +87,7 @@ def test_nonsense_of_the_model_is_asked_again(
     say: Say, settings: LazySettings, server: OpenAIServer, acme: Customer, laptop: Product
 ) -> None:
     """What a model read is checked like what a user typed."""
-    settings.AI_MODEL = "openai:gpt-4o-mini"
+    configure(settings, AI_MODEL="openai:gpt-4o-mini")
     server.script = [output(customer="Acme", items=[{"name": "laptops", "quantity": "-3"}])]
 
     job = say("An invoice for Acme with laptops")

@@ -25,6 +25,7 @@ from chatflow.workflows.store.pruning import prune
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.test_auth import code, grant_of
 from tests.chatflow.test_stream import signed_in
+from tests.configure import configure
 from tests.conftest import Bearer
 from tests.workflows.chat import Chat, claimed, run_waiting
 from workflows.invoicing.models import InvoiceCounter
@@ -92,7 +93,7 @@ def test_no_migration_is_missing() -> None:
 
 
 def test_a_sync_send(as_alice: Client, as_bob: Client, settings: Any) -> None:
-    settings.RATE_LIMIT_SEND = (2, 60.0)
+    configure(settings, RATE_LIMIT_SEND=(2, 60.0))
     answers = [send(as_alice), send(as_alice, workflow="echo"), send(as_alice)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert send(as_bob).status_code == 200
@@ -238,7 +239,7 @@ def test_an_approval(chat: Chat, bob: Any) -> None:
 
 
 def test_a_daily_budget(chat: Chat, settings: Any) -> None:
-    settings.AI_DAILY_REQUESTS = settings.AI_DAILY_TOKENS = 100_000
+    configure(settings, AI_DAILY_REQUESTS=100_000, AI_DAILY_TOKENS=100_000)
     reservation = budget.reserve(chat.user.pk, 10)
     budget.settle(reservation, 7)
     assert DailyUsage.objects.get(user=chat.user).tokens == 7
@@ -329,7 +330,7 @@ def test_the_admin(client: Client, chat: Chat, make_job: MakeJob) -> None:
         "chatflow_workflows/dailyusage",
         "chatflow_workflows/approvalrequest",
         "chatflow_workflows/cluster",
-        "knowledge/document",
+        "chatflow_knowledge/document",
         "invoicing/invoice",
         "invoicing/customer",
         "chatflow/token",

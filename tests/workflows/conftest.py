@@ -12,6 +12,7 @@ from django.db import connection
 from chatflow.workflows import Context, WorkflowError, registry, workflow
 from chatflow.workflows.running import event_writer, watchdog
 from chatflow.workflows.running.attempt import Attempt
+from tests.configure import configure
 from tests.openai_server import OpenAIServer
 from tests.workflows.chat import Chat
 
@@ -92,7 +93,7 @@ def chat(alice: User) -> Chat:
 @pytest.fixture
 def server(settings: LazySettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIServer]:
     """Return the server that ``AI_MODEL`` is at."""
-    settings.AI_MODEL = "openai-chat:gpt-4o-mini"
+    configure(settings, AI_MODEL="openai-chat:gpt-4o-mini")
     # Waiting is not what is tested.
     monkeypatch.setattr("chatflow.workflows.ai.recorded.BACKOFF", (0.0, 0.0))
     # What one test finds out about a model no other one knows.

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from chatflow.workflows import Context, WorkflowError, admin, services, workflow
 from chatflow.workflows.models import Cluster, Event, Job, State
+from tests.configure import configure
 from tests.workflows.chat import Chat, claimed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept", "outcomes")]
@@ -361,7 +362,7 @@ def test_the_change_permission_is_enough_for_actions(
 def test_only_superusers_schedule_and_resubmit_code(
     boss: Client, staff: Callable[..., Client], settings: Any
 ) -> None:
-    settings.TASK_FUNCTIONS = ["team.tasks.report"]
+    configure(settings, TASK_FUNCTIONS=["team.tasks.report"])
     url = "/admin/django_q/schedule/add/"
     clerk = staff("view_schedule", "add_schedule", "change_schedule", "view_failure")
     assert clerk.get(url).status_code == 403

@@ -17,6 +17,7 @@ from chatflow.workflows.services.starts import start
 from chatflow.workflows.store.database import get_database, read_clock
 from chatflow.workflows.store.pruning import prune
 from chatflow.workflows.testing.time_travel import set_clock
+from tests.configure import configure
 from tests.workflows.chat import Chat, claimed
 
 TEN_MINUTES = timedelta(minutes=10)
@@ -163,7 +164,7 @@ def test_an_approval_expires(chat: Chat) -> None:
 
 @pytest.mark.django_db
 def test_a_day_of_a_budget(chat: Chat, settings: LazySettings) -> None:
-    settings.AI_DAILY_REQUESTS = 1
+    configure(settings, AI_DAILY_REQUESTS=1)
     with set_clock(timedelta(days=3)):
         budget.reserve(chat.user.pk, 10)
     assert DailyUsage.objects.get().day == database_now().date()

@@ -34,6 +34,7 @@ from chatflow.workflows.running import runner
 from chatflow.workflows.services import queues
 from chatflow.workflows.store import events, lifecycle, pruning
 from chatflow.workflows.store.lifecycle import Outcome, Vigil, vigil
+from tests.configure import configure
 from tests.workflows.chat import NET, Chat, at_once, claimed
 from tests.workflows.faults import make_refusal
 
@@ -160,7 +161,7 @@ class TestQueueWork:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         # So long the living have to renew their leases.
-        settings.WORKFLOW_LEASE_SECONDS = 0.3
+        configure(settings, WORKFLOW_LEASE_SECONDS=0.3)
         monkeypatch.setattr(vigil, "RENEWAL", 0.1)
         chat.send(workflow="echo")
         lost = claimed()
@@ -171,7 +172,7 @@ class TestQueueWork:
     def test_an_ordinary_task_comes_after_the_jobs(
         self, manage: Callable[..., list[str]], chat: Chat, settings: Any
     ) -> None:
-        settings.TASK_FUNCTIONS = ["math.sqrt"]
+        configure(settings, TASK_FUNCTIONS=["math.sqrt"])
         async_task("math.sqrt", 4, task_name="root")
         async_task("math.sqrt", -4, task_name="bad-root")
         chat.send(workflow="echo")
@@ -186,7 +187,7 @@ class TestQueueWork:
         assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
     def test_nothing_to_work_on(self, manage: Callable[..., list[str]], settings: Any) -> None:
-        settings.QUEUE_CONNECTION = "sync"
+        configure(settings, QUEUE_CONNECTION="sync")
         (line,) = manage("queue_work")
         assert line.startswith("Nothing to work on")
 
@@ -478,7 +479,7 @@ class TestRetryOfServices:
     def test_without_a_worker_it_runs_at_once(
         self, manage: Callable[..., list[str]], chat: Chat, settings: Any
     ) -> None:
-        settings.QUEUE_CONNECTION = "sync"
+        configure(settings, QUEUE_CONNECTION="sync")
         job = chat.say(workflow="fail")
         manage("queue_retry", job.public_id)
         assert Job.objects.get(retry_of=job).state == State.FAILED

@@ -17,6 +17,7 @@ from chatflow.workflows.running import watchdog
 from chatflow.workflows.running.attempt import Attempt
 from chatflow.workflows.store import events, lifecycle
 from chatflow.workflows.store.lifecycle import Outcome, Vigil
+from tests.configure import configure
 from tests.workflows.chat import ME, NET, Chat, at_once, claimed, reap
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -59,7 +60,7 @@ def test_a_short_lock_costs_no_lease(
     chat: Chat, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     """Who could not renew because of it looks again soon, not after another third of the lease."""
-    settings.WORKFLOW_LEASE_SECONDS = 15.0
+    configure(settings, WORKFLOW_LEASE_SECONDS=15.0)
     chat.send()
     attempt = Attempt(claimed())
     attempt.listen_at = None

@@ -14,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from chatflow.workflows import Context, registry, workflow
 from chatflow.workflows.exceptions import UnknownWorkflow, WrongWorkflow
 from chatflow.workflows.registry import all_workflows, get_workflow
+from tests.configure import configure
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,8 +40,8 @@ def test_it_works() -> None:
 
 
 def test_the_settings_give_the_limits(settings: Any) -> None:
-    settings.WORKFLOW_MAX_EXECUTION_TIME = 7.5
-    settings.WORKFLOW_MAX_AI_CALLS = 3
+    configure(settings, WORKFLOW_MAX_EXECUTION_TIME=7.5)
+    configure(settings, WORKFLOW_MAX_AI_CALLS=3)
     workflow("default")(greet)
     workflow("own", max_execution_time=1, max_ai_calls=0)(greet)
 

@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from django.conf import settings
 from django.http import HttpResponse, JsonResponse
 from django.urls import path
 from drf_spectacular.types import OpenApiTypes
@@ -12,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from chatflow import following
+from chatflow.conf import conf
 from chatflow.dialects.ids import hex_of
 from chatflow.dialects.openai import JSON
 from chatflow.dialects.responses import Responses, Unheard
@@ -177,7 +177,7 @@ def _read_cursor(request: Request) -> int:
 
 
 # The models are those of both protocols.
-_models = [] if "chat-completions" in settings.DIALECTS else models.urlpatterns
+_models = [] if "chat-completions" in conf.DIALECTS else models.urlpatterns
 urlpatterns = [
     path("v1/responses", create, name="responses"),
     path("v1/responses/<str:response_id>", response, name="response"),

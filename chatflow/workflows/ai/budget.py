@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from django.conf import settings
 from django.db.models import F, QuerySet
 
+from chatflow.conf import conf
 from chatflow.workflows import clock
 from chatflow.workflows.exceptions import DailyBudgetExceeded
 from chatflow.workflows.models import DailyUsage
@@ -41,7 +41,7 @@ def reserve(user_id: Any, characters: int) -> Reservation | None:
     Raises:
         DailyBudgetExceeded: the budget of the day doesn't allow it.
     """
-    requests, tokens = settings.AI_DAILY_REQUESTS, settings.AI_DAILY_TOKENS
+    requests, tokens = conf.AI_DAILY_REQUESTS, conf.AI_DAILY_TOKENS
     if not requests and not tokens:
         return None
     day = clock.now().date()

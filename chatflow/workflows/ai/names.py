@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+
+from chatflow.conf import conf
 
 OFFLINE = "offline"
 
@@ -17,13 +18,13 @@ def to_try(name: str = "") -> list[str]:
     Args:
         name: the one to call first; by default ``AI_MODEL``.
     """
-    names = [name or settings.AI_MODEL, *settings.AI_FALLBACK_MODELS]
+    names = [name or conf.AI_MODEL, *conf.AI_FALLBACK_MODELS]
     return list(dict.fromkeys(names))
 
 
 def allowed() -> list[str]:
     """Return the names that a request may choose from."""
-    return list(dict.fromkeys([settings.AI_MODEL, *settings.AI_ALLOWED_MODELS]))
+    return list(dict.fromkeys([conf.AI_MODEL, *conf.AI_ALLOWED_MODELS]))
 
 
 def check(names: Sequence[str]) -> None:

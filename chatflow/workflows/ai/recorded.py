@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
-from django.conf import settings
 from django.db import DatabaseError
 from pydantic import TypeAdapter
 from pydantic_ai.exceptions import UnexpectedModelBehavior, UserError
@@ -24,6 +23,7 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.settings import ModelSettings
 
+from chatflow.conf import conf
 from chatflow.workflows.ai import names, sight, toolless, usage
 from chatflow.workflows.ai.answers import find_fault, without_reasoning
 from chatflow.workflows.ai.asides import Aside, may_await
@@ -271,7 +271,7 @@ class RecordedModel(FallbackModel):
     async def _request_once(
         self, model: Model, request: Request, left: int
     ) -> ModelResponse | Failure:
-        silence = settings.AI_TIMEOUT
+        silence = conf.AI_TIMEOUT
         if left > 1:
             # A model that is silent leaves those after it their share of the time.
             silence = max(0.1, min(silence, self._journal.seconds_left() / left))

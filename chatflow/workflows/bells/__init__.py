@@ -11,10 +11,10 @@ import functools
 import zlib
 from typing import Any
 
-from django.conf import settings
 from django.db import connection
 from django.utils.module_loading import import_string
 
+from chatflow.conf import conf
 from chatflow.workflows.bells.base import Bell, Ear, OnRing, Ring, Subscription
 
 __all__ = ["Bell", "Ear", "OnRing", "Ring", "Subscription", "get_bell", "user_key"]
@@ -34,7 +34,7 @@ DATABASE_BELLS = {
 
 def get_bell() -> Bell:
     """Return the doorbell: the queue's own if it has one, else the database's."""
-    own = QUEUE_BELLS.get(settings.QUEUE_CONNECTION)
+    own = QUEUE_BELLS.get(conf.QUEUE_CONNECTION)
     return _made(own or DATABASE_BELLS[connection.vendor])
 
 

@@ -10,9 +10,9 @@ import time
 from typing import Self
 
 import redis
-from django.conf import settings
 from django.db import transaction
 
+from chatflow.conf import conf
 from chatflow.workflows.bells.base import Bell, OnRing, Subscription
 from chatflow.workflows.exceptions import first_line
 
@@ -72,7 +72,7 @@ class RedisBell(Bell):
     @classmethod
     def from_settings(cls) -> Self:
         """Return the bell at ``REDIS_URL``."""
-        return cls(settings.REDIS_URL)
+        return cls(conf.REDIS_URL)
 
     def ring(self, topic: str, key: int) -> None:
         transaction.on_commit(lambda: self._publish(topic, key), robust=True)

@@ -7,19 +7,19 @@ arguments: both are for superusers, and for functions of TASK_FUNCTIONS; see fun
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import Field
 from django.http import HttpRequest
 from django_q.admin import FailAdmin, ScheduleAdmin, TaskAdmin, resubmit_task
 from django_q.models import Failure, Schedule, Success
 
+from chatflow.conf import conf
 from chatflow.workflows.cluster.pickles import is_read
 
 
 class SuperuserSchedules(ScheduleAdmin):  # type: ignore[misc]
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return request.user.is_superuser and bool(settings.TASK_FUNCTIONS)
+        return request.user.is_superuser and bool(conf.TASK_FUNCTIONS)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.is_superuser
@@ -30,7 +30,7 @@ class SuperuserSchedules(ScheduleAdmin):  # type: ignore[misc]
         """Offer the functions that may be called, and no others."""
         if db_field.name not in ("func", "hook"):
             return super().formfield_for_dbfield(db_field, request, **kwargs)
-        names = [(name, name) for name in settings.TASK_FUNCTIONS]
+        names = [(name, name) for name in conf.TASK_FUNCTIONS]
         return forms.ChoiceField(
             label=db_field.verbose_name,
             required=not db_field.blank,

@@ -7,11 +7,12 @@ a row, as in the admin, could call anything that can be imported.
 import logging
 from typing import Any, NoReturn
 
-from django.conf import settings
 from django.db.models.signals import post_save
 from django_q.models import Task
 from django_q.signals import call_hook
 from django_q.utils import get_func_repr
+
+from chatflow.conf import conf
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def is_allowed(function: Any) -> bool:
     Args:
         function: it, or its dotted name.
     """
-    return get_func_repr(function) in settings.TASK_FUNCTIONS
+    return get_func_repr(function) in conf.TASK_FUNCTIONS
 
 
 def restrict(task: dict[str, Any]) -> dict[str, Any]:

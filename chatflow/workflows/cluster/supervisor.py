@@ -14,13 +14,13 @@ from types import FrameType
 from typing import Any
 
 import uvloop
-from django.conf import settings
 from django.db import connections
 from django_q.cluster import Sentinel
 from django_q.conf import Conf
 from django_q.scheduler import scheduler
 from django_q.signals import post_spawn
 
+from chatflow.conf import conf
 from chatflow.workflows.ai.warming import warm_up
 from chatflow.workflows.bells import Subscription
 from chatflow.workflows.cluster.fetch import Fetcher, Results, obey_signals
@@ -61,7 +61,7 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         # Not super().__init__(): it makes the queues and locks that this cluster does without.
         self.pool: list[Any] = []
         self.pool_size = workers or Conf.WORKERS
-        self.loops = settings.QUEUE_LOOPS
+        self.loops = conf.QUEUE_LOOPS
         self.timeout = Conf.TIMEOUT
         self.grace = grace
         self.task_queue = Fetcher(queues)
@@ -141,9 +141,7 @@ class Supervisor(Sentinel):  # type: ignore[misc]
 
     def _work_in_loop(self) -> None:
         die_with_parent(self.pid)
-        worker = LoopWorker(
-            self.task_queue.queues, Worker(self._newest), settings.QUEUE_CONCURRENCY
-        )
+        worker = LoopWorker(self.task_queue.queues, Worker(self._newest), conf.QUEUE_CONCURRENCY)
         uvloop.run(worker.run())
 
     def wait(self, seconds: float) -> None:

@@ -9,9 +9,9 @@ import logging
 from collections.abc import Sequence
 from typing import Literal
 
-from django.conf import settings
 from django.db.models import QuerySet
 
+from chatflow.conf import conf
 from chatflow.workflows.exceptions import first_line
 from chatflow.workflows.knowledge import vectors
 from chatflow.workflows.knowledge.models import Chunk
@@ -30,7 +30,7 @@ def nearest(query: str, audiences: Sequence[str], limit: int) -> dict[int, float
         Their primary keys, and how near they are: the cosine, 0 to 1. Nothing where no model is
         configured, or its provider doesn't answer.
     """
-    model = settings.AI_EMBEDDING_MODEL
+    model = conf.AI_EMBEDDING_MODEL
     if not model or not query.strip():
         return {}
     try:
@@ -47,7 +47,7 @@ def embed_missing(chunks: "QuerySet[Chunk]") -> int:
     Returns:
         How many are still without one, because the provider failed.
     """
-    model = settings.AI_EMBEDDING_MODEL
+    model = conf.AI_EMBEDDING_MODEL
     if not model:
         return 0
     missing = chunks.exclude(embedded_by=model).order_by("pk")

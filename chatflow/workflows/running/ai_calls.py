@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any, TypedDict, TypeVar
 
 from asgiref.sync import async_to_sync, iscoroutinefunction
-from django.conf import settings
 from pydantic_core import to_jsonable_python
 
+from chatflow.conf import conf
 from chatflow.workflows.ai import model_settings
 from chatflow.workflows.ai.asides import Aside, Pausing, Threaded, may_await
 from chatflow.workflows.ai.messages import ChatMessage, as_messages
@@ -127,7 +127,7 @@ class ModelCalls:
             routes=routes,
             instructions=options.get("instructions"),
             models=models,
-            settings={**settings.AI_SETTINGS, **wanted},
+            settings={**conf.AI_SETTINGS, **wanted},
             show=options.get("show", False),
         )
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from django.conf import settings
-
+from chatflow.conf import conf
 from chatflow.workflows.ai.messages import ChatMessage, File, Quotation, SentFile
 from chatflow.workflows.exceptions import FileDeleted
 from chatflow.workflows.knowledge import prompting
@@ -59,7 +58,7 @@ def bring(record: Record, messages: Sequence[ChatMessage], *, again: bool) -> li
     Raises:
         FileDeleted: a file is gone, and the model has not seen it.
     """
-    room = settings.AI_MEMORY_TOKENS * TOKEN_LENGTH
+    room = conf.AI_MEMORY_TOKENS * TOKEN_LENGTH
     brought = []
     for message in messages:
         parts: list[File | SentFile | Quotation] = []

@@ -2,8 +2,7 @@
 
 from functools import partial
 
-from django.conf import settings
-
+from chatflow.conf import conf
 from chatflow.workflows.ai.asides import Aside
 from chatflow.workflows.ai.messages import ChatMessage
 from chatflow.workflows.exceptions import WorkflowChanged, WorkflowError
@@ -23,7 +22,7 @@ async def recall(
     # Whether there is a step must not change from one turn of the workflow to the next.
     if not record.origin.options.get("memory", True):
         return []
-    room = settings.AI_MEMORY_TOKENS if tokens is None else tokens
+    room = conf.AI_MEMORY_TOKENS if tokens is None else tokens
     summary, past = await aside(partial(_look_back, record))
     outgrown = memory.select_outgrown(past, room)
     # A summary that an earlier attempt recorded comes again, though by now there is room.

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NoReturn
 
-from django.conf import settings
-
+from chatflow.conf import conf
 from chatflow.workflows.ai import names
 from chatflow.workflows.ai.asides import Aside
 from chatflow.workflows.ai.routes import Route
@@ -81,7 +80,7 @@ async def call(
 async def _offer(record: Record, calls: ModelCalls, aside: Aside) -> list[Route]:
     """Return the workflows that the model is offered beside its answer."""
     # A choice that was recorded comes again, whatever the setting is by now.
-    if settings.AI_ROUTING == REQUEST or record.has_steps(FIRST_CHOICE):
+    if conf.AI_ROUTING == REQUEST or record.has_steps(FIRST_CHOICE):
         await route(record, calls, aside)
         return []
     return [_make_route(record, each) for each in _list_others(record)]

@@ -11,10 +11,10 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from asgiref.sync import async_to_sync
-from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection, connections
 
+from chatflow.conf import conf
 from chatflow.workflows import clock
 from chatflow.workflows.exceptions import (
     AIBrokeOff,
@@ -358,7 +358,7 @@ def _cut_off(job: Job, error: Exception, details: str) -> Outcome | None:
     """
     logger.warning("%s: the database went away (%s).", job, first_line(error))
     alone = not connection.in_atomic_block and _stayed(job, error)
-    if alone and job.lost + 1 >= settings.WORKFLOW_TRIES:
+    if alone and job.lost + 1 >= conf.WORKFLOW_TRIES:
         outcome = Outcome(State.FAILED, code="connection_lost", error=CUT_OFF, lost=1)
         return _end(job, replace(outcome, traceback=details))
     _give_back(job, lost=int(alone), delay=RECONNECT if alone else 0, details=details)

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.db.models import F
 from django.db.models.functions import Now
 
+from chatflow.conf import conf
 from chatflow.workflows import services
 from chatflow.workflows.dialogue import forms
 from chatflow.workflows.exceptions import (
@@ -121,7 +121,7 @@ def decide(
             mode="async",
             options={**request.job.flags, **(options or {})},
             # A job that runs here is forgotten when its turn doesn't come; a decision must not be.
-            on_busy="reject" if settings.QUEUE_CONNECTION == "sync" else "enqueue",
+            on_busy="reject" if conf.QUEUE_CONNECTION == "sync" else "enqueue",
             idempotency_key=idempotency_key,
             answers_to=request.job,
             before_commit=store_decision,

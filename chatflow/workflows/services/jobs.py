@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from typing import Any
 
-from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 
+from chatflow.conf import conf
 from chatflow.workflows.bells import get_bell, user_key
 from chatflow.workflows.dialogue import answers
 from chatflow.workflows.exceptions import (
@@ -154,7 +154,7 @@ def _store_again(job: Job, reach: Reach) -> Job:
             priority=workflow.priority,
             is_async=workflow.is_async,
             unique_key=old.unique_key,
-            inline=settings.QUEUE_CONNECTION == "sync",
+            inline=conf.QUEUE_CONNECTION == "sync",
         )
         insert(new, session)
         old.forgotten = True
@@ -206,4 +206,4 @@ def is_anybody_working() -> bool:
 
     Without a queue the web process itself does it.
     """
-    return settings.QUEUE_CONNECTION == "sync" or lifecycle.clusters_alive() > 0
+    return conf.QUEUE_CONNECTION == "sync" or lifecycle.clusters_alive() > 0

@@ -5,7 +5,7 @@ from typing import Any
 from django.db import transaction
 
 from chatflow.workflows.bells import get_bell
-from chatflow.workflows.models import Session
+from chatflow.workflows.models import Job, Session
 from chatflow.workflows.services.jobs import PATIENCE
 from chatflow.workflows.store import lifecycle
 from chatflow.workflows.store.changes import bury, change
@@ -41,7 +41,7 @@ def delete_session(session: Session) -> int:
         # Else a message of another conversation might get one while it goes.
         list(session.documents.select_for_update().order_by("pk").values_list("pk"))
         _, deleted = Session.objects.filter(pk=session.pk).delete()
-    return deleted.get("chatflow_workflows.Job", 0)
+    return deleted.get(Job._meta.label, 0)
 
 
 def change_session(

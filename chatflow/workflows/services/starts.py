@@ -7,10 +7,10 @@ from datetime import timedelta
 from itertools import count
 from typing import Any, Literal
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Avg
 
+from chatflow.conf import conf
 from chatflow.workflows import clock
 from chatflow.workflows.bells import get_bell, user_key
 from chatflow.workflows.dialogue import answers
@@ -251,7 +251,7 @@ def _decide(job: Job, mode: Mode) -> None:
     """Give *job* the settings of its workflow, and decide who runs it."""
     assign(job, job.workflow)
     job.mode = _choose(mode, get_workflow(job.workflow))
-    job.inline = job.mode == "sync" or settings.QUEUE_CONNECTION == "sync"
+    job.inline = job.mode == "sync" or conf.QUEUE_CONNECTION == "sync"
 
 
 def _route(

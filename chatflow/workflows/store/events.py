@@ -5,8 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from django.conf import settings
-
+from chatflow.conf import conf
 from chatflow.workflows.bells import Ring, get_bell
 from chatflow.workflows.exceptions import Fenced
 from chatflow.workflows.store.database import JointWrite, Row, Write, get_database
@@ -105,7 +104,7 @@ def append(
         "message": clean(message)[:MESSAGE_LENGTH],
         "data": json.dumps(clean(data or {})),
     }
-    row = write_and_ring(_make_append(settings.WORKFLOW_LEASE_SECONDS), params)
+    row = write_and_ring(_make_append(conf.WORKFLOW_LEASE_SECONDS), params)
     if row is None:
         raise Fenced
     return int(row[0])

@@ -5,9 +5,9 @@ from datetime import timedelta
 from itertools import count
 from typing import Any, cast
 
-from django.conf import settings
 from django.db import connection
 
+from chatflow.conf import conf
 from chatflow.workflows.bells import get_bell, user_key
 from chatflow.workflows.models import Job, Message, Session
 from chatflow.workflows.store.database import get_database
@@ -86,7 +86,7 @@ def store_in_idle_session(job: Job, key: str) -> bool:
     bell, watched = get_bell(), user_key(job.user_id)
     rings = [bell.statement(job.topic, next(_rings)), bell.statement("sessions", watched)]
     ring = "; ".join(filter(None, rings)) or None
-    row = database.fetch(_compose_store(settings.WORKFLOW_LEASE_SECONDS), params, then=ring)
+    row = database.fetch(_compose_store(conf.WORKFLOW_LEASE_SECONDS), params, then=ring)
     if row is None:
         return False
     values = iter(row)
@@ -130,7 +130,7 @@ def insert(job: Job, session: Session) -> None:
     job.created_at = job.updated_at = job.available_at = session.updated_at
     if job.inline:
         # Until it is claimed, this tells whether its web process still lives.
-        job.lease_until = session.updated_at + timedelta(seconds=settings.WORKFLOW_LEASE_SECONDS)
+        job.lease_until = session.updated_at + timedelta(seconds=conf.WORKFLOW_LEASE_SECONDS)
     job.turn = expression(next_turn(), turn_params(job))
     job.save(force_insert=True)
     # The database knows it; whoever wants to know it too asks.

@@ -6,7 +6,6 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from django.test import override_settings
 from pydantic_ai.messages import ModelMessage, ModelResponse, ToolCallPart
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.usage import RequestUsage
@@ -15,6 +14,7 @@ from chatflow.workflows.ai import calls
 from chatflow.workflows.ai.names import OFFLINE as OFFLINE
 from chatflow.workflows.ai.ready import ReadyModel, latest_words, shape
 from chatflow.workflows.exceptions import WorkflowError
+from chatflow.workflows.testing.overrides import overridden
 
 NAME = "script"
 
@@ -66,7 +66,7 @@ class Script:
 
         with ExitStack() as stack:
             model = OFFLINE if self.is_offline else f"{NAME}:{NAME}"
-            stack.enter_context(override_settings(AI_MODEL=model, AI_FALLBACK_MODELS=[]))
+            stack.enter_context(overridden(AI_MODEL=model, AI_FALLBACK_MODELS=[]))
             if not self.is_offline:
                 stack.enter_context(patch.object(calls, "find_models", find_models))
             yield

@@ -7,8 +7,6 @@ from functools import partial
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
-from django.test import override_settings
-
 from chatflow.workflows.exceptions import AttemptLost
 from chatflow.workflows.models import Job, Step
 from chatflow.workflows.registry import Workflow
@@ -17,6 +15,7 @@ from chatflow.workflows.running.attempt import Attempt
 from chatflow.workflows.running.record import Entered, Record
 from chatflow.workflows.running.step_keys import Key
 from chatflow.workflows.testing import time_travel
+from chatflow.workflows.testing.overrides import overridden
 from chatflow.workflows.testing.worker import Crashes
 
 # Makes the record of a run, as runner does.
@@ -103,7 +102,7 @@ def staged(log: Log, make_record: MakeRecord = WatchedRecord) -> Iterator[None]:
     with ExitStack() as stack:
         for context in (
             # A worker of the test's runs the jobs, whatever the site's queue is.
-            override_settings(QUEUE_CONNECTION="database"),
+            overridden(QUEUE_CONNECTION="database"),
             patch.object(runner, "Record", partial(make_record, log)),
             patch.object(runner, "_failed", failed),
             # Its thread can't see what a test hasn't committed.

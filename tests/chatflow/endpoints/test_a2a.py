@@ -27,6 +27,7 @@ from chatflow.workflows.exceptions import QuestionClosed
 from chatflow.workflows.models import Job, Message, Session, State
 from tests.chatflow.anything import any_json
 from tests.chatflow.conftest import AGAIN, MakeJob
+from tests.configure import configure
 
 pytestmark = pytest.mark.django_db
 
@@ -427,7 +428,7 @@ def test_without_a_credential_there_is_nothing(anonymous: Client) -> None:
 
 
 def test_messages_have_a_rate(as_alice: Client, settings: Any) -> None:
-    settings.RATE_LIMIT_SEND = (1, 60)
+    configure(settings, RATE_LIMIT_SEND=(1, 60))
     send(as_alice)
     body = {"jsonrpc": "2.0", "id": 1, "method": "SendMessage"}
     answer = post(as_alice, body | {"params": {"message": said(), "configuration": AT_ONCE}})
@@ -564,7 +565,7 @@ JSON = any_json(NAMES)
 
 @pytest.mark.parametrize("method", METHODS)
 def test_any_params(as_alice: Any, settings: Any, method: str) -> None:
-    settings.RATE_LIMIT_SEND = (10_000, 60)
+    configure(settings, RATE_LIMIT_SEND=(10_000, 60))
     as_alice.defaults[ON_LOOP] = True
     task_id = send(as_alice)["id"]
 

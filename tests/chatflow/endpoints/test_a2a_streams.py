@@ -19,6 +19,7 @@ from chatflow.workflows.store.lifecycle import Outcome, end
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.test_stream import begin
+from tests.configure import configure
 from tests.conftest import Bearer
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("served")]
@@ -184,7 +185,7 @@ async def test_a_conversation_that_is_deleted_while_a_message_waits(call: Call) 
 
 
 async def test_no_room_no_job(call: Call, settings: Any) -> None:
-    settings.STREAMS_PER_USER = 0
+    configure(settings, STREAMS_PER_USER=0)
     for method in ("SendMessage", "SendStreamingMessage"):
         async with call(method, message=said()) as exchange:
             error = (await exchange.json())["error"]

@@ -25,6 +25,7 @@ from chatflow.workflows.store.events import append
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.test_web import pool  # noqa: F401  (a fixture)
+from tests.configure import configure
 from tests.conftest import Bearer
 from tests.workflows.chat import claimed
 
@@ -514,13 +515,13 @@ def test_a_client_of_many_messages(as_alice: Client) -> None:
 @pytest.mark.django_db
 def test_the_limits(as_alice: Client, settings: Any) -> None:
     """Who comes back says nothing new."""
-    settings.RATE_LIMIT_SEND = (1, 60)
+    configure(settings, RATE_LIMIT_SEND=(1, 60))
     told(post(as_alice))
     told(post(as_alice))
     refusal = post(as_alice, runId="r2")
     assert refused(refusal) == (429, "rate_limited")
     assert "Retry-After" in refusal
-    settings.STREAMS_PER_USER = 0
+    configure(settings, STREAMS_PER_USER=0)
     assert refused(post(as_alice)) == (429, "rate_limited")
     assert refused(as_alice.get(STREAM)) == (429, "rate_limited")
 

@@ -9,6 +9,7 @@ from django.test import Client
 
 from chatflow.workflows.models import Job
 from tests.chatflow.conftest import AGAIN, MakeJob
+from tests.configure import configure
 
 STATUS = "/ai-demo/workflow/status/"
 CANCEL = "/ai-demo/workflow/cancel/"
@@ -124,7 +125,7 @@ def test_what_did_not_fail_is_not_retried(
 def test_retries_are_counted_too(
     as_alice: Client, alice: User, make_job: MakeJob, run: Any, settings: Any
 ) -> None:
-    settings.RATE_LIMIT_SEND = (1, 60.0)
+    configure(settings, RATE_LIMIT_SEND=(1, 60.0))
     failed = [run(make_job(alice, workflow="fail")).public_id for _ in range(2)]
     assert [as_alice.post(RETRY + job).status_code for job in failed] == [202, 429]
 

@@ -33,6 +33,7 @@ from tests.chatflow.conftest import MakeJob
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.test_stream import begin
 from tests.chatflow.test_web import pool  # noqa: F401  (a fixture)
+from tests.configure import configure
 from tests.conftest import Bearer
 from tests.workflows.chat import claimed
 
@@ -304,7 +305,7 @@ ANYTHING = any_json(NAMES)
 
 @pytest.mark.parametrize("method", [*MODERN_METHODS, "initialize"])
 def test_any_params(as_alice: Client, run: Run, settings: Any, method: str) -> None:
-    settings.RATE_LIMIT_SEND = (10_000, 60)
+    configure(settings, RATE_LIMIT_SEND=(10_000, 60))
     environ: Any = as_alice.defaults
     environ[ON_LOOP] = True
     known = begun(as_alice, "ask")
@@ -384,7 +385,7 @@ def test_pages_of_other_sites_are_refused(as_alice: Client, alice: User, setting
 
 
 def test_messages_have_a_rate(as_alice: Client, settings: Any) -> None:
-    settings.RATE_LIMIT_SEND = (1, 60)
+    configure(settings, RATE_LIMIT_SEND=(1, 60))
     begun(as_alice, "echo")
     body = call("tools/call", {"name": "echo", "arguments": {"message": "more"}})
     body["params"]["_meta"][CAPABILITIES] = WITH_TASKS
@@ -814,7 +815,7 @@ async def test_a_question_stays_open_behind_its_stream(
 
 @pytest.mark.django_db(transaction=True)
 async def test_a_user_has_so_many_streams(opened: Callable[..., Exchange], settings: Any) -> None:
-    settings.STREAMS_PER_USER = 1
+    configure(settings, STREAMS_PER_USER=1)
     async with opened("echo") as first:
         await first.start()
         async with opened("echo") as second:

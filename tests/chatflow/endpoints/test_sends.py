@@ -14,11 +14,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from chatflow import limits
+from chatflow.conf import conf
 from chatflow.errors import Unavailable
 from chatflow.models import Tally
 from chatflow.workflows import workflow
 from chatflow.workflows.models import Job, Message, Session
 from tests.chatflow.conftest import AGAIN
+from tests.configure import configure
 from tests.conftest import Bearer
 
 URL = "/ai-demo/chat/send"
@@ -113,7 +115,7 @@ def test_one_user_leaves_room_for_others(alice: User, bob: User) -> None:
 
 
 def test_slots_are_given_back(as_alice: Client, settings: Any) -> None:
-    for _ in range(settings.WEB_THREADS):
+    for _ in range(conf.WEB_THREADS):
         assert send(as_alice, workflow="fail").status_code == 500
 
 
@@ -393,7 +395,7 @@ def test_a_key_too_long(as_alice: Client) -> None:
 
 
 def test_too_many_sends(as_alice: Client, as_bob: Client, settings: Any) -> None:
-    settings.RATE_LIMIT_SEND = (2, 60.0)
+    configure(settings, RATE_LIMIT_SEND=(2, 60.0))
     statuses = [send(as_alice).status_code for _ in range(3)]
     assert statuses == [200, 200, 429]
     answer = send(as_alice)
@@ -403,7 +405,7 @@ def test_too_many_sends(as_alice: Client, as_bob: Client, settings: Any) -> None
 
 
 def test_deleting_the_conversation_lowers_nothing(as_alice: Client, settings: Any) -> None:
-    settings.RATE_LIMIT_SEND = (2, 60.0)
+    configure(settings, RATE_LIMIT_SEND=(2, 60.0))
     for _ in range(2):
         assert send(as_alice).status_code == 200
         session = Job.objects.get().session.key
@@ -434,7 +436,7 @@ def test_counting_waits_for_no_disk(as_alice: Client) -> None:
 
 
 def test_a_replay_is_not_counted(as_alice: Client, settings: Any) -> None:
-    settings.RATE_LIMIT_SEND = (1, 60.0)
+    configure(settings, RATE_LIMIT_SEND=(1, 60.0))
     body = {"message": "hello", "workflow": "echo"}
     for _ in range(2):
         answer = as_alice.post(URL, body, "application/json", headers={"Idempotency-Key": "k"})
@@ -471,7 +473,7 @@ def test_a_bearer_call_needs_no_csrf(alice: User, bearer: Bearer) -> None:
 
 
 def test_the_model_is_one_of_the_allowed(as_alice: Client, settings: LazySettings) -> None:
-    settings.AI_ALLOWED_MODELS = ["openai:gpt-5-mini"]
+    configure(settings, AI_ALLOWED_MODELS=["openai:gpt-5-mini"])
 
     for model in ("openai:gpt-5", "", 5):
         answer = send(as_alice, message="hello", model=model)

@@ -14,6 +14,7 @@ from chatflow.workflows.knowledge.documents import store
 from chatflow.workflows.knowledge.models import Document
 from chatflow.workflows.knowledge.readers import isolation
 from chatflow.workflows.knowledge.search import search
+from tests.configure import configure
 from tests.workflows.knowledge.pdf import pdf
 
 SHELF = "/ai-demo/knowledge/documents"
@@ -166,7 +167,7 @@ def test_too_many(as_alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_too_many_bytes(as_alice: Client, as_bob: Client, settings: Any) -> None:
-    settings.DOCUMENTS_BYTES = 8
+    configure(settings, DOCUMENTS_BYTES=8)
     first = add(as_alice, text="five!").json()["document"]
     answer = add(as_alice, text="four")
     assert (answer.status_code, answer.json()["code"]) == (409, "error")
@@ -247,7 +248,7 @@ def test_the_page_is_its_readers_alone(
 
 
 def test_too_many_documents_at_once(as_alice: Client, as_bob: Client, settings: Any) -> None:
-    settings.RATE_LIMIT_UPLOAD = (2, 60.0)
+    configure(settings, RATE_LIMIT_UPLOAD=(2, 60.0))
     answers = [add(as_alice, text=f"words {number}") for number in range(3)]
     assert [answer.status_code for answer in answers] == [201, 201, 429]
     assert answers[2].json()["code"] == "rate_limited"
@@ -257,7 +258,7 @@ def test_too_many_documents_at_once(as_alice: Client, as_bob: Client, settings: 
 
 def test_too_many_bytes_in_a_day(as_alice: Client, settings: Any) -> None:
     """Deleting the documents gives none back."""
-    settings.UPLOAD_BYTES_PER_DAY = 100
+    configure(settings, UPLOAD_BYTES_PER_DAY=100)
     assert add(as_alice, text="a" * 60).status_code == 201
     Document.objects.all().delete()
     refused = upload(as_alice, "a.txt", b"b" * 41)

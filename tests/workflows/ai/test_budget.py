@@ -13,6 +13,7 @@ from chatflow.workflows.ai import budget
 from chatflow.workflows.exceptions import DailyBudgetExceeded
 from chatflow.workflows.models import DailyUsage
 from chatflow.workflows.store import pruning
+from tests.configure import configure
 from tests.openai_server import (
     INPUT_TOKENS,
     OUTPUT_TOKENS,
@@ -30,7 +31,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 
 
 def test_it_works(chat: Chat, server: OpenAIServer, settings: LazySettings, bob: User) -> None:
-    settings.AI_DAILY_REQUESTS = 1
+    configure(settings, AI_DAILY_REQUESTS=1)
     server.script = [text("One."), text("Bob's.")]
 
     assert chat.begin(hello).response == "One."
@@ -44,7 +45,7 @@ def test_it_works(chat: Chat, server: OpenAIServer, settings: LazySettings, bob:
 
 
 def test_tokens_are_settled(chat: Chat, server: OpenAIServer, settings: LazySettings) -> None:
-    settings.AI_DAILY_TOKENS = 1500
+    configure(settings, AI_DAILY_TOKENS=1500)
     server.script = [text("One."), text("Two.")]
 
     chat.begin(hello)
@@ -59,7 +60,7 @@ def test_tokens_are_settled(chat: Chat, server: OpenAIServer, settings: LazySett
 def test_a_refused_request_takes_nothing(
     chat: Chat, server: OpenAIServer, settings: LazySettings
 ) -> None:
-    settings.AI_DAILY_TOKENS = 1500
+    configure(settings, AI_DAILY_TOKENS=1500)
     server.script = [error(400)]
 
     assert chat.begin(hello).code == "ai_rejected"
@@ -71,8 +72,8 @@ def test_what_a_provider_may_count_stays_reserved(
     chat: Chat, server: OpenAIServer, settings: LazySettings
 ) -> None:
     """Else it would be free to make the model think for longer than AI_TIMEOUT."""
-    settings.AI_DAILY_TOKENS = 1500
-    settings.AI_TIMEOUT = 0.3
+    configure(settings, AI_DAILY_TOKENS=1500)
+    configure(settings, AI_TIMEOUT=0.3)
     never = threading.Event()
     server.script = [Answer(text="Too late.", stall=never)]
 
@@ -97,7 +98,7 @@ def test_an_answer_that_breaks_off_is_counted(
     chat: Chat, server: OpenAIServer, settings: LazySettings, broken: Answer
 ) -> None:
     """Each try: no more requests are made than there may be."""
-    settings.AI_DAILY_REQUESTS = 2
+    configure(settings, AI_DAILY_REQUESTS=2)
     server.script = [broken] * 9
 
     codes = [chat.begin(shown).code for _ in range(3)]
@@ -109,7 +110,7 @@ def test_an_answer_that_breaks_off_is_counted(
 def test_a_try_that_was_refused_is_given_back(
     chat: Chat, server: OpenAIServer, settings: LazySettings
 ) -> None:
-    settings.AI_DAILY_REQUESTS = 1
+    configure(settings, AI_DAILY_REQUESTS=1)
     server.script = [error(500), error(429, Retry_After="0"), text("One.")]
 
     assert chat.begin(hello).response == "One."
@@ -120,7 +121,7 @@ def test_a_try_that_was_refused_is_given_back(
 def test_a_request_that_was_not_sent_takes_nothing(
     chat: Chat, server: OpenAIServer, settings: LazySettings
 ) -> None:
-    settings.AI_DAILY_REQUESTS = 1
+    configure(settings, AI_DAILY_REQUESTS=1)
     server.__exit__()
 
     assert chat.begin(hello).code == "ai_unavailable"
@@ -130,8 +131,8 @@ def test_a_request_that_was_not_sent_takes_nothing(
 def test_the_offline_model_gives_nothing_back(
     chat: Chat, server: OpenAIServer, settings: LazySettings
 ) -> None:
-    settings.AI_DAILY_TOKENS = 9000
-    settings.AI_FALLBACK_MODELS = ["offline"]
+    configure(settings, AI_DAILY_TOKENS=9000)
+    configure(settings, AI_FALLBACK_MODELS=["offline"])
     server.script = [Answer(text="It is cut off.", cut=3)] * 3
 
     assert "offline model" in chat.begin(shown).response
@@ -142,7 +143,7 @@ def test_a_provider_that_does_not_count(
     chat: Chat, server: OpenAIServer, settings: LazySettings
 ) -> None:
     """The reservation stands for the usage."""
-    settings.AI_DAILY_TOKENS = 1500
+    configure(settings, AI_DAILY_TOKENS=1500)
     choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "1"}}
     answer = {"id": "1", "object": "chat.completion", "created": 1, "model": "m"}
     server.script = [garbage(json.dumps(answer | {"choices": [choice]}).encode())]
@@ -160,8 +161,8 @@ def test_no_limit_keeps_no_account(chat: Chat, server: OpenAIServer) -> None:
 
 
 def test_the_offline_model_costs_nothing(chat: Chat, settings: LazySettings) -> None:
-    settings.AI_DAILY_TOKENS = 1500
-    settings.AI_DAILY_REQUESTS = 1
+    configure(settings, AI_DAILY_TOKENS=1500)
+    configure(settings, AI_DAILY_REQUESTS=1)
 
     assert [chat.begin(hello).code for _ in range(3)] == ["", "", ""]
 
@@ -178,7 +179,7 @@ def test_pruning_forgets_old_days(alice: User) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_many_at_once_get_no_more_than_there_is(alice: User, settings: LazySettings) -> None:
-    settings.AI_DAILY_REQUESTS = 3
+    configure(settings, AI_DAILY_REQUESTS=3)
 
     def reserve(number: int) -> budget.Reservation | None:
         return budget.reserve(alice.pk, 10)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.conf import LazySettings
+from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 
 from chatflow.workflows import Context, registry, workflow
@@ -13,6 +14,7 @@ from chatflow.workflows.library.chat import INSTRUCTIONS
 from chatflow.workflows.models import Event, Job, Message, Session, State
 from chatflow.workflows.running import memory, model_routing, routing, runner
 from chatflow.workflows.running.model_routing import OFFER
+from tests.configure import configure
 from tests.openai_server import Answer, OpenAIServer, call, error, output, text
 from tests.workflows.chat import (
     Chat,
@@ -105,7 +107,7 @@ def test_another_users_words_are_never_sent(chat: Chat, bob: User, server: OpenA
 def test_a_long_conversation_is_summarised(
     chat: Chat, server: OpenAIServer, settings: LazySettings
 ) -> None:
-    settings.AI_MEMORY_TOKENS = 100
+    configure(settings, AI_MEMORY_TOKENS=100)
     hold_talk(chat, server, ("I am Ada. " + "x" * 170, "Hello. " + "y" * 170), ("And?", "Yes."))
     server.script = [text("She is Ada."), text("Ada.")]
 
@@ -161,7 +163,7 @@ def test_a_crash_pays_for_nothing_twice(
     monkeypatch: pytest.MonkeyPatch,
     place: str,
 ) -> None:
-    settings.AI_MEMORY_TOKENS = 100
+    configure(settings, AI_MEMORY_TOKENS=100)
     hold_talk(chat, server, ("I am Ada. " + "x" * 170, "Hello. " + "y" * 170), ("And?", "Yes."))
     crashes = Crashes(place)
     aai = Context.aai
@@ -267,7 +269,7 @@ def test_a_crash_around_the_hand_over(
     """Neither the choice nor a summary before it is paid for twice, or in the other's way."""
     chat.say("I am Ada. " + "x" * 400, workflow="greet")
     chat.say("Ada " + "y" * 400)
-    monkeypatch.setattr("django.conf.settings.AI_MEMORY_TOKENS", 100)
+    monkeypatch.setitem(django_settings.CHATFLOW, "AI_MEMORY_TOKENS", 100)
     server.script = [text("She is Ada."), call("greet"), call("trip")]
     crashes = Crashes(place)
     hand_over = routing.hand_over
@@ -346,7 +348,7 @@ def test_after_a_document_no_workflow_is_chosen(chat: Chat, server: OpenAIServer
 def test_a_choice_by_a_request_of_its_own(
     chat: Chat, server: OpenAIServer, settings: LazySettings
 ) -> None:
-    settings.AI_ROUTING = "request"
+    configure(settings, AI_ROUTING="request")
     server.script = [output(workflow="chat"), text("Hello."), output(workflow="greet")]
 
     assert chat.say("Hello").response == "Hello."
@@ -360,7 +362,7 @@ def test_a_job_that_was_begun_before(
     chat: Chat, server: OpenAIServer, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """A choice that the earlier release has recorded comes again; nothing is offered then."""
-    monkeypatch.setattr("django.conf.settings.AI_ROUTING", "request")
+    monkeypatch.setitem(django_settings.CHATFLOW, "AI_ROUTING", "request")
     server.script = [output(workflow=name), text("Hello.")]
     crashes = Crashes("here")
     choose = model_routing._choose
@@ -372,7 +374,7 @@ def test_a_job_that_was_begun_before(
 
     monkeypatch.setattr(model_routing, "_choose", dying)
     job = chat.say("Welcome me")
-    monkeypatch.setattr("django.conf.settings.AI_ROUTING", "tools")
+    monkeypatch.setitem(django_settings.CHATFLOW, "AI_ROUTING", "tools")
     job = resume(job)
 
     assert (job.workflow, job.attempt) == (name, 2 if name == "chat" else 3)
@@ -521,7 +523,7 @@ def test_the_turn_after_an_answer_that_broke_off(chat: Chat, server: OpenAIServe
 def test_a_cut_off_summary_marks_no_answer(
     chat: Chat, server: OpenAIServer, settings: LazySettings
 ) -> None:
-    settings.AI_MEMORY_TOKENS = 100
+    configure(settings, AI_MEMORY_TOKENS=100)
     hold_talk(chat, server, ("I am Ada. " + "x" * 170, "Hello. " + "y" * 170), ("And?", "Yes."))
     server.script = [Answer(text="She is Ada.", finish="length"), text("Ada.")]
 

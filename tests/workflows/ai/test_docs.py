@@ -7,6 +7,7 @@ import pytest
 from django.conf import LazySettings
 
 from tests.acceptance.markdown import block, blocks
+from tests.configure import configure
 from tests.openai_server import OpenAIServer, call, output, text
 from tests.workflows.chat import Chat, streamed
 
@@ -41,7 +42,7 @@ def test_get_a_type(chat: Chat, server: OpenAIServer, settings: LazySettings) ->
     server.script = [output(title="lunch", minutes=60)]
     assert chat.say("meet about lunch", workflow="meet").response == "lunch, 60 minutes"
 
-    settings.AI_MODEL = "offline"
+    configure(settings, AI_MODEL="offline")
     assert chat.say("meet about lunch", workflow="meet").response == "lunch, 30 minutes"
 
 

@@ -7,6 +7,7 @@ from django.conf import LazySettings
 from django.core.checks import run_checks
 
 from chatflow.workflows.ai.model_settings import ModelSettings, check
+from tests.configure import configure
 
 
 def test_it_works() -> None:
@@ -38,6 +39,6 @@ def test_what_is_wrong(wrong: dict[str, Any], told: str, settings: LazySettings)
     with pytest.raises(ValueError, match=told.split(":")[0]) as error:
         check(wrong)
     assert str(error.value).startswith(told)
-    settings.AI_SETTINGS = wrong
+    configure(settings, AI_SETTINGS=wrong)
     (found,) = [each for each in run_checks() if each.id == "workflows.E004"]
     assert str(error.value) in found.msg

@@ -7,12 +7,13 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
 from chatflow.workflows.ai import names
+from tests.configure import configure
 
 
 def test_it_works(settings: LazySettings) -> None:
-    settings.AI_MODEL = "openai:gpt-5-mini"
-    settings.AI_FALLBACK_MODELS = ["anthropic:claude-haiku-4-5", "offline"]
-    settings.AI_ALLOWED_MODELS = ["openai:gpt-5", "openai:gpt-5-mini"]
+    configure(settings, AI_MODEL="openai:gpt-5-mini")
+    configure(settings, AI_FALLBACK_MODELS=["anthropic:claude-haiku-4-5", "offline"])
+    configure(settings, AI_ALLOWED_MODELS=["openai:gpt-5", "openai:gpt-5-mini"])
 
     assert names.to_try() == ["openai:gpt-5-mini", "anthropic:claude-haiku-4-5", "offline"]
     assert names.to_try("offline") == ["offline", "anthropic:claude-haiku-4-5"]
@@ -45,7 +46,7 @@ def test_unknown(name: str) -> None:
 
 @pytest.mark.parametrize("setting", ["AI_FALLBACK_MODELS", "AI_ALLOWED_MODELS"])
 def test_the_system_check_refuses_a_wrong_name(settings: LazySettings, setting: str) -> None:
-    setattr(settings, setting, ["opneai:gpt-5"])
+    configure(settings, **{setting: ["opneai:gpt-5"]})
 
     settings.PLACE_OF_SETTING = lambda name: f"line 7 of .env, where {name} is"
     told = rf"{setting} is wrong \(line 7 of .env, where {setting} is\): "

@@ -14,6 +14,7 @@ from chatflow.workflows.ai.messages import ChatMessage
 from chatflow.workflows.ai.sight import UNSEEN
 from chatflow.workflows.models import Job, State, Step
 from chatflow.workflows.running.record import Record
+from tests.configure import configure
 from tests.openai_server import (
     INPUT_TOKENS,
     OUTPUT_TOKENS,
@@ -42,7 +43,7 @@ def shown(ctx: Context) -> str:
 
 @pytest.mark.parametrize("model", ["openai-chat:gpt-4o-mini", "openai:gpt-4o-mini"])
 def test_it_works(chat: Chat, server: OpenAIServer, settings: LazySettings, model: str) -> None:
-    settings.AI_MODEL = model
+    configure(settings, AI_MODEL=model)
     server.script = [text("Hello to you too.")]
 
     job = chat.begin(hello)
@@ -77,7 +78,7 @@ def test_an_answer_is_not_lost_over_its_price(
 
 @pytest.mark.parametrize("model", ["openai-chat:gpt-4o-mini", "openai:gpt-4o-mini"])
 def test_words_stream(chat: Chat, server: OpenAIServer, settings: LazySettings, model: str) -> None:
-    settings.AI_MODEL = model
+    configure(settings, AI_MODEL=model)
     server.script = [text("These words come in pieces.")]
 
     job = chat.begin(shown)
@@ -190,7 +191,7 @@ def test_the_words_of_two_answers_stand_apart(
 
 
 def test_a_crash_repeats_nothing(chat: Chat, server: OpenAIServer, settings: LazySettings) -> None:
-    settings.WORKFLOW_TRIES = 9
+    configure(settings, WORKFLOW_TRIES=9)
     crashes = Crashes("in the tool", "after the tool", "at the end")
     used = []
     server.script = [call("look"), call("look"), text("Done.")]
@@ -402,7 +403,7 @@ def test_retry_after_is_honoured(
 
 
 def test_the_fallback_answers(chat: Chat, server: OpenAIServer, settings: LazySettings) -> None:
-    settings.AI_FALLBACK_MODELS = ["openai-chat:gpt-4o", "offline"]
+    configure(settings, AI_FALLBACK_MODELS=["openai-chat:gpt-4o", "offline"])
     server.script = [error(401), text("I am the other one.")]
 
     job = chat.begin(hello)
@@ -415,7 +416,7 @@ def test_the_fallback_answers(chat: Chat, server: OpenAIServer, settings: LazySe
 def test_the_offline_model_may_be_the_last(
     chat: Chat, server: OpenAIServer, settings: LazySettings
 ) -> None:
-    settings.AI_FALLBACK_MODELS = ["offline"]
+    configure(settings, AI_FALLBACK_MODELS=["offline"])
     server.script = [error(401)]
 
     assert "I am Chatflow's offline model" in chat.begin(hello).response
@@ -424,8 +425,8 @@ def test_the_offline_model_may_be_the_last(
 def test_a_stalled_model_is_given_up(
     chat: Chat, server: OpenAIServer, settings: LazySettings
 ) -> None:
-    settings.AI_TIMEOUT = 0.3
-    settings.AI_FALLBACK_MODELS = ["openai-chat:gpt-4o"]
+    configure(settings, AI_TIMEOUT=0.3)
+    configure(settings, AI_FALLBACK_MODELS=["openai-chat:gpt-4o"])
     never = threading.Event()
     server.script = [Answer(text="Too late.", stall=never), text("In time.")]
 
@@ -436,7 +437,7 @@ def test_a_stalled_model_is_given_up(
 def test_a_silent_model_leaves_the_next_one_time(
     chat: Chat, server: OpenAIServer, settings: LazySettings
 ) -> None:
-    settings.AI_FALLBACK_MODELS = ["openai-chat:gpt-4o"]
+    configure(settings, AI_FALLBACK_MODELS=["openai-chat:gpt-4o"])
     never = threading.Event()
     server.script = [Answer(text="Too late.", stall=never), text("In time.")]
 
@@ -447,7 +448,7 @@ def test_a_silent_model_leaves_the_next_one_time(
 def test_what_the_offline_model_can_not_do_hides_no_failure(
     chat: Chat, server: OpenAIServer, settings: LazySettings
 ) -> None:
-    settings.AI_FALLBACK_MODELS = ["offline"]
+    configure(settings, AI_FALLBACK_MODELS=["offline"])
     server.script = [error(401)]
 
     assert chat.begin(order).code == "ai_rejected"
@@ -496,14 +497,14 @@ def test_a_model_without_its_key(
     chat: Chat, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
-    settings.AI_MODEL = "anthropic:claude-haiku-4-5"
+    configure(settings, AI_MODEL="anthropic:claude-haiku-4-5")
 
     job = chat.begin(hello)
 
     assert (job.state, job.code) == (State.FAILED, "ai_unavailable")
     assert not Step.objects.exists()
 
-    settings.AI_FALLBACK_MODELS = ["offline"]
+    configure(settings, AI_FALLBACK_MODELS=["offline"])
     assert "I am Chatflow's offline model" in chat.begin(hello).response
 
 
@@ -743,7 +744,7 @@ def test_an_image_reaches_the_model(
     chat: Chat, server: OpenAIServer, settings: LazySettings
 ) -> None:
     """It isn't recorded, and counts against the day's tokens as what providers make of it."""
-    settings.AI_DAILY_TOKENS = 10_000
+    configure(settings, AI_DAILY_TOKENS=10_000)
     server.script = [text("That.")]
 
     assert chat.begin(look_at).response == "That."
@@ -780,7 +781,7 @@ def test_the_offline_model_reads_the_words(chat: Chat) -> None:
 
 def test_settings(chat: Chat, server: OpenAIServer, settings: LazySettings) -> None:
     """The call's own come before the site's, and each reaches the provider."""
-    settings.AI_SETTINGS = {"temperature": 0.2, "max_tokens": 500}
+    configure(settings, AI_SETTINGS={"temperature": 0.2, "max_tokens": 500})
     server.script = [text("Hello."), text("Hello.")]
 
     def work(ctx: Context) -> str:
@@ -795,7 +796,7 @@ def test_settings(chat: Chat, server: OpenAIServer, settings: LazySettings) -> N
 
 
 def test_how_hard_to_reason(chat: Chat, server: OpenAIServer, settings: LazySettings) -> None:
-    settings.AI_MODEL = "openai-chat:gpt-5-mini"
+    configure(settings, AI_MODEL="openai-chat:gpt-5-mini")
     server.script = [text("Hello.")]
 
     chat.begin(lambda ctx: ctx.ai("Hello", settings={"thinking": "low"}))
@@ -833,7 +834,7 @@ def test_an_empty_answer(
 def test_an_empty_answer_asks_the_next_model(
     chat: Chat, server: OpenAIServer, settings: LazySettings
 ) -> None:
-    settings.AI_FALLBACK_MODELS = [FALLBACK]
+    configure(settings, AI_FALLBACK_MODELS=[FALLBACK])
     server.script = [ONLY_REASONING, text("Hello.")]
 
     assert chat.begin(hello).response == "Hello."
@@ -860,7 +861,7 @@ def test_garbled_answers_ask_the_next_model(
     chat: Chat, server: OpenAIServer, settings: LazySettings
 ) -> None:
     """And the recorded ones come again, so that it is the same model after a crash."""
-    settings.AI_FALLBACK_MODELS = [FALLBACK]
+    configure(settings, AI_FALLBACK_MODELS=[FALLBACK])
     crashes = Crashes("after")
     server.script = [*garbled(times=3), output(product="lamp", count=3)]
 
@@ -950,8 +951,8 @@ def test_the_last_request_of_a_loop_has_no_tools(chat: Chat, server: OpenAIServe
 def test_comments_are_no_data(
     chat: Chat, server: OpenAIServer, settings: LazySettings, begun: int
 ) -> None:
-    settings.AI_TIMEOUT = 0.4
-    settings.AI_FALLBACK_MODELS = [FALLBACK]
+    configure(settings, AI_TIMEOUT=0.4)
+    configure(settings, AI_FALLBACK_MODELS=[FALLBACK])
     never = threading.Event()
     server.script = [
         Answer(text="Too late.", comment=b": keep-alive\n\n", stall=never, stall_at=begun),
@@ -967,7 +968,7 @@ def test_comments_are_no_data(
 def test_the_last_model_that_shows_signs_of_life_is_waited_for(
     chat: Chat, server: OpenAIServer, settings: LazySettings
 ) -> None:
-    settings.AI_TIMEOUT = 0.5
+    configure(settings, AI_TIMEOUT=0.5)
     later = threading.Event()
     server.script = [Answer(text="At last.", comment=b": keep-alive\n\n", stall=later)]
     timer = threading.Timer(0.8, later.set)
@@ -978,7 +979,7 @@ def test_the_last_model_that_shows_signs_of_life_is_waited_for(
 
 
 def test_but_not_for_ever(chat: Chat, server: OpenAIServer, settings: LazySettings) -> None:
-    settings.AI_TIMEOUT = 0.2
+    configure(settings, AI_TIMEOUT=0.2)
     never = threading.Event()
     server.script = [Answer(text="Never.", comment=b": keep-alive\n\n", stall=never)]
 

@@ -12,6 +12,7 @@ from chatflow.workflows.exceptions import AttemptLost
 from chatflow.workflows.knowledge.documents import store
 from chatflow.workflows.models import Job, Step
 from chatflow.workflows.running import routing, runner
+from tests.configure import configure
 from tests.openai_server import OpenAIServer, call, error, text
 from tests.workflows.chat import Chat, Crashes, lose_worker, resume, run_waiting, streamed
 
@@ -56,7 +57,7 @@ def test_it_is_remembered_for_that_model(
     assert chat.say(workflow="w").response == "A lamp again."
     assert toolless.is_toolless("openai:gpt-4o-mini")
 
-    settings.AI_MODEL = "openai-chat:gpt-4o"
+    configure(settings, AI_MODEL="openai-chat:gpt-4o")
     assert chat.say(workflow="w").response == "Lamps."
     assert ["tools" in each for each in server.requests] == [True, False, False, True, True]
 

@@ -7,6 +7,7 @@ import pytest
 from django.conf import LazySettings
 
 from chatflow.workflows.ai.warming import warm_up
+from tests.configure import configure
 from tests.openai_server import OpenAIServer
 
 # What the first chat of a process brings along, if nothing was prepared.
@@ -41,7 +42,7 @@ def test_nothing_is_left_to_import(model: str, monkeypatch: pytest.MonkeyPatch) 
 def test_nothing_is_sent(
     server: OpenAIServer, settings: LazySettings, model: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings.AI_MODEL = model
+    configure(settings, AI_MODEL=model)
 
     warm_up()
 
@@ -54,8 +55,8 @@ def test_a_model_that_is_not_configured(
 ) -> None:
     """It is left to its first call, and the others are rehearsed."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    settings.AI_MODEL = "openai:gpt-5-mini"
-    settings.AI_FALLBACK_MODELS = ["offline"]
+    configure(settings, AI_MODEL="openai:gpt-5-mini")
+    configure(settings, AI_FALLBACK_MODELS=["offline"])
 
     warm_up()
 

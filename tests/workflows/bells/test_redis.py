@@ -8,6 +8,7 @@ from django.db import transaction
 from chatflow.workflows.bells import Bell, Subscription, get_bell
 from chatflow.workflows.bells import redis as bell_module
 from chatflow.workflows.bells.redis import RedisBell
+from tests.configure import configure
 from tests.servers import Redis
 from tests.workflows.bells.contract import BellContract, Listen, commit
 
@@ -31,9 +32,9 @@ class TestRedisBell(BellContract):
             client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
 
     def test_it_is_the_bell_where_it_is_configured(self, server: Redis, settings: object) -> None:
-        settings.REDIS_URL = server.url  # type: ignore[attr-defined]
+        configure(settings, REDIS_URL=server.url)
         assert not isinstance(get_bell(), RedisBell)
-        settings.QUEUE_CONNECTION = "redis"  # type: ignore[attr-defined]
+        configure(settings, QUEUE_CONNECTION="redis")
         assert isinstance(get_bell(), RedisBell)
         assert get_bell() is get_bell()
 

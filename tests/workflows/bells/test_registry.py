@@ -17,6 +17,7 @@ from chatflow.workflows.bells import (
     Subscription,
     get_bell,
 )
+from tests.configure import configure
 from tests.workflows.bells.contract import BellContract, Listen
 
 
@@ -67,7 +68,7 @@ class LocalBell(Bell):
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch, settings: LazySettings) -> Iterator[None]:
     monkeypatch.setitem(QUEUE_BELLS, "local", f"{__name__}.LocalBell")
-    settings.QUEUE_CONNECTION = "local"
+    configure(settings, QUEUE_CONNECTION="local")
     yield
     bells._made.cache_clear()
 
@@ -97,7 +98,7 @@ class TestLocalBell(BellContract):
 def test_a_queue_without_a_bell_of_its_own(settings: LazySettings) -> None:
     """The database's serves it."""
     for name in ("database", "sync"):
-        settings.QUEUE_CONNECTION = name
+        configure(settings, QUEUE_CONNECTION=name)
         assert type(get_bell()).__module__.startswith("chatflow.workflows.bells.")
         assert f"{type(get_bell()).__module__}.{type(get_bell()).__name__}" in (
             DATABASE_BELLS.values()
@@ -105,7 +106,7 @@ def test_a_queue_without_a_bell_of_its_own(settings: LazySettings) -> None:
 
 
 def test_an_unknown_queue_is_refused(settings: LazySettings) -> None:
-    settings.QUEUE_CONNECTION = "local"
+    configure(settings, QUEUE_CONNECTION="local")
     (error,) = checks.check_queue_connection(None)
 
     assert error.id == "workflows.E001"

@@ -24,6 +24,7 @@ from chatflow.workflows.models import Job, State
 from chatflow.workflows.running import runner
 from chatflow.workflows.store import lifecycle
 from chatflow.workflows.store.lifecycle import HOST, Worker
+from tests.configure import configure
 from tests.workflows.chat import NET, Chat
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("unkept")]
@@ -43,7 +44,9 @@ def broken_task() -> None:
 @pytest.fixture(autouse=True)
 def _nothing_ran(settings: Any) -> None:
     here = "tests.workflows.cluster.test_fetch"
-    settings.TASK_FUNCTIONS = [f"{here}.{name}" for name in ("task", "broken_task", "nowhere")]
+    configure(
+        settings, TASK_FUNCTIONS=[f"{here}.{name}" for name in ("task", "broken_task", "nowhere")]
+    )
     ran.clear()
 
 

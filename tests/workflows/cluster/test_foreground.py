@@ -11,6 +11,7 @@ from chatflow.workflows.cluster.foreground import Shift, work
 from chatflow.workflows.models import Job, State
 from chatflow.workflows.store import lifecycle
 from chatflow.workflows.store.lifecycle import Vigil, vigil
+from tests.configure import configure
 from tests.workflows.chat import Chat, claimed
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def job(chat: Chat, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Job:
     """A job of somebody else's, whose lease ran out while the machine was suspended."""
-    settings.WORKFLOW_LEASE_SECONDS = 0.3
+    configure(settings, WORKFLOW_LEASE_SECONDS=0.3)
     monkeypatch.setattr(vigil, "RENEWAL", 0.1)
     chat.send()
     job = claimed()

@@ -14,6 +14,7 @@ from django_q.worker import worker
 
 from chatflow.workflows import checks
 from chatflow.workflows.cluster.fetch import STOP, Results, task_package
+from tests.configure import configure
 from tests.workflows.cluster.test_fetch import Timer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,7 +30,7 @@ def note(*args: Any) -> str:
 
 @pytest.fixture(autouse=True)
 def _nothing_ran(settings: Any) -> Iterator[None]:
-    settings.TASK_FUNCTIONS = [f"{HERE}.note"]
+    configure(settings, TASK_FUNCTIONS=[f"{HERE}.note"])
     ran.clear()
     yield
     ran.clear()
@@ -64,7 +65,7 @@ def test_another_function_is_not_called(function: Any, capfd: Any) -> None:
 
 
 def test_by_default_there_are_none(settings: Any) -> None:
-    settings.TASK_FUNCTIONS = []
+    configure(settings, TASK_FUNCTIONS=[])
     async_task(note)
     work()
     assert ran == []
@@ -107,7 +108,7 @@ def test_a_stored_hook_is_not_called_by_saving(caplog: pytest.LogCaptureFixture)
 
 def test_a_name_of_no_function_is_warned_of(settings: Any) -> None:
     """The site starts: a task may be left over from a function that is gone, and fails alone."""
-    settings.TASK_FUNCTIONS = [f"{HERE}.note", "nope.fn", "math.nope", "math"]
+    configure(settings, TASK_FUNCTIONS=[f"{HERE}.note", "nope.fn", "math.nope", "math"])
     found = checks.check_task_functions(None)
     assert [each.msg.split("'")[1] for each in found] == ["nope.fn", "math.nope", "math"]
     assert not any(each.is_serious() for each in found)

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django_q.models import Failure, OrmQ, Task
 
 from chatflow.workflows.cluster.pickles import Unread, is_read
+from tests.configure import configure
 
 pytestmark = pytest.mark.django_db
 
@@ -117,9 +118,9 @@ def test_schedules_are_offered_allowed_functions(
     admin_client: Client, admin_user: User, settings: Any
 ) -> None:
     url = "/admin/django_q/schedule/add/"
-    settings.TASK_FUNCTIONS = []
+    configure(settings, TASK_FUNCTIONS=[])
     assert admin_client.get(url).status_code == 403
-    settings.TASK_FUNCTIONS = ["team.tasks.report"]
+    configure(settings, TASK_FUNCTIONS=["team.tasks.report"])
     assert '<option value="team.tasks.report">' in admin_client.get(url).content.decode()
     form = {"func": "os.system", "args": "'id'", "schedule_type": "O", "repeats": "-1"}
     form |= {"next_run_0": "2026-01-01", "next_run_1": "12:00"}

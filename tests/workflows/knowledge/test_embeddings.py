@@ -11,6 +11,7 @@ from django.db import connection
 from chatflow.workflows.knowledge import embeddings, vectors
 from chatflow.workflows.knowledge.models import Chunk
 from chatflow.workflows.knowledge.search import search
+from tests.configure import configure
 from tests.workflows.knowledge.conftest import Shelve
 from tests.workflows.knowledge.embeddings_server import EmbeddingsServer, embeddings_server
 
@@ -19,7 +20,7 @@ MODEL = "openai:text-embedding-3-small"
 
 @pytest.fixture
 def server(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddingsServer]:
-    settings.AI_EMBEDDING_MODEL = MODEL
+    configure(settings, AI_EMBEDDING_MODEL=MODEL)
     with embeddings_server() as running:
         monkeypatch.setenv("OPENAI_BASE_URL", running.url)
         monkeypatch.setenv("OPENAI_API_KEY", "none")
@@ -113,13 +114,13 @@ def test_a_silent_provider_is_not_waited_for(
 def test_what_is_missing_is_made_up_for(
     store: str, server: EmbeddingsServer, shelve: Shelve, alice: User, settings: Any
 ) -> None:
-    settings.AI_EMBEDDING_MODEL = ""
+    configure(settings, AI_EMBEDDING_MODEL="")
     shelve("# Garage\nautomobile")
     assert (titles("vehicle", alice), server.asked) == ([], [])
-    settings.AI_EMBEDDING_MODEL = MODEL
+    configure(settings, AI_EMBEDDING_MODEL=MODEL)
     assert embeddings.embed_missing(Chunk.objects.all()) == 0
     assert titles("vehicle", alice) == ["Garage"]
-    settings.AI_EMBEDDING_MODEL = "openai:another"
+    configure(settings, AI_EMBEDDING_MODEL="openai:another")
     assert titles("vehicle", alice) == []
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
-from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from PIL import Image
 
@@ -18,6 +17,7 @@ from chatflow.workflows.exceptions import FileNotFound
 from chatflow.workflows.knowledge.documents import store
 from chatflow.workflows.knowledge.models import Attachment, Document
 from chatflow.workflows.models import Message
+from chatflow.workflows.testing.overrides import overridden
 from tests.acceptance.markdown import block
 from tests.openai_server import OpenAIServer, error, text
 from tests.workflows.chat import Chat, run_waiting, streamed
@@ -143,7 +143,7 @@ def test_a_long_file_is_cut(chat: Chat, server: OpenAIServer) -> None:
     plan = bring(chat, b"Paint the lamp. " * 2000, "text/plain", "plan.txt")
     server.script = [text("To paint it.")]
 
-    with override_settings(AI_MEMORY_TOKENS=100):
+    with overridden(AI_MEMORY_TOKENS=100):
         chat.say("What is the plan?", sent_files=[plan])
 
     told = str(server.requests[-1]["messages"][-1]["content"])
@@ -164,7 +164,7 @@ def test_a_model_that_sees_nothing(chat: Chat, server: OpenAIServer, image: str)
 
 
 def test_the_offline_model_says_so(chat: Chat, image: str) -> None:
-    with override_settings(AI_MODEL="offline"):
+    with overridden(AI_MODEL="offline"):
         job = chat.say("What is this?", sent_files=[image])
 
     assert "offline" in job.response

@@ -11,6 +11,7 @@ from chatflow.workflows import Context, services, workflow
 from chatflow.workflows.models import Job, Message, Session, State
 from chatflow.workflows.running import memory
 from tests.acceptance.markdown import block
+from tests.configure import configure
 from tests.openai_server import OpenAIServer, error, text
 from tests.workflows.chat import Chat, Crashes, resume, run_waiting
 from tests.workflows.faults import refused_once
@@ -282,7 +283,7 @@ def test_a_session_that_is_deleted_while_it_is_summarised(
 
 
 def test_the_room_is_a_setting(chat: Chat, settings: LazySettings) -> None:
-    settings.AI_MEMORY_TOKENS = 100
+    configure(settings, AI_MEMORY_TOKENS=100)
     talk(chat, 6)
 
     job = chat.begin(

@@ -14,12 +14,14 @@ from django.contrib.auth.models import Group
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
+from chatflow.conf import conf
 from chatflow.workflows import Context, WorkflowError, services, workflow
 from chatflow.workflows.exceptions import Cancelled, DeadlineExceeded, ShuttingDown
 from chatflow.workflows.models import Job, State
 from chatflow.workflows.running import runner
 from chatflow.workflows.running.watchdog import get_watchdog
 from chatflow.workflows.store import lifecycle
+from tests.configure import configure
 from tests.workflows.chat import (
     Chat,
     assert_log_is_sound,
@@ -339,7 +341,7 @@ def test_a_query_that_breaks_its_connection_does_not_go_on_for_ever(
     chat: Chat, settings: Any
 ) -> None:
     """Nobody else's connection breaks: it's no outage."""
-    settings.WORKFLOW_TRIES = 2
+    configure(settings, WORKFLOW_TRIES=2)
     ran: list[int] = []
 
     def idle_too_long() -> None:
@@ -363,7 +365,7 @@ def test_a_query_that_breaks_its_connection_does_not_go_on_for_ever(
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.postgresql
 def test_connections_that_all_break_are_an_outage(chat: Chat, settings: Any) -> None:
-    settings.WORKFLOW_TRIES = 1
+    configure(settings, WORKFLOW_TRIES=1)
     ran: list[int] = []
 
     def work(ctx: Context) -> str:
@@ -737,5 +739,5 @@ def test_a_query_about_another_file_does_not_go_on_for_ever(chat: Chat, settings
     assert (job.state, job.code, len(ran)) == (
         State.FAILED,
         "connection_lost",
-        settings.WORKFLOW_TRIES,
+        conf.WORKFLOW_TRIES,
     )

@@ -30,6 +30,7 @@ from chatflow.workflows.running.watchdog import Watchdog
 from chatflow.workflows.store import lifecycle
 from chatflow.workflows.store.events import append
 from chatflow.workflows.store.lifecycle import Held
+from tests.configure import configure
 from tests.workflows.chat import NET, Chat, assert_log_is_sound, at_once, claimed, types
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -116,7 +117,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
 
 
 def test_it_renews(own: Watchdog, job: Job, renewals: Renewals, settings: Any) -> None:
-    settings.WORKFLOW_LEASE_SECONDS = 0.3
+    configure(settings, WORKFLOW_LEASE_SECONDS=0.3)
     Job.objects.filter(pk=job.pk).update(lease_until=job.created_at)
     lease = job.created_at
     own.watch(Watched(job))
@@ -135,7 +136,7 @@ def test_a_ring_makes_it_look_and_not_write(
     own: Watchdog, job: Job, renewals: Renewals, looks: Looks, settings: Any
 ) -> None:
     """On SQLite a write is a ring: to answer one with the other would never end."""
-    settings.WORKFLOW_LEASE_SECONDS = 10 * NET
+    configure(settings, WORKFLOW_LEASE_SECONDS=10 * NET)
     attempt = Watched(job)
     own.watch(attempt)
     for _ in range(5):
@@ -150,7 +151,7 @@ def test_a_ring_makes_it_look_and_not_write(
 def test_it_rides_out_a_database_that_is_away(
     own: Watchdog, job: Job, renewals: Renewals, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings.WORKFLOW_LEASE_SECONDS = 0.3
+    configure(settings, WORKFLOW_LEASE_SECONDS=0.3)
     renewals.failures = [OperationalError("gone"), OperationalError("gone")]
     attempt = Watched(job)
     own.watch(attempt)
@@ -286,7 +287,7 @@ def test_a_doorbell_that_cannot_be_listened_to(
 
 def test_a_cancel_that_is_rung_for(own: Watchdog, job: Job, looks: Looks, settings: Any) -> None:
     """In an attempt that has run for a while; no renewal would find it."""
-    settings.WORKFLOW_LEASE_SECONDS = 100 * NET
+    configure(settings, WORKFLOW_LEASE_SECONDS=100 * NET)
     attempt = Watched(job, 100 * NET)
     own.watch(attempt)
     # It listens, and has looked for what was cancelled before.
@@ -302,7 +303,7 @@ def test_a_cancel_that_is_rung_for(own: Watchdog, job: Job, looks: Looks, settin
 def test_a_look_that_failed_is_repeated(
     own: Watchdog, job: Job, looks: Looks, settings: Any
 ) -> None:
-    settings.WORKFLOW_LEASE_SECONDS = 100 * NET
+    configure(settings, WORKFLOW_LEASE_SECONDS=100 * NET)
     looks.failures = [OperationalError("gone"), OperationalError("gone")]
     services.cancel(job)
     attempt = Watched(job, 100 * NET)
@@ -325,7 +326,7 @@ def test_only_the_cancelled_one_is_stopped(own: Watchdog, chat: Chat, job: Job) 
 
 
 def test_a_lost_lease(own: Watchdog, job: Job, settings: Any) -> None:
-    settings.WORKFLOW_LEASE_SECONDS = 0.3
+    configure(settings, WORKFLOW_LEASE_SECONDS=0.3)
     lifecycle.give_back(job)
     claimed()
     attempt = Watched(job)
@@ -396,7 +397,7 @@ def test_shut_down(own: Watchdog, job: Job) -> None:
 
 def test_an_uncommitted_claim_is_left_alone(own: Watchdog, chat: Chat, settings: Any) -> None:
     """Nobody else sees it: to the watchdog it would look lost."""
-    settings.QUEUE_CONNECTION = "sync"
+    configure(settings, QUEUE_CONNECTION="sync")
     watched: list[int] = []
 
     def work(ctx: Context) -> str:
@@ -422,7 +423,7 @@ def test_to_store_the_end_may_take_longer_than_a_lease(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Else a supervisor would kill the worker whose answer waits for a lock on the session."""
-    settings.WORKFLOW_LEASE_SECONDS = 0.3
+    configure(settings, WORKFLOW_LEASE_SECONDS=0.3)
     store = getattr(lifecycle, transition)
 
     def wait_and_store(*args: Any, **kwargs: Any) -> Any:
@@ -633,7 +634,7 @@ def test_a_renewal_that_was_blocked_is_done_again(
     job: Job, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     """A lease counts from the beginning of its renewal: it may have run out by the end."""
-    settings.WORKFLOW_LEASE_SECONDS = 15.0
+    configure(settings, WORKFLOW_LEASE_SECONDS=15.0)
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     watching, attempt = Watchdog(), Attempt(job)

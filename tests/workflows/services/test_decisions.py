@@ -20,6 +20,7 @@ from chatflow.workflows.exceptions import (
 from chatflow.workflows.models import ApprovalRequest, Job, Message, Session
 from chatflow.workflows.running import runner
 from chatflow.workflows.services.decisions import decide, get_request, pending
+from tests.configure import configure
 from tests.workflows.chat import Chat, at_once, claimed, resume, run_waiting
 from tests.workflows.running.test_approvals import Limit, delete, expire, limit, the_request, told
 
@@ -184,7 +185,7 @@ def test_without_a_worker_it_waits_for_nothing(chat: Chat, alice: User, settings
     """A job that can't go on at once is forgotten; the decision would be lost with it."""
     chat.begin(delete)
     chat.send("hm", options={"actions": False})
-    settings.QUEUE_CONNECTION = "sync"
+    configure(settings, QUEUE_CONNECTION="sync")
     with pytest.raises(SessionBusy):
         settle(alice)
     assert the_request().decided_at is None

@@ -23,6 +23,7 @@ from chatflow.workflows.models import Job, Message, Session, State
 from chatflow.workflows.running import runner
 from chatflow.workflows.services import starts
 from chatflow.workflows.store import lifecycle
+from tests.configure import configure
 from tests.workflows.chat import (
     ME,
     NET,
@@ -574,7 +575,7 @@ def test_a_sync_job_that_was_cancelled_while_it_waited(chat: Chat) -> None:
 
 
 def test_queue_connection_sync(chat: Chat, settings: Any) -> None:
-    settings.QUEUE_CONNECTION = "sync"
+    configure(settings, QUEUE_CONNECTION="sync")
     job = chat.send("echo")
 
     assert (job.mode, job.state, job.response) == ("async", State.COMPLETED, "Echo: echo")
@@ -832,7 +833,7 @@ def test_retry_of_a_unique_job_that_is_queued_again(chat: Chat) -> None:
 
 
 def test_retry_with_queue_connection_sync(failed: Job, settings: Any) -> None:
-    settings.QUEUE_CONNECTION = "sync"
+    configure(settings, QUEUE_CONNECTION="sync")
 
     assert services.retry(failed).error == "No."
 

@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from chatflow.conf import conf
 from chatflow.workflows import services, workflow
 from chatflow.workflows.bells import get_bell
 from chatflow.workflows.exceptions import Fenced
@@ -24,6 +25,7 @@ from chatflow.workflows.store import lifecycle
 from chatflow.workflows.store.database import prepared
 from chatflow.workflows.store.events import append
 from chatflow.workflows.store.lifecycle import Outcome, Vigil, Worker, claims
+from tests.configure import configure
 from tests.workflows.chat import (
     ME,
     NET,
@@ -74,7 +76,7 @@ def test_it_works(job: Job, settings: Any) -> None:
     assert taken.pk == job.pk
     assert (taken.state, taken.attempt) == (State.PROCESSING, 1)
     assert (taken.worker, taken.host, taken.pid) == (ME.id, ME.host, ME.pid)
-    assert 0 < seconds_from_now(taken.lease_until) <= settings.WORKFLOW_LEASE_SECONDS + 1
+    assert 0 < seconds_from_now(taken.lease_until) <= conf.WORKFLOW_LEASE_SECONDS + 1
     assert taken.started_at == taken.claimed_at
     # The claim returns the row, with all its types.
     job.refresh_from_db()
@@ -377,7 +379,7 @@ def test_a_sync_job_is_its_web_process_own(chat: Chat, settings: Any) -> None:
     job = chat.send(mode="sync")
 
     assert claim() is None
-    assert 0 < seconds_from_now(job.lease_until) <= settings.WORKFLOW_LEASE_SECONDS + 1
+    assert 0 < seconds_from_now(job.lease_until) <= conf.WORKFLOW_LEASE_SECONDS + 1
     taken = lifecycle.claim_inline(job, ME)
     assert taken is not None
     assert (taken.pk, taken.attempt, taken.inline) == (job.pk, 1, True)
@@ -507,7 +509,7 @@ def test_a_sync_job_that_waits_for_its_next_try_is_no_orphan(chat: Chat, setting
     assert job.inline
     assert job.lease_until is not None
     assert job.lease_until - job.available_at == pytest.approx(
-        timedelta(seconds=settings.WORKFLOW_LEASE_SECONDS), abs=timedelta(seconds=5)
+        timedelta(seconds=conf.WORKFLOW_LEASE_SECONDS), abs=timedelta(seconds=5)
     )
 
 
@@ -571,7 +573,7 @@ def test_a_process_that_was_ended_on_purpose_does_not_count(job: Job) -> None:
 
 
 def test_a_worker_lost_too_often(job: Job, settings: Any) -> None:
-    settings.WORKFLOW_TRIES = 3
+    configure(settings, WORKFLOW_TRIES=3)
     for attempt in (1, 2, 3):
         assert claimed().attempt == attempt
         lose_worker()
@@ -594,7 +596,7 @@ def test_a_cancelled_job_whose_worker_is_lost(job: Job) -> None:
 
 
 def test_a_cancelled_job_whose_worker_is_lost_too_often(job: Job, settings: Any) -> None:
-    settings.WORKFLOW_TRIES = 1
+    configure(settings, WORKFLOW_TRIES=1)
     services.cancel(claimed())
     lose_worker()
     job.refresh_from_db()
@@ -605,7 +607,7 @@ def test_a_cancelled_job_whose_worker_is_lost_too_often(job: Job, settings: Any)
 @pytest.mark.parametrize("cancelled", [False, True])
 def test_the_words_of_a_lost_worker(job: Job, settings: Any, cancelled: bool) -> None:
     """Those that the user saw, in whatever attempt, stay in the conversation, and are marked."""
-    settings.WORKFLOW_TRIES = 2
+    configure(settings, WORKFLOW_TRIES=2)
     first = claimed()
     append(job.pk, first.attempt, Event.Type.DELTA, data={"delta": "Once upon"})
     lose_worker()

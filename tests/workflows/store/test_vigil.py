@@ -14,6 +14,7 @@ from chatflow.workflows.models import Job, State
 from chatflow.workflows.running import runner
 from chatflow.workflows.store import lifecycle
 from chatflow.workflows.store.lifecycle import Vigil, vigil
+from tests.configure import configure
 from tests.workflows.chat import NET, Chat, claimed, until_a_lock_is_waited_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -37,7 +38,7 @@ def go_on(clocks: dict[str, float], seconds: float, *, asleep: float = 0.0) -> N
 
 @pytest.fixture(autouse=True)
 def lease(settings: Any) -> None:
-    settings.WORKFLOW_LEASE_SECONDS = LEASE
+    configure(settings, WORKFLOW_LEASE_SECONDS=LEASE)
 
 
 def test_who_looks_at_its_pace_trusts_what_it_sees(clocks: dict[str, float]) -> None:
@@ -81,7 +82,7 @@ def test_no_standstill_that_costs_a_living_lease_escapes(
     clocks: dict[str, float], settings: Any, lease: float, pace: float
 ) -> None:
     """Two thirds of a lease are left when it begins, at least."""
-    settings.WORKFLOW_LEASE_SECONDS = lease
+    configure(settings, WORKFLOW_LEASE_SECONDS=lease)
     mine = Vigil(pace)
     mine.keep()
     go_on(clocks, 0.0, asleep=lease * 2 / 3 + 0.01)
@@ -129,7 +130,7 @@ LOCKS: dict[str, Callable[[Job], None]] = {
 def job(chat: Chat, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Job:
     """A running job, whose lease has just run out; a standstill of 0.3 seconds is one."""
     monkeypatch.setattr(vigil, "LATE", 0.1)
-    settings.WORKFLOW_LEASE_SECONDS = 0.6
+    configure(settings, WORKFLOW_LEASE_SECONDS=0.6)
     chat.send()
     taken = claimed()
     Job.objects.update(lease_until=taken.created_at)
@@ -178,7 +179,7 @@ def test_a_worker_whose_answer_waits_for_its_session_is_not_stuck(
     chat: Chat, settings: Any
 ) -> None:
     """Nobody else is blocked by that lock: it is the worker that has to renew its lease."""
-    settings.WORKFLOW_LEASE_SECONDS = 0.6
+    configure(settings, WORKFLOW_LEASE_SECONDS=0.6)
     workflow("w")(lambda ctx: "done")
     chat.send(workflow="w")
     job = claimed()

@@ -21,6 +21,7 @@ from chatflow.workflows.streaming.followers import StreamCut
 from chatflow.workflows.streaming.listeners import listeners
 from chatflow.workflows.streaming.storage import ChannelCursor, channel
 from tests.chatflow.threads import close_streams
+from tests.configure import configure
 from tests.workflows.chat import NET, Chat
 from tests.workflows.streaming.following import (
     close,
@@ -192,7 +193,7 @@ async def test_orphaned_sync_jobs_are_looked_for(
     monkeypatch.setattr(module, "ORPHANS", 0.01)
     # It doubts at first, until the living have had the time to renew their leases.
     monkeypatch.setattr(vigil, "RENEWAL", 0.1)
-    settings.WORKFLOW_LEASE_SECONDS = 0.6
+    configure(settings, WORKFLOW_LEASE_SECONDS=0.6)
 
     def orphan() -> Job:
         made = Chat(chat.user, "other").send(mode="sync")

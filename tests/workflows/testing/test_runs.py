@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from chatflow.workflows import Context, WorkflowError, services, workflow
 from chatflow.workflows.models import Event
 from chatflow.workflows.testing import OPEN, Approve, Reject, Turn
+from tests.configure import configure
 
 Run = Any
 
@@ -395,7 +396,7 @@ def test_the_message_chooses_the_workflow(run: Run) -> None:
 
 @pytest.mark.parametrize("connection_name", ["sync", "redis"])
 def test_the_sites_queue_plays_no_part(run: Run, settings: Any, connection_name: str) -> None:
-    settings.QUEUE_CONNECTION = connection_name
+    configure(settings, QUEUE_CONNECTION=connection_name)
 
     turn = run("report", answers=["Support", True], crash_after="Save")
 

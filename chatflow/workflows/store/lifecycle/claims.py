@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any
 
-from django.conf import settings
 from django.db import IntegrityError, connection
 
+from chatflow.conf import conf
 from chatflow.workflows.bells import Bell, get_bell
 from chatflow.workflows.models import Event, Job
 from chatflow.workflows.store import events
@@ -101,7 +101,7 @@ def _take(
     params |= {"type": Event.Type.STARTED, "data": "{}"}
     bell = get_bell()
     try:
-        row = write(_make_claim(where, settings.WORKFLOW_LEASE_SECONDS, bell), params)
+        row = write(_make_claim(where, conf.WORKFLOW_LEASE_SECONDS, bell), params)
     except IntegrityError as error:
         if not any(name in str(error) for name in ONE_RUNNING):
             raise

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from django.conf import settings
 from django.db import connection, transaction
 
+from chatflow.conf import conf
 from chatflow.workflows.bells import get_bell
 from chatflow.workflows.exceptions import Fenced
 from chatflow.workflows.models import Job
@@ -61,7 +61,7 @@ def renew(attempts: Iterable[tuple[int, int]]) -> Held:
     # An atomic step that has appended an event holds its job's row until it commits. It isn't
     # waited for, and reap() leaves its job alone as well.
     query, numbers = _query_held(pairs)
-    lease = database.now(settings.WORKFLOW_LEASE_SECONDS)
+    lease = database.now(conf.WORKFLOW_LEASE_SECONDS)
     with connection.cursor() as cursor:
         cursor.execute(
             RENEW.format(lease=lease, held=query, skip_locked=database.skip_locked), numbers
@@ -114,7 +114,7 @@ def give_back(
         now=database.now(),
         later=database.now(delay),
         # A web process that waits out the delay renews no lease meanwhile.
-        lease=database.now(delay + settings.WORKFLOW_LEASE_SECONDS),
+        lease=database.now(delay + conf.WORKFLOW_LEASE_SECONDS),
         # Whoever had it was dead by then, if not before: a night without power is no work.
         ran=database.seconds_since("claimed_at", upto="lease_until"),
         turn=next_turn() if anew else AHEAD,

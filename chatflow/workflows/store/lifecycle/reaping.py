@@ -10,12 +10,12 @@ from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import ParamSpec
 
-from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
+from chatflow.conf import conf
 from chatflow.workflows.bells import get_bell
 from chatflow.workflows.exceptions import Fenced
 from chatflow.workflows.models import ACTIVE, Cluster, Job, State
@@ -183,7 +183,7 @@ def _take_back(job: Job, *, lost: int = 1, vigil: Vigil | None = None) -> bool:
         lost: 1 if the loss counts.
         vigil: as in _change_lost().
     """
-    if not job.cancel_code and job.lost + lost >= settings.WORKFLOW_TRIES:
+    if not job.cancel_code and job.lost + lost >= conf.WORKFLOW_TRIES:
         failed = Outcome(State.FAILED, code="worker_lost", error=WORKER_LOST, lost=lost)
         return _change_lost(job, lambda: end(job, failed), vigil)
     return _change_lost(job, lambda: give_back(job, lost=lost), vigil)

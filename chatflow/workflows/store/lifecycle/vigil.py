@@ -7,9 +7,9 @@ their jobs away. So everyone asks first whether they were awake themselves.
 
 import time
 
-from django.conf import settings
 from django.db import connection
 
+from chatflow.conf import conf
 from chatflow.workflows.models import Job
 from chatflow.workflows.store.database import get_database
 
@@ -25,7 +25,7 @@ NOBODYS = -1
 
 def heartbeat_interval() -> float:
     """Return the seconds from one heartbeat, which renews the lease, to the next."""
-    return settings.WORKFLOW_LEASE_SECONDS / 3
+    return conf.WORKFLOW_LEASE_SECONDS / 3
 
 
 def patience() -> float:

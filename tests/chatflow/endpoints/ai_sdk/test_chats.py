@@ -37,6 +37,7 @@ from tests.chatflow.endpoints.ai_sdk.conftest import (
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.test_stream import begin
 from tests.chatflow.threads import close_connections, close_streams
+from tests.configure import configure
 from tests.conftest import Bearer
 
 pytestmark = pytest.mark.django_db
@@ -124,7 +125,7 @@ def test_one_key_starts_one_job(client: Client) -> None:
 
 
 def test_the_flags_of_a_send(ask: Ask, settings: Any) -> None:
-    settings.AI_ALLOWED_MODELS = ["test:small"]
+    configure(settings, AI_ALLOWED_MODELS=["test:small"])
     ask(says("x"), actions=False, memory=False, intelligent_rag=False, model="test:small")
     assert Job.objects.get().options == {
         "actions": False,
@@ -315,7 +316,7 @@ def test_a_token_that_reads(ask: Ask, alice: User) -> None:
 
 
 def test_a_limit_of_messages(ask: Ask, settings: Any) -> None:
-    settings.RATE_LIMIT_SEND = (1, 60)
+    configure(settings, RATE_LIMIT_SEND=(1, 60))
     chunks(ask(says("hello"), workflow="echo"))
     assert refused(ask(says("hello"), workflow="echo")) == (429, "rate_limited")
 
@@ -331,7 +332,7 @@ def test_without_an_event_loop_nothing_begins(as_alice: Client) -> None:
 
 
 def test_stop(client: Client, alice: User, make_job: MakeJob, settings: Any) -> None:
-    settings.QUEUE_CONNECTION = "database"
+    configure(settings, QUEUE_CONNECTION="database")
     jobs = [make_job(alice), make_job(alice)]
     assert client.post(STOP).json() == {"success": True, "cancelled": 2}
     assert client.post(STOP).json() == {"success": True, "cancelled": 0}
@@ -425,7 +426,7 @@ async def test_words_that_are_taken_back(posted: Callable[..., Exchange]) -> Non
 
 @pytest.mark.django_db(transaction=True)
 async def test_too_many_streams(posted: Callable[..., Exchange], settings: Any) -> None:
-    settings.STREAMS_PER_USER = 1
+    configure(settings, STREAMS_PER_USER=1)
     message = {"id": "s", "messages": [says("x")], "workflow": "echo"}
     async with posted(CHAT, **message) as exchange:
         await exchange.start()

@@ -8,6 +8,7 @@ from rest_framework.exceptions import ValidationError
 from chatflow.endpoints.ai_sdk import posts
 from chatflow.workflows.exceptions import UnknownWorkflow
 from tests.chatflow.endpoints.ai_sdk.conftest import Ask, decides, says
+from tests.configure import configure
 
 WRONG: list[dict[str, Any]] = [
     {"messages": None},
@@ -83,7 +84,7 @@ def test_without_an_id_a_conversation_is_made() -> None:
 
 
 def test_names(settings: Any) -> None:
-    settings.AI_ALLOWED_MODELS = ["test:small"]
+    configure(settings, AI_ALLOWED_MODELS=["test:small"])
 
     def named(**names: Any) -> tuple[str, str | None]:
         found = posts.named(posts.validated({"messages": [says("x")], **names}))

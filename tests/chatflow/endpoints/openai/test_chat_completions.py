@@ -10,6 +10,7 @@ from openai.types.chat import ChatCompletion
 from chatflow.workflows.models import Job, Session
 from tests.chatflow.dialects.test_chat_completions import read
 from tests.chatflow.endpoints.openai.conftest import Ask
+from tests.configure import configure
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("inline")]
 
@@ -83,7 +84,7 @@ def test_the_message_may_decide(ask: Ask, model: str | None) -> None:
 
 
 def test_a_model_may_be_chosen(ask: Ask, settings: Any) -> None:
-    settings.AI_ALLOWED_MODELS = ["offline"]
+    configure(settings, AI_ALLOWED_MODELS=["offline"])
     assert ask(URL, body(model="offline")).json()["model"] == "offline"
     assert Job.objects.get().options["model"] == "offline"
 
@@ -189,7 +190,7 @@ def test_a_model_that_there_is_not(ask: Ask) -> None:
 
 
 def test_who_says_too_much_waits(ask: Ask, settings: Any) -> None:
-    settings.RATE_LIMIT_SEND = (1, 60)
+    configure(settings, RATE_LIMIT_SEND=(1, 60))
     ask(URL, body())
     answer = ask(URL, body())
     assert answer.status_code == 429

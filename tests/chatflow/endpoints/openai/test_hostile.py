@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.chatflow.endpoints.openai.conftest import Ask
 from tests.chatflow.test_fuzz import JSON, fuzz
 from tests.chatflow.test_schema import plain
+from tests.configure import configure
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -57,7 +58,7 @@ def check(answer: Any, path: str, method: str = "post") -> None:
 
 @pytest.mark.parametrize("path", ["chat/completions", "responses"])
 def test_any_json(ask: Ask, settings: Any, path: str) -> None:
-    settings.RATE_LIMIT_SEND = (10_000, 60)
+    configure(settings, RATE_LIMIT_SEND=(10_000, 60))
 
     @fuzz
     @given(body=BODIES)

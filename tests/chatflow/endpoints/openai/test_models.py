@@ -9,12 +9,13 @@ from django.test import Client
 
 from chatflow.models import Token
 from tests.chatflow.endpoints.openai.conftest import Ask
+from tests.configure import configure
 
 pytestmark = pytest.mark.django_db
 
 
 def test_the_workflows_are_models(ask: Ask, settings: Any) -> None:
-    settings.AI_ALLOWED_MODELS = ["openai:gpt-x"]
+    configure(settings, AI_ALLOWED_MODELS=["openai:gpt-x"])
     body = ask("models", method="GET").json()
     assert body["object"] == "list"
     names = [each["id"] for each in body["data"]]

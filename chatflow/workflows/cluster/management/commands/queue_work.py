@@ -1,10 +1,10 @@
 import shutil
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
+from chatflow.conf import conf
 from chatflow.workflows.cluster.foreground import DONE, Shift, work
 from chatflow.workflows.management.console import add_queue_option, queue_names, whole_number
 
@@ -20,7 +20,7 @@ class Command(BaseCommand):
         add_queue_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if settings.QUEUE_CONNECTION == "sync":
+        if conf.QUEUE_CONNECTION == "sync":
             self.stdout.write("Nothing to work on: QUEUE_CONNECTION is sync, jobs run at once.")
             return
         names = queue_names(options["queue"])

@@ -107,7 +107,7 @@ class Command(BaseCommand):
 
     def forget(self, documents: "QuerySet[Document]") -> str:
         _, counts = documents.delete()
-        return f"Forgot {counts.get('knowledge.Document', 0)} documents."
+        return f"Forgot {counts.get(Document._meta.label, 0)} documents."
 
 
 def below(paths: list[Path]) -> Q:
