@@ -14,7 +14,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet
 SBOM := .sbom-venv
 # What `make pins` resolves with.
 RESOLVER := uv==0.13.9
-SOURCES := $(wildcard chatflow workflows tests bench) manage.py bin/demo bin/screenshots.py
+SOURCES := $(wildcard chatflow workflows tests bench) manage.py bin/demo bin/screenshots.py bin/version.py
 
 # More arguments for pytest: make test-sqlite ARGS='-k stream'
 ARGS ?=
@@ -27,7 +27,7 @@ PARTS := test-sqlite test-postgres
 $(CHECKS) $(PARTS): export ENV_FILE := /dev/null
 $(CHECKS) $(PARTS): export SECRET_KEY := only-for-the-checks
 
-.PHONY: help install install-dev install-system demo test $(CHECKS) $(PARTS) bench chaos format pins sbom clean \
+.PHONY: help install install-dev install-system demo test $(CHECKS) $(PARTS) bench chaos format dist pins sbom clean \
 	bundle words screenshots
 
 help:  ## Show the targets
@@ -117,6 +117,11 @@ format: install-dev  ## Let ruff put the code into shape
 	$(PY) -m ruff check --fix
 	$(PY) -m ruff format
 
+# A version that ends in +dirty was built from files that aren't committed.
+dist: install-dev  ## Build the wheel and the sdist of the package into dist/
+	@rm -rf dist
+	$(PY) -m build --no-isolation
+
 # Needs Node and npm; what it writes is committed, so that nobody else does.
 bundle:  ## Build static/chatflow/js/built and static/chatflow/js/vendor, after a change of static/chatflow/js or package.json
 	npm ci --ignore-scripts --no-audit --no-fund
@@ -164,5 +169,5 @@ sbom: $(SBOM)/.installed  ## Write sbom.json, in CycloneDX's format
 	@echo "Wrote sbom.json"
 
 clean:  ## Remove what the tools leave behind; .venv, .env and the database stay
-	rm -rf .mypy_cache .pytest_cache .ruff_cache .bench-venv .sbom-venv
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .bench-venv .sbom-venv .nox dist
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -207,7 +207,9 @@ class Postgres(Server):
         return self.folder / "data"
 
     def program(self, name: str) -> str:
-        versions = Path("/usr/lib/postgresql").glob("*/bin")
+        # All that are installed, unless one is asked for: noxfile.py.
+        version = os.environ.get("POSTGRES_VERSION", "*")
+        versions = Path("/usr/lib/postgresql").glob(f"{version}/bin")
         newest_first = sorted(versions, key=lambda path: float(path.parent.name), reverse=True)
         return str(find_program(name, *newest_first, package="postgresql"))
 
