@@ -22,6 +22,7 @@ PROOF = re.compile(r"`(tests/[\w/.]+)::(?:\w+::)?(\w+)`")
 
 # Names in capitals that are no settings of Chatflow's.
 OTHERS = {
+    "CHATFLOW",
     # Where a reader puts his own.
     "YOUR_TOKEN", "YOUR_USER", "YOUR_REPOSITORY", "JOB_ID", "PASSWORD",
     # SQL, HTTP, signals, make and its variables.

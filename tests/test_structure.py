@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+import chatflow.workflows
+import workflows
+
 ROOT = Path(__file__).resolve().parent.parent
 ENGINE = "chatflow.workflows"
 
@@ -314,6 +317,15 @@ def test_the_public_api_is_light() -> None:
         "chatflow.workflows.registry",
         "chatflow.workflows.running.context",
     }
+
+
+def test_the_short_import_of_the_checkout() -> None:
+    """``from workflows import Context, workflow``."""
+    assert workflows.__all__ == chatflow.workflows.__all__
+    for name in workflows.__all__:
+        assert getattr(workflows, name) is getattr(chatflow.workflows, name)
+    with pytest.raises(AttributeError):
+        _ = workflows.registry  # type: ignore[attr-defined]
 
 
 def test_no_circles() -> None:
