@@ -1,10 +1,13 @@
 """The links, settings and tests that the documentation names exist."""
 
 import re
+from ast import literal_eval
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from chatflow.conf import DECLARED
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
@@ -30,8 +33,10 @@ OTHERS = {
     "PATCH", "DELETE", "UPDATE", "INSERT", "SELECT", "JSON", "ID", "WAL", "IMMEDIATE",
     # The testing kit's answer that leaves a question open.
     "OPEN",
-    # Django's own.
-    "DJANGO_SETTINGS_MODULE", "AUTHENTICATION_BACKENDS", "LOGGING",
+    # Django's own, and those of its framework for APIs.
+    "DJANGO_SETTINGS_MODULE", "AUTHENTICATION_BACKENDS", "LOGGING", "LOGIN_URL", "REST_FRAMEWORK",
+    # The apps that a project installs.
+    "APPS",
     # AG-UI's events, and a type of its activities.
     "RUN_STARTED", "RUN_FINISHED", "RUN_ERROR", "CUSTOM", "PROGRESS",
     # The last words of queue_work's lines.
@@ -78,12 +83,22 @@ def named_settings(page: Path) -> set[str]:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_a_setting_exists(page: Path) -> None:
     known = set(re.findall(r"^# ([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.M))
-    assert named_settings(page) - known - OTHERS == set()
+    assert named_settings(page) - known - set(DECLARED) - OTHERS == set()
 
 
 def test_every_page_is_linked_to() -> None:
     linked = {(page.parent / target.partition("#")[0]).resolve() for page, target in links()}
     assert set(PAGES) - linked == {ROOT / "README.md"}
+
+
+def test_every_key_of_the_settings_is_told() -> None:
+    """In install.md's table, with its default."""
+    page = (ROOT / "docs" / "install.md").read_text()
+    rows = re.findall(r"^\| `([A-Z_]+)` \| `(.*?)` \| (.+) \|$", page, re.M)
+    assert {key: literal_eval(default) for key, default, _ in rows} == {
+        key: list(each.default) if isinstance(each.default, tuple) else each.default
+        for key, each in DECLARED.items()
+    }
 
 
 FILES = [

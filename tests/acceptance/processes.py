@@ -177,6 +177,12 @@ class Site:
     keywords: ``Site(url, STREAM_LINK_TTL="2")``.
     """
 
+    # Whose manage.py and packages it runs with, and where its API is.
+    root = ROOT
+    python = sys.executable
+    application = "chatflow.asgi:application"
+    base = "/ai-demo"
+
     def __init__(
         self,
         database_url: str,
@@ -223,14 +229,14 @@ class Site:
 
     def start(self, name: str, command: list[str], **env: Any) -> Process:
         log = self.folder / f"{name}-{len(self.processes) + 1}.log"
-        process = Process(command, env=self.env | env, log=log)
+        process = Process(command, env=self.env | env, log=log, cwd=self.root)
         self.processes.append(process)
         return process
 
     def start_web(self, *options: str, port: int | None = None, **env: Any) -> Process:
         """Start uvicorn, and return when it answers."""
         port = port or free_port()
-        command = [sys.executable, "-m", "uvicorn", "chatflow.asgi:application"]
+        command = [self.python, "-m", "uvicorn", self.application]
         command += ["--http=chatflow.door:Door", f"--host={HOST}", f"--port={port}"]
         return self.serve("web", [*command, *options], port)
 
@@ -249,7 +255,7 @@ class Site:
         return process
 
     def manage_command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "manage.py", *arguments]
+        return [self.python, "manage.py", *arguments]
 
     def manage(
         self, *arguments: str, check: bool = True, **env: Any
@@ -257,7 +263,7 @@ class Site:
         """Run a management command to its end; with *check* a failing one fails the test."""
         done = subprocess.run(
             bound(self.manage_command(*arguments), signal.SIGTERM),
-            cwd=ROOT,
+            cwd=self.root,
             env=self.env | env,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -352,12 +358,12 @@ class Site:
     def send(self, user: str, message: str, **fields: Any) -> dict[str, Any]:
         """Send a message, by default in the background, and return the answer."""
         body = {"message": message, "async": True} | fields
-        answer = self.api(user).post("/ai-demo/chat/send", json=body)
+        answer = self.api(user).post(f"{self.base}/chat/send", json=body)
         assert answer.is_success, answer.text
         return dict(answer.json())
 
     def status(self, user: str, job_id: str) -> dict[str, Any]:
-        answer = self.api(user).get(f"/ai-demo/workflow/status/{job_id}")
+        answer = self.api(user).get(f"{self.base}/workflow/status/{job_id}")
         assert answer.status_code == 200, answer.text
         return dict(answer.json()["data"])
 
