@@ -52,8 +52,10 @@ def resubmit(model_admin: Any, request: HttpRequest, tasks: Any) -> None:
 class SuperuserActions:
     actions = (resubmit,)
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        actions: dict[str, Any] = super().get_actions(request)  # type: ignore[misc]
+    def get_actions(self, request: HttpRequest, action_location: Any = None) -> dict[str, Any]:
+        # Since Django 6.1 there are actions of other pages too.
+        where = {} if action_location is None else {"action_location": action_location}
+        actions: dict[str, Any] = super().get_actions(request, **where)  # type: ignore[misc]
         return actions if request.user.is_superuser else {}
 
 

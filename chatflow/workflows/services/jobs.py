@@ -24,7 +24,7 @@ from chatflow.workflows.services.turns import is_cut
 from chatflow.workflows.store import lifecycle
 from chatflow.workflows.store.changes import change
 from chatflow.workflows.store.database import get_database
-from chatflow.workflows.store.lifecycle.claims import WAITING
+from chatflow.workflows.store.lifecycle.claims import WAITING, conditions
 from chatflow.workflows.store.new_jobs import insert, lock_or_create_session
 
 # Seconds to wait for an atomic step's end before a cancellation is given up.
@@ -195,7 +195,7 @@ def queue_positions(keys: Collection[int]) -> dict[int, int]:
         return {}
     database = get_database()
     wanted, params = database.places((key, 0) for key in keys)
-    waiting = WAITING.format(true=database.true, false=database.false)
+    waiting = WAITING.format(**conditions())
     with connection.cursor() as cursor:
         cursor.execute(PLACES.format(wanted=wanted, waiting=waiting), params)
         return dict(cursor.fetchall())

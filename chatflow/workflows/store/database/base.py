@@ -129,6 +129,15 @@ class Database(ABC):
             upto: a column with a moment at which they end if it has come; may be null.
         """
 
+    def indexed(self, condition: str, value: bool) -> str:
+        """Return the SQL for a truth value, such that it finds the indexes that are limited by it.
+
+        Args:
+            condition: a column, or an expression.
+            value: what it has to be.
+        """
+        return condition if value else f"NOT {condition}"
+
     @abstractmethod
     def json(self, name: str) -> str:
         """Return the SQL for the parameter *name*, whose value is JSON's text."""

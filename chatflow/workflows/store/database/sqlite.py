@@ -93,6 +93,11 @@ class SQLite(Database):
         end = f"min({self.now()}, coalesce({upto}, {self.now()}))" if upto else self.now()
         return f"((julianday({end}) - julianday({column})) * 86400.0)"
 
+    def indexed(self, condition: str, value: bool) -> str:
+        # An index's condition is looked for word by word. Since Django 6.1 it has a comparison.
+        number = self.true if value else self.false
+        return f"{super().indexed(condition, value)} AND {condition} = {number}"
+
     def json(self, name: str) -> str:
         return f"%({name})s"
 

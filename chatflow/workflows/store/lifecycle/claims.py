@@ -39,12 +39,11 @@ FREE = """
 # Where jobs wait: the conditions of job_next_in_queue and of job_next_of_all. PostgreSQL has no
 # statistics for either, and neither implies the other: so it walks that index, to the first job
 # that is free. The cast is for statements that store the same parameter in a column.
-WAITING = "CASE WHEN state = 'queued' THEN {true} ELSE {false} END AND NOT inline"
+QUEUED = "CASE WHEN state = 'queued' THEN {true} ELSE {false} END"
+QUEUED_ANYWHERE = "CASE WHEN NOT state = 'queued' THEN {false} ELSE {true} END"
+WAITING = "{queued} AND {not_inline}"
 IN_QUEUE = WAITING + " AND is_async = %(is_async)s AND queue = CAST(%(queue)s AS varchar)"
-ANYWHERE = """
-    CASE WHEN NOT state = 'queued' THEN {false} ELSE {true} END AND NOT inline
-    AND is_async = %(is_async)s
-"""
+ANYWHERE = "{queued_anywhere} AND {not_inline} AND is_async = %(is_async)s"
 NEXT = """
     id = (
         SELECT id FROM workflows_job WHERE {line} AND {free}
@@ -115,6 +114,17 @@ def _take(
     return job
 
 
+def conditions() -> dict[str, str]:
+    """Return the conditions of the indexes of waiting jobs, by their names in the SQL above."""
+    database = get_database()
+    words = {"true": database.true, "false": database.false}
+    return {
+        "queued": database.indexed(QUEUED.format(**words), True),
+        "queued_anywhere": database.indexed(QUEUED_ANYWHERE.format(**words), True),
+        "not_inline": database.indexed("inline", False),
+    }
+
+
 @cache
 def _make_claim(where: str, lease: float, bell: Bell) -> Write:
     """Return the claim. The ring is part of it: the job to ring for isn't known before."""
@@ -122,8 +132,7 @@ def _make_claim(where: str, lease: float, bell: Bell) -> Write:
     words = {
         "now": database.now(),
         "lease": database.now(lease),
-        "true": database.true,
-        "false": database.false,
+        **conditions(),
         "skip_locked": database.skip_locked,
     }
     ring = bell.expression("events", "job.id")

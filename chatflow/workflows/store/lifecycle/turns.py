@@ -13,7 +13,7 @@ from typing import Any
 
 from chatflow.workflows.models import Job
 from chatflow.workflows.store.database import get_database
-from chatflow.workflows.store.lifecycle.claims import ANYWHERE, FREE, IN_QUEUE
+from chatflow.workflows.store.lifecycle.claims import ANYWHERE, FREE, IN_QUEUE, conditions
 from chatflow.workflows.store.rows import parameters
 
 # The turn of a job that has had one, and was given back. It goes first, and tells nobody's turn.
@@ -27,7 +27,7 @@ FIRST = """
 LAST_OF_USER = """
     (SELECT max(turn) FROM workflows_job
      WHERE user_id = %(user_id)s AND queue = CAST(%(queue)s AS varchar) AND is_async = %(is_async)s
-       AND priority = %(priority)s AND state = 'queued' AND NOT inline AND turn >= 0)
+       AND priority = %(priority)s AND state = 'queued' AND {not_inline} AND turn >= 0)
 """
 # The turns of different queues are compared by workers who take from all of them alike. So a queue
 # that was empty begins with the turn at which another one is.
@@ -43,8 +43,7 @@ def next_turn() -> str:
     database = get_database()
     words: dict[str, Any] = {
         "now": database.now(),
-        "true": database.true,
-        "false": database.false,
+        **conditions(),
         "greatest": database.greatest,
         "ahead": AHEAD,
     }
@@ -54,7 +53,7 @@ def next_turn() -> str:
         "first_anywhere": f"{ANYWHERE} AND {FREE}",
     }
     parts = {name: FIRST.replace("{line}", line).format(**words) for name, line in lines.items()}
-    return NEXT_TURN.format(**words, **parts, last_of_user=LAST_OF_USER)
+    return NEXT_TURN.format(**words, **parts, last_of_user=LAST_OF_USER.format(**words))
 
 
 def turn_params(job: Job) -> dict[str, Any]:
