@@ -36,6 +36,7 @@ class Site:
     Args:
         root: the project's folder.
         manage: its manage.py, as the cluster's command line is to name it.
+        application: its ASGI application, as uvicorn has it: ``mysite.asgi:application``.
         env_file: its `.env`.
         host: where it listens.
         sockets: those that are bound there.
@@ -52,6 +53,7 @@ class Site:
         *,
         root: Path,
         manage: str,
+        application: str,
         env_file: Path,
         host: str,
         sockets: Sequence[socket.socket],
@@ -65,7 +67,7 @@ class Site:
             "environment": environment | {SITE: self.url + prefix},
         }
         descriptors = [str(each.fileno()) for each in sockets]
-        web = [sys.executable, "-m", "chatflow.development.web", *descriptors]
+        web = [sys.executable, "-m", "chatflow.development.web", application, *descriptors]
         # Jobs are given back at once, and go on at their last steps. The checks are the web
         # server's, beside it.
         cluster = [sys.executable, manage, "qcluster", "--skip-checks", "--grace=0"]

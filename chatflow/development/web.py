@@ -1,6 +1,6 @@
 """The web server of a site under development, on sockets that its parent holds.
 
-``python -m chatflow.development.web FD… [--standby]``
+``python -m chatflow.development.web APPLICATION FD… [--standby]``
 """
 
 import argparse
@@ -12,11 +12,12 @@ import uvicorn
 
 def main() -> None:
     parser = argparse.ArgumentParser()
+    parser.add_argument("application")
     parser.add_argument("descriptors", type=int, nargs="+")
     parser.add_argument("--standby", action="store_true")
     options = parser.parse_args()
     config = uvicorn.Config(
-        "chatflow.asgi:application", http="chatflow.door:Door", limit_concurrency=20_000
+        options.application, http="chatflow.door:Door", limit_concurrency=20_000
     )
     # Each reload would say four times that it goes well.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

@@ -4,6 +4,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from chatflow.development import SiteFailed
@@ -27,6 +28,7 @@ class Command(BaseCommand):
             site = Site(
                 root=manage.parent,
                 manage=manage.name,
+                application=find_application(),
                 env_file=Path(os.environ.get("ENV_FILE") or manage.parent / ".env"),
                 host=host,
                 sockets=bind(host, port),
@@ -35,3 +37,16 @@ class Command(BaseCommand):
             site.run(lambda: say(f"Chatflow is ready: {site.url}"))
         except SiteFailed as error:
             raise CommandError(str(error)) from error
+
+
+def find_application() -> str:
+    """Return the project's ASGI application as uvicorn has it.
+
+    Raises:
+        CommandError: the settings name none.
+    """
+    named = getattr(settings, "ASGI_APPLICATION", None)
+    if not named:
+        raise CommandError('Write ASGI_APPLICATION = "mysite.asgi.application" into the settings.')
+    module, _, name = named.rpartition(".")
+    return f"{module}:{name}"

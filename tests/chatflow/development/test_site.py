@@ -44,6 +44,7 @@ def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Site]:
     site = Site(
         root=tmp_path,
         manage="manage.py",
+        application="chatflow.asgi:application",
         env_file=tmp_path / ".env",
         host=HOST,
         sockets=sockets,
