@@ -14,7 +14,7 @@ from chatflow.jsonrpc import Fault
 from chatflow.scopes import reach_of
 from chatflow.workflows import services
 from chatflow.workflows.dialogue.answers import DASH
-from chatflow.workflows.dialogue.forms import ORDER
+from chatflow.workflows.dialogue.form_keys import ORDER
 from chatflow.workflows.exceptions import ApprovalDecided, QuestionClosed, TokenRefused
 from chatflow.workflows.models import Job
 from chatflow.workflows.services import decisions
