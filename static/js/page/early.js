@@ -1,8 +1,8 @@
 import { byId, sends } from './dom.js';
 
 /**
- * There before anybody sees the page, and until its own script has begun: what is sent meanwhile waits in the composer's
- * `data-early`, as it stood, and reloads nothing. The composer and the page put their own listeners in the place of these.
+ * Small, and there until the page's own script has begun: what is sent meanwhile waits in the composer's `data-early`, as
+ * it stood, and reloads nothing. The composer and the page put their own listeners in the place of these.
  */
 
 const form = byId('composer');
