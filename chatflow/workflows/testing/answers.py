@@ -66,6 +66,8 @@ def _decide(decision: Decision, question: Job) -> Job:
     approval = (question.awaiting or {}).get("approval_id")
     assert approval, f"This is no request for an approval: {question.response}"
     by = decision.by or question.user
+    if isinstance(by, str):
+        raise TypeError(f"Who decides is a user, such as by=bob, not the name {by!r}.")
     answer = decision.answer
     return decisions.decide(
         decisions.get_request(question.user, approval),

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import EmailField
 
+from chatflow.workflows.exceptions import UnknownWorkflow
 from chatflow.workflows.knowledge.documents import store
 from chatflow.workflows.knowledge.readers import kind_of, kind_of_image
+from chatflow.workflows.registry import all_workflows
 from chatflow.workflows.testing.conversations import Conversation
 from chatflow.workflows.testing.script import OFFLINE, Script
 from chatflow.workflows.testing.turns import Turn
@@ -56,11 +59,13 @@ def run(
         AssertionError: the workflow asked the user or the model for more than there was, or for
             less; or it had no such step to crash after.
         TypeError: *answers* or *model* is a text, where a list of texts is meant.
+        UnknownWorkflow: there is none of that name; it says which are nearly called so.
     """
     # pytest shows the test's own line.
     __tracebackhide__ = True
     if isinstance(answers, str) or (isinstance(model, str) and model != OFFLINE):
         raise TypeError("Answers are a list, such as answers=['Ada'] and model=['Hello.'].")
+    _check_name(workflow)
     user = user or get_user()
     conversation = Conversation(
         user,
@@ -71,6 +76,14 @@ def run(
     return conversation.begin(
         message, answers, workflow=workflow, input=input, sent_files=[_send(f, user) for f in files]
     )
+
+
+def _check_name(workflow: str | None) -> None:
+    names = [each.name for each in all_workflows()]
+    if workflow is not None and workflow not in names:
+        near = get_close_matches(workflow, names, 1)
+        meant = f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(names)}."
+        raise UnknownWorkflow(f"There is no workflow called {workflow!r}. {meant}")
 
 
 def get_user() -> Any:
