@@ -240,6 +240,7 @@ def test_a_retry_goes_on_with_the_case(run: Run, export: Export, replay: Any) ->
 
 
 def test_the_number_in_the_admin_is_enough(run: Any) -> None:
+    workflow("dunning")(dunning)
     job = run("dunning", answers=[OPEN]).job
     by_id, by_number = StringIO(), StringIO()
     call_command("export_job", job.public_id, stdout=by_id, stderr=StringIO())

@@ -164,9 +164,9 @@ def test_who_decides_is_a_user(run: Run) -> None:
 
 
 def test_a_workflow_that_is_not_there(run: Run) -> None:
-    with pytest.raises(UnknownWorkflow, match=r"called 'refnd'. Did you mean 'refund'\?"):
+    with pytest.raises(UnknownWorkflow, match=r"called 'refnd'\. Did you mean 'refund'\?"):
         run("refnd")
-    with pytest.raises(UnknownWorkflow, match="called 'zzz'. There are .*refund"):
+    with pytest.raises(UnknownWorkflow, match=r"called 'zzz'\. There are .*refund"):
         run("zzz")
 
 
