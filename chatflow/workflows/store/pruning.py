@@ -113,8 +113,7 @@ def prune(days: int) -> int:
 def _prune_task_runs(before: datetime, pace: Pace) -> None:
     """Delete the tasks that ended before a moment; not while somebody else is in the way."""
     ended = TaskRun.objects.filter(finished_at__lt=before).order_by("finished_at")
-    over = [0] * BATCH
-    while len(over) == BATCH:
+    while True:
         try:
             with pace.transaction():
                 locked = ended.select_for_update(skip_locked=True)
@@ -123,6 +122,8 @@ def _prune_task_runs(before: datetime, pace: Pace) -> None:
         except DatabaseError as error:
             if get_database().fault(error) is not Fault.CONFLICT:
                 raise
+            return
+        if len(over) < BATCH:
             return
         pace.rest()
 

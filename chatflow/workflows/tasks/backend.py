@@ -1,6 +1,6 @@
 """What ``TASKS`` names."""
 
-from typing import Any
+from typing import Any, ParamSpec, TypeVar, cast
 
 from chatflow.workflows.exceptions import UnknownTask
 from chatflow.workflows.models import TaskRun
@@ -15,6 +15,9 @@ from chatflow.workflows.tasks.interface import (
 )
 from chatflow.workflows.tasks.results import describe
 from chatflow.workflows.tasks.values import check_storable
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 # The longest name of a queue, as the column has it.
 LONGEST = TaskRun._meta.get_field("queue").max_length or 0
@@ -38,7 +41,7 @@ class Backend(BaseTaskBackend):
         if len(task.queue_name) > LONGEST:
             raise InvalidTask(f"The name of a queue has {LONGEST} characters at most.")
 
-    def enqueue(self, task: "Task[..., Any]", args: Any, kwargs: Any) -> "TaskResult[..., Any]":
+    def enqueue(self, task: "Task[P, T]", args: Any, kwargs: dict[str, Any]) -> "TaskResult[P, T]":
         """Store a task to be run, in the caller's transaction: both are committed, or neither.
 
         Args:
@@ -63,7 +66,7 @@ class Backend(BaseTaskBackend):
             run_after=task.run_after,
         )
         try:
-            result = describe(run)
+            result = cast("TaskResult[P, T]", describe(run))
         except UnknownTask as error:
             raise InvalidTask(str(error)) from error
         if result.task != task:

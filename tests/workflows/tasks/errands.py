@@ -6,12 +6,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from chatflow.workflows.tasks.interface import TaskContext
-
-try:
-    from django.tasks import task
-except ModuleNotFoundError:
-    from django_tasks import task
+from chatflow.workflows.tasks.interface import TaskContext, task
 
 # What has been done so far, in order.
 done: list[Any] = []
@@ -23,6 +18,11 @@ interruption: Callable[[], None] = done.clear
 def add(first: int, second: int = 0) -> int:
     done.append((first, second))
     return first + second
+
+
+@task
+def echo(value: Any) -> Any:
+    return value
 
 
 @task

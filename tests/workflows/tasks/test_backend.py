@@ -52,8 +52,8 @@ def test_it_works() -> None:
     assert errands.done == [(1, 2)]
     assert (result.status, result.return_value, result.errors) == ("SUCCESSFUL", 3, [])
     assert (result.worker_ids, result.attempts) == ([ME], 1)
-    times = [result.enqueued_at, result.started_at, result.finished_at]
-    assert [before, *times] == sorted([before, *times])
+    times = [before, result.enqueued_at, result.started_at, result.finished_at]
+    assert times == sorted(filter(None, times))
     assert result.last_attempted_at == result.started_at
 
 
@@ -133,14 +133,14 @@ def test_arguments_that_are_not_json(value: Any) -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "a\x00b", {"\udfff": 1}])
 def test_arguments_that_no_database_stores(value: Any) -> None:
     with pytest.raises(ValueError, match=r"."):
-        errands.add.enqueue([value])
+        errands.echo.enqueue([value])
     assert not TaskRun.objects.exists()
 
 
 def test_values_come_back_as_json() -> None:
-    result = errands.add.enqueue((1, 2), second=[3])
-    assert (result.args, result.kwargs) == ([[1, 2]], {"second": [3]})
-    assert finished(result).return_value == [1, 2, 3]
+    result = errands.echo.enqueue((1, {"a": (2,)}))
+    assert result.args == [[1, {"a": [2]}]]
+    assert finished(result).return_value == [1, {"a": [2]}]
 
 
 def test_priorities_and_order() -> None:
