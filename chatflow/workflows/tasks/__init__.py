@@ -1,22 +1,31 @@
 """The tasks of Django's own interface, django.tasks, run by the cluster.
 
 The interface comes with Django 6, and as the package django-tasks for those before it. A project
-needs neither: nothing imports this room's modules but ``TASKS`` and a worker that has such a task.
+needs neither: nothing imports this room's modules unless there are ``TASKS``.
 """
 
+from typing import TYPE_CHECKING
+
 from django.conf import settings
-from django.utils.module_loading import import_string
+
+if TYPE_CHECKING:
+    from chatflow.workflows.tasks.interface import BaseTaskBackend
 
 
 def is_used() -> bool:
-    """Say whether one of ``TASKS`` is this room's backend.
+    """Say whether the cluster is to run tasks."""
+    return bool(_backends())
 
-    Raises:
-        ImportError: one of them is not there.
-    """
-    configured = getattr(settings, "TASKS", None)
-    if not configured:
-        return False
+
+def queues() -> set[str]:
+    """Return the names of the queues that the cluster's tasks may wait in."""
+    return set().union(*(backend.queues for backend in _backends()))
+
+
+def _backends() -> "list[BaseTaskBackend]":
+    if not getattr(settings, "TASKS", None):
+        return []
     from chatflow.workflows.tasks.backend import Backend
+    from chatflow.workflows.tasks.interface import task_backends
 
-    return any(issubclass(import_string(each["BACKEND"]), Backend) for each in configured.values())
+    return [backend for backend in task_backends.all() if isinstance(backend, Backend)]

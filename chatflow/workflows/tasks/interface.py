@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 import django
 
 if TYPE_CHECKING or django.VERSION >= (6,):
-    from django.tasks import Task, TaskContext, TaskResult, TaskResultStatus, task
+    from django.tasks import Task, TaskContext, TaskResult, TaskResultStatus, task, task_backends
     from django.tasks.backends.base import BaseTaskBackend
     from django.tasks.base import TaskError
     from django.tasks.exceptions import InvalidTask, TaskResultDoesNotExist
     from django.tasks.signals import task_enqueued, task_finished, task_started
     from django.utils.json import normalize_json
 else:
-    from django_tasks import TaskContext, TaskResult, TaskResultStatus, task
+    from django_tasks import TaskContext, TaskResult, TaskResultStatus, task, task_backends
     from django_tasks.backends.base import BaseTaskBackend
     from django_tasks.base import Task, TaskError
     from django_tasks.exceptions import InvalidTaskError as InvalidTask
@@ -31,6 +31,7 @@ __all__ = [
     "TaskResultStatus",
     "normalize_json",
     "task",
+    "task_backends",
     "task_enqueued",
     "task_finished",
     "task_started",

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from chatflow.workflows.models import TaskRun
 from chatflow.workflows.store import task_runs
-from chatflow.workflows.tasks import interface, is_used, running
+from chatflow.workflows.tasks import interface, is_used, queues, running
 from chatflow.workflows.tasks.backend import Backend
 from chatflow.workflows.tasks.interface import (
     InvalidTask,
@@ -265,6 +265,7 @@ def test_a_receiver_that_raises_does_the_task_no_harm(name: str) -> None:
 
 def test_whether_it_is_used(settings: Any) -> None:
     assert is_used()
+    assert queues() == {"default", "slow"}
     settings.TASKS = {}
     assert not is_used()
     name = interface.BaseTaskBackend.__module__.replace("base", "dummy")
@@ -272,3 +273,4 @@ def test_whether_it_is_used(settings: Any) -> None:
     assert not is_used()
     del settings.TASKS
     assert not is_used()
+    assert queues() == set()
