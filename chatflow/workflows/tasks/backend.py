@@ -83,6 +83,7 @@ class Backend(BaseTaskBackend):
         Raises:
             TaskResultDoesNotExist: there is none, it was pruned, or its function is no task any
                 more.
+            InvalidTask: TASKS doesn't allow the task any more.
         """
         try:
             return describe(TaskRun.objects.get(public_id=result_id))
