@@ -57,7 +57,8 @@ def _left_to_others(take: Callable[P, bool]) -> Callable[P, bool]:
 
 def any_lease_ran_out() -> bool:
     """Say whether any job's or task's lease ran out. Those who hold them may yet renew them."""
-    return _expired(*ACTIVE).exists() or task_runs.expired().exists()
+    jobs, tasks = _expired(*ACTIVE).values("pk"), task_runs.expired().values("pk")
+    return jobs.union(tasks, all=True).exists()
 
 
 def leases_ran_out(vigil: Vigil) -> bool:
