@@ -31,7 +31,10 @@ OTHERS = {
     # The testing kit's answer that leaves a question open.
     "OPEN",
     # Django's own.
-    "DJANGO_SETTINGS_MODULE", "AUTHENTICATION_BACKENDS", "LOGGING",
+    "DJANGO_SETTINGS_MODULE", "AUTHENTICATION_BACKENDS", "LOGGING", "INSTALLED_APPS",
+    "TASKS", "QUEUES",
+    # Its name of django-q2's settings.
+    "Q_CLUSTER",
     # AG-UI's events, and a type of its activities.
     "RUN_STARTED", "RUN_FINISHED", "RUN_ERROR", "CUSTOM", "PROGRESS",
     # The last words of queue_work's lines.

@@ -31,6 +31,7 @@ FLOORS = (
     "chatflow.workflows.cluster",
     "chatflow.workflows.testing",
     "chatflow.workflows.services",
+    "chatflow.workflows.tasks",
     "chatflow.workflows.streaming",
     "chatflow.workflows.running",
     "chatflow.workflows.store",
@@ -121,6 +122,7 @@ STAIRS = {
         "pruning",
         "new_jobs",
         "lifecycle",
+        "task_runs",
         "changes",
         "events",
         "shown",
@@ -132,6 +134,7 @@ STAIRS = {
 # The only modules that may name a library.
 LIBRARIES = {
     "django_q": ("chatflow.workflows.cluster", "chatflow.settings"),
+    "django_tasks": ("chatflow.workflows.tasks.interface",),
     "django_eventstream": ("chatflow.workflows.streaming",),
     "rest_framework": ("chatflow",),
     "drf_spectacular": ("chatflow",),

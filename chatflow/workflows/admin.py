@@ -47,6 +47,7 @@ from chatflow.workflows.models import (
     Session,
     State,
     Step,
+    TaskRun,
 )
 from chatflow.workflows.registry import all_workflows
 from chatflow.workflows.running.questions import as_json
@@ -537,6 +538,14 @@ class ApprovalRequestAdmin(BigTableAdmin):
             self.log_change(request, row, f"{verdict}: {reason}")
             text = format_html("{}: {}; it goes on as {}.", row.prompt, verdict, links([job]))
             self.message_user(request, text, messages.SUCCESS)
+
+
+@admin.register(TaskRun)
+class TaskRunAdmin(BigTableAdmin):
+    list_display = ("public_id", "path", "status", "queue", "attempt", "enqueued_at", "finished_at")
+    list_filter = ("status",)
+    search_fields = ("public_id__exact", "path__exact")
+    search_help_text = "A task's id, or its function's dotted name."
 
 
 @admin.register(Cluster)

@@ -15,6 +15,8 @@ from django.db import models
 from django.db.models import Case, F, Q, When
 from django.utils import timezone
 
+from chatflow.workflows import clock
+
 # Characters that are kept of the name of who decided: as many as an e-mail address has at most.
 NAME_LENGTH = 254
 
@@ -582,6 +584,101 @@ class Event(models.Model):
     @property
     def is_terminal(self) -> bool:
         return self.type in TERMINAL
+
+
+class TaskStatus(models.TextChoices):
+    """The states of a task run, by the names that django.tasks has for them."""
+
+    READY = "READY"  # Waits for a worker.
+    RUNNING = "RUNNING"  # A worker holds its lease.
+    FAILED = "FAILED"  # It raised, or its worker was lost too often.
+    SUCCESSFUL = "SUCCESSFUL"  # It has returned.
+
+
+def make_task_id() -> str:
+    """Return a new public id of a task run: ``task_`` and 32 random hex digits."""
+    return f"task_{uuid.uuid4().hex}"
+
+
+class TaskRun(models.Model):
+    """A task of django.tasks that was enqueued, and its result.
+
+    It is no job: it has no user, no session, no steps and no events.
+    """
+
+    public_id = models.CharField(max_length=37, unique=True, default=make_task_id)
+
+    # Its input: the backend by its alias in TASKS, the function by its dotted name.
+    backend = models.CharField(max_length=100)
+    path = models.TextField()
+    args = models.JSONField(default=list, blank=True)
+    kwargs = models.JSONField(default=dict, blank=True)
+
+    # When and by whom it is run.
+    status = models.CharField(max_length=10, choices=TaskStatus.choices, default=TaskStatus.READY)
+    queue = models.CharField(max_length=50, default="default")
+    priority = models.SmallIntegerField(default=0)
+    run_after = models.DateTimeField(null=True, blank=True)
+    # The fencing token, as in a job.
+    attempt = models.PositiveIntegerField(default=0)
+    # How many workers were lost over it.
+    lost = models.PositiveIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    # Who holds it, and all who have held it: see lifecycle.Worker.
+    worker = models.CharField(max_length=50, blank=True, default="")
+    worker_ids = models.JSONField(default=list, blank=True)
+
+    # Its outcome: JSON, or the class and the traceback of what was raised.
+    return_value = models.JSONField(null=True, blank=True)
+    errors = models.JSONField(default=list, blank=True)
+
+    enqueued_at = models.DateTimeField(default=clock.now)
+    started_at = models.DateTimeField(null=True, blank=True)
+    last_attempted_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "workflows_taskrun"
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(
+                    status__in=(TaskStatus.READY, TaskStatus.RUNNING), finished_at__isnull=True
+                )
+                | Q(
+                    status__in=(TaskStatus.FAILED, TaskStatus.SUCCESSFUL),
+                    finished_at__isnull=False,
+                ),
+                name="task_run_finished_at_its_end",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=TaskStatus.RUNNING) | Q(lease_until__isnull=False),
+                name="task_run_running_has_lease",
+            ),
+        ]
+        indexes: ClassVar = [
+            # task_runs.claim: the next one, best priority first.
+            models.Index(
+                F("priority").desc(),
+                "id",
+                name="task_run_next",
+                condition=Q(status=TaskStatus.READY),
+            ),
+            # task_runs.expired: leases that ran out.
+            models.Index(
+                fields=["lease_until"],
+                name="task_run_lease",
+                condition=Q(status=TaskStatus.RUNNING),
+            ),
+            # queue_prune: those that ended before a moment.
+            models.Index(
+                fields=["finished_at"],
+                name="task_run_finished",
+                condition=Q(finished_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
 
 
 class Cluster(models.Model):
