@@ -34,7 +34,7 @@ class DocumentForm(ModelForm):
 
     class Meta:
         model = Document
-        fields = ("title", "url", "owner")
+        fields = ("title", "url", "owner", "tenant")
 
     def clean_file(self) -> "UploadedFile[Any] | None":
         file: UploadedFile[Any] | None = self.cleaned_data["file"]
@@ -62,7 +62,7 @@ class DocumentForm(ModelForm):
 class DocumentAdmin(ModelAdmin):
     form = DocumentForm
     readonly_fields = ("kind", "path", "chunk_count", "updated_at", "chunks")
-    fields = ("file", "title", "url", "owner", *readonly_fields)
+    fields = ("file", "title", "url", "owner", "tenant", *readonly_fields)
     raw_id_fields = ("owner",)
     list_display = ("title", "owner", "kind", "chunk_count", "path", "updated_at")
     list_filter = ("kind", ("owner", admin.EmptyFieldListFilter))
