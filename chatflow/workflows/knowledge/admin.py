@@ -1,5 +1,6 @@
 """Documents to bring, look at, read again and delete; their chunks to look at."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -12,6 +13,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from chatflow.conf import conf
 from chatflow.workflows.knowledge.documents import reread
 from chatflow.workflows.knowledge.models import Chunk, Document
 from chatflow.workflows.knowledge.readers import Unreadable, kind_of, read, suffixes
@@ -70,6 +72,14 @@ class DocumentAdmin(ModelAdmin):
     search_fields = ("title", "path", f"owner__{get_user_model().USERNAME_FIELD}")
     ordering = ("-updated_at",)
     actions = ("read_again",)
+
+    def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
+        columns = super().get_list_display(request)
+        return [*columns, "tenant"] if conf.TENANT else columns
+
+    def get_list_filter(self, request: HttpRequest) -> Sequence[Any]:
+        filters = super().get_list_filter(request)
+        return [*filters, "tenant"] if conf.TENANT else filters
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Document]:
         return super().get_queryset(request).defer("content")
