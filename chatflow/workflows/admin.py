@@ -141,7 +141,7 @@ class BigTableAdmin(ReadOnly, ModelAdmin):
 class TenantAdmin(BigTableAdmin):
     """Where users act for organisations, a column for these; each shows its own rows only."""
 
-    def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
+    def get_list_display(self, request: HttpRequest) -> Any:
         columns = super().get_list_display(request)
         return [*columns, "of_tenant"] if conf.TENANT else columns
 

@@ -63,6 +63,7 @@ def test_a_unique_key_counts_in_one_organisation(alice: User, bob: User) -> None
         start(bob, "a", name="once")
 
 
+@pytest.mark.django_db(transaction=True)
 def test_changes_and_deletions_are_told_there(alice: User) -> None:
     for tenant in ("a", "b"):
         start(alice, tenant)

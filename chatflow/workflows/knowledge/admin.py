@@ -1,6 +1,5 @@
 """Documents to bring, look at, read again and delete; their chunks to look at."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -73,11 +72,11 @@ class DocumentAdmin(ModelAdmin):
     ordering = ("-updated_at",)
     actions = ("read_again",)
 
-    def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
+    def get_list_display(self, request: HttpRequest) -> Any:
         columns = super().get_list_display(request)
         return [*columns, "tenant"] if conf.TENANT else columns
 
-    def get_list_filter(self, request: HttpRequest) -> Sequence[Any]:
+    def get_list_filter(self, request: HttpRequest) -> Any:
         filters = super().get_list_filter(request)
         return [*filters, "tenant"] if conf.TENANT else filters
 

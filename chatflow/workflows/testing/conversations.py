@@ -79,8 +79,8 @@ class Conversation:
         assert not alive, f"No step called {alive[0]!r} was recorded to crash after. {turn}"
 
     def _send(self, message: str, options: dict[str, Any]) -> Job:
-        whose = {"tenant": self.tenant, "session_key": self.key}
-        return services.start(self.user, message, **whose, **options).job
+        start = partial(services.start, session_key=self.key, tenant=self.tenant)
+        return start(self.user, message, **options).job
 
     def _take(self, send: Callable[[], Job]) -> None:
         """Send a message, and run its job to the end."""
