@@ -16,17 +16,25 @@ from django.db.models import Case, F, Q, When
 from django.utils import timezone
 
 from chatflow.workflows import clock
+from chatflow.workflows.tenants import tenant_field
 
 # Characters that are kept of the name of who decided: as many as an e-mail address has at most.
 NAME_LENGTH = 254
 
 
+class SessionQuerySet(models.QuerySet["Session"]):
+    def visible_to(self, user: Any, tenant: str) -> "SessionQuerySet":
+        """The sessions that *user* may see when they act for *tenant*: their own there."""
+        return self.filter(user=user, tenant=tenant)
+
+
 class Session(models.Model):
-    """A user's conversation. The client picks its key; two users may pick the same."""
+    """A user's conversation, in one organisation. The client picks its key; others may too."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="chat_sessions", db_index=False
     )
+    tenant = tenant_field()
     key = models.CharField(max_length=255)
     # The job whose question the session's next message answers.
     open_job = models.ForeignKey("Job", models.SET_NULL, null=True, blank=True, related_name="+")
@@ -43,16 +51,21 @@ class Session(models.Model):
     # Grows with each change, see Database.changed(): the user's stream goes by it.
     changed = models.BigIntegerField(default=0, db_default=0)
 
+    objects = SessionQuerySet.as_manager()
+
     class Meta:
         db_table = "workflows_session"
         constraints: ClassVar = [
             # Serves the queries of send and history too.
-            models.UniqueConstraint(fields=["user", "key"], name="session_user_key"),
+            models.UniqueConstraint(
+                fields=["user", "tenant", "key"], name="session_user_tenant_key"
+            ),
         ]
         indexes: ClassVar = [
             # The list of a user's conversations.
             models.Index(
                 "user",
+                "tenant",
                 F("pinned").desc(),
                 F("updated_at").desc(),
                 F("id").desc(),
@@ -72,6 +85,7 @@ class DeletedSession(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_index=False
     )
+    tenant = tenant_field()
     key = models.CharField(max_length=255)
     changed = models.BigIntegerField()
     deleted_at = models.DateTimeField(default=timezone.now)
@@ -116,9 +130,9 @@ NOTES = "responses"
 
 
 class JobQuerySet(models.QuerySet["Job"]):
-    def visible_to(self, user: Any) -> "JobQuerySet":
-        """The jobs that *user* may see: their own."""
-        return self.filter(user=user)
+    def visible_to(self, user: Any, tenant: str) -> "JobQuerySet":
+        """The jobs that *user* may see when they act for *tenant*: their own there."""
+        return self.filter(user=user, tenant=tenant)
 
     def active(self) -> "JobQuerySet":
         return self.filter(state__in=ACTIVE)
@@ -135,6 +149,8 @@ class Job(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="jobs", db_index=False
     )
+    # Its session's. Whatever the job does, it does for that organisation.
+    tenant = tenant_field()
     session = models.ForeignKey(Session, models.CASCADE, related_name="jobs")
 
     # Its input.
@@ -225,14 +241,14 @@ class Job(models.Model):
                 name="job_one_running_per_session",
             ),
             models.UniqueConstraint(
-                fields=["user", "idempotency_key"],
+                fields=["user", "tenant", "idempotency_key"],
                 condition=Q(idempotency_key__isnull=False),
-                name="job_user_idempotency_key",
+                name="job_tenant_idempotency_key",
             ),
             models.UniqueConstraint(
-                fields=["workflow", "unique_key"],
+                fields=["workflow", "tenant", "unique_key"],
                 condition=Q(state__in=ACTIVE, unique_key__isnull=False),
-                name="job_one_active_per_unique_key",
+                name="job_one_active_per_tenant_key",
             ),
             models.CheckConstraint(condition=Q(progress__lte=100), name="job_progress_percent"),
             models.CheckConstraint(
@@ -292,7 +308,7 @@ class Job(models.Model):
                 fields=["session", "id"], name="job_session_active", condition=Q(state__in=ACTIVE)
             ),
             # The list of a user's jobs.
-            models.Index(fields=["user", "-created_at"], name="job_user_recent"),
+            models.Index(fields=["user", "tenant", "-created_at"], name="job_user_recent"),
             # The turns of a conversation, the retries of a failure.
             models.Index(fields=["root"], name="job_root", condition=Q(root__isnull=False)),
             models.Index(
@@ -453,9 +469,9 @@ def make_approval_id() -> str:
 
 
 class ApprovalQuerySet(models.QuerySet["ApprovalRequest"]):
-    def visible_to(self, user: Any) -> "ApprovalQuerySet":
-        """The requests that *user* may decide: those of their own workflows."""
-        return self.filter(user=user)
+    def visible_to(self, user: Any, tenant: str) -> "ApprovalQuerySet":
+        """The requests that *user* may decide when they act for *tenant*: of their own there."""
+        return self.filter(user=user, session__tenant=tenant)
 
     def open(self) -> "ApprovalQuerySet":
         """The requests that can be decided: the session's next message would be the answer."""

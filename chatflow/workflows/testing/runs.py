@@ -35,6 +35,7 @@ def run(
     files: Iterable[FileLike] = (),
     crash_after: str | Iterable[str] = (),
     session: str = "",
+    tenant: str = "",
 ) -> Turn:
     """Run a workflow to its end, or to a question that is left open, in the test database.
 
@@ -51,6 +52,7 @@ def run(
         crash_after: a step's name, or several: the worker dies when the step is recorded, and
             another one goes on.
         session: the conversation, to go on with an earlier one; by default a new one.
+        tenant: the organisation for which the user acts; empty for none.
 
     Returns:
         What came of it.
@@ -69,13 +71,13 @@ def run(
     user = user or get_user()
     conversation = Conversation(
         user,
+        tenant,
         session or f"test-{uuid.uuid4().hex}",
         Script(model),
         [crash_after] if isinstance(crash_after, str) else crash_after,
     )
-    return conversation.begin(
-        message, answers, workflow=workflow, input=input, sent_files=[_send(f, user) for f in files]
-    )
+    sent = [_send(file, user, tenant) for file in files]
+    return conversation.begin(message, answers, workflow=workflow, input=input, sent_files=sent)
 
 
 def _check_name(workflow: str | None) -> None:
@@ -108,10 +110,10 @@ def get_user() -> Any:
     return user
 
 
-def _send(file: FileLike, user: Any) -> str:
+def _send(file: FileLike, user: Any, tenant: str) -> str:
     """Store a file as a document of the user's, and return its key."""
     name, content = file if isinstance(file, tuple) else (str(file), Path(file).read_bytes())
     kind = kind_of_image(content) or kind_of(name)
     assert kind, f"Nothing here reads a file such as {name!r}."
-    document, _ = store(content, kind, owner=user, name=name)
+    document, _ = store(content, kind, owner=user, tenant=tenant, name=name)
     return str(document.pk)

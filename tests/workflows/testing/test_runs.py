@@ -421,3 +421,12 @@ def test_tests_that_commit(run: Run) -> None:
     assert not connection.in_atomic_block
     turn: Turn = run("report", answers=["Support", True], crash_after="Save")
     assert turn.response == "Report 49."
+
+
+def test_for_an_organisation(run: Run) -> None:
+    @workflow("whose")
+    def whose(ctx: Context) -> str:
+        ctx.approve("Sure?")
+        return f"{ctx.ask('Name?')} of {ctx.tenant}"
+
+    assert run("whose", answers=[Approve(), "Ada"], tenant="acme").response == "Ada of acme"
