@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('chatflow_workflows', '0013_session_indexes'),
+        ('chatflow_workflows', '0016_tenant_indexes'),
     ]
 
     operations = [
