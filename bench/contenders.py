@@ -112,9 +112,9 @@ def chatflow(site: Site) -> Contender:
     )
 
 
-def stock_q2(postgres: Postgres) -> Contender:
+def stock_q2(postgres: Postgres, database: str = "stock_q2") -> Contender:
     environment = {
-        "DATABASE_URL": postgres.create_database("stock_q2"),
+        "DATABASE_URL": postgres.create_database(database),
         "DJANGO_SETTINGS_MODULE": "bench.peers.stock_q2.settings",
         "PYTHONWARNINGS": "ignore",
     }

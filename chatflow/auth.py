@@ -23,6 +23,7 @@ from rest_framework.request import Request
 from chatflow import scopes
 from chatflow.conf import conf
 from chatflow.models import Token
+from chatflow.tenants import tenant_of
 from chatflow.workflows import clock, services
 from chatflow.workflows.exceptions import JobNotFound
 from chatflow.workflows.models import Job
@@ -230,12 +231,12 @@ def authorize(request: HttpRequest, public_id: str, *, by_link: bool = True) -> 
 
     Raises:
         NotAuthenticated, AuthenticationFailed: there is no good credential.
-        JobNotFound: there is no such job, or it is somebody else's.
+        JobNotFound: there is no such job, or it is somebody else's, or another tenant's.
     """
     found = BearerAuthentication().authenticate(request)
     if found is not None:
         user, token = found
-        job = services.get_job(user, public_id)
+        job = services.get_job(user, public_id, tenant=tenant_of(request, user))
         return Grant(job=job, user=user, right=_of_token(token), workflow=token.workflow)
     refused: NotAuthenticated | AuthenticationFailed = NotAuthenticated()
     if by_link and "token" in request.GET:
@@ -246,8 +247,8 @@ def authorize(request: HttpRequest, public_id: str, *, by_link: bool = True) -> 
     user = request.user
     if not user.is_authenticated:
         raise refused
-    right = _of_session(request)
-    return Grant(job=services.get_job(user, public_id), user=user, right=right)
+    job = services.get_job(user, public_id, tenant=tenant_of(request, user))
+    return Grant(job=job, user=user, right=_of_session(request))
 
 
 class JobAuthentication(BaseAuthentication):

@@ -16,6 +16,7 @@ from chatflow.kinds import (
     NEAR,
     Boolean,
     Choice,
+    Function,
     Integer,
     Kind,
     Mapping,
@@ -91,6 +92,10 @@ class Conf:
     AI_EMBEDDING_MODEL = Setting(Word(), "")
     DOCUMENTS_BYTES = Setting(Integer(), 52_428_800)
     UPLOAD_BYTES_PER_DAY = Setting(Integer(), 104_857_600)
+
+    # Organisations; see docs/security.md.
+    TENANT = Setting(Function(), "")
+    MAY_USE = Setting(Function(), "")
 
     # HTTP.
     TRUST_PROXY = Setting(Boolean(), False)

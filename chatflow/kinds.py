@@ -3,10 +3,12 @@
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
+
+from django.utils.module_loading import import_string
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -196,6 +198,26 @@ class Mapping:
         if not isinstance(value, dict):
             raise Unfit("be a dictionary", value)
         return value
+
+
+class Function:
+    """The dotted name of a function of the project's; empty for none."""
+
+    def parse(self, text: str) -> Any:
+        # It can't be imported yet: this is read while Django's settings are made.
+        return text
+
+    def check(self, value: Any) -> Callable[..., Any] | None:
+        if value == "":
+            return None
+        try:
+            found = import_string(value)
+        except (ImportError, TypeError, AttributeError) as error:
+            raise Unfit(f"be the dotted name of a function ({error})", value) from None
+        if not callable(found):
+            raise Unfit("be the dotted name of a function", value)
+        function: Callable[..., Any] = found
+        return function
 
 
 @dataclass(frozen=True)

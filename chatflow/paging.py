@@ -19,14 +19,15 @@ Following = Annotated[str | None, "`before` of the next page."]
 
 
 def read_page(
-    request: Request, found: QuerySet[M], find: Callable[[Any, str], M]
+    request: Request, found: QuerySet[M], find: Callable[[Request, str], M]
 ) -> tuple[list[M], M | None]:
     """Return the page that the request's ``limit`` and ``before`` ask for.
 
     Args:
         request: whose query says which page.
         found: all that the user may see; each row has a ``created_at``.
-        find: finds the user's own row by its public id; raises where there is none.
+        find: finds a row that the request's user may see by its public id; raises where there
+            is none.
 
     Returns:
         The rows, and the last one of them if there are more, else None.
@@ -39,7 +40,7 @@ def read_page(
     asked.is_valid(raise_exception=True)
     limit = asked.validated_data["limit"]
     if "before" in asked.validated_data:
-        mark: Any = find(request.user, asked.validated_data["before"])
+        mark: Any = find(request, asked.validated_data["before"])
         # By the moment first, as the indexes of these lists are.
         found = found.filter(created_at__lte=mark.created_at).exclude(
             created_at=mark.created_at, pk__gte=mark.pk

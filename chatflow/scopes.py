@@ -16,11 +16,12 @@ from rest_framework.request import Request
 
 from chatflow.models import Token
 from chatflow.serializers import Sent
+from chatflow.tenants import tenant_of
 from chatflow.workflows import services
 from chatflow.workflows.exceptions import JobNotFound, TokenRefused
-from chatflow.workflows.models import Job
+from chatflow.workflows.models import ApprovalRequest, Job
 from chatflow.workflows.models import JobQuerySet as Jobs
-from chatflow.workflows.services import Reach
+from chatflow.workflows.services import Reach, decisions
 
 # Of the dialects' endpoints in urls.py.
 NAMESPACE = "dialects"
@@ -50,7 +51,10 @@ def check(token: Token, request: HttpRequest | Request) -> None:
     if not _may_call(token, match, request.method or ""):
         raise TokenRefused
     if token.workflow and "job_id" in match.kwargs:
-        _check_job(token, match.kwargs["job_id"])
+        tenant = tenant_of(request, token.user)
+        job = services.get_job(token.user, match.kwargs["job_id"], tenant=tenant)
+        if job.workflow != token.workflow:
+            raise JobNotFound
 
 
 def _may_call(token: Token, match: Any, method: str) -> bool:
@@ -63,14 +67,24 @@ def _may_call(token: Token, match: Any, method: str) -> bool:
     return token.scope == Token.Scope.ALL or is_dialect or match.url_name in SENDING
 
 
-def _check_job(token: Token, public_id: str) -> None:
-    if services.get_job(token.user, public_id).workflow != token.workflow:
-        raise JobNotFound
+def find_job(request: Request, public_id: str) -> Job:
+    """Return the job of that public id, of the request's user and tenant: see services.get_job."""
+    return services.get_job(request.user, public_id, tenant=tenant_of(request))
+
+
+def find_approval(request: Request, public_id: str) -> ApprovalRequest:
+    """Return the request for approval likewise: see decisions.get_request()."""
+    return decisions.get_request(request.user, public_id, tenant=tenant_of(request))
+
+
+def own_jobs(request: Request) -> Jobs:
+    """Return the jobs of the request's user and tenant."""
+    return Job.objects.visible_to(request.user, tenant_of(request))
 
 
 def visible_jobs(request: Request) -> Jobs:
     """Return the jobs that may be listed: the user's, or those of the token's workflow."""
-    jobs = Job.objects.visible_to(request.user)
+    jobs = own_jobs(request)
     workflow = reach_of(request).workflow
     return jobs.filter(workflow=workflow) if workflow else jobs
 

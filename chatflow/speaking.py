@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from rest_framework.request import Request
 
@@ -18,12 +18,13 @@ from chatflow.endpoints import conversations
 from chatflow.endpoints.sends import hash_body, idempotency_key
 from chatflow.errors import SessionNotFound
 from chatflow.limits import check_rate, slot
-from chatflow.scopes import reach_of, visible_jobs
+from chatflow.scopes import find_job, reach_of, visible_jobs
+from chatflow.tenants import tenant_of, workflows_of
 from chatflow.workflows import clock, services
 from chatflow.workflows.ai import names
 from chatflow.workflows.exceptions import JobNotFound, TokenRefused
 from chatflow.workflows.models import Job, Session
-from chatflow.workflows.registry import all_workflows, get_workflow
+from chatflow.workflows.permissions import usable_workflow
 from chatflow.workflows.services import Started
 
 # The name under which the message decides.
@@ -49,28 +50,29 @@ class Wanted:
     model: str | None = None
 
 
-def wanted(name: str | None) -> Wanted:
+def wanted(request: Request, name: str | None) -> Wanted:
     """Read the name of a workflow, or of a model that may be chosen.
 
     Args:
+        request: who names it.
         name: ``chatflow``, or nothing: the message decides.
 
     Raises:
-        UnknownWorkflow: it's neither.
+        UnknownWorkflow: it's neither, or the user may not use the workflow.
     """
     if name in (None, "", ANY):
         return Wanted()
     if name in names.allowed():
         return Wanted(model=name)
-    return Wanted(workflow=get_workflow(str(name)).name)
+    return Wanted(workflow=usable_workflow(str(name), request.user, tenant_of(request)).name)
 
 
 def offered(request: Request) -> list[str]:
     """Return the names that wanted() knows, but for those that the request's token isn't for."""
-    only = reach_of(request).workflow
+    only, usable = reach_of(request).workflow, [each.name for each in workflows_of(request)]
     if only:
-        return [only]
-    return [ANY, *(each.name for each in all_workflows()), *names.allowed()]
+        return [only] if only in usable else []
+    return [ANY, *usable, *names.allowed()]
 
 
 def check_session_key(key: object) -> str:
@@ -93,7 +95,7 @@ def check_text(text: str) -> str:
 
 def own_session(request: Request, key: str) -> Session | None:
     """Return the user's conversation of that name, if there is one."""
-    return Session.objects.filter(user=cast(Any, request.user), key=key).first()
+    return conversations.own_sessions(request).filter(key=key).first()
 
 
 def find_session(request: Request, key: str) -> Session:
@@ -102,7 +104,7 @@ def find_session(request: Request, key: str) -> Session:
     Raises:
         SessionNotFound: there is none, or none of which the request's token may see anything.
     """
-    session = conversations.find_session(request.user, key)
+    session = conversations.find_session(request, key)
     if reach_of(request).workflow and not visible_jobs(request).filter(session=session).exists():
         raise SessionNotFound
     return session
@@ -116,7 +118,7 @@ def own_job(request: Request, hex_id: str) -> Job:
     """
     if not HEX.fullmatch(hex_id):
         raise JobNotFound
-    job = services.get_job(request.user, f"{ids.JOB}{hex_id}")
+    job = find_job(request, f"{ids.JOB}{hex_id}")
     if not reach_of(request).includes(job):
         raise JobNotFound
     return job
@@ -170,6 +172,7 @@ def say(
         return services.start(
             request.user,
             text,
+            tenant=tenant_of(request),
             session_key=session_key,
             mode="async",
             begins=wanted.workflow,

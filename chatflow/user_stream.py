@@ -41,6 +41,7 @@ from chatflow.stream import (
     refusal,
     sign_in,
 )
+from chatflow.tenants import tenant_of
 from chatflow.workflows.exceptions import CursorBeyondHead, first_line
 from chatflow.workflows.models import Event, Job, State
 from chatflow.workflows.services import conversations
@@ -150,6 +151,7 @@ class Beginning:
 
     Args:
         admission: whose it is.
+        tenant: the organisation for which they watch; empty for none.
         changed: the number up to which the client has all changes.
         jobs: the jobs to follow from the beginning on, each with the last ``seq`` that is known.
         in_line: the primary keys of those to follow as others end.
@@ -158,6 +160,7 @@ class Beginning:
     """
 
     admission: Admission
+    tenant: str
     changed: int
     jobs: list[tuple[Job, int]]
     in_line: list[int]
@@ -179,6 +182,7 @@ class UserStream(OpenStream):
         "_prefix",
         "_sent",
         "_settling",
+        "_tenant",
         "_workflow",
         "swept",
         "user_id",
@@ -190,6 +194,7 @@ class UserStream(OpenStream):
         Follower.__init__(self, 0, beginning.changed)
         self._connect(beginning.admission, send)
         self.user_id = beginning.admission.user.pk
+        self._tenant = beginning.tenant
         self._workflow = beginning.admission.workflow
         self._encoder = encoder
         self._prefix = prefix
@@ -309,7 +314,7 @@ class UserStream(OpenStream):
 
     async def _look(self, after: int) -> Changes:
         found = await listeners.readers.call(
-            conversations.look, self.user_id, after, self._newest, self._workflow
+            conversations.look, self.user_id, after, self._newest, self._workflow, self._tenant
         )
         self._highest = max([self._highest, *found.jobs])
         self._line_up(found.jobs)
@@ -471,16 +476,18 @@ def begin(request: ASGIRequest) -> Beginning:
     newest = Job.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     known = cursor.seqs if cursor is not None else {}
     workflow = admission.workflow
-    found = named(admission.user, known).items()
+    tenant = tenant_of(request, admission.user)
+    found = named(admission.user, tenant, known).items()
     jobs = [(job, seq) for job, seq in found if workflow in ("", job.workflow)]
     followed = {job.pk for job, _ in jobs}
     # With a cursor too: some may have waited for their place in it.
-    under_way = conversations.under_way(admission.user, workflow)
+    under_way = conversations.under_way(admission.user, workflow, tenant)
     in_line = [key for key in under_way if key not in followed]
     room = MOST_JOBS - len(jobs)
     jobs += [(job, 0) for job in conversations.load(in_line[:room], workflow)]
     return Beginning(
         admission=admission,
+        tenant=tenant,
         changed=upto if cursor is None or too_old else cursor.changed,
         jobs=jobs,
         in_line=in_line[room:],
@@ -489,13 +496,14 @@ def begin(request: ASGIRequest) -> Beginning:
     )
 
 
-def named(user: Any, seqs: Mapping[str, int]) -> dict[Job, int]:
+def named(user: Any, tenant: str, seqs: Mapping[str, int]) -> dict[Job, int]:
     """Return the user's jobs of a cursor, each with its ``seq``; but not those that it has whole.
 
     Raises:
         CursorBeyondHead: it has more of one than there is.
     """
-    jobs = Job.objects.visible_to(user).filter(public_id__in=seqs).only(*conversations.SHOWN)
+    mine = Job.objects.visible_to(user, tenant)
+    jobs = mine.filter(public_id__in=seqs).only(*conversations.SHOWN)
     found = {job: seqs[job.public_id] for job in jobs}
     if any(seq > job.last_seq for job, seq in found.items()):
         raise CursorBeyondHead

@@ -34,9 +34,12 @@ OTHERS = {
     # The testing kit's answer that leaves a question open.
     "OPEN",
     # Django's own, and those of its framework for APIs.
-    "DJANGO_SETTINGS_MODULE", "AUTHENTICATION_BACKENDS", "LOGGING", "LOGIN_URL", "REST_FRAMEWORK",
+    "DJANGO_SETTINGS_MODULE", "AUTHENTICATION_BACKENDS", "LOGGING", "INSTALLED_APPS",
+    "TASKS", "QUEUES", "LOGIN_URL", "REST_FRAMEWORK",
     # The apps that a project installs.
     "APPS",
+    # Its name of django-q2's settings.
+    "Q_CLUSTER",
     # AG-UI's events, and a type of its activities.
     "RUN_STARTED", "RUN_FINISHED", "RUN_ERROR", "CUSTOM", "PROGRESS",
     # The last words of queue_work's lines.

@@ -20,8 +20,8 @@ from chatflow.languages import localized
 from chatflow.models import Token
 from chatflow.page_policy import strict
 from chatflow.serializers import no_control
+from chatflow.tenants import workflows_of
 from chatflow.tokens import DAYS, MOST_DAYS, make_token, revoke, tokens_of
-from chatflow.workflows.registry import all_workflows
 
 # The API calls them by their English names.
 SCOPES = [
@@ -39,9 +39,9 @@ class TokenForm(forms.Form):
         label=_("Days that it lives"), initial=DAYS, min_value=1, max_value=MOST_DAYS
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        names = [(each.name, each.title) for each in all_workflows()]
+    def __init__(self, request: HttpRequest, data: Any = None) -> None:
+        super().__init__(data)
+        names = [(each.name, each.title) for each in workflows_of(request)]
         self.fields["workflow"].choices = [("", _("Any")), *names]  # type: ignore[attr-defined]
 
 
@@ -52,14 +52,14 @@ class TokenForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 def tokens(request: HttpRequest) -> HttpResponse:
     """Show the user's tokens; make one, which is shown this once, or revoke one."""
-    form, secret = TokenForm(request.POST or None), ""
+    form, secret = TokenForm(request, request.POST or None), ""
     try:
         if "revoke" in request.POST:
             revoke(request.user, request.POST["revoke"])
             return redirect("token-page")
         if request.method == "POST" and form.is_valid():
             _, secret = make_token(request.user, **form.cleaned_data)
-            form = TokenForm()
+            form = TokenForm(request)
     except APIException as error:
         form.add_error(None, str(error.detail))
     context = {"form": form, "secret": secret, "tokens": tokens_of(request.user)}

@@ -11,6 +11,7 @@ from chatflow.bodies import ResultBody, StartedBody
 from chatflow.endpoints.sends import turn
 from chatflow.schema import KEY, refusals
 from chatflow.serializers import ActSerializer
+from chatflow.tenants import tenant_of
 from chatflow.workflows.services import offers
 
 
@@ -34,6 +35,7 @@ def act(request: Request) -> Response:
         request.user,
         asked["session_id"],
         asked["action_id"],
+        tenant=tenant_of(request),
         data=asked.get("data"),
     )
     return turn(request, start, mode=asked["mode"], on_busy=asked["on_busy"])

@@ -34,8 +34,18 @@ from chatflow.limits import search_slot
 from chatflow.moments import iso
 from chatflow.schema import refusals
 from chatflow.serializers import SessionSerializer, SessionsSerializer
+from chatflow.tenants import tenant_of, workflows_of
 from chatflow.workflows import services
-from chatflow.workflows.models import ACTIVE, ApprovalRequest, Job, Message, Session, State, Step
+from chatflow.workflows.models import (
+    ACTIVE,
+    ApprovalRequest,
+    Job,
+    Message,
+    Session,
+    SessionQuerySet,
+    State,
+    Step,
+)
 from chatflow.workflows.services import conversations, offers, turns
 
 # The longest history that is answered; older messages are left out.
@@ -61,7 +71,7 @@ class HistoryBody(TypedDict):
 )
 @api_view(["GET"])
 def history(request: Request, session_id: str) -> Response:
-    session = find_session(request.user, session_id)
+    session = find_session(request, session_id)
     messages = session.messages.filter(cut=False).prefetch_related("attachments")
     latest = messages.order_by("-pk")[:MESSAGES]
     rows = list(reversed(latest))
@@ -69,7 +79,7 @@ def history(request: Request, session_id: str) -> Response:
     for row in rows:
         row.job = jobs.get(row.job_id) if row.job_id else None
     used = offers.used(row.job for row in rows if row.job is not None)
-    shown = turns.describe(rows, jobs)
+    shown = turns.describe(rows, jobs, workflows_of(request))
     ordered = turns.in_order(rows, jobs)
     body: HistoryBody = {
         "success": True,
@@ -81,14 +91,19 @@ def history(request: Request, session_id: str) -> Response:
     return Response(body)
 
 
-def find_session(user: Any, key: str) -> Session:
+def own_sessions(request: Request) -> SessionQuerySet:
+    """Return the sessions of the request's user and tenant."""
+    return Session.objects.visible_to(request.user, tenant_of(request))
+
+
+def find_session(request: Request, key: str) -> Session:
     """Return the user's own session.
 
     Raises:
-        SessionNotFound: there is no such session, or it is somebody else's.
+        SessionNotFound: there is no such session, or it is somebody else's, or another tenant's.
     """
     if "\0" not in key:
-        found = Session.objects.filter(user=user, key=key).select_related("open_job").first()
+        found = own_sessions(request).filter(key=key).select_related("open_job").first()
         if found is not None:
             return found
     raise SessionNotFound
@@ -175,13 +190,12 @@ def sessions(request: Request) -> Response:
     asked = SessionsSerializer(data=request.query_params.dict())
     asked.is_valid(raise_exception=True)
     limit, words = asked.validated_data["limit"], asked.validated_data["q"].strip()
-    owner: Any = request.user
-    found = Session.objects.filter(user=owner).order_by("-pinned", "-updated_at", "-pk")
+    found = own_sessions(request).order_by("-pinned", "-updated_at", "-pk")
     if "cursor" in asked.validated_data:
         found = found.filter(after(asked.validated_data["cursor"]))
     places: dict[int, str] = {}
     if words:
-        with search_slot(owner):
+        with search_slot(request.user):
             places = conversations.search(found, words, limit + 1)
         found = found.filter(pk__in=places)
     rows = list(found[: limit + 1])
@@ -254,11 +268,11 @@ def session(request: Request, session_id: str) -> Response:
 
 
 def changed(request: Request, session_id: str) -> Response:
-    found = find_session(request.user, session_id)
+    found = find_session(request, session_id)
     asked = SessionSerializer(data=request.data)
     asked.is_valid(raise_exception=True)
     services.change_session(found, **asked.validated_data)
-    (row,) = conversations.describe([find_session(request.user, session_id)])
+    (row,) = conversations.describe([find_session(request, session_id)])
     body: ChangedBody = {"success": True, **bodies.conversation(row)}
     return Response(body)
 
@@ -275,14 +289,14 @@ def export(request: Request, session_id: str) -> Response:
     if request.method == "DELETE":
         # The key may have slashes, and these may be its last words.
         return deleted(request, f"{session_id}/export")
-    session = find_session(request.user, session_id)
+    session = find_session(request, session_id)
     filename = f"{slugify(session.key)[:100] or 'conversation'}.json"
     headers = {"Content-Disposition": f'attachment; filename="{filename}"'}
     return Response(exported(session), headers=headers)
 
 
 def deleted(request: Request, session_id: str) -> Response:
-    session = find_session(request.user, session_id)
+    session = find_session(request, session_id)
     jobs = services.delete_session(session)
     body: DeletedBody = {"success": True, "session_id": session.key, "jobs": jobs}
     return Response(body)

@@ -12,7 +12,9 @@ from chatflow.bodies import ApprovalBody, StartedBody
 from chatflow.endpoints.sends import sent_answer
 from chatflow.limits import check_rate, slot
 from chatflow.schema import refusals
+from chatflow.scopes import find_approval
 from chatflow.serializers import DecisionSerializer
+from chatflow.tenants import tenant_of
 from chatflow.workflows.models import ApprovalRequest, Job
 from chatflow.workflows.services import decisions
 
@@ -31,7 +33,7 @@ class ApprovalsBody(TypedDict):
 )
 @api_view(["GET"])
 def pending(request: Request) -> Response:
-    waiting = decisions.pending(request.user)[:MOST]
+    waiting = decisions.pending(request.user, tenant=tenant_of(request))[:MOST]
     body: ApprovalsBody = {"success": True, "approvals": [bodies.approval(row) for row in waiting]}
     return Response(body)
 
@@ -47,7 +49,7 @@ def pending(request: Request) -> Response:
 )
 @api_view(["POST"])
 def decide(request: Request, approval_id: str) -> Response:
-    asked = decisions.get_request(request.user, approval_id)
+    asked = find_approval(request, approval_id)
     return sent_answer(request, decided(request, asked, request.data))
 
 

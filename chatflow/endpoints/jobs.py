@@ -17,7 +17,7 @@ from chatflow.errors import Unavailable
 from chatflow.limits import check_rate, slot
 from chatflow.paging import Following, read_page
 from chatflow.schema import refusals
-from chatflow.scopes import reach_of, visible_jobs
+from chatflow.scopes import find_job, reach_of, visible_jobs
 from chatflow.serializers import PageSerializer
 from chatflow.workflows import services
 
@@ -75,9 +75,8 @@ def stream(request: Request, job_id: str) -> Response:
 )
 @api_view(["POST"])
 def cancel(request: Request, job_id: str) -> Response:
-    job = services.get_job(request.user, job_id)
-    services.cancel(job, reach=reach_of(request))
-    return Response(bodies.status(services.get_job(request.user, job_id)))
+    services.cancel(find_job(request, job_id), reach=reach_of(request))
+    return Response(bodies.status(find_job(request, job_id)))
 
 
 @extend_schema(
@@ -90,7 +89,7 @@ def cancel(request: Request, job_id: str) -> Response:
 )
 @api_view(["POST"])
 def retry(request: Request, job_id: str) -> Response:
-    job = services.get_job(request.user, job_id)
+    job = find_job(request, job_id)
     check_rate(request.user)
     with slot("async", request.user):
         return sent_answer(request, services.retry(job, reach=reach_of(request)))
@@ -104,7 +103,7 @@ def retry(request: Request, job_id: str) -> Response:
 @api_view(["GET"])
 def jobs(request: Request) -> Response:
     found = visible_jobs(request).select_related("session", "root")
-    page, last = read_page(request, found, services.get_job)
+    page, last = read_page(request, found, find_job)
     listed = [bodies.listed(job) for job in page]
     more = last.public_id if last else None
     body: JobsBody = {"success": True, "jobs": listed, "next": more}

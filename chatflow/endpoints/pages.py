@@ -14,8 +14,8 @@ from chatflow.endpoints.uploads import DocumentNotFound, find_document
 from chatflow.languages import localized, words
 from chatflow.page_policy import strict
 from chatflow.serializers import MESSAGE_LENGTH
+from chatflow.tenants import workflows_of
 from chatflow.workflows.knowledge.readers import is_image
-from chatflow.workflows.registry import all_workflows
 
 # What answers wherever no other workflow was asked for; nobody needs to choose it.
 DEFAULT = "chat"
@@ -28,7 +28,7 @@ def chat(request: HttpRequest) -> HttpResponse:
     """Show the chat page."""
     workflows = [
         {"name": each.name, "title": each.title, "description": each.description}
-        for each in all_workflows()
+        for each in workflows_of(request)
         if each.name != DEFAULT
     ]
     context = {
@@ -77,7 +77,7 @@ def urls() -> str:
 def document(request: HttpRequest, document_id: UUID) -> HttpResponse:
     """Show the text read from a document; it is escaped, whatever it says."""
     try:
-        found = find_document(request.user, document_id)
+        found = find_document(request, document_id)
     except DocumentNotFound:
         raise Http404 from None
     context = {

@@ -17,6 +17,7 @@ from chatflow.limits import check_rate, slot
 from chatflow.parsers import canonical
 from chatflow.schema import KEY, refusals
 from chatflow.scopes import check_message, reach_of
+from chatflow.tenants import tenant_of
 from chatflow.workflows import services
 from chatflow.workflows.exceptions import InProgress
 from chatflow.workflows.models import Job, State
@@ -43,6 +44,7 @@ def send(request: Request) -> Response:
         return services.start(
             request.user,
             sent["message"],
+            tenant=tenant_of(request),
             session_key=sent["session_id"],
             options=serializers.options(sent),
             sent_files=sent["files"],

@@ -13,8 +13,10 @@ from chatflow.models import Token
 from chatflow.moments import iso
 from chatflow.schema import refusals
 from chatflow.serializers import WORKFLOW_LENGTH, StrictCharField, no_control
+from chatflow.tenants import tenant_of
 from chatflow.tokens import DAYS, MOST_DAYS, make_token, revoke, tokens_of
 from chatflow.workflows.exceptions import TokenRefused
+from chatflow.workflows.permissions import usable_workflow
 
 NAME_LENGTH = 100
 
@@ -90,6 +92,8 @@ def make(request: Request) -> Response:
         raise TokenRefused
     asked = NewTokenSerializer(data=request.data)
     asked.is_valid(raise_exception=True)
+    if workflow := asked.validated_data.get("workflow"):
+        usable_workflow(workflow, request.user, tenant_of(request))
     row, secret = make_token(request.user, **asked.validated_data)
     body: TokenAnswerBody = {"success": True, "token": described(row), "secret": secret}
     return Response(body, status=201)

@@ -15,6 +15,7 @@ from chatflow import bodies
 from chatflow.bodies import URL, MessageBody, Moment, Shown
 from chatflow.moments import iso
 from chatflow.schema import refusals
+from chatflow.scopes import find_job
 from chatflow.serializers import StrictCharField
 from chatflow.workflows import services
 from chatflow.workflows.models import Feedback, Message, State
@@ -91,7 +92,7 @@ class FeedbackAnswerBody(TypedDict):
 )
 @api_view(["POST"])
 def give_feedback(request: Request, job_id: str) -> Response:
-    job = services.get_job(request.user, job_id)
+    job = find_job(request, job_id)
     given = FeedbackSentSerializer(data=request.data)
     given.is_valid(raise_exception=True)
     kept = services.give_feedback(job, **given.validated_data)

@@ -8,7 +8,7 @@ from django.core.validators import URLValidator
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Sum
 from django.db.models.functions import Length
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.http import content_disposition_header
 from drf_spectacular.utils import extend_schema
@@ -35,9 +35,10 @@ from chatflow.serializers import (
     no_control,
     session_key,
 )
+from chatflow.tenants import tenant_of
 from chatflow.workflows import services
 from chatflow.workflows.knowledge.documents import TITLE_LENGTH, store
-from chatflow.workflows.knowledge.models import Document
+from chatflow.workflows.knowledge.models import Document, DocumentQuerySet
 from chatflow.workflows.knowledge.readers import (
     IMAGES,
     READERS,
@@ -193,7 +194,7 @@ def add(request: Request) -> Response:
     check_upload(request.user, len(content))
     with upload_slot(request.user):
         check_room(request.user, len(content))
-        made, new = stored(request.user, content, kind, name, sent)
+        made, new = stored(request, content, kind, name, sent)
     answer: DocumentAnswerBody = {"success": True, "document": described(request, made)}
     return Response(answer, status=201 if new else 200)
 
@@ -215,17 +216,19 @@ def check_room(user: Any, size: int) -> None:
 
 
 def stored(
-    user: Any, content: bytes, kind: str, name: str, sent: dict[str, Any]
+    request: Request, content: bytes, kind: str, name: str, sent: dict[str, Any]
 ) -> tuple[Document, bool]:
+    user, tenant = request.user, tenant_of(request)
     key, session = sent.get("session_id"), None
     try:
         # First of all: what can't be read opens no conversation.
         sections: list[Section] | None = read(content, kind) if key else None
-        session = services.open_session(user, key) if key else None
+        session = services.open_session(user, key, tenant=tenant) if key else None
         return store(
             content,
             kind,
             owner=user,
+            tenant=tenant,
             session_id=session.pk if session else None,
             sections=sections,
             name=name,
@@ -265,7 +268,7 @@ def brought(sent: dict[str, Any]) -> tuple[bytes, str, str]:
 
 
 def listed(request: Request) -> Response:
-    found = Document.objects.visible_to(request.user).select_related("session").defer("content")
+    found = visible_documents(request).defer("content")
     page, last = read_page(request, found, find_document)
     documents = [described(request, row) for row in page]
     more = str(last.pk) if last else None
@@ -285,7 +288,7 @@ def listed(request: Request) -> Response:
 )
 @api_view(["GET", "DELETE"])
 def document(request: Request, document_id: UUID) -> Response:
-    found = find_document(request.user, document_id)
+    found = find_document(request, document_id)
     answer: DocumentAnswerBody = {"success": True, "document": described(request, found)}
     if request.method == "DELETE":
         if found.owner_id != request.user.pk:
@@ -304,7 +307,7 @@ def document(request: Request, document_id: UUID) -> Response:
 )
 @api_view(["GET"])
 def file(request: Request, document_id: UUID) -> HttpResponse:
-    found = find_document(request.user, document_id)
+    found = find_document(request, document_id)
     shown = is_image(found.kind)
     name = found.name or f"{found.title}{suffix_of(found.kind)}"
     headers = {
@@ -322,18 +325,23 @@ def suffix_of(kind: str) -> str:
     return next(each.suffixes[0] for each in (*READERS, *IMAGES) if each.kind == kind)
 
 
-def find_document(user: Any, document_id: UUID | str) -> Document:
+def visible_documents(request: HttpRequest | Request) -> DocumentQuerySet:
+    """Return the documents that the request's user may see, each with its session."""
+    visible = Document.objects.visible_to(request.user, tenant_of(request))
+    return visible.select_related("session")
+
+
+def find_document(request: HttpRequest | Request, document_id: UUID | str) -> Document:
     """Return a document that the user may see.
 
     Raises:
-        DocumentNotFound: there is none, or it is somebody else's.
+        DocumentNotFound: there is none, or it is somebody else's, or another tenant's.
     """
     try:
         key = UUID(str(document_id))
     except ValueError:
         raise DocumentNotFound from None
-    visible = Document.objects.visible_to(user).select_related("session")
-    found = visible.defer("content").filter(pk=key).first()
+    found = visible_documents(request).defer("content").filter(pk=key).first()
     if found is None:
         raise DocumentNotFound
     return found

@@ -30,9 +30,11 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
+from chatflow.conf import conf
 from chatflow.workflows import clock, services
 from chatflow.workflows.exceptions import ChatflowError
 from chatflow.workflows.models import (
@@ -47,6 +49,7 @@ from chatflow.workflows.models import (
     Session,
     State,
     Step,
+    TaskRun,
 )
 from chatflow.workflows.registry import all_workflows
 from chatflow.workflows.running.questions import as_json
@@ -134,6 +137,20 @@ class BigTableAdmin(ReadOnly, ModelAdmin):
     list_per_page = 50
     ordering = ("-pk",)
     sortable_by = ()
+
+
+class TenantAdmin(BigTableAdmin):
+    """Where users act for organisations, a column for these; each shows its own rows only."""
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        columns = super().get_list_display(request)
+        return [*columns, "of_tenant"] if conf.TENANT else columns
+
+    @admin.display(description="tenant")
+    def of_tenant(self, row: Job | Session) -> str:
+        if not row.tenant:
+            return "-"
+        return format_html('<a href="?{}">{}</a>', urlencode({"tenant": row.tenant}), row.tenant)
 
 
 class LatestInline(ReadOnly, Inline):
@@ -232,7 +249,7 @@ class FeedbackFilter(admin.SimpleListFilter):
 
 
 @admin.register(Job)
-class JobAdmin(BigTableAdmin):
+class JobAdmin(TenantAdmin):
     list_display = (
         "public_id",
         "user",
@@ -263,7 +280,7 @@ class JobAdmin(BigTableAdmin):
         *TIMES,
     )
     fieldsets = (
-        (None, {"fields": ("public_id", "user", "session", "workflow", "text")}),
+        (None, {"fields": ("public_id", "user", "tenant", "session", "workflow", "text")}),
         ("Progress", {"fields": ("state", "percent", "progress_message", "duration", "last_seq")}),
         (
             "Answer",
@@ -404,7 +421,7 @@ class JobAdmin(BigTableAdmin):
 
 
 @admin.register(Session)
-class SessionAdmin(BigTableAdmin):
+class SessionAdmin(TenantAdmin):
     list_display = (
         *("key", "shown_title", "user", "pinned", "last_state", "feedback", "open_job"),
         *("created_at", "updated_at"),
@@ -413,7 +430,7 @@ class SessionAdmin(BigTableAdmin):
     search_fields = ("key__startswith", f"user__{get_user_model().USERNAME_FIELD}__exact")
     search_help_text = "A key or its beginning, or a user's name."
     fields = (
-        *("key", "title", "user", "pinned", "unread", "open_job", "summary"),
+        *("key", "title", "user", "tenant", "pinned", "unread", "open_job", "summary"),
         *("created_at", "updated_at"),
     )
     inlines = (MessageInline,)
@@ -537,6 +554,14 @@ class ApprovalRequestAdmin(BigTableAdmin):
             self.log_change(request, row, f"{verdict}: {reason}")
             text = format_html("{}: {}; it goes on as {}.", row.prompt, verdict, links([job]))
             self.message_user(request, text, messages.SUCCESS)
+
+
+@admin.register(TaskRun)
+class TaskRunAdmin(BigTableAdmin):
+    list_display = ("public_id", "path", "status", "queue", "attempt", "enqueued_at", "finished_at")
+    list_filter = ("status",)
+    search_fields = ("public_id__exact", "path__exact")
+    search_help_text = "A task's id, or its function's dotted name."
 
 
 @admin.register(Cluster)

@@ -108,7 +108,7 @@ def check_triggers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 
 def _check_trigger(workflow: Workflow, trigger: str) -> Iterator[CheckMessage]:
     # Whatever is found in the trigger itself is found wherever that stands.
-    found = find_trigger(trigger)
+    found = find_trigger(trigger, all_workflows())
     if found is None or found[0] == workflow:
         return
     other, earlier = found

@@ -257,6 +257,18 @@ class ToolError(ChatflowError):
     code = "tool"
 
 
+class UnknownTask(ChatflowError):
+    """There is no task of that name."""
+
+    code = "unknown_task"
+
+
+class WorkersLost(ChatflowError):
+    """The worker was lost too often while it worked on this task."""
+
+    code = "worker_lost"
+
+
 class StepResultError(ChatflowError):
     """A step returned something that can't be recorded. For the log: it names types and steps."""
 

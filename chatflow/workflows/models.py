@@ -15,16 +15,26 @@ from django.db import models
 from django.db.models import Case, F, Q, When
 from django.utils import timezone
 
+from chatflow.workflows import clock
+from chatflow.workflows.tenants import tenant_field
+
 # Characters that are kept of the name of who decided: as many as an e-mail address has at most.
 NAME_LENGTH = 254
 
 
+class SessionQuerySet(models.QuerySet["Session"]):
+    def visible_to(self, user: Any, tenant: str) -> "SessionQuerySet":
+        """The sessions that *user* may see when they act for *tenant*: their own there."""
+        return self.filter(user=user, tenant=tenant)
+
+
 class Session(models.Model):
-    """A user's conversation. The client picks its key; two users may pick the same."""
+    """A user's conversation, in one organisation. The client picks its key; others may too."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="chat_sessions", db_index=False
     )
+    tenant = tenant_field()
     key = models.CharField(max_length=255)
     # The job whose question the session's next message answers.
     open_job = models.ForeignKey("Job", models.SET_NULL, null=True, blank=True, related_name="+")
@@ -41,16 +51,21 @@ class Session(models.Model):
     # Grows with each change, see Database.changed(): the user's stream goes by it.
     changed = models.BigIntegerField(default=0, db_default=0)
 
+    objects = SessionQuerySet.as_manager()
+
     class Meta:
         db_table = "workflows_session"
         constraints: ClassVar = [
             # Serves the queries of send and history too.
-            models.UniqueConstraint(fields=["user", "key"], name="session_user_key"),
+            models.UniqueConstraint(
+                fields=["user", "tenant", "key"], name="session_user_tenant_key"
+            ),
         ]
         indexes: ClassVar = [
             # The list of a user's conversations.
             models.Index(
                 "user",
+                "tenant",
                 F("pinned").desc(),
                 F("updated_at").desc(),
                 F("id").desc(),
@@ -70,6 +85,7 @@ class DeletedSession(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_index=False
     )
+    tenant = tenant_field()
     key = models.CharField(max_length=255)
     changed = models.BigIntegerField()
     deleted_at = models.DateTimeField(default=timezone.now)
@@ -114,9 +130,9 @@ NOTES = "responses"
 
 
 class JobQuerySet(models.QuerySet["Job"]):
-    def visible_to(self, user: Any) -> "JobQuerySet":
-        """The jobs that *user* may see: their own."""
-        return self.filter(user=user)
+    def visible_to(self, user: Any, tenant: str) -> "JobQuerySet":
+        """The jobs that *user* may see when they act for *tenant*: their own there."""
+        return self.filter(user=user, tenant=tenant)
 
     def active(self) -> "JobQuerySet":
         return self.filter(state__in=ACTIVE)
@@ -133,6 +149,8 @@ class Job(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="jobs", db_index=False
     )
+    # Its session's. Whatever the job does, it does for that organisation.
+    tenant = tenant_field()
     session = models.ForeignKey(Session, models.CASCADE, related_name="jobs")
 
     # Its input.
@@ -223,14 +241,14 @@ class Job(models.Model):
                 name="job_one_running_per_session",
             ),
             models.UniqueConstraint(
-                fields=["user", "idempotency_key"],
+                fields=["user", "tenant", "idempotency_key"],
                 condition=Q(idempotency_key__isnull=False),
-                name="job_user_idempotency_key",
+                name="job_tenant_idempotency_key",
             ),
             models.UniqueConstraint(
-                fields=["workflow", "unique_key"],
+                fields=["workflow", "tenant", "unique_key"],
                 condition=Q(state__in=ACTIVE, unique_key__isnull=False),
-                name="job_one_active_per_unique_key",
+                name="job_one_active_per_tenant_key",
             ),
             models.CheckConstraint(condition=Q(progress__lte=100), name="job_progress_percent"),
             models.CheckConstraint(
@@ -290,7 +308,7 @@ class Job(models.Model):
                 fields=["session", "id"], name="job_session_active", condition=Q(state__in=ACTIVE)
             ),
             # The list of a user's jobs.
-            models.Index(fields=["user", "-created_at"], name="job_user_recent"),
+            models.Index(fields=["user", "tenant", "-created_at"], name="job_user_recent"),
             # The turns of a conversation, the retries of a failure.
             models.Index(fields=["root"], name="job_root", condition=Q(root__isnull=False)),
             models.Index(
@@ -451,9 +469,9 @@ def make_approval_id() -> str:
 
 
 class ApprovalQuerySet(models.QuerySet["ApprovalRequest"]):
-    def visible_to(self, user: Any) -> "ApprovalQuerySet":
-        """The requests that *user* may decide: those of their own workflows."""
-        return self.filter(user=user)
+    def visible_to(self, user: Any, tenant: str) -> "ApprovalQuerySet":
+        """The requests that *user* may decide when they act for *tenant*: of their own there."""
+        return self.filter(user=user, session__tenant=tenant)
 
     def open(self) -> "ApprovalQuerySet":
         """The requests that can be decided: the session's next message would be the answer."""
@@ -582,6 +600,101 @@ class Event(models.Model):
     @property
     def is_terminal(self) -> bool:
         return self.type in TERMINAL
+
+
+class TaskStatus(models.TextChoices):
+    """The states of a task run, by the names that django.tasks has for them."""
+
+    READY = "READY"  # Waits for a worker.
+    RUNNING = "RUNNING"  # A worker holds its lease.
+    FAILED = "FAILED"  # It raised, or its worker was lost too often.
+    SUCCESSFUL = "SUCCESSFUL"  # It has returned.
+
+
+def make_task_id() -> str:
+    """Return a new public id of a task run: ``task_`` and 32 random hex digits."""
+    return f"task_{uuid.uuid4().hex}"
+
+
+class TaskRun(models.Model):
+    """A task of django.tasks that was enqueued, and its result.
+
+    It is no job: it has no user, no session, no steps and no events.
+    """
+
+    public_id = models.CharField(max_length=37, unique=True, default=make_task_id)
+
+    # Its input: the backend by its alias in TASKS, the function by its dotted name.
+    backend = models.CharField(max_length=100)
+    path = models.TextField()
+    args = models.JSONField(default=list, blank=True)
+    kwargs = models.JSONField(default=dict, blank=True)
+
+    # When and by whom it is run.
+    status = models.CharField(max_length=10, choices=TaskStatus.choices, default=TaskStatus.READY)
+    queue = models.CharField(max_length=50, default="default")
+    priority = models.SmallIntegerField(default=0)
+    run_after = models.DateTimeField(null=True, blank=True)
+    # The fencing token, as in a job.
+    attempt = models.PositiveIntegerField(default=0)
+    # How many workers were lost over it.
+    lost = models.PositiveIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    # Who holds it, and all who have held it: see lifecycle.Worker.
+    worker = models.CharField(max_length=50, blank=True, default="")
+    worker_ids = models.JSONField(default=list, blank=True)
+
+    # Its outcome: JSON, or the class and the traceback of what was raised.
+    return_value = models.JSONField(null=True, blank=True)
+    errors = models.JSONField(default=list, blank=True)
+
+    enqueued_at = models.DateTimeField(default=clock.now)
+    started_at = models.DateTimeField(null=True, blank=True)
+    last_attempted_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "workflows_taskrun"
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(
+                    status__in=(TaskStatus.READY, TaskStatus.RUNNING), finished_at__isnull=True
+                )
+                | Q(
+                    status__in=(TaskStatus.FAILED, TaskStatus.SUCCESSFUL),
+                    finished_at__isnull=False,
+                ),
+                name="task_run_finished_at_its_end",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=TaskStatus.RUNNING) | Q(lease_until__isnull=False),
+                name="task_run_running_has_lease",
+            ),
+        ]
+        indexes: ClassVar = [
+            # task_runs.claim: the next one, best priority first.
+            models.Index(
+                F("priority").desc(),
+                "id",
+                name="task_run_next",
+                condition=Q(status=TaskStatus.READY),
+            ),
+            # task_runs.expired: leases that ran out.
+            models.Index(
+                fields=["lease_until"],
+                name="task_run_lease",
+                condition=Q(status=TaskStatus.RUNNING),
+            ),
+            # queue_prune: those that ended before a moment.
+            models.Index(
+                fields=["finished_at"],
+                name="task_run_finished",
+                condition=Q(finished_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
 
 
 class Cluster(models.Model):

@@ -806,6 +806,8 @@ def test_a_file_goes_with_a_message(chat: Chat) -> None:
         {"name": "prices.txt", "mimeType": "text/plain", "buffer": b"A laptop costs 1200."}
     )
     expect(page.get_by_role("button", name="Remove prices.txt")).to_be_visible()
+    # It has made a conversation, which is the one that is shown.
+    expect(page.locator("#conversations a[aria-current]")).to_have_count(1)
     assert_accessible(page)
     chat.say("gated file")
     chat.expect_last("All four.")

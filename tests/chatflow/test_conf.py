@@ -45,6 +45,9 @@ def test_a_project_need_not_write_anything(settings: LazySettings) -> None:
         ({"DIALECTS": ["soap"]}, ("must have names of chat-completions, ", "'responses'")),
         ({"RATE_LIMIT_SEND": "many"}, ("must look like 60/min, not 'many'.", "'60/min'")),
         ({"REDIS_URL": "http://:secret@h"}, ("must be a URL that begins with redis://.", "''")),
+        ({"TENANT": "nowhere.at_all"}, ("must be the dotted name of a function (No module", "''")),
+        ({"MAY_USE": "math.pi"}, ("must be the dotted name of a function, not 'math.pi'", "''")),
+        ({"TENANT": 7}, ("must be the dotted name of a function", "''")),
         ([], ("CHATFLOW must be a dictionary, not [].", "CHATFLOW = {")),
     ],
 )

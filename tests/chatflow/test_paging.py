@@ -9,9 +9,9 @@ from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
 from chatflow.paging import read_page
+from chatflow.scopes import find_job, own_jobs
 from chatflow.workflows.exceptions import JobNotFound
 from chatflow.workflows.models import Job
-from chatflow.workflows.services import get_job
 from tests.chatflow.conftest import MakeJob
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 def read(user: User, **query: Any) -> tuple[list[str], str | None]:
     request = Request(APIRequestFactory().get("/", query))
     request.user = user
-    page, last = read_page(request, Job.objects.visible_to(user), get_job)
+    page, last = read_page(request, own_jobs(request), find_job)
     return [job.text for job in page], last.public_id if last else None
 
 

@@ -371,3 +371,19 @@ def test_only_superusers_schedule_and_resubmit_code(
     failures: Any = clerk.get("/admin/django_q/failure/")
     assert failures.status_code == 200
     assert failures.context["action_form"] is None
+
+
+def test_organisations_have_a_column_where_there_are_any(
+    boss: Client, alice: User, settings: Any
+) -> None:
+    for tenant in ("acme & co", "b", ""):
+        services.start(alice, "x", session_key=f"of-{tenant}", workflow="echo", tenant=tenant)
+    link = '<a href="?tenant=acme+%26+co">acme &amp; co</a>'
+    assert link not in page(boss, JOBS)
+    configure(settings, TENANT="tests.chatflow.organisations.tenant_of")
+    for url in (JOBS, SESSIONS):
+        assert link in page(boss, url)
+        shown = page(boss, url, tenant="acme & co")
+        assert ("of-b" in shown, shown.count(link)) == (False, 1)
+    one = Job.objects.get(tenant="b")
+    assert "b" in page(boss, f"{JOBS}{one.pk}/change/")

@@ -5,7 +5,7 @@ from django.core.checks import WARNING
 
 from chatflow.workflows import Context, registry, workflow
 from chatflow.workflows.checks import check_triggers
-from chatflow.workflows.registry import get_workflow
+from chatflow.workflows.registry import all_workflows, get_workflow
 from chatflow.workflows.running.routing import route
 
 
@@ -37,7 +37,7 @@ def test_a_trigger_that_another_one_always_wins_over(earlier: str) -> None:
         "Take other words for one of them, or let their names be in the other order."
     )
     # So it is.
-    assert route("Please wage me now", {}) == "a_first"
+    assert route("Please wage me now", {}, all_workflows()) == "a_first"
 
 
 def test_triggers_that_are_reached() -> None:

@@ -37,6 +37,7 @@ from chatflow.workflows.store.lifecycle import Outcome, Vigil, vigil
 from tests.configure import configure
 from tests.workflows.chat import NET, Chat, at_once, claimed
 from tests.workflows.faults import make_refusal
+from tests.workflows.tasks.conftest import TASKS
 
 ROOT = Path(__file__).resolve().parents[2]
 ID = r"workflow_[0-9a-f]{32}"
@@ -247,6 +248,20 @@ class TestQueueOption:
         call_command("qcluster", "--queue", "urgent,slow,default")
         call_command("qcluster")
         assert capsys.readouterr().err == ""
+
+    def test_queues_of_tasks(
+        self,
+        manage: Callable[..., list[str]],
+        served: list[list[str]],
+        settings: Any,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        settings.TASKS = TASKS
+        manage("qcluster", "--queue", "slow")
+        manage("queue_work", "--once", "--queue", "slow")
+        assert served == [["slow"]]
+        call_command("qcluster", "--queue", "default")
+        assert "Not served here: slow (tasks), " in capsys.readouterr().err
 
     def test_a_queue_that_no_workflow_uses_any_more(
         self, manage: Callable[..., list[str]], served: list[list[str]], chat: Chat

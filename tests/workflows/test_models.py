@@ -5,12 +5,12 @@ from django.apps import apps
 from django.db import connection
 from django.db.models import ForeignKey, Model
 
-from chatflow.workflows.models import Cluster, Job
+from chatflow.workflows.models import Cluster, Job, Session
 
 pytestmark = pytest.mark.django_db
 
 # Columns that came later than the tables.
-ADDED = {Job: ("worker",), Cluster: ("place", "began")}
+ADDED = {Job: ("worker", "tenant"), Session: ("tenant",), Cluster: ("place", "began")}
 MODELS = [*apps.get_app_config("chatflow_workflows").get_models()]
 
 

@@ -7,10 +7,13 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bench.peers.bare_view.settings")
 
-from chatflow.pool import Pool
+wsgi = get_wsgi_application()
+
+# It imports models, which the line above has made ready.
+from chatflow.pool import Pool  # noqa: E402
 
 # As many threads as WEB_THREADS has by default.
-pool = Pool(get_wsgi_application(), 16)
+pool = Pool(wsgi, 16)
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:

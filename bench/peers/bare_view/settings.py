@@ -2,7 +2,13 @@ import environ
 
 env = environ.Env()
 DATABASES = {"default": env.db("DATABASE_URL") | {"CONN_MAX_AGE": 60}}
-INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "rest_framework"]
+# The last for the pool of threads in asgi.py alone.
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "rest_framework",
+    "chatflow.workflows",
+]
 SECRET_KEY = "only-for-the-bench"
 ALLOWED_HOSTS = ["*"]
 USE_TZ = True

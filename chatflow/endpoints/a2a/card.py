@@ -11,6 +11,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from chatflow.conf import conf
 from chatflow.dialects.a2a import PROGRESS
 from chatflow.workflows.registry import Workflow, all_workflows
 
@@ -44,7 +45,8 @@ def card(request: Request) -> Response:
             },
             "defaultInputModes": TEXT,
             "defaultOutputModes": TEXT,
-            "skills": [_skill(each) for each in all_workflows()],
+            # Whoever asks is a stranger, who may use none that not everybody may.
+            "skills": [] if conf.MAY_USE else [_skill(each) for each in all_workflows()],
             "securitySchemes": {"bearer": {"httpAuthSecurityScheme": {"scheme": "Bearer"}}},
             "securityRequirements": [{"schemes": {"bearer": {"list": []}}}],
         }

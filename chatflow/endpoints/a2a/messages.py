@@ -17,6 +17,7 @@ from chatflow.endpoints.a2a.faults import invalid
 from chatflow.endpoints.a2a.params import read_flag, read_number, read_object, read_text
 from chatflow.endpoints.sends import hash_body, idempotency_key
 from chatflow.jsonrpc import Call, answered, failed
+from chatflow.scopes import own_jobs
 from chatflow.stream import HEADERS
 from chatflow.workflows import clock
 from chatflow.workflows.dialogue import answers
@@ -139,7 +140,7 @@ def _say(request: Request, sent: Sent) -> tuple[Job, str]:
         JobNotFound: there is no such task.
         All that speaking.say() raises.
     """
-    wanted = speaking.wanted(sent.workflow)
+    wanted = speaking.wanted(request, sent.workflow)
     asking = _find_asking(request, sent)
     drops = asking is not None and answers.is_cancel(sent.text)
     turn = speaking.say(
@@ -190,5 +191,5 @@ def _find_asking(request: Request, sent: Sent) -> Job | None:
 def _was_said(request: Request) -> bool:
     """Say whether it may be a message that is sent once more, and was the answer."""
     key, since = idempotency_key(request), clock.now() - IDEMPOTENCY_WINDOW
-    mine = Job.objects.visible_to(request.user).filter(created_at__gte=since)
+    mine = own_jobs(request).filter(created_at__gte=since)
     return key is not None and mine.filter(idempotency_key=key).exists()

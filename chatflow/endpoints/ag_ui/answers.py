@@ -11,7 +11,7 @@ from chatflow.dialects.ag_ui import Run
 from chatflow.dialects.ids import ASK
 from chatflow.endpoints.ag_ui.inputs import Resume
 from chatflow.endpoints.inbox import decided
-from chatflow.scopes import reach_of
+from chatflow.scopes import find_approval, reach_of
 from chatflow.speaking import Wanted
 from chatflow.workflows import services
 from chatflow.workflows.exceptions import (
@@ -21,7 +21,6 @@ from chatflow.workflows.exceptions import (
     TokenRefused,
 )
 from chatflow.workflows.models import ApprovalRequest, Job
-from chatflow.workflows.services import decisions
 
 
 def give(request: Request, run: Run, resume: Resume, key: str) -> Job:
@@ -79,7 +78,7 @@ def drop(request: Request, run: Run, resume: Resume) -> Job:
 
 
 def _find_approval(request: Request, run: Run, public_id: str) -> ApprovalRequest:
-    approval = decisions.get_request(request.user, public_id)
+    approval = find_approval(request, public_id)
     in_reach = reach_of(request).workflow in ("", approval.workflow)
     if approval.session.key != run.thread_id or not in_reach:
         raise ApprovalNotFound

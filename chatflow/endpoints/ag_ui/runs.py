@@ -15,7 +15,7 @@ from chatflow.dialects.ag_ui import JSON, AgUi, Run, Thread
 from chatflow.endpoints.ag_ui import answers, histories
 from chatflow.endpoints.ag_ui.inputs import Asked, RunSerializer, read
 from chatflow.schema import refusals
-from chatflow.scopes import reach_of
+from chatflow.scopes import own_jobs, reach_of
 from chatflow.stream import HEADERS
 from chatflow.workflows.exceptions import ApprovalDecided, JobNotFound, QuestionClosed
 from chatflow.workflows.models import Job
@@ -52,7 +52,7 @@ def run_once(request: Request, workflow: str) -> HttpResponse:
     job = find(request, asked.run)
     if job is not None:
         return go_on(request, job, asked.run, asked.messages)
-    wanted = speaking.wanted(workflow)
+    wanted = speaking.wanted(request, workflow)
     if asked.resume is not None and asked.resume.cancels:
         question = answers.drop(request, asked.run, asked.resume)
         return HttpResponse(AgUi(question, asked.run).dropped(), headers=HEADERS)
@@ -72,7 +72,7 @@ def find(request: Request, run: Run) -> Job | None:
     Raises:
         JobNotFound: the request's token is not for it.
     """
-    mine = Job.objects.visible_to(request.user).filter(session__key=run.thread_id)
+    mine = own_jobs(request).filter(session__key=run.thread_id)
     named = Q(idempotency_key=key_of(run)) | Q(public_id=run.run_id)
     job = mine.filter(named).select_related("session").first()
     return None if job is None else _in_reach(request, job)

@@ -20,10 +20,9 @@ from chatflow.endpoints.ai_sdk.messages import Part, continued, parts_up_to, who
 from chatflow.endpoints.ai_sdk.posts import ChatSerializer, Decided, Posted
 from chatflow.errors import SessionNotFound
 from chatflow.schema import KEY, refusals
-from chatflow.scopes import reach_of
+from chatflow.scopes import find_approval, reach_of
 from chatflow.workflows.exceptions import ApprovalDecided, ApprovalNotFound, TokenRefused
 from chatflow.workflows.models import ApprovalRequest, Job, Message
-from chatflow.workflows.services import decisions
 
 STREAM: Any = {(200, "text/event-stream"): OpenApiTypes.STR}
 
@@ -54,7 +53,7 @@ def say(request: Request, posted: Posted) -> Job:
     text, key = posts.text(posted), posted["id"]
     again = posted["trigger"] == posts.REGENERATE
     before = said_before(request, key, text) if again else None
-    wanted = posts.named(posted)
+    wanted = posts.named(request, posted)
     if before is not None and not wanted.workflow:
         wanted = replace(wanted, workflow=workflow_named(before))
     return speaking.say(
@@ -97,7 +96,7 @@ def decide(request: Request, key: str, decided: Decided) -> Job:
     """
     if not reach_of(request).decides:
         raise TokenRefused
-    asked = decisions.get_request(request.user, decided.approval)
+    asked = find_approval(request, decided.approval)
     if asked.session.key != key:
         raise ApprovalNotFound
     try:

@@ -5,6 +5,7 @@ from typing import Any, TypedDict, cast
 
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
 
 from chatflow.serializers import (
     SESSION_ID_LENGTH,
@@ -105,13 +106,13 @@ def validated(data: Any) -> Posted:
     return cast(Posted, {"id": make_session_id(), **dict.fromkeys(NAMED), **given})
 
 
-def named(posted: Posted) -> Wanted:
+def named(request: Request, posted: Posted) -> Wanted:
     """Return the workflow and the model that the request names.
 
     Raises:
         UnknownWorkflow: there is no such workflow.
     """
-    found = wanted(posted["workflow"])
+    found = wanted(request, posted["workflow"])
     return Wanted(workflow=found.workflow, model=posted["model"] or found.model)
 
 

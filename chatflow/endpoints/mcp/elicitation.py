@@ -11,13 +11,12 @@ from chatflow.dialects.questions import schema_of
 from chatflow.endpoints import inbox
 from chatflow.endpoints.sends import hash_body
 from chatflow.jsonrpc import Fault
-from chatflow.scopes import reach_of
+from chatflow.scopes import find_approval, reach_of
 from chatflow.workflows import services
 from chatflow.workflows.dialogue.answers import DASH
-from chatflow.workflows.dialogue.forms import ORDER
+from chatflow.workflows.dialogue.form_keys import ORDER
 from chatflow.workflows.exceptions import ApprovalDecided, QuestionClosed, TokenRefused
 from chatflow.workflows.models import Job
-from chatflow.workflows.services import decisions
 
 JSON = dict[str, Any]
 
@@ -142,7 +141,7 @@ def _text(asked: JSON, content: JSON) -> str:
 def _decide(request: Request, approval_id: str, content: JSON) -> None:
     if not reach_of(request).decides:
         raise TokenRefused
-    inbox.decided(request, decisions.get_request(request.user, approval_id), _decision(content))
+    inbox.decided(request, find_approval(request, approval_id), _decision(content))
 
 
 def _decision(content: JSON) -> JSON:

@@ -17,10 +17,11 @@ from chatflow.errors import problem
 from chatflow.jsonrpc import Call, Fault
 from chatflow.scopes import reach_of
 from chatflow.serializers import make_session_id
+from chatflow.tenants import workflows_of
 from chatflow.workflows import services
 from chatflow.workflows.exceptions import UnknownWorkflow
 from chatflow.workflows.models import Job
-from chatflow.workflows.registry import Workflow, all_workflows
+from chatflow.workflows.registry import Workflow
 from chatflow.workflows.services import Reach
 
 JSON = dict[str, Any]
@@ -44,7 +45,7 @@ def show(request: Request, call: Call, caller: Caller) -> JSON:
     """Answer ``tools/list``."""
     only = reach_of(request).workflow
     return {
-        "tools": [_tool(each) for each in all_workflows() if only in ("", each.name)],
+        "tools": [_tool(each) for each in workflows_of(request) if only in ("", each.name)],
         **FRESH,
     }
 
@@ -85,7 +86,7 @@ def _wanted(request: Request, name: Any) -> speaking.Wanted:
     try:
         if not isinstance(name, str) or not name or only not in ("", name):
             raise UnknownWorkflow
-        return speaking.wanted(name)
+        return speaking.wanted(request, name)
     except UnknownWorkflow:
         raise Fault(jsonrpc.INVALID_PARAMS, "There is no such tool.") from None
 

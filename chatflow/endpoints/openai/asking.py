@@ -99,14 +99,14 @@ def metadata(body: JSON) -> JSON:
     return value
 
 
-def wanted(name: str | None) -> Wanted:
+def wanted(request: Request, name: str | None) -> Wanted:
     """Return what a client has named as its model.
 
     Raises:
         Refused: there is none of that name.
     """
     try:
-        return speaking.wanted(name)
+        return speaking.wanted(request, name)
     except UnknownWorkflow:
         raise Refused(no_model(name)) from None
 

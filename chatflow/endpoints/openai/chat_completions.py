@@ -81,7 +81,7 @@ class Asked:
 @api_view(["POST"])
 def complete(request: Request) -> HttpResponse:
     asked = read(asking.body_of(request))
-    wanted = asking.wanted(asked.model)
+    wanted = asking.wanted(request, asked.model)
     session = session_of(request, asked)
     following.check_room(request)
     job = speaking.say(request, asked.text, session_key=session, wanted=wanted).job

@@ -76,7 +76,7 @@ def read(request: Request) -> Asked:
     before = kept.own(request, previous) if previous else None
     about = kept.own(request, f"resp_{reply.hex}") if reply.hex else before
     return Asked(
-        wanted=asking.wanted(model),
+        wanted=asking.wanted(request, model),
         reply=reply,
         about=about,
         session_key=_session_key(metadata, about),

@@ -7,11 +7,10 @@ from rest_framework.request import Request
 
 from chatflow.endpoints import inbox
 from chatflow.endpoints.openai.asking import words, words_of, wrong
-from chatflow.scopes import reach_of
+from chatflow.scopes import find_approval, reach_of
 from chatflow.serializers import REASON_LENGTH
 from chatflow.workflows.exceptions import TokenRefused
 from chatflow.workflows.models import Job
-from chatflow.workflows.services import decisions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +105,7 @@ def decide(
         raise TokenRefused
     awaiting = asking.awaiting if asking is not None else None
     wanted = (awaiting or {}).get("approval_id", "")
-    asked = decisions.get_request(request.user, wanted)
+    asked = find_approval(request, wanted)
     return inbox.take(
         request, asked, approved=decision.approve, reason=decision.reason, options=options
     )

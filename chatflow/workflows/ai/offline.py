@@ -6,6 +6,7 @@ from typing import Any
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import ModelRequestParameters
 
+from chatflow.conf import conf
 from chatflow.workflows.ai.names import OFFLINE
 from chatflow.workflows.ai.ready import ReadyModel, latest_words, shape
 from chatflow.workflows.exceptions import AIOffline
@@ -38,12 +39,16 @@ class OfflineModel(ReadyModel):
 
 def introduce() -> str:
     """Return a text about this model, and about the workflows that run without a better one."""
+    about = (
+        "I am Chatflow's offline model: no language model is connected, so I can't hold a free "
+        "conversation. What I can do is run workflows."
+    )
+    if conf.MAY_USE is not None:
+        # It doesn't know whom it speaks to; the guide does.
+        return f"{about} Say “help” to see which."
     offers = "\n".join(
         f"- {workflow.title}: say “{workflow.triggers[0]}”"
         for workflow in all_workflows()
         if workflow.triggers
     )
-    return (
-        "I am Chatflow's offline model: no language model is connected, so I can't hold a free "
-        f"conversation. What I can do is run workflows. Try one of these:\n{offers}"
-    )
+    return f"{about} Try one of these:\n{offers}"

@@ -22,10 +22,11 @@ from chatflow.workflows.cluster.functions import restrict
 from chatflow.workflows.cluster.leader import Leadership
 from chatflow.workflows.cluster.rings import DUE, JOB, LEADER, Rings
 from chatflow.workflows.exceptions import first_line
-from chatflow.workflows.models import Job
+from chatflow.workflows.models import Job, TaskRun
 from chatflow.workflows.running import runner, watchdog
-from chatflow.workflows.store import lifecycle
+from chatflow.workflows.store import lifecycle, task_runs
 from chatflow.workflows.store.database import get_database
+from chatflow.workflows.tasks import is_used
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +61,8 @@ class Fetcher:
         self.rings = Rings()
         self.leadership = self._make_leadership()
         self.stopping = False
-        # When to look for ordinary tasks and delayed jobs, by the monotonic clock.
+        self._takes_task_runs = is_used()
+        # When to look for tasks and delayed jobs, by the monotonic clock.
         self._look_at = 0.0
         # Whether a job may have been claimed without word of it.
         self._unsure = False
@@ -103,7 +105,7 @@ class Fetcher:
     def get_nowait(self) -> dict[str, Any] | None:
         """Take a job, or else an ordinary task, if there is one."""
         job = self._claim()
-        return job_package(job) if job is not None else task_package()
+        return job_package(job) if job is not None else self._take_task()
 
     def _look(self, rings: bytes) -> dict[str, Any] | None:
         unlisten = None
@@ -116,7 +118,7 @@ class Fetcher:
             return job_package(job)
         if DUE not in rings and time.monotonic() < self._look_at:
             return None
-        task = task_package()
+        task = self._take_task()
         if task is not None:
             # There may be more.
             self._pass_on(rings if DUE in rings else rings + DUE)
@@ -141,6 +143,13 @@ class Fetcher:
                 return job
             first = None
         return None
+
+    def _take_task(self) -> dict[str, Any] | None:
+        package = task_package()
+        if package is None and self._takes_task_runs:
+            run = task_runs.claim(self.queues, self.worker.id)
+            package = task_run_package(run) if run is not None else None
+        return package
 
     def _pass_on(self, rings: bytes, *, but: bytes | None = None) -> None:
         """Let another worker lead while this one works, and put the rings in for it.
@@ -227,8 +236,8 @@ class Results:
     """Stands where django-q2's worker loop expects its result queue; no other process reads it."""
 
     def put(self, task: dict[str, Any]) -> None:
-        """Save an ordinary task's result. A job has saved its own."""
-        if task["func"] is not run_job:
+        """Save an ordinary task's result. A job has saved its own, and so has a task run."""
+        if task["func"] not in (run_job, run_task):
             monitor(_Once(task), get_broker())
 
 
@@ -260,6 +269,28 @@ def run_job(job: Job) -> None:
     # The claim has just used it; django-q2 had it checked again.
     connection.health_check_done = True  # type: ignore[attr-defined]
     runner.run(job, interruptible=True)
+
+
+def task_run_package(run: TaskRun) -> dict[str, Any]:
+    """Return the task package that makes a worker run *run*, for as long as an ordinary task."""
+    return {
+        "id": run.public_id,
+        "name": run.public_id,
+        "func": run_task,
+        "args": (run,),
+        "kwargs": {},
+    }
+
+
+def run_task(run: TaskRun) -> None:
+    """Run a claimed task of django.tasks in the main thread of a worker."""
+    # Not every project has that interface.
+    from chatflow.workflows.tasks import running
+
+    try:
+        running.run(run)
+    except DatabaseError:
+        logger.exception("%s: its end could not be recorded.", run)
 
 
 def task_package() -> dict[str, Any] | None:

@@ -18,14 +18,21 @@ from django_q.utils import get_func_repr
 from django_q.worker import worker
 
 from chatflow.workflows.bells.base import readable
-from chatflow.workflows.cluster.fetch import STOP, Fetcher, Results, obey_signals, run_job
+from chatflow.workflows.cluster.fetch import (
+    STOP,
+    Fetcher,
+    Results,
+    obey_signals,
+    run_job,
+    run_task,
+)
 from chatflow.workflows.cluster.presence import (
     REGISTER,
     Presence,
     bury_dead_clusters,
     take_back_lost_jobs,
 )
-from chatflow.workflows.models import Job, State
+from chatflow.workflows.models import Job, State, TaskRun, TaskStatus
 from chatflow.workflows.running import watchdog
 from chatflow.workflows.store import lifecycle
 from chatflow.workflows.store.lifecycle import Vigil, Worker
@@ -43,6 +50,12 @@ RESULTS = {
     State.QUEUED: "RELEASED",
     # Its lease was lost, and another worker has it.
     State.PROCESSING: "LOST",
+}
+TASK_RESULTS = {
+    TaskStatus.SUCCESSFUL: DONE,
+    TaskStatus.FAILED: FAIL,
+    TaskStatus.READY: "RELEASED",
+    TaskStatus.RUNNING: "LOST",
 }
 
 
@@ -88,6 +101,11 @@ class ReportedResults(Results):
         """Save an ordinary task's result, and report every one."""
         super().put(task)
         seconds = time.monotonic() - self.shift.began
+        if task["func"] is run_task:
+            run: TaskRun = task["args"][0]
+            run.refresh_from_db(fields=["status"])
+            self.report(f"{run} {run.path}", seconds, TASK_RESULTS[TaskStatus(run.status)])
+            return
         if task["func"] is not run_job:
             words = f"{task['name']} {get_func_repr(task['func'])}"
             self.report(words, seconds, DONE if task["success"] else FAIL)

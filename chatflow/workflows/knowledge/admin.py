@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from chatflow.conf import conf
 from chatflow.workflows.knowledge.documents import reread
 from chatflow.workflows.knowledge.models import Chunk, Document
 from chatflow.workflows.knowledge.readers import Unreadable, kind_of, read, suffixes
@@ -34,7 +35,7 @@ class DocumentForm(ModelForm):
 
     class Meta:
         model = Document
-        fields = ("title", "url", "owner")
+        fields = ("title", "url", "owner", "tenant")
 
     def clean_file(self) -> "UploadedFile[Any] | None":
         file: UploadedFile[Any] | None = self.cleaned_data["file"]
@@ -62,7 +63,7 @@ class DocumentForm(ModelForm):
 class DocumentAdmin(ModelAdmin):
     form = DocumentForm
     readonly_fields = ("kind", "path", "chunk_count", "updated_at", "chunks")
-    fields = ("file", "title", "url", "owner", *readonly_fields)
+    fields = ("file", "title", "url", "owner", "tenant", *readonly_fields)
     raw_id_fields = ("owner",)
     list_display = ("title", "owner", "kind", "chunk_count", "path", "updated_at")
     list_filter = ("kind", ("owner", admin.EmptyFieldListFilter))
@@ -70,6 +71,14 @@ class DocumentAdmin(ModelAdmin):
     search_fields = ("title", "path", f"owner__{get_user_model().USERNAME_FIELD}")
     ordering = ("-updated_at",)
     actions = ("read_again",)
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        columns = super().get_list_display(request)
+        return [*columns, "tenant"] if conf.TENANT else columns
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        filters = super().get_list_filter(request)
+        return [*filters, "tenant"] if conf.TENANT else filters
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Document]:
         return super().get_queryset(request).defer("content")

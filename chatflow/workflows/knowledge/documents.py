@@ -24,6 +24,7 @@ def store(
     kind: str,
     *,
     owner: Any,
+    tenant: str = "",
     session_id: int | None = None,
     name: str = "",
     title: str = "",
@@ -37,6 +38,7 @@ def store(
         content: its bytes.
         kind: the ``kind`` of the reader for them.
         owner: the user who alone may see it; None for everybody.
+        tenant: the organisation that alone finds it; empty for none.
         session_id: the key of the only conversation that is to find it.
         name: the file's name; its words are found too.
         title: by default its first heading, or the file's name.
@@ -53,10 +55,12 @@ def store(
     """
     _check_path(path)
     digest = hashlib.sha256(content).hexdigest()
-    mine = Document.objects.filter(owner=owner, session=session_id, path=path)
+    owner_id = owner.pk if owner is not None else None
+    mine = Document.objects.owned_by(owner_id, tenant).filter(session=session_id, path=path)
     document = (mine if path else mine.filter(content_hash=digest)).first()
     if document is None:
-        document = Document(owner=owner, session_id=session_id, path=path, created_at=clock.now())
+        document = Document(owner=owner, tenant=tenant, session_id=session_id, path=path)
+        document.created_at = clock.now()
     elif (document.content_hash, document.kind) == (digest, kind) and (
         (title or document.title, url or document.url) == (document.title, document.url)
     ):
@@ -98,7 +102,7 @@ def reread(document: Document, *, name: str = "", sections: list[Section] | None
         Chunk(
             document=document,
             position=position,
-            audience=audience_of(document.owner_id, document.session_id),
+            audience=audience_of(document.owner_id, document.session_id, document.tenant),
             title=document.title,
             name=_words(PurePath(name).stem),
             heading=_without(document.title, piece.heading),

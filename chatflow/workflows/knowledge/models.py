@@ -15,21 +15,28 @@ from django.db.models import Q
 from django.utils import timezone
 
 from chatflow.workflows.knowledge import readers, words
+from chatflow.workflows.tenants import tenant_field
 
-# Chunks that everybody may find; the others are their owner's. See audience_of().
+# Chunks that everybody may find; the others are their owner's, or an organisation's. See
+# audience_of().
 EVERYBODY = "all"
 AUDIENCE_LENGTH = 30
 
 
-def audience_of(owner_id: Any, session_id: int | None = None) -> str:
+def audience_of(owner_id: Any, session_id: int | None = None, tenant: str = "") -> str:
     """Return the word by which the index knows who may find a chunk.
 
     Args:
         owner_id: a user's key, of any type; None for everybody.
         session_id: the key of the only conversation that finds it, if that is so.
+        tenant: the organisation for which alone it is found; empty for none.
     """
     if session_id is not None:
         return f"session{session_id}"
+    if tenant:
+        # Both in one: the owner is another one in each organisation.
+        member = sha256(f"{owner_id}\0{tenant}".encode()).hexdigest()
+        return f"tenant{member}"[:AUDIENCE_LENGTH]
     if owner_id is None:
         return EVERYBODY
     # Other keys may be long, or have marks at which an index would cut the word.
@@ -38,13 +45,21 @@ def audience_of(owner_id: Any, session_id: int | None = None) -> str:
 
 
 class DocumentQuerySet(models.QuerySet["Document"]):
-    def visible_to(self, user: Any) -> "DocumentQuerySet":
-        """The documents that *user* may see: their own, and those that are nobody's."""
-        return self.filter(Q(owner=None) | Q(owner=user))
+    def owned_by(self, owner_id: Any, tenant: str) -> "DocumentQuerySet":
+        """The documents of a user, or for None of nobody in particular, in *tenant*."""
+        return self.filter(owner_id=owner_id, tenant=tenant)
 
-    def found_in(self, user: Any, session_id: int | None) -> "DocumentQuerySet":
+    def visible_to(self, user: Any, tenant: str) -> "DocumentQuerySet":
+        """The documents that *user* may see when they act for *tenant*.
+
+        Their own there, those of the whole organisation, and those of everybody.
+        """
+        shared = Q(owner=None, tenant__in={"", tenant})
+        return self.filter(shared | Q(owner=user, tenant=tenant))
+
+    def found_in(self, user: Any, tenant: str, session_id: int | None) -> "DocumentQuerySet":
         """Of those the ones that a search finds: not what belongs to another conversation."""
-        return self.visible_to(user).filter(Q(session=None) | Q(session=session_id))
+        return self.visible_to(user, tenant).filter(Q(session=None) | Q(session=session_id))
 
 
 class Document(models.Model):
@@ -52,10 +67,12 @@ class Document(models.Model):
 
     # Its address can't be guessed from another document's.
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    # Without an owner it is everybody's.
+    # Without an owner it is everybody's, in the organisation if it has one.
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="documents"
     )
+    # The organisation that alone finds it; empty for none.
+    tenant = tenant_field()
     # The conversation that it was brought to: it is found nowhere else, and goes with it.
     session = models.ForeignKey(
         "chatflow_workflows.Session",
@@ -88,17 +105,19 @@ class Document(models.Model):
         constraints: ClassVar = [
             # Serve the look-up by path of `ingest` too.
             models.UniqueConstraint(
-                fields=["path"],
+                fields=["tenant", "path"],
                 condition=Q(owner=None) & ~Q(path=""),
-                name="document_shared_path",
+                name="document_tenant_path",
             ),
             models.UniqueConstraint(
-                fields=["owner", "path"], condition=~Q(path=""), name="document_owner_path"
+                fields=["owner", "tenant", "path"],
+                condition=~Q(path=""),
+                name="document_owner_tenant_path",
             ),
         ]
         indexes: ClassVar = [
             # The API's list: documents a user may see, newest first.
-            models.Index(fields=["owner", "-created_at"], name="document_owner_newest"),
+            models.Index(fields=["owner", "tenant", "-created_at"], name="document_owner_newest"),
         ]
 
     def __str__(self) -> str:

@@ -63,22 +63,27 @@ class Source:
         }
 
 
-def search(query: str, *, user: Any, session_id: int | None = None, limit: int = 5) -> list[Source]:
+def search(
+    query: str, *, user: Any, tenant: str = "", session_id: int | None = None, limit: int = 5
+) -> list[Source]:
     """Return the passages on *query* in documents that *user* may see, the best first.
 
     Args:
         query: a question or some words; whatever it is, it is no error.
         user: who is asking.
+        tenant: the organisation for which they act; empty for none.
         session_id: the key of the conversation that it is asked in, whose own documents are found
             too, and first.
         limit: how many sources.
     """
-    audiences = [EVERYBODY, audience_of(user.pk)]
+    audiences = [EVERYBODY, audience_of(user.pk, tenant=tenant)]
+    if tenant:
+        audiences.append(audience_of(None, tenant=tenant))
     if session_id is not None:
         audiences.append(audience_of(user.pk, session_id))
     words = words_of(query)
     # The index knows whom it answers; the documents themselves have the last word.
-    documents = Document.objects.found_in(user, session_id)
+    documents = Document.objects.found_in(user, tenant, session_id)
     chunks = Chunk.objects.filter(document__in=documents)
     chunks = chunks.select_related("document").defer("embedding", "document__content")
     found = _by_words(query, words, documents, chunks, audiences) if words else {}

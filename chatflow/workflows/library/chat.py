@@ -15,7 +15,7 @@ INSTRUCTIONS = (
 @workflow("chat", title="Chat", description="Answers a message that no other workflow is for.")
 async def chat(ctx: Context) -> Any:
     """Answer with the model's words, which know the conversation and look into documents."""
-    guide = ctx.guide()
+    guide = await ctx.aguide()
     if guide is not None:
         return guide
     searches = ctx.options.get("intelligent_rag", True)

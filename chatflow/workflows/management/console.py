@@ -49,7 +49,7 @@ def queue_names(text: str) -> list[str]:
     """Return the names in the option's text.
 
     Raises:
-        CommandError: no workflow uses such a queue, and no job waits in it.
+        CommandError: neither workflows nor tasks use such a queue, and no job waits in it.
     """
     names = [name.strip() for name in text.split(",") if name.strip()]
     try:
@@ -68,10 +68,7 @@ def describe_unserved(names: Sequence[str]) -> str:
     left = queues.unserved(names) if names else {}
     if not left:
         return ""
-    whose = [
-        f"{queue} ({', '.join(workflow.name for workflow in workflows)})"
-        for queue, workflows in sorted(left.items())
-    ]
+    whose = [f"{queue} ({', '.join(names)})" for queue, names in sorted(left.items())]
     return (
         f"Not served here: {', '.join(whose)}. Without another cluster their jobs wait for ever; "
         "one without --queue serves all queues."

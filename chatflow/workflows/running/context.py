@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from chatflow.workflows.ai.messages import ChatMessage, SentFile
 from chatflow.workflows.dialogue.actions import Offered, offer
+from chatflow.workflows.dialogue.answers import is_help
 from chatflow.workflows.knowledge.search import Source
 from chatflow.workflows.models import Session
 from chatflow.workflows.running import (
@@ -74,6 +75,11 @@ class Context:
     def user(self) -> Any:
         """Whose job it is."""
         return self.job.user
+
+    @property
+    def tenant(self) -> str:
+        """The key of the organisation for which its user has sent it; empty for none."""
+        return self.job.tenant
 
     @property
     def session(self) -> Session:
@@ -220,7 +226,12 @@ class Context:
 
     def guide(self) -> str | None:
         """Return what the assistant can do, if the message is only a call for help; else None."""
-        return guide(self.message)
+        return guide(self.job) if is_help(self.message) else None
+
+    async def aguide(self) -> str | None:
+        """See guide()."""
+        # Only a call for help is worth the way to a thread.
+        return await sync_to_async(self.guide)() if is_help(self.message) else None
 
     @overload
     def confirm(self, prompt: str) -> bool: ...

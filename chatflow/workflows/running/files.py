@@ -40,7 +40,7 @@ def read_text(record: Record, file: SentFile) -> str:
 
 
 def _find(record: Record, file: SentFile) -> Document:
-    own = Document.objects.filter(owner_id=record.job.user_id, pk=file.id)
+    own = Document.objects.owned_by(record.job.user_id, record.job.tenant).filter(pk=file.id)
     found = record.events.wait_out(lambda: own.first())
     if found is None:
         raise FileDeleted

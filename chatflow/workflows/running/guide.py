@@ -1,14 +1,13 @@
 """The answer to a call for help: what the assistant can do."""
 
-from chatflow.workflows.dialogue import answers
-from chatflow.workflows.registry import Workflow, all_workflows
+from chatflow.workflows.models import Job
+from chatflow.workflows.permissions import workflows_for
+from chatflow.workflows.registry import Workflow
 
 
-def guide(text: str) -> str | None:
-    """Return what the assistant can do, for a message that only wants to know that; else None."""
-    if not answers.is_help(text):
-        return None
-    lines = [_describe(each) for each in all_workflows() if each.triggers]
+def guide(job: Job) -> str:
+    """Return what the assistant can do for the owner of *job*."""
+    lines = [_describe(each) for each in workflows_for(job) if each.triggers]
     if not lines:
         return "Ask me anything."
     return "\n".join(["Ask me anything, or let me do one of these:", "", *lines])

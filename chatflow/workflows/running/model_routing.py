@@ -14,7 +14,8 @@ from chatflow.workflows.ai import names
 from chatflow.workflows.ai.asides import Aside
 from chatflow.workflows.ai.routes import Route
 from chatflow.workflows.exceptions import HandedOver, WorkflowChanged, WorkflowError
-from chatflow.workflows.registry import Workflow, all_workflows
+from chatflow.workflows.permissions import workflows_for
+from chatflow.workflows.registry import Workflow
 from chatflow.workflows.running import memory
 from chatflow.workflows.running.ai_calls import ModelCalls, Options, Prompt
 from chatflow.workflows.running.record import Record
@@ -55,7 +56,7 @@ class Choice:
 
 async def route(record: Record, calls: ModelCalls, aside: Aside) -> None:
     """See Context.route()."""
-    others = _list_others(record)
+    others = await _list_others(record, aside)
     if not others:
         return
     name = await _choose(record, calls, others, aside)
@@ -83,7 +84,7 @@ async def _offer(record: Record, calls: ModelCalls, aside: Aside) -> list[Route]
     if conf.AI_ROUTING == REQUEST or record.has_steps(FIRST_CHOICE):
         await route(record, calls, aside)
         return []
-    return [_make_route(record, each) for each in _list_others(record)]
+    return [_make_route(record, each) for each in await _list_others(record, aside)]
 
 
 async def _route_beside(record: Record, calls: ModelCalls, aside: Aside) -> None:
@@ -92,7 +93,7 @@ async def _route_beside(record: Record, calls: ModelCalls, aside: Aside) -> None
         await route(record, calls, aside)
 
 
-def _list_others(record: Record) -> list[Workflow]:
+async def _list_others(record: Record, aside: Aside) -> list[Workflow]:
     """Return the workflows that the message may be handed over to."""
     job = record.job
     is_free = job.options.get("actions", True) and not job.explicit
@@ -100,7 +101,9 @@ def _list_others(record: Record) -> list[Workflow]:
     # Who was chosen for the message doesn't pass it on.
     if not is_free or is_offline or record.has_steps(HANDED_OVER):
         return []
-    return [each for each in all_workflows() if each.name != record.workflow.name]
+    # Without a hook that may ask the database there is nothing to wait for.
+    usable = await aside(partial(workflows_for, job), quick=conf.MAY_USE is None)
+    return [each for each in usable if each.name != record.workflow.name]
 
 
 def _make_route(record: Record, workflow: Workflow) -> Route:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from chatflow.workflows.dialogue import answers, forms
+from chatflow.workflows.dialogue.form_values import is_excessive
 from chatflow.workflows.exceptions import StepResultError, TurnEnded, WorkflowChanged
 from chatflow.workflows.models import Step
 from chatflow.workflows.running.record import Record
@@ -175,7 +176,7 @@ def as_json(text: str) -> Any:
         json.dumps(value, allow_nan=False)
     except (ValueError, RecursionError):
         return None
-    return None if forms.is_excessive(value) else value
+    return None if is_excessive(value) else value
 
 
 def complain(error: ValidationError) -> str:

@@ -32,8 +32,13 @@ def find(record: Record, query: str, limit: int = 5) -> list[Source]:
 
 
 def _search(record: Record, query: str, limit: int) -> list[Source]:
+    job = record.job
     return search(
-        events.clean(query), user=record.job.user, session_id=record.job.session_id, limit=limit
+        events.clean(query),
+        user=job.user,
+        tenant=job.tenant,
+        session_id=job.session_id,
+        limit=limit,
     )
 
 

@@ -1,6 +1,7 @@
 """The workflow that a message is for, and the settings that its job takes on with it."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -8,7 +9,8 @@ from django.db import IntegrityError, transaction
 from chatflow.workflows.dialogue import answers
 from chatflow.workflows.exceptions import AlreadyQueued
 from chatflow.workflows.models import Job, Session, Step
-from chatflow.workflows.registry import Workflow, all_workflows, get_workflow
+from chatflow.workflows.permissions import workflows_for
+from chatflow.workflows.registry import Workflow, get_workflow
 from chatflow.workflows.running.step_keys import HANDED_OVER, full_name, is_choice, within
 from chatflow.workflows.store import lifecycle
 from chatflow.workflows.store.changes import change
@@ -20,21 +22,22 @@ LINE = ["queue", "priority", "is_async"]
 ASSIGNED = ["workflow", *LINE, "unique_key"]
 
 
-def route(text: str, options: dict[str, object]) -> str:
+def route(text: str, options: dict[str, object], workflows: Sequence[Workflow]) -> str:
     """Return the name of the workflow that *text* is for, by its triggers; else plain chat.
 
     Args:
         text: the user's message.
         options: the flags of send; ``actions: false`` means plain chat.
+        workflows: those that the user may use, by name.
     """
-    found = find_trigger(text) if options.get("actions", True) else None
+    found = find_trigger(text, workflows) if options.get("actions", True) else None
     return found[0].name if found else DEFAULT
 
 
-def find_trigger(text: str) -> tuple[Workflow, str] | None:
-    """Return the first workflow, by name, that has a trigger in *text*, and the trigger."""
+def find_trigger(text: str, workflows: Sequence[Workflow]) -> tuple[Workflow, str] | None:
+    """Return the first of the workflows that has a trigger in *text*, and the trigger."""
     words = text.lower()
-    for workflow in all_workflows():
+    for workflow in workflows:
         for trigger in workflow.triggers:
             if trigger in words and re.search(rf"(?<!\w){re.escape(trigger)}(?!\w)", words):
                 return workflow, trigger
@@ -61,7 +64,7 @@ def is_answer(text: str, question: Job) -> bool:
         return True
     if answers.is_help(text):
         return False
-    others = [each for each in all_workflows() if each.name != question.workflow]
+    others = [each for each in workflows_for(question) if each.name != question.workflow]
     if any(answers.calls_for(text, trigger) for each in others for trigger in each.triggers):
         return False
     # Where a yes or a no is wanted, a question is unclear, or words for the workflow to read.
@@ -84,9 +87,9 @@ def _fits(text: str, awaiting: dict[str, Any]) -> bool:
             return bool(awaiting.get("optional")) and answers.is_skip(text)
 
 
-def route_beside(text: str, options: dict[str, object], question: Job) -> str:
+def route_beside(job: Job, question: Job) -> str:
     """Return the workflow for a message that does not answer *question*, which stays open."""
-    name = route(text, options)
+    name = route(job.text, job.options, workflows_for(job))
     # The words of the question are no reason to begin its workflow once more.
     return DEFAULT if name == question.workflow else name
 

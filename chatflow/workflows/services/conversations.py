@@ -162,7 +162,9 @@ class Changes:
     end: int | None
 
 
-def look(user_id: Any, after: int, newer_than: int, workflow: str = "") -> Changes:
+def look(
+    user_id: Any, after: int, newer_than: int, workflow: str = "", tenant: str = ""
+) -> Changes:
     """Return the next changes to a user's sessions.
 
     Args:
@@ -170,16 +172,18 @@ def look(user_id: Any, after: int, newer_than: int, workflow: str = "") -> Chang
         after: the number of changes after which they begin.
         newer_than: jobs with higher primary keys are told of though they have ended.
         workflow: whose jobs to tell of; empty for those of all.
+        tenant: the organisation whose sessions are looked at; empty for those of none.
     """
     # The bound leaves out the numbers of another server, from which the database was restored.
     # In this order: what commits in between is seen, and isn't certain yet.
     now = changes.certain(user_id)
-    newer = Q(user=user_id, changed__gt=after)
+    newer = Q(user=user_id, tenant=tenant, changed__gt=after)
     known = newer & Q(changed__lt=now.below)
     gone, changed, end = _read_slice(known)
     told = newer if end is None else newer & Q(changed__lte=end)
     alive = set(
-        Session.objects.filter(user=user_id, key__in=[row.key for row in gone])
+        Session.objects.visible_to(user_id, tenant)
+        .filter(key__in=[row.key for row in gone])
         .order_by()
         .values_list("key", flat=True)
     )
@@ -243,14 +247,15 @@ def latest(user: Any) -> int:
     return changes.certain(user.pk).upto
 
 
-def under_way(user: Any, workflow: str = "") -> list[int]:
+def under_way(user: Any, workflow: str = "", tenant: str = "") -> list[int]:
     """Return the primary keys of the user's jobs under way, the oldest first.
 
     Args:
         user: whose.
         workflow: whose jobs; empty for those of all.
+        tenant: the organisation for which they act; empty for none.
     """
-    mine = Job.objects.visible_to(user).filter(_of(workflow), session__user=user)
+    mine = Job.objects.visible_to(user, tenant).filter(_of(workflow), session__user=user)
     return list(mine.active().order_by("pk").values_list("pk", flat=True))
 
 

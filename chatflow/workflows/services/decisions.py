@@ -19,9 +19,14 @@ from chatflow.workflows.models import NAME_LENGTH, ApprovalQuerySet, ApprovalReq
 from chatflow.workflows.store import events
 
 
-def pending(user: Any) -> ApprovalQuerySet:
-    """Return the requests that the user may decide now, the oldest first."""
-    mine = ApprovalRequest.objects.visible_to(user)
+def pending(user: Any, *, tenant: str = "") -> ApprovalQuerySet:
+    """Return the requests that the user may decide now, the oldest first.
+
+    Args:
+        user: who decides.
+        tenant: the organisation for which they act; empty for none.
+    """
+    mine = ApprovalRequest.objects.visible_to(user, tenant)
     sweep(mine)
     return mine.open().select_related("job", "session").order_by("pk")
 
@@ -41,14 +46,19 @@ def sweep(requests: ApprovalQuerySet) -> None:
     )
 
 
-def get_request(user: Any, public_id: str) -> ApprovalRequest:
+def get_request(user: Any, public_id: str, *, tenant: str = "") -> ApprovalRequest:
     """Return the user's request of that public id.
 
+    Args:
+        user: who decides.
+        public_id: of the request.
+        tenant: the organisation for which they act; empty for none.
+
     Raises:
-        ApprovalNotFound: there is none, or it is somebody else's.
+        ApprovalNotFound: there is none, or it is somebody else's, or another organisation's.
     """
     if "\0" not in public_id:
-        mine = ApprovalRequest.objects.visible_to(user).filter(public_id=public_id)
+        mine = ApprovalRequest.objects.visible_to(user, tenant).filter(public_id=public_id)
         found = mine.select_related("job__root", "session", "user").first()
         if found is not None:
             return found
@@ -117,6 +127,7 @@ def decide(
         return services.start(
             request.user,
             _phrase(approved, reason, "" if by == request.user else name),
+            tenant=request.session.tenant,
             session_key=request.session.key,
             mode="async",
             options={**request.job.flags, **(options or {})},

@@ -10,17 +10,18 @@ from chatflow.workflows.knowledge.models import Attachment, Document
 from chatflow.workflows.models import Job, Message
 
 
-def describe(user: Any, ids: Sequence[str]) -> list[dict[str, Any]]:
+def describe(user: Any, tenant: str, ids: Sequence[str]) -> list[dict[str, Any]]:
     """Return what a job keeps of its files, in the order of *ids*: id, name, type and size.
 
     Args:
         user: whose files they must be.
+        tenant: the organisation for which they act; empty for none.
         ids: keys of documents.
 
     Raises:
         FileNotFound: one of them isn't there, or is somebody else's.
     """
-    own = Document.objects.filter(owner_id=user.pk).annotate(size=Length("content"))
+    own = Document.objects.owned_by(user.pk, tenant).annotate(size=Length("content"))
     found = {str(row.pk): row for row in own.filter(pk__in=ids).defer("content")}
     if len(found) < len(set(ids)):
         raise FileNotFound

@@ -17,7 +17,7 @@ from chatflow.workflows.exceptions import (
     TokenRefused,
 )
 from chatflow.workflows.models import ApprovalRequest, Job, Session, State
-from chatflow.workflows.registry import get_workflow
+from chatflow.workflows.permissions import usable_workflow
 from chatflow.workflows.services.inline import run_inline
 from chatflow.workflows.services.reach import FULL, Reach
 from chatflow.workflows.services.turns import is_cut
@@ -42,17 +42,23 @@ PLACES = """
 """
 
 
-def get_job(user: Any, public_id: str) -> Job:
+def get_job(user: Any, public_id: str, *, tenant: str = "") -> Job:
     """Return the user's job of that public id.
 
+    Args:
+        user: whose it is.
+        public_id: of the job.
+        tenant: the organisation for which they act; empty for none.
+
     Raises:
-        JobNotFound: there is none, or it is somebody else's.
+        JobNotFound: there is none, or it is somebody else's, or another organisation's.
     """
     # PostgreSQL refuses to even look for a NUL.
     if "\0" in public_id:
         raise JobNotFound
     try:
-        return Job.objects.visible_to(user).select_related("session").get(public_id=public_id)
+        mine = Job.objects.visible_to(user, tenant).select_related("session")
+        return mine.get(public_id=public_id)
     except Job.DoesNotExist:
         raise JobNotFound from None
 
@@ -110,7 +116,7 @@ def retry(job: Job, *, reach: Reach = FULL) -> Job:
         TokenRefused: its message would decide an approval that is still wanted, or another
             workflow's question is open in the session.
         NotRetryable: the job is in another state, was retried already, or its message was cut.
-        UnknownWorkflow: its workflow is gone.
+        UnknownWorkflow: its workflow is gone, or its owner may not use it any more.
         AlreadyQueued: a job with the workflow's unique key is queued or running.
     """
     try:
@@ -124,7 +130,7 @@ def retry(job: Job, *, reach: Reach = FULL) -> Job:
 
 def _store_again(job: Job, reach: Reach) -> Job:
     with transaction.atomic():
-        session = lock_or_create_session(job.user, job.session.key)
+        session = lock_or_create_session(job.user, job.tenant, job.session.key)
         old = Job.objects.select_for_update(of=("self",)).get(pk=job.pk)
         if not reach.includes(old):
             raise JobNotFound
@@ -138,9 +144,10 @@ def _store_again(job: Job, reach: Reach) -> Job:
         reach.check_leaving(session)
         if not reach.decides and _would_decide(old):
             raise TokenRefused
-        workflow = get_workflow(old.workflow)
+        workflow = usable_workflow(old.workflow, old.user, old.tenant)
         new = Job(
             user_id=old.user_id,
+            tenant=old.tenant,
             session_id=old.session_id,
             text=old.text,
             mode="async",

@@ -19,6 +19,7 @@ def act(
     session_key: str,
     action_id: str,
     *,
+    tenant: str = "",
     data: dict[str, Any] | None = None,
     mode: Mode = "async",
     on_busy: OnBusy = "enqueue",
@@ -35,6 +36,7 @@ def act(
         user: who uses it; only actions that were offered to them are found.
         session_key: the conversation that it was offered in.
         action_id: the action's id.
+        tenant: the organisation for which they act; empty for none.
         data: the data of a form.
         mode: see services.start(), also for the others.
 
@@ -43,11 +45,12 @@ def act(
 
     Raises:
         ActionNotFound: it was not offered to this user in this session, or its type is gone.
+        UnknownWorkflow: it would start a workflow that they may not use.
         ActionUsed: it was used before.
         ActionExpired: its time is over.
         InvalidForm: the data doesn't fit, or the action takes none, or is a link.
     """
-    offered_by, action = _find(user, session_key, action_id)
+    offered_by, action = _find(user, tenant, session_key, action_id)
     turn = actions.restore(action).turn(data)
 
     def use_once(job: Job) -> None:
@@ -65,6 +68,7 @@ def act(
     return services.start(
         user,
         turn.message,
+        tenant=tenant,
         session_key=session_key,
         mode=mode,
         workflow=turn.workflow,
@@ -78,10 +82,10 @@ def act(
     )
 
 
-def _find(user: Any, session_key: str, action_id: str) -> tuple[Job, dict[str, Any]]:
+def _find(user: Any, tenant: str, session_key: str, action_id: str) -> tuple[Job, dict[str, Any]]:
     # The id becomes part of a JSON path.
     if actions.ID.fullmatch(action_id) and "\0" not in session_key:
-        offering = Job.objects.visible_to(user).filter(session__key=session_key)
+        offering = Job.objects.visible_to(user, tenant).filter(session__key=session_key)
         job = offering.filter(offers__has_key=action_id).first()
         if job is not None and job.offers is not None and not is_cut(job):
             return job, job.offers[action_id]

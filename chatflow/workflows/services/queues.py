@@ -8,8 +8,9 @@ from django.db import connection
 from django.db.models import Count
 from django.db.models.functions import Now
 
+from chatflow.workflows import tasks
 from chatflow.workflows.models import ACTIVE, TERMINAL, Job, JobQuerySet, State
-from chatflow.workflows.registry import Workflow, all_workflows
+from chatflow.workflows.registry import all_workflows
 from chatflow.workflows.store.database import get_database
 
 # Literals, not parameters: else SQLite doesn't see that it can use the index of active jobs.
@@ -104,20 +105,21 @@ def finished_jobs(within: timedelta) -> dict[State, int]:
 
 
 def unknown(queues: Iterable[str]) -> list[str]:
-    """Return those of *queues* that neither a workflow uses nor a job waits in."""
-    used = {workflow.queue for workflow in all_workflows()}
+    """Return those of *queues* that neither workflows nor tasks use, and no job waits in."""
+    used = tasks.queues() | {workflow.queue for workflow in all_workflows()}
     unused = [queue for queue in queues if queue not in used]
     # The database is asked only where it matters: a cluster may be there before it.
     busy = {size.queue for size in sizes()} if unused else set()
     return [queue for queue in unused if queue not in busy]
 
 
-def unserved(queues: Collection[str]) -> dict[str, list[Workflow]]:
-    """Return the workflows whose jobs wait in none of *queues*, by their own queues."""
-    left: dict[str, list[Workflow]] = {}
-    for workflow in all_workflows():
-        if workflow.queue not in queues:
-            left.setdefault(workflow.queue, []).append(workflow)
+def unserved(queues: Collection[str]) -> dict[str, list[str]]:
+    """Return what waits in none of *queues*, by its own queue: workflows by name, and "tasks"."""
+    used = [(workflow.queue, workflow.name) for workflow in all_workflows()]
+    left: dict[str, list[str]] = {}
+    for queue, name in [*used, *((queue, "tasks") for queue in tasks.queues())]:
+        if queue not in queues:
+            left.setdefault(queue, []).append(name)
     return left
 
 

@@ -13,10 +13,16 @@ from chatflow.workflows.store.database import get_database
 from chatflow.workflows.store.new_jobs import lock_or_create_session
 
 
-def open_session(user: Any, key: str) -> Session:
-    """Return the user's conversation of that key; a new one where there is none."""
+def open_session(user: Any, key: str, *, tenant: str = "") -> Session:
+    """Return the user's conversation of that key; a new one where there is none.
+
+    Args:
+        user: whose it is.
+        key: their name for it.
+        tenant: the organisation for which they act; empty for none.
+    """
     with transaction.atomic():
-        return lock_or_create_session(user, key)
+        return lock_or_create_session(user, tenant, key)
 
 
 def delete_session(session: Session) -> int:

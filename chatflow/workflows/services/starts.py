@@ -23,6 +23,7 @@ from chatflow.workflows.exceptions import (
     SessionBusy,
 )
 from chatflow.workflows.models import Job, Message, Session, State
+from chatflow.workflows.permissions import usable_workflow, workflows_for
 from chatflow.workflows.registry import Workflow, get_workflow
 from chatflow.workflows.running.routing import (
     DEFAULT,
@@ -72,6 +73,7 @@ def start(
     text: str,
     *,
     session_key: str,
+    tenant: str = "",
     mode: Mode = "async",
     workflow: str | None = None,
     begins: str = "",
@@ -93,6 +95,7 @@ def start(
         user: whose message it is.
         text: the message.
         session_key: the user's own name for the conversation.
+        tenant: the organisation for which they act; empty for none.
         mode: ``sync`` jobs are then run by the caller with run_inline(); ``async`` ones by a
             worker.
         workflow: the name of the workflow; by default the message decides.
@@ -116,7 +119,7 @@ def start(
         The job, which may have ended already: a word that cancels is obeyed at once.
 
     Raises:
-        UnknownWorkflow: there is no workflow of that name.
+        UnknownWorkflow: there is no workflow of that name, or the user may not use it.
         FileNotFound: the user has no such document.
         SessionBusy: the session is busy and *on_busy* is ``reject``, or this edits.
         MessageNotFound: there is no such message to edit.
@@ -127,16 +130,17 @@ def start(
     """
     for named in (workflow, begins):
         if named:
-            get_workflow(named)
+            usable_workflow(named, user, tenant)
     if idempotency_key is not None:
-        replayed = _replay(user, idempotency_key, body_hash)
+        replayed = _replay(user, tenant, idempotency_key, body_hash)
         if replayed is not None:
             return replayed
     if admit is not None:
         admit()
-    told = {"files": files.describe(user, sent_files)} if sent_files else {}
+    told = {"files": files.describe(user, tenant, sent_files)} if sent_files else {}
     new = Job(
         user=user,
+        tenant=tenant,
         text=text,
         workflow=workflow or "",
         explicit=workflow is not None,
@@ -169,7 +173,8 @@ def start(
         started = _store_once(new.public_id, store)
     except (IntegrityError, SessionBusy, ActionUsed, MessageNotFound) as error:
         # Two requests with one key, or one unique key, at the same moment: the other one was first.
-        replayed = _replay(user, idempotency_key, body_hash) if idempotency_key else None
+        key = idempotency_key
+        replayed = _replay(user, tenant, key, body_hash) if key else None
         if replayed is None:
             if not isinstance(error, IntegrityError) or job.unique_key is None:
                 raise
@@ -221,7 +226,7 @@ def _store(
     reach: Reach,
     begins: str,
 ) -> Started:
-    session = lock_or_create_session(job.user, session_key)
+    session = lock_or_create_session(job.user, job.tenant, session_key)
     job.session = session
     active = list(session.jobs.active().order_by("id"))
     if edits is not None:
@@ -278,7 +283,7 @@ def _route(
     elif question is not None and not waits and not is_answer(job.text, question):
         # The question's own workflow is named because clients always name one.
         beside = begins if begins != question.workflow else ""
-        job.workflow = beside or route_beside(job.text, job.options, question)
+        job.workflow = beside or route_beside(job, question)
         job.explicit = bool(beside)
     elif question is not None and not waits:
         reach.check_answer(question, job.text)
@@ -291,7 +296,8 @@ def _route(
 
 def _choose_workflow(job: Job, reach: Reach, begins: str) -> None:
     """Choose the workflow that a message begins: the only one in reach, or wanted, or by words."""
-    job.workflow = reach.workflow or begins or route(job.text, job.options)
+    chosen = reach.workflow or begins or route(job.text, job.options, workflows_for(job))
+    job.workflow = usable_workflow(chosen, job.user, job.tenant).name
     # A model would hand the job over to another one, were it free to.
     job.explicit = bool(reach.workflow or begins)
 
@@ -338,9 +344,9 @@ def _obey_cancel(job: Job, session: Session, active: list[Job], mode: Mode) -> S
     return Started(job=job)
 
 
-def _replay(user: Any, key: str, body_hash: str) -> Started | None:
+def _replay(user: Any, tenant: str, key: str, body_hash: str) -> Started | None:
     """Return the job that this key made in the last 24 hours, if any."""
-    job = Job.objects.filter(user=user, idempotency_key=key).first()
+    job = Job.objects.visible_to(user, tenant).filter(idempotency_key=key).first()
     if job is None:
         return None
     if job.created_at < clock.now() - IDEMPOTENCY_WINDOW:

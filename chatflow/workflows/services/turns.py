@@ -7,7 +7,7 @@ from typing import Literal
 
 from chatflow.workflows.exceptions import MessageNotFound
 from chatflow.workflows.models import Event, Job, Message, Session, State, Step
-from chatflow.workflows.registry import all_workflows
+from chatflow.workflows.registry import Workflow
 from chatflow.workflows.running.step_keys import HANDED_OVER
 
 StepState = Literal["running", "finished", "failed", "stopped"]
@@ -89,7 +89,9 @@ def _turn_of(row: Message, jobs: Mapping[int, Job]) -> int | str:
     return f"message {row.pk}" if row.job_id is None else find_origin(row.job_id, jobs)
 
 
-def describe(messages: Sequence[Message], jobs: Mapping[int, Job]) -> dict[int, Turn]:
+def describe(
+    messages: Sequence[Message], jobs: Mapping[int, Job], workflows: Sequence[Workflow]
+) -> dict[int, Turn]:
     """Return the turns to show, each by the primary key of the message that it stands with.
 
     That is the answer of the job; or, while there is none, the question: of several tries that of
@@ -98,12 +100,13 @@ def describe(messages: Sequence[Message], jobs: Mapping[int, Job]) -> dict[int, 
     Args:
         messages: of one conversation.
         jobs: of load_jobs().
+        workflows: those that the user may use.
     """
     placed = _place(messages, jobs)
     shown = {job.pk: job for job in placed.values()}
     steps = list_steps(list(shown.values()))
     retried = {job.retry_of_id for job in jobs.values()}
-    known = {workflow.name for workflow in all_workflows()}
+    known = {workflow.name for workflow in workflows}
     turns = {}
     for row in messages:
         job = placed.get(row.pk)

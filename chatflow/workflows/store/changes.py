@@ -24,8 +24,8 @@ CURSOR_KEPT = timedelta(days=7)
 SLACK = timedelta(days=1)
 
 BURY = """
-    INSERT INTO workflows_deletedsession (user_id, key, changed, deleted_at)
-    VALUES (%(user)s, %(key)s, {changed}, {now})
+    INSERT INTO workflows_deletedsession (user_id, tenant, key, changed, deleted_at)
+    VALUES (%(user)s, %(tenant)s, %(key)s, {changed}, {now})
 """
 
 
@@ -58,8 +58,9 @@ def bury(session: Session) -> None:
     """Keep for a while that the session was deleted, in the transaction that does so; and ring."""
     database = get_database()
     query = BURY.format(changed=database.changed("%(user)s"), now=database.now())
+    params = {"user": _parameter(session.user_id), "tenant": session.tenant, "key": session.key}
     with connection.cursor() as cursor:
-        cursor.execute(query, {"user": _parameter(session.user_id), "key": session.key})
+        cursor.execute(query, params)
     get_bell().ring("sessions", user_key(session.user_id))
 
 

@@ -20,6 +20,7 @@ _rings = count(1)
 START_COLUMNS = (
     "public_id",
     "user_id",
+    "tenant",
     "workflow",
     "explicit",
     "text",
@@ -39,11 +40,13 @@ START_COLUMNS = (
 # then this one sees an outdated state of its jobs: it stores nothing.
 STORE = """
     WITH seen AS (
-        SELECT xmin AS version FROM workflows_session WHERE user_id = %(user_id)s AND key = %(key)s
+        SELECT xmin AS version FROM workflows_session
+        WHERE user_id = %(user_id)s AND tenant = %(tenant)s AND key = %(key)s
     ), session AS (
-        INSERT INTO workflows_session AS found (user_id, key, created_at, updated_at, changed)
-        VALUES (%(user_id)s, %(key)s, {now}, {now}, {changed})
-        ON CONFLICT (user_id, key) DO UPDATE
+        INSERT INTO workflows_session AS found
+            (user_id, tenant, key, created_at, updated_at, changed)
+        VALUES (%(user_id)s, %(tenant)s, %(key)s, {now}, {now}, {changed})
+        ON CONFLICT (user_id, tenant, key) DO UPDATE
         SET updated_at = excluded.updated_at, changed = excluded.changed, unread = false
         WHERE found.xmin = (SELECT version FROM seen) AND found.open_job_id IS NULL
           AND NOT EXISTS (
@@ -137,14 +140,20 @@ def insert(job: Job, session: Session) -> None:
     del job.turn
 
 
-def lock_or_create_session(user: Any, key: str) -> Session:
-    """Return the user's session, locked: two messages to one session are stored one by one."""
+def lock_or_create_session(user: Any, tenant: str, key: str) -> Session:
+    """Return the user's session, locked: two messages to one session are stored one by one.
+
+    Args:
+        user: whose it is.
+        tenant: the organisation for which they act; empty for none.
+        key: their name for it.
+    """
     database = get_database()
-    now, params = database.now(), {"user": key_of(user), "key": key}
+    now, params = database.now(), {"user": key_of(user), "tenant": tenant, "key": key}
     touched = f"""
-        INSERT INTO workflows_session (user_id, key, created_at, updated_at, changed)
-        VALUES (%(user)s, %(key)s, {now}, {now}, {database.changed("%(user)s")})
-        ON CONFLICT (user_id, key) DO UPDATE
+        INSERT INTO workflows_session (user_id, tenant, key, created_at, updated_at, changed)
+        VALUES (%(user)s, %(tenant)s, %(key)s, {now}, {now}, {database.changed("%(user)s")})
+        ON CONFLICT (user_id, tenant, key) DO UPDATE
         SET updated_at = excluded.updated_at, changed = excluded.changed, unread = {database.false}
         RETURNING *
     """

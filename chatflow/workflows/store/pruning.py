@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 from django.db.models.signals import post_delete, pre_delete
 
 from chatflow.workflows import clock
-from chatflow.workflows.models import Cluster, DailyUsage, Job, Session
+from chatflow.workflows.models import Cluster, DailyUsage, Job, Session, TaskRun
 from chatflow.workflows.store.changes import forget_deleted
 from chatflow.workflows.store.database import Fault, get_database, read_clock
 
@@ -75,7 +75,7 @@ class Pace:
 
 
 def prune(days: int) -> int:
-    """Delete the jobs that ended more than *days* days ago, with their steps and events.
+    """Delete the jobs and tasks that ended more than *days* days ago, with steps and events.
 
     A conversation with a workflow is deleted as a whole: not while one of its turns is newer or
     under way, nor while its question is open. The messages of the session stay. Live jobs are not
@@ -103,10 +103,29 @@ def prune(days: int) -> int:
         if len(ended) < BATCH:
             break
         pace.rest()
+    _prune_task_runs(before, pace)
     Cluster.objects.filter(seen_at__lt=Now() - CLUSTER_KEPT).delete()
     DailyUsage.objects.filter(day__lt=before.date()).delete()
     forget_deleted()
     return pruned
+
+
+def _prune_task_runs(before: datetime, pace: Pace) -> None:
+    """Delete the tasks that ended before a moment; not while somebody else is in the way."""
+    ended = TaskRun.objects.filter(finished_at__lt=before).order_by("finished_at")
+    while True:
+        try:
+            with pace.transaction():
+                locked = ended.select_for_update(skip_locked=True)
+                over = list(locked.values_list("pk", flat=True)[:BATCH])
+                TaskRun.objects.filter(pk__in=over).delete()
+        except DatabaseError as error:
+            if get_database().fault(error) is not Fault.CONFLICT:
+                raise
+            return
+        if len(over) < BATCH:
+            return
+        pace.rest()
 
 
 def _lock_ended(before: datetime, earlier: list[Ended]) -> list[Ended]:

@@ -48,7 +48,8 @@ def give(answer: Any, question: Job) -> Job:
     """
     if isinstance(answer, Decision):
         return _decide(answer, question)
-    return services.start(question.user, say(answer), session_key=question.session.key).job
+    key, tenant = question.session.key, question.tenant
+    return services.start(question.user, say(answer), session_key=key, tenant=tenant).job
 
 
 def say(answer: Any) -> str:
@@ -66,9 +67,11 @@ def _decide(decision: Decision, question: Job) -> Job:
     approval = (question.awaiting or {}).get("approval_id")
     assert approval, f"This is no request for an approval: {question.response}"
     by = decision.by or question.user
+    if isinstance(by, str):
+        raise TypeError(f"Who decides is a user, such as by=bob, not the name {by!r}.")
     answer = decision.answer
     return decisions.decide(
-        decisions.get_request(question.user, approval),
+        decisions.get_request(question.user, approval, tenant=question.tenant),
         by=by,
         via=ApprovalRequest.Via.API if by == question.user else ApprovalRequest.Via.ADMIN,
         approved=isinstance(decision, Approve),

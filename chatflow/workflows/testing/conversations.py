@@ -27,13 +27,17 @@ class Conversation:
 
     Args:
         user: whose it is.
+        tenant: the organisation for which they act; empty for none.
         key: the session's.
         script: the model's answers.
         crash_after: the steps behind which the worker dies, once each.
     """
 
-    def __init__(self, user: Any, key: str, script: Script, crash_after: Iterable[str]) -> None:
+    def __init__(
+        self, user: Any, tenant: str, key: str, script: Script, crash_after: Iterable[str]
+    ) -> None:
         self.user = user
+        self.tenant = tenant
         self.key = key
         self.jobs: list[Job] = []
         self._script = script
@@ -75,7 +79,8 @@ class Conversation:
         assert not alive, f"No step called {alive[0]!r} was recorded to crash after. {turn}"
 
     def _send(self, message: str, options: dict[str, Any]) -> Job:
-        return services.start(self.user, message, session_key=self.key, **options).job
+        start = partial(services.start, session_key=self.key, tenant=self.tenant)
+        return start(self.user, message, **options).job
 
     def _take(self, send: Callable[[], Job]) -> None:
         """Send a message, and run its job to the end."""
@@ -87,7 +92,7 @@ class Conversation:
         assert not self._script.failure, self._script.failure
 
     def _find_question(self) -> Job | None:
-        mine = Session.objects.filter(user=self.user, key=self.key)
+        mine = Session.objects.visible_to(self.user, self.tenant).filter(key=self.key)
         session = mine.select_related("open_job__user", "open_job__session").first()
         return session.open_job if session is not None else None
 

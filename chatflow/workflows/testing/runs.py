@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import EmailField
 
+from chatflow.workflows.exceptions import UnknownWorkflow
 from chatflow.workflows.knowledge.documents import store
 from chatflow.workflows.knowledge.readers import kind_of, kind_of_image
+from chatflow.workflows.registry import all_workflows
 from chatflow.workflows.testing.conversations import Conversation
 from chatflow.workflows.testing.script import OFFLINE, Script
 from chatflow.workflows.testing.turns import Turn
@@ -32,6 +35,7 @@ def run(
     files: Iterable[FileLike] = (),
     crash_after: str | Iterable[str] = (),
     session: str = "",
+    tenant: str = "",
 ) -> Turn:
     """Run a workflow to its end, or to a question that is left open, in the test database.
 
@@ -48,6 +52,7 @@ def run(
         crash_after: a step's name, or several: the worker dies when the step is recorded, and
             another one goes on.
         session: the conversation, to go on with an earlier one; by default a new one.
+        tenant: the organisation for which the user acts; empty for none.
 
     Returns:
         What came of it.
@@ -56,21 +61,31 @@ def run(
         AssertionError: the workflow asked the user or the model for more than there was, or for
             less; or it had no such step to crash after.
         TypeError: *answers* or *model* is a text, where a list of texts is meant.
+        UnknownWorkflow: there is none of that name; it says which are nearly called so.
     """
     # pytest shows the test's own line.
     __tracebackhide__ = True
     if isinstance(answers, str) or (isinstance(model, str) and model != OFFLINE):
         raise TypeError("Answers are a list, such as answers=['Ada'] and model=['Hello.'].")
+    _check_name(workflow)
     user = user or get_user()
     conversation = Conversation(
         user,
+        tenant,
         session or f"test-{uuid.uuid4().hex}",
         Script(model),
         [crash_after] if isinstance(crash_after, str) else crash_after,
     )
-    return conversation.begin(
-        message, answers, workflow=workflow, input=input, sent_files=[_send(f, user) for f in files]
-    )
+    sent = [_send(file, user, tenant) for file in files]
+    return conversation.begin(message, answers, workflow=workflow, input=input, sent_files=sent)
+
+
+def _check_name(workflow: str | None) -> None:
+    names = [each.name for each in all_workflows()]
+    if workflow is not None and workflow not in names:
+        near = get_close_matches(workflow, names, 1)
+        meant = f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(names)}."
+        raise UnknownWorkflow(f"There is no workflow called {workflow!r}. {meant}")
 
 
 def get_user() -> Any:
@@ -95,10 +110,10 @@ def get_user() -> Any:
     return user
 
 
-def _send(file: FileLike, user: Any) -> str:
+def _send(file: FileLike, user: Any, tenant: str) -> str:
     """Store a file as a document of the user's, and return its key."""
     name, content = file if isinstance(file, tuple) else (str(file), Path(file).read_bytes())
     kind = kind_of_image(content) or kind_of(name)
     assert kind, f"Nothing here reads a file such as {name!r}."
-    document, _ = store(content, kind, owner=user, name=name)
+    document, _ = store(content, kind, owner=user, tenant=tenant, name=name)
     return str(document.pk)

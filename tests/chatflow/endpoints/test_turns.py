@@ -139,7 +139,7 @@ def test_feedback_on_an_answer_that_is_deleted_meanwhile(
 ) -> None:
     job = make_job(alice)
 
-    def get_job(*args: Any) -> Job:
+    def get_job(*args: Any, **kwargs: Any) -> Job:
         services.delete_session(job.session)
         return job
 

@@ -270,6 +270,15 @@ test('tabs that send at once ask for each message at most twice', async () => {
   assert.ok(server.requests.length <= 2 * words.length, String(server.requests.length));
 });
 
+test('a client that had nothing to send leaves alone what another one puts in', async () => {
+  const other = newClient();
+  other.flush();
+  const pending = newClient().send('one');
+  await other.flush();
+  assert.equal((await pending).response, 'Echo: one');
+  assert.equal(server.requests.filter(({ method }) => method === 'POST').length, 1);
+});
+
 test('a tab that pauses holds up no other one', async (t) => {
   let now = Date.now();
   t.mock.method(Date, 'now', () => (now += 1));

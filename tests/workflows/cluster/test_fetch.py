@@ -4,10 +4,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
 from django.utils import timezone
 from django_q.brokers import get_broker
 from django_q.models import Failure, OrmQ, Success
@@ -17,15 +18,25 @@ from django_q.worker import worker
 from chatflow.workflows import workflow
 from chatflow.workflows.bells import Subscription, get_bell
 from chatflow.workflows.cluster import fetch
-from chatflow.workflows.cluster.fetch import HEAR, STOP, Fetcher, Results, job_package, run_job
+from chatflow.workflows.cluster.fetch import (
+    HEAR,
+    STOP,
+    Fetcher,
+    Results,
+    job_package,
+    run_job,
+    run_task,
+)
 from chatflow.workflows.cluster.foreground import Shift
 from chatflow.workflows.cluster.rings import DUE, JOB, LEADER
-from chatflow.workflows.models import Job, State
+from chatflow.workflows.models import Job, State, TaskRun
 from chatflow.workflows.running import runner
-from chatflow.workflows.store import lifecycle
+from chatflow.workflows.store import lifecycle, task_runs
 from chatflow.workflows.store.lifecycle import HOST, Worker
 from tests.configure import configure
 from tests.workflows.chat import NET, Chat
+from tests.workflows.tasks import errands as task_module
+from tests.workflows.tasks.conftest import TASKS
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("unkept")]
 
@@ -552,3 +563,108 @@ def test_a_key_that_is_gone(fetcher: Fetcher, settings: Any) -> None:
 
     assert ran == []
     assert OrmQ.objects.exists()
+
+
+# The tasks of django.tasks.
+
+
+@pytest.fixture
+def errands(settings: Any) -> ModuleType:
+    settings.TASKS = TASKS
+    task_module.done.clear()
+    return task_module
+
+
+def test_a_task_of_django_tasks(errands: ModuleType, fetcher: Fetcher, chat: Chat) -> None:
+    """Behind the jobs, as ordinary tasks are, and with a result of its own."""
+    result = errands.add.enqueue(1, 2)
+    job = chat.send("hello")
+    first, second = fetcher.get_nowait(), fetcher.get_nowait()
+    assert first is not None
+    assert second is not None
+    assert (first["args"], second["name"]) == ((job,), result.id)
+    run_task(*second["args"])
+    result.refresh()
+    assert (result.return_value, result.worker_ids) == (3, [fetcher.worker.id])
+
+
+def test_the_loop_of_django_q2_runs_them(errands: ModuleType, fetcher: Fetcher) -> None:
+    good, bad = errands.add.enqueue(1, 2), errands.fail.enqueue("no")
+    work(fetcher)
+    good.refresh()
+    bad.refresh()
+    assert (good.status, bad.status) == ("SUCCESSFUL", "FAILED")
+    assert not Success.objects.exists()
+    assert not Failure.objects.exists()
+
+
+def test_it_wakes_up_for_a_task(
+    errands: ModuleType, fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "POLL", NET)
+    looked, find_next_look = threading.Event(), fetcher._find_next_look
+
+    def look() -> None:
+        find_next_look()
+        looked.set()
+
+    def enqueue() -> None:
+        assert looked.wait(NET)
+        errands.add.enqueue(1)
+        connection.close()
+
+    monkeypatch.setattr(fetcher, "_find_next_look", look)
+    fetcher.listen()
+    thread = threading.Thread(target=enqueue)
+    thread.start()
+    package = fetcher.get()
+    thread.join(NET)
+    assert isinstance(package, dict)
+    assert package["func"] is run_task
+
+
+def test_their_queues(errands: ModuleType) -> None:
+    errands.add.using(queue_name="slow").enqueue(1)
+    assert Fetcher(["default"]).get_nowait() is None
+    assert Fetcher(["slow"]).get_nowait() is not None
+
+
+def test_a_task_that_was_claimed_without_word_is_taken_back(
+    errands: ModuleType, fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "BACK_OFF", 0.01)
+    errands.add.enqueue(1)
+    claim, outages = task_runs.claim, iter([OperationalError("server closed the connection")])
+
+    def flaky(*args: Any) -> TaskRun | None:
+        run = claim(*args)
+        for error in outages:
+            raise error
+        return run
+
+    monkeypatch.setattr(task_runs, "claim", flaky)
+    assert isinstance(fetcher.get(), dict)
+    run = TaskRun.objects.get()
+    assert (run.status, run.attempt, run.lost) == ("RUNNING", 2, 0)
+
+
+def test_an_end_that_cannot_be_stored_does_not_end_the_worker(
+    errands: ModuleType,
+    fetcher: Fetcher,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def refuse(*args: Any, **outcome: Any) -> bool:
+        raise DatabaseError("no")
+
+    monkeypatch.setattr(task_runs, "end", refuse)
+    result = errands.add.enqueue(1)
+    work(fetcher)
+    assert f"{result.id}: its end could not be recorded." in caplog.text
+
+
+def test_without_the_setting_there_is_no_look_for_them(
+    fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(task_runs, "claim")
+    assert fetcher.get_nowait() is None

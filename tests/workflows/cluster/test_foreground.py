@@ -13,6 +13,8 @@ from chatflow.workflows.store import lifecycle
 from chatflow.workflows.store.lifecycle import Vigil, vigil
 from tests.configure import configure
 from tests.workflows.chat import Chat, claimed
+from tests.workflows.tasks import errands
+from tests.workflows.tasks.conftest import TASKS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -66,3 +68,13 @@ def test_once_takes_back_what_stays_lost(job: Job, begin: Callable[..., None]) -
     job.refresh_from_db()
 
     assert (job.state, job.lost) == (State.QUEUED, 1)
+
+
+def test_what_is_reported_of_tasks(settings: Any) -> None:
+    settings.TASKS = TASKS
+    good, bad = errands.add.enqueue(1), errands.fail.enqueue("no")
+    reported: list[tuple[str, str]] = []
+    work(Shift(patient=False), lambda words, _, result: reported.append((words, result)))
+
+    path = "tests.workflows.tasks.errands"
+    assert reported == [(f"{good.id} {path}.add", "DONE"), (f"{bad.id} {path}.fail", "FAIL")]

@@ -138,3 +138,15 @@ def test_a_file_that_is_too_large(folder: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(CommandError, match="1 could not be read"):
         ingest(folder)
     assert names() == ["a.md", "b.html"]
+
+
+def test_for_an_organisation(folder: Path, alice: User) -> None:
+    for whose in ({"tenant": "a"}, {"tenant": "b"}, {"tenant": "a", "user": "alice"}, {}):
+        ingest(folder / "a.md", **whose)
+    found = Document.objects.order_by("owner", "tenant").values_list("owner", "tenant")
+    assert set(found) == {(None, "a"), (None, "b"), (alice.pk, "a"), (None, "")}
+    assert ingest(folder, tenant="a").startswith("3 documents, 2 of them new")
+    assert ingest(folder, tenant="a", delete=True) == "Forgot 3 documents.\n"
+    assert Document.objects.filter(tenant="a").get().owner == alice
+    with pytest.raises(CommandError, match="at most 64 printable characters"):
+        ingest(folder, tenant="x" * 65)

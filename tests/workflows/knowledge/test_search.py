@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from chatflow.workflows.knowledge.models import Chunk, Document
+from chatflow.workflows.knowledge.models import Chunk, Document, audience_of
 from chatflow.workflows.knowledge.prompting import RELEVANT, offline_answer
 from chatflow.workflows.knowledge.search import search
 from chatflow.workflows.knowledge.words import words_of
@@ -263,3 +263,28 @@ def test_words_of_a_question() -> None:
     assert words_of("How do I set nginx for SSE?") == ["set", "nginx", "sse"]
     assert words_of("Streams, streaming and stream!") == ["streams"]
     assert len(words_of(" ".join(f"word{number}x" for number in range(100)))) == 32
+
+
+def test_what_an_organisation_finds(shelve: Shelve, alice: User, bob: User) -> None:
+    """As in the list of documents; the index and the documents themselves say the same."""
+    soup = "The secret of the soup."
+    shelve(f"# Everybody's\n{soup}")
+    for tenant in ("a", "b"):
+        shelve(f"# All of {tenant}\n{soup}", tenant=tenant)
+        shelve(f"# Alice in {tenant}\n{soup}", alice, tenant=tenant)
+    shelve(f"# Alice alone\n{soup}", alice)
+
+    def found(user: User, tenant: str) -> set[str]:
+        sources = search("soup secret", user=user, tenant=tenant, limit=10)
+        assert {source.title for source in sources} == {
+            each.title for each in Document.objects.visible_to(user, tenant)
+        }
+        return {source.title for source in sources}
+
+    assert found(alice, "a") == {"Everybody's", "All of a", "Alice in a"}
+    assert found(bob, "a") == {"Everybody's", "All of a"}
+    assert found(alice, "") == {"Everybody's", "Alice alone"}
+    assert found(bob, "c") == {"Everybody's"}
+    # The index alone has left out what others find.
+    assert audience_of(alice.pk, tenant="a") != audience_of(alice.pk, tenant="b")
+    assert len(set(Chunk.objects.values_list("audience", flat=True))) == 6

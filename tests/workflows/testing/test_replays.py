@@ -239,9 +239,20 @@ def test_a_retry_goes_on_with_the_case(run: Run, export: Export, replay: Any) ->
     assert replay(export(failed)).response == "There."
 
 
+def test_the_number_in_the_admin_is_enough(run: Any) -> None:
+    workflow("dunning")(dunning)
+    job = run("dunning", answers=[OPEN]).job
+    by_id, by_number = StringIO(), StringIO()
+    call_command("export_job", job.public_id, stdout=by_id, stderr=StringIO())
+    call_command("export_job", str(job.pk), stdout=by_number, stderr=StringIO())
+    assert by_number.getvalue() == by_id.getvalue()
+
+
 def test_there_must_be_such_a_job(db: None) -> None:
     with pytest.raises(CommandError, match="no such job"):
         call_command("export_job", "workflow_1")
+    with pytest.raises(CommandError, match="no such job"):
+        call_command("export_job", "123")
 
 
 def test_another_format_is_refused(tmp_path: Path, replay: Any) -> None:

@@ -10,6 +10,7 @@ from django.db import IntegrityError, connection
 from pydantic import BaseModel, Field
 
 from chatflow.workflows import Context, WorkflowError, services, workflow
+from chatflow.workflows.exceptions import UnknownWorkflow
 from chatflow.workflows.models import Event
 from chatflow.workflows.testing import OPEN, Approve, Reject, Turn
 from tests.configure import configure
@@ -155,6 +156,18 @@ def test_approvals(run: Run, alice: User, bob: User) -> None:
 def test_a_decision_is_for_an_approval_only(run: Run) -> None:
     with pytest.raises(AssertionError, match=r"no request for an approval: What is your name\?"):
         run("greeter", answers=[Approve()])
+
+
+def test_who_decides_is_a_user(run: Run) -> None:
+    with pytest.raises(TypeError, match="is a user, such as by=bob, not the name 'bob'"):
+        run("refund", answers=[Approve(by="bob")])
+
+
+def test_a_workflow_that_is_not_there(run: Run) -> None:
+    with pytest.raises(UnknownWorkflow, match=r"called 'refnd'\. Did you mean 'refund'\?"):
+        run("refnd")
+    with pytest.raises(UnknownWorkflow, match=r"called 'zzz'\. There are .*refund"):
+        run("zzz")
 
 
 def test_a_user_that_the_kit_can_not_make(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -408,3 +421,12 @@ def test_tests_that_commit(run: Run) -> None:
     assert not connection.in_atomic_block
     turn: Turn = run("report", answers=["Support", True], crash_after="Save")
     assert turn.response == "Report 49."
+
+
+def test_for_an_organisation(run: Run) -> None:
+    @workflow("whose")
+    def whose(ctx: Context) -> str:
+        ctx.approve("Sure?")
+        return f"{ctx.ask('Name?')} of {ctx.tenant}"
+
+    assert run("whose", answers=[Approve(), "Ada"], tenant="acme").response == "Ada of acme"

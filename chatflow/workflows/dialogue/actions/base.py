@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
-from chatflow.workflows.dialogue.forms import WHOLE
+from chatflow.workflows.dialogue.form_keys import WHOLE
 from chatflow.workflows.exceptions import InvalidForm
 
 # No timedelta is longer than this many seconds from now, nor has anybody to wait for it.

@@ -15,7 +15,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("id", metavar="ID", help="The job's id.")
+        parser.add_argument("id", metavar="ID", help="The job's id, or its number in the admin.")
         parser.add_argument(
             "--redact",
             action="append",
@@ -32,7 +32,10 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        job = Job.objects.filter(public_id=options["id"]).first()
+        wanted = options["id"]
+        # The admin's addresses have the row's number.
+        by = {"pk": wanted} if wanted.isdecimal() else {"public_id": wanted}
+        job = Job.objects.filter(**by).first()
         if job is None:
             raise CommandError("There is no such job.")
         redaction = Redaction(options["redact"], options["keep"])

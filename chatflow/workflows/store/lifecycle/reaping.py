@@ -18,7 +18,8 @@ from django.db.models.functions import Now
 from chatflow.conf import conf
 from chatflow.workflows.bells import get_bell
 from chatflow.workflows.exceptions import Fenced
-from chatflow.workflows.models import ACTIVE, Cluster, Job, State
+from chatflow.workflows.models import ACTIVE, Cluster, Job, State, TaskRun
+from chatflow.workflows.store import task_runs
 from chatflow.workflows.store.database import Fault, get_database
 from chatflow.workflows.store.lifecycle.endings import WEB_PROCESS_LOST, WORKER_LOST, Outcome, end
 from chatflow.workflows.store.lifecycle.leases import give_back
@@ -55,12 +56,13 @@ def _left_to_others(take: Callable[P, bool]) -> Callable[P, bool]:
 
 
 def any_lease_ran_out() -> bool:
-    """Say whether there are jobs whose leases ran out. Those who hold them may yet renew them."""
-    return _expired(*ACTIVE).exists()
+    """Say whether any job's or task's lease ran out. Those who hold them may yet renew them."""
+    jobs, tasks = _expired(*ACTIVE).values("pk"), task_runs.expired().values("pk")
+    return jobs.union(tasks, all=True).exists()
 
 
 def leases_ran_out(vigil: Vigil) -> bool:
-    """Say whether there are jobs whose leases ran out, and whether that counts.
+    """Say whether there are leases that ran out, and whether that counts.
 
     One look for all who would take jobs away: mostly there is nothing to take.
 
@@ -71,22 +73,23 @@ def leases_ran_out(vigil: Vigil) -> bool:
 
 
 def reap(vigil: Vigil) -> int:
-    """Take back the jobs whose leases ran out.
+    """Take back the jobs and the tasks whose leases ran out.
 
     Args:
         vigil: of whoever looks.
 
     Returns:
-        The number of jobs that were taken back.
+        The number of those that were taken back.
     """
     if not vigil.keep():
         return 0
     _adopt_waiting_inline_jobs()
-    return sum(_take_back(job, vigil=vigil) for job in _expired(State.PROCESSING))
+    taken = sum(_take_back(job, vigil=vigil) for job in _expired(State.PROCESSING))
+    return taken + _take_back_expired_tasks(vigil)
 
 
 def reap_worker(worker: str, *, count: bool = True, but: Collection[int] = ()) -> bool:
-    """Take back the jobs of a process that is dead, or doesn't know of them.
+    """Take back the jobs and the task of a process that is dead, or doesn't know of them.
 
     Args:
         worker: its identity.
@@ -97,16 +100,18 @@ def reap_worker(worker: str, *, count: bool = True, but: Collection[int] = ()) -
         Whether it has none left. A job whose row is still locked, as by an atomic step that the
         database is about to undo, is to be taken later.
     """
+    task_runs.take_back(TaskRun.objects.filter(worker=worker), lost=int(count))
     return _take_back_all(Job.objects.filter(worker=worker).exclude(pk__in=but), lost=int(count))
 
 
 def reap_cluster(cluster: uuid.UUID) -> bool:
-    """Take back the jobs of a cluster that is dead with all its workers. See reap_worker()."""
+    """Take back all that a cluster had that is dead with its workers. See reap_worker()."""
+    task_runs.take_back(TaskRun.objects.filter(worker__startswith=first_part(cluster)))
     return _take_back_all(Job.objects.filter(worker__startswith=first_part(cluster)))
 
 
 def stuck_workers(workers: Collection[str], vigil: Vigil) -> set[str]:
-    """Return those of the workers that hold a job whose lease ran out.
+    """Return those of the workers that hold a job or a task whose lease ran out.
 
     Args:
         workers: their identities.
@@ -118,6 +123,8 @@ def stuck_workers(workers: Collection[str], vigil: Vigil) -> set[str]:
     with transaction.atomic():
         locked = expired.select_for_update(of=("self",), skip_locked=True)
         stuck = {job.worker for job in locked.only("worker")}
+    tasks = task_runs.expired().filter(worker__in=workers)
+    stuck.update(tasks.values_list("worker", flat=True))
     return stuck if stuck and vigil.keep() else set()
 
 
@@ -187,6 +194,18 @@ def _take_back(job: Job, *, lost: int = 1, vigil: Vigil | None = None) -> bool:
         failed = Outcome(State.FAILED, code="worker_lost", error=WORKER_LOST, lost=lost)
         return _change_lost(job, lambda: end(job, failed), vigil)
     return _change_lost(job, lambda: give_back(job, lost=lost), vigil)
+
+
+def _take_back_expired_tasks(vigil: Vigil) -> int:
+    if not task_runs.expired().exists():
+        return 0
+    with transaction.atomic():
+        taken = task_runs.take_back(task_runs.expired())
+        # As in _change_lost().
+        if vigil.keep():
+            return taken
+        transaction.set_rollback(True)
+        return 0
 
 
 @_left_to_others

@@ -14,6 +14,8 @@ import { WORKER } from './worker-address.js';
 
 export { ChatError };
 
+// What every message asks for.
+const FLAGS = { actions: true, memory: true, intelligent_rag: true };
 // Whole words only: "address" and "news" ask for nothing to be made.
 const WORK = /(?<![\p{L}\p{N}_])(create|add|make|new|generate|build|import|invoices?)(?![\p{L}\p{N}_])/iu;
 
@@ -82,8 +84,7 @@ export class AsyncChatClient extends Listeners {
    * @param {string} [options.idempotencyKey] makes it safe to send the same message again
    */
   sendMessage(message, options = {}) {
-    const flags = { async: false, actions: true, memory: true, intelligent_rag: true };
-    return this.#start('send', undefined, { message, session_id: this.sessionId, ...flags }, options);
+    return this.#start('send', undefined, { message, session_id: this.sessionId, async: false, ...FLAGS }, options);
   }
 
   /**
@@ -291,8 +292,7 @@ export class AsyncChatClient extends Listeners {
 
   /** Post a message of the outbox. */
   async #deliver({ key, session_id, message, options }) {
-    const flags = { actions: true, memory: true, intelligent_rag: true };
-    const body = JSON.stringify({ message, session_id, ...flags, ...options });
+    const body = JSON.stringify({ message, session_id, ...FLAGS, ...options });
     try {
       return await this.#request('send', undefined, { method: 'POST', body, headers: { 'Idempotency-Key': key } });
     } catch (error) {

@@ -71,6 +71,8 @@ export class Outbox {
   /** Send all that waits, now. */
   flush() {
     this.#pause.wake();
+    // Nothing is there. What another client puts in while this one looked for more, both would send.
+    if (!this.#sending && !this.#senders.size && !this.#entries.length) return Promise.resolve();
     this.#sending ??= this.#sendAll().finally(() => {
       this.#sending = null;
       if (this.#senders.size) this.#answerSenders();

@@ -32,6 +32,11 @@ export function parseObject(text) {
   }
 }
 
+/** The address of a stream behind what has come of it, if anything has. */
+export function withCursor(url, cursor) {
+  return cursor ? `${url}${url.includes('?') ? '&' : '?'}last_event_id=${encodeURIComponent(cursor)}` : url;
+}
+
 /** The value of a cookie, or an empty string. */
 export function cookie(name) {
   const found = globalThis.document?.cookie?.match(new RegExp(`(?:^|;\\s*)${name}=([^;]*)`));

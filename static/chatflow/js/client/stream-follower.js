@@ -1,6 +1,6 @@
 import { FetchEventSource } from './fetch-event-source.js';
 import { isRefusal, isTerminal, readStatus } from './job-status.js';
-import { parseObject } from './request.js';
+import { parseObject, withCursor } from './request.js';
 
 const CLOSED = 2;
 
@@ -106,8 +106,4 @@ export class StreamFollower {
     Object.values(this.#timers).forEach(clearTimeout);
     this.#source?.close();
   }
-}
-
-function withCursor(url, cursor) {
-  return cursor ? `${url}${url.includes('?') ? '&' : '?'}last_event_id=${cursor}` : url;
 }

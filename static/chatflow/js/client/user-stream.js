@@ -1,5 +1,5 @@
 import { EventParser } from './event-parser.js';
-import { parseObject } from './request.js';
+import { parseObject, withCursor } from './request.js';
 import { readText } from './text-stream.js';
 import { Pause, backoff } from './timing.js';
 
@@ -95,7 +95,7 @@ export class UserStream {
     this.#connection = connection;
     listen();
     try {
-      await readText(this.#address(), { headers: this.#headers, signal: connection.signal, onText });
+      await readText(withCursor(this.#url, this.#cursor), { headers: this.#headers, signal: connection.signal, onText });
       return null;
     } catch (error) {
       return error;
@@ -121,10 +121,5 @@ export class UserStream {
     if (!this.#cursor) return;
     this.#cursor = '';
     this.#on.frame({ type: 'reset' }, '');
-  }
-
-  #address() {
-    if (!this.#cursor) return this.#url;
-    return `${this.#url}${this.#url.includes('?') ? '&' : '?'}last_event_id=${encodeURIComponent(this.#cursor)}`;
   }
 }

@@ -1,4 +1,4 @@
-import { button, element } from './dom.js';
+import { button, closeByEscape, element } from './dom.js';
 import { Fields } from './fields.js';
 import { link } from './links.js';
 import { reasonOf } from './reasons.js';
@@ -89,12 +89,7 @@ class Action {
     const parts = [title, this.#fields?.node, buttons].filter(Boolean);
     const panel = element('form', { className: 'panel', onsubmit }, ...parts);
     panel.setAttribute('aria-label', this.name);
-    panel.addEventListener('keydown', (event) => {
-      if (event.key !== 'Escape') return;
-      // Here it closes the panel, and stops nothing.
-      event.stopPropagation();
-      this.#close();
-    });
+    closeByEscape(panel, () => this.#close());
     this.node.replaceChildren(panel, this.#complaint);
     (this.#fields ?? submit).focus();
   }

@@ -8,6 +8,7 @@ import { Conversation } from './conversation.js';
 import { ConversationList } from './conversation-list.js';
 import { ask } from './dialogs.js';
 import { button, byId, element, setText } from './dom.js';
+import { afterFirstPaint } from './first-paint.js';
 import { announce, notify } from './notices.js';
 import { reasonOf } from './reasons.js';
 import { listenForShortcuts } from './shortcuts.js';
@@ -73,7 +74,10 @@ class ChatPage {
     exportUrl: (sessionId) => this.#urls.export.replace('{session_id}', encodeURIComponent(sessionId)),
     onChange: () => {
       this.#attention.setCount(this.#list.unread);
-      this.#session = this.#list.get(this.#client.sessionId) ?? this.#session;
+      const session = this.#list.get(this.#client.sessionId);
+      // A file that was uploaded has made a conversation of it, too.
+      if (session) this.#begin();
+      this.#session = session ?? this.#session;
       this.#showTitle();
     },
   });
@@ -89,9 +93,7 @@ class ChatPage {
   start() {
     followTheme();
     new WorkflowPicker((workflow) => this.#composer.setWorkflow(workflow));
-    for (const chip of document.querySelectorAll('#suggestions [data-message]')) {
-      chip.addEventListener('click', () => this.#send({ text: chip.dataset.message }));
-    }
+    byId('suggestions').onclick = ({ target: { dataset } }) => dataset.message && this.#send({ text: dataset.message });
     byId('new-conversation').addEventListener('click', () => this.#open(null));
     byId('leave-question').addEventListener('click', () => this.#send({ text: 'cancel', label: gettext('Cancel the request') }));
     addEventListener('popstate', () => this.#open(sessionInAddress(), { isInAddress: true }));
@@ -107,7 +109,8 @@ class ChatPage {
       start: () => this.#open(null),
       stop: () => this.#stop(),
     });
-    // What was typed before this script was there.
+    // What was sent, and what was typed, before this script was there.
+    const early = this.#composer.takeEarly();
     const draftKey = sessionInAddress() ?? '';
     if (this.#composer.text !== this.#client.draft(draftKey)) this.#client.addToDraft(this.#composer.text, draftKey);
     // Before the list is loaded, so that nothing falls between.
@@ -115,6 +118,7 @@ class ChatPage {
     this.#list.load();
     this.#sendWaiting();
     this.#open(sessionInAddress(), { isInAddress: true });
+    if (early) this.#send({ text: early });
   }
 
   /** Take what happens to the user anywhere: in this tab, in another one, on another device. */
@@ -364,7 +368,7 @@ class ChatPage {
     if (edits || this.#isStale) this.#refreshSoon();
   }
 
-  /** The conversation exists from its first message on; returns whether that is this one. */
+  /** The conversation exists from its first message or file on; returns whether that is this one. */
   #begin() {
     if (this.#isStored) return false;
     this.#client.saveDraft('', this.#draftKey);
@@ -615,10 +619,4 @@ class ChatPage {
 // Pages that come over plain http from another machine have no randomUUID().
 const newKey = () => crypto.randomUUID?.() ?? String(Math.random());
 
-/** Once the page as it came has been painted; where nobody sees it, at once. */
-function afterPaint(begin) {
-  if (document.hidden) begin();
-  else requestAnimationFrame(() => setTimeout(begin));
-}
-
-afterPaint(() => new ChatPage().start());
+afterFirstPaint(() => new ChatPage().start());

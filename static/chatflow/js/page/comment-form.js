@@ -1,4 +1,4 @@
-import { button, element } from './dom.js';
+import { button, closeByEscape, element } from './dom.js';
 import { gettext } from './words.js';
 
 // As many characters as the server keeps.
@@ -23,11 +23,6 @@ export function commentForm({ send, close }) {
   };
   const form = element('form', { className: 'panel', onsubmit }, element('div', { className: 'field' }, label), buttons);
   form.setAttribute('aria-label', gettext('Bad answer'));
-  form.addEventListener('keydown', (event) => {
-    if (event.key !== 'Escape') return;
-    // Here it closes the form, and stops nothing.
-    event.stopPropagation();
-    close();
-  });
+  closeByEscape(form, close);
   return form;
 }

@@ -1,4 +1,4 @@
-import { byId, isTouch, setText } from './dom.js';
+import { byId, isTouch, sends, setText } from './dom.js';
 import { gettext, ngettext, number } from './words.js';
 
 const MAX_ROWS = 10;
@@ -21,10 +21,13 @@ export class Composer {
    */
   constructor(moves) {
     this.#moves = moves;
-    this.#form.addEventListener('submit', (event) => {
+    // In place of what early.js does with them.
+    this.#form.onsubmit = (event) => {
       event.preventDefault();
       this.#submit();
-    });
+    };
+    this.#message.oninput = () => this.#onInput();
+    this.#message.onkeydown = (event) => this.#onKey(event);
     byId('stop').addEventListener('click', () => {
       moves.stop();
       this.focus();
@@ -33,8 +36,6 @@ export class Composer {
       this.setWorkflow(null);
       this.focus();
     });
-    this.#message.addEventListener('input', () => this.#onInput());
-    this.#message.addEventListener('keydown', (event) => this.#onKey(event));
     this.update();
   }
 
@@ -45,6 +46,13 @@ export class Composer {
   set text(value) {
     this.#message.value = value;
     this.update();
+  }
+
+  /** Take what was sent before this script was there, or nothing, out of what has been typed. */
+  takeEarly() {
+    const { early } = this.#form.dataset;
+    if (early && this.text.startsWith(early)) this.text = this.text.slice(early.length);
+    return early?.trim();
   }
 
   /** The workflow that the next message starts: `{name, title}`, or null for whichever fits. */
@@ -91,8 +99,7 @@ export class Composer {
     // The list of workflows, where it is open, has taken the key.
     if (event.defaultPrevented) return;
     if (event.key === 'ArrowUp' && !this.#message.value && this.#moves.editLast()) event.preventDefault();
-    // While an input method composes a character, Enter belongs to it.
-    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+    if (!sends(event)) return;
     event.preventDefault();
     this.#form.requestSubmit();
   }

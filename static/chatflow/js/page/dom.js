@@ -36,6 +36,18 @@ export function icon(name) {
   return svg;
 }
 
+/** Let Escape close a form that has opened in the page; here it stops nothing else. */
+export function closeByEscape(form, close) {
+  form.addEventListener('keydown', (event) => {
+    if (event.key !== 'Escape') return;
+    event.stopPropagation();
+    close();
+  });
+}
+
+/** Whether a key sends what was written; while an input method composes a character, Enter belongs to it. */
+export const sends = ({ key, shiftKey, isComposing }) => key === 'Enter' && !shiftKey && !isComposing;
+
 const SVG = 'http://www.w3.org/2000/svg';
 
 /** Whether a focus in a field would bring up a keyboard over the page. */

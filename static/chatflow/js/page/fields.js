@@ -71,13 +71,14 @@ class Field {
 /** The input that fits a property, and what reads its value; undefined where it was left empty. */
 function control(property, isRequired) {
   const { type, format, default: preset } = property;
-  const choices = property.enum ?? (property.const === undefined ? null : [property.const]);
-  if (choices) {
-    const options = (isRequired ? choices : [undefined, ...choices]).map((choice) => {
+  const given = property.enum ?? (property.const === undefined ? null : [property.const]);
+  if (given) {
+    const choices = isRequired ? given : [undefined, ...given];
+    const options = choices.map((choice) => {
       const textContent = choice === undefined ? '' : String(choice);
       return element('option', { textContent, selected: choice !== undefined && choice === preset });
     });
-    const read = ({ selectedIndex }) => (isRequired ? choices : [undefined, ...choices])[selectedIndex];
+    const read = ({ selectedIndex }) => choices[selectedIndex];
     return { input: element('select', {}, ...options), read };
   }
   if (type === 'boolean') {

@@ -73,12 +73,15 @@ const CHANGES = {
     ...ended(turn, 'completed'),
     answer: { content: response ?? '', actions, sources, metadata, awaiting },
   }),
-  failed: (turn, frame) => failed(turn, frame, 'failed'),
-  timeout: (turn, frame) => failed(turn, frame, 'timeout'),
-  cancelled: (turn, frame) => failed(turn, frame, 'cancelled'),
+  failed,
+  timeout: failed,
+  cancelled: failed,
 };
 
-const failed = (turn, { error, code }, state) => ({ ...ended(turn, state), error, code });
+/** Each is called like the state that it leaves behind. */
+function failed(turn, { type, error, code }) {
+  return { ...ended(turn, type), error, code };
+}
 
 function ended(turn, state) {
   const over = state === 'completed' ? 'done' : 'failed';

@@ -1,5 +1,5 @@
 import { copyText } from './clipboard.js';
-import { button, element, iconButton } from './dom.js';
+import { button, closeByEscape, element, iconButton, sends } from './dom.js';
 import { fileList } from './file-list.js';
 import { Sections } from './sections.js';
 import { gettext } from './words.js';
@@ -51,13 +51,8 @@ export class UserMessage {
     const hint = element('p', { className: 'said__hint', textContent: gettext('What follows this message is replaced.') });
     const buttons = element('div', { className: 'said__buttons' }, button(gettext('Back'), close, 'button button--small'), submit);
     const form = element('form', { className: 'said__form', onsubmit }, field, hint, buttons);
-    form.addEventListener('keydown', (event) => {
-      if (event.key === 'Escape') {
-        event.stopPropagation();
-        close();
-      }
-      if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) onsubmit(event);
-    });
+    closeByEscape(form, close);
+    form.addEventListener('keydown', (event) => sends(event) && onsubmit(event));
     this.#parts.node.replaceWith(form);
     field.focus();
   }

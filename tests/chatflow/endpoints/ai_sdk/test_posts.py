@@ -3,12 +3,16 @@
 from typing import Any
 
 import pytest
+from django.test import RequestFactory
 from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
 
 from chatflow.endpoints.ai_sdk import posts
 from chatflow.workflows.exceptions import UnknownWorkflow
 from tests.chatflow.endpoints.ai_sdk.conftest import Ask, decides, says
 from tests.configure import configure
+
+ANYBODY = Request(RequestFactory().post("/api/chat"))
 
 WRONG: list[dict[str, Any]] = [
     {"messages": None},
@@ -76,7 +80,7 @@ def test_the_newest_message_counts() -> None:
 def test_unknown_fields_are_ignored() -> None:
     said = posts.validated({"id": "s", "messages": [says("x")], "temperature": 5})
     assert said["id"] == "s"
-    assert posts.named(said).workflow == ""
+    assert posts.named(ANYBODY, said).workflow == ""
 
 
 def test_without_an_id_a_conversation_is_made() -> None:
@@ -87,7 +91,7 @@ def test_names(settings: Any) -> None:
     configure(settings, AI_ALLOWED_MODELS=["test:small"])
 
     def named(**names: Any) -> tuple[str, str | None]:
-        found = posts.named(posts.validated({"messages": [says("x")], **names}))
+        found = posts.named(ANYBODY, posts.validated({"messages": [says("x")], **names}))
         return found.workflow, found.model
 
     assert named(workflow="chatflow") == ("", None)

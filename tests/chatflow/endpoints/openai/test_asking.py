@@ -6,6 +6,7 @@ import pytest
 from django.http import HttpResponse
 from django.test import RequestFactory
 from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
 
 from chatflow.endpoints.openai import asking
 from chatflow.errors import Refused
@@ -62,7 +63,7 @@ def test_a_text(value: Any) -> None:
 
 def test_an_unknown_model() -> None:
     with pytest.raises(Refused) as raised:
-        asking.wanted("nope\0")
+        asking.wanted(Request(RequestFactory().get("/")), "nope\0")
     found = raised.value.problem
     assert (found.status, found.code) == (404, "model_not_found")
 

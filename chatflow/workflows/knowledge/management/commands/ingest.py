@@ -11,6 +11,7 @@ from chatflow.workflows.knowledge import embeddings
 from chatflow.workflows.knowledge.documents import store
 from chatflow.workflows.knowledge.models import Chunk, Document
 from chatflow.workflows.knowledge.readers import Unreadable, check_size, kind_of, labels, suffixes
+from chatflow.workflows.tenants import check_tenant
 from chatflow.workflows.users import find_user
 
 
@@ -23,6 +24,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="file or folder")
         parser.add_argument("--user", help="who alone may see them; by default everybody may")
+        parser.add_argument(
+            "--tenant",
+            default="",
+            metavar="KEY",
+            help="the organisation that alone finds them; with --user, that user's there",
+        )
         choice = parser.add_mutually_exclusive_group()
         choice.add_argument("--delete", action="store_true", help="forget them instead")
         choice.add_argument(
@@ -33,20 +40,21 @@ class Command(BaseCommand):
     unread = 0
 
     def handle(self, *args: Any, **options: Any) -> str:
-        owner = self.owner(options["user"])
+        owner, tenant = self.owner(options["user"]), self.tenant(options["tenant"])
+        mine = Document.objects.owned_by(owner.pk if owner else None, tenant)
         # Unlike resolve(), this takes links that lead in a circle.
         paths = [Path(os.path.realpath(path)) for path in options["paths"]]
         if options["delete"]:
-            return self.forget(Document.objects.filter(below(paths), owner=owner))
+            return self.forget(mine.filter(below(paths)))
         files = [file for path in paths for file in self.files(path)]
-        outcomes = [self.ingest(file, owner) for file in files]
+        outcomes = [self.ingest(file, owner, tenant) for file in files]
         said = f"{len(files)} documents, {outcomes.count(True)} of them new or changed."
         if options["prune"]:
             folders = [path for path in paths if path.is_dir()]
-            gone = Document.objects.filter(below(folders), owner=owner)
+            gone = mine.filter(below(folders))
             said += " " + self.forget(gone.exclude(path__in=map(printable, files)))
         # Those that the provider failed to give earlier on.
-        missing = embeddings.embed_missing(Chunk.objects.filter(document__owner=owner))
+        missing = embeddings.embed_missing(Chunk.objects.filter(document__in=mine))
         said += f" {missing} chunks have no embedding yet." if missing else ""
         if self.unread:
             raise CommandError(f"{said} {self.unread} could not be read.")
@@ -59,6 +67,12 @@ class Command(BaseCommand):
         if user is None:
             raise CommandError(f"There is no user {name!r}.")
         return user
+
+    def tenant(self, key: str) -> str:
+        try:
+            return check_tenant(key)
+        except ValueError as error:
+            raise CommandError(str(error)) from None
 
     def files(self, path: Path) -> Iterator[Path]:
         """Yield the documents at *path*; hidden files and folders in a folder are none.
@@ -89,13 +103,13 @@ class Command(BaseCommand):
             self.complain(file, error)
             return False
 
-    def ingest(self, file: Path, owner: Any) -> bool | None:
+    def ingest(self, file: Path, owner: Any, tenant: str) -> bool | None:
         """Say whether the document is new or changed; None if it can't be read."""
         kind = kind_of(file.name)
         assert kind is not None, "files() yields documents only."
         try:
             check_size(file.stat().st_size)
-            _, new = store(file.read_bytes(), kind, owner=owner, path=str(file))
+            _, new = store(file.read_bytes(), kind, owner=owner, tenant=tenant, path=str(file))
         except (Unreadable, OSError) as error:
             self.complain(file, error)
             return None

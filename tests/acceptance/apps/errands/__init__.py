@@ -1,0 +1,1 @@
+"""A project whose tasks the cluster runs."""

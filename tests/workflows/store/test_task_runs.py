@@ -1,0 +1,196 @@
+"""The rows of django.tasks' tasks: who has one, and who may end it."""
+
+import uuid
+from datetime import timedelta
+from itertools import chain
+from typing import Any
+
+import pytest
+from django.db.models.functions import Now
+
+from chatflow.workflows.models import TaskRun, TaskStatus
+from chatflow.workflows.store import lifecycle, pruning, task_runs
+from chatflow.workflows.store.lifecycle import Vigil, worker_id
+from tests.configure import configure
+from tests.workflows.chat import at_once
+
+pytestmark = pytest.mark.django_db
+
+ME = "me.1"
+
+
+def enqueued(**fields: Any) -> TaskRun:
+    run = TaskRun(backend="default", path="team.tasks.send", **fields)
+    task_runs.enqueue(run)
+    return run
+
+
+def claimed(worker: str = ME) -> TaskRun:
+    run = task_runs.claim((), worker)
+    assert run is not None
+    return run
+
+
+@pytest.fixture
+def run(db: None) -> TaskRun:
+    """A run that a worker has claimed."""
+    enqueued()
+    return claimed()
+
+
+def let_lease_run_out() -> None:
+    TaskRun.objects.update(lease_until=Now() - timedelta(seconds=1))
+
+
+def stored(run: TaskRun) -> TaskRun:
+    return TaskRun.objects.get(pk=run.pk)
+
+
+def test_it_works(run: TaskRun) -> None:
+    assert (run.status, run.attempt, run.worker_ids) == (TaskStatus.RUNNING, 1, [ME])
+    assert task_runs.claim((), ME) is None
+    assert task_runs.end(run, TaskStatus.SUCCESSFUL, return_value={"a": 1})
+    row = stored(run)
+    assert (row.status, row.return_value, row.lease_until) == ("SUCCESSFUL", {"a": 1}, None)
+    assert task_runs.claim((), ME) is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_claims_at_once() -> None:
+    count = 6
+    for _ in range(count):
+        enqueued()
+
+    def take_all(number: int) -> list[int]:
+        mine = []
+        while TaskRun.objects.filter(status=TaskStatus.READY).exists():
+            run = task_runs.claim((), str(number))
+            if run is not None:
+                mine.append(run.pk)
+        return mine
+
+    taken = at_once(4, take_all)
+    assert not [each for each in taken if isinstance(each, BaseException)], taken
+    assert sorted(chain.from_iterable(taken)) == sorted(
+        TaskRun.objects.values_list("pk", flat=True)
+    )
+    assert set(TaskRun.objects.values_list("attempt", flat=True)) == {1}
+
+
+def test_a_lease_is_renewed_by_who_holds_it(run: TaskRun) -> None:
+    let_lease_run_out()
+    assert task_runs.renew(run)
+    assert not task_runs.expired().exists()
+
+
+def test_an_attempt_that_lost_its_run_changes_nothing(run: TaskRun) -> None:
+    assert lifecycle.reap_worker(ME)
+    assert not task_runs.renew(run)
+    assert not task_runs.end(run, TaskStatus.SUCCESSFUL, return_value=1)
+    second = claimed("other.1")
+    assert not task_runs.renew(run)
+    assert not task_runs.end(run, TaskStatus.FAILED)
+    assert task_runs.end(second, TaskStatus.SUCCESSFUL, return_value=2)
+    row = stored(run)
+    assert (row.return_value, row.attempt, row.lost) == (2, 2, 1)
+    assert row.worker_ids == [ME, "other.1"]
+
+
+def test_a_dead_workers_run_is_for_others_at_once(run: TaskRun) -> None:
+    lifecycle.reap_worker("other.1")
+    assert stored(run).status == TaskStatus.RUNNING
+    lifecycle.reap_worker(ME)
+    again = claimed()
+    assert (again.pk, again.attempt, again.started_at) == (run.pk, 2, run.started_at)
+    assert again.last_attempted_at is not None
+    assert run.last_attempted_at is not None
+    assert again.last_attempted_at > run.last_attempted_at
+
+
+def test_a_dead_clusters_run() -> None:
+    cluster = uuid.uuid4()
+    enqueued()
+    run = claimed(worker_id(cluster, 3))
+    lifecycle.reap_cluster(uuid.uuid4())
+    assert stored(run).status == TaskStatus.RUNNING
+    lifecycle.reap_cluster(cluster)
+    assert stored(run).status == TaskStatus.READY
+
+
+def test_a_worker_that_is_lost_too_often(run: TaskRun, settings: Any) -> None:
+    configure(settings, WORKFLOW_TRIES=2)
+    lifecycle.reap_worker(ME)
+    claimed()
+    lifecycle.reap_worker(ME)
+    row = stored(run)
+    assert (row.status, row.lost, row.lease_until) == (TaskStatus.FAILED, 2, None)
+    assert row.finished_at is not None
+    (error,) = row.errors
+    assert error["exception_class_path"] == "chatflow.workflows.exceptions.WorkersLost"
+
+
+def test_a_worker_that_was_ended_on_purpose(run: TaskRun, settings: Any) -> None:
+    configure(settings, WORKFLOW_TRIES=1)
+    lifecycle.reap_worker(ME, count=False)
+    row = stored(run)
+    assert (row.status, row.lost) == (TaskStatus.READY, 0)
+
+
+def test_leases_that_ran_out(run: TaskRun) -> None:
+    vigil = Vigil(1.0)
+    assert not lifecycle.leases_ran_out(vigil)
+    assert lifecycle.reap(vigil) == 0
+    let_lease_run_out()
+    assert lifecycle.leases_ran_out(vigil)
+    assert lifecycle.stuck_workers([ME, "other.1"], vigil) == {ME}
+    assert lifecycle.reap(vigil) == 1
+    assert stored(run).status == TaskStatus.READY
+
+
+def test_who_stood_still_takes_nothing(run: TaskRun) -> None:
+    let_lease_run_out()
+    vigil = Vigil(1.0)
+    vigil.doubt()
+    assert lifecycle.reap(vigil) == 0
+    assert lifecycle.stuck_workers([ME], vigil) == set()
+    assert stored(run).status == TaskStatus.RUNNING
+
+
+def test_who_stood_still_meanwhile_takes_nothing(
+    run: TaskRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_lease_run_out()
+    vigil, take_back = Vigil(1.0), task_runs.take_back
+
+    def take_back_slowly(*args: Any) -> int:
+        vigil.doubt()
+        return take_back(*args)
+
+    monkeypatch.setattr(task_runs, "take_back", take_back_slowly)
+    assert lifecycle.reap(vigil) == 0
+    assert stored(run).status == TaskStatus.RUNNING
+
+
+def test_one_that_was_renewed_meanwhile_is_left(run: TaskRun) -> None:
+    let_lease_run_out()
+    found = task_runs.expired()
+    # Reads the rows as they are now.
+    assert list(found) == [run]
+    task_runs.renew(run)
+    assert not task_runs._take_back(run, task_runs.expired(), 1)
+    assert stored(run).status == TaskStatus.RUNNING
+
+
+@pytest.mark.django_db(transaction=True)
+def test_results_are_pruned() -> None:
+    for _ in range(pruning.BATCH + 2):
+        enqueued()
+        task_runs.end(claimed(), TaskStatus.FAILED)
+    TaskRun.objects.update(finished_at=Now() - timedelta(days=31))
+    enqueued()
+    running = claimed()
+    waiting = enqueued()
+    enqueued(priority=1)
+    task_runs.end(recent := claimed(), TaskStatus.SUCCESSFUL)
+    pruning.prune(30)
+    assert set(TaskRun.objects.all()) == {running, waiting, recent}
