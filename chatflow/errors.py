@@ -16,6 +16,7 @@ from rest_framework import exceptions as rest
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from chatflow import routes
 from chatflow.dialects import dialect_at
 from chatflow.problems import Problem
 from chatflow.workflows import exceptions as engine
@@ -106,9 +107,19 @@ CROWDED = _unavailable(
 )
 
 
+def no_streams() -> Unavailable:
+    """Return the refusal of a stream that there is no event loop for; it says how to have one."""
+    if settings.ASGI_APPLICATION == "chatflow.asgi.application":
+        return Unavailable("Streams need an ASGI server: uvicorn chatflow.asgi:application")
+    return Unavailable(
+        "Streams need an ASGI server, and chatflow.web.with_streams in asgi.py: "
+        "application = with_streams(get_asgi_application())"
+    )
+
+
 def is_api(path: str) -> bool:
     """Whether requests to *path* of this site are answered in JSON, whatever happens."""
-    return path.startswith(settings.BASE_PATH) or dialect_at(path) is not None
+    return routes.is_of(routes.find(path), routes.API) or dialect_at(path) is not None
 
 
 def too_large(limit: int) -> Problem:

@@ -204,14 +204,21 @@ def unstored(get_response: GetResponse) -> GetResponse:
 
 def dress(request: HttpRequest, response: HttpResponse) -> None:
     """Put the headers of every answer on one that passes no middleware: a stream, or a refusal."""
-    _cors.add_response_headers(request, response)
-    _security.process_response(request, response)
-    response.headers.setdefault(HEADER, _policy())
+    _cors().add_response_headers(request, response)
+    _security().process_response(request, response)
+    if policy := _policy():
+        response.headers.setdefault(HEADER, policy)
     response.headers.setdefault("Cache-Control", UNSTORED)
 
 
-_cors = CorsMiddleware(lambda request: HttpResponse())
-_security = SecurityMiddleware(lambda request: HttpResponse())
+@functools.cache
+def _cors() -> CorsMiddleware:
+    return CorsMiddleware(lambda request: HttpResponse())
+
+
+@functools.cache
+def _security() -> SecurityMiddleware:
+    return SecurityMiddleware(lambda request: HttpResponse())
 
 
 def trusted_connection(get_response: GetResponse) -> GetResponse:

@@ -346,7 +346,7 @@ def described(request: Request, row: Document) -> DocumentBody:
         "url": row.url or request.build_absolute_uri(request_prefix() + row.page),
         "type": row.kind,
         "name": row.name,
-        "file_url": request.build_absolute_uri(reverse("file", args=[row.pk])),
+        "file_url": request.build_absolute_uri(reverse("chatflow:file", args=[row.pk])),
         "session_id": row.session.key if row.session else None,
         "chunks": row.chunk_count,
         "shared": row.owner_id is None,

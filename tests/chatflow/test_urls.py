@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import clear_url_caches
 
 from chatflow import urls
-from chatflow.web import application
+from chatflow.asgi import application
 from chatflow.workflows.streaming.listeners import listeners
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.threads import close_streams

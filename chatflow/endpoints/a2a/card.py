@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from chatflow.dialects.a2a import PROGRESS
+from chatflow.routes import PROTOCOLS
 from chatflow.workflows.registry import Workflow, all_workflows
 
 VERSION = "1.0"
@@ -26,7 +27,7 @@ TEXT = ["text/plain"]
 @permission_classes([AllowAny])
 def card(request: Request) -> Response:
     about = settings.SPECTACULAR_SETTINGS
-    url = request.build_absolute_uri(reverse("dialects:a2a"))
+    url = request.build_absolute_uri(reverse(f"{PROTOCOLS}:a2a"))
     return Response(
         {
             "name": about["TITLE"],
