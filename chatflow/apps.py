@@ -15,7 +15,7 @@ class ChatflowConfig(AppConfig):
         # page for a model that is swapped.
         from knox import admin, models  # noqa: F401
 
-        from chatflow import checks, middleware, schema, tokens  # noqa: F401
+        from chatflow import checks, middleware, schema, stream_checks, tokens  # noqa: F401
         from chatflow.addresses import document_page
         from chatflow.models import Token
         from chatflow.workflows.knowledge.pages import pages
