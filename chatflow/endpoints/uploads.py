@@ -92,18 +92,21 @@ class TooManyBytes(TooManyDocuments):
         super().__init__(f"Your documents may have {said} together; delete some first.")
 
 
+# Of a document's text; how long that may be is a setting.
+TEXT: dict[str, Any] = {
+    "required": False,
+    "trim_whitespace": False,
+    "help_text": "In place of a file.",
+}
+
+
 class UploadSerializer(serializers.Serializer[Any]):
     """A document: either a file, in a multipart form, or its text, as JSON."""
 
     file = serializers.FileField(
         required=False, max_length=NAME_LENGTH, help_text=f"{labels()}; or an image."
     )
-    text = StrictCharField(
-        required=False,
-        trim_whitespace=False,
-        max_length=conf.MAX_BODY_BYTES,
-        help_text="In place of a file.",
-    )
+    text = StrictCharField(**TEXT)
     type = serializers.ChoiceField(
         choices=[reader.kind for reader in READERS if reader.is_text],
         default="text/markdown",
@@ -129,6 +132,10 @@ class UploadSerializer(serializers.Serializer[Any]):
         validators=[session_key],
         help_text="The conversation that alone finds it, and that it is deleted with.",
     )
+
+    def get_fields(self) -> dict[str, Any]:
+        fields: dict[str, Any] = super().get_fields()
+        return fields | {"text": StrictCharField(**TEXT, max_length=conf.MAX_BODY_BYTES)}
 
     def validate(self, attrs: Any) -> Any:
         if ("file" in attrs) == ("text" in attrs):
