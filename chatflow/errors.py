@@ -109,7 +109,7 @@ CROWDED = _unavailable(
 
 def no_streams() -> Unavailable:
     """Return the refusal of a stream that there is no event loop for; it says how to have one."""
-    if settings.ASGI_APPLICATION == "chatflow.asgi.application":
+    if getattr(settings, "ASGI_APPLICATION", None) == "chatflow.asgi.application":
         return Unavailable("Streams need an ASGI server: uvicorn chatflow.asgi:application")
     return Unavailable(
         "Streams need an ASGI server, and chatflow.web.with_streams in asgi.py: "

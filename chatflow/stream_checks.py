@@ -15,7 +15,7 @@ from django.core.checks import CheckMessage, register
 @register
 def check_streams(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Warn of an ASGI application without the streams."""
-    named = settings.ASGI_APPLICATION
+    named = getattr(settings, "ASGI_APPLICATION", None)
     if not named or named.startswith("chatflow.") or may_have_streams(named):
         return []
     return [

@@ -161,7 +161,9 @@ def own_wsgi(environ: Any, start_response: Any) -> list[bytes]:
 
 def test_runserver_gives_a_project_its_streams(settings: Any) -> None:
     def served(name: str, **options: Any) -> Any:
-        settings.ASGI_APPLICATION = name and f"{__name__}.{name}"
+        settings.ASGI_APPLICATION = f"{__name__}.{name}"
+        if not name:
+            del settings.ASGI_APPLICATION
         return runserver.application(**options)
 
     assert served("with_their_streams") is with_their_streams

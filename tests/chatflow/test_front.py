@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from chatflow import front
 from chatflow.asgi_types import AsgiMessage, Receive, Scope, Send
 from chatflow.front import Front
 from chatflow.web import with_streams
@@ -33,7 +34,9 @@ class Server:
 
 
 @pytest_asyncio.fixture
-async def server() -> AsyncIterator[Server]:
+async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
+    # This process's signals are pytest's.
+    monkeypatch.setattr(front, "stop_on_signals", lambda: None)
     yield Server("lifespan.startup", "lifespan.shutdown")
     await listeners.close()
 

@@ -64,7 +64,8 @@ urlpatterns = [
 def project(settings: Any) -> None:
     """Let all else be as ``startproject`` makes it."""
     settings.LOGIN_URL = "/sign-in/"
-    settings.ASGI_APPLICATION = None
+    for name in ("ASGI_APPLICATION", "CORS_ALLOWED_ORIGINS", "SPECTACULAR_SETTINGS"):
+        delattr(settings, name)
     settings.MIDDLEWARE = [
         "django.middleware.security.SecurityMiddleware",
         "django.contrib.sessions.middleware.SessionMiddleware",

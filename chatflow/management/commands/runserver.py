@@ -88,8 +88,8 @@ def application(
 
 def _own() -> Any:
     """Return the project's ASGI application, or else its WSGI application as one."""
-    if settings.ASGI_APPLICATION:
-        return import_string(settings.ASGI_APPLICATION)
+    if named := getattr(settings, "ASGI_APPLICATION", None):
+        return import_string(named)
     wsgi = get_internal_wsgi_application()
     # Django's own is there as ASGI too, where also the other protocols' streams work.
     return get_asgi_application() if type(wsgi) is WSGIHandler else WSGIMiddleware(wsgi)
