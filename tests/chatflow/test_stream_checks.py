@@ -44,7 +44,7 @@ def found(settings: Any, monkeypatch: pytest.MonkeyPatch, folder: Path, source: 
         (WITH_STREAMS, []),
         (DOTTED, []),
         ("from their.servers import made as application", []),
-        ("not Python", []),
+        ("def", []),
     ],
 )
 def test_it_works(
