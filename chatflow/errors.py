@@ -122,6 +122,14 @@ def is_api(path: str) -> bool:
     return routes.is_of(routes.find(path), routes.API) or dialect_at(path) is not None
 
 
+def is_for_api(request: HttpRequest) -> bool:
+    """Whether a request is answered in JSON, whatever happens; it may have been looked up."""
+    found = request.resolver_match
+    if found is None:
+        return is_api(request.path_info)
+    return any(routes.is_of(found, name) for name in (routes.API, routes.PROTOCOLS))
+
+
 def too_large(limit: int) -> Problem:
     sentence = f"What was sent is larger than {size_text(limit)}."
     return Problem(status=413, code="too_large", error=sentence)
@@ -233,12 +241,12 @@ def of_status(status: int) -> Problem:
 
 @csrf_exempt
 def not_found(request: HttpRequest, exception: Any = None) -> HttpResponse:
-    if is_api(request.path_info):
+    if is_for_api(request):
         return as_response(NOT_FOUND, request.path_info)
     return defaults.page_not_found(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    if is_api(request.path_info):
+    if is_for_api(request):
         return as_response(problem(sys.exc_info()[1] or Exception()), request.path_info)
     return defaults.server_error(request)

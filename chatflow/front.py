@@ -9,9 +9,11 @@ from functools import cached_property
 from types import FrameType
 from typing import Any
 
+from django.urls import ResolverMatch
+
 from chatflow import routes, stream, user_stream
 from chatflow.addresses import as_connected, configured_prefix, path_info, seen_by_client
-from chatflow.asgi_types import Application, AsgiMessage, Receive, Scope, Send
+from chatflow.asgi_types import AsgiMessage, Foreign, Receive, Scope, Send
 from chatflow.conf import conf
 from chatflow.dialects import DEFAULT, dialect_paths, get_dialect
 from chatflow.errors import is_api
@@ -33,7 +35,7 @@ class Front:
         application: any ASGI application, such as Django's own.
     """
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Foreign) -> None:
         self.application = application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,7 +101,7 @@ def is_ours(scope: Scope) -> bool:
     return any(each in path for each in dialect_paths())
 
 
-def asked_stream(scope: Scope) -> routes.ResolverMatch | None:
+def asked_stream(scope: Scope) -> ResolverMatch | None:
     """Return the stream that a request is for, if it is for one.
 
     Args:
@@ -109,9 +111,7 @@ def asked_stream(scope: Scope) -> routes.ResolverMatch | None:
     return None if scope["method"] == "OPTIONS" else routes.find_stream(path_info(scope))
 
 
-async def open_stream(
-    found: routes.ResolverMatch, scope: Scope, send: Send, dialect: str
-) -> Rest | None:
+async def open_stream(found: ResolverMatch, scope: Scope, send: Send, dialect: str) -> Rest | None:
     """Open a stream, or refuse it; return what sends it.
 
     Args:
@@ -150,7 +150,7 @@ class Lifespan:
         self._receive, self._send = receive, send
         self._begun = self._answered = False
 
-    async def run(self, application: Application, scope: Scope) -> None:
+    async def run(self, application: Foreign, scope: Scope) -> None:
         try:
             await application(scope, self.receive, self.send)
         except Exception:

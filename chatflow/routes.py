@@ -37,7 +37,8 @@ def find(path: str) -> ResolverMatch | None:
 def find_stream(path: str) -> ResolverMatch | None:
     """Return the stream at *path* of this site, if that is one; quickly, if it isn't."""
     found = find(path) if may_be_stream(path) else None
-    return found if is_of(found, API) and found.url_name in STREAMS else None  # type: ignore[union-attr]
+    is_stream = found is not None and is_of(found, API) and found.url_name in STREAMS
+    return found if is_stream else None
 
 
 def may_be_stream(path: str) -> bool:

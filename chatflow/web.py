@@ -7,10 +7,10 @@ In the project's asgi.py::
     application = with_streams(get_asgi_application())
 """
 
-from chatflow.asgi_types import Application
+from chatflow.asgi_types import Application, Foreign
 
 
-def with_streams(application: Application) -> Application:
+def with_streams(application: Foreign) -> Application:
     """Return *application* with Chatflow's streams in front of it.
 
     Args:

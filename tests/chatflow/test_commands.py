@@ -185,7 +185,7 @@ def test_runserver_serves_static_files_while_developing(settings: Any) -> None:
         (True, {"use_static_handler": False}, False),
     ):
         settings.DEBUG = debug
-        found = runserver.application(**{"use_static_handler": True, **options})
+        found: Any = runserver.application(**{"use_static_handler": True, **options})
         assert isinstance(found, ASGIStaticFilesHandler) is is_served
         assert isinstance(found.application, Front) is is_served
 

@@ -1,6 +1,5 @@
 import os
-from argparse import ArgumentParser
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from a2wsgi import WSGIMiddleware
@@ -8,6 +7,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.core.handlers.wsgi import WSGIHandler
+from django.core.management.base import CommandParser
 from django.core.management.commands import runserver
 from django.core.servers.basehttp import get_internal_wsgi_application
 from django.db import connections
@@ -24,7 +24,7 @@ class Command(runserver.Command):
     addr: str
     port: str
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         if apps.is_installed("django.contrib.staticfiles"):
             parser.add_argument(
@@ -83,13 +83,14 @@ def application(
         return found
     from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 
-    return ASGIStaticFilesHandler(found)
+    handler: Any = ASGIStaticFilesHandler
+    return cast(Application, handler(found))
 
 
 def _own() -> Any:
     """Return the project's ASGI application, or else its WSGI application as one."""
     if named := getattr(settings, "ASGI_APPLICATION", None):
         return import_string(named)
-    wsgi = get_internal_wsgi_application()
+    wsgi: Any = get_internal_wsgi_application()
     # Django's own is there as ASGI too, where also the other protocols' streams work.
     return get_asgi_application() if type(wsgi) is WSGIHandler else WSGIMiddleware(wsgi)
