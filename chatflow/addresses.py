@@ -12,7 +12,13 @@ from typing import Any
 from django.conf import settings
 from django.contrib.staticfiles.storage import StaticFilesStorage
 from django.http import HttpRequest
-from django.urls import get_script_prefix, is_valid_path
+from django.urls import (
+    NoReverseMatch,
+    get_script_prefix,
+    is_valid_path,
+    reverse,
+    set_script_prefix,
+)
 
 from chatflow.asgi_types import Scope, Send
 from chatflow.conf import conf
@@ -161,6 +167,36 @@ def configured_prefix() -> str:
 def request_prefix() -> str:
     """Return the prefix of the request that this thread is answering."""
     return get_script_prefix().rstrip("/")
+
+
+def document_page(key: Any) -> str:
+    """Return the path of the page that shows a document; empty where the API is not included.
+
+    Args:
+        key: the document's.
+    """
+    return _own("chatflow:document-page", key)
+
+
+def job_page(key: Any) -> str:
+    """Return the path of a job's page in the admin; empty where the site has no admin.
+
+    Args:
+        key: the job's primary key.
+    """
+    return _own("admin:chatflow_workflows_job_change", key)
+
+
+def _own(name: str, key: Any) -> str:
+    """Return a path as the site itself knows it, whichever request this thread is answering."""
+    prefix = get_script_prefix()
+    set_script_prefix("/")
+    try:
+        return reverse(name, args=[key])
+    except NoReverseMatch:
+        return ""
+    finally:
+        set_script_prefix(prefix)
 
 
 def placed(cited: list[JSON], prefix: str | None = None) -> list[JSON]:

@@ -15,10 +15,13 @@ class ChatflowConfig(AppConfig):
         # page for a model that is swapped.
         from knox import admin, models  # noqa: F401
 
-        from chatflow import checks, middleware, schema, tokens  # noqa: F401
+        from chatflow import checks, middleware, schema, stream_checks, tokens  # noqa: F401
+        from chatflow.addresses import document_page
         from chatflow.models import Token
+        from chatflow.workflows.knowledge.pages import pages
 
         models.AuthToken = Token
+        pages.are_found_by(document_page)
 
         # A link made outside of a request, such as by a worker, is stored without any prefix, even
         # that of FORCE_SCRIPT_NAME: addresses.py adds the prefix of the request that reads it.

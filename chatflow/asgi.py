@@ -1,4 +1,4 @@
-"""The ASGI application: ``uvicorn chatflow.asgi:application``. See web.py."""
+"""The ASGI application: ``uvicorn chatflow.asgi:application``. See site.py."""
 
 import os
 import sys
@@ -21,6 +21,7 @@ except Exception as error:
     sys.exit(f"chatflow: {told}")
 
 # It reaches the models, which can't be imported before.
-from chatflow.web import application
+from chatflow.site import Site
+from chatflow.wsgi import application as wsgi
 
-__all__ = ["application"]
+application = Site(wsgi)

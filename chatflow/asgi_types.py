@@ -8,3 +8,5 @@ AsgiMessage = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[AsgiMessage]]
 Send = Callable[[AsgiMessage], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+# One of another library, whose types for the same are others.
+Foreign = Callable[..., Awaitable[None]]

@@ -73,7 +73,9 @@ def links(request: Request, job: Job, issued: datetime | None = None) -> LinksBo
     token = sign_link(job, issued)
 
     def link(name: str) -> str:
-        return request.build_absolute_uri(f"{reverse(name, args=[job.public_id])}?token={token}")
+        return request.build_absolute_uri(
+            f"{reverse(f'chatflow:{name}', args=[job.public_id])}?token={token}"
+        )
 
     return {"stream_url": link("stream"), "status_url": link("status")}
 
@@ -267,7 +269,7 @@ class FileBody(TypedDict):
 
 def file(row: Attachment) -> FileBody:
     key = str(row.document_id) if row.document_id else None
-    url = reverse("file", args=[key]) if key else None
+    url = reverse("chatflow:file", args=[key]) if key else None
     return {"id": key, "name": row.name, "type": row.kind, "size": row.size, "url": url}
 
 

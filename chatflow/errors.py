@@ -16,6 +16,7 @@ from rest_framework import exceptions as rest
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from chatflow import routes
 from chatflow.dialects import dialect_at
 from chatflow.problems import Problem
 from chatflow.workflows import exceptions as engine
@@ -106,9 +107,27 @@ CROWDED = _unavailable(
 )
 
 
+def no_streams() -> Unavailable:
+    """Return the refusal of a stream that there is no event loop for; it says how to have one."""
+    if getattr(settings, "ASGI_APPLICATION", None) == "chatflow.asgi.application":
+        return Unavailable("Streams need an ASGI server: uvicorn chatflow.asgi:application")
+    return Unavailable(
+        "Streams need an ASGI server, and chatflow.web.with_streams in asgi.py: "
+        "application = with_streams(get_asgi_application())"
+    )
+
+
 def is_api(path: str) -> bool:
     """Whether requests to *path* of this site are answered in JSON, whatever happens."""
-    return path.startswith(settings.BASE_PATH) or dialect_at(path) is not None
+    return routes.is_of(routes.find(path), routes.API) or dialect_at(path) is not None
+
+
+def is_for_api(request: HttpRequest) -> bool:
+    """Whether a request is answered in JSON, whatever happens; it may have been looked up."""
+    found = request.resolver_match
+    if found is None:
+        return is_api(request.path_info)
+    return any(routes.is_of(found, name) for name in (routes.API, routes.PROTOCOLS))
 
 
 def too_large(limit: int) -> Problem:
@@ -222,12 +241,12 @@ def of_status(status: int) -> Problem:
 
 @csrf_exempt
 def not_found(request: HttpRequest, exception: Any = None) -> HttpResponse:
-    if is_api(request.path_info):
+    if is_for_api(request):
         return as_response(NOT_FOUND, request.path_info)
     return defaults.page_not_found(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    if is_api(request.path_info):
+    if is_for_api(request):
         return as_response(problem(sys.exc_info()[1] or Exception()), request.path_info)
     return defaults.server_error(request)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
+from django.core.handlers.asgi import ASGIRequest
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest, HttpResponse
 from django.urls import get_script_prefix, set_script_prefix
@@ -17,11 +18,12 @@ from chatflow.addresses import request_prefix
 from chatflow.asgi_types import AsgiMessage, Receive, Send
 from chatflow.auth import Grant, grant
 from chatflow.dialects import Dialect, Encoding
-from chatflow.errors import Unavailable, as_response, problem
-from chatflow.pool import ON_LOOP, Opening, Pool, Rest
+from chatflow.errors import as_response, no_streams, problem
+from chatflow.openings import ON_LOOP, Opening, Rest, is_on_loop, openings_of
 from chatflow.problems import Problem
 from chatflow.replays import replay
 from chatflow.stream import HEADERS, SEND_TIMEOUT, OpenStream, answer, open_streams
+from chatflow.threads import Threads
 from chatflow.workflows.exceptions import JobNotFound
 from chatflow.workflows.models import Event, Job
 from chatflow.workflows.streaming.followers import StreamCut
@@ -47,8 +49,8 @@ def check_room(request: Request) -> None:
         Throttled: there are too many of them.
         Unavailable: the process is shutting down, or has no event loop.
     """
-    if ON_LOOP not in request.META:
-        raise Unavailable("Streams need an ASGI server: uvicorn chatflow.asgi:application")
+    if not is_on_loop(request._request):
+        raise no_streams()
     open_streams.check_room(grant(request, Job()))
 
 
@@ -103,6 +105,9 @@ def wait(request: Request, job: Job, render: Render) -> HttpResponse:
 
 def without_body(request: HttpRequest) -> HttpRequest:
     """Return enough of a request to answer it; its body may be large."""
+    if isinstance(request, ASGIRequest):
+        scope = {name: each for name, each in request.scope.items() if name != ON_LOOP}
+        return ASGIRequest(scope, BytesIO())
     return WSGIRequest({**request.META, "wsgi.input": BytesIO()})
 
 
@@ -117,18 +122,21 @@ class JobOpening(Opening):
 
     def __init__(self, request: Request, job: Job, headers: dict[str, str] | None = None) -> None:
         super().__init__(headers=headers)
+        openings = openings_of(request._request)
+        if openings is not None:
+            openings.announce(self)
         self._asked = without_body(request._request)
         self._grant = grant(request, job)
 
-    def open(self, head: AsgiMessage, send: Send, pool: Pool) -> Rest:
+    def open(self, head: AsgiMessage, send: Send, threads: Threads) -> Rest:
         # Others may have opened theirs since the view has looked.
         if not open_streams.has_room(self._grant):
             return Refusal(self._asked, send)
-        stream = self.follow(head, send, pool)
+        stream = self.follow(head, send, threads)
         open_streams.add(stream)
         return stream
 
-    def follow(self, head: AsgiMessage, send: Send, pool: Pool) -> OpenStream:
+    def follow(self, head: AsgiMessage, send: Send, threads: Threads) -> OpenStream:
         raise NotImplementedError
 
 
@@ -157,12 +165,12 @@ class StreamOpening(JobOpening):
         super().__init__(request, job, {**HEADERS, **headers})
         self._encoding, self._first, self._abandon = encoding, first, abandon
 
-    def follow(self, head: AsgiMessage, send: Send, pool: Pool) -> OpenStream:
+    def follow(self, head: AsgiMessage, send: Send, threads: Threads) -> OpenStream:
         # Django has counted what it was given.
         headers = [pair for pair in head["headers"] if pair[0] != b"content-length"]
         told = (self._grant, self._encoding, self._encoding.seq, send)
         abandon = self._abandon
-        stream = OpenStream(*told) if abandon is None else HeldStream(pool, abandon, *told)
+        stream = OpenStream(*told) if abandon is None else HeldStream(threads, abandon, *told)
         stream.begin(stream.greet({**head, "headers": headers}, self._first))
         return stream
 
@@ -170,11 +178,11 @@ class StreamOpening(JobOpening):
 class HeldStream(OpenStream):
     """A stream whose client holds its job by it: leaving it abandons the job."""
 
-    __slots__ = ("_abandon", "_has_ended", "_pool")
+    __slots__ = ("_abandon", "_has_ended", "_threads")
 
-    def __init__(self, pool: Pool, abandon: Abandon, *stream: Any) -> None:
+    def __init__(self, threads: Threads, abandon: Abandon, *stream: Any) -> None:
         super().__init__(*stream)
-        self._pool, self._abandon = pool, abandon
+        self._threads, self._abandon = threads, abandon
         self._has_ended = False
 
     async def hand_on(self, events: list[Event]) -> None:
@@ -186,7 +194,7 @@ class HeldStream(OpenStream):
             return
         try:
             # Not in a reader's thread: it may wait for the job's lock, and all streams with it.
-            await self._pool.call(self._abandon)
+            await self._threads.call(self._abandon)
         except Exception as error:
             logger.warning("%s could not be abandoned.", self.name, exc_info=error)
 
@@ -196,8 +204,8 @@ class EndOpening(JobOpening):
         super().__init__(request, job)
         self._prefix, self._render = get_script_prefix(), render
 
-    def follow(self, head: AsgiMessage, send: Send, pool: Pool) -> OpenStream:
-        return Wait(self._grant, self._asked, self._prefix, self._render, pool, send)
+    def follow(self, head: AsgiMessage, send: Send, threads: Threads) -> OpenStream:
+        return Wait(self._grant, self._asked, self._prefix, self._render, threads, send)
 
 
 class Silent(Dialect):
@@ -215,7 +223,7 @@ class Silent(Dialect):
 class Wait(OpenStream):
     """A client that waits for a job's end; its answer has no head before that."""
 
-    __slots__ = ("_asked", "_has_head", "_pool", "_prefix", "_render")
+    __slots__ = ("_asked", "_has_head", "_prefix", "_render", "_threads")
 
     def __init__(
         self,
@@ -223,12 +231,12 @@ class Wait(OpenStream):
         asked: HttpRequest,
         prefix: str,
         render: Render,
-        pool: Pool,
+        threads: Threads,
         send: Send,
     ) -> None:
         super().__init__(grant, Encoding(Silent(grant.job)), 0, send)
         self._asked, self._prefix = asked, prefix
-        self._render, self._pool = render, pool
+        self._render, self._threads = render, threads
         self._has_head = False
 
     def keep_alive(self) -> None:
@@ -247,7 +255,7 @@ class Wait(OpenStream):
 
         try:
             # Not in a reader's thread: it may read a whole log, and all streams wait for it.
-            return await self._pool.call(render)
+            return await self._threads.call(render)
         except Exception as error:
             found = problem(error)
             if found.status >= 500:
@@ -281,7 +289,7 @@ class Wait(OpenStream):
         if cause is not None:
             return problem(cause)
         try:
-            revoked = await self._pool.call(lambda: auth.revoked([self.right]))
+            revoked = await self._threads.call(lambda: auth.revoked([self.right]))
         except Exception as error:
             return problem(error)
         if revoked:

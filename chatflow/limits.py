@@ -16,10 +16,6 @@ from chatflow.workflows.sizes import size_text
 
 DAY = 86_400.0
 
-# Half of the pool, so that the other half always answers status and async sends.
-SLOTS = max(1, conf.WEB_THREADS // 2)
-# Half of them for one user, so that nobody keeps all others waiting.
-PER_USER = max(1, SLOTS // 2)
 _taken: Counter[Any] = Counter()
 _lock = Lock()
 
@@ -45,9 +41,19 @@ def slot(mode: Mode, user: Any) -> Iterator[Mode]:
         raise Unavailable("Too many requests are being answered at once. Please try again.")
 
 
+def slots() -> int:
+    """Return half of the pool's threads: the other half always answers status and async sends."""
+    return max(1, conf.WEB_THREADS // 2)
+
+
+def per_user() -> int:
+    """Return half of the slots: nobody keeps all others waiting."""
+    return max(1, slots() // 2)
+
+
 def _hold(user_id: Any) -> bool:
     with _lock:
-        if _taken[user_id] >= PER_USER or _taken.total() >= SLOTS:
+        if _taken[user_id] >= per_user() or _taken.total() >= slots():
             return False
         _taken[user_id] += 1
         return True

@@ -27,7 +27,7 @@ from django.shortcuts import render
 from django.views import defaults
 
 from chatflow.error_pages import as_page, respond
-from chatflow.errors import as_response, is_api, of_status, problem
+from chatflow.errors import as_response, is_for_api, of_status, problem
 from chatflow.languages import localized
 from chatflow.page_policy import strict
 from chatflow.signins import TooManyAtOnce, TooManySignIns
@@ -77,7 +77,7 @@ def envelope(get_response: GetResponse) -> GetResponse:
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)
         status = response.status_code
-        if status < 400 or not is_api(request.path_info):
+        if status < 400 or not is_for_api(request):
             return response
         is_json = response.headers.get("Content-Type") == "application/json"
         # With DEBUG, Django's own page of a bug says more; a 503 is none of Django's.
@@ -107,7 +107,7 @@ def sign_ins_refused(request: HttpRequest, error: Exception) -> HttpResponseBase
     if not isinstance(error, TooManySignIns | TooManyAtOnce):
         return None
     found = problem(error)
-    if is_api(request.path_info):
+    if is_for_api(request):
         return as_response(found, request.path_info)
     if isinstance(error, TooManyAtOnce):
         return as_page(request, found)
@@ -204,14 +204,21 @@ def unstored(get_response: GetResponse) -> GetResponse:
 
 def dress(request: HttpRequest, response: HttpResponse) -> None:
     """Put the headers of every answer on one that passes no middleware: a stream, or a refusal."""
-    _cors.add_response_headers(request, response)
-    _security.process_response(request, response)
-    response.headers.setdefault(HEADER, _policy())
+    _cors().add_response_headers(request, response)
+    _security().process_response(request, response)
+    if policy := _policy():
+        response.headers.setdefault(HEADER, policy)
     response.headers.setdefault("Cache-Control", UNSTORED)
 
 
-_cors = CorsMiddleware(lambda request: HttpResponse())
-_security = SecurityMiddleware(lambda request: HttpResponse())
+@functools.cache
+def _cors() -> CorsMiddleware:
+    return CorsMiddleware(lambda request: HttpResponse())
+
+
+@functools.cache
+def _security() -> SecurityMiddleware:
+    return SecurityMiddleware(lambda request: HttpResponse())
 
 
 def trusted_connection(get_response: GetResponse) -> GetResponse:

@@ -14,6 +14,7 @@ from django.urls import resolve
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
+from chatflow import routes
 from chatflow.models import Token
 from chatflow.serializers import Sent
 from chatflow.tenants import tenant_of
@@ -23,9 +24,7 @@ from chatflow.workflows.models import ApprovalRequest, Job
 from chatflow.workflows.models import JobQuerySet as Jobs
 from chatflow.workflows.services import Reach, decisions
 
-# Of the dialects' endpoints in urls.py.
-NAMESPACE = "dialects"
-# Endpoints, by their names in urls.py.
+# Endpoints, by their names in api.py.
 FOLLOWING = {"status", "stream"}
 WATCHING = {"stream_all"}
 SENDING = {"send", "action", "cancel", "retry", "feedback", *FOLLOWING}
@@ -59,12 +58,14 @@ def check(token: Token, request: HttpRequest | Request) -> None:
 
 def _may_call(token: Token, match: Any, method: str) -> bool:
     # Those of the dialects keep to the token's reach by themselves: see speaking.py.
-    is_dialect = match.namespaces == [NAMESPACE]
-    if token.workflow and not is_dialect and match.url_name not in OF_ONE_WORKFLOW:
+    is_dialect = routes.is_of(match, routes.PROTOCOLS)
+    # A project's own endpoints may have the same names.
+    name = match.url_name if routes.is_of(match, routes.API) else None
+    if token.workflow and not is_dialect and name not in OF_ONE_WORKFLOW:
         return False
     if token.scope == Token.Scope.READ:
         return method in SAFE_METHODS
-    return token.scope == Token.Scope.ALL or is_dialect or match.url_name in SENDING
+    return token.scope == Token.Scope.ALL or is_dialect or name in SENDING
 
 
 def find_job(request: Request, public_id: str) -> Job:

@@ -88,8 +88,6 @@ MIDDLEWARE = [
 ]
 
 ROOT_URLCONF = "chatflow.urls"
-# The root of the API and its pages, with a slash at both ends; this one is the seed's.
-BASE_PATH = "/ai-demo/"
 WSGI_APPLICATION = "chatflow.wsgi.application"
 ASGI_APPLICATION = "chatflow.asgi.application"
 TEMPLATES = [
@@ -148,7 +146,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 AUTHENTICATION_BACKENDS = ["chatflow.signins.Backend"]
 LOGIN_URL = "login"
-LOGIN_REDIRECT_URL = "chat"
+LOGIN_REDIRECT_URL = "chatflow:chat"
 LOGOUT_REDIRECT_URL = "login"
 
 SESSION_ENGINE = "chatflow.sessions"
@@ -271,9 +269,6 @@ LANGUAGE_CODE = "en-us"
 # The pages' languages (languages.py); the API and the admin speak English.
 LANGUAGES = [("en", "English"), ("de", "German")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
-
-# Where this site shows a document; the engine itself knows no addresses.
-KNOWLEDGE_PAGE = f"{BASE_PATH}knowledge/pages/{{id}}"
 
 Q_CLUSTER = {
     "name": "chatflow",

@@ -5,6 +5,7 @@ and whatever a project adds.
 """
 
 import hashlib
+from functools import cache
 from threading import BoundedSemaphore
 from typing import Any
 
@@ -22,10 +23,6 @@ from chatflow.tallies import Limit
 
 # So many times the wrong passwords of one address: one address alone keeps nobody out of theirs.
 ADDRESSES = 3
-# Passwords that a process hashes at once. Each costs a third of a second of a processor. Who comes
-# by a page waits in line for it (line.py).
-AT_ONCE = max(1, conf.WEB_THREADS // 4)
-_hashing = BoundedSemaphore(AT_ONCE)
 
 
 class TooManySignIns(Throttled):
@@ -68,13 +65,14 @@ class Backend(ModelBackend):
             return None
         account, address = _digest(name), client_address(request) if request else None
         _count(account, address)
-        if not _hashing.acquire(blocking=False):
+        hashing = _hashing()
+        if not hashing.acquire(blocking=False):
             _forgive(account, address)
             raise TooManyAtOnce
         try:
             user = super().authenticate(request, username, password, **kwargs)
         finally:
-            _hashing.release()
+            hashing.release()
         if user is not None:
             _forgive(account, address)
             _of_account().forget(account)
@@ -89,6 +87,19 @@ class Backend(ModelBackend):
     ) -> Any:
         """See authenticate()."""
         return await sync_to_async(self.authenticate)(request, username, password, **kwargs)
+
+
+def at_once() -> int:
+    """Return how many passwords a process hashes at once.
+
+    Each costs a third of a second of a processor. Who comes by a page waits in line: line.py.
+    """
+    return max(1, conf.WEB_THREADS // 4)
+
+
+@cache
+def _hashing() -> BoundedSemaphore:
+    return BoundedSemaphore(at_once())
 
 
 def _count(account: str, address: str | None) -> None:

@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from chatflow.web import stream_path
 from chatflow.workflows.dialogue import languages
 from chatflow.workflows.knowledge.languages import stop_words
 from tests.test_structure import MODULES
@@ -36,7 +35,6 @@ Use = Callable[[Text], Any]
 
 # What patterns that are put together at run time look like, by the function that does so.
 BUILT: dict[str, list[re.Pattern[Any]]] = {
-    "chatflow.web.stream_path": [stream_path("/ai-demo/")],
     "chatflow.workflows.dialogue.answers.chosen": [re.compile(r"(?<!\w)a\ a(?!\w)")],
     "chatflow.workflows.dialogue.languages.base.reason": [
         each.reason for each in languages.LANGUAGES

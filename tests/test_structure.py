@@ -396,6 +396,37 @@ def test_the_engine_knows_nothing_of_http() -> None:
     assert not strays, "\n".join(strays)
 
 
+def at_import(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what is evaluated when a module is imported: all but what functions do."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        defaults = [each for each in node.args.kw_defaults if each is not None]
+        inside: list[ast.AST] = [*node.decorator_list, *node.args.defaults, *defaults]
+    elif isinstance(node, ast.Lambda):
+        inside = []
+    else:
+        yield node
+        inside = [*ast.iter_child_nodes(node)]
+    for each in inside:
+        yield from at_import(each)
+
+
+def test_no_setting_is_read_while_a_module_is_imported() -> None:
+    """They may not be there yet, or be others later."""
+    early = [
+        f"{name}:{node.lineno} reads {ast.unparse(node)}"
+        for name, path in MODULES.items()
+        if name != "chatflow.settings"
+        for node in at_import(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+        and ast.unparse(node.value) in ("conf", "settings")
+        and node.attr.isupper()
+        # Django's own way to name the model.
+        and node.attr != "AUTH_USER_MODEL"
+    ]
+
+    assert not early, "\n".join(early)
+
+
 def test_only_one_module_listens() -> None:
     """LISTEN belongs to the doorbell."""
     listeners = [

@@ -2,10 +2,9 @@
 
 import logging
 
-from django.apps import apps
 from django.conf import settings
-from django.urls import reverse
 
+from chatflow.addresses import job_page
 from chatflow.development.mistakes import find_place, summarize
 from chatflow.workflows.models import Job
 from chatflow.workflows.running import journal, runner
@@ -38,9 +37,8 @@ class JobLines(logging.Formatter):
 
     def _page(self, record: logging.LogRecord) -> str:
         job: Job | None = getattr(record, "job", None)
-        if job is None or not apps.is_installed("django.contrib.admin"):
-            return ""
-        return self._site + reverse("admin:chatflow_workflows_job_change", args=[job.pk])
+        page = "" if job is None else job_page(job.pk)
+        return page and self._site + page
 
 
 def show_jobs(site: str) -> None:

@@ -4,6 +4,7 @@ import functools
 
 from django.utils.module_loading import import_string
 
+from chatflow import routes
 from chatflow.conf import conf
 from chatflow.dialects.base import BREAK, CLOSE, Dialect
 from chatflow.dialects.encoding import Encoding, Missed
@@ -17,6 +18,7 @@ __all__ = [
     "Encoding",
     "Missed",
     "dialect_at",
+    "dialect_paths",
     "get_dialect",
     "served",
 ]
@@ -30,7 +32,7 @@ DIALECTS = {
     "responses": "chatflow.dialects.responses.Responses",
     "mcp": "chatflow.dialects.mcp.Mcp",
 }
-# The dialect below BASE_PATH.
+# The dialect of api.py.
 DEFAULT = "seed"
 
 
@@ -46,9 +48,22 @@ def served() -> list[type[Dialect]]:
     return [get_dialect(name) for name in DIALECTS if name in conf.DIALECTS]
 
 
+@functools.cache
+def dialect_paths() -> tuple[str, ...]:
+    """Return how the paths of all dialects begin that have some of their own."""
+    return tuple(path for name in DIALECTS for path in get_dialect(name).paths)
+
+
 def dialect_at(path: str) -> type[Dialect] | None:
     """Return the dialect that is spoken at *path* of this site, if it has paths of its own."""
-    for dialect in served():
-        if path.startswith(dialect.paths):
-            return dialect
+    for rest in routes.below(routes.PROTOCOLS, path):
+        for dialect in served():
+            if f"/{rest}".startswith(dialect.paths) and _is_free(path):
+                return dialect
     return None
+
+
+def _is_free(path: str) -> bool:
+    """Say whether *path* leads to no endpoint of the project's own."""
+    found = routes.find(path)
+    return found is None or routes.is_of(found, routes.PROTOCOLS)

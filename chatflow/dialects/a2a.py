@@ -155,7 +155,7 @@ class A2A(Dialect):
 
     __slots__ = ("_names", "call_id", "standing")
     name = "a2a"
-    endpoints = "chatflow.endpoints.a2a"
+    endpoints = ("chatflow.endpoints.a2a",)
     paths = ("/a2a", "/.well-known/agent-card.json")
 
     def __init__(self, job: Job, call_id: jsonrpc.Id = None, task_id: str = "") -> None:

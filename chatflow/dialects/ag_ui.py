@@ -86,7 +86,7 @@ class AgUi(Dialect):
         "_words",
     )
     name = "ag-ui"
-    endpoints = "chatflow.endpoints.ag_ui"
+    endpoints = ("chatflow.endpoints.ag_ui",)
     paths = ("/ag-ui/",)
 
     def __init__(self, job: Job, run: Run | None = None, thread: Thread | None = None) -> None:

@@ -68,7 +68,7 @@ class AiSdk(Dialect):
         "_words",
     )
     name = "ai-sdk"
-    endpoints = "chatflow.endpoints.ai_sdk.chats"
+    endpoints = ("chatflow.endpoints.ai_sdk.chats",)
     paths = ("/api/chat",)
 
     def __init__(self, job: Job, *, number: int = 1, restarts: int = 0) -> None:

@@ -32,9 +32,9 @@ class Dialect(ABC):
 
     # As in the registry.
     name: ClassVar[str]
-    # The module whose urlpatterns it is served by, and how their paths begin: what is refused
-    # there, wherever, is refused in its own form. The seed's are in urls.py itself.
-    endpoints: ClassVar[str] = ""
+    # The modules whose urlpatterns it is served by, and how their paths begin, below the place of
+    # protocols.py: what is refused there is refused in its own form. The seed's are in api.py.
+    endpoints: ClassVar[tuple[str, ...]] = ()
     paths: ClassVar[tuple[str, ...]] = ()
     # Its frames depend on the events before them: a client that comes back is served by an encoder
     # that has been given those. Where they don't, by a new one, from the event after its cursor.

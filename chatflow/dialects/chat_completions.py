@@ -27,7 +27,7 @@ class ChatCompletions(OpenAI):
 
     __slots__ = ("_chunk", "_line", "_sent", "_stands", "with_usage")
     name = "chat-completions"
-    endpoints = "chatflow.endpoints.openai.chat_completions"
+    endpoints = ("chatflow.endpoints.openai.chat_completions", "chatflow.endpoints.openai.models")
 
     def __init__(self, job: Job, model: str = "", *, with_usage: bool = False) -> None:
         super().__init__(job)

@@ -39,7 +39,7 @@ class Mcp(Dialect):
 
     __slots__ = ("_call_id", "_is_modern", "_line", "_session_id", "_token", "_told")
     name = "mcp"
-    endpoints = "chatflow.endpoints.mcp"
+    endpoints = ("chatflow.endpoints.mcp",)
     paths = ("/mcp",)
 
     def __init__(

@@ -49,7 +49,7 @@ class Responses(OpenAI):
         "_status",
     )
     name = "responses"
-    endpoints = "chatflow.endpoints.openai.responses"
+    endpoints = ("chatflow.endpoints.openai.responses", "chatflow.endpoints.openai.models")
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)

@@ -80,4 +80,4 @@ def sign_in_once(request: HttpRequest) -> HttpResponse:
     if user is None:
         return redirect(f"{reverse('login')}?link=dead")
     login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
-    return redirect("chat")
+    return redirect("chatflow:chat")

@@ -29,7 +29,7 @@ from chatflow.bodies import (
     SummaryBody,
 )
 from chatflow.endpoints.turns import FeedbackBody, SaidBody, feedback, said
-from chatflow.errors import SessionNotFound, Unavailable
+from chatflow.errors import SessionNotFound, no_streams
 from chatflow.limits import search_slot
 from chatflow.moments import iso
 from chatflow.schema import refusals
@@ -242,8 +242,8 @@ def after(cursor: str) -> Q:
 @authentication_classes([])
 @permission_classes([AllowAny])
 def stream(request: Request) -> Response:
-    # Under asgi.py this is reached by no GET: user_stream.py answers.
-    raise Unavailable("Streams need an ASGI server: uvicorn chatflow.asgi:application")
+    # Behind with_streams() this is reached by no GET: user_stream.py answers.
+    raise no_streams()
 
 
 @extend_schema(
@@ -339,7 +339,7 @@ def exported_document(row: Any) -> FileBody:
         "name": row.name or row.title,
         "type": row.kind,
         "size": row.size,
-        "url": reverse("file", args=[row.pk]),
+        "url": reverse("chatflow:file", args=[row.pk]),
     }
 
 

@@ -13,7 +13,7 @@ from chatflow import bodies
 from chatflow.auth import Grant, JobAuthentication
 from chatflow.bodies import ListedBody, StartedBody, StatusBody
 from chatflow.endpoints.sends import sent_answer
-from chatflow.errors import Unavailable
+from chatflow.errors import no_streams
 from chatflow.limits import check_rate, slot
 from chatflow.paging import Following, read_page
 from chatflow.schema import refusals
@@ -64,8 +64,8 @@ def status(request: Request, job_id: str) -> Response:
 @authentication_classes([])
 @permission_classes([AllowAny])
 def stream(request: Request, job_id: str) -> Response:
-    # Under asgi.py this is reached by no GET: stream.py answers.
-    raise Unavailable("Streams need an ASGI server: uvicorn chatflow.asgi:application")
+    # Behind with_streams() this is reached by no GET: stream.py answers.
+    raise no_streams()
 
 
 @extend_schema(

@@ -65,8 +65,12 @@ def urls() -> str:
         "feedback": "job_id",
         "approval": "approval_id",
     }
-    found = {"upload": reverse("documents")} | {name: reverse(name) for name in plain}
-    found |= {name: reverse(name, args=[f"{{{key}}}"]) for name, key in one_of.items()}
+    found = {"upload": reverse("chatflow:documents")} | {
+        name: reverse(f"chatflow:{name}") for name in plain
+    }
+    found |= {
+        name: reverse(f"chatflow:{name}", args=[f"{{{key}}}"]) for name, key in one_of.items()
+    }
     return json.dumps(found)
 
 
@@ -91,5 +95,5 @@ def document(request: HttpRequest, document_id: UUID) -> HttpResponse:
 
 def _image_places() -> dict[str, str]:
     """Return from where images that a text names may be loaded: nothing else is asked for."""
-    files_path = reverse("file", args=[UUID(int=0)]).removesuffix(str(UUID(int=0)))
+    files_path = reverse("chatflow:file", args=[UUID(int=0)]).removesuffix(str(UUID(int=0)))
     return {"image_hosts": " ".join(conf.IMAGE_HOSTS), "files_path": files_path}

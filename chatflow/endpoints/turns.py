@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Annotated, Any, NotRequired, TypedDict, cast
 
 from django.conf import settings
-from django.urls import reverse
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import api_view
@@ -12,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from chatflow import bodies
+from chatflow.addresses import job_page, request_prefix
 from chatflow.bodies import URL, MessageBody, Moment, Shown
 from chatflow.moments import iso
 from chatflow.schema import refusals
@@ -149,8 +149,8 @@ def describe(turn: Turn, request: Request | None) -> TurnBody:
     if turn.words:
         body["words"] = turn.words
     if request is not None and request.user.is_staff:
-        address = reverse("admin:chatflow_workflows_job_change", args=[job.pk])
-        body["admin_url"] = request.build_absolute_uri(address)
+        if page := job_page(job.pk):
+            body["admin_url"] = request.build_absolute_uri(request_prefix() + page)
         if settings.DEBUG and job.traceback:
             body["exception"] = job.traceback
     return body

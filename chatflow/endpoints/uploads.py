@@ -93,18 +93,21 @@ class TooManyBytes(TooManyDocuments):
         super().__init__(f"Your documents may have {said} together; delete some first.")
 
 
+# Of a document's text; how long that may be is a setting.
+TEXT: dict[str, Any] = {
+    "required": False,
+    "trim_whitespace": False,
+    "help_text": "In place of a file.",
+}
+
+
 class UploadSerializer(serializers.Serializer[Any]):
     """A document: either a file, in a multipart form, or its text, as JSON."""
 
     file = serializers.FileField(
         required=False, max_length=NAME_LENGTH, help_text=f"{labels()}; or an image."
     )
-    text = StrictCharField(
-        required=False,
-        trim_whitespace=False,
-        max_length=conf.MAX_BODY_BYTES,
-        help_text="In place of a file.",
-    )
+    text = StrictCharField(**TEXT)
     type = serializers.ChoiceField(
         choices=[reader.kind for reader in READERS if reader.is_text],
         default="text/markdown",
@@ -130,6 +133,10 @@ class UploadSerializer(serializers.Serializer[Any]):
         validators=[session_key],
         help_text="The conversation that alone finds it, and that it is deleted with.",
     )
+
+    def get_fields(self) -> dict[str, Any]:
+        fields: dict[str, Any] = super().get_fields()
+        return fields | {"text": StrictCharField(**TEXT, max_length=conf.MAX_BODY_BYTES)}
 
     def validate(self, attrs: Any) -> Any:
         if ("file" in attrs) == ("text" in attrs):
@@ -354,7 +361,7 @@ def described(request: Request, row: Document) -> DocumentBody:
         "url": row.url or request.build_absolute_uri(request_prefix() + row.page),
         "type": row.kind,
         "name": row.name,
-        "file_url": request.build_absolute_uri(reverse("file", args=[row.pk])),
+        "file_url": request.build_absolute_uri(reverse("chatflow:file", args=[row.pk])),
         "session_id": row.session.key if row.session else None,
         "chunks": row.chunk_count,
         "shared": row.owner_id is None,

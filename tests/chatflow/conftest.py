@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from django.contrib.auth.models import User
 
-from chatflow import web
+from chatflow.asgi import application
 from chatflow.pool import Pool
 from chatflow.workflows import Context, WorkflowError, registry, workflow
 from chatflow.workflows import services as engine
@@ -77,7 +77,7 @@ def _not_closing() -> None:
 async def served(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     """Give the application a pool of its own, and stop what its streams have started."""
     pool = Pool(wsgi, THREADS)
-    monkeypatch.setattr(web, "pool", pool)
+    monkeypatch.setattr(application, "pool", pool)
     yield
     await asyncio.to_thread(close_connections, pool.executor, THREADS)
     await asyncio.to_thread(pool.executor.shutdown)

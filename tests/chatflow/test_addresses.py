@@ -18,11 +18,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from chatflow import web
 from chatflow.addresses import path_info, placed, seen_by_client
+from chatflow.asgi import application
 from chatflow.asgi_types import Application
 from chatflow.pool import Pool
-from chatflow.web import application
 from chatflow.workflows import Context, workflow
 from chatflow.workflows.knowledge.documents import store
 from chatflow.workflows.models import Job
@@ -164,7 +163,7 @@ async def pool(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pool]:
     """Give the application a pool of its own, whose database connections end with the test."""
     listeners.closing = False
     pool = Pool(wsgi, 2)
-    monkeypatch.setattr(web, "pool", pool)
+    monkeypatch.setattr(application, "pool", pool)
     yield pool
     await asyncio.to_thread(close_connections, pool.executor, 2)
     await asyncio.to_thread(pool.executor.shutdown)

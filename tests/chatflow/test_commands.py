@@ -10,14 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from a2wsgi import WSGIMiddleware
 from django.contrib.auth.models import User
+from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
+from django.core.handlers.asgi import ASGIHandler
 from django.core.management import CommandError, call_command, get_commands
 from django.test import Client
 from django.utils import timezone
 
+from chatflow.asgi import application as site
 from chatflow.development import SiteFailed
-from chatflow.management.commands import dev, seed_demo
+from chatflow.front import Front
+from chatflow.management.commands import dev, runserver, seed_demo
 from chatflow.models import Token
+from chatflow.web import with_streams
 from tests.servers import HOST, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -139,6 +145,49 @@ def test_seed_demo_makes_nobody_where_others_come(no_documents: None) -> None:
 
 def test_runserver_is_the_one_that_streams() -> None:
     assert get_commands()["runserver"] == "chatflow"
+    assert runserver.application(use_static_handler=True) is site
+
+
+async def own(scope: Any, receive: Any, send: Any) -> None:
+    """A project's ASGI application."""
+
+
+with_their_streams = with_streams(own)
+
+
+def own_wsgi(environ: Any, start_response: Any) -> list[bytes]:
+    return []
+
+
+def test_runserver_gives_a_project_its_streams(settings: Any) -> None:
+    def served(name: str, **options: Any) -> Any:
+        settings.ASGI_APPLICATION = f"{__name__}.{name}"
+        if not name:
+            del settings.ASGI_APPLICATION
+        return runserver.application(**options)
+
+    assert served("with_their_streams") is with_their_streams
+    assert served("own").application is own
+    settings.WSGI_APPLICATION = None
+    assert type(served("").application) is ASGIHandler
+    settings.WSGI_APPLICATION = "chatflow.wsgi.application"
+    assert type(served("").application) is ASGIHandler
+    settings.WSGI_APPLICATION = f"{__name__}.own_wsgi"
+    assert type(served("").application) is WSGIMiddleware
+
+
+def test_runserver_serves_static_files_while_developing(settings: Any) -> None:
+    settings.ASGI_APPLICATION = f"{__name__}.own"
+    for debug, options, is_served in (
+        (True, {}, True),
+        (False, {}, False),
+        (False, {"insecure_serving": True}, True),
+        (True, {"use_static_handler": False}, False),
+    ):
+        settings.DEBUG = debug
+        found: Any = runserver.application(**{"use_static_handler": True, **options})
+        assert isinstance(found, ASGIStaticFilesHandler) is is_served
+        assert isinstance(found.application, Front) is is_served
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ async def test_the_second_head_neither() -> None:
 
 @pytest.mark.usefixtures("hasty")
 async def test_a_body_may_take_longer() -> None:
-    """That is web.py's to limit."""
+    """That is site.py's to limit."""
     async with connection() as (reader, writer):
         writer.write(HEAD + b"Content-Length: 2\r\n\r\n1")
         await asyncio.sleep(0.2)

@@ -18,11 +18,12 @@ from django.urls import get_script_prefix, include, path
 from rest_framework.decorators import api_view
 from rest_framework.request import Request
 
-from chatflow import following, stream, web
+from chatflow import following, stream
 from chatflow.addresses import request_prefix
+from chatflow.asgi import application
 from chatflow.dialects import BREAK, CLOSE, Dialect
 from chatflow.errors import Unavailable
-from chatflow.scopes import NAMESPACE
+from chatflow.routes import PROTOCOLS
 from chatflow.stream import open_streams
 from chatflow.tokens import make_token
 from chatflow.workflows import services
@@ -150,7 +151,7 @@ urlpatterns = [
     path("follow/<str:job_id>", follow),
     path("end/<str:job_id>", end),
     # Where tokens for one workflow may come by.
-    path("dialect/", include(([path("end/<str:job_id>", end)], NAMESPACE))),
+    path("dialect/", include(([path("end/<str:job_id>", end)], PROTOCOLS))),
     path("broken/<str:job_id>", broken),
 ]
 
@@ -167,7 +168,7 @@ async def post(bearer: Bearer, alice: User) -> Callable[..., Exchange]:
     def post(what: str, job: Job, headers: dict[str, str] | None = None) -> Exchange:
         own = {**token, "Origin": "https://a.example"}
         return Exchange(
-            web.application, f"/{what}/{job.public_id}", method="POST", headers=headers or own
+            application, f"/{what}/{job.public_id}", method="POST", headers=headers or own
         )
 
     token = await sync_to_async(bearer)(alice)
@@ -265,7 +266,7 @@ async def test_who_waits_is_answered_where_views_are(
         await somebody_waits()
         await sync_to_async(run)(job)
         assert await exchange.json() == {"prefix": "/chat", "thread": "web"}
-    prefixes = [web.pool.executor.submit(get_script_prefix) for _ in range(4)]
+    prefixes = [application.pool.executor.submit(get_script_prefix) for _ in range(4)]
     assert {each.result() for each in prefixes} == {"/"}
 
 

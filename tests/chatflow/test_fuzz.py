@@ -18,8 +18,8 @@ from hypothesis import settings as rules
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
-from chatflow.pool import ON_LOOP
-from chatflow.web import application
+from chatflow.asgi import application
+from chatflow.openings import ON_LOOP
 from chatflow.workflows.models import Job
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.exchange import Exchange

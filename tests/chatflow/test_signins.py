@@ -132,13 +132,13 @@ async def test_asynchronous_code_too(settings: Any) -> None:
 def test_only_so_many_passwords_are_hashed_at_once(dora: User) -> None:
     """Else forty wrong ones would hold everybody up."""
     held = 0
-    while signins._hashing.acquire(blocking=False):
+    while signins._hashing().acquire(blocking=False):
         held += 1
     try:
         status, answer = sign_in("right")
     finally:
         for _ in range(held):
-            signins._hashing.release()
+            signins._hashing().release()
     assert (status, answer["Retry-After"]) == (503, "5")
     text = answer.content.decode()
     assert "Too many people are signing in at this moment" in text

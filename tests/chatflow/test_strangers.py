@@ -82,7 +82,7 @@ def as_cookie(user: User) -> Client:
 
 def test_nobody_gets_in(anonymous: Client, ids: dict[str, str]) -> None:
     known = addresses(ids)
-    assert reverse("status", args=[ids["job_id"]]) in known
+    assert reverse("chatflow:status", args=[ids["job_id"]]) in known
     assert len(known) > 100
     for path in known:
         for method in METHODS:

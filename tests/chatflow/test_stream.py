@@ -18,11 +18,11 @@ from django.test import Client
 from django.utils import timezone
 
 from chatflow import stream
+from chatflow.asgi import application
 from chatflow.asgi_types import AsgiMessage
 from chatflow.auth import Right, revoked, sign_link
 from chatflow.conf import conf
 from chatflow.tokens import make_token
-from chatflow.web import application
 from chatflow.workflows import services
 from chatflow.workflows.models import Event, Job, State
 from chatflow.workflows.running.routing import hand_over

@@ -15,10 +15,10 @@ from django.db.models import F
 from django.test import Client
 from django.urls import get_resolver
 
+from chatflow.api import urlpatterns
 from chatflow.models import Token
 from chatflow.scopes import OF_ONE_WORKFLOW, SENDING
 from chatflow.tokens import MOST, TooManyTokens, make_token
-from chatflow.urls import api
 from chatflow.workflows.exceptions import UnknownWorkflow
 from chatflow.workflows.models import Job
 from tests.chatflow.conftest import MakeJob
@@ -93,7 +93,7 @@ def test_sending_only(alice: User, make_job: MakeJob) -> None:
 
 def test_every_endpoint_is_of_some_scope() -> None:
     """Whoever adds an endpoint decides: one that scopes.py doesn't name is for whole tokens."""
-    names = {each.name for each in api}
+    names = {each.name for each in urlpatterns}
     assert names >= SENDING | OF_ONE_WORKFLOW
     assert get_resolver().reverse_dict
 

@@ -14,11 +14,11 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.utils import timezone
 
-from chatflow import sse, stream, user_stream, web
+from chatflow import front, sse, stream, user_stream
+from chatflow.asgi import application
 from chatflow.dialects.seed import Seed
 from chatflow.tokens import make_token
 from chatflow.user_stream import Cursor
-from chatflow.web import application
 from chatflow.workflows import services
 from chatflow.workflows.models import DeletedSession, Event, Job, Session, State
 from chatflow.workflows.running.routing import hand_over
@@ -488,7 +488,7 @@ async def test_a_client_goes_on_between_the_frames_of_an_event(
     alice: User, watch: Callable[..., Exchange], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It gets all frames of the event again: their cursor comes with the last one."""
-    monkeypatch.setattr(web, "get_dialect", lambda name: Doubled)
+    monkeypatch.setattr(front, "get_dialect", lambda name: Doubled)
     async with watch() as exchange:
         frames = exchange.frames()
         await anext(frames)

@@ -23,14 +23,15 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from chatflow import line as line_module
-from chatflow import signins, stream, web
+from chatflow import signins, site, stream
 from chatflow.asgi import application
 from chatflow.asgi_types import Receive
 from chatflow.auth import sign_link
 from chatflow.conf import conf
+from chatflow.front import hide_token
 from chatflow.line import Line
 from chatflow.pool import Pool
-from chatflow.signins import AT_ONCE
+from chatflow.signins import at_once
 from chatflow.workflows import services
 from chatflow.workflows.knowledge.readers import isolation
 from chatflow.workflows.models import Job
@@ -60,8 +61,8 @@ async def pool(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pool]:
     listeners.closing = False
     monkeypatch.setattr(isolation, "_room", isolation._Room())
     pool = Pool(wsgi, THREADS)
-    monkeypatch.setattr(web, "pool", pool)
-    monkeypatch.setattr(web, "line", Line(AT_ONCE))
+    monkeypatch.setattr(application, "pool", pool)
+    monkeypatch.setattr(application, "line", Line(at_once()))
     yield pool
     await asyncio.to_thread(close_connections, pool.executor, THREADS)
     await asyncio.to_thread(pool.executor.shutdown)
@@ -120,7 +121,7 @@ async def test_the_largest_body_is_not(token: str, settings: Any) -> None:
 async def test_a_client_that_sends_slowly_holds_no_thread(
     monkeypatch: pytest.MonkeyPatch, pool: Pool
 ) -> None:
-    monkeypatch.setattr(web, "BODY_TIMEOUT", 2.0)
+    monkeypatch.setattr(site, "BODY_TIMEOUT", 2.0)
     slow = [Exchange(application, SEND, method="POST", headers=JSON) for _ in range(3 * THREADS)]
     for exchange in slow:
         exchange._requests.get_nowait()
@@ -161,8 +162,9 @@ async def test_a_client_that_leaves_early(token: str) -> None:
 async def test_sign_ins_wait_in_line_and_hold_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     await sync_to_async(User.objects.create_user)("dora", password="right")
     # One at a time, and that takes until this test has looked around.
-    monkeypatch.setattr(signins, "_hashing", BoundedSemaphore(1))
-    monkeypatch.setattr(web, "line", Line(1))
+    hashing_at_once = BoundedSemaphore(1)
+    monkeypatch.setattr(signins, "_hashing", lambda: hashing_at_once)
+    monkeypatch.setattr(application, "line", Line(1))
     begun, goes_on = asyncio.Event(), ThreadEvent()
     loop = asyncio.get_running_loop()
     hashing = ModelBackend.authenticate
@@ -191,7 +193,7 @@ async def test_sign_ins_wait_in_line_and_hold_no_thread(monkeypatch: pytest.Monk
 async def test_a_line_that_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(line_module, "PATIENCE", 0.01)
     queue = Line(1)
-    monkeypatch.setattr(web, "line", queue)
+    monkeypatch.setattr(application, "line", queue)
     async with queue.place(None), Exchange(application, LOGIN, **await sign_in_form()) as late:
         assert await late.start() == 503
         assert late.headers["retry-after"] == "5"
@@ -220,8 +222,8 @@ def reading(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
         original(receive, loop, stop)
         loop.call_soon_threadsafe(begun.set)
 
-    original = web.watch
-    monkeypatch.setattr(web, "watch", watch)
+    original = site.watch
+    monkeypatch.setattr(site, "watch", watch)
     return begun
 
 
@@ -265,7 +267,7 @@ async def test_headers_that_only_pass_for_a_proxys(token: str) -> None:
     headers = {"Authorization": token, "X_Forwarded_Host": "evil", "Host_": "evil"}
     status, _ = await post(message(), **headers)
     assert status == 200
-    scope = web.with_body({"headers": [(b"x_forwarded_proto", b"https"), (b"x-a", b"1")]}, b"")
+    scope = site.with_body({"headers": [(b"x_forwarded_proto", b"https"), (b"x-a", b"1")]}, b"")
     assert scope["headers"] == [(b"x-a", b"1")]
 
 
@@ -299,7 +301,7 @@ async def test_websockets_are_refused() -> None:
 )
 def test_the_server_never_sees_a_token(query: bytes, logged: bytes) -> None:
     scope: dict[str, Any] = {"query_string": query, "path": "/"}
-    inner = web.hide_token(scope)
+    inner = hide_token(scope)
     assert scope["query_string"] == logged
     assert unquote_to_bytes(inner["query_string"]) == unquote_to_bytes(query)
 

@@ -17,10 +17,9 @@ from chatflow.bodies import SYNC_STATUS, failure
 from chatflow.dialects.chat_completions import ChatCompletions, annotations, head, usage
 from chatflow.dialects.openai import JSON
 from chatflow.dialects.questions import in_words
-from chatflow.endpoints.openai import asking, models, transcripts
+from chatflow.endpoints.openai import asking, transcripts
 from chatflow.endpoints.openai.asking import wrong
 from chatflow.endpoints.openai.shapes import CompletionBody, refusals
-from chatflow.errors import as_response
 from chatflow.problems import Problem
 from chatflow.schema import KEY
 from chatflow.workflows.models import Job, State
@@ -149,7 +148,8 @@ def whole(job_id: int, model: str) -> HttpResponse:
         return JsonResponse(completion(job, model))
     error, code = failure(job)
     found = Problem(status=SYNC_STATUS[State(job.state)], code=code, error=error)
-    return as_response(found, PATH)
+    refusal = ChatCompletions.refusal(found)
+    return JsonResponse(refusal, status=found.status, headers=found.headers)
 
 
 def completion(job: Job, model: str) -> CompletionBody:
@@ -165,5 +165,4 @@ def completion(job: Job, model: str) -> CompletionBody:
     }
 
 
-PATH = "/v1/chat/completions"
-urlpatterns = [path(PATH.removeprefix("/"), complete, name="chat-completions"), *models.urlpatterns]
+urlpatterns = [path("v1/chat/completions", complete, name="chat-completions")]

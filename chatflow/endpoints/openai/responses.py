@@ -11,11 +11,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from chatflow import following
-from chatflow.conf import conf
 from chatflow.dialects.ids import hex_of
 from chatflow.dialects.openai import JSON
 from chatflow.dialects.responses import Responses, Unheard
-from chatflow.endpoints.openai import asking, creation, kept, models
+from chatflow.endpoints.openai import asking, creation, kept
 from chatflow.endpoints.openai.asking import wrong
 from chatflow.endpoints.openai.shapes import (
     DeletedResponseBody,
@@ -176,12 +175,9 @@ def _read_cursor(request: Request) -> int:
     return int(raw)
 
 
-# The models are those of both protocols.
-_models = [] if "chat-completions" in conf.DIALECTS else models.urlpatterns
 urlpatterns = [
     path("v1/responses", create, name="responses"),
     path("v1/responses/<str:response_id>", response, name="response"),
     path("v1/responses/<str:response_id>/cancel", cancel, name="response-cancel"),
     path("v1/responses/<str:response_id>/input_items", input_items, name="response-input"),
-    *_models,
 ]

@@ -1,7 +1,8 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
+from django.urls import NoReverseMatch
 
 from chatflow.addresses import configured_prefix
 from chatflow.management.users import get_user
@@ -15,4 +16,7 @@ class Command(BaseCommand):
         parser.add_argument("username")
 
     def handle(self, *args: Any, username: str, **options: Any) -> str:
-        return configured_prefix() + make_link(get_user(username))
+        try:
+            return configured_prefix() + make_link(get_user(username))
+        except NoReverseMatch:
+            raise CommandError("This project has no page at which such a link is opened.") from None

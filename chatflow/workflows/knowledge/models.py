@@ -15,6 +15,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from chatflow.workflows.knowledge import readers, words
+from chatflow.workflows.knowledge.pages import pages
 from chatflow.workflows.tenants import tenant_field
 
 # Chunks that everybody may find; the others are their owner's, or an organisation's. See
@@ -125,8 +126,8 @@ class Document(models.Model):
 
     @property
     def page(self) -> str:
-        """The address, on this site, of the page that shows the document."""
-        return str(settings.KNOWLEDGE_PAGE).format(id=self.pk)
+        """The address, on this site, of the page that shows the document; empty without one."""
+        return pages.find(self.pk)
 
 
 class Attachment(models.Model):

@@ -155,11 +155,12 @@ def _blended(found: Mapping[int, float], near: Mapping[int, float]) -> list[int]
 def _source(chunk: Chunk, relevance: float, words: Sequence[str]) -> Source:
     marked = excerpt(chunk.text, words)
     highlights = list(dict.fromkeys(MARKED.findall(marked)))
+    page = chunk.document.page
     preview = " ".join(MARKED.sub(r"\1", marked).split())
     return Source(
         id=f"{chunk.document_id}-{chunk.position}",
         title=str(chunk),
-        url=chunk.document.url or f"{chunk.document.page}#chunk-{chunk.position}",
+        url=chunk.document.url or (page and f"{page}#chunk-{chunk.position}"),
         relevance=round(100 * relevance),
         content_preview=preview[:PREVIEW_LENGTH],
         text=chunk.text,

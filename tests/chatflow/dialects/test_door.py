@@ -11,7 +11,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 
 import chatflow
-from chatflow import web
+from chatflow.asgi import application
 from chatflow.auth import sign_link
 from chatflow.dialects import DIALECTS, Dialect, get_dialect
 from chatflow.workflows.models import Event, Job
@@ -93,7 +93,7 @@ async def test_a_job_is_streamed_in_it(alice: User, make_job: MakeJob, run: part
     job = await sync_to_async(lambda: run(make_job(alice)))()
     url = f"/ai-demo/workflow/stream/{job.public_id}?token={sign_link(job)}"
 
-    async with Exchange(partial(web.http, dialect="words"), url) as exchange:
+    async with Exchange(partial(application.http, dialect="words"), url) as exchange:
         said = await exchange.read()
 
     assert said.decode().split("\n\n") == [

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from chatflow.dialects.a2a import PROGRESS
 from chatflow.endpoints.a2a import tasks
 from chatflow.endpoints.a2a.calls import METHODS
-from chatflow.pool import ON_LOOP
+from chatflow.openings import ON_LOOP
 from chatflow.tokens import make_token
 from chatflow.workflows import Context, registry, services, workflow
 from chatflow.workflows.exceptions import QuestionClosed

@@ -10,7 +10,7 @@ import pytest_asyncio
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 
-from chatflow import web
+from chatflow.asgi import application
 from chatflow.stream import open_streams
 from chatflow.workflows import services
 from chatflow.workflows.models import Event, Job, State
@@ -37,7 +37,7 @@ async def call(bearer: Bearer, alice: User) -> Call:
         body = {"jsonrpc": "2.0", "id": 7, "method": method, "params": params}
         headers = {**token, "Content-Type": "application/json"}
         return Exchange(
-            web.application, "/a2a", method="POST", headers=headers, body=json.dumps(body).encode()
+            application, "/a2a", method="POST", headers=headers, body=json.dumps(body).encode()
         )
 
     return call
@@ -194,7 +194,7 @@ async def test_no_room_no_job(call: Call, settings: Any) -> None:
 
 
 async def test_the_card_is_where_its_reader_came_by() -> None:
-    exchange = Exchange(web.application, "/chat/.well-known/agent-card.json")
+    exchange = Exchange(application, "/chat/.well-known/agent-card.json")
     exchange.scope["root_path"] = "/chat"
     async with exchange:
         card = await exchange.json()

@@ -10,8 +10,8 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.test import Client
 
+from chatflow.asgi import application
 from chatflow.auth import sign_link
-from chatflow.web import application
 from chatflow.workflows import Context, services, workflow
 from chatflow.workflows.models import ApprovalRequest, Event, Job, Message, Session, State, Step
 from chatflow.workflows.services import sessions

@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 from mcp_types import methods
 from pydantic import BaseModel, Field
 
+from chatflow.asgi import application
 from chatflow.endpoints.mcp import MODERN as MODERN_METHODS
 from chatflow.endpoints.mcp.protocol import CAPABILITIES, LEGACY, MODERN, TASKS, VERSION
 from chatflow.models import Token
-from chatflow.pool import ON_LOOP
+from chatflow.openings import ON_LOOP
 from chatflow.tokens import make_token
-from chatflow.web import application
 from chatflow.workflows import Context, services, workflow
 from chatflow.workflows.models import ApprovalRequest, Job, State
 from chatflow.workflows.store.events import append

@@ -88,14 +88,14 @@ def test_auto_goes_by_the_hint(as_alice: Client, hint: Any, status: int) -> None
 def test_auto_is_async_when_there_is_no_room(
     as_alice: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "SLOTS", 0)
+    monkeypatch.setattr(limits, "slots", lambda: 0)
     assert send(as_alice, **{"async": "auto"}).status_code == 202
 
 
 def test_a_sync_send_without_room_stores_nothing(
     as_alice: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "SLOTS", 0)
+    monkeypatch.setattr(limits, "slots", lambda: 0)
     answer = send(as_alice)
     assert answer.status_code == 503
     assert answer["Retry-After"]
@@ -106,7 +106,7 @@ def test_a_sync_send_without_room_stores_nothing(
 
 def test_one_user_leaves_room_for_others(alice: User, bob: User) -> None:
     with ExitStack() as taken:
-        for _ in range(limits.PER_USER):
+        for _ in range(limits.per_user()):
             taken.enter_context(limits.slot("sync", alice))
         with pytest.raises(Unavailable), limits.slot("sync", alice):
             pass

@@ -359,6 +359,13 @@ describe('resume, cancel, history', () => {
     await chat.sendMessage('x');
     assert.deepEqual(requests.map(({ url }) => url), ['/h/%24%26/', '/c/j', '/ai-demo/chat/send']);
   });
+
+  test('all of them can be below another path', async () => {
+    const requests = fakeFetch(answer(200, { success: true, data: {} }));
+    for (const path of ['/team/assistant/', 'team/assistant', '/']) await new AsyncChatClient('', null, { path }).cancel('j');
+    const found = ['/team/assistant/workflow/cancel/j', '/team/assistant/workflow/cancel/j', '/workflow/cancel/j'];
+    assert.deepEqual(requests.map(({ url }) => url), found);
+  });
 });
 
 describe('who is asking', () => {

@@ -177,6 +177,8 @@ export interface WatchCallbacks {
 }
 
 export interface ClientOptions {
+  /** The path of the API at the server, /ai-demo/ by default. */
+  path?: string;
   urls?: Record<string, string>;
   /** Whose drafts, outbox and stream these are, where several people use a browser. */
   user?: string;

@@ -39,6 +39,7 @@ export class AsyncChatClient extends Listeners {
    * @param {string} apiBaseUrl where the API lives; empty for this page's own site
    * @param {string|null} authToken Bearer token; null for the session cookie
    * @param {object} [options]
+   * @param {string} [options.path] the path of the API there, /ai-demo/ by default
    * @param {Object<string, string>} [options.urls] endpoints that are elsewhere, by name
    * @param {number} [options.pollInterval] milliseconds between two looks at the status
    * @param {number} [options.maxFailures] failures in a row after which a way is given up
@@ -48,7 +49,7 @@ export class AsyncChatClient extends Listeners {
    * @param {string|(() => SharedWorker)|null} [options.worker] the address of stream-worker.js, if it isn't beside
    *   this module, or what makes a SharedWorker of it; null for none
    */
-  constructor(apiBaseUrl = '', authToken = null, { urls = {}, user = '', worker = WORKER, ...tuning } = {}) {
+  constructor(apiBaseUrl = '', authToken = null, { path, urls = {}, user = '', worker = WORKER, ...tuning } = {}) {
     super();
     this.#scope = `${apiBaseUrl} ${user}`;
     this.#worker = worker;
@@ -61,7 +62,7 @@ export class AsyncChatClient extends Listeners {
     this.apiBaseUrl = apiBaseUrl;
     this.authToken = authToken;
     this.sessionId = newSessionId();
-    this.#endpoints = new Endpoints(apiBaseUrl, urls);
+    this.#endpoints = new Endpoints(apiBaseUrl, urls, path);
     this.#tuning = { pollInterval: 2000, maxFailures: 3, quietTimeout: 15000, reopenDelay: 1000, ...tuning };
   }
 

@@ -12,10 +12,11 @@ const YES_NO = [{ value: 'yes', label: 'Yes' }, { value: 'no', label: 'No' }];
 
 /**
  * `<chatflow-chat src="https://chat.example.com" token="…" session="…">`: a chat for any page, in the language that the
- * nearest `lang` names. On a page of the server's own site answers are shown as Markdown, elsewhere as text.
+ * nearest `lang` names. `path` is that of the API there, if it isn't /ai-demo/, and `login` that of the page where people
+ * sign in. On a page of the server's own site answers are shown as Markdown, elsewhere as text.
  */
 export class ChatflowChat extends HTMLElement {
-  static observedAttributes = ['src', 'token', 'session', 'lang'];
+  static observedAttributes = ['src', 'path', 'token', 'session', 'lang'];
   #root = this.attachShadow({ mode: 'open' });
   #client = null;
   #stop = null;
@@ -76,7 +77,8 @@ export class ChatflowChat extends HTMLElement {
   }
 
   async #connect() {
-    const client = new AsyncChatClient(this.getAttribute('src') ?? '', this.getAttribute('token'), { worker: null });
+    const options = { path: this.getAttribute('path') ?? undefined, worker: null };
+    const client = new AsyncChatClient(this.getAttribute('src') ?? '', this.getAttribute('token'), options);
     this.#isAdmitted = false;
     const { sessionId: fresh } = client;
     client.sessionId = this.getAttribute('session') || this.#lastSession(fresh);
@@ -113,7 +115,7 @@ export class ChatflowChat extends HTMLElement {
   #signedOut() {
     if (this.getAttribute('token')) return [this.#say('The token is not accepted.')];
     const next = encodeURIComponent(location.pathname + location.search);
-    return [this.#say('You are signed out. What you have written is kept.'), ' ', this.#link('Sign in', `/accounts/login/?next=${next}`)];
+    return [this.#say('You are signed out. What you have written is kept.'), ' ', this.#link('Sign in', `${this.getAttribute('login') ?? '/accounts/login/'}?next=${next}`)];
   }
 
   /** A browser calls a server that refuses the page one that can't be reached; a request that reads nothing tells them apart. */
@@ -246,7 +248,8 @@ export class ChatflowChat extends HTMLElement {
 
   /** Forms and files are more than this element takes; a link leads to where they are. */
   #elsewhere(sentence) {
-    const path = `/ai-demo/chat/?c=${encodeURIComponent(this.#client.sessionId)}`;
+    const root = `/${this.getAttribute('path') ?? 'ai-demo'}/`.replace(/\/+/g, '/');
+    const path = `${root}chat/?c=${encodeURIComponent(this.#client.sessionId)}`;
     const link = Object.assign(this.#link('on the chat page', path), { target: '_blank', rel: 'noopener' });
     const [before, after] = this.#say(sentence).split('{link}');
     return note(before, link, after);

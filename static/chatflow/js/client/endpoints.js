@@ -1,4 +1,3 @@
-const BASE_PATH = '/ai-demo/';
 const PATHS = {
   send: 'chat/send',
   sessions: 'chat/sessions',
@@ -18,13 +17,13 @@ const PATHS = {
 };
 const PLACEHOLDER = /(\{|%7B)\w+(\}|%7D)/i;
 
-/** Where the API's endpoints are: under `base`, unless `urls` names another place for one. */
+/** Where the API's endpoints are: below `path` of `base`, unless `urls` names another place for one. */
 export class Endpoints {
   #base;
   #urls;
 
-  constructor(base, urls) {
-    this.#base = base.replace(/\/+$/, '') + BASE_PATH;
+  constructor(base, urls, path = '/ai-demo/') {
+    this.#base = base.replace(/\/+$/, '') + `/${path}/`.replace(/\/+/g, '/');
     this.#urls = urls;
   }
 

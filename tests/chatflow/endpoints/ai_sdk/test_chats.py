@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.db.models import F
 from django.test import Client
 
-from chatflow import web
+from chatflow.asgi import application
 from chatflow.pool import Pool
 from chatflow.stream import open_streams
 from chatflow.tokens import make_token
@@ -367,14 +367,14 @@ async def posted(
     """Return what asks the application as Alice; its pool is the test's own."""
     listeners.closing = False
     pool = Pool(wsgi, THREADS)
-    monkeypatch.setattr(web, "pool", pool)
+    monkeypatch.setattr(application, "pool", pool)
     token = await sync_to_async(bearer)(alice)
 
     def ask(path: str, **fields: Any) -> Exchange:
         headers = {**token, "Content-Type": "application/json"}
         body = json.dumps(fields).encode()
         method = "POST" if fields else "GET"
-        return Exchange(web.application, path, method=method, headers=headers, body=body)
+        return Exchange(application, path, method=method, headers=headers, body=body)
 
     yield ask
     await asyncio.to_thread(close_connections, pool.executor, THREADS)

@@ -10,7 +10,8 @@ import pytest_asyncio
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 
-from chatflow import following, speaking, web
+from chatflow import following, speaking
+from chatflow.asgi import application
 from chatflow.errors import Unavailable
 from chatflow.stream import open_streams
 from chatflow.workflows.models import Event, Job, State
@@ -40,7 +41,7 @@ async def call(bearer: Bearer, alice: User) -> Call:
         sent = json.dumps(body).encode() if body else b""
         headers = {**token, "Content-Type": "application/json"}
         method = "POST" if body else "GET"
-        return Exchange(web.application, f"/v1/{path}", method=method, headers=headers, body=sent)
+        return Exchange(application, f"/v1/{path}", method=method, headers=headers, body=sent)
 
     return call
 

@@ -1,0 +1,15 @@
+"""The other clients' protocols, to be included at the root of a site, or below a prefix.
+
+``path("", include("chatflow.protocols"))``
+"""
+
+from django.urls import include, path
+
+from chatflow import routes
+from chatflow.dialects import served
+
+app_name = routes.PROTOCOLS
+
+# Some have endpoints in common.
+modules = dict.fromkeys(module for dialect in served() for module in dialect.endpoints)
+urlpatterns = [path("", include(module)) for module in modules]
