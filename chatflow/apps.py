@@ -1,6 +1,7 @@
 import os
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.urls import set_script_prefix
 
 from chatflow.development import SITE
@@ -11,14 +12,10 @@ class ChatflowConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        # Scripts that make tokens with Knox's own model make ours. Its admin comes first: it has no
-        # page for a model that is swapped.
-        from knox import admin, models  # noqa: F401
+        from chatflow import checks, installation, middleware, schema, tokens  # noqa: F401
 
-        from chatflow import checks, middleware, schema, tokens  # noqa: F401
-        from chatflow.models import Token
-
-        models.AuthToken = Token
+        if getattr(settings, "KNOX_TOKEN_MODEL", "") == "chatflow.Token":
+            _take_knox()
 
         # A link made outside of a request, such as by a worker, is stored without any prefix, even
         # that of FORCE_SCRIPT_NAME: addresses.py adds the prefix of the request that reads it.
@@ -28,3 +25,15 @@ class ChatflowConfig(AppConfig):
             from chatflow.development.terminal import show_jobs
 
             show_jobs(site)
+
+
+def _take_knox() -> None:
+    """Let scripts that make tokens with Knox's own model make ours.
+
+    Its admin comes first: it has no page for a model that is swapped.
+    """
+    from knox import admin, models  # noqa: F401
+
+    from chatflow.models import Token
+
+    models.AuthToken = Token

@@ -30,6 +30,7 @@ from chatflow.kinds import (
 
 T = TypeVar("T")
 
+AUTHENTICATION = ("BearerAuthentication", "CookieAuthentication")
 DIALECTS = ("chat-completions", "responses", "ag-ui", "ai-sdk", "a2a", "mcp")
 
 
@@ -93,6 +94,8 @@ class Conf:
     UPLOAD_BYTES_PER_DAY = Setting(Integer(), 104_857_600)
 
     # HTTP.
+    AUTHENTICATION_CLASSES = Setting(Names(), [f"chatflow.auth.{each}" for each in AUTHENTICATION])
+    PERMISSION_CLASSES = Setting(Names(), ["rest_framework.permissions.IsAuthenticated"])
     TRUST_PROXY = Setting(Boolean(), False)
     WEB_THREADS = Setting(Integer(minimum=2), 16)
     MAX_BODY_BYTES = Setting(Integer(minimum=1), 1_048_576)

@@ -26,6 +26,8 @@ from chatflow.workflows.sizes import size_text
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER = 5
+# For browsers and proxies: this is nobody else's, nor for later.
+UNSTORED = "private, no-store"
 
 CONFLICTS = (
     engine.SessionBusy,
@@ -162,7 +164,8 @@ def rest_problem(error: rest.APIException) -> Problem:
     if isinstance(error, rest.NotAuthenticated | rest.AuthenticationFailed):
         # The framework turns it into 403 where a view has no authenticators of its own.
         status = 401
-        headers["WWW-Authenticate"] = "Bearer"
+        # Set by the view: the word of the first class that says who is asking.
+        headers["WWW-Authenticate"] = getattr(error, "auth_header", None) or "Bearer"
     wait = getattr(error, "wait", None)
     if wait is not None:
         headers["Retry-After"] = str(math.ceil(wait))
@@ -185,7 +188,7 @@ def invalid(error: rest.ValidationError) -> Problem:
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
-    """Answer for whatever a view of the API raised; REST_FRAMEWORK names this function."""
+    """Answer for whatever a view of the API raised; views.py names this function."""
     set_rollback()
     found = problem(error)
     if found.status >= 500 and not isinstance(error, rest.APIException):

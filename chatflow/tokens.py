@@ -14,6 +14,7 @@ from rest_framework.exceptions import APIException, NotFound
 from chatflow.models import Token
 from chatflow.workflows import clock
 from chatflow.workflows.registry import get_workflow
+from chatflow.workflows.users import has_field, is_active
 
 # Days that a token lives unless told otherwise, and at most where its user makes it.
 DAYS = 30
@@ -103,7 +104,7 @@ def notice_withdrawal(
     if raw or instance._state.adding or not issubclass(sender, get_user_model()):
         return
     is_written = update_fields is None or "password" in update_fields
-    if is_written and not is_password_usable(instance.password):
+    if is_written and has_field("password") and not is_password_usable(instance.password):
         stored = sender._base_manager.filter(pk=instance.pk)
         instance._loses_password = stored.exclude(password=instance.password).exists()
 
@@ -119,5 +120,5 @@ def end_tokens(sender: Any, instance: Any, created: bool, **kwargs: Any) -> None
         return
     changes = getattr(instance, "_password", None) is not None
     loses = instance.__dict__.pop("_loses_password", False)
-    if changes or loses or not getattr(instance, "is_active", True):
+    if changes or loses or not is_active(instance):
         Token.objects.filter(user=instance.pk).delete()

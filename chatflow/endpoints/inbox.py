@@ -3,7 +3,6 @@
 from typing import Any, TypedDict
 
 from drf_spectacular.utils import extend_schema
-from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -13,6 +12,7 @@ from chatflow.endpoints.sends import sent_answer
 from chatflow.limits import check_rate, slot
 from chatflow.schema import refusals
 from chatflow.serializers import DecisionSerializer
+from chatflow.views import api_view
 from chatflow.workflows.models import ApprovalRequest, Job
 from chatflow.workflows.services import decisions
 

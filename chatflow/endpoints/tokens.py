@@ -4,7 +4,7 @@ from typing import Annotated, Any, NotRequired, TypedDict
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.decorators import api_view
+from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -14,6 +14,7 @@ from chatflow.moments import iso
 from chatflow.schema import refusals
 from chatflow.serializers import WORKFLOW_LENGTH, StrictCharField, no_control
 from chatflow.tokens import DAYS, MOST_DAYS, make_token, revoke, tokens_of
+from chatflow.views import api_view
 from chatflow.workflows.exceptions import TokenRefused
 
 NAME_LENGTH = 100
@@ -86,7 +87,7 @@ def tokens(request: Request) -> Response:
 
 
 def make(request: Request) -> Response:
-    if request.auth is not None:
+    if not isinstance(request.successful_authenticator, SessionAuthentication):
         raise TokenRefused
     asked = NewTokenSerializer(data=request.data)
     asked.is_valid(raise_exception=True)

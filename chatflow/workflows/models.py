@@ -23,7 +23,7 @@ class Session(models.Model):
     """A user's conversation. The client picks its key; two users may pick the same."""
 
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.CASCADE, related_name="chat_sessions", db_index=False
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="chatflow_sessions", db_index=False
     )
     key = models.CharField(max_length=255)
     # The job whose question the session's next message answers.
@@ -131,7 +131,7 @@ class Job(models.Model):
 
     public_id = models.CharField(max_length=41, unique=True, default=make_public_id)
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.CASCADE, related_name="jobs", db_index=False
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="chatflow_jobs", db_index=False
     )
     session = models.ForeignKey(Session, models.CASCADE, related_name="jobs")
 
@@ -474,7 +474,7 @@ class ApprovalRequest(models.Model):
 
     public_id = models.CharField(max_length=41, unique=True, default=make_approval_id)
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.CASCADE, related_name="approval_requests"
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="chatflow_approval_requests"
     )
     session = models.ForeignKey(Session, models.CASCADE, related_name="approval_requests")
     # The job that asked, or asked again: while it is its session's open one, so is the request.

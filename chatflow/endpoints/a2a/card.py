@@ -2,16 +2,17 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.urls import reverse
+from drf_spectacular.settings import spectacular_settings
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
-from rest_framework.decorators import api_view, authentication_classes, permission_classes
+from rest_framework.decorators import authentication_classes, permission_classes
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from chatflow.dialects.a2a import PROGRESS
+from chatflow.views import api_view
 from chatflow.workflows.registry import Workflow, all_workflows
 
 VERSION = "1.0"
@@ -25,13 +26,12 @@ TEXT = ["text/plain"]
 @authentication_classes([])
 @permission_classes([AllowAny])
 def card(request: Request) -> Response:
-    about = settings.SPECTACULAR_SETTINGS
     url = request.build_absolute_uri(reverse("dialects:a2a"))
     return Response(
         {
-            "name": about["TITLE"],
-            "description": about["DESCRIPTION"],
-            "version": about["VERSION"],
+            "name": spectacular_settings.TITLE or "Chatflow",
+            "description": spectacular_settings.DESCRIPTION,
+            "version": spectacular_settings.VERSION or "1",
             "supportedInterfaces": [
                 {"url": url, "protocolBinding": "JSONRPC", "protocolVersion": VERSION}
             ],

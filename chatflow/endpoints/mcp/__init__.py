@@ -4,11 +4,10 @@ from collections.abc import Callable
 from functools import partial, wraps
 from typing import Any
 
-from django.conf import settings
+from corsheaders.conf import conf as cors
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from drf_spectacular.utils import extend_schema
-from rest_framework.decorators import api_view
 from rest_framework.request import Request
 
 from chatflow import jsonrpc
@@ -18,6 +17,7 @@ from chatflow.endpoints.mcp.protocol import STATUS, Caller, caller_of
 from chatflow.errors import as_response
 from chatflow.jsonrpc import Call, Fault
 from chatflow.problems import Problem
+from chatflow.views import api_view
 
 Method = Callable[[Request, Call, Caller], dict[str, Any] | HttpResponse]
 
@@ -44,7 +44,7 @@ def from_known_origin(view: Callable[..., HttpResponse]) -> Callable[..., HttpRe
     @wraps(view)
     def guarded(request: HttpRequest) -> HttpResponse:
         origin = request.META.get("HTTP_ORIGIN")
-        if origin in (None, *settings.CORS_ALLOWED_ORIGINS) or from_this_site(request):
+        if origin in (None, *cors.CORS_ALLOWED_ORIGINS) or from_this_site(request):
             return view(request)
         return as_response(FOREIGN, request.path_info)
 

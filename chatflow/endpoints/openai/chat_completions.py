@@ -8,7 +8,6 @@ from django.http import HttpResponse, JsonResponse
 from django.urls import path
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.decorators import api_view
 from rest_framework.request import Request
 
 from chatflow import following, serializers, speaking
@@ -23,6 +22,7 @@ from chatflow.endpoints.openai.shapes import CompletionBody, refusals
 from chatflow.errors import as_response
 from chatflow.problems import Problem
 from chatflow.schema import KEY
+from chatflow.views import api_view
 from chatflow.workflows.models import Job, State
 
 SESSION_HEADER = "X-Session-Id"

@@ -54,7 +54,11 @@ class Document(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     # Without an owner it is everybody's.
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="documents"
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="chatflow_documents",
     )
     # The conversation that it was brought to: it is found nowhere else, and goes with it.
     session = models.ForeignKey(
