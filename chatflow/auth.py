@@ -220,7 +220,7 @@ def _workflow_of(auth: Any) -> str:
     return auth.workflow if isinstance(auth, Token) else ""
 
 
-def _right_of(request: Request, user: Any, auth: Any, by: BaseAuthentication | None) -> Right:
+def _right_of(request: Request, user: Any, auth: Any, by: Any) -> Right:
     if isinstance(auth, Token):
         return _of_token(auth)
     if isinstance(by, SessionAuthentication) and is_stored():

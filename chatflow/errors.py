@@ -14,7 +14,6 @@ from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions as rest
 from rest_framework.response import Response
-from rest_framework.views import set_rollback
 
 from chatflow.dialects import dialect_at
 from chatflow.problems import Problem
@@ -189,7 +188,6 @@ def invalid(error: rest.ValidationError) -> Problem:
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     """Answer for whatever a view of the API raised; views.py names this function."""
-    set_rollback()
     found = problem(error)
     if found.status >= 500 and not isinstance(error, rest.APIException):
         # Django's own, which the framework's is made around.

@@ -1,7 +1,7 @@
 """Making Bearer tokens, finding those of a user, and ending them."""
 
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import is_password_usable
@@ -69,8 +69,7 @@ def make_token(
         raise TooManyTokens
     # Knox counts from this host's present, the token lives by the database's.
     lifetime = timedelta(days=days, seconds=-clock.skew())
-    made = Token.objects.create(user, expiry=lifetime, name=name, scope=scope, workflow=workflow)
-    return cast(tuple[Token, str], made)
+    return Token.objects.create(user, expiry=lifetime, name=name, scope=scope, workflow=workflow)
 
 
 def tokens_of(user: Any) -> "QuerySet[Token]":

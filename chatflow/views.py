@@ -20,7 +20,7 @@ from chatflow.errors import UNSTORED, Refused, too_large
 from chatflow.languages import english
 from chatflow.parsers import AlwaysJSON, JSONParser, TextJSONParser
 
-View = Callable[..., HttpResponseBase]
+View = Callable[..., Any]
 
 # What the decorators of Django REST framework say of a function, such as @parser_classes.
 STATED = ("authentication_classes", "permission_classes", "parser_classes")
@@ -36,7 +36,7 @@ class OwnJSONRenderer(JSONRenderer):
 
 def schema_class() -> type[AutoSchema]:
     """Return what describes the views: the project's own class, if it is one of drf-spectacular."""
-    theirs = api_settings.DEFAULT_SCHEMA_CLASS
+    theirs: Any = api_settings.DEFAULT_SCHEMA_CLASS
     return theirs if issubclass(theirs, AutoSchema) else AutoSchema
 
 
@@ -54,7 +54,7 @@ class Endpoint(APIView):
     # None: those of CHATFLOW.
     authentication_classes: Any = None
     permission_classes: Any = None
-    schema = schema_class()()  # type: ignore[no-untyped-call]
+    schema = schema_class()()
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         with english():
@@ -91,7 +91,7 @@ def api_view(methods: Sequence[str]) -> Callable[[View], View]:
         def answer(self: Endpoint, *args: Any, **kwargs: Any) -> HttpResponseBase:
             return function(*args, **kwargs)
 
-        members = {
+        members: dict[str, Any] = {
             "__doc__": function.__doc__,
             "__module__": function.__module__,
             # drf-spectacular's decorators stand above, and add to it.
@@ -101,8 +101,8 @@ def api_view(methods: Sequence[str]) -> Callable[[View], View]:
             **{name: getattr(function, name) for name in STATED if hasattr(function, name)},
         }
         # The engine decides itself what is committed at once, also under ATOMIC_REQUESTS.
-        return transaction.non_atomic_requests(
-            type(function.__name__, (Endpoint,), members).as_view()
-        )
+        made: Any = type(function.__name__, (Endpoint,), members)
+        view: View = transaction.non_atomic_requests(made.as_view())
+        return view
 
     return decorate
