@@ -228,6 +228,10 @@ def not_found(request: HttpRequest, exception: Any = None) -> HttpResponse:
     return defaults.page_not_found(request, exception)
 
 
+# Django's LoginRequiredMiddleware would lead a program to a page.
+not_found.login_required = False  # type: ignore[attr-defined]
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     if is_api(request.path_info):
         return as_response(problem(sys.exc_info()[1] or Exception()), request.path_info)

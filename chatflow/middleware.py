@@ -204,7 +204,8 @@ def dress(request: HttpRequest, response: HttpResponse) -> None:
     """Put the headers of every answer on one that passes no middleware: a stream, or a refusal."""
     _cors.add_response_headers(request, response)
     _security.process_response(request, response)
-    response.headers.setdefault(HEADER, _policy())
+    if policy := _policy():
+        response.headers.setdefault(HEADER, policy)
     response.headers.setdefault("Cache-Control", UNSTORED)
 
 
