@@ -88,7 +88,7 @@ def api_view(methods: Sequence[str]) -> Callable[[View], View]:
     """
 
     def decorate(function: View) -> View:
-        def answer(self: Endpoint, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        def answer(self: Endpoint, *args: Any, **kwargs: Any) -> Any:
             return function(*args, **kwargs)
 
         members: dict[str, Any] = {

@@ -34,6 +34,7 @@ pytest_plugins = ["tests.chatflow.conftest"]
 SEND = "/ai-demo/chat/send"
 JOBS = "/ai-demo/workflow/jobs"
 STATUS = "/ai-demo/workflow/status/"
+ASYNC: dict[str, Any] = {"async": True}
 ENVELOPE = {"success", "error", "code"}
 
 
@@ -242,7 +243,7 @@ def test_a_stream_by_a_key(alice: Any, bob: Any, make_job: MakeJob, settings: An
 
 
 def test_a_link_needs_no_key(alice: Any, by_key: Client, anonymous: Client, run: Any) -> None:
-    started = send(by_key, **{"async": True}).json()
+    started = send(by_key, "hello", **ASYNC).json()
     run(Job.objects.get(public_id=started["job_id"]))
     assert anonymous.get(started["status_url"]).json()["data"]["status"] == "completed"
 
