@@ -127,13 +127,17 @@ def test_other_ways_than_cookies_need_no_sessions(settings: Any) -> None:
 
 
 def test_apps_that_ours_stand_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installation.apps, "is_installed", lambda name: "content" not in name)
+    monkeypatch.setattr(
+        "chatflow.installation.apps.is_installed", lambda name: "content" not in name
+    )
     (found,) = installation.check_apps(None)
     assert (found.id, found.hint) == (
         "chatflow.E011",
         'Write "django.contrib.contenttypes" into INSTALLED_APPS.',
     )
-    monkeypatch.setattr(installation.apps, "is_installed", lambda name: "sessions" not in name)
+    monkeypatch.setattr(
+        "chatflow.installation.apps.is_installed", lambda name: "sessions" not in name
+    )
     monkeypatch.setattr(installation, "is_stored", lambda: True)
     assert installation.check_apps(None) == []
 

@@ -1,9 +1,11 @@
+from typing import Any
+
 import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
 
-def of_a_user(name: str, field: type = models.ForeignKey) -> object:
+def of_a_user(name: str, field: Any = models.ForeignKey) -> Any:
     return field(settings.AUTH_USER_MODEL, django.db.models.deletion.CASCADE, related_name=name)
 
 
