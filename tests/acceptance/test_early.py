@@ -62,7 +62,8 @@ class Visit:
         assert all("?c=" in url for url in self.opened), self.opened
 
     def _note(self, route: Route) -> None:
-        self.sent.append(route.request.post_data_json["message"])
+        posted: Any = route.request.post_data_json
+        self.sent.append(posted["message"])
         route.continue_()
 
 
