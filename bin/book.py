@@ -27,6 +27,13 @@ PART = re.compile(
 )
 
 
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Leave out a script from another host: pages that are opened on a disk have no search."""
+    polyfills = config.extra["polyfills"]
+    config.extra["polyfills"] = [each for each in polyfills if "//" not in each]
+    return config
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that aren't in docs/."""
     made = {
