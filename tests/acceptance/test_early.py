@@ -1,6 +1,7 @@
 """What somebody does on the chat page before its own script has begun is done then, once."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
