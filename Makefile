@@ -12,9 +12,10 @@ PYTHON ?= $(shell for python in python3.11 python3 python; do \
 	&& echo "$$python" && break; done)
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 SBOM := .sbom-venv
+DOCS := .docs-venv
 # What `make pins` resolves with.
 RESOLVER := uv==0.13.9
-SOURCES := $(wildcard chatflow workflows tests bench) manage.py bin/demo bin/screenshots.py bin/version.py
+SOURCES := $(wildcard chatflow workflows tests bench) manage.py bin/book.py bin/demo bin/screenshots.py bin/version.py
 
 # More arguments for pytest: make test-sqlite ARGS='-k stream'
 ARGS ?=
@@ -28,7 +29,7 @@ $(CHECKS) $(PARTS): export ENV_FILE := /dev/null
 $(CHECKS) $(PARTS): export SECRET_KEY := only-for-the-checks
 
 .PHONY: help install install-dev install-system demo test $(CHECKS) $(PARTS) bench chaos format dist pins sbom clean \
-	bundle words screenshots
+	bundle words screenshots docs docs-serve
 
 help:  ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 18
@@ -85,7 +86,7 @@ test-js: install-system  ## The JavaScript tests
 	node --test $$files
 
 # Side by side, which takes hardly longer than one of them. What PostgreSQL's said is shown behind.
-test-python: install-dev install-system $(SBOM)/.installed  ## The Python tests on SQLite and on PostgreSQL
+test-python: install-dev install-system $(SBOM)/.installed $(DOCS)/.installed  ## The Python tests on SQLite and on PostgreSQL
 	@said=$$(mktemp); trap 'rm -f "$$said"' EXIT; failed=; \
 	$(POSTGRES_UNIT) >"$$said" 2>&1 & postgres=$$!; \
 	$(UNIT) || failed=1; \
@@ -147,7 +148,7 @@ pins:  ## Write pins*.txt anew: every package, with the hashes of its files
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	$(PYTHON) -m venv "$$folder"; \
 	"$$folder/bin/python" -m pip --disable-pip-version-check --quiet install $(RESOLVER); \
-	for name in -dev "" -sbom; do \
+	for name in -dev "" -sbom -docs; do \
 		{ echo "# Every package of requirements$$name.txt, with the hashes of its files, by \`make pins\`."; \
 		  "$$folder/bin/uv" --no-config pip compile --quiet --universal --python-version 3.11 \
 			--generate-hashes --no-annotate --no-header --no-emit-index-url \
@@ -163,11 +164,28 @@ $(SBOM)/.installed: pins-sbom.txt $(VENV)/.installed
 		--require-hashes --no-deps -r pins-sbom.txt
 	@touch $@
 
+# MkDocs has its own as well. Material says at each start that it will have a successor.
+docs docs-serve: export NO_MKDOCS_2_WARNING := 1
+
+$(DOCS)/.installed: pins-docs.txt $(VENV)/.installed
+	@echo "Installing packages for the documentation"
+	@$(PY) -m venv --clear $(DOCS)
+	@$(DOCS)/bin/python -m pip --disable-pip-version-check --quiet install \
+		--require-hashes --no-deps -r pins-docs.txt
+	@touch $@
+
+docs: $(DOCS)/.installed  ## Build the documentation into site/; a broken link fails
+	@$(DOCS)/bin/mkdocs build --quiet --strict
+	@echo "Wrote site/index.html"
+
+docs-serve: $(DOCS)/.installed  ## Show the documentation at http://127.0.0.1:8001/, anew at each edit
+	@$(DOCS)/bin/mkdocs serve --dev-addr 127.0.0.1:8001 --watch README.md --watch chatflow
+
 # Names every package that `make install` installs, with the hashes of its files; asks nobody.
 sbom: $(SBOM)/.installed  ## Write sbom.json, in CycloneDX's format
 	@$(SBOM)/bin/cyclonedx-py requirements --output-reproducible --output-file sbom.json pins.txt
 	@echo "Wrote sbom.json"
 
 clean:  ## Remove what the tools leave behind; .venv, .env and the database stay
-	rm -rf .mypy_cache .pytest_cache .ruff_cache .bench-venv .sbom-venv .nox dist
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .bench-venv .sbom-venv .docs-venv .nox dist site
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

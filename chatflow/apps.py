@@ -1,6 +1,7 @@
 import os
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.urls import set_script_prefix
 
 from chatflow.development import SITE
@@ -11,16 +12,19 @@ class ChatflowConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        # Scripts that make tokens with Knox's own model make ours. Its admin comes first: it has no
-        # page for a model that is swapped.
-        from knox import admin, models  # noqa: F401
-
-        from chatflow import checks, middleware, schema, stream_checks, tokens  # noqa: F401
+        from chatflow import (  # noqa: F401
+            checks,
+            installation,
+            middleware,
+            schema,
+            stream_checks,
+            tokens,
+        )
         from chatflow.addresses import document_page
-        from chatflow.models import Token
         from chatflow.workflows.knowledge.pages import pages
 
-        models.AuthToken = Token
+        if getattr(settings, "KNOX_TOKEN_MODEL", "") == "chatflow.Token":
+            _take_knox()
         pages.are_found_by(document_page)
 
         # A link made outside of a request, such as by a worker, is stored without any prefix, even
@@ -31,3 +35,15 @@ class ChatflowConfig(AppConfig):
             from chatflow.development.terminal import show_jobs
 
             show_jobs(site)
+
+
+def _take_knox() -> None:
+    """Let scripts that make tokens with Knox's own model make ours.
+
+    Its admin comes first: it has no page for a model that is swapped.
+    """
+    from knox import admin, models  # noqa: F401
+
+    from chatflow.models import Token
+
+    models.AuthToken = Token

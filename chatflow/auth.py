@@ -1,13 +1,17 @@
-"""Who is asking, and may they see this job: Bearer token, session cookie, or signed link."""
+"""Who is asking, and may they see this job: Bearer token, session cookie, or signed link.
 
-from collections.abc import Collection
+Or whatever else the classes in ``CHATFLOW["AUTHENTICATION_CLASSES"]`` take for a credential.
+"""
+
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from typing import Any, Literal, cast
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.contrib.sessions.models import Session
+from django.contrib.sessions.backends.db import SessionStore
 from django.core.signing import BadSignature, Signer, b62_decode, b62_encode
 from django.db import Error as DatabaseError
 from django.db import transaction
@@ -15,21 +19,22 @@ from django.db.models import CharField, QuerySet, Value
 from django.http import HttpRequest
 from django.utils import timezone
 from knox.auth import TokenAuthentication
-from knox.crypto import hash_token
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
 from chatflow import scopes
 from chatflow.conf import conf
-from chatflow.models import Token
+from chatflow.entrance import authenticators, challenge, received
+from chatflow.models import Token, digest_of
 from chatflow.tenants import tenant_of
 from chatflow.workflows import clock, services
 from chatflow.workflows.exceptions import JobNotFound
 from chatflow.workflows.models import Job
 from chatflow.workflows.services import outages
 from chatflow.workflows.services.lookups import find_with
-from chatflow.workflows.users import has_field
+from chatflow.workflows.users import active_users, has_field, is_active, password_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -40,6 +45,10 @@ BAD_LINK = "This link is not valid, or not any more."
 
 class BearerAuthentication(TokenAuthentication):  # type: ignore[misc]
     """``Authorization: Bearer <token>``; the database has the token's hash only."""
+
+    def authenticate_header(self, request: HttpRequest | Request) -> str:
+        # Knox's own tokens may have another word, by the project's REST_KNOX.
+        return "Bearer"
 
     def authenticate(self, request: HttpRequest | Request) -> tuple[Any, Token] | None:
         """Return the token's user, and the token; None where there is no token.
@@ -60,11 +69,12 @@ class BearerAuthentication(TokenAuthentication):  # type: ignore[misc]
         """
         # Real tokens are hexadecimal; other bytes must not reach the database.
         if token.isalnum():
-            found = find_with(Token, "user", key=hash_token(token.decode()))
+            found = find_with(Token, "user", key=digest_of(token.decode()))
             if found is not None and (found.expiry is None or found.expiry >= clock.now()):
-                valid = cast(tuple[Any, Token], self.validate_user(found))
+                if not is_active(found.user):
+                    raise AuthenticationFailed("User inactive or deleted.")
                 _note_use(found)
-                return valid
+                return found.user, found
         raise AuthenticationFailed("Invalid token.")
 
 
@@ -89,8 +99,16 @@ class CookieAuthentication(SessionAuthentication):
     without that word Django's CSRF token must be there.
     """
 
+    def authenticate(self, request: Request) -> tuple[Any, None] | None:
+        # Not every user model knows of deactivation, nor has every project sessions.
+        user = getattr(request._request, "user", None)
+        if user is None or not user.is_authenticated or not is_active(user):
+            return None
+        self.enforce_csrf(request)
+        return user, None
+
     def enforce_csrf(self, request: Request) -> None:
-        if not from_this_site(request):
+        if request.method not in SAFE_METHODS and not from_this_site(request):
             super().enforce_csrf(request)
 
 
@@ -133,7 +151,7 @@ def _signer() -> Signer:
 
 
 def _signed(job: Job, stamp: str) -> str:
-    return f"{job.public_id}:{job.user_id}:{job.user.password}:{stamp}"
+    return f"{job.public_id}:{job.user_id}:{password_of(job.user)}:{stamp}"
 
 
 def _link_age_limit() -> timedelta:
@@ -148,7 +166,8 @@ class Right:
     """A credential that opened a job, as little of it as tells whether it still holds."""
 
     user_id: Any
-    kind: Literal["token", "session", "link"]
+    # The last one: what a class of the project's own has let in.
+    kind: Literal["token", "session", "link", "other"]
     # The token's digest, or the session's key.
     key: str = ""
     # The password hash that it depends on, and when it was issued and runs out.
@@ -175,20 +194,39 @@ class Grant(Admission):
 
 
 def admit(request: HttpRequest) -> Admission:
-    """Say who is asking, and by what right: a Bearer token where there is one, or the cookie.
+    """Say who is asking, and by what right; by the classes that let them into the views too.
 
     Raises:
         NotAuthenticated, AuthenticationFailed: there is no good credential.
+        PermissionDenied: a class of the project's own refuses them.
         TokenRefused: the token may not do what the request asks for.
     """
-    found = BearerAuthentication().authenticate(request)
-    if found is not None:
-        user, token = found
-        return Admission(user=user, right=_of_token(token), workflow=token.workflow)
-    user = request.user
-    if not user.is_authenticated:
-        raise NotAuthenticated
-    return Admission(user=user, right=_of_session(request))
+    asked = received(request)
+    right = _right_of(asked, asked.user, asked.auth, asked.successful_authenticator)
+    return Admission(user=asked.user, right=right, workflow=_workflow_of(asked.auth))
+
+
+def grant(request: Request, job: Job) -> Grant:
+    """Return the right by which a signed-in request may go on looking at *job*.
+
+    Args:
+        request: of a view; whatever it has for a credential was found good.
+        job: the user's own.
+    """
+    right = _right_of(request, request.user, request.auth, request.successful_authenticator)
+    return Grant(job=job, user=request.user, right=right, workflow=_workflow_of(request.auth))
+
+
+def _workflow_of(auth: Any) -> str:
+    return auth.workflow if isinstance(auth, Token) else ""
+
+
+def _right_of(request: Request, user: Any, auth: Any, by: Any) -> Right:
+    if isinstance(auth, Token):
+        return _of_token(auth)
+    if isinstance(by, SessionAuthentication) and is_stored():
+        return _of_session(request._request)
+    return _of_other(user)
 
 
 def _of_token(token: Token) -> Right:
@@ -201,28 +239,25 @@ def _of_session(request: HttpRequest) -> Right:
         user_id=user.pk,
         kind="session",
         key=request.session.session_key or "",
-        password=user.password,
+        password=password_of(user),
     )
 
 
-def grant(request: Request, job: Job) -> Grant:
-    """Return the right by which a signed-in request may go on looking at *job*.
-
-    Args:
-        request: of a view; its token, or its cookie, was found good.
-        job: the user's own.
-    """
-    user, token = request.user, request.auth
-    if not isinstance(token, Token):
-        return Grant(job=job, user=user, right=_of_session(request._request))
-    return Grant(job=job, user=user, right=_of_token(token), workflow=token.workflow)
+def _of_other(user: Any) -> Right:
+    # Nobody can tell here when such a credential runs out. So the stream ends by itself, and its
+    # client comes back with it.
+    now = clock.now()
+    return Right(
+        user_id=user.pk,
+        kind="other",
+        password=password_of(user),
+        issued=now,
+        expires=now + _link_age_limit(),
+    )
 
 
 def authorize(request: HttpRequest, public_id: str, *, by_link: bool = True) -> Grant:
-    """Say which job the request is about, and by what right it may see it.
-
-    A Bearer token decides where there is one. A link is next: it was made for this very job, while
-    the cookie is whoever happens to be signed in.
+    """Say which job a stream's request is about, and by what right it may see it.
 
     Args:
         request: the request.
@@ -231,39 +266,69 @@ def authorize(request: HttpRequest, public_id: str, *, by_link: bool = True) -> 
 
     Raises:
         NotAuthenticated, AuthenticationFailed: there is no good credential.
+        PermissionDenied: a class of the project's own refuses whoever it is.
         JobNotFound: there is no such job, or it is somebody else's, or another tenant's.
     """
-    found = BearerAuthentication().authenticate(request)
-    if found is not None:
-        user, token = found
-        job = services.get_job(user, public_id, tenant=tenant_of(request, user))
-        return Grant(job=job, user=user, right=_of_token(token), workflow=token.workflow)
-    refused: NotAuthenticated | AuthenticationFailed = NotAuthenticated()
-    if by_link and "token" in request.GET:
-        try:
-            return _open_link(request.GET["token"], public_id)
-        except AuthenticationFailed as error:
-            refused = error
-    user = request.user
-    if not user.is_authenticated:
-        raise refused
-    job = services.get_job(user, public_id, tenant=tenant_of(request, user))
-    return Grant(job=job, user=user, right=_of_session(request))
+    by = JobAuthentication(by_link=by_link)
+    asked: Any = received(request, {"job_id": public_id}, [by])
+    found: Grant = asked.grant
+    return found
 
 
 class JobAuthentication(BaseAuthentication):
-    """Whatever opens the one job that a view is about; its grant is ``request.auth``."""
+    """Whatever opens the one job that a view is about; its grant is ``request.grant``."""
 
-    def authenticate(self, request: Request) -> tuple[Any, Grant]:
-        grant = authorize(request._request, request.parser_context["kwargs"]["job_id"])
-        return grant.user, grant
+    def __init__(self, *, by_link: bool = True) -> None:
+        self._by_link = by_link
 
-    def authenticate_header(self, request: Request) -> str:
-        return "Bearer"
+    def authenticate(self, request: Any) -> tuple[Any, Any]:
+        """Return the request's user, and its credential.
+
+        Whatever was sent for this request decides where there is something. A link is next: it was
+        made for this very job, while the cookie is whoever happens to be signed in.
+        """
+        public_id = request.parser_context["kwargs"]["job_id"]
+        kinds = authenticators()
+        found = self._ask(request, public_id, [each for each in kinds if not _is_cookie(each)])
+        refused: NotAuthenticated | AuthenticationFailed = NotAuthenticated()
+        if found is None and self._by_link and "token" in request.GET:
+            try:
+                request.grant = _open_link(request.GET["token"], public_id)
+            except AuthenticationFailed as error:
+                refused = error
+            else:
+                return request.grant.user, None
+        found = found or self._ask(request, public_id, filter(_is_cookie, kinds))
+        if found is None:
+            raise refused
+        return found
+
+    def _ask(
+        self, request: Any, public_id: str, kinds: Iterable[type[BaseAuthentication]]
+    ) -> tuple[Any, Any] | None:
+        for by in (each() for each in kinds):
+            found = by.authenticate(request)
+            if found is not None:
+                user, auth = found
+                # Whoever else it is is refused by entrance.IsAccount.
+                if not isinstance(user, get_user_model()):
+                    return found
+                job = services.get_job(user, public_id, tenant=tenant_of(request, user))
+                right = _right_of(request, user, auth, by)
+                request.grant = Grant(job=job, user=user, right=right, workflow=_workflow_of(auth))
+                return user, auth
+        return None
+
+    def authenticate_header(self, request: Request) -> str | None:
+        return challenge(request)
+
+
+def _is_cookie(kind: type[BaseAuthentication]) -> bool:
+    return issubclass(kind, SessionAuthentication)
 
 
 def _any_job(public_id: str) -> Job:
-    jobs = Job.objects.select_related("user__access", "session")
+    jobs = Job.objects.select_related("user__chatflow_access", "session")
     job = None if "\0" in public_id else jobs.filter(public_id=public_id).first()
     if job is None:
         raise JobNotFound
@@ -281,13 +346,13 @@ def _open_link(token: str, public_id: str) -> Grant:
     right = Right(
         user_id=job.user_id,
         kind="link",
-        password=job.user.password,
+        password=password_of(job.user),
         issued=issued,
         expires=issued + _link_age_limit(),
     )
-    access = getattr(job.user, "access", None)
+    access = getattr(job.user, "chatflow_access", None)
     valid_from = access.links_valid_from if access is not None else None
-    if not job.user.is_active or not _in_time(right, valid_from):
+    if not is_active(job.user) or not _in_time(right, valid_from):
         raise AuthenticationFailed(BAD_LINK)
     return Grant(job=job, user=job.user, right=right)
 
@@ -304,30 +369,48 @@ def revoked(rights: Collection[Right]) -> set[Right]:
     users = active_users().filter(pk__in={right.user_id for right in rights})
     # First, as it sets the columns' types: a user's key may be of any type.
     users = users.values_list(
-        Value("user", CharField()), "pk", nothing, "password", "access__links_valid_from"
+        Value("user", CharField()),
+        "pk",
+        nothing,
+        "password" if has_field("password") else nothing,
+        "chatflow_access__links_valid_from",
     )
     tokens = Token.objects.filter(digest__in=_keys(rights, "token")).values_list(
         Value("token", CharField()), "user", "digest", nothing, "expiry"
     )
-    # By this host's clock, as Django itself goes by it.
-    sessions = Session.objects.filter(
-        session_key__in=_keys(rights, "session"), expire_date__gt=timezone.now()
-    ).values_list(
-        Value("session", CharField()),
-        Value(None, get_user_model()._meta.pk),
-        "session_key",
-        nothing,
-        "expire_date",
-    )
-    found = users.union(tokens, sessions, all=True)
+    found = users.union(tokens, *_sessions(_keys(rights, "session")), all=True)
     rows = {(kind, key or user): rest for kind, user, key, *rest in found}
     return {right for right in rights if not _holds(right, rows)}
 
 
-def active_users() -> QuerySet[Any]:
-    """The users who have not been deactivated; a user model need not know that."""
-    users = get_user_model()._default_manager
-    return users.filter(is_active=True) if has_field("is_active") else users.all()
+def is_stored() -> bool:
+    """Say whether the project's sessions are rows, which tell when they end."""
+    return issubclass(_session_store(), SessionStore)
+
+
+def _session_store() -> type[Any]:
+    store: type[Any] = import_module(settings.SESSION_ENGINE).SessionStore
+    return store
+
+
+def _sessions(keys: set[str]) -> list[QuerySet[Any, Any]]:
+    if not is_stored():
+        return []
+    # By this host's clock, as Django itself goes by it.
+    good = (
+        _session_store()
+        .get_model_class()
+        ._default_manager.filter(session_key__in=keys, expire_date__gt=timezone.now())
+    )
+    return [
+        good.values_list(
+            Value("session", CharField()),
+            Value(None, get_user_model()._meta.pk),
+            "session_key",
+            Value("", CharField()),
+            "expire_date",
+        )
+    ]
 
 
 def _keys(rights: Collection[Right], kind: str) -> set[str]:
@@ -342,4 +425,4 @@ def _holds(right: Right, rows: dict[tuple[str, Any], list[Any]]) -> bool:
     password, links_valid_from = user
     if right.password not in ("", password) or not _in_time(right, links_valid_from):
         return False
-    return right.kind == "link" or (right.kind, right.key) in rows
+    return right.kind in ("link", "other") or (right.kind, right.key) in rows

@@ -14,7 +14,7 @@ from django.db import Error as DatabaseError
 from django.db import connection
 
 from chatflow import conf
-from chatflow.workflows.users import find_user, has_field
+from chatflow.workflows.users import find_user, has_field, is_active
 
 # Names of accounts, and the passwords that everybody knows them to have, or tries first. Up to
 # November 2026 `make demo` gave the first two their names for passwords.
@@ -78,7 +78,7 @@ def known_passwords() -> Iterator[str]:
     """
     for name in KNOWN:
         user = find_user(name)
-        if user is not None and user.is_active and is_known(user):
+        if user is not None and is_active(user) and is_known(user):
             yield name
     yield from _staff_named_as_their_passwords()
 

@@ -31,6 +31,7 @@ from chatflow.kinds import (
 
 T = TypeVar("T")
 
+AUTHENTICATION = ("BearerAuthentication", "CookieAuthentication")
 DIALECTS = ("chat-completions", "responses", "ag-ui", "ai-sdk", "a2a", "mcp")
 
 
@@ -98,6 +99,8 @@ class Conf:
     MAY_USE = Setting(Function(), "")
 
     # HTTP.
+    AUTHENTICATION_CLASSES = Setting(Names(), [f"chatflow.auth.{each}" for each in AUTHENTICATION])
+    PERMISSION_CLASSES = Setting(Names(), ["rest_framework.permissions.IsAuthenticated"])
     TRUST_PROXY = Setting(Boolean(), False)
     WEB_THREADS = Setting(Integer(minimum=2), 16)
     MAX_BODY_BYTES = Setting(Integer(minimum=1), 1_048_576)

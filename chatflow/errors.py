@@ -14,7 +14,6 @@ from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions as rest
 from rest_framework.response import Response
-from rest_framework.views import set_rollback
 
 from chatflow import routes
 from chatflow.dialects import dialect_at
@@ -27,6 +26,8 @@ from chatflow.workflows.sizes import size_text
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER = 5
+# For browsers and proxies: this is nobody else's, nor for later.
+UNSTORED = "private, no-store"
 
 CONFLICTS = (
     engine.SessionBusy,
@@ -181,7 +182,8 @@ def rest_problem(error: rest.APIException) -> Problem:
     if isinstance(error, rest.NotAuthenticated | rest.AuthenticationFailed):
         # The framework turns it into 403 where a view has no authenticators of its own.
         status = 401
-        headers["WWW-Authenticate"] = "Bearer"
+        # Set by the view: the word of the first class that says who is asking.
+        headers["WWW-Authenticate"] = getattr(error, "auth_header", None) or "Bearer"
     wait = getattr(error, "wait", None)
     if wait is not None:
         headers["Retry-After"] = str(math.ceil(wait))
@@ -204,8 +206,7 @@ def invalid(error: rest.ValidationError) -> Problem:
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
-    """Answer for whatever a view of the API raised; REST_FRAMEWORK names this function."""
-    set_rollback()
+    """Answer for whatever a view of the API raised; views.py names this function."""
     found = problem(error)
     if found.status >= 500 and not isinstance(error, rest.APIException):
         # Django's own, which the framework's is made around.
@@ -244,6 +245,10 @@ def not_found(request: HttpRequest, exception: Any = None) -> HttpResponse:
     if is_for_api(request):
         return as_response(NOT_FOUND, request.path_info)
     return defaults.page_not_found(request, exception)
+
+
+# Django's LoginRequiredMiddleware would lead a program to a page.
+not_found.login_required = False  # type: ignore[attr-defined]
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -5,7 +5,6 @@ applied, and the content types that permissions and the admin's history point to
 """
 
 from django.apps import apps
-from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
@@ -37,6 +36,11 @@ def rename_labels(connection: BaseDatabaseWrapper) -> None:
 
 
 def _rename_content_types(connection: BaseDatabaseWrapper, former: str, label: str) -> None:
+    # Not every project has them.
+    if not apps.is_installed("django.contrib.contenttypes"):
+        return
+    from django.contrib.contenttypes.models import ContentType
+
     if ContentType._meta.db_table in connection.introspection.table_names():
         types = ContentType.objects.using(connection.alias)
         models = [model._meta.model_name for model in apps.get_app_config(label).get_models()]

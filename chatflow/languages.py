@@ -12,6 +12,11 @@ from django.views.i18n import JSONCatalog
 View = Callable[..., HttpResponseBase]
 
 
+def english() -> translation.override:
+    """Return the context of an answer of the API, whatever the project's LANGUAGE_CODE is."""
+    return translation.override("en")
+
+
 def localized(view: View) -> View:
     """Let a page be in the language that its reader's browser asks for."""
 

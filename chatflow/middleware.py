@@ -27,7 +27,7 @@ from django.shortcuts import render
 from django.views import defaults
 
 from chatflow.error_pages import as_page, respond
-from chatflow.errors import as_response, is_for_api, of_status, problem
+from chatflow.errors import UNSTORED, as_response, is_for_api, of_status, problem
 from chatflow.languages import localized
 from chatflow.page_policy import strict
 from chatflow.signins import TooManyAtOnce, TooManySignIns
@@ -38,8 +38,6 @@ ProcessException = Callable[[HttpRequest, Exception], HttpResponseBase | None]
 
 # Seconds for which a database connection that was found alive is taken for it.
 FRESH = 1.0
-# For browsers and proxies: this is nobody else's, nor for later.
-UNSTORED = "private, no-store"
 # Where probes ask, as urls.py has it.
 PROBES = ("/healthz", "/readyz")
 # What a query passes on its way to the database.

@@ -10,6 +10,7 @@ from csp.constants import NONE, SELF, UNSAFE_INLINE
 
 from chatflow.conf import DECLARED
 from chatflow.environment import Environment, WrongSetting
+from chatflow.install import APPS
 from chatflow.private_file import PrivateConnection
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -44,26 +45,17 @@ if CHATFLOW.get("TRUST_PROXY"):
 FORCE_SCRIPT_NAME = env.prefix("FORCE_SCRIPT_NAME")
 
 INSTALLED_APPS = [
-    # Above staticfiles, so that `manage.py runserver` starts the one that streams.
-    "chatflow",
+    *APPS,
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "corsheaders",
     "csp",
-    "knox",
-    # Above django_q, so that `manage.py qcluster` starts the safe cluster.
-    "chatflow.workflows.cluster",
-    "django_q",
-    "chatflow.workflows",
-    "chatflow.workflows.knowledge",
-    "chatflow.workflows.library",
     "workflows.invoicing",
     *env.apps("EXTRA_APPS"),
 ]
@@ -214,19 +206,8 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [
-        "chatflow.auth.BearerAuthentication",
-        "chatflow.auth.CookieAuthentication",
-    ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_PARSER_CLASSES": ["chatflow.parsers.JSONParser", "chatflow.parsers.TextJSONParser"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "chatflow.parsers.AlwaysJSON",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "chatflow.errors.exception_handler",
-}
-REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer"}
+# The API's own views need none of it: views.py.
+REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}
 KNOX_TOKEN_MODEL = "chatflow.Token"
 SPECTACULAR_SETTINGS = {
     "TITLE": "Chatflow",
@@ -270,26 +251,6 @@ LANGUAGE_CODE = "en-us"
 LANGUAGES = [("en", "English"), ("de", "German")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 
-Q_CLUSTER = {
-    "name": "chatflow",
-    "orm": "default",
-    "workers": CHATFLOW.get("QUEUE_WORKERS", DECLARED["QUEUE_WORKERS"].value),
-    "broker_class": "chatflow.workflows.cluster.broker.JobBroker",
-    # Workers fetch for themselves: nothing is prefetched, so nothing prefetched can be lost.
-    "queue_limit": 1,
-    "bulk": 1,
-    "poll": 1.0,
-    "guard_cycle": 0.2,
-    # These two bind ordinary django-q2 tasks only. A workflow's job has a lease that is renewed
-    # and a deadline of its own.
-    "timeout": 3600,
-    "retry": 3660,
-    "max_attempts": 1,
-    "ack_failures": True,
-    "save_limit": -1,
-    "catch_up": False,
-    "recycle": 5000,
-}
 
 LOGGING: dict[str, Any] = {
     "version": 1,

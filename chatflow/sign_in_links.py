@@ -10,6 +10,7 @@ from django.utils.crypto import constant_time_compare
 
 from chatflow.tallies import Limit
 from chatflow.workflows import clock
+from chatflow.workflows.users import is_active, password_of
 
 SALT = "chatflow.sign-in"
 # Seconds that a link lives.
@@ -40,7 +41,7 @@ def open_link(token: str) -> Any | None:
     except signing.BadSignature:
         return None
     user = get_user_model()._default_manager.filter(pk=key).first()
-    if user is None or not user.is_active or clock.now().timestamp() > made + LIFETIME:
+    if user is None or not is_active(user) or clock.now().timestamp() > made + LIFETIME:
         return None
     if not constant_time_compare(mark, _mark(user)):
         return None
@@ -49,4 +50,4 @@ def open_link(token: str) -> Any | None:
 
 
 def _mark(user: Any) -> str:
-    return hashlib.sha256(user.password.encode()).hexdigest()[:20]
+    return hashlib.sha256(password_of(user).encode()).hexdigest()[:20]

@@ -31,6 +31,7 @@ from chatflow.conf import conf
 from chatflow.confinement import Confinement
 from chatflow.dialects import BREAK, CLOSE, Dialect, Encoding, Missed
 from chatflow.errors import Unavailable, as_response, problem
+from chatflow.languages import english
 from chatflow.middleware import dress
 from chatflow.replays import replayed
 from chatflow.workflows import services
@@ -383,15 +384,16 @@ async def opened(
     """
     request = ASGIRequest(scope, io.BytesIO())
     try:
-        if scope["method"] != "GET":
-            raise MethodNotAllowed(scope["method"])
-        # The host is checked as Django does it.
-        request.get_host()
-        grant = await admitted(request, public_id)
-        cursor = read_cursor(request)
-        finished = has_all(grant.job, cursor)
-        if not finished:
-            open_streams.check_room(grant)
+        with english():
+            if scope["method"] != "GET":
+                raise MethodNotAllowed(scope["method"])
+            # The host is checked as Django does it.
+            request.get_host()
+            grant = await admitted(request, public_id)
+            cursor = read_cursor(request)
+            finished = has_all(grant.job, cursor)
+            if not finished:
+                open_streams.check_room(grant)
     except Exception as error:
         await answer(send, request, refusal(error, request))
         return None

@@ -1,7 +1,7 @@
 """Making Bearer tokens, finding those of a user, and ending them."""
 
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import is_password_usable
@@ -14,6 +14,7 @@ from rest_framework.exceptions import APIException, NotFound
 from chatflow.models import Token
 from chatflow.workflows import clock
 from chatflow.workflows.registry import get_workflow
+from chatflow.workflows.users import has_field, is_active
 
 # Days that a token lives unless told otherwise, and at most where its user makes it.
 DAYS = 30
@@ -68,8 +69,7 @@ def make_token(
         raise TooManyTokens
     # Knox counts from this host's present, the token lives by the database's.
     lifetime = timedelta(days=days, seconds=-clock.skew())
-    made = Token.objects.create(user, expiry=lifetime, name=name, scope=scope, workflow=workflow)
-    return cast(tuple[Token, str], made)
+    return Token.objects.create(user, expiry=lifetime, name=name, scope=scope, workflow=workflow)
 
 
 def tokens_of(user: Any) -> "QuerySet[Token]":
@@ -103,7 +103,7 @@ def notice_withdrawal(
     if raw or instance._state.adding or not issubclass(sender, get_user_model()):
         return
     is_written = update_fields is None or "password" in update_fields
-    if is_written and not is_password_usable(instance.password):
+    if is_written and has_field("password") and not is_password_usable(instance.password):
         stored = sender._base_manager.filter(pk=instance.pk)
         instance._loses_password = stored.exclude(password=instance.password).exists()
 
@@ -119,5 +119,5 @@ def end_tokens(sender: Any, instance: Any, created: bool, **kwargs: Any) -> None
         return
     changes = getattr(instance, "_password", None) is not None
     loses = instance.__dict__.pop("_loses_password", False)
-    if changes or loses or not getattr(instance, "is_active", True):
+    if changes or loses or not is_active(instance):
         Token.objects.filter(user=instance.pk).delete()

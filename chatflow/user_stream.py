@@ -30,6 +30,7 @@ from chatflow.asgi_types import Scope, Send
 from chatflow.auth import Admission
 from chatflow.confinement import Confinement
 from chatflow.dialects import Dialect, Encoding
+from chatflow.languages import english
 from chatflow.middleware import dress
 from chatflow.stream import (
     HEADERS,
@@ -434,11 +435,12 @@ async def opened(scope: Scope, send: Send, dialect: type[Dialect]) -> UserStream
     """Answer one request for the user's stream; see stream.opened()."""
     request = ASGIRequest(scope, io.BytesIO())
     try:
-        if scope["method"] != "GET":
-            raise MethodNotAllowed(scope["method"])
-        request.get_host()
-        beginning = await listeners.in_reader(begin, request)
-        open_streams.check_room(beginning.admission)
+        with english():
+            if scope["method"] != "GET":
+                raise MethodNotAllowed(scope["method"])
+            request.get_host()
+            beginning = await listeners.in_reader(begin, request)
+            open_streams.check_room(beginning.admission)
     except Exception as error:
         await answer(send, request, refusal(error, request))
         return None

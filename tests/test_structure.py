@@ -330,7 +330,7 @@ def test_the_short_import_of_the_checkout() -> None:
     for name in workflows.__all__:
         assert getattr(workflows, name) is getattr(chatflow.workflows, name)
     with pytest.raises(AttributeError):
-        _ = workflows.registry  # type: ignore[attr-defined]
+        _ = workflows.registry
 
 
 def test_no_circles() -> None:

@@ -94,7 +94,7 @@ def pins(name: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("name", ["", "-dev", "-sbom"])
+@pytest.mark.parametrize("name", ["", "-dev", "-sbom", "-docs"])
 def test_every_requirement_is_pinned_with_all_that_it_brings(name: str) -> None:
     wanted, pinned = pins(f"requirements{name}.txt"), pins(f"pins{name}.txt")
     assert wanted.items() <= pinned.items()
@@ -104,7 +104,7 @@ def test_every_requirement_is_pinned_with_all_that_it_brings(name: str) -> None:
         assert pins("requirements.txt").items() <= pinned.items()
 
 
-@pytest.mark.parametrize("name", ["", "-dev", "-sbom"])
+@pytest.mark.parametrize("name", ["", "-dev", "-sbom", "-docs"])
 def test_every_pin_has_hashes(name: str) -> None:
     """So pip takes the files that were looked at, and no others."""
     text = (ROOT / f"pins{name}.txt").read_text()

@@ -51,10 +51,11 @@ def main() -> None:
     from django.contrib.auth.models import User
     from django.core.management import call_command
 
+    from chatflow.management.commands.seed_demo import list_documentation
     from chatflow.workflows.knowledge.prompting import relevant
     from chatflow.workflows.knowledge.search import search
 
-    call_command("ingest", ROOT / "README.md", ROOT / "docs", stdout=sys.stderr)
+    call_command("ingest", *list_documentation(ROOT), stdout=sys.stderr)
     user, _ = User.objects.get_or_create(username="reader")
 
     def count(questions: dict[str, set[str]]) -> int:

@@ -3,7 +3,6 @@
 from functools import partial
 
 from drf_spectacular.utils import extend_schema
-from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -12,6 +11,7 @@ from chatflow.endpoints.sends import turn
 from chatflow.schema import KEY, refusals
 from chatflow.serializers import ActSerializer
 from chatflow.tenants import tenant_of
+from chatflow.views import api_view
 from chatflow.workflows.services import offers
 
 

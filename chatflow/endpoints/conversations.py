@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.text import slugify
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.decorators import api_view, authentication_classes, permission_classes
+from rest_framework.decorators import authentication_classes, permission_classes
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -35,6 +35,7 @@ from chatflow.moments import iso
 from chatflow.schema import refusals
 from chatflow.serializers import SessionSerializer, SessionsSerializer
 from chatflow.tenants import tenant_of, workflows_of
+from chatflow.views import api_view
 from chatflow.workflows import services
 from chatflow.workflows.models import (
     ACTIVE,

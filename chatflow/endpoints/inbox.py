@@ -3,7 +3,6 @@
 from typing import Any, TypedDict
 
 from drf_spectacular.utils import extend_schema
-from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -15,6 +14,7 @@ from chatflow.schema import refusals
 from chatflow.scopes import find_approval
 from chatflow.serializers import DecisionSerializer
 from chatflow.tenants import tenant_of
+from chatflow.views import api_view
 from chatflow.workflows.models import ApprovalRequest, Job
 from chatflow.workflows.services import decisions
 

@@ -4,7 +4,7 @@ from typing import Any, TypedDict, cast
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
-from rest_framework.decorators import api_view, authentication_classes, permission_classes
+from rest_framework.decorators import authentication_classes, permission_classes
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,6 +19,7 @@ from chatflow.paging import Following, read_page
 from chatflow.schema import refusals
 from chatflow.scopes import find_job, reach_of, visible_jobs
 from chatflow.serializers import PageSerializer
+from chatflow.views import api_view
 from chatflow.workflows import services
 
 # How the stream and the status of a job may be asked for; the last is a link.
@@ -41,7 +42,7 @@ class JobsBody(TypedDict):
 @api_view(["GET"])
 @authentication_classes([JobAuthentication])
 def status(request: Request, job_id: str) -> Response:
-    grant = cast(Grant, request.auth)
+    grant: Grant = cast(Any, request).grant
     return Response(bodies.status(grant.job))
 
 

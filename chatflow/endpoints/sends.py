@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
-from rest_framework.decorators import api_view
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,6 +17,7 @@ from chatflow.parsers import canonical
 from chatflow.schema import KEY, refusals
 from chatflow.scopes import check_message, reach_of
 from chatflow.tenants import tenant_of
+from chatflow.views import api_view
 from chatflow.workflows import services
 from chatflow.workflows.exceptions import InProgress
 from chatflow.workflows.models import Job, State

@@ -4,7 +4,7 @@ from typing import Annotated, Any, NotRequired, TypedDict
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.decorators import api_view
+from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -15,6 +15,7 @@ from chatflow.schema import refusals
 from chatflow.serializers import WORKFLOW_LENGTH, StrictCharField, no_control
 from chatflow.tenants import tenant_of
 from chatflow.tokens import DAYS, MOST_DAYS, make_token, revoke, tokens_of
+from chatflow.views import api_view
 from chatflow.workflows.exceptions import TokenRefused
 from chatflow.workflows.permissions import usable_workflow
 
@@ -88,7 +89,7 @@ def tokens(request: Request) -> Response:
 
 
 def make(request: Request) -> Response:
-    if request.auth is not None:
+    if not isinstance(request.successful_authenticator, SessionAuthentication):
         raise TokenRefused
     asked = NewTokenSerializer(data=request.data)
     asked.is_valid(raise_exception=True)

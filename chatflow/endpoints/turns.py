@@ -6,7 +6,6 @@ from typing import Annotated, Any, NotRequired, TypedDict, cast
 from django.conf import settings
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -17,6 +16,7 @@ from chatflow.moments import iso
 from chatflow.schema import refusals
 from chatflow.scopes import find_job
 from chatflow.serializers import StrictCharField
+from chatflow.views import api_view
 from chatflow.workflows import services
 from chatflow.workflows.models import Feedback, Message, State
 from chatflow.workflows.registry import all_workflows
@@ -148,7 +148,7 @@ def describe(turn: Turn, request: Request | None) -> TurnBody:
         body["error"], body["code"] = bodies.failure(job)
     if turn.words:
         body["words"] = turn.words
-    if request is not None and request.user.is_staff:
+    if request is not None and getattr(request.user, "is_staff", False):
         if page := job_page(job.pk):
             body["admin_url"] = request.build_absolute_uri(request_prefix() + page)
         if settings.DEBUG and job.traceback:

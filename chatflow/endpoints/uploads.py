@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.http import content_disposition_header
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.decorators import api_view, parser_classes
+from rest_framework.decorators import parser_classes
 from rest_framework.exceptions import APIException, NotFound, ValidationError
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
@@ -36,6 +36,7 @@ from chatflow.serializers import (
     session_key,
 )
 from chatflow.tenants import tenant_of
+from chatflow.views import api_view
 from chatflow.workflows import services
 from chatflow.workflows.knowledge.documents import TITLE_LENGTH, store
 from chatflow.workflows.knowledge.models import Document, DocumentQuerySet

@@ -1,5 +1,6 @@
 from typing import Any
 
+from django.conf import settings
 from django.db import migrations
 
 from chatflow.models import make_token_id
@@ -12,7 +13,11 @@ def take_over_tokens(apps: Any, schema_editor: Any) -> None:
 
     Django doesn't know that table any more: its rows would keep users from being deleted, and its
     foreign key the database from being flushed.
+
+    A project that uses Knox itself keeps its own.
     """
+    if getattr(settings, "KNOX_TOKEN_MODEL", "") != "chatflow.Token":
+        return
     with schema_editor.connection.cursor() as cursor:
         cursor.execute(f"SELECT {COLUMNS} FROM knox_authtoken")
         rows = [(*row, make_token_id()) for row in cursor.fetchall()]

@@ -32,7 +32,7 @@ class Session(models.Model):
     """A user's conversation, in one organisation. The client picks its key; others may too."""
 
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.CASCADE, related_name="chat_sessions", db_index=False
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="chatflow_sessions", db_index=False
     )
     tenant = tenant_field()
     key = models.CharField(max_length=255)
@@ -147,7 +147,7 @@ class Job(models.Model):
 
     public_id = models.CharField(max_length=41, unique=True, default=make_public_id)
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.CASCADE, related_name="jobs", db_index=False
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="chatflow_jobs", db_index=False
     )
     # Its session's. Whatever the job does, it does for that organisation.
     tenant = tenant_field()
@@ -492,7 +492,7 @@ class ApprovalRequest(models.Model):
 
     public_id = models.CharField(max_length=41, unique=True, default=make_approval_id)
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.CASCADE, related_name="approval_requests"
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="chatflow_approval_requests"
     )
     session = models.ForeignKey(Session, models.CASCADE, related_name="approval_requests")
     # The job that asked, or asked again: while it is its session's open one, so is the request.

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 
 
 def has_field(name: str) -> bool:
@@ -18,3 +19,19 @@ def find_user(name: str) -> Any | None:
         return users._default_manager.get_by_natural_key(name)
     except (users.DoesNotExist, ValidationError, ValueError):
         return None
+
+
+def active_users() -> QuerySet[Any]:
+    """Return the users who have not been deactivated; a user model need not know that."""
+    users = get_user_model()._default_manager
+    return users.filter(is_active=True) if has_field("is_active") else users.all()
+
+
+def is_active(user: Any) -> bool:
+    """Say whether a user has not been deactivated; a user model need not know that."""
+    return bool(getattr(user, "is_active", True))
+
+
+def password_of(user: Any) -> str:
+    """Return a user's password hash; empty where others keep the passwords."""
+    return getattr(user, "password", None) or ""

@@ -1,6 +1,7 @@
 """What somebody does on the chat page before its own script has begun is done then, once."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
@@ -62,7 +63,8 @@ class Visit:
         assert all("?c=" in url for url in self.opened), self.opened
 
     def _note(self, route: Route) -> None:
-        self.sent.append(route.request.post_data_json["message"])
+        posted: Any = route.request.post_data_json
+        self.sent.append(posted["message"])
         route.continue_()
 
 

@@ -24,11 +24,15 @@ STATUS = "/ai-demo/workflow/status/"
 CANCEL = "/ai-demo/workflow/cancel/"
 
 
-def grant_of(job: Job, *, link: bool = False, headers: dict[str, str] | None = None) -> Grant:
-    raw = [(k.lower().encode(), v.encode()) for k, v in (headers or {}).items()]
-    query = f"token={sign_link(job)}".encode() if link else b""
+def asked_for(job: Job, headers: dict[str, str], query: bytes = b"") -> ASGIRequest:
+    raw = [(k.lower().encode(), v.encode()) for k, v in headers.items()]
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": query, "headers": raw}
-    return look(ASGIRequest(scope, BytesIO()), job.public_id)
+    return ASGIRequest(scope, BytesIO())
+
+
+def grant_of(job: Job, *, link: bool = False, headers: dict[str, str] | None = None) -> Grant:
+    query = f"token={sign_link(job)}".encode() if link else b""
+    return look(asked_for(job, headers or {}, query), job.public_id)
 
 
 def code(client: Client, job: Job, token: str | None = None) -> int:

@@ -122,6 +122,12 @@ def test_seed_demo_can_be_repeated() -> None:
     assert len(set(passwords.values())) == 2
 
 
+def test_the_demo_does_not_answer_with_other_products_words() -> None:
+    names = [path.name for path in seed_demo.list_documentation(ROOT)]
+    assert {"README.md", "operate.md", "tutorial"} < set(names)
+    assert "coming-from" not in names
+
+
 def test_seed_demo_replaces_known_passwords(no_documents: None) -> None:
     """Those that earlier versions gave; not one that somebody has chosen."""
     User.objects.create_user("demo", password="demo")

@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from chatflow.asgi import application
-from chatflow.pool import ON_LOOP
+from chatflow.openings import ON_LOOP
 from chatflow.workflows import Context, services, workflow
 from chatflow.workflows.knowledge.documents import store
 from chatflow.workflows.models import ApprovalRequest, Job, Message, Session, State

@@ -436,7 +436,7 @@ async def test_a_revoked_token_ends_it(
     async with watch() as exchange:
         await anext(exchange.frames())
         assert len(stream.open_streams) == 1
-        await sync_to_async(lambda: alice.auth_token_set.all().delete())()
+        await sync_to_async(lambda: alice.chatflow_tokens.all().delete())()
         await asyncio.wait_for(exchange.task, 10)
         assert not exchange.complete
 

@@ -8,7 +8,6 @@ from typing import Annotated, Any, NotRequired, TypedDict
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.decorators import api_view
 from rest_framework.request import Request
 
 from chatflow import following, jsonrpc
@@ -20,6 +19,7 @@ from chatflow.endpoints.a2a.params import read_number, read_text
 from chatflow.jsonrpc import Call, answered
 from chatflow.schema import KEY
 from chatflow.scopes import reach_of
+from chatflow.views import api_view
 from chatflow.workflows import services
 
 JSON = dict[str, Any]

@@ -6,7 +6,7 @@ from django.urls import reverse
 from drf_spectacular.settings import spectacular_settings
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
-from rest_framework.decorators import api_view, authentication_classes, permission_classes
+from rest_framework.decorators import authentication_classes, permission_classes
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from chatflow.conf import conf
 from chatflow.dialects.a2a import PROGRESS
 from chatflow.routes import PROTOCOLS
+from chatflow.views import api_view
 from chatflow.workflows.registry import Workflow, all_workflows
 
 VERSION = "1.0"
@@ -32,7 +33,7 @@ def card(request: Request) -> Response:
         {
             "name": spectacular_settings.TITLE or "Chatflow",
             "description": spectacular_settings.DESCRIPTION,
-            "version": spectacular_settings.VERSION,
+            "version": spectacular_settings.VERSION or "1",
             "supportedInterfaces": [
                 {"url": url, "protocolBinding": "JSONRPC", "protocolVersion": VERSION}
             ],

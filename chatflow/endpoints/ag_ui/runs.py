@@ -6,7 +6,6 @@ from django.db.models import Q
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
-from rest_framework.decorators import api_view
 from rest_framework.request import Request
 
 from chatflow import following, speaking
@@ -17,6 +16,7 @@ from chatflow.endpoints.ag_ui.inputs import Asked, RunSerializer, read
 from chatflow.schema import refusals
 from chatflow.scopes import own_jobs, reach_of
 from chatflow.stream import HEADERS
+from chatflow.views import api_view
 from chatflow.workflows.exceptions import ApprovalDecided, JobNotFound, QuestionClosed
 from chatflow.workflows.models import Job
 

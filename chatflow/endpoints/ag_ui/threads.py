@@ -2,7 +2,6 @@
 
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiResponse, extend_schema
-from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -10,6 +9,7 @@ from chatflow import following, speaking
 from chatflow.bodies import StoppedBody
 from chatflow.endpoints.ag_ui.runs import STREAM, go_on, run_of
 from chatflow.schema import refusals
+from chatflow.views import api_view
 
 
 @extend_schema(

@@ -7,7 +7,6 @@ from django.http import HttpResponse
 from django.urls import path
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
-from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -21,6 +20,7 @@ from chatflow.endpoints.ai_sdk.posts import ChatSerializer, Decided, Posted
 from chatflow.errors import SessionNotFound
 from chatflow.schema import KEY, refusals
 from chatflow.scopes import find_approval, reach_of
+from chatflow.views import api_view
 from chatflow.workflows.exceptions import ApprovalDecided, ApprovalNotFound, TokenRefused
 from chatflow.workflows.models import ApprovalRequest, Job, Message
 

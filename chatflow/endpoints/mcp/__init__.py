@@ -8,7 +8,6 @@ from corsheaders.conf import conf as cors
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from drf_spectacular.utils import extend_schema
-from rest_framework.decorators import api_view
 from rest_framework.request import Request
 
 from chatflow import jsonrpc
@@ -18,6 +17,7 @@ from chatflow.endpoints.mcp.protocol import STATUS, Caller, caller_of
 from chatflow.errors import as_response
 from chatflow.jsonrpc import Call, Fault
 from chatflow.problems import Problem
+from chatflow.views import api_view
 
 Method = Callable[[Request, Call, Caller], dict[str, Any] | HttpResponse]
 

@@ -8,7 +8,6 @@ from django.http import HttpResponse, JsonResponse
 from django.urls import path
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.decorators import api_view
 from rest_framework.request import Request
 
 from chatflow import following, serializers, speaking
@@ -22,6 +21,7 @@ from chatflow.endpoints.openai.asking import wrong
 from chatflow.endpoints.openai.shapes import CompletionBody, refusals
 from chatflow.problems import Problem
 from chatflow.schema import KEY
+from chatflow.views import api_view
 from chatflow.workflows.models import Job, State
 
 SESSION_HEADER = "X-Session-Id"

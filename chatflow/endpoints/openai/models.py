@@ -2,7 +2,6 @@
 
 from django.urls import path
 from drf_spectacular.utils import extend_schema
-from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -10,6 +9,7 @@ from chatflow import speaking
 from chatflow.endpoints.openai.asking import no_model
 from chatflow.endpoints.openai.shapes import ModelBody, ModelsBody, refusals
 from chatflow.errors import Refused
+from chatflow.views import api_view
 
 
 def shown(name: str) -> ModelBody:

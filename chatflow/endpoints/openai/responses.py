@@ -6,7 +6,6 @@ from django.http import HttpResponse, JsonResponse
 from django.urls import path
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -24,6 +23,7 @@ from chatflow.endpoints.openai.shapes import (
 )
 from chatflow.schema import KEY
 from chatflow.scopes import reach_of
+from chatflow.views import api_view
 from chatflow.workflows import services
 from chatflow.workflows.models import Job, State
 

@@ -1,5 +1,6 @@
 import secrets
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -35,8 +36,8 @@ class Command(BaseCommand):
                 password = make_password()
                 create_user(name, password=password, superuser=name == "admin")
                 self.tell(name, password)
-        documentation = [settings.BASE_DIR / "README.md", settings.BASE_DIR / "docs"]
-        call_command("ingest", *documentation, prune=True, stdout=self.stdout)
+        pages = list_documentation(settings.BASE_DIR)
+        call_command("ingest", *pages, prune=True, stdout=self.stdout)
 
     def renew(self, user: Any, name: str) -> None:
         """Take a password away that everybody knows: `make demo` once gave it."""
@@ -48,6 +49,12 @@ class Command(BaseCommand):
     def tell(self, name: str, password: str) -> None:
         # bin/demo reads this.
         self.stdout.write(f"The password of {name} is {password}")
+
+
+def list_documentation(root: Path) -> list[Path]:
+    """Return what the demo answers from: not the pages that speak in other products' words."""
+    pages = sorted((root / "docs").iterdir())
+    return [root / "README.md", *(page for page in pages if page.name != "coming-from")]
 
 
 def has_others() -> bool:

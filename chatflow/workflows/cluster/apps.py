@@ -1,5 +1,10 @@
 from django.apps import AppConfig
 
+from chatflow.workflows.cluster.defaults import set_defaults
+
+# Before django_q, which stands below.
+set_defaults()
+
 
 class ClusterConfig(AppConfig):
     """Stands above django_q in INSTALLED_APPS, so that this ``qcluster`` command is found first."""
@@ -8,6 +13,7 @@ class ClusterConfig(AppConfig):
     label = "chatflow_cluster"
 
     def ready(self) -> None:
+        from chatflow.workflows.cluster import checks  # noqa: F401
         from chatflow.workflows.cluster.functions import guard_hooks
         from chatflow.workflows.cluster.pickles import sign_pickles
 

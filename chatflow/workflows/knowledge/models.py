@@ -70,7 +70,11 @@ class Document(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     # Without an owner it is everybody's, in the organisation if it has one.
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="documents"
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="chatflow_documents",
     )
     # The organisation that alone finds it; empty for none.
     tenant = tenant_field()

@@ -6,7 +6,7 @@ from chatflow.workflows.tenants import tenant_field
 
 
 class Migration(migrations.Migration):
-    dependencies: ClassVar = [("chatflow_workflows", "0013_session_indexes")]
+    dependencies: ClassVar = [("chatflow_workflows", "0014_accessors")]
 
     operations: ClassVar = [
         migrations.AddField(model_name=name, name="tenant", field=tenant_field())

@@ -9,7 +9,7 @@ from django.db import transaction
 from chatflow.workflows.exceptions import Fenced
 from chatflow.workflows.models import Job
 from chatflow.workflows.services.jobs import cancel
-from chatflow.workflows.users import has_field
+from chatflow.workflows.users import has_field, is_active
 
 CODE = "deactivated"
 
@@ -38,6 +38,6 @@ def stop_work_of_deactivated(
 ) -> None:
     """Receive the saving of a user; in a proxy of the user model, too."""
     is_user = issubclass(sender, get_user_model())
-    if is_user and not created and not getattr(instance, "is_active", True):
+    if is_user and not created and not is_active(instance):
         # What fails now, a cluster does soon.
         transaction.on_commit(stop_work, robust=True)

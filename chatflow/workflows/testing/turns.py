@@ -13,7 +13,7 @@ from chatflow.workflows.testing.stage import Log
 class StepRun(NamedTuple):
     """A step that was run; it equals the tuple ``(name, result, runs)``.
 
-    Args:
+    Attributes:
         name: as the workflow calls it.
         result: as it was recorded, in JSON; None where it was not.
         runs: how often its function was called.

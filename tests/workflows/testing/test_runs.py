@@ -286,7 +286,7 @@ def test_what_else_runs_is_not_the_runs_own(run: Run, bob: User) -> None:
 
     assert [step.name for step in turn.steps] == ["Begin"]
     assert isinstance(turn.exception, WorkflowError)
-    assert bob.jobs.get().state == "failed"
+    assert bob.chatflow_jobs.get().state == "failed"
 
 
 @pytest.mark.parametrize("crash_after", ["First", "Second", "Save"])

@@ -7,7 +7,7 @@ from chatflow.workflows.tenants import tenant_field
 
 
 class Migration(migrations.Migration):
-    dependencies: ClassVar = [("chatflow_knowledge", "0005_files")]
+    dependencies: ClassVar = [("chatflow_knowledge", "0006_accessors")]
 
     operations: ClassVar = [
         migrations.AddField(model_name="document", name="tenant", field=tenant_field()),

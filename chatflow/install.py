@@ -1,0 +1,15 @@
+"""What a project writes into its settings. Nothing here reads them."""
+
+# For INSTALLED_APPS, in front of the project's own.
+APPS = [
+    # Above staticfiles, so that `manage.py runserver` starts the one that streams.
+    "chatflow",
+    "rest_framework",
+    "knox",
+    # Above django_q, so that `manage.py qcluster` starts the safe cluster.
+    "chatflow.workflows.cluster",
+    "django_q",
+    "chatflow.workflows",
+    "chatflow.workflows.knowledge",
+    "chatflow.workflows.library",
+]

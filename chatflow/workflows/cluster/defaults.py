@@ -1,0 +1,42 @@
+"""Q_CLUSTER, where the project writes none."""
+
+from typing import Any
+
+from django.conf import settings
+
+from chatflow.conf import conf
+
+BROKER = "chatflow.workflows.cluster.broker.JobBroker"
+
+
+def set_defaults() -> None:
+    """Write a Q_CLUSTER where there is none; django-q2 reads it when it is imported.
+
+    One that is there stays as it is: see cluster/checks.py.
+    """
+    if not hasattr(settings, "Q_CLUSTER"):
+        settings.Q_CLUSTER = make()
+
+
+def make() -> dict[str, Any]:
+    """Return a Q_CLUSTER for Chatflow alone."""
+    return {
+        "name": "chatflow",
+        "orm": "default",
+        "workers": conf.QUEUE_WORKERS,
+        "broker_class": BROKER,
+        # Workers fetch for themselves: nothing is prefetched, so nothing prefetched can be lost.
+        "queue_limit": 1,
+        "bulk": 1,
+        "poll": 1.0,
+        "guard_cycle": 0.2,
+        # These two bind ordinary django-q2 tasks only. A workflow's job has a lease that is renewed
+        # and a deadline of its own.
+        "timeout": 3600,
+        "retry": 3660,
+        "max_attempts": 1,
+        "ack_failures": True,
+        "save_limit": -1,
+        "catch_up": False,
+        "recycle": 5000,
+    }

@@ -1,0 +1,211 @@
+"""What is said of a project where something is missing: the line to write, and nothing of ours."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.core.checks import CheckMessage
+from django.db import OperationalError
+
+from chatflow import installation
+from chatflow.workflows.cluster.checks import check_cluster
+from chatflow.workflows.cluster.defaults import make, set_defaults
+from tests.configure import configure
+
+Check = Callable[[None], list[CheckMessage]]
+
+CHECKS: list[Check] = [
+    installation.check_apps,
+    installation.check_time_zones,
+    installation.check_user_model,
+    installation.check_databases,
+    installation.check_classes,
+    installation.check_sign_ins,
+    installation.check_outages,
+    installation.check_bodies,
+    check_cluster,
+]
+
+
+class Elsewhere:
+    """Leads the jobs' table away."""
+
+    def db_for_write(self, model: type[Any], **hints: Any) -> str | None:
+        return "elsewhere" if model.__name__ == "Job" else None
+
+
+def without(settings: Any, name: str) -> None:
+    settings.MIDDLEWARE = [each for each in settings.MIDDLEWARE if not each.endswith(name)]
+
+
+def name(setting: str, *names: str) -> Callable[[Any], None]:
+    return lambda settings: configure(settings, **{setting: [*names]})
+
+
+def put(**values: Any) -> Callable[[Any], None]:
+    def change(settings: Any) -> None:
+        for key, value in values.items():
+            setattr(settings, key, value)
+
+    return change
+
+
+def test_the_checkout_lacks_nothing() -> None:
+    """Nor is the database asked: pytest would refuse it here."""
+    assert [each for check in CHECKS for each in check(None)] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "check", "identity", "told"),
+    [
+        (put(USE_TZ=False), installation.check_time_zones, "E012", "USE_TZ = True"),
+        (
+            put(DATABASE_ROUTERS=["tests.chatflow.test_installation.Elsewhere"]),
+            installation.check_databases,
+            "E015",
+            "chatflow",
+        ),
+        (
+            name("AUTHENTICATION_CLASSES", "team.access.Nothing"),
+            installation.check_classes,
+            "E016",
+            "dotted name",
+        ),
+        (
+            name("PERMISSION_CLASSES", "chatflow.auth.sign_link"),
+            installation.check_classes,
+            "E016",
+            "dotted name",
+        ),
+        (name("AUTHENTICATION_CLASSES"), installation.check_classes, "E016", "one at least"),
+        (
+            lambda settings: without(settings, "SessionMiddleware"),
+            installation.check_sign_ins,
+            "W011",
+            "SessionMiddleware",
+        ),
+        (
+            lambda settings: without(settings, "AuthenticationMiddleware"),
+            installation.check_sign_ins,
+            "W011",
+            "AuthenticationMiddleware",
+        ),
+        (
+            put(SESSION_ENGINE="django.contrib.sessions.backends.cache"),
+            installation.check_sign_ins,
+            "W012",
+            "cached_db",
+        ),
+        (
+            lambda settings: without(settings, "service_unavailable"),
+            installation.check_outages,
+            "W013",
+            "chatflow.middleware.service_unavailable",
+        ),
+        (
+            put(DATA_UPLOAD_MAX_MEMORY_SIZE=1000),
+            installation.check_bodies,
+            "W014",
+            "DATA_UPLOAD_MAX_MEMORY_SIZE = 1048576",
+        ),
+    ],
+)
+def test_what_is_missing(
+    change: Callable[[Any], None], check: Check, identity: str, told: str, settings: Any
+) -> None:
+    change(settings)
+    (found,) = check(None)
+    assert found.id == f"chatflow.{identity}"
+    assert told in str(found.hint)
+
+
+def test_other_ways_than_cookies_need_no_sessions(settings: Any) -> None:
+    configure(settings, AUTHENTICATION_CLASSES=["chatflow.auth.BearerAuthentication"])
+    settings.MIDDLEWARE = []
+    assert installation.check_sign_ins(None) == []
+
+
+def test_apps_that_ours_stand_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "chatflow.installation.apps.is_installed", lambda name: "content" not in name
+    )
+    (found,) = installation.check_apps(None)
+    assert (found.id, found.hint) == (
+        "chatflow.E011",
+        'Write "django.contrib.contenttypes" into INSTALLED_APPS.',
+    )
+    monkeypatch.setattr(
+        "chatflow.installation.apps.is_installed", lambda name: "sessions" not in name
+    )
+    monkeypatch.setattr(installation, "is_stored", lambda: True)
+    assert installation.check_apps(None) == []
+
+
+def test_users_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Bare:
+        is_authenticated = True
+
+    monkeypatch.setattr(installation, "get_user_model", lambda: Bare)
+    (found,) = installation.check_user_model(None)
+    assert "USERNAME_FIELD" in found.msg
+    assert "AbstractBaseUser" in str(found.hint)
+
+
+def test_another_kind_of_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installation, "connection", SimpleNamespace(vendor="mysql"))
+    (found,) = installation.check_databases(None)
+    assert (found.id, "mysql" in found.msg) == ("chatflow.E014", True)
+
+
+class Executor:
+    """Of a database to which the last migrations were not applied."""
+
+    def __init__(self, connection: Any) -> None:
+        graph = SimpleNamespace(leaf_nodes=list)
+        self.loader = SimpleNamespace(graph=graph)
+
+    def migration_plan(self, targets: Any) -> list[Any]:
+        return [(Migration("auth"), False), (Migration("chatflow_workflows"), False)]
+
+
+class Migration:
+    def __init__(self, app_label: str) -> None:
+        self.app_label = app_label
+
+    def __str__(self) -> str:
+        return f"{self.app_label}.0001_initial"
+
+
+@pytest.mark.django_db
+def test_migrations(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert installation.check_migrations(None) == []
+    monkeypatch.setattr(installation, "MigrationExecutor", Executor)
+    (found,) = installation.check_migrations(None)
+    assert "lacks 1 of Chatflow's migrations, the first chatflow_workflows.0001" in found.msg
+
+    def lost(connection: Any) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(installation, "MigrationExecutor", lost)
+    assert installation.check_migrations(None) == []
+
+
+def test_a_cluster_of_the_projects_own(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody changes what it has written; what can't work is named."""
+    theirs = {"name": "team", "redis": {}}
+    settings.Q_CLUSTER = theirs
+    set_defaults()
+    assert settings.Q_CLUSTER == theirs == {"name": "team", "redis": {}}
+    monkeypatch.setattr("django_q.conf.Conf.BROKER_CLASS", None)
+    (found,) = check_cluster(None)
+    assert found.id == "chatflow.E010"
+    assert "\"broker_class\": 'chatflow.workflows.cluster.broker.JobBroker'" in str(found.hint)
+
+
+def test_a_project_without_a_cluster_gets_ours(settings: Any) -> None:
+    configure(settings, QUEUE_WORKERS=7)
+    del settings.Q_CLUSTER
+    set_defaults()
+    assert make() == settings.Q_CLUSTER
+    assert settings.Q_CLUSTER["workers"] == 7

@@ -1,0 +1,1 @@
+"""A team's own project with settings that Chatflow would never choose."""
