@@ -15,7 +15,6 @@ from django.core.management import call_command
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.test import Client
 from django.urls import get_script_prefix, include, path
-from rest_framework.decorators import api_view
 from rest_framework.request import Request
 
 from chatflow import following, stream
@@ -26,6 +25,7 @@ from chatflow.errors import Unavailable
 from chatflow.routes import PROTOCOLS
 from chatflow.stream import open_streams
 from chatflow.tokens import make_token
+from chatflow.views import api_view
 from chatflow.workflows import services
 from chatflow.workflows.exceptions import JobNotFound
 from chatflow.workflows.models import Event, Job, State

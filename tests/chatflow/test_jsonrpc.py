@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 from django.http import HttpResponse
-from rest_framework.decorators import api_view, authentication_classes, permission_classes
+from rest_framework.decorators import authentication_classes, permission_classes
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
 from chatflow import jsonrpc
 from chatflow.jsonrpc import Call, Fault
 from chatflow.problems import Problem
+from chatflow.views import api_view
 from chatflow.workflows.exceptions import JobNotFound
 
 CALL = {"jsonrpc": "2.0", "id": 7, "method": "Say", "params": {"text": "hello"}}
