@@ -61,6 +61,46 @@ def test_other_migrations_of_that_label_are_left_alone(before: set[Row]) -> None
     assert {app for app, _ in applied()} & {"workflows", "knowledge"} == {"knowledge"}
 
 
+def test_content_types_that_todays_code_noted_first_are_replaced(
+    before: set[Row], alice: User
+) -> None:
+    """The former ones stay, which permissions point to."""
+    may = Permission.objects.get(codename="change_job")
+    alice.user_permissions.add(may)
+    ContentType.objects.create(app_label="chatflow_workflows", model="job")
+
+    call_command("migrate", verbosity=0)
+
+    assert applied() == before
+    kept = ContentType.objects.get(app_label="chatflow_workflows", model="job")
+    assert kept.pk == may.content_type_id
+    assert User.objects.get(pk=alice.pk).has_perm("chatflow_workflows.change_job")
+
+
+@pytest.mark.parametrize(
+    "other", ["RENAME TO others_document", "RENAME COLUMN content_hash TO shelf"]
+)
+def test_an_app_with_the_same_names_of_migrations_is_left_alone(
+    before: set[Row], other: str
+) -> None:
+    """Such as one that was taken out; Chatflow has never been here."""
+    noted = MigrationRecorder.Migration.objects.filter(app="knowledge")
+    noted.exclude(name="0001_initial").delete()
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE knowledge_document {other}")
+    rename_labels(connection)
+    assert {app for app, _ in applied()} & {"workflows", "knowledge"} == {"knowledge"}
+
+
+def test_what_another_app_left_is_not_taken_over_later() -> None:
+    other = MigrationRecorder.Migration.objects.create(app="knowledge", name="0001_initial")
+    found = applied()
+    rename_labels(connection)
+    assert applied() == found
+    other.refresh_from_db()
+    assert other.app == "knowledge"
+
+
 def test_a_new_database_has_nothing_to_rename() -> None:
     found = applied()
     rename_labels(connection)

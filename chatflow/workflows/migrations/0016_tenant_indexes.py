@@ -2,11 +2,16 @@ from typing import ClassVar
 
 from django.db import migrations, models
 
-from chatflow.workflows.migrations._indexes import AddIndex, AddUnique
+from chatflow.workflows.migrations._indexes import (
+    AddIndex,
+    AddUnique,
+    RemoveIndex,
+    RemoveUnique,
+)
 
 
 class Migration(migrations.Migration):
-    # Broken off, it can be run again: what takes away comes last, or finds nothing left.
+    # Broken off, it can be run again: the old constraints go last.
     atomic = False
 
     dependencies: ClassVar = [("chatflow_workflows", "0015_tenant")]
@@ -36,7 +41,7 @@ class Migration(migrations.Migration):
                 name="job_one_active_per_tenant_key",
             ),
         ),
-        migrations.RemoveIndex(model_name="session", name="session_list"),
+        RemoveIndex(model_name="session", name="session_list"),
         AddIndex(
             model_name="session",
             index=models.Index(
@@ -48,12 +53,12 @@ class Migration(migrations.Migration):
                 name="session_list",
             ),
         ),
-        migrations.RemoveIndex(model_name="job", name="job_user_recent"),
+        RemoveIndex(model_name="job", name="job_user_recent"),
         AddIndex(
             model_name="job",
             index=models.Index(fields=["user", "tenant", "-created_at"], name="job_user_recent"),
         ),
-        migrations.RemoveConstraint(model_name="session", name="session_user_key"),
-        migrations.RemoveConstraint(model_name="job", name="job_user_idempotency_key"),
-        migrations.RemoveConstraint(model_name="job", name="job_one_active_per_unique_key"),
+        RemoveUnique(model_name="session", name="session_user_key"),
+        RemoveUnique(model_name="job", name="job_user_idempotency_key"),
+        RemoveUnique(model_name="job", name="job_one_active_per_unique_key"),
     ]

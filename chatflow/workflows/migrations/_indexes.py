@@ -1,25 +1,34 @@
-"""Indexes on tables that are in use; Django takes a module with this name for no migration."""
+"""Indexes on tables that are in use; Django takes a module with this name for no migration.
+
+Their migrations need ``atomic = False``, as PostgreSQL's CONCURRENTLY wants it, and so may be broken
+off in the middle. A migration of these operations alone can then be run again.
+"""
 
 from typing import Any, cast
 
-from django.db import migrations, models
+from django.db import migrations, models, transaction
+
+
+def _finds(schema_editor: Any, table: str, name: str) -> bool:
+    """Whether the table has an index or a constraint of this name."""
+    connection = schema_editor.connection
+    with connection.cursor() as cursor:
+        return name in connection.introspection.get_constraints(cursor, table)
 
 
 class AddIndex(migrations.AddIndex):
-    """Builds an index while others write, on PostgreSQL.
-
-    Its migration needs ``atomic = False``, as CONCURRENTLY wants it.
-    """
+    """Builds an index while others write, on PostgreSQL."""
 
     def database_forwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
     ) -> None:
+        model = to_state.apps.get_model(app_label, self.model_name)
         if schema_editor.connection.vendor != "postgresql":
-            super().database_forwards(app_label, schema_editor, from_state, to_state)
+            if not _finds(schema_editor, model._meta.db_table, self.index.name):
+                super().database_forwards(app_label, schema_editor, from_state, to_state)
             return
         # An invalid one is left by a build that was broken off.
         schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {self.index.name}")
-        model = to_state.apps.get_model(app_label, self.model_name)
         schema_editor.add_index(model, self.index, concurrently=True)
 
 
@@ -29,11 +38,14 @@ class AddUnique(migrations.AddConstraint):
     def database_forwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
     ) -> None:
-        if schema_editor.connection.vendor != "postgresql":
-            super().database_forwards(app_label, schema_editor, from_state, to_state)
-            return
         name, constraint = self.constraint.name, cast(models.UniqueConstraint, self.constraint)
         model = to_state.apps.get_model(app_label, self.model_name)
+        if schema_editor.connection.vendor != "postgresql":
+            if not _finds(schema_editor, model._meta.db_table, name):
+                # SQLite copies the table: no row may come, and nothing break off, in between.
+                with transaction.atomic(schema_editor.connection.alias):
+                    super().database_forwards(app_label, schema_editor, from_state, to_state)
+            return
         table = schema_editor.quote_name(model._meta.db_table)
         schema_editor.execute(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}")
         schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
@@ -46,3 +58,38 @@ class AddUnique(migrations.AddConstraint):
             schema_editor.execute(
                 f"ALTER TABLE {table} ADD CONSTRAINT {name} UNIQUE USING INDEX {name}"
             )
+
+    def database_backwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        with transaction.atomic(schema_editor.connection.alias):
+            super().database_backwards(app_label, schema_editor, from_state, to_state)
+
+
+class RemoveIndex(migrations.RemoveIndex):
+    """Removes an index, if it is there still."""
+
+    def database_forwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        table = from_state.apps.get_model(app_label, self.model_name)._meta.db_table
+        if _finds(schema_editor, table, self.name):
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
+
+
+class RemoveUnique(migrations.RemoveConstraint):
+    """Removes a unique constraint likewise."""
+
+    def database_forwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        table = from_state.apps.get_model(app_label, self.model_name)._meta.db_table
+        if _finds(schema_editor, table, self.name):
+            with transaction.atomic(schema_editor.connection.alias):
+                super().database_forwards(app_label, schema_editor, from_state, to_state)
+
+    def database_backwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        with transaction.atomic(schema_editor.connection.alias):
+            super().database_backwards(app_label, schema_editor, from_state, to_state)
