@@ -6,6 +6,7 @@ Meanwhile the watchdog, a thread as well, keeps everybody's lease alive.
 """
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -26,6 +27,24 @@ BEAT = 0.1
 MISSING = 0.5
 # Seconds after which a loop that can't be freed is given up, and its process with it.
 LAST = 2 * GRACE
+
+
+def frame_of(thread: int) -> FrameType | None:
+    """Return the frame in which a thread is just now; None where there is no such thread.
+
+    Without the collector: one that began in the middle of it would stop all threads for ever
+    (CPython's gh-106883).
+
+    Args:
+        thread: its ident.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return sys._current_frames().get(thread)
+    finally:
+        if collects:
+            gc.enable()
 
 
 class Pulse(threading.Thread):
@@ -68,7 +87,7 @@ class Pulse(threading.Thread):
         began = time.monotonic() - MISSING
         attempt = find_owner(asyncio.current_task(self._loop))
         name = f"{attempt.job} ({attempt.job.workflow})" if attempt else "Something"
-        stack = "".join(traceback.format_stack(sys._current_frames().get(self._main)))
+        stack = "".join(traceback.format_stack(frame_of(self._main)))
         logger.warning("%s blocks its worker, and all that runs there:\n%s", name, stack)
         while True:
             if attempt is not None:
