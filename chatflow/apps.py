@@ -13,8 +13,8 @@ class ChatflowConfig(AppConfig):
     def ready(self) -> None:
         from chatflow import (  # noqa: F401
             checks,
-            installation,
             middleware,
+            project_checks,
             schema,
             stream_checks,
             tokens,

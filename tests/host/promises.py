@@ -232,6 +232,19 @@ def test_the_pages_are_for_whom_the_api_answers(alice: Any, settings: Any, page:
     assert browser.get(path).status_code == 403
 
 
+def test_the_pages_have_a_policy_without_any_middleware(alice: Any, settings: Any) -> None:
+    settings.STATIC_URL = "https://static.example.com/files/"
+    configure(settings, IMAGE_HOSTS=["https://images.example.com"])
+    client = Client()
+    client.force_login(alice)
+    assert client.get("/ai-demo/chat/")["Content-Security-Policy"] == (
+        "base-uri 'none'; default-src 'self' static.example.com;"
+        " img-src 'self' static.example.com data: https://images.example.com;"
+        " object-src 'none'; style-src 'self' static.example.com"
+    )
+    assert "Content-Security-Policy" not in client.get(JOBS).headers
+
+
 def test_a_stream_by_a_key(alice: Any, bob: Any, make_job: MakeJob, settings: Any) -> None:
     """It ends with the password, by revoke_tokens, and after a while: then its client asks anew."""
     job, headers = make_job(alice), {"X-Team-Key": "alice@example.com"}
