@@ -188,13 +188,26 @@ def job_page(key: Any) -> str:
 
 
 def _own(name: str, key: Any) -> str:
-    """Return a path as the site itself knows it, whichever request this thread is answering."""
+    try:
+        return site_path(name, key)
+    except NoReverseMatch:
+        return ""
+
+
+def site_path(name: str, *args: Any) -> str:
+    """Return a path as the site itself knows it, without any prefix, wherever this thread is.
+
+    Args:
+        name: of a URL pattern.
+        args: its arguments.
+
+    Raises:
+        NoReverseMatch: there is no such pattern.
+    """
     prefix = get_script_prefix()
     set_script_prefix("/")
     try:
-        return reverse(name, args=[key])
-    except NoReverseMatch:
-        return ""
+        return reverse(name, args=args)
     finally:
         set_script_prefix(prefix)
 

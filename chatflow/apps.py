@@ -2,7 +2,6 @@ import os
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.urls import set_script_prefix
 
 from chatflow.development import SITE
 
@@ -14,8 +13,8 @@ class ChatflowConfig(AppConfig):
     def ready(self) -> None:
         from chatflow import (  # noqa: F401
             checks,
-            installation,
             middleware,
+            project_checks,
             schema,
             stream_checks,
             tokens,
@@ -26,10 +25,6 @@ class ChatflowConfig(AppConfig):
         if getattr(settings, "KNOX_TOKEN_MODEL", "") == "chatflow.Token":
             _take_knox()
         pages.are_found_by(document_page)
-
-        # A link made outside of a request, such as by a worker, is stored without any prefix, even
-        # that of FORCE_SCRIPT_NAME: addresses.py adds the prefix of the request that reads it.
-        set_script_prefix("/")
 
         if site := os.environ.get(SITE):
             from chatflow.development.terminal import show_jobs

@@ -11,6 +11,10 @@ from chatflow.page_policy import strict
 from chatflow.problems import Problem
 
 
+class ErrorPage(HttpResponse):
+    """A page that tells an error of ours, also below the API's path."""
+
+
 def respond(request: HttpRequest, found: Problem) -> HttpResponse:
     """Answer a browser that opens a page with a page, and everybody else in the envelope."""
     preferred = request.get_preferred_type(["application/json", "text/html"])
@@ -28,4 +32,4 @@ def as_page(request: HttpRequest, found: Problem) -> HttpResponse:
 def _page(request: HttpRequest, found: Problem) -> HttpResponse:
     # Without the request: the page would look its user up, in a database that may be away.
     content = render_to_string("chatflow/error.html", {"error": found.error})
-    return HttpResponse(content, status=found.status, headers=found.headers)
+    return ErrorPage(content, status=found.status, headers=found.headers)

@@ -26,6 +26,8 @@ from chatflow.workflows.streaming.listeners import listeners
 TOKEN = re.compile(
     rb"(^|[&;])((?:t|%74)(?:o|%6f)(?:k|%6b)(?:e|%65)(?:n|%6e))=[^&;]*", re.IGNORECASE
 )
+# How the paths of the signed links end, wherever they are.
+LINKED = re.compile(r"/workflow/(?:status|stream)/[^/]+\Z")
 
 
 class Front:
@@ -92,12 +94,14 @@ class Front:
 def is_ours(scope: Scope) -> bool:
     """Say whether a request needs some care on its way to Django: one of ours, if it is one.
 
-    Its query has a job's token, or a dialect's answer goes on when its view has returned.
+    Its query has a job's token, or a dialect's answer goes on when its view has returned. No link's
+    token may reach a log, also where only Django finds its view: by a language, or by a URLconf of
+    the request's own.
     """
     prefix = configured_prefix() or scope.get("root_path", "")
     path = scope["path"].removeprefix(prefix)
     if TOKEN.search(scope.get("query_string", b"")):
-        return is_api(path)
+        return LINKED.search(path) is not None or is_api(path)
     return any(each in path for each in dialect_paths())
 
 

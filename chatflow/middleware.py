@@ -26,7 +26,7 @@ from django.middleware.security import SecurityMiddleware
 from django.shortcuts import render
 from django.views import defaults
 
-from chatflow.error_pages import as_page, respond
+from chatflow.error_pages import ErrorPage, as_page, respond
 from chatflow.errors import UNSTORED, as_response, is_for_api, of_status, problem
 from chatflow.languages import localized
 from chatflow.page_policy import strict
@@ -78,8 +78,9 @@ def envelope(get_response: GetResponse) -> GetResponse:
         if status < 400 or not is_for_api(request):
             return response
         is_json = response.headers.get("Content-Type") == "application/json"
+        is_ours = is_json or isinstance(response, ErrorPage)
         # With DEBUG, Django's own page of a bug says more; a 503 is none of Django's.
-        if is_json or status == 503 or (settings.DEBUG and status == 500):
+        if is_ours or status == 503 or (settings.DEBUG and status == 500):
             return response
         return as_response(of_status(status), request.path_info)
 

@@ -57,10 +57,12 @@ class Openings:
     async def take(self, message: AsgiMessage) -> None:
         """Take what is sent."""
         if message["type"] == "http.response.start":
-            head = {**message, "headers": [_lower(*pair) for pair in message["headers"]]}
-            if (MARK, b"1") in head["headers"]:
-                head["headers"].remove((MARK, b"1"))
-                self._head = head
+            headers = [_lower(*pair) for pair in message.get("headers", ())]
+            kept = [pair for pair in headers if pair != (MARK, b"1")]
+            if kept != headers:
+                message = {**message, "headers": kept}
+                # Anybody may write such a header; the answer of a view that made none is its own.
+                self._head = message if self._announced is not None else None
         if self._head is None:
             await self._send(message)
 

@@ -14,6 +14,7 @@ from django.urls import (
     get_urlconf,
     resolve,
 )
+from django.urls.resolvers import LocalePrefixPattern
 
 # The names of api.py and protocols.py, wherever a project includes them.
 API = "chatflow"
@@ -70,6 +71,16 @@ def below(name: str, path: str) -> Iterator[str]:
             rest = found[0] if found else None
         if rest is not None:
             yield rest
+
+
+def is_below_language(name: str) -> bool:
+    """Say whether the project's URLconf has something below ``i18n_patterns``.
+
+    Args:
+        name: of what is included there: API or PROTOCOLS.
+    """
+    places = _places(get_resolver(), name)
+    return any(isinstance(pattern, LocalePrefixPattern) for place in places for pattern in place)
 
 
 def load() -> None:

@@ -206,8 +206,20 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-# The API's own views need none of it: views.py.
-REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}
+# For a team's own views: the API's need none of it (views.py).
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "chatflow.auth.BearerAuthentication",
+        "chatflow.auth.CookieAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["chatflow.parsers.JSONParser", "chatflow.parsers.TextJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "chatflow.parsers.AlwaysJSON",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "chatflow.errors.exception_handler",
+}
+REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer"}
 KNOX_TOKEN_MODEL = "chatflow.Token"
 SPECTACULAR_SETTINGS = {
     "TITLE": "Chatflow",

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core import signing
-from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 
+from chatflow.addresses import site_path
 from chatflow.tallies import Limit
 from chatflow.workflows import clock
 from chatflow.workflows.users import is_active, password_of
@@ -19,12 +19,12 @@ USED = Limit("sign-in-link", 1, LIFETIME)
 
 
 def make_link(user: Any) -> str:
-    """Return the path of a link that signs the user in, within an hour.
+    """Return the path, on this site, of a link that signs the user in, within an hour.
 
     It dies with their password, as other links do.
     """
     told = [str(user.pk), _mark(user), round(clock.now().timestamp())]
-    return f"{reverse('sign-in-once')}?token={signing.dumps(told, salt=SALT)}"
+    return f"{site_path('sign-in-once')}?token={signing.dumps(told, salt=SALT)}"
 
 
 def open_link(token: str) -> Any | None:

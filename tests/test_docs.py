@@ -35,7 +35,7 @@ OTHERS = {
     "OPEN",
     # Django's own, and those of its framework for APIs.
     "DJANGO_SETTINGS_MODULE", "AUTHENTICATION_BACKENDS", "LOGGING", "INSTALLED_APPS",
-    "TASKS", "QUEUES", "LOGIN_URL", "REST_FRAMEWORK",
+    "TASKS", "QUEUES", "LOGIN_URL", "REST_FRAMEWORK", "STATIC_URL", "MIDDLEWARE",
     # The apps that a project installs.
     "APPS",
     # Its name of django-q2's settings.

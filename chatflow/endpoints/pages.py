@@ -1,6 +1,9 @@
 """The pages that people see: the chat, the example of its client, a document."""
 
 import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
@@ -8,22 +11,47 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
+from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, PermissionDenied
 
 from chatflow.conf import conf
 from chatflow.endpoints.uploads import DocumentNotFound, find_document
+from chatflow.entrance import received
+from chatflow.error_pages import respond
+from chatflow.errors import problem
 from chatflow.languages import localized, words
 from chatflow.page_policy import strict
 from chatflow.serializers import MESSAGE_LENGTH
 from chatflow.tenants import workflows_of
+from chatflow.workflows.exceptions import TokenRefused
 from chatflow.workflows.knowledge.readers import is_image
+
+View = Callable[..., HttpResponse]
 
 # What answers wherever no other workflow was asked for; nobody needs to choose it.
 DEFAULT = "chat"
 
 
+def _admitted(view: View) -> View:
+    """Show a page to those only whom the API answers, by the classes that CHATFLOW names."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            received(request, kwargs)
+        except (NotAuthenticated, AuthenticationFailed):
+            # Django knows them, by a way that the API doesn't take: to sign in again is no help.
+            return respond(request, problem(PermissionDenied()))
+        except (PermissionDenied, TokenRefused) as error:
+            return respond(request, problem(error))
+        return view(request, *args, **kwargs)
+
+    return wrapped
+
+
 @strict
 @localized
 @login_required
+@_admitted
 def chat(request: HttpRequest) -> HttpResponse:
     """Show the chat page."""
     workflows = [
@@ -46,6 +74,7 @@ def chat(request: HttpRequest) -> HttpResponse:
 @strict
 @localized
 @login_required
+@_admitted
 def example(request: HttpRequest) -> HttpResponse:
     """Show the page that uses every part of AsyncChatClient."""
     return render(request, "chatflow/example.html", {"urls": urls()})
@@ -78,6 +107,7 @@ def urls() -> str:
 @strict
 @localized
 @login_required
+@_admitted
 def document(request: HttpRequest, document_id: UUID) -> HttpResponse:
     """Show the text read from a document; it is escaped, whatever it says."""
     try:

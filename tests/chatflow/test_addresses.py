@@ -10,23 +10,30 @@ from collections.abc import AsyncIterator
 from html import unescape
 from typing import Any
 from urllib.parse import urlencode, urlsplit
+from uuid import UUID
 
 import pytest
 import pytest_asyncio
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.test import Client
+from django.test.utils import override_script_prefix
 from django.urls import reverse
 
 from chatflow.addresses import path_info, placed, seen_by_client
 from chatflow.asgi import application
 from chatflow.asgi_types import Application
 from chatflow.pool import Pool
+from chatflow.sign_in_links import make_link
 from chatflow.workflows import Context, workflow
+from chatflow.workflows.cluster.fetch import run_job
 from chatflow.workflows.knowledge.documents import store
 from chatflow.workflows.models import Job
+from chatflow.workflows.store import lifecycle
+from chatflow.workflows.store.lifecycle import Worker
 from chatflow.workflows.streaming.listeners import listeners
 from chatflow.wsgi import application as wsgi
+from tests.chatflow.conftest import MakeJob
 from tests.chatflow.exchange import Exchange
 from tests.chatflow.threads import close_connections, close_streams
 from tests.configure import configure
@@ -271,9 +278,11 @@ async def test_what_is_stored_has_no_prefix(below: Application, headers: dict[st
         assert [each["url"] for each in job.actions] == ["/invoices/", "https://example.com/"]
 
 
-def test_a_worker_knows_no_prefix() -> None:
-    """Django would give it that of FORCE_SCRIPT_NAME."""
+def test_a_projects_own_links_keep_the_prefix() -> None:
+    """Those that it makes outside of requests, as for a mail; what we store has none."""
     code = "import django; django.setup(); from django.urls import reverse; print(reverse('login'))"
+    code += "; from uuid import UUID; from chatflow.addresses import document_page"
+    code += "; print(document_page(UUID(int=1)))"
     # Cookies have it: they are the same for all requests.
     code += "; from django.conf import settings as of"
     code += "; print(of.SESSION_COOKIE_PATH, of.CSRF_COOKIE_PATH)"
@@ -285,7 +294,24 @@ def test_a_worker_knows_no_prefix() -> None:
         text=True,
         check=True,
     )
-    assert done.stdout == "/accounts/login/\n/chat /chat\n"
+    page = f"/ai-demo/knowledge/pages/{UUID(int=1)}"
+    assert done.stdout == f"/chat/accounts/login/\n{page}\n/chat /chat\n"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_links_of_a_worker_have_no_prefix(make_job: MakeJob, alice: User, flows: None) -> None:
+    """Its process has that of FORCE_SCRIPT_NAME: Django gives it to all."""
+    workflow("offer")(offer)
+    job = make_job(alice, workflow="offer")
+    worker = Worker("w", host="here")
+    claimed = lifecycle.claim((), worker, is_async=False)
+    assert claimed == job
+    with override_script_prefix("/chat/"):
+        run_job(claimed)
+        path = urlsplit(make_link(alice)).path
+    job.refresh_from_db()
+    assert job.actions[0]["url"] == "/invoices/"
+    assert path == "/accounts/once/"
 
 
 @pytest.mark.parametrize("prefix", [None, "/chat"])

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import socket
 import sys
 from datetime import timedelta
@@ -24,6 +25,7 @@ from chatflow.front import Front
 from chatflow.management.commands import dev, runserver, seed_demo
 from chatflow.models import Token
 from chatflow.web import with_streams
+from chatflow.workflows.knowledge.models import Document
 from tests.servers import HOST, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -126,6 +128,26 @@ def test_the_demo_does_not_answer_with_other_products_words() -> None:
     names = [path.name for path in seed_demo.list_documentation(ROOT)]
     assert {"README.md", "operate.md", "tutorial"} < set(names)
     assert "coming-from" not in names
+
+
+def test_seed_demo_forgets_what_is_gone(settings: Any, tmp_path: Path, alice: User) -> None:
+    docs = tmp_path / "docs"
+    pages = [tmp_path / "README.md", docs / "a.md", docs / "b.md", docs / "tutorial/1.md"]
+    for page in pages:
+        page.parent.mkdir(exist_ok=True)
+        page.write_text(f"# {page.name}\nWords.")
+    other = tmp_path / "other.md"
+    other.write_text("# Other\nWords.")
+    settings.BASE_DIR = tmp_path
+    output("ingest", str(other), str(docs / "a.md"), user="alice")
+    output("ingest", str(other))
+    output("seed_demo", no_users=True)
+    pages[1].unlink()
+    shutil.rmtree(docs / "tutorial")
+    output("seed_demo", no_users=True)
+    shared = Document.objects.filter(owner=None).values_list("path", flat=True)
+    assert set(shared) == {str(path) for path in (pages[0], pages[2], other)}
+    assert Document.objects.filter(owner=alice).count() == 2
 
 
 def test_seed_demo_replaces_known_passwords(no_documents: None) -> None:

@@ -131,3 +131,20 @@ async def test_a_token_is_hidden_from_the_server_only() -> None:
     await Front(application)(scope, server.receive, server.send)
     assert passed == [query]
     assert scope["query_string"] == b"token=redacted"
+
+
+@pytest.mark.parametrize("place", ["status", "stream"])
+async def test_a_token_is_hidden_wherever_the_api_is(place: str) -> None:
+    """Such as below a language, which only Django's own middleware knows."""
+    passed: list[Any] = []
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        passed.append(scope["query_string"])
+
+    path, query = f"/de/assistant/workflow/{place}/x", b"token=secret"
+    scope: Scope = {"type": "http", "method": "GET", "path": path, "query_string": query}
+    scope["headers"] = []
+    server = Server()
+    await Front(application)(scope, server.receive, server.send)
+    assert passed == [query]
+    assert scope["query_string"] == b"token=redacted"

@@ -6,6 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.test import RequestFactory
+from knox.settings import knox_settings
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PRINT = "from chatflow import settings; print(settings.DATABASES['default']['NAME'])"
@@ -64,3 +69,18 @@ def test_a_wrong_value_is_one_sentence(
     name = program.removesuffix(".asgi")
     assert (started.returncode, started.stdout) == (1, "")
     assert started.stderr == f"{name}: {sentence} (line 2 of {file}).\n"
+
+
+class TeamView(APIView):
+    """One that a team adds to the checkout, and that says nothing of who may come in."""
+
+    def get(self, request: Request) -> Response:
+        return Response({"secret": "ours"})
+
+
+def test_a_view_of_a_team_is_as_closed_as_the_api() -> None:
+    answer = TeamView.as_view()(RequestFactory().get("/reports/", headers={"Accept": "text/html"}))
+    answer.render()
+    assert (answer.status_code, answer["WWW-Authenticate"]) == (401, "Bearer")
+    assert b'"code":"unauthenticated"' in answer.content
+    assert knox_settings.AUTH_HEADER_PREFIX == "Bearer"

@@ -282,6 +282,25 @@ async def test_an_error_in_an_openings_place(
     assert not open_streams
 
 
+async def test_an_answer_with_a_header_like_an_openings(call: Call, settings: Any) -> None:
+    settings.MIDDLEWARE = [f"{__name__}.marking", *settings.MIDDLEWARE]
+    exchange = call("/llm/v1/models")
+    exchange._application = with_streams(get_asgi_application())
+    async with exchange:
+        assert (await exchange.json())["object"] == "list"
+    assert exchange.status == 200
+    assert "x-chatflow-opening" not in exchange.headers
+
+
+def marking(get_response: Callable[[HttpRequest], HttpResponse]) -> Any:
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        response.headers["X-Chatflow-Opening"] = "1"
+        return response
+
+    return middleware
+
+
 def forbidding(get_response: Callable[[HttpRequest], HttpResponse]) -> Any:
     def middleware(request: HttpRequest) -> HttpResponse:
         get_response(request)

@@ -19,6 +19,7 @@ from chatflow.errors import problem
 from chatflow.models import Token
 from chatflow.workflows import Context, workflow
 from chatflow.workflows.exceptions import JobNotFound
+from chatflow.workflows.knowledge.documents import store
 from chatflow.workflows.models import Job
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.test_auth import asked_for, grant_of
@@ -214,6 +215,34 @@ def test_the_permission_is_asked_everywhere(alice: Any, by_key: Client, make_job
     with pytest.raises((APIException, JobNotFound)) as raised:
         grant_of(job, link=True, headers=leave)
     assert problem(raised.value).status == 403
+
+
+@pytest.mark.parametrize("page", ["chat/", "chat/example/", "knowledge/pages/"])
+def test_the_pages_are_for_whom_the_api_answers(alice: Any, settings: Any, page: str) -> None:
+    document, _ = store(b"# Secret\nWords.", "text/markdown", owner=alice)
+    path = f"/ai-demo/{page}{document.pk}" if "pages" in page else f"/ai-demo/{page}"
+    browser = Client(headers={"Accept": "text/html"})
+    browser.force_login(alice)
+    assert browser.get(path).status_code == 200
+    refused = browser.get(path, headers={"X-On-Leave": "yes"})
+    assert (refused.status_code, refused["Content-Type"][:9]) == (403, "text/html")
+    assert "You are on leave." in refused.content.decode()
+    # Where the API takes no cookies.
+    configure(settings, AUTHENTICATION_CLASSES=["tests.host.access.TeamKey"])
+    assert browser.get(path).status_code == 403
+
+
+def test_the_pages_have_a_policy_without_any_middleware(alice: Any, settings: Any) -> None:
+    settings.STATIC_URL = "https://static.example.com/files/"
+    configure(settings, IMAGE_HOSTS=["https://images.example.com"])
+    client = Client()
+    client.force_login(alice)
+    assert client.get("/ai-demo/chat/")["Content-Security-Policy"] == (
+        "base-uri 'none'; default-src 'self' static.example.com;"
+        " img-src 'self' static.example.com data: https://images.example.com;"
+        " object-src 'none'; style-src 'self' static.example.com"
+    )
+    assert "Content-Security-Policy" not in client.get(JOBS).headers
 
 
 def test_a_stream_by_a_key(alice: Any, bob: Any, make_job: MakeJob, settings: Any) -> None:

@@ -1,5 +1,6 @@
 import secrets
 from argparse import ArgumentParser
+from os.path import realpath
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from django.core.management.base import BaseCommand
 
 from chatflow.checks import is_known
 from chatflow.management.users import create_user
+from chatflow.workflows.knowledge.management.commands.ingest import below
+from chatflow.workflows.knowledge.models import Document
 from chatflow.workflows.users import find_user
 
 DEMO = ("demo", "admin")
@@ -38,6 +41,7 @@ class Command(BaseCommand):
                 self.tell(name, password)
         pages = list_documentation(settings.BASE_DIR)
         call_command("ingest", *pages, prune=True, stdout=self.stdout)
+        forget_others(pages, settings.BASE_DIR / "docs")
 
     def renew(self, user: Any, name: str) -> None:
         """Take a password away that everybody knows: `make demo` once gave it."""
@@ -55,6 +59,12 @@ def list_documentation(root: Path) -> list[Path]:
     """Return what the demo answers from: not the pages that speak in other products' words."""
     pages = sorted((root / "docs").iterdir())
     return [root / "README.md", *(page for page in pages if page.name != "coming-from")]
+
+
+def forget_others(pages: list[Path], folder: Path) -> None:
+    """Forget what was read below a folder, and is none of the pages now, nor in one of them."""
+    read, kept = (below(list(map(Path, map(realpath, paths)))) for paths in ([folder], pages))
+    Document.objects.owned_by(None, "").filter(read).exclude(kept).delete()
 
 
 def has_others() -> bool:

@@ -1,6 +1,7 @@
 """The only place where a workflow executes."""
 
 import asyncio
+import contextvars
 import logging
 import time
 import traceback
@@ -75,6 +76,12 @@ def run(job: Job, *, interruptible: bool) -> Outcome | None:
     Returns:
         How the job ended; None if it did not, or was ended by somebody else.
     """
+    # Nothing that the caller has in its context reaches the workflow, such as the prefix of a
+    # request's addresses, or that of FORCE_SCRIPT_NAME: links are stored without one.
+    return contextvars.Context().run(_run, job, interruptible=interruptible)
+
+
+def _run(job: Job, *, interruptible: bool) -> Outcome | None:
     with _watched(Attempt(job)) as attempt:
         started = _start(attempt, interruptible=interruptible)
         return _conclude(started, _call) if isinstance(started, Run) else started

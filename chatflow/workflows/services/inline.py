@@ -1,7 +1,6 @@
 """Running a sync job in the caller's own thread."""
 
 import time
-from contextvars import Context
 from functools import partial
 
 from django.db import transaction
@@ -36,9 +35,7 @@ def run_inline(job: Job, *, wait: float = 10) -> Job:
         claim = partial(lifecycle.claim_inline, job, lifecycle.this_process())
         claimed = despite_conflicts(claim)
         if claimed is not None:
-            # As in a worker: nothing that the request around it has set in its context, such as the
-            # prefix of its addresses, reaches the workflow.
-            outcome = Context().run(runner.run, claimed, interruptible=False)
+            outcome = runner.run(claimed, interruptible=False)
             if outcome is not None:
                 return _apply_outcome(claimed, session, outcome)
         elif job.attempt == 0 and time.monotonic() >= give_up_at:

@@ -8,6 +8,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from tests.configure import configure
+
 POLICY = {
     "default-src 'self'",
     "img-src 'self' data:",
@@ -53,6 +55,19 @@ def test_pages_ask_to_sign_in(anonymous: Client, path: str) -> None:
     answer = anonymous.get(path)
     assert answer.status_code == 302
     assert answer["Location"] == f"/accounts/login/?next={path}"
+
+
+def refuse(settings: Any) -> None:
+    configure(settings, PERMISSION_CLASSES=["rest_framework.permissions.IsAdminUser"])
+
+
+def test_who_may_not_come_in_sees_why(signed_in: Client, settings: Any) -> None:
+    """On a page, also below the API's path; a program has it in the envelope."""
+    refuse(settings)
+    page = signed_in.get("/ai-demo/chat/", headers={"Accept": "text/html"})
+    assert (page.status_code, policy(page)) == (403, STRICT)
+    assert "You do not have permission" in page.content.decode()
+    assert signed_in.get("/ai-demo/chat/").json()["code"] == "forbidden"
 
 
 def test_sign_in_and_out(db: None) -> None:

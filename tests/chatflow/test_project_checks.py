@@ -5,25 +5,30 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.conf.urls.i18n import i18n_patterns
 from django.core.checks import CheckMessage
 from django.db import OperationalError
+from django.urls import include, path
 
-from chatflow import installation
+from chatflow import project_checks
 from chatflow.workflows.cluster.checks import check_cluster
 from chatflow.workflows.cluster.defaults import make, set_defaults
 from tests.configure import configure
 
+urlpatterns = i18n_patterns(path("team/", include("chatflow.api")))
+
 Check = Callable[[None], list[CheckMessage]]
 
 CHECKS: list[Check] = [
-    installation.check_apps,
-    installation.check_time_zones,
-    installation.check_user_model,
-    installation.check_databases,
-    installation.check_classes,
-    installation.check_sign_ins,
-    installation.check_outages,
-    installation.check_bodies,
+    project_checks.check_apps,
+    project_checks.check_time_zones,
+    project_checks.check_user_model,
+    project_checks.check_databases,
+    project_checks.check_classes,
+    project_checks.check_sign_ins,
+    project_checks.check_places,
+    project_checks.check_outages,
+    project_checks.check_bodies,
     check_cluster,
 ]
 
@@ -59,53 +64,59 @@ def test_the_checkout_lacks_nothing() -> None:
 @pytest.mark.parametrize(
     ("change", "check", "identity", "told"),
     [
-        (put(USE_TZ=False), installation.check_time_zones, "E012", "USE_TZ = True"),
+        (put(USE_TZ=False), project_checks.check_time_zones, "E012", "USE_TZ = True"),
         (
-            put(DATABASE_ROUTERS=["tests.chatflow.test_installation.Elsewhere"]),
-            installation.check_databases,
+            put(DATABASE_ROUTERS=["tests.chatflow.test_project_checks.Elsewhere"]),
+            project_checks.check_databases,
             "E015",
             "chatflow",
         ),
         (
             name("AUTHENTICATION_CLASSES", "team.access.Nothing"),
-            installation.check_classes,
+            project_checks.check_classes,
             "E016",
             "dotted name",
         ),
         (
             name("PERMISSION_CLASSES", "chatflow.auth.sign_link"),
-            installation.check_classes,
+            project_checks.check_classes,
             "E016",
             "dotted name",
         ),
-        (name("AUTHENTICATION_CLASSES"), installation.check_classes, "E016", "one at least"),
+        (name("AUTHENTICATION_CLASSES"), project_checks.check_classes, "E016", "one at least"),
         (
             lambda settings: without(settings, "SessionMiddleware"),
-            installation.check_sign_ins,
+            project_checks.check_sign_ins,
             "W011",
             "SessionMiddleware",
         ),
         (
             lambda settings: without(settings, "AuthenticationMiddleware"),
-            installation.check_sign_ins,
+            project_checks.check_sign_ins,
             "W011",
             "AuthenticationMiddleware",
         ),
         (
             put(SESSION_ENGINE="django.contrib.sessions.backends.cache"),
-            installation.check_sign_ins,
+            project_checks.check_sign_ins,
             "W012",
             "cached_db",
         ),
         (
+            put(ROOT_URLCONF="tests.chatflow.test_project_checks"),
+            project_checks.check_places,
+            "E019",
+            'include("chatflow.api")',
+        ),
+        (
             lambda settings: without(settings, "service_unavailable"),
-            installation.check_outages,
+            project_checks.check_outages,
             "W013",
             "chatflow.middleware.service_unavailable",
         ),
         (
             put(DATA_UPLOAD_MAX_MEMORY_SIZE=1000),
-            installation.check_bodies,
+            project_checks.check_bodies,
             "W014",
             "DATA_UPLOAD_MAX_MEMORY_SIZE = 1048576",
         ),
@@ -123,38 +134,38 @@ def test_what_is_missing(
 def test_other_ways_than_cookies_need_no_sessions(settings: Any) -> None:
     configure(settings, AUTHENTICATION_CLASSES=["chatflow.auth.BearerAuthentication"])
     settings.MIDDLEWARE = []
-    assert installation.check_sign_ins(None) == []
+    assert project_checks.check_sign_ins(None) == []
 
 
 def test_apps_that_ours_stand_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "chatflow.installation.apps.is_installed", lambda name: "content" not in name
+        "chatflow.project_checks.apps.is_installed", lambda name: "content" not in name
     )
-    (found,) = installation.check_apps(None)
+    (found,) = project_checks.check_apps(None)
     assert (found.id, found.hint) == (
         "chatflow.E011",
         'Write "django.contrib.contenttypes" into INSTALLED_APPS.',
     )
     monkeypatch.setattr(
-        "chatflow.installation.apps.is_installed", lambda name: "sessions" not in name
+        "chatflow.project_checks.apps.is_installed", lambda name: "sessions" not in name
     )
-    monkeypatch.setattr(installation, "is_stored", lambda: True)
-    assert installation.check_apps(None) == []
+    monkeypatch.setattr(project_checks, "is_stored", lambda: True)
+    assert project_checks.check_apps(None) == []
 
 
 def test_users_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     class Bare:
         is_authenticated = True
 
-    monkeypatch.setattr(installation, "get_user_model", lambda: Bare)
-    (found,) = installation.check_user_model(None)
+    monkeypatch.setattr(project_checks, "get_user_model", lambda: Bare)
+    (found,) = project_checks.check_user_model(None)
     assert "USERNAME_FIELD" in found.msg
     assert "AbstractBaseUser" in str(found.hint)
 
 
 def test_another_kind_of_database(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installation, "connection", SimpleNamespace(vendor="mysql"))
-    (found,) = installation.check_databases(None)
+    monkeypatch.setattr(project_checks, "connection", SimpleNamespace(vendor="mysql"))
+    (found,) = project_checks.check_databases(None)
     assert (found.id, "mysql" in found.msg) == ("chatflow.E014", True)
 
 
@@ -179,16 +190,16 @@ class Migration:
 
 @pytest.mark.django_db
 def test_migrations(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert installation.check_migrations(None) == []
-    monkeypatch.setattr(installation, "MigrationExecutor", Executor)
-    (found,) = installation.check_migrations(None)
+    assert project_checks.check_migrations(None) == []
+    monkeypatch.setattr(project_checks, "MigrationExecutor", Executor)
+    (found,) = project_checks.check_migrations(None)
     assert "lacks 1 of Chatflow's migrations, the first chatflow_workflows.0001" in found.msg
 
     def lost(connection: Any) -> None:
         raise OperationalError
 
-    monkeypatch.setattr(installation, "MigrationExecutor", lost)
-    assert installation.check_migrations(None) == []
+    monkeypatch.setattr(project_checks, "MigrationExecutor", lost)
+    assert project_checks.check_migrations(None) == []
 
 
 def test_a_cluster_of_the_projects_own(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:

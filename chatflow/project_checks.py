@@ -7,13 +7,14 @@ from django.apps import AppConfig, apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core import checks
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import DEFAULT_DB_ALIAS, connection, router
 from django.db import Error as DatabaseError
 from django.db.migrations.executor import MigrationExecutor
 from django.utils.module_loading import import_string
 from rest_framework.authentication import SessionAuthentication
 
+from chatflow import routes
 from chatflow.auth import is_stored
 from chatflow.conf import conf, place
 
@@ -178,6 +179,25 @@ def check_sign_ins(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
             )
         )
     return found
+
+
+@register(Tags.urls)
+def check_places(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Refuse paths that have a language in them: streams are looked up before one is known."""
+    if not getattr(settings, "ROOT_URLCONF", None):
+        return []
+    includes = {routes.API: "chatflow.api", routes.PROTOCOLS: "chatflow.protocols"}
+    return [
+        Error(
+            f"{included} is below i18n_patterns(), and the API's paths are the same in all"
+            " languages.",
+            hint=f'Write path("…", include("{included}")) into urlpatterns outside of'
+            " i18n_patterns(). The pages are in each browser's language as they are.",
+            id="chatflow.E019",
+        )
+        for name, included in includes.items()
+        if routes.is_below_language(name)
+    ]
 
 
 @register
