@@ -8,16 +8,18 @@ from itertools import chain
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from chatflow.workflows.models import TaskRun, TaskStatus
+from chatflow.workflows.models import Job, State, TaskRun, TaskStatus
 from chatflow.workflows.store import lifecycle, pruning, task_runs
-from chatflow.workflows.store.lifecycle import Vigil, worker_id
+from chatflow.workflows.store.database import Fault, get_database
+from chatflow.workflows.store.lifecycle import Vigil, Worker, reaping, worker_id
 from tests.configure import configure
-from tests.workflows.chat import at_once
+from tests.workflows.chat import Chat, at_once
+from tests.workflows.faults import make_outage, make_passing
 
 pytestmark = pytest.mark.django_db
 
@@ -273,3 +275,58 @@ def test_delayed_runs_whose_moment_has_come_wait_by_their_priority(
     assert task_runs.claim((), ME) is None
     assert stored(later).delayed
     assert not stored(urgent).delayed
+
+
+# Runs that can't be taken back just now.
+
+
+def test_jobs_are_taken_back_before_tasks(
+    run: TaskRun, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = chat.send()
+    assert lifecycle.claim((), Worker(ME), is_async=True) == job
+
+    def fail(*args: Any) -> int:
+        raise make_outage()
+
+    monkeypatch.setattr(task_runs, "take_back", fail)
+    with pytest.raises(OperationalError):
+        lifecycle.reap_worker(ME)
+    assert Job.objects.get().state == State.QUEUED
+
+
+def test_a_run_that_is_in_conflict_is_left_for_later(
+    run: TaskRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enqueued()
+    other, take_back = claimed(), task_runs.take_back
+    database = type(get_database())
+    monkeypatch.setattr(database, "fault", lambda _, error: Fault.CONFLICT)
+    conflicts = iter([make_passing()])
+
+    def flaky(*args: Any) -> int:
+        for error in conflicts:
+            raise error
+        return take_back(*args)
+
+    monkeypatch.setattr(task_runs, "take_back", flaky)
+    assert not lifecycle.reap_worker(ME)
+    statuses = {stored(each).status for each in (run, other)}
+    assert statuses == {TaskStatus.READY, TaskStatus.RUNNING}
+    assert lifecycle.reap_worker(ME)
+    assert {stored(each).status for each in (run, other)} == {TaskStatus.READY}
+
+
+@pytest.mark.postgresql  # SQLite has one writer.
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_is_locked_is_not_waited_for(
+    run: TaskRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reaping, "PATIENCE", 0.01)
+    with transaction.atomic():
+        TaskRun.objects.select_for_update().get()
+        (taken,) = at_once(1, lambda _: lifecycle.reap_worker(ME))
+    assert taken is False
+    assert stored(run).status == TaskStatus.RUNNING
+    assert lifecycle.reap_worker(ME)
+    assert stored(run).status == TaskStatus.READY
