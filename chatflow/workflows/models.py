@@ -616,6 +616,10 @@ def make_task_id() -> str:
     return f"task_{uuid.uuid4().hex}"
 
 
+# A run waits for a worker.
+WAITING = Q(status=TaskStatus.READY, delayed=False)
+
+
 class TaskRun(models.Model):
     """A task of django.tasks that was enqueued, and its result.
 
@@ -635,6 +639,8 @@ class TaskRun(models.Model):
     queue = models.CharField(max_length=50, default="default")
     priority = models.SmallIntegerField(default=0)
     run_after = models.DateTimeField(null=True, blank=True)
+    # Whether it still waits for that moment, and not for a worker.
+    delayed = models.BooleanField(default=False)
     # The fencing token, as in a job.
     attempt = models.PositiveIntegerField(default=0)
     # How many workers were lost over it.
@@ -672,12 +678,26 @@ class TaskRun(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            # task_runs.claim: the next one, best priority first.
+            # task_runs.claim: the next one of a queue, best priority first.
+            models.Index(
+                "queue",
+                F("priority").desc(),
+                "id",
+                name="task_run_next_in_queue",
+                condition=Q(Case(When(WAITING, then=True), default=False)),
+            ),
+            # The same for all queues alike.
             models.Index(
                 F("priority").desc(),
                 "id",
-                name="task_run_next",
-                condition=Q(status=TaskStatus.READY),
+                name="task_run_next_of_all",
+                condition=Q(Case(When(~WAITING, then=False), default=True)),
+            ),
+            # Likewise: those whose moment has come.
+            models.Index(
+                fields=["run_after"],
+                name="task_run_delayed",
+                condition=Q(delayed=True),
             ),
             # task_runs.expired: leases that ran out.
             models.Index(

@@ -53,6 +53,23 @@ def only_in_a(user: User, name: str, tenant: str) -> bool:
     return name == "greet" and tenant == "a"
 
 
+asked: list[str] = []
+
+
+def note(user: User, name: str, tenant: str) -> bool:
+    asked.append(name)
+    return True
+
+
+def test_the_workflow_that_words_lead_to_is_asked_for_once(chat: Chat, settings: Any) -> None:
+    configure(settings, MAY_USE=f"{__name__}.note")
+    asked.clear()
+
+    assert chat.send("greet me").workflow == "greet"
+    # As often as all others among which it was chosen.
+    assert asked.count("greet") == asked.count("chat") > 0
+
+
 def test_neither_words_nor_help_lead_there(chat: Chat, bob: User) -> None:
     assert chat.send("greet me").workflow == "chat"
     assert "Greeting" not in chat.say("help").response

@@ -25,6 +25,7 @@ class Migration(migrations.Migration):
                 ('queue', models.CharField(default='default', max_length=50)),
                 ('priority', models.SmallIntegerField(default=0)),
                 ('run_after', models.DateTimeField(blank=True, null=True)),
+                ('delayed', models.BooleanField(default=False)),
                 ('attempt', models.PositiveIntegerField(default=0)),
                 ('lost', models.PositiveIntegerField(default=0)),
                 ('lease_until', models.DateTimeField(blank=True, null=True)),
@@ -39,7 +40,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'workflows_taskrun',
-                'indexes': [models.Index(models.OrderBy(models.F('priority'), descending=True), models.F('id'), condition=models.Q(('status', 'READY')), name='task_run_next'), models.Index(condition=models.Q(('status', 'RUNNING')), fields=['lease_until'], name='task_run_lease'), models.Index(condition=models.Q(('finished_at__isnull', False)), fields=['finished_at'], name='task_run_finished')],
+                'indexes': [models.Index(models.F('queue'), models.OrderBy(models.F('priority'), descending=True), models.F('id'), condition=models.Q(models.Case(models.When(models.Q(('delayed', False), ('status', 'READY')), then=True), default=False)), name='task_run_next_in_queue'), models.Index(models.OrderBy(models.F('priority'), descending=True), models.F('id'), condition=models.Q(models.Case(models.When(models.Q(('delayed', False), ('status', 'READY'), _negated=True), then=False), default=True)), name='task_run_next_of_all'), models.Index(condition=models.Q(('delayed', True)), fields=['run_after'], name='task_run_delayed'), models.Index(condition=models.Q(('status', 'RUNNING')), fields=['lease_until'], name='task_run_lease'), models.Index(condition=models.Q(('finished_at__isnull', False)), fields=['finished_at'], name='task_run_finished')],
                 'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('finished_at__isnull', True), ('status__in', ('READY', 'RUNNING'))), models.Q(('finished_at__isnull', False), ('status__in', ('FAILED', 'SUCCESSFUL'))), _connector='OR'), name='task_run_finished_at_its_end'), models.CheckConstraint(condition=models.Q(models.Q(('status', 'RUNNING'), _negated=True), ('lease_until__isnull', False), _connector='OR'), name='task_run_running_has_lease')],
             },
         ),

@@ -296,10 +296,13 @@ def _route(
 
 def _choose_workflow(job: Job, reach: Reach, begins: str) -> None:
     """Choose the workflow that a message begins: the only one in reach, or wanted, or by words."""
-    chosen = reach.workflow or begins or route(job.text, job.options, workflows_for(job))
-    job.workflow = usable_workflow(chosen, job.user, job.tenant).name
+    named = reach.workflow or begins
+    job.workflow = named or route(job.text, job.options, workflows_for(job))
+    # Of all others that words lead to it is known already.
+    if named or job.workflow == DEFAULT:
+        usable_workflow(job.workflow, job.user, job.tenant)
     # A model would hand the job over to another one, were it free to.
-    job.explicit = bool(reach.workflow or begins)
+    job.explicit = bool(named)
 
 
 def _choose(mode: Mode, workflow: Workflow) -> Literal["sync", "async"]:

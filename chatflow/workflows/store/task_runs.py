@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 
@@ -21,12 +21,23 @@ from chatflow.workflows.store.database import get_database
 
 # How many may be claimed by others, one after the other, before a worker looks for something else.
 CANDIDATES = 10
+# What a worker reads of each of them: not the arguments, which may be long.
+TAKEN_BY = ("status", "attempt", "worker_ids", "started_at")
+# How many delays end at once.
+BATCH = 1000
+
+# Where runs wait: the conditions of task_run_next_in_queue and of task_run_next_of_all. They are
+# written as those of jobs are, for the same reasons: see lifecycle.claims.
+WAITING = "(NOT delayed AND status = 'READY')"
+IN_QUEUE = f"CASE WHEN {WAITING} THEN {{true}} ELSE {{false}} END"
+ANYWHERE = f"CASE WHEN NOT {WAITING} THEN {{false}} ELSE {{true}} END"
 
 Error = dict[str, str]
 
 
 def enqueue(run: TaskRun) -> None:
     """Store a new run and ring, in the caller's transaction."""
+    run.delayed = run.run_after is not None
     with transaction.atomic():
         run.save(force_insert=True)
         get_bell().ring("due", run.pk)
@@ -42,15 +53,36 @@ def claim(queues: Sequence[str], worker: str) -> TaskRun | None:
     Returns:
         The run, under a new attempt; None if there is none.
     """
+    _end_delays()
     for queue in queues or (None,):
-        due = TaskRun.objects.filter(Q(run_after=None) | Q(run_after__lte=Now()))
-        if queue is not None:
-            due = due.filter(queue=queue)
-        ready = due.filter(status=TaskStatus.READY).order_by("-priority", "id")
-        for run in ready[:CANDIDATES]:
+        for run in _waiting(queue).only(*TAKEN_BY)[:CANDIDATES]:
             if _take(run, worker):
-                return run
+                return _same(run).first()
     return None
+
+
+def _waiting(queue: str | None) -> QuerySet[TaskRun]:
+    """Return the runs that wait for a worker, in a queue or in any; the next one first."""
+    database = get_database()
+    condition = ANYWHERE if queue is None else IN_QUEUE
+    condition = condition.format(true=database.true, false=database.false)
+    # A parameter in it would keep SQLite from the index.
+    waiting = TaskRun.objects.extra(where=[database.indexed(condition, True)])
+    if queue is not None:
+        waiting = waiting.filter(queue=queue)
+    return waiting.order_by("-priority", "id")
+
+
+def _end_delays() -> None:
+    """Let the delayed runs whose moment has come wait for a worker, like all others."""
+    due = TaskRun.objects.filter(delayed=True, run_after__lte=Now()).order_by("run_after")
+    # Mostly there are none, and nothing is to be locked.
+    if not due.exists():
+        return
+    with transaction.atomic():
+        locked = due.select_for_update(skip_locked=True)
+        found = list(locked.values_list("pk", flat=True)[:BATCH])
+        TaskRun.objects.filter(pk__in=found).update(delayed=False)
 
 
 def _take(run: TaskRun, worker: str) -> bool:
@@ -92,7 +124,7 @@ def expired() -> QuerySet[TaskRun]:
     return TaskRun.objects.filter(status=TaskStatus.RUNNING, lease_until__lt=Now())
 
 
-def take_back(lost_runs: QuerySet[TaskRun], *, lost: int = 1) -> int:
+def take_back(lost_runs: QuerySet[TaskRun], lost: int = 1) -> int:
     """Let other attempts have the runs of workers that are lost; fail those that lost too many.
 
     Args:
@@ -137,16 +169,20 @@ def _change(
     Args:
         run: as it was found; it is changed likewise.
         found: the rows among which it still has to be; by default all.
-        lease: until when it is held from now on.
+        lease: until when it is held from now on; left out, nobody holds it any more.
         values: of its other fields.
     """
-    same = TaskRun.objects.all() if found is None else found
-    same = same.filter(pk=run.pk, status=run.status, attempt=run.attempt)
-    if not same.update(lease_until=lease, **values):
+    if not _same(run, found).update(lease_until=lease, **values):
         return False
     for name, value in values.items():
         setattr(run, name, value)
     return True
+
+
+def _same(run: TaskRun, found: QuerySet[TaskRun] | None = None) -> QuerySet[TaskRun]:
+    """Return the row of a run, if it is among *found* and nobody has changed it meanwhile."""
+    rows = TaskRun.objects.all() if found is None else found
+    return rows.filter(pk=run.pk, status=run.status, attempt=run.attempt)
 
 
 def _lease() -> RawSQL:

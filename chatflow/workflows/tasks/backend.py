@@ -81,8 +81,8 @@ class Backend(BaseTaskBackend):
         """Return the result of that id as it is now.
 
         Raises:
-            TaskResultDoesNotExist: there is none, it was pruned, or its function is no task any
-                more.
+            TaskResultDoesNotExist: there is none, it was pruned, its function is no task any more,
+                or its backend is gone from TASKS.
             InvalidTask: TASKS doesn't allow the task any more.
         """
         try:

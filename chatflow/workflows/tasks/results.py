@@ -6,7 +6,13 @@ from django.utils.module_loading import import_string
 
 from chatflow.workflows.exceptions import UnknownTask
 from chatflow.workflows.models import TaskRun
-from chatflow.workflows.tasks.interface import Task, TaskError, TaskResult, TaskResultStatus
+from chatflow.workflows.tasks.interface import (
+    InvalidTaskBackend,
+    Task,
+    TaskError,
+    TaskResult,
+    TaskResultStatus,
+)
 
 
 def find_task(path: str) -> "Task[..., Any]":
@@ -17,7 +23,8 @@ def find_task(path: str) -> "Task[..., Any]":
     """
     try:
         found = import_string(path)
-    except ImportError as error:
+    except Exception as error:
+        # A module that can't be imported may raise anything.
         raise UnknownTask(f"There is no task at {path}: {error}.") from error
     if not isinstance(found, Task):
         raise UnknownTask(f"There is no task at {path}, but something else.")
@@ -28,16 +35,11 @@ def describe(run: TaskRun) -> "TaskResult[..., Any]":
     """Return a run as its TaskResult.
 
     Raises:
-        UnknownTask: its function is no task any more.
+        UnknownTask: its function is no task any more, or its backend is gone from TASKS.
         InvalidTask: TASKS doesn't allow it any more, as where its queue was taken out.
     """
     result = TaskResult(
-        task=find_task(run.path).using(
-            priority=run.priority,
-            queue_name=run.queue,
-            run_after=run.run_after,
-            backend=run.backend,
-        ),
+        task=_find_variant(run),
         id=run.public_id,
         status=TaskResultStatus(run.status),
         enqueued_at=run.enqueued_at,
@@ -53,3 +55,16 @@ def describe(run: TaskRun) -> "TaskResult[..., Any]":
     # As the interface's own backends do it: no argument is for it, and the class is frozen.
     object.__setattr__(result, "_return_value", run.return_value)
     return result
+
+
+def _find_variant(run: TaskRun) -> "Task[..., Any]":
+    """Return the run's task as it was enqueued, which may be a variant by ``using()``."""
+    try:
+        return find_task(run.path).using(
+            priority=run.priority,
+            queue_name=run.queue,
+            run_after=run.run_after,
+            backend=run.backend,
+        )
+    except InvalidTaskBackend as error:
+        raise UnknownTask(str(error)) from error

@@ -1,18 +1,25 @@
 """The rows of django.tasks' tasks: who has one, and who may end it."""
 
+import re
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import chain
 from typing import Any
 
 import pytest
+from django.db import OperationalError, connection, transaction
 from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-from chatflow.workflows.models import TaskRun, TaskStatus
+from chatflow.workflows.models import Job, State, TaskRun, TaskStatus
 from chatflow.workflows.store import lifecycle, pruning, task_runs
-from chatflow.workflows.store.lifecycle import Vigil, worker_id
+from chatflow.workflows.store.database import Fault, get_database
+from chatflow.workflows.store.lifecycle import Vigil, Worker, reaping, worker_id
 from tests.configure import configure
-from tests.workflows.chat import at_once
+from tests.workflows.chat import Chat, at_once
+from tests.workflows.faults import make_outage, make_passing
 
 pytestmark = pytest.mark.django_db
 
@@ -56,10 +63,11 @@ def test_it_works(run: TaskRun) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_claims_at_once() -> None:
+@pytest.mark.parametrize("delayed", [False, True])
+def test_claims_at_once(delayed: bool) -> None:
     count = 6
     for _ in range(count):
-        enqueued()
+        enqueued(run_after=timezone.now() - timedelta(seconds=9) if delayed else None)
 
     def take_all(number: int) -> list[int]:
         mine = []
@@ -194,3 +202,131 @@ def test_results_are_pruned() -> None:
     task_runs.end(recent := claimed(), TaskStatus.SUCCESSFUL)
     pruning.prune(30)
     assert set(TaskRun.objects.all()) == {running, waiting, recent}
+
+
+# The statements.
+
+
+def find_plans() -> str:
+    """Claim from a queue, and from all; return how the database reads the runs for that."""
+    word = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
+    plans = []
+
+    def explain(query: Callable[..., Any], sql: str, params: Any, *rest: Any) -> Any:
+        if sql.startswith("SELECT"):
+            with connection.cursor() as cursor:
+                # With its parameters as they are: SQLite finds no index by some of them.
+                cursor.execute(f"{word} {sql}", params)
+                plans.append(" ".join(str(row[-1]) for row in cursor.fetchall()))
+        return query(sql, params, *rest)
+
+    with connection.execute_wrapper(explain):
+        assert task_runs.claim(("low",), ME) is None
+        assert task_runs.claim((), ME) is not None
+    return "\n".join(plans)
+
+
+def test_a_claim_looks_at_no_run_that_is_not_for_it() -> None:
+    """The statistics are of runs that have ended, all of the queue that is asked for."""
+    ended = {"status": TaskStatus.SUCCESSFUL, "finished_at": Now(), "queue": "low"}
+    later = {"run_after": Now() + timedelta(hours=1), "queue": "low"}
+    for fields in (ended, later, {"queue": "high"}):
+        if fields is later:
+            with connection.cursor() as cursor:
+                cursor.execute("ANALYZE workflows_taskrun")
+        delayed = fields is later
+        TaskRun.objects.bulk_create(
+            TaskRun(backend="default", path="team.tasks.send", delayed=delayed, **fields)
+            for _ in range(1000)
+        )
+    plans = find_plans()
+
+    for index in ("task_run_delayed", "task_run_next_in_queue", "task_run_next_of_all"):
+        assert re.search(rf"(?i)index ((only )?scan using )?{index}\b", plans), plans
+    assert not re.search("(?i)seq scan|bitmap|sort|b-tree|SCAN workflows_taskrun$", plans), plans
+
+
+def test_a_claim_reads_the_arguments_of_no_run_but_its_own() -> None:
+    for _ in range(3):
+        enqueued(args=["long"])
+    with CaptureQueriesContext(connection) as captured:
+        run = claimed()
+    reads = [each["sql"] for each in captured if '"args"' in each["sql"]]
+
+    assert len(reads) == 1
+    assert f'"id" = {run.pk} ' in reads[0]
+    assert run.args == ["long"]
+    assert run.lease_until is not None
+
+
+def test_delayed_runs_whose_moment_has_come_wait_by_their_priority(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(task_runs, "BATCH", 2)
+    hour = timedelta(hours=1)
+    later, urgent, plain, last = (
+        enqueued(run_after=timezone.now() + hour),
+        enqueued(run_after=timezone.now() - hour, priority=1),
+        enqueued(),
+        enqueued(run_after=timezone.now() - hour),
+    )
+
+    assert [claimed() for _ in range(3)] == [urgent, plain, last]
+    assert task_runs.claim((), ME) is None
+    assert stored(later).delayed
+    assert not stored(urgent).delayed
+
+
+# Runs that can't be taken back just now.
+
+
+def test_jobs_are_taken_back_before_tasks(
+    run: TaskRun, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = chat.send()
+    assert lifecycle.claim((), Worker(ME), is_async=True) == job
+
+    def fail(*args: Any) -> int:
+        raise make_outage()
+
+    monkeypatch.setattr(task_runs, "take_back", fail)
+    with pytest.raises(OperationalError):
+        lifecycle.reap_worker(ME)
+    assert Job.objects.get().state == State.QUEUED
+
+
+def test_a_run_that_is_in_conflict_is_left_for_later(
+    run: TaskRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enqueued()
+    other, take_back = claimed(), task_runs.take_back
+    database = type(get_database())
+    monkeypatch.setattr(database, "fault", lambda _, error: Fault.CONFLICT)
+    conflicts = iter([make_passing()])
+
+    def flaky(*args: Any) -> int:
+        for error in conflicts:
+            raise error
+        return take_back(*args)
+
+    monkeypatch.setattr(task_runs, "take_back", flaky)
+    assert not lifecycle.reap_worker(ME)
+    statuses = {stored(each).status for each in (run, other)}
+    assert statuses == {TaskStatus.READY, TaskStatus.RUNNING}
+    assert lifecycle.reap_worker(ME)
+    assert {stored(each).status for each in (run, other)} == {TaskStatus.READY}
+
+
+@pytest.mark.postgresql  # SQLite has one writer.
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_is_locked_is_not_waited_for(
+    run: TaskRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reaping, "PATIENCE", 0.01)
+    with transaction.atomic():
+        TaskRun.objects.select_for_update().get()
+        (taken,) = at_once(1, lambda _: lifecycle.reap_worker(ME))
+    assert taken is False
+    assert stored(run).status == TaskStatus.RUNNING
+    assert lifecycle.reap_worker(ME)
+    assert stored(run).status == TaskStatus.READY

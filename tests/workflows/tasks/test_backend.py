@@ -8,9 +8,10 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
+from chatflow.workflows import clock
 from chatflow.workflows.models import TaskRun
 from chatflow.workflows.store import task_runs
-from chatflow.workflows.tasks import interface, is_used, queues, running
+from chatflow.workflows.tasks import interface, is_used, queues, results, running
 from chatflow.workflows.tasks.backend import Backend
 from chatflow.workflows.tasks.interface import (
     InvalidTask,
@@ -39,7 +40,7 @@ def finished(result: "TaskResult[..., Any]") -> "TaskResult[..., Any]":
 
 
 def test_it_works() -> None:
-    before = timezone.now()
+    before = clock.now()
     result = errands.add.enqueue(1, second=2)
     assert isinstance(result.task.get_backend(), Backend)
     assert (result.status, result.args, result.kwargs) == ("READY", [1], {"second": 2})
@@ -217,6 +218,36 @@ def test_a_row_can_call_nothing_but_tasks(path: str) -> None:
     assert errands.done == []
     with pytest.raises(TaskResultDoesNotExist, match="no task at"):
         errands.add.get_result(run.public_id)
+
+
+def test_a_backend_that_is_gone(settings: Any) -> None:
+    default = settings.TASKS["default"]
+    settings.TASKS = {"default": default, "other": default}
+    result = errands.add.using(backend="other").enqueue(1)
+    settings.TASKS = {"default": default}
+    run = run_next()
+    assert run is not None
+    run.refresh_from_db()
+    assert run.status == TaskResultStatus.FAILED
+    assert run.errors[0]["exception_class_path"] == "chatflow.workflows.exceptions.UnknownTask"
+    assert "other" in run.errors[0]["traceback"]
+    assert errands.done == []
+    with pytest.raises(TaskResultDoesNotExist, match="other"):
+        errands.add.get_result(result.id)
+
+
+def test_a_module_that_can_not_be_imported_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    errands.add.enqueue(1)
+
+    def fail(path: str) -> Any:
+        raise RuntimeError("at import")
+
+    monkeypatch.setattr(results, "import_string", fail)
+    run = run_next()
+    assert run is not None
+    run.refresh_from_db()
+    assert run.status == TaskResultStatus.FAILED
+    assert "RuntimeError: at import" in run.errors[0]["traceback"]
 
 
 def test_signals() -> None:

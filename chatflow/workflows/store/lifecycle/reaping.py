@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 from chatflow.conf import conf
 from chatflow.workflows.bells import get_bell
 from chatflow.workflows.exceptions import Fenced
-from chatflow.workflows.models import ACTIVE, Cluster, Job, State, TaskRun
+from chatflow.workflows.models import ACTIVE, Cluster, Job, State, TaskRun, TaskStatus
 from chatflow.workflows.store import task_runs
 from chatflow.workflows.store.database import Fault, get_database
 from chatflow.workflows.store.lifecycle.endings import WEB_PROCESS_LOST, WORKER_LOST, Outcome, end
@@ -36,9 +36,9 @@ P = ParamSpec("P")
 
 
 def _left_to_others(take: Callable[P, bool]) -> Callable[P, bool]:
-    """Let *take* return False for a job that somebody else took, or has locked for too long here.
+    """Let *take* return False for what somebody else took, or has locked for too long here.
 
-    The other jobs don't wait for that one. It is looked at again soon.
+    The others don't wait for that one. It is looked at again soon.
     """
 
     @functools.wraps(take)
@@ -85,7 +85,7 @@ def reap(vigil: Vigil) -> int:
         return 0
     _adopt_waiting_inline_jobs()
     taken = sum(_take_back(job, vigil=vigil) for job in _expired(State.PROCESSING))
-    return taken + _take_back_expired_tasks(vigil)
+    return taken + sum(_take_back_tasks(task_runs.expired(), vigil=vigil))
 
 
 def reap_worker(worker: str, *, count: bool = True, but: Collection[int] = ()) -> bool:
@@ -97,17 +97,18 @@ def reap_worker(worker: str, *, count: bool = True, but: Collection[int] = ()) -
         but: the primary keys of the jobs that it runs.
 
     Returns:
-        Whether it has none left. A job whose row is still locked, as by an atomic step that the
+        Whether it has none left. One whose row is still locked, as by an atomic step that the
         database is about to undo, is to be taken later.
     """
-    task_runs.take_back(TaskRun.objects.filter(worker=worker), lost=int(count))
-    return _take_back_all(Job.objects.filter(worker=worker).exclude(pk__in=but), lost=int(count))
+    jobs = Job.objects.filter(worker=worker).exclude(pk__in=but)
+    return _take_back_all(jobs, TaskRun.objects.filter(worker=worker), lost=int(count))
 
 
 def reap_cluster(cluster: uuid.UUID) -> bool:
     """Take back all that a cluster had that is dead with its workers. See reap_worker()."""
-    task_runs.take_back(TaskRun.objects.filter(worker__startswith=first_part(cluster)))
-    return _take_back_all(Job.objects.filter(worker__startswith=first_part(cluster)))
+    first = first_part(cluster)
+    jobs = Job.objects.filter(worker__startswith=first)
+    return _take_back_all(jobs, TaskRun.objects.filter(worker__startswith=first))
 
 
 def stuck_workers(workers: Collection[str], vigil: Vigil) -> set[str]:
@@ -177,9 +178,9 @@ def _fail_orphan(job: Job, vigil: Vigil) -> bool:
     return _change_lost(job, lambda: end(job, failed), vigil)
 
 
-def _take_back_all(jobs: QuerySet[Job], *, lost: int = 1) -> bool:
+def _take_back_all(jobs: QuerySet[Job], tasks: QuerySet[TaskRun], *, lost: int = 1) -> bool:
     taken = [_take_back(job, lost=lost) for job in jobs.filter(state=State.PROCESSING)]
-    return all(taken)
+    return all(taken + _take_back_tasks(tasks, lost=lost))
 
 
 def _take_back(job: Job, *, lost: int = 1, vigil: Vigil | None = None) -> bool:
@@ -196,16 +197,24 @@ def _take_back(job: Job, *, lost: int = 1, vigil: Vigil | None = None) -> bool:
     return _change_lost(job, lambda: give_back(job, lost=lost), vigil)
 
 
-def _take_back_expired_tasks(vigil: Vigil) -> int:
-    if not task_runs.expired().exists():
-        return 0
+def _take_back_tasks(
+    tasks: QuerySet[TaskRun], *, lost: int = 1, vigil: Vigil | None = None
+) -> list[bool]:
+    held = tasks.filter(status=TaskStatus.RUNNING).values_list("pk", flat=True)
+    return [_take_back_task(tasks.filter(pk=pk), lost, vigil) for pk in held]
+
+
+@_left_to_others
+def _take_back_task(found: QuerySet[TaskRun], lost: int, vigil: Vigil | None) -> bool:
+    """Take the one task that is to be found from its worker. See _take_back()."""
     with transaction.atomic():
-        taken = task_runs.take_back(task_runs.expired())
+        get_database().limit_lock_waits(PATIENCE)
+        taken = task_runs.take_back(found, lost)
         # As in _change_lost().
-        if vigil.keep():
-            return taken
+        if vigil is None or vigil.keep():
+            return bool(taken)
         transaction.set_rollback(True)
-        return 0
+        return False
 
 
 @_left_to_others
