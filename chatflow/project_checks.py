@@ -11,6 +11,8 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import DEFAULT_DB_ALIAS, connection, router
 from django.db import Error as DatabaseError
 from django.db.migrations.executor import MigrationExecutor
+from django.shortcuts import resolve_url
+from django.urls import NoReverseMatch, is_valid_path, reverse
 from django.utils.module_loading import import_string
 from rest_framework.authentication import SessionAuthentication
 
@@ -23,6 +25,7 @@ DATABASES = ("postgresql", "sqlite")
 NEEDED = ("USERNAME_FIELD", "get_username", "is_authenticated")
 SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
 SIGN_INS = "django.contrib.auth.middleware.AuthenticationMiddleware"
+STATIC_FILES = "django.contrib.staticfiles"
 OUTAGES = "chatflow.middleware.service_unavailable"
 
 
@@ -37,6 +40,23 @@ def check_apps(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
         )
         for name in ("django.contrib.auth", "django.contrib.contenttypes")
         if not apps.is_installed(name)
+    ]
+
+
+@register
+def check_order_of_apps(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Warn of a runserver that is another app's: it has no streams."""
+    names = [config.name for config in apps.get_app_configs()]
+    if STATIC_FILES not in names or names.index("chatflow") < names.index(STATIC_FILES):
+        return []
+    return [
+        checks.Warning(
+            f"chatflow stands below {STATIC_FILES}, whose runserver has no streams.",
+            hint="Write INSTALLED_APPS = [*APPS, …], with APPS in front.",
+            id="chatflow.W015",
+        )
     ]
 
 
@@ -179,6 +199,37 @@ def check_sign_ins(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
             )
         )
     return found
+
+
+@register(Tags.urls)
+def check_included(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Warn where the API is nowhere, or its pages lead to a sign-in that is nowhere."""
+    if not getattr(settings, "ROOT_URLCONF", None):
+        return []
+    try:
+        reverse(f"{routes.API}:chat")
+    except NoReverseMatch:
+        return [
+            checks.Warning(
+                f"chatflow.api is nowhere in {settings.ROOT_URLCONF}.",
+                hint='Write path("chat/", include("chatflow.api")) into its urlpatterns.',
+                id="chatflow.W016",
+            )
+        ]
+    if _leads_somewhere(settings.LOGIN_URL):
+        return []
+    return [
+        checks.Warning(
+            f"The chat page sends people to LOGIN_URL, {settings.LOGIN_URL!r}, where nothing is.",
+            hint='Write where people sign in, such as LOGIN_URL = "admin:login".',
+            id="chatflow.W017",
+        )
+    ]
+
+
+def _leads_somewhere(url: Any) -> bool:
+    address = resolve_url(url)
+    return not address.startswith("/") or is_valid_path(address) or is_valid_path(f"{address}/")
 
 
 @register(Tags.urls)

@@ -15,7 +15,7 @@ from django.core.checks import CheckMessage, register
 @register
 def check_streams(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Warn of an ASGI application without the streams."""
-    named = getattr(settings, "ASGI_APPLICATION", None)
+    named = getattr(settings, "ASGI_APPLICATION", None) or beside_the_urls()
     if not named or named.startswith("chatflow.") or may_have_streams(named):
         return []
     return [
@@ -26,6 +26,12 @@ def check_streams(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
             id="chatflow.W003",
         )
     ]
+
+
+def beside_the_urls() -> str:
+    """Return the application of the asgi.py that ``startproject`` has made; empty for none."""
+    package = getattr(settings, "ROOT_URLCONF", "").rpartition(".")[0]
+    return f"{package}.asgi.application" if package and _read(f"{package}.asgi") else ""
 
 
 def may_have_streams(named: str) -> bool:

@@ -1,7 +1,7 @@
 """The pages that people see: the chat, the example of its client, a document."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 from uuid import UUID
@@ -24,11 +24,22 @@ from chatflow.serializers import MESSAGE_LENGTH
 from chatflow.tenants import workflows_of
 from chatflow.workflows.exceptions import TokenRefused
 from chatflow.workflows.knowledge.readers import is_image
+from chatflow.workflows.registry import Workflow
 
 View = Callable[..., HttpResponse]
 
 # What answers wherever no other workflow was asked for; nobody needs to choose it.
 DEFAULT = "chat"
+# For which the page has words of its own, and how many others are suggested.
+OURS = ("create_invoice", "demo_long")
+MOST_SUGGESTED = 3
+
+
+def suggested(workflows: Sequence[Workflow]) -> dict[str, Any]:
+    """Return what the page suggests: of ours what is there, and some workflows of the project."""
+    names = {each.name for each in workflows}
+    others = [each for each in workflows if each.triggers and each.name not in OURS]
+    return {"names": names, "others": others[:MOST_SUGGESTED]}
 
 
 def _admitted(view: View) -> View:
@@ -62,6 +73,7 @@ def chat(request: HttpRequest) -> HttpResponse:
     context = {
         "model_name": conf.AI_MODEL,
         "workflows": workflows,
+        "suggested": suggested(workflows_of(request)),
         "urls": urls(),
         "limit": MESSAGE_LENGTH,
         "largest_file": conf.MAX_BODY_BYTES,

@@ -3,6 +3,7 @@
 Errors carry a machine ``code`` and, as their text, one sentence that is safe to show to a client.
 """
 
+import re
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -367,6 +368,13 @@ class AttemptLost(Interrupt):
 
 class ShuttingDown(Interrupt):
     """The worker was told to stop: the job goes back to the queue."""
+
+
+def advice(error: BaseException) -> str:
+    """Return the first line of a database's error, with what to do where a table isn't there."""
+    line = first_line(error)
+    is_missing = line.startswith("no such table") or re.search("relation .* does not exist", line)
+    return f"{line}: run manage.py migrate" if is_missing else line
 
 
 def first_line(error: BaseException) -> str:

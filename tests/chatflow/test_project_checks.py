@@ -29,6 +29,8 @@ CHECKS: list[Check] = [
     project_checks.check_places,
     project_checks.check_outages,
     project_checks.check_bodies,
+    project_checks.check_order_of_apps,
+    project_checks.check_included,
     check_cluster,
 ]
 
@@ -220,3 +222,42 @@ def test_a_project_without_a_cluster_gets_ours(settings: Any) -> None:
     set_defaults()
     assert make() == settings.Q_CLUSTER
     assert settings.Q_CLUSTER["workers"] == 7
+
+
+class WithoutTheApi:
+    """A URLconf without the API."""
+
+    urlpatterns = [path("login/", project_checks.check_included)]
+
+
+def test_the_api_must_be_included(settings: Any) -> None:
+    settings.ROOT_URLCONF = WithoutTheApi
+    [found] = project_checks.check_included(None)
+    assert (found.id, found.hint) == (
+        "chatflow.W016",
+        'Write path("chat/", include("chatflow.api")) into its urlpatterns.',
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "ids"),
+    [
+        ("/accounts/login/", []),
+        ("/accounts/login", []),
+        ("login", []),
+        ("https://sign-in.example.com/", []),
+        ("/nowhere/", ["chatflow.W017"]),
+    ],
+)
+def test_the_sign_in_must_be_somewhere(url: str, ids: list[str], settings: Any) -> None:
+    settings.LOGIN_URL = url
+    assert [each.id for each in project_checks.check_included(None)] == ids
+
+
+def test_the_apps_stand_in_front(monkeypatch: pytest.MonkeyPatch) -> None:
+    order = [SimpleNamespace(name=name) for name in ("django.contrib.staticfiles", "chatflow")]
+    monkeypatch.setattr(project_checks.apps, "get_app_configs", lambda: order)
+    [found] = project_checks.check_order_of_apps(None)
+    assert found.id == "chatflow.W015"
+    order.reverse()
+    assert project_checks.check_order_of_apps(None) == []

@@ -62,3 +62,18 @@ def test_where_nothing_can_be_said(settings: Any, named: str | None) -> None:
         # Django itself has no such setting.
         del settings.ASGI_APPLICATION
     assert check_streams(None) == []
+
+
+@pytest.mark.parametrize(("source", "ids"), [(PLAIN, ["chatflow.W003"]), (WITH_STREAMS, [])])
+def test_the_asgi_py_beside_the_urls_counts(
+    source: str, ids: list[str], settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """``startproject`` makes one, and names it nowhere."""
+    site = tmp_path / f"site{len(ids)}"
+    site.mkdir()
+    (site / "__init__.py").touch()
+    (site / "asgi.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    del settings.ASGI_APPLICATION
+    settings.ROOT_URLCONF = f"{site.name}.urls"
+    assert [each.id for each in check_streams(None)] == ids

@@ -260,6 +260,8 @@ def test_deletions(as_alice: Client, chat: Chat, alice: Any) -> None:
 def test_tokens() -> None:
     with pytest.raises(CommandError, match="--create"):
         call("create_token", ANN)
+    with pytest.raises(CommandError, match="'nobody' can't sign in"):
+        call("create_token", "nobody", create=True)
     token = call("create_token", ANN, create=True).splitlines()[-1]
     call("create_token", ANN)
     client = Client(headers={"Authorization": f"Bearer {token}"})

@@ -1,8 +1,11 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
+from django.db.models import EmailField
 
 from chatflow.management.users import create_user
 from chatflow.models import Token
@@ -44,6 +47,7 @@ class Command(BaseCommand):
         if user is None and not create:
             raise CommandError(f"There is no user {username!r}; --create makes one.")
         if user is None:
+            _check_address(username)
             user = create_user(username)
         if replace:
             Token.objects.filter(user=user, name=options["name"]).delete()
@@ -53,3 +57,14 @@ class Command(BaseCommand):
         except (UnknownWorkflow, TooManyTokens) as error:
             raise CommandError(str(error)) from error
         return token
+
+
+def _check_address(name: str) -> None:
+    """Refuse a typo where people sign in with an e-mail address: it would be one more user."""
+    users = get_user_model()
+    field = users._meta.get_field(users.USERNAME_FIELD)
+    if isinstance(field, EmailField):
+        try:
+            field.run_validators(name)
+        except ValidationError as error:
+            raise CommandError(f"{name!r} can't sign in: {error.messages[0]}") from None

@@ -21,7 +21,7 @@ from chatflow.workflows.bells.base import readable
 from chatflow.workflows.cluster.functions import restrict
 from chatflow.workflows.cluster.leader import Leadership
 from chatflow.workflows.cluster.rings import DUE, JOB, LEADER, Rings
-from chatflow.workflows.exceptions import first_line
+from chatflow.workflows.exceptions import advice
 from chatflow.workflows.models import Job, TaskRun
 from chatflow.workflows.running import runner, watchdog
 from chatflow.workflows.store import lifecycle, task_runs
@@ -88,9 +88,7 @@ class Fetcher:
                     return package
                 rings = self.wait()
             except DatabaseError as error:
-                logger.warning(
-                    "The database is out of reach (%s); trying again.", first_line(error)
-                )
+                logger.warning("The database is out of reach (%s); trying again.", advice(error))
                 connections.close_all()
                 # If it claimed a job all the same, nobody would ever run that.
                 self._unsure = True

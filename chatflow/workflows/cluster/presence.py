@@ -13,7 +13,7 @@ from django.db import connections
 from django.db.models.functions import Now
 
 from chatflow.workflows.cluster.processes import find_beginning, find_place, is_dead
-from chatflow.workflows.exceptions import first_line
+from chatflow.workflows.exceptions import advice
 from chatflow.workflows.models import Cluster
 from chatflow.workflows.store import lifecycle
 from chatflow.workflows.store.lifecycle import HOST, Vigil
@@ -78,10 +78,10 @@ class Presence:
             on_live_connection(partial(chore, **kwargs))
         except DatabaseError as error:
             if is_outage(error):
-                logger.warning("The database is out of reach (%s).", first_line(error))
+                logger.warning("The database is out of reach (%s).", advice(error))
                 self.vigil.doubt()
             else:
-                logger.warning("A chore was left undone (%s).", first_line(error))
+                logger.warning("A chore was left undone (%s).", advice(error))
             connections.close_all()
 
 

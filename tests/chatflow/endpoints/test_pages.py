@@ -2,12 +2,14 @@
 
 import re
 from contextlib import closing
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from chatflow.endpoints.pages import suggested
 from tests.configure import configure
 
 POLICY = {
@@ -151,3 +153,14 @@ def test_nobody_keeps_an_answer(signed_in: Client, path: str) -> None:
 def test_static_files_may_be_kept(signed_in: Client) -> None:
     with closing(signed_in.get("/static/chatflow/css/chat.css")) as answer:
         assert "max-age" in answer.headers["Cache-Control"]
+
+
+def test_the_suggestions_are_workflows_that_are_there() -> None:
+    def named(name: str, *triggers: str) -> Any:
+        return SimpleNamespace(name=name, triggers=triggers)
+
+    ours = [named("chat"), named("demo_long", "long demo")]
+    count = named("count", "count something")
+    found = suggested([*ours, count, named("silent")])
+    assert found == {"names": {"chat", "demo_long", "count", "silent"}, "others": [count]}
+    assert len(suggested([named(f"w{n}", "go") for n in range(9)])["others"]) == 3
