@@ -38,7 +38,7 @@ class Visit:
     def open_without_script(self) -> None:
         self.page.route(SCRIPT, lambda route: self.held.append(route))
         self.page.goto(self.url, wait_until="commit")
-        self.page.wait_for_function("Boolean(document.getElementById('composer')?.onsubmit)")
+        self.page.wait_for_function("() => Boolean(document.getElementById('composer')?.onsubmit)")
         self.opened.clear()
 
     @property

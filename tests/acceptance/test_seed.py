@@ -179,7 +179,10 @@ def test_the_line_in_env_works(make_site: MakeSite) -> None:
     site.env["ENV_FILE"] = str(site.folder / ".env")
     for name in ("SECRET_KEY", "DATABASE_URL", "RATE_LIMIT_SEND"):
         del site.env[name]
-    code = "from django.conf import settings as s; print(s.SECRET_KEY, s.DEBUG, s.RATE_LIMIT_SEND)"
+    code = (
+        "from django.conf import settings as s; from chatflow.conf import conf;"
+        " print(s.SECRET_KEY, s.DEBUG, conf.RATE_LIMIT_SEND)"
+    )
     assert f"{key} False (7, 1.0)" in site.manage("shell", "--command", code).stdout
     site.start_web()
     site.start_cluster()
@@ -192,7 +195,7 @@ def test_workflow_timeouts(make_site: MakeSite) -> None:
     assert wanted == {"max_execution_time": "120", "max_ai_calls": "10"}
     names = [f"WORKFLOW_{name.upper()}" for name in wanted]
     site = make_site("sqlite")
-    code = f"from django.conf import settings; print([getattr(settings, n) for n in {names}])"
+    code = f"from chatflow.conf import conf; print([getattr(conf, n) for n in {names}])"
     command = ("shell", "--verbosity=0", "--command", code)
     assert json.loads(site.manage(*command).stdout) == [120, 10]
     site.env |= dict.fromkeys(names, "7")
