@@ -229,7 +229,9 @@ def check_included(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 
 def _leads_somewhere(url: Any) -> bool:
     address = resolve_url(url)
-    return not address.startswith("/") or is_valid_path(address) or is_valid_path(f"{address}/")
+    if not address.startswith("/"):
+        return True
+    return any(is_valid_path(each) for each in (address, f"{address}/"))
 
 
 @register(Tags.urls)
