@@ -4,8 +4,6 @@ The tables keep their names. Only Django's own bookkeeping names an app: which m
 applied, and the content types that permissions and the admin's history point to.
 """
 
-from collections.abc import Iterable
-
 from django.apps import apps
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -32,11 +30,10 @@ def rename_labels(connection: BaseDatabaseWrapper) -> None:
     recorder = MigrationRecorder(connection)
     if not recorder.has_table():
         return
-    ours = MigrationLoader(None).disk_migrations
     for former, label in FORMER.items():
         noted = recorder.migration_qs.filter(app=former)
         names = set(noted.values_list("name", flat=True))
-        if not names or former in apps.app_configs or not names <= _names(ours, label):
+        if not names or former in apps.app_configs or not names <= _names(label):
             continue
         if recorder.migration_qs.filter(app=label).exists() or not _has_table(connection, former):
             continue
@@ -45,8 +42,9 @@ def rename_labels(connection: BaseDatabaseWrapper) -> None:
             _rename_content_types(connection, former, label)
 
 
-def _names(migrations: Iterable[tuple[str, str]], label: str) -> set[str]:
-    return {name for app, name in migrations if app == label}
+def _names(label: str) -> set[str]:
+    """Return the names of an app's migrations; it takes a while, and few databases need it."""
+    return {name for app, name in MigrationLoader(None).disk_migrations if app == label}
 
 
 def _has_table(connection: BaseDatabaseWrapper, former: str) -> bool:

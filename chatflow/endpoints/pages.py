@@ -65,15 +65,16 @@ def _admitted(view: View) -> View:
 @_admitted
 def chat(request: HttpRequest) -> HttpResponse:
     """Show the chat page."""
+    usable = workflows_of(request)
     workflows = [
         {"name": each.name, "title": each.title, "description": each.description}
-        for each in workflows_of(request)
+        for each in usable
         if each.name != DEFAULT
     ]
     context = {
         "model_name": conf.AI_MODEL,
         "workflows": workflows,
-        "suggested": suggested(workflows_of(request)),
+        "suggested": suggested(usable),
         "urls": urls(),
         "limit": MESSAGE_LENGTH,
         "largest_file": conf.MAX_BODY_BYTES,
