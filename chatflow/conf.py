@@ -128,7 +128,7 @@ def written() -> AnyMapping[str, Any]:
 
 def mistakes() -> Iterator[tuple[str, str]]:
     """Yield what is wrong in the project's settings: a sentence, and what to write instead."""
-    given = getattr(settings, "CHATFLOW", {})
+    given: Any = written()
     if not isinstance(given, AnyMapping):
         yield (
             f"CHATFLOW must be a dictionary, not {given!r}.",

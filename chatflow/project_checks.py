@@ -119,8 +119,12 @@ def check_databases(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
 
 def _own_models() -> Iterator[type[Any]]:
     for config in apps.get_app_configs():
-        if config.label.partition("_")[0] == "chatflow":
+        if _is_ours(config.label):
             yield from config.get_models()
+
+
+def _is_ours(label: str) -> bool:
+    return label.partition("_")[0] == "chatflow"
 
 
 def _is_in_default(model: type[Any]) -> bool:
@@ -304,7 +308,7 @@ def check_migrations(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
     except DatabaseError:
         # It is away: other checks, and whoever asks it, say so.
         return []
-    ours = [str(each) for each, _ in plan if each.app_label.partition("_")[0] == "chatflow"]
+    ours = [str(each) for each, _ in plan if _is_ours(each.app_label)]
     if not ours:
         return []
     return [

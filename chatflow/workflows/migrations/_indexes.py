@@ -7,6 +7,7 @@ off in the middle. A migration of these operations alone can then be run again.
 from typing import Any, cast
 
 from django.db import migrations, models, transaction
+from django.db.migrations.operations.base import Operation
 
 
 def _finds(schema_editor: Any, table: str, name: str) -> bool:
@@ -32,7 +33,17 @@ class AddIndex(migrations.AddIndex):
         schema_editor.add_index(model, self.index, concurrently=True)
 
 
-class AddUnique(migrations.AddConstraint):
+class _WholeBackwards(Operation):
+    """Goes back in one transaction: SQLite copies the table."""
+
+    def database_backwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        with transaction.atomic(schema_editor.connection.alias):
+            super().database_backwards(app_label, schema_editor, from_state, to_state)
+
+
+class AddUnique(_WholeBackwards, migrations.AddConstraint):
     """Adds a unique constraint likewise."""
 
     def database_forwards(
@@ -59,12 +70,6 @@ class AddUnique(migrations.AddConstraint):
                 f"ALTER TABLE {table} ADD CONSTRAINT {name} UNIQUE USING INDEX {name}"
             )
 
-    def database_backwards(
-        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
-    ) -> None:
-        with transaction.atomic(schema_editor.connection.alias):
-            super().database_backwards(app_label, schema_editor, from_state, to_state)
-
 
 class RemoveIndex(migrations.RemoveIndex):
     """Removes an index, if it is there still."""
@@ -77,7 +82,7 @@ class RemoveIndex(migrations.RemoveIndex):
             super().database_forwards(app_label, schema_editor, from_state, to_state)
 
 
-class RemoveUnique(migrations.RemoveConstraint):
+class RemoveUnique(_WholeBackwards, migrations.RemoveConstraint):
     """Removes a unique constraint likewise."""
 
     def database_forwards(
@@ -87,9 +92,3 @@ class RemoveUnique(migrations.RemoveConstraint):
         if _finds(schema_editor, table, self.name):
             with transaction.atomic(schema_editor.connection.alias):
                 super().database_forwards(app_label, schema_editor, from_state, to_state)
-
-    def database_backwards(
-        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
-    ) -> None:
-        with transaction.atomic(schema_editor.connection.alias):
-            super().database_backwards(app_label, schema_editor, from_state, to_state)
