@@ -4,6 +4,7 @@
 APPS = [
     # Above staticfiles, so that `manage.py runserver` starts the one that streams.
     "chatflow",
+    "chatflow.operations",
     "rest_framework",
     "knox",
     # Above django_q, so that `manage.py qcluster` starts the safe cluster.

@@ -72,7 +72,7 @@ def test_faults_of_the_site_are_not_hidden(
     def fail(*args: Any) -> str:
         raise error("A fault.")
 
-    monkeypatch.setattr("chatflow.workflows.admin.JobAdmin.get_list_display", fail)
+    monkeypatch.setattr("chatflow.operations.admin.jobs.JobAdmin.get_list_display", fail)
     assert boss.get(LISTS[0]).status_code == 500
 
 

@@ -12,6 +12,7 @@ from chatflow.workflows import tasks
 from chatflow.workflows.models import ACTIVE, TERMINAL, Job, JobQuerySet, State
 from chatflow.workflows.registry import all_workflows
 from chatflow.workflows.store.database import get_database
+from chatflow.workflows.store.lifecycle import clusters as clusters  # For the edge.
 
 # Literals, not parameters: else SQLite doesn't see that it can use the index of active jobs.
 # Sync jobs are left out: their web process runs them, no cluster.

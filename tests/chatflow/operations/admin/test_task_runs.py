@@ -8,6 +8,8 @@ from django.urls import reverse
 from chatflow.workflows.models import TaskRun
 from tests.workflows.tasks import errands
 
+pytestmark = pytest.mark.usefixtures("tasks")
+
 LIST = "admin:chatflow_workflows_taskrun_changelist"
 
 

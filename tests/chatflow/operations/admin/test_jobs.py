@@ -4,10 +4,9 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.contrib.messages import get_messages
 from django.db import connection
 from django.test import Client
@@ -15,7 +14,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from chatflow.workflows import Context, WorkflowError, admin, services, workflow
+from chatflow.operations.admin import jobs, tables
+from chatflow.workflows import Context, WorkflowError, services, workflow
 from chatflow.workflows.models import Cluster, Event, Job, State
 from tests.configure import configure
 from tests.workflows.chat import Chat, claimed
@@ -27,36 +27,15 @@ SESSIONS = "/admin/chatflow_workflows/session/"
 READ_ONLY = ["job", "session", "cluster"]
 
 
-@pytest.fixture
-def staff(db: None) -> Callable[..., Client]:
-    """Return what signs in a member of staff with permissions such as ``view_job``."""
-
-    def sign_in(*codenames: str) -> Client:
-        user = User.objects.create(username=f"staff-{uuid4().hex[:8]}", is_staff=True)
-        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-        client = Client()
-        client.force_login(user)
-        return client
-
-    return sign_in
-
-
-@pytest.fixture
-def boss(db: None) -> Client:
-    client = Client()
-    client.force_login(User.objects.create(username="boss", is_staff=True, is_superuser=True))
-    return client
-
-
 def page(client: Client, url: str, **query: str) -> str:
     response = client.get(url, query)
     assert response.status_code == 200
     return response.content.decode()
 
 
-def act(client: Client, action: str, *jobs: Job, **more: str) -> list[str]:
+def act(client: Client, action: str, *chosen: Job, **more: str) -> list[str]:
     """Run an action on *jobs*; return what the operator is told."""
-    data = {"action": action, "_selected_action": [str(job.pk) for job in jobs], **more}
+    data = {"action": action, "_selected_action": [str(job.pk) for job in chosen], **more}
     response = client.post(JOBS, data)
     assert response.status_code in (200, 302)
     return [str(message) for message in get_messages(response.wsgi_request)]
@@ -84,10 +63,10 @@ def test_it_works(boss: Client, chat: Chat) -> None:
 def test_nothing_is_counted_or_sorted_in_whole(
     boss: Client, chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(admin, "COUNTED", 2)
+    monkeypatch.setattr(tables, "COUNTED", 2)
     for _ in range(3):
         chat.say(workflow="echo")
-    monkeypatch.setattr(admin.JobAdmin, "list_per_page", 1)
+    monkeypatch.setattr(jobs.JobAdmin, "list_per_page", 1)
     with CaptureQueriesContext(connection) as queries:
         response = boss.get(JOBS)
     assert response.context["cl"].result_count == 2
@@ -157,7 +136,7 @@ def test_search(boss: Client, chat: Chat, bob: User) -> None:
 def test_search_looks_into_the_text_of_the_latest_jobs_only(
     boss: Client, chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(admin, "SEARCHED", 1)
+    monkeypatch.setattr(jobs, "SEARCHED", 1)
     old, new = chat.say("buy milk", workflow="echo"), chat.say("more milk", workflow="echo")
     assert shown(boss, q="milk") == [new.public_id]
     assert shown(boss, q=old.public_id) == [old.public_id]
@@ -178,7 +157,7 @@ def test_a_job_s_page_shows_its_steps_and_events_in_order(boss: Client, chat: Ch
 def test_a_long_log_is_cut_to_its_latest_events(
     boss: Client, chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(admin, "LATEST", 2)
+    monkeypatch.setattr(tables, "LATEST", 2)
     job = chat.say(workflow="echo")
     _, events = (
         inline.formset for inline in boss.get(url_of(job)).context["inline_admin_formsets"]
@@ -330,9 +309,9 @@ def test_forget(boss: Client, chat: Chat) -> None:
 def test_too_many_jobs_for_one_request(
     boss: Client, chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(admin, "MOST_SELECTED", 1)
-    jobs = [chat.send(workflow="echo") for _ in range(2)]
-    (told,) = act(boss, "cancel", *jobs)
+    monkeypatch.setattr(jobs, "MOST_SELECTED", 1)
+    two = [chat.send(workflow="echo") for _ in range(2)]
+    (told,) = act(boss, "cancel", *two)
     assert told.startswith("Select at most 1 jobs")
     assert Job.objects.active().count() == 2
 

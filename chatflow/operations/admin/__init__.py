@@ -1,0 +1,13 @@
+"""The pages of the operator's room, within Django's admin: one file for each kind of row."""
+
+from chatflow.operations.admin import (  # noqa: F401
+    approvals,
+    clusters,
+    django_q,
+    documents,
+    jobs,
+    sessions,
+    task_runs,
+    tokens,
+    usage,
+)

@@ -1,0 +1,28 @@
+"""Who works, and whether it is alive."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpRequest
+
+from chatflow.operations.admin.tables import ModelAdmin, ReadOnly
+from chatflow.workflows.models import Cluster
+from chatflow.workflows.services import queues
+
+
+@admin.register(Cluster)
+class ClusterAdmin(ReadOnly, ModelAdmin):
+    list_display = ("host", "pid", "workers", "alive", "started_at", "seen_at")
+    ordering = ("-seen_at",)
+    fields = list_display
+    readonly_fields = ("alive",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        alive = Exists(queues.clusters().filter(pk=OuterRef("pk")))
+        found: QuerySet[Any] = super().get_queryset(request).annotate(seen_lately=alive)
+        return found
+
+    @admin.display(boolean=True, description="alive")
+    def alive(self, cluster: Any) -> bool:
+        return bool(cluster.seen_lately)

@@ -1,0 +1,163 @@
+"""What the pages of all tables share. Rows are read-only.
+
+The lists are made for millions of rows: nothing counts, sorts or scans a whole table.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.db.models import (
+    Model,
+    QuerySet,
+)
+from django.forms.models import BaseInlineFormSet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString
+
+from chatflow.conf import conf
+from chatflow.workflows.models import (
+    Job,
+    Session,
+)
+from chatflow.workflows.registry import all_workflows
+
+# Rows that a list pages through; a search or a filter finds those further down.
+COUNTED = 10_000
+# Rows of an inline.
+LATEST = 200
+# django-stubs makes these classes generic; at run time they are not.
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+    Inline = admin.TabularInline[Any, Any]
+    InlineFormSet = BaseInlineFormSet[Any, Any, Any]
+    PaginatorBase = Paginator[Any]
+else:
+    ModelAdmin, Inline = admin.ModelAdmin, admin.TabularInline
+    InlineFormSet, PaginatorBase = BaseInlineFormSet, Paginator
+
+
+def moment(field: str) -> Any:
+    """Return a column of a time to the millisecond; Django's own shows minutes."""
+    # Any: django-stubs doesn't know that a column may be a function.
+
+    @admin.display(description=field.replace("_", " "))
+    def show(row: Any) -> str:
+        at: datetime | None = getattr(row, field)
+        return "-" if at is None else f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S.%f}"[:-3]
+
+    return show
+
+
+created_at = moment("created_at")
+TIMES = (created_at, moment("started_at"), moment("finished_at"), moment("updated_at"))
+
+
+class CappedPaginator(PaginatorBase):
+    """Counts no further than it has to, for a count of a big table takes seconds."""
+
+    @cached_property
+    def count(self) -> int:
+        found = self.object_list
+        assert isinstance(found, QuerySet)
+        return found.order_by("-pk").values("pk")[:COUNTED].count()
+
+
+class LatestFormSet(InlineFormSet):
+    """An inline's latest rows, in their order."""
+
+    def get_queryset(self) -> Any:
+        if not hasattr(self, "_latest"):
+            newest_first = self.queryset.order_by("-pk")[:LATEST]  # type: ignore[union-attr]
+            self._latest = list(reversed(newest_first))
+        return self._latest
+
+
+class ReadOnly:
+    """A row can be viewed, not added, changed or deleted."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class BigTableAdmin(ReadOnly, ModelAdmin):
+    paginator = CappedPaginator
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    list_per_page = 50
+    ordering = ("-pk",)
+    sortable_by = ()
+
+
+class TenantAdmin(BigTableAdmin):
+    """Where users act for organisations, a column for these; each shows its own rows only."""
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        columns = super().get_list_display(request)
+        return [*columns, "of_tenant"] if conf.TENANT else columns
+
+    @admin.display(description="tenant")
+    def of_tenant(self, row: Job | Session) -> str:
+        if not row.tenant:
+            return "-"
+        return format_html('<a href="?{}">{}</a>', urlencode({"tenant": row.tenant}), row.tenant)
+
+
+class LatestInline(ReadOnly, Inline):
+    formset = LatestFormSet
+    extra = 0
+    # A foreign key's select would load the whole other table.
+    show_change_link = False
+
+
+class ByRegistry(admin.SimpleListFilter):
+    """A filter whose choices come from the registered workflows, not from the table."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        names = {str(getattr(workflow, self.attribute)) for workflow in all_workflows()}
+        return [(name, name) for name in sorted(names)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() is None:
+            return queryset
+        return queryset.filter(**{str(self.parameter_name): self.value()})
+
+    attribute = ""
+
+
+class WorkflowFilter(ByRegistry):
+    title = "workflow"
+    parameter_name = "workflow"
+    attribute = "name"
+
+
+class QueueFilter(ByRegistry):
+    title = "queue"
+    parameter_name = "queue"
+    attribute = "queue"
+
+
+def links(found: Sequence[Model]) -> SafeString:
+    """Return links to the admin pages of jobs."""
+    return format_html_join(
+        ", ",
+        '<a href="{}">{}</a>',
+        ((reverse("admin:chatflow_workflows_job_change", args=(job.pk,)), job) for job in found),
+    )
+
+
+def count_jobs(count: int) -> str:
+    return f"{count} job{'' if count == 1 else 's'}"
