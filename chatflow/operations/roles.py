@@ -7,9 +7,14 @@ from typing import Any
 READ_TEXTS = "chatflow_operations.read_texts"
 OPERATE = "chatflow_workflows.change_job"
 DECIDE = "chatflow_workflows.change_approvalrequest"
+PERSONS = "chatflow_operations.manage_persons"
+
+# What stands in the place of words that somebody may not read.
+HIDDEN = "(hidden)"
 
 
 def may_read_texts(user: Any) -> bool:
+    """Say whether *user* may read what users and models wrote."""
     return bool(user.has_perm(READ_TEXTS))
 
 
@@ -21,3 +26,21 @@ def may_operate(user: Any) -> bool:
 def may_decide(user: Any) -> bool:
     """Say whether *user* may answer and approve for others."""
     return bool(user.has_perm(DECIDE))
+
+
+def may_manage_persons(user: Any) -> bool:
+    """Say whether *user* may export and delete all data of a person."""
+    return bool(user.has_perm(PERSONS))
+
+
+def shown(user: Any, text: Any) -> Any:
+    """Return words of users or models as *user* may see them.
+
+    Args:
+        user: a member of the staff.
+        text: the words; a value of JSON too.
+
+    Returns:
+        *text* itself for those who may read it, or where it is empty; else `HIDDEN`.
+    """
+    return text if not text or may_read_texts(user) else HIDDEN

@@ -109,6 +109,6 @@ class ApprovalRequestAdmin(BigTableAdmin):
                 self.message_user(request, f"{row.prompt}: {error}", messages.WARNING)
                 continue
             verdict = "Approved" if approved else "Rejected"
-            audit.record(request, row, verdict, reason)
+            audit.record(request, row, "Approve" if approved else "Reject", reason)
             text = format_html("{}: {}; it goes on as {}.", row.prompt, verdict, links([job]))
             self.message_user(request, text, messages.SUCCESS)

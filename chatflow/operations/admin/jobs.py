@@ -223,7 +223,7 @@ class JobAdmin(TenantAdmin):
         for job in self.few(request, selected):
             outcome = cancel(job)
             outcomes[outcome] += 1
-            audit.record(request, job, f"Cancel: {outcome}")
+            audit.record(request, job, "Cancel", outcome=outcome)
         self.tell(request, outcomes)
 
     @admin.action(description="Retry the selected jobs", permissions=["operate"])
@@ -236,7 +236,7 @@ class JobAdmin(TenantAdmin):
             except ChatflowError as error:
                 refused[str(error)] += 1
             else:
-                audit.record(request, job, f"Retried as {new[-1]}.")
+                audit.record(request, job, "Retry", outcome=f"As {new[-1]}.")
         if new:
             text = format_html("{} queued again: {}", count_jobs(len(new)), links(new[:20]))
             self.message_user(request, text, messages.SUCCESS)

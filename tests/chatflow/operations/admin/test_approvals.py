@@ -58,7 +58,7 @@ def test_it_works(chat: Chat, alice: User, carol: SignIn) -> None:
     assert job.public_id in said
     request = the_request()
     assert (request.by, request.via, request.reason) == ("carol", "admin", "it is old")
-    assert LogEntry.objects.get().change_message == "Approved: it is old"
+    assert LogEntry.objects.get().change_message == "Approve: it is old"
     page = client.get(f"{URL}{request.pk}/change/").content.decode()
     for word in ("approved", "carol", "it is old", "invoice"):
         assert word in page

@@ -284,7 +284,7 @@ def test_retry(boss: Client, chat: Chat) -> None:
         f'1 job queued again: <a href="{url_of(new)}">{new}</a>',
         "1 job: Only a job that failed, timed out or was cancelled can be retried.",
     ]
-    assert f"Retried as {new}." in page(boss, url_of(failed).replace("change", "history"))
+    assert f"Retry: As {new}." in page(boss, url_of(failed).replace("change", "history"))
 
 
 def test_retry_of_a_unique_job_that_is_queued_already(boss: Client, chat: Chat) -> None:

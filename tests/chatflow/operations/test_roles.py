@@ -1,0 +1,38 @@
+"""Who may read what users and models wrote."""
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import User
+from django.template import Context, Template
+from django.test import Client
+
+from chatflow.operations.roles import HIDDEN, shown
+
+pytestmark = pytest.mark.django_db
+
+
+def who(client: Client) -> User:
+    return User.objects.get(pk=client.session["_auth_user_id"])
+
+
+def test_it_works(staff: Callable[..., Client], boss: Client) -> None:
+    looking, reading = who(staff("view_job")), who(staff("view_job", "read_texts"))
+
+    assert shown(looking, "my secret") == HIDDEN
+    assert shown(looking, {"to": "Bob"}) == HIDDEN
+    assert shown(reading, "my secret") == shown(who(boss), "my secret") == "my secret"
+
+
+def test_nothing_is_hidden_where_nothing_is(staff: Callable[..., Client]) -> None:
+    assert shown(who(staff("view_job")), "") == ""
+
+
+def test_templates_have_it_too(staff: Callable[..., Client]) -> None:
+    template = Template("{% load roles %}{{ text|shown_to:user }}")
+    texts = {
+        template.render(Context({"text": "<b>secret</b>", "user": who(staff(*held))}))
+        for held in (("view_job",), ("read_texts",))
+    }
+
+    assert texts == {HIDDEN, "&lt;b&gt;secret&lt;/b&gt;"}
