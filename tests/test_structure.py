@@ -6,6 +6,7 @@ Whoever adds a module puts it on a floor here.
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -177,9 +178,15 @@ MODULES = modules()
 PACKAGES = {name for name, path in MODULES.items() if path.name == "__init__.py"}
 
 
+@cache
+def nodes(name: str) -> list[ast.AST]:
+    """Return all that a module's text is made of."""
+    return list(ast.walk(ast.parse(MODULES[name].read_text())))
+
+
 def imported(name: str) -> Iterator[tuple[str, int]]:
     """Yield all that a module imports, wherever in it, with the line."""
-    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+    for node in nodes(name):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name, node.lineno
@@ -344,7 +351,7 @@ def test_a_library_is_named_where_it_belongs(library: str) -> None:
     homes = LIBRARIES[library]
     word = re.compile(rf"(?<![\w-]){library}(?!\w)")
     strays = []
-    for name, path in MODULES.items():
+    for name in MODULES:
         if inside(name, homes):
             continue
         strays += [
@@ -352,7 +359,7 @@ def test_a_library_is_named_where_it_belongs(library: str) -> None:
             for target, line in imported(name)
             if target.split(".")[0] == library
         ]
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(name):
             # A dotted path in a string is an import too.
             if (
                 isinstance(node, ast.Constant)
