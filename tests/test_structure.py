@@ -49,6 +49,7 @@ FLOORS = (
     "chatflow.workflows.tenants",
     "chatflow.workflows.clock",
     "chatflow.workflows.sizes",
+    "chatflow.workflows.texts",
     "chatflow.conf",
     "chatflow.kinds",
 )

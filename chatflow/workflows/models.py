@@ -391,7 +391,8 @@ class Message(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.role}: {self.content[:50]}"
+        # Titles and logs have it: no words.
+        return f"{self.role} {self.pk}"
 
 
 class Step(models.Model):
@@ -443,7 +444,7 @@ class Feedback(models.Model):
         verbose_name_plural = "feedback"
 
     def __str__(self) -> str:
-        return f"{self.value}: {self.comment[:50]}"
+        return str(self.value)
 
 
 class ActionUse(models.Model):

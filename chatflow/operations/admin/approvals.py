@@ -19,7 +19,7 @@ from chatflow.operations.admin.tables import (
     links,
     moment,
 )
-from chatflow.operations.roles import may_decide
+from chatflow.operations.roles import may_decide, shown
 from chatflow.workflows import clock
 from chatflow.workflows.exceptions import ChatflowError
 from chatflow.workflows.models import (
@@ -53,6 +53,7 @@ class ApprovalRequestAdmin(BigTableAdmin):
     search_help_text = "An approval's id or its beginning, or a user's name."
     actions = ("approve", "reject")
     action_form = DecisionForm
+    tells = ("shown_details",)
     readonly_fields = ("status", created_at, moment("expires_at"), moment("decided_at"))
     fieldsets = (
         (None, {"fields": ("public_id", "user", "session", "job", "workflow")}),
@@ -96,6 +97,7 @@ class ApprovalRequestAdmin(BigTableAdmin):
             self.message_user(request, "The answer is not JSON.", messages.ERROR)
             return
         for row in selected.select_related("job", "session", "user").order_by("pk"):
+            prompt = shown(request.user, row.prompt)
             try:
                 job = decisions.decide(
                     row,
@@ -106,9 +108,9 @@ class ApprovalRequestAdmin(BigTableAdmin):
                     answer=answer if approved else None,
                 )
             except ChatflowError as error:
-                self.message_user(request, f"{row.prompt}: {error}", messages.WARNING)
+                self.message_user(request, f"{prompt}: {error}", messages.WARNING)
                 continue
             verdict = "Approved" if approved else "Rejected"
             audit.record(request, row, "Approve" if approved else "Reject", reason)
-            text = format_html("{}: {}; it goes on as {}.", row.prompt, verdict, links([job]))
+            text = format_html("{}: {}; it goes on as {}.", prompt, verdict, links([job]))
             self.message_user(request, text, messages.SUCCESS)

@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from chatflow.conf import conf
+from chatflow.operations.admin.confidential import Confidential
 from chatflow.workflows.knowledge.documents import reread
 from chatflow.workflows.knowledge.models import Chunk, Document
 from chatflow.workflows.knowledge.readers import Unreadable, kind_of, read, suffixes
@@ -60,7 +61,9 @@ class DocumentForm(ModelForm):
 
 
 @admin.register(Document)
-class DocumentAdmin(ModelAdmin):
+class DocumentAdmin(Confidential, ModelAdmin):
+    tells = ("chunks",)
+    named_by_users = True
     form = DocumentForm
     readonly_fields = ("kind", "path", "chunk_count", "updated_at", "chunks")
     fields = ("file", "title", "url", "owner", "tenant", *readonly_fields)

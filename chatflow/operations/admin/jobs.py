@@ -23,7 +23,7 @@ from chatflow.operations.admin.tables import (
     created_at,
     links,
 )
-from chatflow.operations.roles import may_operate
+from chatflow.operations.roles import may_operate, may_read_texts
 from chatflow.workflows import clock, services
 from chatflow.workflows.exceptions import ChatflowError
 from chatflow.workflows.models import (
@@ -121,6 +121,7 @@ class JobAdmin(TenantAdmin):
     )
     actions = ("cancel", "retry", "forget")
     inlines = (StepInline, EventInline)
+    tells = ("given_feedback", "folded_traceback")
     readonly_fields = (
         "percent",
         "duration",
@@ -208,6 +209,8 @@ class JobAdmin(TenantAdmin):
             named |= Q(user=user)
         if (found := queryset.filter(named)).exists():
             return found, False
+        if not may_read_texts(request.user):
+            return queryset.none(), False
         latest = queryset.filter(pk__gt=_latest_pk() - SEARCHED, text__icontains=words)
         # Nobody finds what was said under `memory: false`.
         remembered = Q(options__memory=True) | Q(options__memory__isnull=True)

@@ -46,6 +46,7 @@ class SessionAdmin(TenantAdmin):
         *("created_at", "updated_at"),
     )
     inlines = (MessageInline,)
+    tells = ("shown_title",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Also return what the list tells of other tables, for the rows that a page has."""

@@ -23,6 +23,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from chatflow.conf import conf
+from chatflow.operations.admin.confidential import Confidential
 from chatflow.workflows.models import (
     Job,
     Session,
@@ -93,7 +94,7 @@ class ReadOnly:
         return False
 
 
-class BigTableAdmin(ReadOnly, ModelAdmin):
+class BigTableAdmin(Confidential, ReadOnly, ModelAdmin):
     paginator = CappedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
@@ -116,7 +117,7 @@ class TenantAdmin(BigTableAdmin):
         return format_html('<a href="?{}">{}</a>', urlencode({"tenant": row.tenant}), row.tenant)
 
 
-class LatestInline(ReadOnly, Inline):
+class LatestInline(Confidential, ReadOnly, Inline):
     formset = LatestFormSet
     extra = 0
     # A foreign key's select would load the whole other table.

@@ -27,7 +27,8 @@ def carol() -> SignIn:
 
     def sign_in(*codenames: str) -> Client:
         user = make_user("carol", is_staff=True)
-        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+        held = Permission.objects.filter(codename__in=[*codenames, "read_texts"])
+        user.user_permissions.set(held)
         client = Client()
         client.force_login(user)
         return client

@@ -1,0 +1,119 @@
+"""No page of the operator's room shows words to those who may not read them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import Group, User
+from django.db.models import BinaryField, CharField, JSONField, TextField
+from django.test import Client
+
+from chatflow.operations import groups
+from chatflow.workflows.models import Job
+from chatflow.workflows.texts import OTHERS, TEXTS
+from tests.chatflow.operations.walk import CANARY, addresses, fill
+
+pytestmark = pytest.mark.django_db
+
+OURS = ("chatflow", "chatflow_workflows", "chatflow_knowledge", "chatflow_operations")
+JOBS = "/admin/chatflow_workflows/job/"
+
+
+@pytest.fixture
+def member(db: None) -> Callable[..., Client]:
+    """Return what signs in a member of one of Chatflow's groups."""
+
+    def sign_in(name: str) -> Client:
+        groups.make_groups(apps)
+        user = User.objects.create(username=name, is_staff=True)
+        user.groups.add(Group.objects.get(name=f"Chatflow: {name}"))
+        client = Client(raise_request_exception=True)
+        client.force_login(user)
+        return client
+
+    return sign_in
+
+
+def told(client: Client, address: str) -> bool:
+    answer = client.get(address)
+    assert answer.status_code < 500, address
+    return not answer.streaming and CANARY in answer.content.decode(errors="replace")
+
+
+def test_every_column_is_decided() -> None:
+    """Is a new one words, or none? Put it into TEXTS or OTHERS."""
+    kinds = (CharField, TextField, JSONField, BinaryField)
+    undecided = {
+        f"{model._meta.label_lower}.{field.name}"
+        for label in OURS
+        for model in apps.get_app_config(label).get_models()
+        for field in model._meta.concrete_fields
+        if isinstance(field, kinds) and not field.is_relation
+        for name in [model._meta.label_lower]
+        if field.name not in (*TEXTS.get(name, ()), *OTHERS.get(name, ()))
+    }
+
+    assert not undecided
+
+
+def test_no_page_shows_words(member: Callable[..., Client], alice: User) -> None:
+    rows = fill(alice)
+    viewer, operator, reader = (member(name) for name in ("view", "operate", "administer"))
+    pages = list(addresses(rows))
+    telling = [address for address in pages if told(reader, address)]
+
+    assert f"{JOBS}{rows[1].pk}/change/" in telling
+    assert len(telling) > 8
+    assert not [address for address in pages if told(viewer, address)]
+    assert not [address for address in telling if told(operator, address)]
+    # The pages are there.
+    for address in (JOBS, f"{JOBS}{rows[1].pk}/change/", "/admin/chatflow_knowledge/document/"):
+        assert viewer.get(address).status_code == 200
+
+
+def test_nobody_finds_out_by_asking(member: Callable[..., Client], alice: User) -> None:
+    """Whether a row is found would tell its words, a letter at a time."""
+    fill(alice)
+    viewer, reader = member("view"), member("administer")
+
+    def found(client: Client, **query: str) -> Any:
+        answer = client.get(JOBS, query)
+        return len(answer.context["cl"].result_list) if answer.status_code == 200 else None
+
+    assert (found(reader, q=CANARY), found(viewer, q=CANARY)) == (1, 0)
+    assert (found(reader, text__startswith="can"), found(viewer, text__startswith="can")) == (
+        1,
+        None,
+    )
+    documents = "/admin/chatflow_knowledge/document/"
+    assert viewer.get(documents, {"q": CANARY}).context["cl"].result_count == 0
+    assert reader.get(documents, {"q": CANARY}).context["cl"].result_count == 1
+
+
+def test_who_could_read_still_can(alice: User, bob: User) -> None:
+    """The upgrade takes nothing away."""
+    by_group, other = Group.objects.create(name="support"), Group.objects.create(name="other")
+    view = groups._permission(apps, "default", "chatflow_workflows", "job", "view")
+    cluster = groups._permission(apps, "default", "chatflow_workflows", "cluster", "view")
+    alice.user_permissions.add(view)
+    bob.user_permissions.add(cluster)
+    by_group.permissions.add(view)
+    other.permissions.add(cluster)
+    groups.let_readers_read(apps)
+
+    assert User.objects.get(pk=alice.pk).has_perm("chatflow_operations.read_texts")
+    assert not User.objects.get(pk=bob.pk).has_perm("chatflow_operations.read_texts")
+    held = {group.name for group in Group.objects.filter(permissions__codename="read_texts")}
+    assert {"support"} <= held
+    assert "other" not in held
+
+
+def test_nobody_is_overruled() -> None:
+    groups.make_groups(apps)
+    changed = Group.objects.get(name="Chatflow: view")
+    changed.permissions.clear()
+    groups.make_groups(apps)
+
+    assert not changed.permissions.exists()
+    assert Job._meta.app_label in OURS
