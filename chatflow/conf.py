@@ -98,6 +98,10 @@ class Conf:
     TENANT = Setting(Function(), "")
     MAY_USE = Setting(Function(), "")
 
+    # How long things are kept, in days; 0 for ever. See docs/operate.md.
+    KEEP_TEXTS_DAYS = Setting(Integer(maximum=36_500), 0)
+    KEEP_ACTS_DAYS = Setting(Integer(maximum=36_500), 0)
+
     # HTTP.
     AUTHENTICATION_CLASSES = Setting(Names(), [f"chatflow.auth.{each}" for each in AUTHENTICATION])
     PERMISSION_CLASSES = Setting(Names(), ["rest_framework.permissions.IsAuthenticated"])

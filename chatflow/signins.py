@@ -127,6 +127,11 @@ def _of_account() -> Limit:
     return Limit("sign-in-as", most * ADDRESSES, seconds)
 
 
+def account_key(name: str) -> str:
+    """Return the key of the tally of wrong passwords for the account of that name."""
+    return _of_account().key(_digest(name))
+
+
 def _digest(name: str) -> str:
     # It may be long, and may be a password that was typed into the wrong field.
     return hashlib.sha256(name.casefold().encode()).hexdigest()

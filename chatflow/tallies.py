@@ -55,7 +55,7 @@ class Limit:
         if amount > self.most:
             return self.seconds
         now = clock.now().timestamp()
-        params = {"key": self._key(whom), "amount": amount, "now": now, "limit": self.most}
+        params = {"key": self.key(whom), "amount": amount, "now": now, "limit": self.most}
         if fetch_unsynced(COUNT, params | {"seconds": float(self.seconds)}) is not None:
             return None
         ends_at = self._tallies(whom).values_list("ends_at", flat=True).first()
@@ -70,9 +70,10 @@ class Limit:
         self._tallies(whom).delete()
 
     def _tallies(self, whom: Any) -> Any:
-        return Tally.objects.filter(key=self._key(whom))
+        return Tally.objects.filter(key=self.key(whom))
 
-    def _key(self, whom: Any) -> str:
+    def key(self, whom: Any) -> str:
+        """Return the key of somebody's row."""
         return f"{self.what}:{whom}"
 
 

@@ -82,6 +82,7 @@ STAIRS = {
         "reach",
         "turns",
         "feedback",
+        "redaction",
         "words",
         "inline",
         "queues",

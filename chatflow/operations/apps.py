@@ -6,3 +6,13 @@ class OperationsConfig(AppConfig):
     label = "chatflow_operations"
     verbose_name = "Operations"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from django.contrib.admin.models import LogEntry
+        from django.db.models.signals import post_save
+
+        from chatflow.operations import audit
+        from chatflow.workflows.management.console import acted
+
+        acted.connect(audit.receive)
+        post_save.connect(audit.mirror, sender=LogEntry)

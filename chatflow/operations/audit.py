@@ -5,14 +5,19 @@ import logging
 import socket
 from typing import Any
 
-from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils import translation
 
 from chatflow.addresses import client_address
 from chatflow.operations.models import ACT_LENGTH, NAME_LENGTH, Act
 
 logger = logging.getLogger(__name__)
+
+VERBS = {ADDITION: "Add", CHANGE: "Change", DELETION: "Delete"}
 
 
 def record(
@@ -31,7 +36,15 @@ def record(
     if target is not None:
         # For the page "History" of Django's admin, which shows nothing else.
         words = ": ".join(filter(None, [act, outcome, why]))
-        LogEntry.objects.log_actions(user.pk, [target], CHANGE, words, single_object=True)
+        LogEntry.objects.log_actions(user.pk, [target], CHANGE, words)
+    return record_form(request, target, act, why, outcome=outcome)
+
+
+def record_form(
+    request: HttpRequest, target: Model | None, act: str, why: str = "", *, outcome: str = ""
+) -> Act:
+    """Record what a form of Django's admin did, which keeps its own history; see record()."""
+    user: Any = request.user
     return _store(
         who_key=str(user.pk),
         who=user.get_username(),
@@ -40,6 +53,34 @@ def record(
         target=target,
         outcome=outcome,
         why=why,
+    )
+
+
+def receive(sender: Any, *, act: str, target: Model | None, outcome: str, **kwargs: Any) -> None:
+    """Record what a command of the engine tells; see console.acted."""
+    record_at_terminal(target, act, outcome=outcome)
+
+
+def mirror(sender: Any, instance: LogEntry, created: bool, **kwargs: Any) -> None:
+    """Record what Django's admin did to accounts and groups: who may do what is decided there.
+
+    Django keeps that in rows that can be deleted. From where it was done it doesn't know.
+    """
+    kind = instance.content_type
+    model = kind.model_class() if kind is not None else None
+    if not created or model is None or not issubclass(model, (get_user_model(), Group)):
+        return
+    with translation.override("en"):
+        # The names of the fields that were changed.
+        outcome = instance.get_change_message()
+    _store(
+        who_key=str(instance.user_id),
+        who=instance.user.get_username(),
+        origin="",
+        act=f"{VERBS[instance.action_flag]} {model._meta.verbose_name_raw}",
+        target=model(pk=instance.object_id),
+        outcome=outcome,
+        why="",
     )
 
 

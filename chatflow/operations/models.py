@@ -11,6 +11,21 @@ NAME_LENGTH = 254
 ACT_LENGTH = 100
 
 
+class Mark(models.Model):
+    """How far retention has come, of jobs and of messages; see services/redaction.py."""
+
+    what = models.CharField(max_length=20, primary_key=True)
+    upto = models.BigIntegerField(default=0)
+    # Keys up to there that are still to be done.
+    later = models.JSONField(default=list)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.upto}"
+
+
 class Stands(Exception):
     """An act on record was to be changed or removed."""
 
@@ -57,10 +72,10 @@ class Act(models.Model):
         indexes: ClassVar = [
             # The log's page, by each of its filters; and retention.
             models.Index(fields=["at"], name="chatflow_act_at"),
-            models.Index(fields=["who_key", "id"], name="chatflow_act_who"),
+            models.Index(fields=["who", "id"], name="chatflow_act_who"),
             models.Index(fields=["act", "id"], name="chatflow_act_act"),
             # acts_on(): those of a job's page.
-            models.Index(fields=["target_type", "target_id", "id"], name="chatflow_act_target"),
+            models.Index(fields=["target_id", "target_type", "id"], name="chatflow_act_target"),
         ]
         # Nobody adds, changes or deletes one by hand.
         default_permissions = ("view",)

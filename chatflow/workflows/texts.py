@@ -6,7 +6,7 @@ the models, so that each new column is decided.
 """
 
 # What stands in their place when retention has taken them.
-REMOVED = "(removed)"
+REMOVED = "(Removed: older than this site keeps words.)"
 
 TEXTS: dict[str, tuple[str, ...]] = {
     "chatflow_workflows.session": ("summary", "title"),
@@ -50,6 +50,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "chatflow_knowledge.chunk": ("audience", "embedding", "embedded_by"),
     "chatflow.token": ("digest", "token_key", "public_id", "scope", "workflow"),
     "chatflow.tally": ("key",),
+    "chatflow_operations.mark": ("what", "later"),
     "chatflow_operations.act": (
         *("who_key", "who", "origin", "act", "target_type", "target_id", "outcome", "why"),
     ),

@@ -9,6 +9,7 @@ from django.db.models import EmailField
 
 from chatflow.management.users import create_user
 from chatflow.models import Token
+from chatflow.operations.audit import record_at_terminal
 from chatflow.tokens import DAYS, MOST_DAYS, TooManyTokens, make_token
 from chatflow.workflows.exceptions import UnknownWorkflow
 from chatflow.workflows.management.console import whole_number
@@ -53,9 +54,10 @@ class Command(BaseCommand):
             Token.objects.filter(user=user, name=options["name"]).delete()
         limits = {name: options[name] for name in ("name", "scope", "workflow")}
         try:
-            _, token = make_token(user, days=days, **limits)
+            row, token = make_token(user, days=days, **limits)
         except (UnknownWorkflow, TooManyTokens) as error:
             raise CommandError(str(error)) from error
+        record_at_terminal(row, "Make a token", outcome=f"For user {user.pk}.")
         return token
 
 

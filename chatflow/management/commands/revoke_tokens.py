@@ -6,6 +6,7 @@ from django.db.models.functions import Now
 
 from chatflow.management.users import get_user
 from chatflow.models import Access, Token
+from chatflow.operations.audit import record_at_terminal
 
 
 class Command(BaseCommand):
@@ -18,4 +19,6 @@ class Command(BaseCommand):
         user = get_user(username)
         Access.objects.update_or_create(user=user, defaults={"links_valid_from": Now()})
         count, _ = Token.objects.filter(user=user).delete()
-        return f"Revoked {count} token{'' if count == 1 else 's'} and every link of {username}."
+        tokens = f"{count} token{'' if count == 1 else 's'}"
+        record_at_terminal(user, "Revoke tokens", outcome=f"{tokens} and every link.")
+        return f"Revoked {tokens} and every link of {username}."

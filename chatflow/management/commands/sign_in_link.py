@@ -6,6 +6,7 @@ from django.urls import NoReverseMatch
 
 from chatflow.addresses import configured_prefix
 from chatflow.management.users import get_user
+from chatflow.operations.audit import record_at_terminal
 from chatflow.sign_in_links import make_link
 
 
@@ -16,7 +17,10 @@ class Command(BaseCommand):
         parser.add_argument("username")
 
     def handle(self, *args: Any, username: str, **options: Any) -> str:
+        user = get_user(username)
         try:
-            return configured_prefix() + make_link(get_user(username))
+            link = configured_prefix() + make_link(user)
         except NoReverseMatch:
             raise CommandError("This project has no page at which such a link is opened.") from None
+        record_at_terminal(user, "Make a sign-in link")
+        return link

@@ -14,10 +14,12 @@ from django_q.admin import FailAdmin, ScheduleAdmin, TaskAdmin, resubmit_task
 from django_q.models import Failure, Schedule, Success
 
 from chatflow.conf import conf
+from chatflow.operations import audit
+from chatflow.operations.admin.audited import Audited
 from chatflow.workflows.cluster.pickles import is_read
 
 
-class SuperuserSchedules(ScheduleAdmin):  # type: ignore[misc]
+class SuperuserSchedules(Audited, ScheduleAdmin):  # type: ignore[misc]
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.is_superuser and bool(conf.TASK_FUNCTIONS)
 
@@ -44,6 +46,8 @@ def resubmit(model_admin: Any, request: HttpRequest, tasks: Any) -> None:
     chosen = list(tasks)
     readable = [task for task in chosen if is_read(task)]
     resubmit_task(model_admin, request, readable)
+    for task in readable:
+        audit.record(request, task, "Resubmit")
     if len(readable) < len(chosen):
         words = "Some tasks were left: their arguments are not signed, so they are not read."
         model_admin.message_user(request, words, messages.WARNING)
@@ -59,11 +63,11 @@ class SuperuserActions:
         return actions if request.user.is_superuser else {}
 
 
-class SuccessAdmin(SuperuserActions, TaskAdmin):  # type: ignore[misc]
+class SuccessAdmin(Audited, SuperuserActions, TaskAdmin):  # type: ignore[misc]
     pass
 
 
-class FailureAdmin(SuperuserActions, FailAdmin):  # type: ignore[misc]
+class FailureAdmin(Audited, SuperuserActions, FailAdmin):  # type: ignore[misc]
     pass
 
 

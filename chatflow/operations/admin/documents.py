@@ -13,7 +13,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from chatflow.conf import conf
+from chatflow.operations import audit
+from chatflow.operations.admin.audited import Audited
 from chatflow.operations.admin.confidential import Confidential
+from chatflow.operations.roles import shown
 from chatflow.workflows.knowledge.documents import reread
 from chatflow.workflows.knowledge.models import Chunk, Document
 from chatflow.workflows.knowledge.readers import Unreadable, kind_of, read, suffixes
@@ -61,7 +64,7 @@ class DocumentForm(ModelForm):
 
 
 @admin.register(Document)
-class DocumentAdmin(Confidential, ModelAdmin):
+class DocumentAdmin(Audited, Confidential, ModelAdmin):
     tells = ("chunks",)
     named_by_users = True
     form = DocumentForm
@@ -102,5 +105,10 @@ class DocumentAdmin(Confidential, ModelAdmin):
             try:
                 reread(document)
             except Unreadable as error:
-                self.message_user(request, f"{document}: {error}", messages.ERROR)
+                name = shown(request.user, document)
+                self.message_user(request, f"{name}: {error}", messages.ERROR)
+                outcome = "It can't be read."
+            else:
+                outcome = f"{document.chunk_count} chunks."
+            audit.record(request, document, "Read again", outcome=outcome)
         self.message_user(request, f"Read {queryset.count()} documents again.")

@@ -248,7 +248,11 @@ class JobAdmin(TenantAdmin):
     @admin.action(description="Forget the selected failures", permissions=["operate"])
     def forget(self, request: HttpRequest, selected: QuerySet[Job]) -> None:
         chosen = [job.pk for job in self.few(request, selected)]
-        count = queues.forget(Job.objects.filter(pk__in=chosen))
+        listed = Job.objects.filter(pk__in=chosen)
+        failures = list(listed.failures())
+        count = queues.forget(listed)
+        for job in failures:
+            audit.record(request, job, "Forget")
         outcomes = {
             "Taken off the list of failures.": count,
             "Not on the list of failures.": len(chosen) - count,

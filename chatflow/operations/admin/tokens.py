@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.http import HttpRequest
 
 from chatflow.models import Token
+from chatflow.operations.admin.audited import Audited
 from chatflow.operations.admin.confidential import Confidential
 from chatflow.tokens import DAYS, MOST_DAYS, make_token
 from chatflow.workflows.registry import all_workflows
@@ -37,7 +38,7 @@ class NewTokenForm(ModelForm):
 
 
 @admin.register(Token)
-class TokenAdmin(Confidential, ModelAdmin):
+class TokenAdmin(Audited, Confidential, ModelAdmin):
     """Whoever holds a token acts as its user: so only superusers make those of others."""
 
     named_by_users = True

@@ -45,10 +45,10 @@ class Migration(migrations.Migration):
                 ],
                 "indexes": [
                     models.Index(fields=["at"], name="chatflow_act_at"),
-                    models.Index(fields=["who_key", "id"], name="chatflow_act_who"),
+                    models.Index(fields=["who", "id"], name="chatflow_act_who"),
                     models.Index(fields=["act", "id"], name="chatflow_act_act"),
                     models.Index(
-                        fields=["target_type", "target_id", "id"], name="chatflow_act_target"
+                        fields=["target_id", "target_type", "id"], name="chatflow_act_target"
                     ),
                 ],
             },

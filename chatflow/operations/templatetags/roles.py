@@ -19,3 +19,9 @@ def shown_to(text: Any, user: Any) -> Any:
 def may_read_texts(user: Any) -> bool:
     """Say whether *user* may read what users and models wrote."""
     return roles.may_read_texts(user)
+
+
+@register.filter
+def may_manage_persons(user: Any) -> bool:
+    """Say whether *user* may export and delete all data of a person."""
+    return roles.may_manage_persons(user)

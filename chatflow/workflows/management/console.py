@@ -7,11 +7,17 @@ from collections.abc import Callable, Sequence
 
 from django.core.management.base import CommandError, CommandParser
 from django.db import Error as DatabaseError
+from django.db.models import Model
+from django.dispatch import Signal
 
 from chatflow.workflows.exceptions import first_line
 from chatflow.workflows.services import queues
 
 logger = logging.getLogger(__name__)
+
+# Who runs a command has done something that is to be on record, if anybody keeps one: `act`,
+# `target` and `outcome`, as audit.record_at_terminal() takes them.
+acted = Signal()
 
 GAP = "  "
 # A hundred years, which is more than any retention; databases can't go back much further.
@@ -33,6 +39,17 @@ def whole_number(minimum: int, most: int = 2**31 - 1) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def tell(act: str, target: Model | None = None, outcome: str = "") -> None:
+    """Tell who keeps the record what a command has done.
+
+    Args:
+        act: in a word or two.
+        target: the row that it was done to; None for several, or none.
+        outcome: what became of it.
+    """
+    acted.send(sender=None, act=act, target=target, outcome=outcome)
 
 
 def add_queue_option(parser: CommandParser) -> None:

@@ -14,6 +14,7 @@ from django.db.models import Q
 from chatflow.workflows.ai.messages import ChatMessage
 from chatflow.workflows.models import Job, Message, Session, State
 from chatflow.workflows.store import lifecycle
+from chatflow.workflows.texts import REMOVED
 
 # Messages that are looked at. As many are never left waiting for a summary.
 MOST = 200
@@ -83,7 +84,8 @@ def window(session: Session, *, before: int, after: int = 0) -> list[PastMessage
     # A job that was pruned was an earlier one.
     past = past.filter(Q(job_id__lt=before) | Q(job_id=None)).order_by("-pk")
     rows = list(past.values_list("role", "content", "pk", "job__state")[:MOST])
-    return [_read(*row) for row in reversed(rows)]
+    # Retention has taken the words of the others.
+    return [_read(*row) for row in reversed(rows) if row[1] != REMOVED]
 
 
 def _read(role: str, content: str, key: int, state: str | None) -> PastMessage:

@@ -13,6 +13,7 @@ from chatflow.workflows.dialogue.excerpts import cut, find_words
 from chatflow.workflows.models import ACTIVE, DeletedSession, Job, Message, Session, State
 from chatflow.workflows.store import changes
 from chatflow.workflows.store.database import get_database
+from chatflow.workflows.texts import REMOVED
 
 # Characters of the first message that a title may have.
 TITLE_LENGTH = 80
@@ -134,7 +135,8 @@ def _search_in(keys: Sequence[int], query: str) -> dict[int, str]:
     for session, text in texts:
         if excerpt := find_words(text, query):
             found[session] = excerpt
-    messages = Message.objects.filter(session__in=keys, cut=False).order_by("session", "-pk")
+    said = Message.objects.filter(session__in=keys, cut=False).exclude(content=REMOVED)
+    messages = said.order_by("session", "-pk")
     for session, text in messages.values_list("session_id", "content").iterator():
         if session not in found and (excerpt := find_words(text, query)):
             found[session] = excerpt

@@ -26,6 +26,7 @@ from chatflow.workflows.store.changes import change
 from chatflow.workflows.store.database import get_database
 from chatflow.workflows.store.lifecycle.claims import WAITING, conditions
 from chatflow.workflows.store.new_jobs import insert, lock_or_create_session
+from chatflow.workflows.texts import REMOVED
 
 # Seconds to wait for an atomic step's end before a cancellation is given up.
 PATIENCE = 2.0
@@ -115,7 +116,8 @@ def retry(job: Job, *, reach: Reach = FULL) -> Job:
         JobNotFound: it is out of reach.
         TokenRefused: its message would decide an approval that is still wanted, or another
             workflow's question is open in the session.
-        NotRetryable: the job is in another state, was retried already, or its message was cut.
+        NotRetryable: the job is in another state, was retried already, or its message was
+            cut, or is gone by retention.
         UnknownWorkflow: its workflow is gone, or its owner may not use it any more.
         AlreadyQueued: a job with the workflow's unique key is queued or running.
     """
@@ -138,7 +140,7 @@ def _store_again(job: Job, reach: Reach) -> Job:
             raise NotRetryable
         if old.retries.exists():
             raise AlreadyRetried
-        if is_cut(old):
+        if is_cut(old) or old.text == REMOVED:
             raise NotRetryable
         # What is done again may ask, and its question would take the place of the open one.
         reach.check_leaving(session)

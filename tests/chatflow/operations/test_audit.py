@@ -2,19 +2,25 @@
 
 import getpass
 from collections.abc import Callable
+from io import StringIO
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 
+from chatflow.models import Token
 from chatflow.operations import append_only, audit
 from chatflow.operations.models import Act, Stands
+from chatflow.workflows.models import Job
+from tests.workflows.chat import Chat
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
+
+LOG = "/admin/chatflow_operations/act/"
 
 
 def an_act(user: User, **more: Any) -> Act:
@@ -99,3 +105,55 @@ def test_flush_empties_it(alice: User, transactional_db: None) -> None:
     call_command("flush", interactive=False, inhibit_post_migrate=True, verbosity=0)
 
     assert not Act.objects.exists()
+
+
+def test_commands_are_on_record(alice: User, outcomes: None, chat: Chat) -> None:
+    job = chat.say(workflow="fail")
+    call_command("queue_retry", job.public_id, stdout=StringIO())
+    call_command("queue_flush", stdout=StringIO())
+    call_command("create_token", "alice", stdout=StringIO())
+    call_command("sign_in_link", "alice", stdout=StringIO())
+    call_command("revoke_tokens", "alice", stdout=StringIO())
+
+    assert list(Act.objects.order_by("pk").values_list("act", flat=True)) == [
+        *("Retry", "Flush", "Make a token", "Make a sign-in link", "Revoke tokens")
+    ]
+    assert audit.acts_on(job).get().outcome == f"As {Job.objects.get(retry_of=job)}."
+    assert {act.act for act in audit.acts_on(alice)} == {"Make a sign-in link", "Revoke tokens"}
+
+
+def test_the_admin_s_forms_are_on_record(boss: Client, alice: User) -> None:
+    boss.post("/admin/chatflow/token/add/", {"user": alice.pk, "scope": "all", "days": 3})
+    token = Token.objects.get()
+    boss.post(f"/admin/chatflow/token/{token.pk}/delete/", {"post": "yes"})
+    made, revoked = Act.objects.order_by("pk")
+
+    assert (made.act, revoked.act) == ("Add Token", "Delete Token")
+    assert made.target_id == revoked.target_id == token.public_id
+    assert (made.who, made.origin) == ("boss", "127.0.0.1")
+
+
+def test_who_may_do_what_is_on_record(boss: Client, alice: User) -> None:
+    """Accounts are not ours, and their forms are Django's or the project's."""
+    group = Group.objects.create(name="support")
+    boss.post(f"/admin/auth/group/{group.pk}/change/", {"name": "helpers"})
+    act = Act.objects.get()
+
+    assert (act.who, act.act, act.target_id) == ("boss", "Change group", str(group.pk))
+    assert act.outcome == "Changed Name."
+
+
+def test_its_page(boss: Client, staff: Callable[..., Client], alice: User) -> None:
+    act = an_act(alice, outcome="<b>")
+    page = boss.get(LOG, {"q": str(alice.pk)}).content.decode()
+    for word in ("alice", "Look", "&lt;b&gt;", "a complaint", "203.0.113.5"):
+        assert word in page
+    own = f"{LOG}{act.pk}/change/"
+    assert f"/admin/auth/user/{alice.pk}/change/" in boss.get(own).content.decode()
+    assert b"_save" not in boss.get(own).content
+    assert boss.get(LOG, {"act": "Look", "who": "alice"}).context["cl"].result_count == 1
+    assert boss.get(LOG, {"act": "Other"}).context["cl"].result_count == 0
+    assert boss.get(LOG, {"act": "Look"}).content.decode().count("?act=Look") == 1
+    assert [boss.post(f"{own[:-7]}delete/").status_code, boss.post(own).status_code] == [403, 403]
+    assert staff("view_job").get(LOG).status_code == 403
+    assert staff("view_act").get(LOG).status_code == 200

@@ -2,6 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from chatflow.workflows.management.console import tell
 from chatflow.workflows.models import Job
 from chatflow.workflows.testing.cases import make_case
 from chatflow.workflows.testing.redaction import NAMES, Redaction
@@ -40,4 +41,5 @@ class Command(BaseCommand):
             raise CommandError("There is no such job.")
         redaction = Redaction(options["redact"], options["keep"])
         self.stdout.write(make_case(job, redaction).dump())
+        tell("Export a job", job)
         self.stderr.write("Look the case over before you commit it: values are hidden by name.")

@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from chatflow.workflows.management.console import MOST_HOURS, whole_number
+from chatflow.workflows.management.console import MOST_HOURS, tell, whole_number
 from chatflow.workflows.services import queues
 
 
@@ -20,4 +20,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         count = queues.flush(options["hours"])
-        self.stdout.write(f"Forgot {count} failed job{'' if count == 1 else 's'}.")
+        outcome = f"Forgot {count} failed job{'' if count == 1 else 's'}."
+        tell("Flush", outcome=outcome)
+        self.stdout.write(outcome)

@@ -2,6 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from chatflow.workflows.management.console import tell
 from chatflow.workflows.models import Job
 from chatflow.workflows.services import queues
 
@@ -14,9 +15,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         public_id = options["id"]
-        job = Job.objects.filter(public_id=public_id)
-        if not job.exists():
+        found = Job.objects.filter(public_id=public_id)
+        job = found.first()
+        if job is None:
             raise CommandError(f"There is no job {public_id!r}.")
-        if not queues.forget(job):
+        if not queues.forget(found):
             raise CommandError(f"{public_id} is not on the list of failures.")
+        tell("Forget", job)
         self.stdout.write(f"Forgot {public_id}.")

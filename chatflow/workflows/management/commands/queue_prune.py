@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from chatflow.workflows.management.console import MOST_DAYS, whole_number
+from chatflow.workflows.management.console import MOST_DAYS, tell, whole_number
 from chatflow.workflows.store import pruning
 
 
@@ -20,4 +20,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         count = pruning.prune(options["days"])
-        self.stdout.write(f"Pruned {count} job{'' if count == 1 else 's'}.")
+        outcome = f"Pruned {count} job{'' if count == 1 else 's'}."
+        if count:
+            tell("Prune", outcome=outcome)
+        self.stdout.write(outcome)

@@ -4,6 +4,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from chatflow.workflows import services
 from chatflow.workflows.exceptions import ChatflowError, JobNotFound
+from chatflow.workflows.management.console import tell
 from chatflow.workflows.models import Job
 from chatflow.workflows.services import queues
 
@@ -20,12 +21,14 @@ class Command(BaseCommand):
         failed = 0
         for public_id in failures() if options["all"] else options["ids"]:
             try:
-                new = services.retry(find(public_id))
+                job = find(public_id)
+                new = services.retry(job)
             except ChatflowError as error:
                 failed += 1
                 self.stderr.write(f"{public_id}: {error}")
             else:
                 self.stdout.write(f"{public_id} -> {new.public_id}")
+                tell("Retry", job, f"As {new}.")
         if failed:
             raise CommandError(f"{failed} of the jobs could not be retried.")
 
