@@ -13,7 +13,6 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 
 from chatflow.models import Access, Tally, Token
@@ -40,6 +39,8 @@ from chatflow.workflows.users import has_field
 CHUNK = 500
 # Limits that are counted by a user's key.
 COUNTED = ("send", "upload", "upload-bytes")
+# What is said of a deletion, and how it is called.
+TOLD = (("sessions", "conversations"), ("jobs", "jobs"), ("documents", "documents"))
 
 
 @dataclass(frozen=True)
@@ -133,22 +134,17 @@ def delete_person(user: Any) -> dict[str, int]:
     Raises:
         ProtectedError: rows of the project's own keep the account; what is Chatflow's is gone.
     """
-    counts = {name: part.of(user).count() for name, part in PARTS.items()}
+    counts = {name: PARTS[name].of(user).count() for name, _ in TOLD}
+    _forget_history(user)
     if has_field("is_active"):
         # Nothing new begins, and tokens and streams end.
         user.is_active = False
         user.save(update_fields=["is_active"])
-    for session in Session.objects.filter(user=user.pk).order_by("pk").iterator(CHUNK):
-        _forget_history(session)
+    while session := Session.objects.filter(user=user.pk).order_by("pk").first():
         delete_session(session)
-    with transaction.atomic():
-        for name in ("documents", "tokens"):
-            rows = PARTS[name].of(user)
-            for row in rows:
-                _forget_history(row)
-            rows.delete()
-        _forget_history(user)
-        _tallies(user).delete()
+    for name in ("documents", "tokens"):
+        PARTS[name].of(user).delete()
+    _tallies(user).delete()
     # Another one of the row: this one keeps its key, for the log of acts.
     get_user_model()._base_manager.get(pk=user.pk).delete()
     return counts
@@ -156,8 +152,7 @@ def delete_person(user: Any) -> dict[str, int]:
 
 def told(counts: dict[str, int]) -> str:
     """Say in figures how much was kept of a person."""
-    names = (("sessions", "conversations"), ("jobs", "jobs"), ("documents", "documents"))
-    return ", ".join(f"{word}: {counts[name]}" for name, word in names) + "."
+    return ", ".join(f"{word}: {counts[name]}" for name, word in TOLD) + "."
 
 
 def _rows(part: Part, user: Any) -> Iterator[dict[str, Any]]:
@@ -184,32 +179,38 @@ def _tallies(user: Any) -> "QuerySet[Tally]":
 
 def _acts_about(user: Any) -> Iterator[dict[str, Any]]:
     """Yield the acts on a person and what is theirs, without who of the staff it was, and where."""
-    for model, rows in [(get_user_model(), [user]), *_targets(user)]:
-        kind = model._meta.label_lower
-        ids: list[str] = []
-        for row in rows:
-            ids.append(id_of(row))
-            if len(ids) == CHUNK:
-                yield from _acts_on(kind, ids)
-                ids = []
-        yield from _acts_on(kind, ids)
+    for rows in _targets(user):
+        kind, ids = rows[0]._meta.label_lower, [id_of(row) for row in rows]
+        for act in Act.objects.filter(target_type=kind, target_id__in=ids).order_by("pk"):
+            yield _as_json(act, ("who", "who_key", "origin"))
 
 
-def _targets(user: Any) -> Iterator[tuple[Any, Any]]:
+def _forget_history(user: Any) -> None:
+    """Delete what Django's admin noted of a person and what is theirs, with its name."""
+    for rows in _targets(user):
+        kind, keys = ContentType.objects.get_for_model(rows[0]), [str(row.pk) for row in rows]
+        LogEntry.objects.filter(content_type=kind, object_id__in=keys).delete()
+
+
+def _targets(user: Any) -> Iterator[list[Any]]:
+    """Yield what acts may have been done to: the person, and rows of theirs, a few at a time."""
+    yield [user]
     for name in ("jobs", "approvals", "documents", "tokens", "sessions"):
-        yield PARTS[name].model, PARTS[name].of(user).iterator(CHUNK)
-
-
-def _acts_on(kind: str, ids: list[str]) -> Iterator[dict[str, Any]]:
-    found = Act.objects.filter(target_type=kind, target_id__in=ids).order_by("pk")
-    return (_as_json(act, ("who", "who_key", "origin")) for act in found)
-
-
-def _forget_history(row: Model) -> None:
-    """Delete what Django's admin keeps of a row, with its name."""
-    kind = ContentType.objects.get_for_model(row)
-    LogEntry.objects.filter(content_type=kind, object_id=str(row.pk)).delete()
+        rows, last = PARTS[name].of(user), None
+        while found := list(rows.filter(pk__gt=last)[:CHUNK] if last else rows[:CHUNK]):
+            yield found
+            last = found[-1].pk
 
 
 def _dump(value: Any, indent: int | None = None) -> str:
-    return json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False, indent=indent)
+    return json.dumps(value, cls=Encoder, ensure_ascii=False, indent=indent)
+
+
+class Encoder(DjangoJSONEncoder):
+    """Writes the fields of a project's own user model too, as text if need be."""
+
+    def default(self, o: Any) -> Any:
+        try:
+            return super().default(o)
+        except TypeError:
+            return str(o)

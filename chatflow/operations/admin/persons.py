@@ -7,12 +7,13 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import ProtectedError, RestrictedError
+from django.db.models import ProtectedError, QuerySet, RestrictedError
 from django.http import FileResponse, Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.html import format_html
 
 from chatflow.operations import audit
+from chatflow.operations.admin.tables import COUNTED
 from chatflow.operations.persons import PARTS, delete_person, export_person, told
 from chatflow.operations.roles import may_manage_persons, may_read_texts
 from chatflow.workflows.users import find_user
@@ -56,7 +57,7 @@ def person(request: HttpRequest, key: str) -> HttpResponseBase:
         answer = _act(request, user, form)
         if answer is not None:
             return answer
-    counts = [(name.replace("_", " "), part.of(user).count()) for name, part in PARTS.items()]
+    counts = [(name.replace("_", " "), _count(part.of(user))) for name, part in PARTS.items()]
     return _page(
         request,
         "person",
@@ -105,6 +106,12 @@ def _delete(request: HttpRequest, user: Any, why: str) -> HttpResponseBase:
     audit.record_form(request, user, "Delete a person", why, outcome=f"Done: {outcome}")
     messages.success(request, format_html("Deleted. {}", outcome))
     return redirect("admin:chatflow_operations_persons")
+
+
+def _count(rows: "QuerySet[Any]") -> str:
+    """Return how many rows there are; no further than a page should count."""
+    count = rows.order_by().values("pk")[: COUNTED + 1].count()
+    return f"more than {COUNTED:,}" if count > COUNTED else f"{count:,}"
 
 
 def _get(key: str) -> Any:

@@ -29,8 +29,10 @@ from chatflow.workflows.store.database import Fault, get_database
 from chatflow.workflows.store.pruning import Pace
 from chatflow.workflows.texts import REMOVED
 
-# Rows of one transaction.
-BATCH = 50
+# Rows of one transaction: a job has hundreds of events.
+JOBS = 10
+MESSAGES = 100
+FILES = 10
 
 
 @dataclass
@@ -56,7 +58,7 @@ def redact_jobs(before: datetime, mark: Mark) -> Iterator[int]:
     Yields:
         After each transaction, how many jobs were done in it.
     """
-    return _walk(Job.objects.all(), before, mark, _redact_jobs)
+    return _walk(Job.objects.all(), before, mark, _redact_jobs, JOBS)
 
 
 def redact_messages(before: datetime, mark: Mark) -> Iterator[int]:
@@ -69,7 +71,7 @@ def redact_messages(before: datetime, mark: Mark) -> Iterator[int]:
     Yields:
         After each transaction, how many messages were done in it.
     """
-    return _walk(Message.objects.all(), before, mark, _redact_messages)
+    return _walk(Message.objects.all(), before, mark, _redact_messages, MESSAGES)
 
 
 def delete_files(before: datetime) -> int:
@@ -77,7 +79,7 @@ def delete_files(before: datetime) -> int:
     old = Document.objects.filter(session__isnull=False, created_at__lt=before)
     idle = old.exclude(session__in=_busy()).order_by("pk")
     count, pace = 0, Pace()
-    while keys := list(idle.values_list("pk", flat=True)[:BATCH]):
+    while keys := list(idle.values_list("pk", flat=True)[:FILES]):
         with pace.transaction():
             Document.objects.filter(pk__in=keys).delete()
         count += len(keys)
@@ -90,9 +92,10 @@ def _walk(
     before: datetime,
     mark: Mark,
     redact: Callable[[list[int], datetime], set[int]],
+    batch: int,
 ) -> Iterator[int]:
     pace = Pace()
-    for keys, upto in _batches(rows, before, mark):
+    for keys, upto in _batches(rows, before, mark, batch):
         done: set[int] = set()
         try:
             with pace.transaction():
@@ -108,13 +111,13 @@ def _walk(
 
 
 def _batches(
-    rows: "QuerySet[Any]", before: datetime, mark: Mark
+    rows: "QuerySet[Any]", before: datetime, mark: Mark, batch: int
 ) -> Iterator[tuple[list[int], int]]:
     later, upto = mark.later, mark.upto
-    for start in range(0, len(later), BATCH):
-        yield later[start : start + BATCH], upto
+    for start in range(0, len(later), batch):
+        yield later[start : start + batch], upto
     while True:
-        found = rows.filter(pk__gt=upto).order_by("pk").values_list("pk", "created_at")[:BATCH]
+        found = rows.filter(pk__gt=upto).order_by("pk").values_list("pk", "created_at")[:batch]
         keys = []
         for key, created_at in found:
             if created_at >= before:

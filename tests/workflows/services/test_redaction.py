@@ -109,7 +109,7 @@ def test_what_goes_by_words_goes_on(chat: Chat) -> None:
 
 
 def test_many_batches(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redaction, "BATCH", 2)
+    monkeypatch.setattr(redaction, "JOBS", 2)
     for _ in range(5):
         chat.say("hello", workflow="echo")
     mark: Any = Mark()
