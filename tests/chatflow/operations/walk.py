@@ -50,7 +50,9 @@ def fill(user: Any, key: str = "s1", state: str = State.FAILED) -> list[Model]:
     )
     message = _make(Message, session=session, job=job, role="user")
     _make(Message, session=session, job=job, role="assistant", cut=True)
-    document = _make(Document, owner=user, session=session, kind="text")
+    document = _make(
+        Document, owner=user, session=session, kind="text", path=f"{CANARY}/{session.pk}"
+    )
     return [
         session,
         job,
@@ -58,7 +60,10 @@ def fill(user: Any, key: str = "s1", state: str = State.FAILED) -> list[Model]:
         _make(Step, root=job, job=job, name="Reading", occurrence=1, attempt=1),
         *(
             _make(Event, job=job, seq=seq, type=kind, progress=1, attempt=1)
-            for seq, kind in ((1, "progress"), (2, "failed"))
+            for seq, kind in (
+                (1, "progress"),
+                (2, "progress" if state == State.QUEUED else "failed"),
+            )
         ),
         _make(Feedback, job=job, value="down"),
         ActionUse.objects.create(action_id=f"action_{job.pk:032}", offered_by=job),
