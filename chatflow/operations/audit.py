@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
+from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import translation
@@ -35,8 +36,7 @@ def record(
     user: Any = request.user
     if target is not None:
         # For the page "History" of Django's admin, which shows nothing else.
-        words = ": ".join(filter(None, [act, outcome, why]))
-        LogEntry.objects.log_actions(user.pk, [target], CHANGE, words)
+        _add_to_history(user, target, ": ".join(filter(None, [act, outcome, why])))
     return record_form(request, target, act, why, outcome=outcome)
 
 
@@ -114,6 +114,19 @@ def acts_on(target: Model) -> QuerySet[Act]:
 def id_of(target: Model) -> str:
     """Return what acts call a row by: its public id, or its key where it has none."""
     return str(getattr(target, "public_id", target.pk))
+
+
+def _add_to_history(user: Any, target: Model, words: str) -> None:
+    entry = LogEntry(
+        user_id=user.pk,
+        content_type=ContentType.objects.get_for_model(target),
+        object_id=str(target.pk),
+        object_repr=str(target)[:200],
+        action_flag=CHANGE,
+        change_message=words,
+    )
+    # Not saved by itself: mirror() would record it once more.
+    LogEntry.objects.bulk_create([entry])
 
 
 def _store(*, who: str, origin: str, act: str, target: Model | None, **values: Any) -> Act:

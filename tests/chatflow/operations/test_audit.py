@@ -128,7 +128,7 @@ def test_the_admin_s_forms_are_on_record(boss: Client, alice: User) -> None:
     boss.post(f"/admin/chatflow/token/{token.pk}/delete/", {"post": "yes"})
     made, revoked = Act.objects.order_by("pk")
 
-    assert (made.act, revoked.act) == ("Add Token", "Delete Token")
+    assert (made.act, revoked.act) == ("Add token", "Delete token")
     assert made.target_id == revoked.target_id == token.public_id
     assert (made.who, made.origin) == ("boss", "127.0.0.1")
 
@@ -153,7 +153,6 @@ def test_its_page(boss: Client, staff: Callable[..., Client], alice: User) -> No
     assert b"_save" not in boss.get(own).content
     assert boss.get(LOG, {"act": "Look", "who": "alice"}).context["cl"].result_count == 1
     assert boss.get(LOG, {"act": "Other"}).context["cl"].result_count == 0
-    assert boss.get(LOG, {"act": "Look"}).content.decode().count("?act=Look") == 1
     assert [boss.post(f"{own[:-7]}delete/").status_code, boss.post(own).status_code] == [403, 403]
     assert staff("view_job").get(LOG).status_code == 403
     assert staff("view_act").get(LOG).status_code == 200
