@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, path, reverse
 from django.utils.html import format_html
+from django.utils.text import Truncator
 
 from chatflow.operations.admin import persons
 from chatflow.operations.admin.tables import BigTableAdmin, moment
@@ -17,6 +18,8 @@ from chatflow.operations.models import Act
 
 # Different values that a filter offers.
 OFFERED = 50
+# Characters of an id that the list shows.
+SHOWN = 18
 
 
 class Values(admin.SimpleListFilter):
@@ -77,7 +80,8 @@ class ActAdmin(BigTableAdmin):
         if not act.target_type:
             return "-"
         query = urlencode({"q": act.target_id})
-        return format_html('{} <a href="?{}">{}</a>', kind_of(act), query, act.target_id)
+        name = f"{kind_of(act)} {Truncator(act.target_id).chars(SHOWN)}"
+        return format_html('<a href="?{}" title="{}">{}</a>', query, act.target_id, name)
 
     @admin.display(description="to")
     def its_page(self, act: Act) -> str:
@@ -86,7 +90,7 @@ class ActAdmin(BigTableAdmin):
         address = page_of(act)
         if not address:
             return f"{kind_of(act)} {act.target_id}"
-        return format_html('{} <a href="{}">{}</a>', kind_of(act), address, act.target_id)
+        return format_html('<a href="{}">{} {}</a>', address, kind_of(act), act.target_id)
 
 
 def kind_of(act: Act) -> str:
