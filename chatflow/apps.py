@@ -7,8 +7,15 @@ from django.core.exceptions import ImproperlyConfigured
 from chatflow.development import SITE
 from chatflow.install import WRITE
 
-# Without these Django would say of a model of theirs that it has no app.
-NEEDED = ("knox", "django_q", "chatflow.workflows", "chatflow.workflows.knowledge")
+# What a project can't leave out of install.APPS. Django would say of models that they have no app.
+NEEDED = (
+    "rest_framework",
+    "knox",
+    "chatflow.workflows.cluster",
+    "django_q",
+    "chatflow.workflows",
+    "chatflow.workflows.knowledge",
+)
 
 
 class ChatflowConfig(AppConfig):
