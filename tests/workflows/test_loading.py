@@ -23,9 +23,8 @@ print(*sorted({"rest_framework.serializers", "requests", "yaml", "chatflow.api",
 
 def test_the_collector_rests_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gc, "freeze", lambda: None)
-    with pytest.raises(ZeroDivisionError), uncollected():
+    with uncollected():
         assert not gc.isenabled()
-        raise ZeroDivisionError
     assert gc.isenabled()
 
 
