@@ -68,11 +68,11 @@ def test_a_database_that_was_not_migrated(error: str, monkeypatch: pytest.Monkey
 
 
 def test_all_commands_say_so() -> None:
-    """But those of a cluster, which waits for its database, and those that only run servers."""
+    """But a cluster's, which waits for its database, those that run servers, and Django's."""
     ours = {name: app for name, app in get_commands().items() if str(app).startswith("chatflow")}
     commands = {name: load_command_class(str(app), name) for name, app in ours.items()}
     others = {name for name, each in commands.items() if not isinstance(each, DatabaseCommand)}
-    assert others == {"qcluster", "queue_work", "dev", "runserver", "migrate"}
+    assert others == {"qcluster", "queue_work", "dev", "runserver", "migrate", "flush"}
 
 
 def test_a_setting_that_is_wrong_is_one_line(
