@@ -1,19 +1,20 @@
 #!/usr/bin/env python
 """Django's command-line utility for administrative tasks."""
 
+import gc
 import os
 import sys
 
 
 def main() -> None:
+    # Until all is loaded: see Utility.
+    gc.disable()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatflow.settings")
-    from django.core.management import execute_from_command_line
-
-    from chatflow.startup import describe, tell_in_threads
+    from chatflow.startup import Utility, describe, tell_in_threads
 
     tell_in_threads("manage.py")
     try:
-        execute_from_command_line(sys.argv)
+        Utility(sys.argv).execute()
     except Exception as error:
         told = describe(error)
         if told is None:

@@ -28,7 +28,9 @@ class Program(Server):
     ) -> None:
         super().__init__()
         self.arguments = arguments
-        self.environment = {"PYTHONPATH": str(ROOT)} | environment
+        # Code is compiled once, as it is where it was installed.
+        own = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": ""}
+        self.environment = own | environment
         self.ready = ready
         self.program = program
 

@@ -6,7 +6,12 @@
 from django.urls import path, re_path
 from django.views.generic import RedirectView
 
-from chatflow import errors, routes
+from chatflow import installed  # noqa: F401
+
+# isort: split
+# The middleware also hears, by a signal, when the database is out.
+from chatflow import errors, middleware, routes  # noqa: F401
+from chatflow.development import note
 from chatflow.endpoints import (
     acts,
     conversations,
@@ -46,6 +51,7 @@ urlpatterns = [
     path("chat/", pages.chat, name="chat"),
     path("chat/example/", pages.example, name="example"),
     path("chat", RedirectView.as_view(pattern_name=f"{routes.API}:chat")),
+    *([path("chat/mistake", pages.mistake, name="mistake")] if note.is_kept() else []),
     # In the envelope also with DEBUG, where Django shows a page of its own.
     re_path("", errors.not_found),
 ]

@@ -1,24 +1,41 @@
 import os
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from chatflow.development import SITE
+from chatflow.install import WRITE
+
+# What a project can't leave out of install.APPS. Django would say of models that they have no app.
+NEEDED = (
+    "rest_framework",
+    "knox",
+    "chatflow.workflows.cluster",
+    "django_q",
+    "chatflow.workflows",
+    "chatflow.workflows.knowledge",
+)
 
 
 class ChatflowConfig(AppConfig):
     name = "chatflow"
     default_auto_field = "django.db.models.BigAutoField"
 
+    def import_models(self) -> None:
+        """Import the models, unless those that they refer to would not be there.
+
+        Raises:
+            ImproperlyConfigured: INSTALLED_APPS has some of the apps only.
+        """
+        names = {each.name for each in apps.get_app_configs()}
+        if lost := [each for each in NEEDED if each not in names]:
+            raise ImproperlyConfigured(f"INSTALLED_APPS lacks {', '.join(lost)}. {WRITE}")
+        super().import_models()
+
     def ready(self) -> None:
-        from chatflow import (  # noqa: F401
-            checks,
-            middleware,
-            project_checks,
-            schema,
-            stream_checks,
-            tokens,
-        )
+        # What answers requests is imported with the URLconf: a cluster does without.
+        from chatflow import checks, project_checks, stream_checks, tokens  # noqa: F401
         from chatflow.addresses import document_page
         from chatflow.workflows.knowledge.pages import pages
 

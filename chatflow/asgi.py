@@ -3,25 +3,28 @@
 import os
 import sys
 
-import django
-from django.core.management.base import BaseCommand
+from chatflow.workflows.loading import uncollected
 
-from chatflow.startup import describe
+with uncollected():
+    import django
+    from django.core.management.base import BaseCommand
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatflow.settings")
-try:
-    django.setup()
-    # As manage.py does before it starts anything: a wrong configuration is said, with a hint. The
-    # databases may be away: Django 6.1 would ask them all, unless it's told to ask none.
-    BaseCommand().check(databases=[])
-except Exception as error:
-    told = describe(error)
-    if told is None:
-        raise
-    sys.exit(f"chatflow: {told}")
+    from chatflow.startup import describe
 
-# It reaches the models, which can't be imported before.
-from chatflow.site import Site
-from chatflow.wsgi import application as wsgi
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatflow.settings")
+    try:
+        django.setup()
+        # As manage.py does before it starts anything: a wrong configuration is said, with a hint.
+        # The databases may be away: Django 6.1 would ask them all, unless it's told to ask none.
+        BaseCommand().check(databases=[])
+    except Exception as error:
+        told = describe(error)
+        if told is None:
+            raise
+        sys.exit(f"chatflow: {told}")
 
-application = Site(wsgi)
+    # It reaches the models, which can't be imported before.
+    from chatflow.site import Site
+    from chatflow.wsgi import application as wsgi
+
+    application = Site(wsgi)

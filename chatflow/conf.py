@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import CommandError
 
 from chatflow.kinds import (
     NEAR,
@@ -31,8 +32,14 @@ from chatflow.kinds import (
 
 T = TypeVar("T")
 
+# How like one of a setting's few values another one is that was meant for it.
+ALIKE = 0.6
 AUTHENTICATION = ("BearerAuthentication", "CookieAuthentication")
 DIALECTS = ("chat-completions", "responses", "ag-ui", "ai-sdk", "a2a", "mcp")
+
+
+class WrongValue(ImproperlyConfigured, CommandError):
+    """A value of ``CHATFLOW`` that its setting can't have; Django's commands say it in one line."""
 
 
 class Setting(Generic[T]):
@@ -55,7 +62,8 @@ class Setting(Generic[T]):
         try:
             return self.kind.check(given[self.name])
         except Unfit as error:
-            raise ImproperlyConfigured(f"CHATFLOW[{self.name!r}] must {error}.") from None
+            hint = _hint(self, given[self.name])
+            raise WrongValue(f"CHATFLOW[{self.name!r}] must {error}. {hint}") from None
 
     def __set__(self, conf: object, value: object) -> None:
         raise AttributeError(f"Write it into CHATFLOW: {self.name}")
@@ -151,8 +159,30 @@ def mistakes() -> Iterator[tuple[str, str]]:
         try:
             DECLARED[name].kind.check(value)
         except Unfit as error:
-            default = DECLARED[name].default
-            yield f"CHATFLOW[{name!r}] must {error}.", f"The default is {default!r}."
+            yield f"CHATFLOW[{name!r}] must {error}.", _hint(DECLARED[name], value)
+
+
+def _hint(setting: Setting[Any], value: Any) -> str:
+    """Say what to write instead of a value."""
+    meant = _nearest(value, setting.kind)
+    # As one writes it: a tuple, of whose names some may be meant.
+    default = [*setting.default] if isinstance(setting.default, tuple) else setting.default
+    return (f"Write {meant!r}. " if meant else "") + f"The default is {default!r}."
+
+
+def _nearest(value: Any, kind: Kind[Any]) -> str | list[str] | None:
+    """Return what was most likely meant; None where that can't be told."""
+    allowed = getattr(kind, "allowed", None) or getattr(kind, "choices", None)
+    if allowed is None:
+        return None
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list | tuple):
+        return None
+    near = [get_close_matches(str(each), allowed, 1, ALIKE) for each in names]
+    if not all(near):
+        return None
+    meant = [found for [found] in near]
+    return meant if isinstance(kind, Subset) else meant[0]
 
 
 def place(name: str) -> str:

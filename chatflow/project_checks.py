@@ -14,11 +14,10 @@ from django.db.migrations.executor import MigrationExecutor
 from django.shortcuts import resolve_url
 from django.urls import NoReverseMatch, is_valid_path, reverse
 from django.utils.module_loading import import_string
-from rest_framework.authentication import SessionAuthentication
 
 from chatflow import routes
-from chatflow.auth import is_stored
 from chatflow.conf import conf, place
+from chatflow.workflows.checks import HTTP
 
 DATABASES = ("postgresql", "sqlite")
 # What the engine calls on a user.
@@ -131,22 +130,22 @@ def _is_in_default(model: type[Any]) -> bool:
     return {router.db_for_read(model), router.db_for_write(model)} == {DEFAULT_DB_ALIAS}
 
 
-@register
+@register(HTTP)
 def check_classes(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Refuse classes that aren't there: every request would fail."""
     named = {
-        "AUTHENTICATION_CLASSES": conf.AUTHENTICATION_CLASSES,
-        "PERMISSION_CLASSES": conf.PERMISSION_CLASSES,
+        "AUTHENTICATION_CLASSES": (conf.AUTHENTICATION_CLASSES, "authenticate"),
+        "PERMISSION_CLASSES": (conf.PERMISSION_CLASSES, "has_permission"),
     }
     found: list[CheckMessage] = [
         Error(
-            f"{setting} names {name!r}, but there is no such class ({place(setting)}).",
+            f"{setting} names {name!r}, but {mistake} ({place(setting)}).",
             hint="Write its dotted name, such as team.access.TeamKey.",
             id="chatflow.E016",
         )
-        for setting, names in named.items()
+        for setting, (names, method) in named.items()
         for name in names
-        if _loaded(name) is None
+        if (mistake := _mistake_in_class(name, method))
     ]
     if not conf.AUTHENTICATION_CLASSES:
         found.append(
@@ -159,6 +158,14 @@ def check_classes(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
     return found
 
 
+def _mistake_in_class(name: str, method: str) -> str:
+    """Say why no request can be looked at by a class; empty where it can."""
+    found = _loaded(name)
+    if found is None:
+        return "there is no such class"
+    return "" if callable(getattr(found, method, None)) else f"that has no {method}()"
+
+
 def _loaded(name: str) -> type[Any] | None:
     try:
         found = import_string(name)
@@ -167,9 +174,13 @@ def _loaded(name: str) -> type[Any] | None:
     return found if isinstance(found, type) else None
 
 
-@register
+@register(HTTP)
 def check_sign_ins(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Warn where nobody can sign in by a cookie, though that is one of the ways."""
+    from rest_framework.authentication import SessionAuthentication
+
+    from chatflow.auth import is_stored
+
     kinds = filter(None, map(_loaded, conf.AUTHENTICATION_CLASSES))
     if not any(issubclass(each, SessionAuthentication) for each in kinds):
         return []
@@ -239,6 +250,26 @@ def _leads_somewhere(url: Any) -> bool:
 
 
 @register(Tags.urls)
+def check_prefixes(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Refuse a prefix without a slash at its end, which would run into the first word behind it."""
+    if not getattr(settings, "ROOT_URLCONF", None):
+        return []
+    return [
+        Error(
+            f"{included} is below {prefix!r}, so that a path begins with {prefix}{first}.",
+            hint=f'Write path("{prefix}/", include("{included}")).',
+            id="chatflow.E020",
+        )
+        for name, included, first in (
+            (routes.API, "chatflow.api", "chat/"),
+            (routes.PROTOCOLS, "chatflow.protocols", "v1/"),
+        )
+        for prefix in routes.prefixes(name)
+        if prefix and not prefix.endswith("/")
+    ]
+
+
+@register(Tags.urls)
 def check_places(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Refuse paths that have a language in them: streams are looked up before one is known."""
     if not getattr(settings, "ROOT_URLCONF", None):
@@ -257,7 +288,7 @@ def check_places(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
     ]
 
 
-@register
+@register(HTTP)
 def check_outages(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Warn where a middleware that meets the database before a view does would answer 500."""
     if _has_middleware(OUTAGES):
@@ -283,7 +314,7 @@ def _has_middleware(wanted: str) -> bool:
     return False
 
 
-@register
+@register(HTTP)
 def check_bodies(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Warn where Django refuses bodies that MAX_BODY_BYTES allows."""
     most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE

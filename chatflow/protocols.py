@@ -5,7 +5,11 @@
 
 from django.urls import include, path
 
-from chatflow import routes
+from chatflow import installed  # noqa: F401
+
+# isort: split
+# The middleware also hears, by a signal, when the database is out.
+from chatflow import middleware, routes  # noqa: F401
 from chatflow.dialects import served
 
 app_name = routes.PROTOCOLS

@@ -83,6 +83,16 @@ def is_below_language(name: str) -> bool:
     return any(isinstance(pattern, LocalePrefixPattern) for place in places for pattern in place)
 
 
+def prefixes(name: str) -> list[str]:
+    """Return below which paths, as far as they were written, something is included.
+
+    Args:
+        name: of what is included there: API or PROTOCOLS.
+    """
+    # The first pattern is the slash of the whole site.
+    return ["".join(map(str, place[1:])) for place in _places(get_resolver(), name)]
+
+
 def load() -> None:
     """Load the URLconf, which else the first request does; of what is wrong there Django tells."""
     with suppress(Exception):

@@ -5,15 +5,27 @@ import sys
 import threading
 import traceback
 
-from django.core.management.base import SystemCheckError
+from django.core.management import ManagementUtility
+from django.core.management.base import BaseCommand, SystemCheckError
 from django.utils import module_loading
 
 from chatflow.environment import WrongSetting
 from chatflow.workflows.exceptions import WrongWorkflow
+from chatflow.workflows.loading import keep_loaded
 from chatflow.workflows.registry import discover
 
 # Frames of these files tell an author nothing.
 LOADERS = ("<frozen importlib", importlib.__file__, module_loading.__file__)
+
+
+class Utility(ManagementUtility):
+    """Django's, for a process that doesn't look for garbage while it loads the apps."""
+
+    def fetch_command(self, subcommand: str) -> BaseCommand:
+        """Return the command, which is asked for when all apps are there."""
+        command = super().fetch_command(subcommand)
+        keep_loaded()
+        return command
 
 
 def describe(error: BaseException | None) -> str | None:

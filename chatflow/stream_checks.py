@@ -11,8 +11,10 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, register
 
+from chatflow.workflows.checks import HTTP
 
-@register
+
+@register(HTTP)
 def check_streams(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Warn of an ASGI application without the streams."""
     named = getattr(settings, "ASGI_APPLICATION", None) or beside_the_urls()

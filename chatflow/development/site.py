@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from chatflow.development import SITE, SiteFailed
+from chatflow.development import MISTAKE, SITE, SiteFailed
 from chatflow.development.addresses import bracketed, reachable
 from chatflow.development.edits import Edits
 from chatflow.development.mistakes import shorten
+from chatflow.development.note import Note
 from chatflow.development.servers import Server, Successor, die_with_parent, stop
 from chatflow.development.stopping import StopRequest
 from chatflow.development.words import say
@@ -62,9 +63,10 @@ class Site:
     ) -> None:
         self.url = f"http://{bracketed(reachable(host))}:{sockets[0].getsockname()[1]}"
         self.prefix = prefix
+        self._note = Note()
         self._options: dict[str, Any] = {
             "root": root,
-            "environment": environment | {SITE: self.url + prefix},
+            "environment": environment | {SITE: self.url + prefix, MISTAKE: str(self._note.path)},
         }
         descriptors = [str(each.fileno()) for each in sockets]
         web = [sys.executable, "-m", "chatflow.development.web", application, *descriptors]
@@ -112,6 +114,7 @@ class Site:
         finally:
             say("Stopping")
             self._edits.close()
+            self._note.close()
             self._dismiss_successors()
             stop([*self._servers, *(server for server, _ in self._leaving)], self._request)
 
@@ -169,6 +172,7 @@ class Site:
         failed = [each for each in self._successors if each.has_failed]
         if failed:
             self._dismiss_successors()
+            self._note.write(failed[0].said, self._root)
             say(f"The new code can't be loaded; the old code runs on.\n{self._told(failed[0])}")
         elif all(each.is_ready for each in self._successors):
             self._succeed()
@@ -178,6 +182,7 @@ class Site:
         for server in self._servers:
             server.terminate()
             self._leaving.append((server, now + LEAVE_SECONDS))
+        self._note.erase()
         for successor in self._successors:
             successor.begin()
         if warnings := self._told(self._successors[0]):

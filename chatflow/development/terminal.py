@@ -9,6 +9,8 @@ from chatflow.development.mistakes import find_place, summarize
 from chatflow.workflows.models import Job
 from chatflow.workflows.running import journal, runner
 
+# How the address ends where the page looks for a mistake.
+MISTAKES = "/chat/mistake"
 FORMAT = "%(asctime)s %(message)s"
 
 
@@ -55,7 +57,7 @@ def show_jobs(site: str) -> None:
     runner.logger.addFilter(is_not_in_journal)
     # That a cluster stops, and another one works, is what a reload is.
     logging.getLogger("chatflow.workflows.cluster.supervisor").setLevel(logging.WARNING)
-    logging.getLogger("uvicorn.access").addFilter(is_no_static_file)
+    logging.getLogger("uvicorn.access").addFilter(is_asked_by_somebody)
 
 
 def is_not_in_journal(record: logging.LogRecord) -> bool:
@@ -63,9 +65,14 @@ def is_not_in_journal(record: logging.LogRecord) -> bool:
     return record.exc_info is None and record.levelno > logging.INFO
 
 
-def is_no_static_file(record: logging.LogRecord) -> bool:
-    """Say whether uvicorn's record is about something other than a static file that was served."""
+def is_asked_by_somebody(record: logging.LogRecord) -> bool:
+    """Say whether uvicorn's record is about something other than what a page asks for by itself.
+
+    That is a static file, or the mistake of the last edit; unless it was refused.
+    """
     match record.args:
         case (_, _, str(path), _, int(status)):
-            return settings.STATIC_URL not in path.partition("?")[0] or status >= 400
+            asked = path.partition("?")[0]
+            by_itself = settings.STATIC_URL in asked or asked.endswith(MISTAKES)
+            return not by_itself or status >= 400
     return True

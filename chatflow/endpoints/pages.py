@@ -7,13 +7,15 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, PermissionDenied
 
 from chatflow.conf import conf
+from chatflow.development import note
 from chatflow.endpoints.uploads import DocumentNotFound, find_document
 from chatflow.entrance import received
 from chatflow.error_pages import respond
@@ -79,9 +81,19 @@ def chat(request: HttpRequest) -> HttpResponse:
         "limit": MESSAGE_LENGTH,
         "largest_file": conf.MAX_BODY_BYTES,
         "words": words(),
+        "mistakes": reverse("chatflow:mistake") if note.is_kept() else "",
         **_image_places(),
     }
     return render(request, "chatflow/chat.html", context)
+
+
+@require_safe
+@never_cache
+@login_required
+@_admitted
+def mistake(request: HttpRequest) -> HttpResponse:
+    """Return what is wrong with the last edit; there only where `manage.py dev` runs the site."""
+    return JsonResponse({"mistake": note.read()})
 
 
 @strict

@@ -1,9 +1,12 @@
 """Checks that report a wrong configuration at the start, with a hint."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from django.apps import AppConfig
+import django
+from django.apps import AppConfig, apps
+from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
@@ -14,6 +17,10 @@ from chatflow.workflows.ai import model_settings, names
 from chatflow.workflows.bells import QUEUE_BELLS
 from chatflow.workflows.registry import Workflow, all_workflows
 from chatflow.workflows.running.routing import find_trigger
+
+# The tag of those that are about HTTP: a cluster does without, and without all that they import.
+HTTP = "chatflow_http"
+BACKEND = "chatflow.workflows.tasks.backend.Backend"
 
 
 @register
@@ -58,6 +65,45 @@ def check_models(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
             text = f"{setting} is wrong ({place(setting)}): {error}"
             return [Error(text, hint=hint, id="workflows.E003")]
     return []
+
+
+@register
+def check_model_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Warn of models whose provider would refuse the first call, for want of a key."""
+    # A project's own tests ask no provider.
+    if sys.argv[1:2] == ["test"]:
+        return []
+    named = {
+        "AI_MODEL": [conf.AI_MODEL],
+        "AI_FALLBACK_MODELS": conf.AI_FALLBACK_MODELS,
+        "AI_ALLOWED_MODELS": conf.AI_ALLOWED_MODELS,
+        "AI_EMBEDDING_MODEL": [conf.AI_EMBEDDING_MODEL],
+    }
+    return [
+        checks.Warning(
+            f"{setting} names {name!r} ({place(setting)}), which can't be called without a key.",
+            hint=f"Set {key} in the environment of the web server and of the cluster.",
+            id="workflows.W003",
+        )
+        for setting, models in named.items()
+        for name in models
+        if (key := names.missing_key(name))
+    ]
+
+
+@register
+def check_tasks(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Refuse TASKS of the backport without its app, whose own check would say so."""
+    backends = [each.get("BACKEND") for each in getattr(settings, "TASKS", {}).values()]
+    if django.VERSION >= (6,) or BACKEND not in backends or apps.is_installed("django_tasks"):
+        return []
+    return [
+        Error(
+            f"TASKS names {BACKEND}, which needs django-tasks with Django {django.__version__}.",
+            hint='pip install django-tasks, and write "django_tasks" into INSTALLED_APPS.',
+            id="workflows.E005",
+        )
+    ]
 
 
 @register

@@ -371,9 +371,9 @@ class ShuttingDown(Interrupt):
 
 
 def advice(error: BaseException) -> str:
-    """Return the first line of a database's error, with what to do where a table isn't there."""
+    """Return the first line of a database's error, with what to do where a table is missing."""
     line = first_line(error)
-    is_missing = line.startswith("no such table") or re.search("relation .* does not exist", line)
+    is_missing = re.search("^no such (table|column)|(relation|column) .* does not exist", line)
     return f"{line}: run manage.py migrate" if is_missing else line
 
 

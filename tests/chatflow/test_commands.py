@@ -15,7 +15,9 @@ from a2wsgi import WSGIMiddleware
 from django.contrib.auth.models import User
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.core.handlers.asgi import ASGIHandler
-from django.core.management import CommandError, call_command, get_commands
+from django.core.management import CommandError, call_command, get_commands, load_command_class
+from django.core.management.commands.check import Command as Check
+from django.db import ProgrammingError
 from django.test import Client
 from django.utils import timezone
 
@@ -25,7 +27,9 @@ from chatflow.front import Front
 from chatflow.management.commands import dev, runserver, seed_demo
 from chatflow.models import Token
 from chatflow.web import with_streams
+from chatflow.workflows.commands import DatabaseCommand
 from chatflow.workflows.knowledge.models import Document
+from tests.configure import configure
 from tests.servers import HOST, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,6 +47,42 @@ def test_create_token(alice: User) -> None:
     lines = output("create_token", "alice").splitlines()
     client = Client(headers={"Authorization": f"Bearer {lines[-1]}"})
     assert client.get("/ai-demo/workflow/jobs").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "no such table: auth_user",
+        'relation "auth_user" does not exist\nLINE 1: …',
+        "no such column: chatflow_token.scope",
+        "column chatflow_token.scope does not exist",
+    ],
+)
+def test_a_database_that_was_not_migrated(error: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(name: str) -> None:
+        raise ProgrammingError(error)
+
+    monkeypatch.setattr("chatflow.management.commands.create_token.find_user", fail)
+    with pytest.raises(CommandError, match=r"^.*: run manage\.py migrate$"):
+        output("create_token", "alice")
+
+
+def test_all_commands_say_so() -> None:
+    """But a cluster's, which waits for its database, those that run servers, and Django's."""
+    ours = {name: app for name, app in get_commands().items() if str(app).startswith("chatflow")}
+    commands = {name: load_command_class(str(app), name) for name, app in ours.items()}
+    others = {name for name, each in commands.items() if not isinstance(each, DatabaseCommand)}
+    assert others == {"qcluster", "queue_work", "dev", "runserver", "migrate", "flush"}
+
+
+def test_a_setting_that_is_wrong_is_one_line(
+    settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure(settings, QUEUE_CONNECTION=7)
+    told = "CHATFLOW['QUEUE_CONNECTION'] must be one word, not 7. The default is 'database'."
+    with pytest.raises(SystemExit):
+        Check().run_from_argv(["manage.py", "check"])
+    assert capsys.readouterr().err == f"WrongValue: {told}\n"
 
 
 def test_a_token_lives_for_so_many_days(alice: User) -> None:

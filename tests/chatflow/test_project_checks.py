@@ -1,5 +1,6 @@
 """What is said of a project where something is missing: the line to write, and nothing of ours."""
 
+import importlib
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -8,11 +9,13 @@ import pytest
 from django.apps import apps
 from django.conf.urls.i18n import i18n_patterns
 from django.core.checks import CheckMessage
+from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from chatflow import project_checks
+from chatflow import installed, project_checks
+from chatflow.install import APPS
 from chatflow.workflows.cluster.checks import check_cluster
 from chatflow.workflows.cluster.defaults import make, set_defaults
 from tests.configure import configure
@@ -29,6 +32,7 @@ CHECKS: list[Check] = [
     project_checks.check_classes,
     project_checks.check_sign_ins,
     project_checks.check_places,
+    project_checks.check_prefixes,
     project_checks.check_outages,
     project_checks.check_bodies,
     project_checks.check_order_of_apps,
@@ -83,6 +87,12 @@ def test_the_checkout_lacks_nothing() -> None:
         ),
         (
             name("PERMISSION_CLASSES", "chatflow.auth.sign_link"),
+            project_checks.check_classes,
+            "E016",
+            "dotted name",
+        ),
+        (
+            name("AUTHENTICATION_CLASSES", "json.JSONDecoder"),
             project_checks.check_classes,
             "E016",
             "dotted name",
@@ -153,7 +163,7 @@ def test_apps_that_ours_stand_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "chatflow.project_checks.apps.is_installed", lambda name: "sessions" not in name
     )
-    monkeypatch.setattr(project_checks, "is_stored", lambda: True)
+    monkeypatch.setattr("chatflow.auth.is_stored", lambda: True)
     assert project_checks.check_apps(None) == []
 
 
@@ -224,6 +234,43 @@ def test_a_project_without_a_cluster_gets_ours(settings: Any) -> None:
     set_defaults()
     assert make() == settings.Q_CLUSTER
     assert settings.Q_CLUSTER["workers"] == 7
+
+
+def test_workers_that_are_no_number(settings: Any) -> None:
+    """The apps are loaded all the same, so that the check can say so."""
+    configure(settings, QUEUE_WORKERS="two")
+    assert make()["workers"] == 2
+
+
+def test_some_of_the_apps_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = apps.get_app_config("chatflow")
+    names = [name for name in APPS if name != "knox"]
+    monkeypatch.setattr(apps, "get_app_configs", lambda: [SimpleNamespace(name=n) for n in names])
+    with pytest.raises(ImproperlyConfigured, match=r"lacks knox\. Write INSTALLED_APPS = \[\*APPS"):
+        config.import_models()
+
+
+def test_urls_without_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apps, "is_installed", lambda name: False)
+    with pytest.raises(ImproperlyConfigured, match="Write INSTALLED_APPS"):
+        importlib.reload(installed)
+
+
+class RunningTogether:
+    """A URLconf whose prefixes lack a slash."""
+
+    urlpatterns = [
+        path("team/", include([path("chat", include("chatflow.api"))])),
+        path("others", include("chatflow.protocols")),
+    ]
+
+
+def test_prefixes_end_with_a_slash(settings: Any) -> None:
+    settings.ROOT_URLCONF = RunningTogether
+    assert [(each.id, each.hint) for each in project_checks.check_prefixes(None)] == [
+        ("chatflow.E020", 'Write path("team/chat/", include("chatflow.api")).'),
+        ("chatflow.E020", 'Write path("others/", include("chatflow.protocols")).'),
+    ]
 
 
 class WithoutTheApi:

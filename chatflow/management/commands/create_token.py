@@ -3,7 +3,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import transaction
 from django.db.models import EmailField
 
@@ -11,6 +11,7 @@ from chatflow.management.users import create_user
 from chatflow.models import Token
 from chatflow.operations.audit import record_at_terminal
 from chatflow.tokens import DAYS, MOST_DAYS, TooManyTokens, make_token
+from chatflow.workflows.commands import DatabaseCommand
 from chatflow.workflows.exceptions import UnknownWorkflow
 from chatflow.workflows.management.console import whole_number
 from chatflow.workflows.users import find_user
@@ -18,7 +19,7 @@ from chatflow.workflows.users import find_user
 NAME_LENGTH: int = Token._meta.get_field("name").max_length
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Make a Bearer token; it's the last line of the output, and can't be shown again."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

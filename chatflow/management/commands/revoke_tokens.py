@@ -1,15 +1,15 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
 from django.db.models.functions import Now
 
 from chatflow.management.users import get_user
 from chatflow.models import Access, Token
 from chatflow.operations.audit import record_at_terminal
+from chatflow.workflows.commands import DatabaseCommand
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Take back a user's Bearer tokens and signed links; open streams end within seconds."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

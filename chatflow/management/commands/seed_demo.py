@@ -7,10 +7,10 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
 
 from chatflow.checks import is_known
 from chatflow.management.users import create_user
+from chatflow.workflows.commands import DatabaseCommand
 from chatflow.workflows.knowledge.management.commands.ingest import below
 from chatflow.workflows.knowledge.models import Document
 from chatflow.workflows.users import find_user
@@ -18,7 +18,7 @@ from chatflow.workflows.users import find_user
 DEMO = ("demo", "admin")
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Make the demo's users, demo and admin, and print their passwords, which are kept nowhere. "
         "Where there are other users, nobody is made. Read the project's own documentation, for "

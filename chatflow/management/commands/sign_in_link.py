@@ -1,16 +1,17 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.urls import NoReverseMatch
 
 from chatflow.addresses import configured_prefix
 from chatflow.management.users import get_user
 from chatflow.operations.audit import record_at_terminal
 from chatflow.sign_in_links import make_link
+from chatflow.workflows.commands import DatabaseCommand
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Print a path of this host that signs a user in, once and within an hour."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

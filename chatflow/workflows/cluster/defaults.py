@@ -4,7 +4,7 @@ from typing import Any
 
 from django.conf import settings
 
-from chatflow.conf import conf
+from chatflow.conf import DECLARED, WrongValue, conf
 
 BROKER = "chatflow.workflows.cluster.broker.JobBroker"
 
@@ -23,7 +23,7 @@ def make() -> dict[str, Any]:
     return {
         "name": "chatflow",
         "orm": "default",
-        "workers": conf.QUEUE_WORKERS,
+        "workers": _workers(),
         "broker_class": BROKER,
         # Workers fetch for themselves: nothing is prefetched, so nothing prefetched can be lost.
         "queue_limit": 1,
@@ -40,3 +40,11 @@ def make() -> dict[str, Any]:
         "catch_up": False,
         "recycle": 5000,
     }
+
+
+def _workers() -> int:
+    try:
+        return conf.QUEUE_WORKERS
+    except WrongValue:
+        # The check of the settings says so, once all apps are there.
+        return int(DECLARED["QUEUE_WORKERS"].value)

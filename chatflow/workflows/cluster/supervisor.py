@@ -1,7 +1,6 @@
 """The cluster's one parent process: it spawns the workers, replaces dead ones, and drains them."""
 
 import ctypes
-import gc
 import logging
 import multiprocessing.connection
 import os
@@ -26,6 +25,9 @@ from chatflow.workflows.bells import Subscription
 from chatflow.workflows.cluster.fetch import Fetcher, Results, obey_signals
 from chatflow.workflows.cluster.loop import LoopWorker
 from chatflow.workflows.cluster.presence import REGISTER, Presence, bury_dead_clusters
+from chatflow.workflows.knowledge.models import Document
+from chatflow.workflows.knowledge.pages import pages
+from chatflow.workflows.loading import uncollected
 from chatflow.workflows.services.deactivation import stop_work
 from chatflow.workflows.store import lifecycle
 from chatflow.workflows.store.lifecycle import Worker
@@ -95,8 +97,9 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         self._listening = True
         self._subscription = self.task_queue.listen()
         # The workers that come after this, and take another's place, share all these modules.
-        warm_up()
-        gc.freeze()
+        with uncollected():
+            warm_up()
+            self.presence.do_chore(self.warm_up_pages)
         for _ in range(self.loops):
             self.spawn_loop()
         logger.info(
@@ -112,6 +115,11 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         self.drain()
         self.presence.withdraw()
         logger.info("The cluster has stopped.")
+
+    def warm_up_pages(self) -> None:
+        """Load the addresses at which a chat cites documents, if there are any: it takes long."""
+        if Document.objects.exists():
+            pages.load()
 
     def spawn_worker(self) -> None:
         self._spawn(super().spawn_worker)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chatflow.development import SITE, SiteFailed
+from chatflow.development import MISTAKE, SITE, SiteFailed
 from chatflow.development import site as module
 from chatflow.development.addresses import bind
 from chatflow.development.site import Site
@@ -53,6 +53,7 @@ def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Site]:
     )
     site._servers = [Played("web server", []), Played("cluster", [])]  # type: ignore[list-item]
     yield site
+    site._note.close()
     for each in sockets:
         each.close()
     site._edits.close()
@@ -71,7 +72,8 @@ def test_it_works(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     assert (len(web.options["sockets"]), len(cluster.options["sockets"])) == (1, 0)
     assert cluster.command[1:] == ["manage.py", "qcluster", "--skip-checks", "--grace=0"]
     # They know where the jobs' pages are.
-    assert web.options["environment"] == {"SECRET_KEY": "s", SITE: f"{site.url}/chat"}
+    environment = {"SECRET_KEY": "s", SITE: f"{site.url}/chat", MISTAKE: str(site._note.path)}
+    assert web.options["environment"] == environment
     web.is_ready = True
     site._see_to_successors()
     # One alone doesn't succeed: web server and cluster have the same code.
@@ -119,6 +121,13 @@ def test_one_that_fails(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     assert [*site._servers] == old
     assert [each.happened for each in old] == [[], []]
     assert capsys.readouterr().out.endswith("NameError: name 'x' is not defined\n")
+    # The page is told too, until it is mended.
+    assert site._note.path.exists()
+    site._appoint_successors("team/workflows.py")
+    for each in successors(site):
+        each.is_ready = True
+    site._see_to_successors()
+    assert not site._note.path.exists()
 
 
 def test_another_edit_makes_them_stale(site: Site) -> None:

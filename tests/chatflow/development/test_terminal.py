@@ -131,13 +131,13 @@ def test_static_files(path: str, status: int, is_shown: bool) -> None:
     arguments = ("127.0.0.1:1", "GET", path, "1.1", status)
     record = logging.LogRecord("uvicorn.access", logging.INFO, "", 0, "…", arguments, None)
 
-    assert terminal.is_no_static_file(record) is is_shown
+    assert terminal.is_asked_by_somebody(record) is is_shown
 
 
 def test_other_records_of_the_servers() -> None:
     record = logging.LogRecord("uvicorn.access", logging.INFO, "", 0, "Hello.", None, None)
 
-    assert terminal.is_no_static_file(record)
+    assert terminal.is_asked_by_somebody(record)
 
 
 def test_a_record_without_a_page() -> None:

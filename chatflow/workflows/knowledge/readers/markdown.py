@@ -1,12 +1,15 @@
 """Markdown: its source is the text, for it is made to be read; a parser finds the headings."""
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
 
 from chatflow.workflows.knowledge.readers.base import Outline, Reader, Section, decoded
 
-# Only the blocks: bold text inside them doesn't matter, nor how deep it is nested.
-PARSER = MarkdownIt("commonmark").disable("inline")
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 
 class Markdown(Reader):
@@ -20,7 +23,7 @@ class Markdown(Reader):
         lines = text.split("\n")
         outline = Outline()
         below = 0
-        for opening, name in _headings(PARSER.parse(text)):
+        for opening, name in _headings(_parser().parse(text)):
             assert opening.map is not None
             first, after = opening.map
             outline.text("\n".join(lines[below:first]))
@@ -28,6 +31,15 @@ class Markdown(Reader):
             below = after
         outline.text("\n".join(lines[below:]))
         return outline.sections
+
+
+@cache
+def _parser() -> MarkdownIt:
+    # Here, as only the processes that read documents need it.
+    from markdown_it import MarkdownIt
+
+    # Only the blocks: bold text inside them doesn't matter, nor how deep it is nested.
+    return MarkdownIt("commonmark").disable("inline")
 
 
 def _headings(tokens: list[Token]) -> list[tuple[Token, str]]:

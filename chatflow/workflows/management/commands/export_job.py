@@ -1,14 +1,15 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from chatflow.workflows.commands import DatabaseCommand
 from chatflow.workflows.management.console import tell
 from chatflow.workflows.models import Job
 from chatflow.workflows.testing.cases import make_case
 from chatflow.workflows.testing.redaction import NAMES, Redaction
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Print a job, with all turns and retries of its conversation with the workflow, as a test "
         "case, which chatflow.workflows.testing.replay() runs against today's code. "

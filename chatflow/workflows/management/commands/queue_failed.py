@@ -1,8 +1,9 @@
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
+from chatflow.workflows.commands import DatabaseCommand
 from chatflow.workflows.management.console import table, whole_number
 from chatflow.workflows.models import Job
 from chatflow.workflows.running.runner import FAILED
@@ -11,7 +12,7 @@ from chatflow.workflows.services import queues
 KEYS = ("id", "workflow", "user", "code", "error", "failed_at")
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "List the jobs that failed or timed out, the latest first."
 
     def add_arguments(self, parser: CommandParser) -> None:

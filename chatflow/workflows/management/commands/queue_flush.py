@@ -1,12 +1,13 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
+from chatflow.workflows.commands import DatabaseCommand
 from chatflow.workflows.management.console import MOST_HOURS, tell, whole_number
 from chatflow.workflows.services import queues
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Take all jobs off the list of failures; their owners still see them until pruned."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,13 +1,14 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from chatflow.workflows.commands import DatabaseCommand
 from chatflow.workflows.management.console import tell
 from chatflow.workflows.models import Job
 from chatflow.workflows.services import queues
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Take a job off the list of failures; its owner still sees it until it is pruned."
 
     def add_arguments(self, parser: CommandParser) -> None:

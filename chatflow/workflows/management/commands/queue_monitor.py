@@ -2,8 +2,9 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from chatflow.workflows.commands import DatabaseCommand
 from chatflow.workflows.management.console import table, whole_number
 from chatflow.workflows.services import queues
 from chatflow.workflows.store import lifecycle
@@ -11,7 +12,7 @@ from chatflow.workflows.store import lifecycle
 HEADERS = ("queue", "waiting", "delayed", "running", "oldest (s)")
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Show how full each queue is, and which clusters are alive."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,12 +1,13 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
+from chatflow.workflows.commands import DatabaseCommand
 from chatflow.workflows.management.console import MOST_DAYS, tell, whole_number
 from chatflow.workflows.store import pruning
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Delete jobs that ended long ago, with their steps and events; messages stay."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,15 +1,16 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from chatflow.workflows import services
+from chatflow.workflows.commands import DatabaseCommand
 from chatflow.workflows.exceptions import ChatflowError, JobNotFound
 from chatflow.workflows.management.console import tell
 from chatflow.workflows.models import Job
 from chatflow.workflows.services import queues
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Do failed jobs again: prints the id of each new job beside that of the old one."
 
     def add_arguments(self, parser: CommandParser) -> None:

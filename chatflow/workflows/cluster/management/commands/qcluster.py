@@ -1,10 +1,22 @@
 from typing import Any
 
+from django.contrib.auth.checks import check_middleware
+from django.core.checks import Tags, register
+from django.core.checks.registry import registry
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from chatflow.workflows.checks import HTTP
 from chatflow.workflows.cluster.standby import stand_by
 from chatflow.workflows.cluster.supervisor import Supervisor
 from chatflow.workflows.management.console import add_queue_option, describe_unserved, queue_names
+
+# The tag of a cluster's checks; and those of the checks that it leaves to the web server, whose
+# pages they are about, or leaves out: the database may be away, and the cluster waits for it.
+CLUSTER = "chatflow_cluster"
+OTHERS = {HTTP, Tags.admin, Tags.database, Tags.staticfiles, Tags.templates, Tags.urls}
+
+# Django's own among those, which have no tag.
+UNTAGGED: tuple[Any, ...] = (check_middleware,)
 
 
 class Command(BaseCommand):
@@ -24,6 +36,13 @@ class Command(BaseCommand):
             action="store_true",
             help="Wait for the word to begin, on the socket that is standard input.",
         )
+
+    def check(self, *args: Any, **kwargs: Any) -> None:
+        """Check all but what is about HTTP: half of a start would go into importing that."""
+        for each in registry.get_checks():
+            if each not in UNTAGGED and OTHERS.isdisjoint(each.tags):
+                register(each, *each.tags, CLUSTER)
+        super().check(*args, **kwargs | {"tags": [CLUSTER]})
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["workers"] is not None and options["workers"] < 1:

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db.models import Q, QuerySet
 
+from chatflow.workflows.commands import DatabaseCommand
 from chatflow.workflows.knowledge import embeddings
 from chatflow.workflows.knowledge.documents import store
 from chatflow.workflows.knowledge.models import Chunk, Document
@@ -15,7 +16,7 @@ from chatflow.workflows.tenants import check_tenant
 from chatflow.workflows.users import find_user
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         f"Read documents ({labels()}), so that searches find what they say. What was read before "
         "and has not changed is left alone."
