@@ -102,10 +102,9 @@ class Walk:
             yield bottom, top
             took = max(1e-4, time.monotonic() - asked)
             left = seconds - (time.monotonic() - began)
-            if left <= 0:
+            top, size = bottom, min(MOST_AT_ONCE, int(size * min(8.0, left * SHARE / took)))
+            if size < FIRST:
                 return
-            top = bottom
-            size = min(MOST_AT_ONCE, max(1, int(size * min(8.0, left * SHARE / took))))
 
 
 def bounds() -> tuple[int, int]:

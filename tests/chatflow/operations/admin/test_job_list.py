@@ -236,7 +236,9 @@ def test_more_rows_take_no_more_queries(boss: Client, chat: Chat, bob: User) -> 
 def test_views_and_links_keep_the_filters(boss: Client, chat: Chat) -> None:
     chat.say(workflow="echo")
     text = page(boss, workflow="echo", state=["failed", "timeout"])
-    assert '<a href="?state=failed&amp;state=timeout&amp;workflow=echo" aria-current="page">' in text
+    assert (
+        '<a href="?state=failed&amp;state=timeout&amp;workflow=echo" aria-current="page">' in text
+    )
     assert '<a href="?workflow=echo">All</a>' in text
     link = f"http://testserver{JOBS}?workflow=echo&amp;state=failed&amp;state=timeout"
     assert set(link.split("?")[1].split("&amp;")) == set(

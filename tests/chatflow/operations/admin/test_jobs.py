@@ -263,5 +263,3 @@ def test_only_superusers_schedule_and_resubmit_code(
     failures: Any = clerk.get("/admin/django_q/failure/")
     assert failures.status_code == 200
     assert failures.context["action_form"] is None
-
-
