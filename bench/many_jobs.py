@@ -1,5 +1,6 @@
 """A million jobs without their events, in any database: what the operator's list is measured on."""
 
+import json
 from typing import Any
 
 from django.db import connection
@@ -10,6 +11,53 @@ USERS, PER_SESSION = 1000, 10
 YEAR = 365 * 86400
 # A word that is in none but the oldest job.
 RARE = "zebra"
+
+LIST = "/admin/chatflow_workflows/job/"
+# What an operator looks for: where many match, where few do, and where none does.
+QUERIES: dict[str, dict[str, Any]] = {
+    "all": {},
+    "the middle of all": {"before": "500000"},
+    "running: none": {"state": "processing"},
+    "waiting": {"state": "queued"},
+    "failed": {"state": ["failed", "timeout"]},
+    "done": {"state": "completed"},
+    "waiting for the user: none": {"state": "asks"},
+    "list of failures": {"failures": "1"},
+    "workflow": {"workflow": "bench_turn"},
+    "workflow that is gone": {"workflow": "gone"},
+    "queue": {"queue": "mail"},
+    "queue that is gone": {"queue": "gone"},
+    "user with half of all": {"user": "bench"},
+    "user with 500": {"user": "user-501"},
+    "cost": {"cost": "0.05"},
+    "cost that none has": {"cost": "5"},
+    "attempts": {"attempts": "2"},
+    "attempts that none has": {"attempts": "9"},
+    "feedback: none": {"feedback": "up"},
+    "last 24 hours": {"when": "24h"},
+    "two days of last winter": {"since": "2026-01-10", "until": "2026-01-11"},
+    "organisation that is gone": {"tenant": "gone"},
+    "search: id": {"q": "workflow_abc"},
+    "search: session": {"q": "session-777"},
+    "search: user": {"q": "bench"},
+    "search: frequent word": {"q": "customer"},
+    "search: rare words": {"q": f"{RARE} mine"},
+    "search: rare words of the user with half": {"q": RARE, "user": "bench"},
+    "five filters": {
+        "user": "bench",
+        "state": "failed",
+        "cost": "0.09",
+        "workflow": "bench_noop",
+        "when": "30d",
+    },
+}
+PREVIEWS: dict[str, dict[str, Any]] = {
+    "preview: all": {},
+    "preview: failed": {"state": "failed"},
+    "preview: queue": {"queue": "mail"},
+    "preview: user with 500": {"user": "user-501"},
+    "preview: rare words": {"q": RARE},
+}
 
 NUMBERS = {
     "postgresql": "SELECT number FROM generate_series(%s::bigint, %s::bigint) number",
@@ -120,22 +168,17 @@ def _insert(cursor: Any, table: str, values: dict[str, str], first: int, last: i
 def _defaults() -> dict[str, str]:
     """Return the columns of a job as a new one has them, as literals."""
     new, found = Job(mode="async"), dict[str, str]()
-    is_postgres = connection.vendor == "postgresql"
     for field in Job._meta.concrete_fields:
         value = field.get_db_prep_save(getattr(new, field.attname), connection)
-        if value is None:
-            continue
-        if isinstance(value, bool):
-            found[field.column] = (
-                str(value).lower() if connection.vendor == "postgresql" else str(int(value))
-            )
+        if isinstance(value, bool) and connection.vendor == "postgresql":
+            found[field.column] = str(value).lower()
         elif isinstance(value, int | float):
-            found[field.column] = str(value)
-        else:
-            text = getattr(value, "obj", value)
-            text = text if isinstance(text, str) else {True: "{}", False: "[]"}[text == {}]
-            kind = "::jsonb" if connection.vendor == "postgresql" and text in ("{}", "[]") else ""
-            found[field.column] = f"'{text}'{kind}"
+            found[field.column] = str(value + 0)
+        elif isinstance(value, str):
+            found[field.column] = f"'{value}'"
+        elif hasattr(value, "obj"):
+            # PostgreSQL's adapter of JSON: a list, or an object.
+            found[field.column] = f"'{json.dumps(value.obj)}'::jsonb"
     return found
 
 

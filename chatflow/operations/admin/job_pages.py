@@ -60,7 +60,7 @@ class JobPages(TenantAdmin):
         if bulk.is_confirmed and bulk.form.is_valid() and bulk.work():
             self._tell(request, bulk)
             return HttpResponseRedirect(here)
-        return self._show(request, "job_bulk", title=act.label, bulk=bulk)
+        return self._show(request, "job_bulk", title=f"{act.label}: jobs", bulk=bulk)
 
     def _tell(self, request: HttpRequest, bulk: Bulk) -> None:
         """Say what has become of the jobs: one message for each outcome."""
