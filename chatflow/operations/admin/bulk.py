@@ -14,7 +14,7 @@ from django import forms
 from django.core import signing
 from django.http import HttpRequest, QueryDict
 
-from chatflow.operations.admin.acts import ACTS, STAYS, Act, Order
+from chatflow.operations.admin.bulk_acts import ACTS, STAYS, BulkAct, Order
 from chatflow.operations.admin.filters import STATES, JobFilters
 from chatflow.operations.admin.walks import Found, Walk, bounds
 from chatflow.operations.roles import may_read_texts
@@ -31,7 +31,7 @@ AT_A_TIME = 100
 SALT = "chatflow.operations.bulk"
 
 
-def allowed(user: Any) -> list[Act]:
+def allowed(user: Any) -> list[BulkAct]:
     """Return the acts that a user may do."""
     return [act for act in ACTS if act.is_allowed(user)]
 
@@ -93,7 +93,7 @@ class Bulk:
         act: what is to be done.
     """
 
-    def __init__(self, request: HttpRequest, act: Act) -> None:
+    def __init__(self, request: HttpRequest, act: BulkAct) -> None:
         self.request, self.act = request, act
         self.is_all = request.POST.get("scope") == "all"
         self.selected = [key for key in request.POST.getlist("job") if key.isdecimal()]

@@ -11,13 +11,13 @@ from django.utils.http import urlencode
 from django.utils.text import Truncator
 from django.utils.timesince import timesince
 
+from chatflow.operations.roles import HIDDEN
 from chatflow.workflows import clock
 from chatflow.workflows.models import Feedback, Job, State
 from chatflow.workflows.registry import all_workflows
 
 # Characters of a question, and of an error.
 SHOWN = 90
-HIDDEN = "(hidden)"
 
 # What a row needs of a job; the words of models can be long.
 COLUMNS = (

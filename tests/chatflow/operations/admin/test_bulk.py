@@ -106,7 +106,7 @@ def test_retry(boss: Client, chat: Chat) -> None:
     ]
     url = reverse("admin:chatflow_workflows_job_change", args=(new.pk,))
     assert f'<a href="{url}">{new}</a>' in told[2]
-    assert f"Retried as {new}." in history(boss, failed)
+    assert f"Retry: As {new}." in history(boss, failed)
 
 
 def test_retry_of_a_unique_job_that_is_queued_already(boss: Client, chat: Chat) -> None:
@@ -144,7 +144,7 @@ def test_move(boss: Client, chat: Chat) -> None:
         "1 job: Moved.",
     ]
     assert Job.objects.get(pk=waiting.pk).queue == "mail"
-    assert "Moved from default to mail." in history(boss, waiting)
+    assert "From default to mail." in history(boss, waiting)
 
 
 def test_delete(boss: Client, chat: Chat, bob: User) -> None:

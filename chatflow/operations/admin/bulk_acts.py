@@ -20,6 +20,7 @@ from chatflow.workflows.services.outages import is_unavailable
 
 DELETE = "chatflow_workflows.delete_job"
 STAYS = "Stays as it is."
+DELETED = "Deleted."
 IN_THE_WAY = "Something else was at work on it; try again."
 
 
@@ -40,8 +41,8 @@ class Order:
     made: list[Job] = field(default_factory=list)
 
 
-class Act(ABC):
-    """Something that is done with jobs."""
+class BulkAct(ABC):
+    """Something that can be done with many jobs."""
 
     name: str
     # On the button, and in front of the number of jobs.
@@ -64,7 +65,7 @@ class Act(ABC):
         """Do it with a few jobs, and record it; return what has become of each, in words."""
 
 
-class OneByOne(Act):
+class OneByOne(BulkAct):
     def do(self, jobs: Sequence[Job], order: Order) -> list[str]:
         return [self._try(job, order) for job in jobs]
 
@@ -79,7 +80,7 @@ class OneByOne(Act):
                 raise
             return IN_THE_WAY
         if recorded:
-            audit.record(order.request, job, recorded, order.reason)
+            audit.record(order.request, job, self.label, order.reason, outcome=recorded)
         return said
 
     @abstractmethod
@@ -117,7 +118,7 @@ class Cancel(OneByOne):
             said = "Had ended already; an open question is closed."
         else:
             return "", "Had ended already."
-        return f"Cancel: {said}", said
+        return said, said
 
 
 class Retry(OneByOne):
@@ -133,7 +134,7 @@ class Retry(OneByOne):
 
     def do_one(self, job: Job, order: Order) -> tuple[str, str]:
         order.made.append(services.retry(job))
-        return f"Retried as {order.made[-1]}.", "Queued again."
+        return f"As {order.made[-1]}.", "Queued again."
 
 
 class Move(OneByOne):
@@ -145,12 +146,12 @@ class Move(OneByOne):
 
     def do_one(self, job: Job, order: Order) -> tuple[str, str]:
         if queues.move(job, order.queue):
-            return f"Moved from {job.queue} to {order.queue}.", "Moved."
+            return f"From {job.queue} to {order.queue}.", "Moved."
         return "", "Didn't wait, or waited there already."
 
 
-class Forget(Act):
-    name, label = "forget", "Take off the list of failures"
+class Forget(BulkAct):
+    name, label = "forget", "Forget"
     together = 100
 
     def outcome(self, state: str) -> str:
@@ -163,13 +164,13 @@ class Forget(Act):
         for job in jobs:
             if queues.forget(Job.objects.filter(pk=job.pk)):
                 said.append("Taken off the list of failures.")
-                audit.record(order.request, job, said[-1], order.reason)
+                audit.record(order.request, job, self.label, order.reason, outcome=said[-1])
             else:
                 said.append("Not on the list of failures.")
         return said
 
 
-class Delete(Act):
+class Delete(BulkAct):
     name, label = "delete", "Delete"
     warning = (
         "A conversation with a workflow is deleted as a whole, with its turns, steps and events, "
@@ -197,13 +198,15 @@ class Delete(Act):
             with transaction.atomic():
                 gone = set(queues.delete([job.pk for job in jobs]))
                 for key in gone & known.keys():
-                    audit.record(order.request, known[key], "Deleted.", order.reason)
+                    audit.record(
+                        order.request, known[key], self.label, order.reason, outcome=DELETED
+                    )
         except DatabaseError as error:
             if not is_unavailable(error):
                 raise
             return [IN_THE_WAY] * len(jobs)
         kept = "Kept: it or its conversation goes on."
-        return ["Deleted." if job.pk in gone else kept for job in jobs]
+        return [DELETED if job.pk in gone else kept for job in jobs]
 
 
-ACTS: tuple[Act, ...] = (Cancel(), Retry(), Move(), Forget(), Delete())
+ACTS: tuple[BulkAct, ...] = (Cancel(), Retry(), Move(), Forget(), Delete())
