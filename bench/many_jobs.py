@@ -28,7 +28,7 @@ QUERIES: dict[str, dict[str, Any]] = {
     "queue": {"queue": "mail"},
     "queue that is gone": {"queue": "gone"},
     "user with half of all": {"user": "bench"},
-    "user with 500": {"user": "user-501"},
+    "user with 500": {"user": "user-500"},
     "cost": {"cost": "0.05"},
     "cost that none has": {"cost": "5"},
     "attempts": {"attempts": "2"},
@@ -55,7 +55,7 @@ PREVIEWS: dict[str, dict[str, Any]] = {
     "preview: all": {},
     "preview: failed": {"state": "failed"},
     "preview: queue": {"queue": "mail"},
-    "preview: user with 500": {"user": "user-501"},
+    "preview: user with 500": {"user": "user-500"},
     "preview: rare words": {"q": RARE},
 }
 
@@ -169,6 +169,7 @@ def _defaults() -> dict[str, str]:
     """Return the columns of a job as a new one has them, as literals."""
     new, found = Job(mode="async"), dict[str, str]()
     for field in Job._meta.concrete_fields:
+        assert field.column is not None
         value = field.get_db_prep_save(getattr(new, field.attname), connection)
         if isinstance(value, bool) and connection.vendor == "postgresql":
             found[field.column] = str(value).lower()

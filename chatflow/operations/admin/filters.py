@@ -313,7 +313,8 @@ class JobFilters:
             )
         condition = Q()
         for word in words[:WORDS]:
-            condition &= Q(text__icontains=word) | Q(error__icontains=word)
+            # Few jobs have an error: the others are not searched twice.
+            condition &= Q(text__icontains=word) | ~Q(error="") & Q(error__icontains=word)
         # Nobody finds what was said under `memory: false`.
         remembered = Q(options__memory=True) | Q(options__memory__isnull=True)
         note = f"Of the words the first {WORDS} are looked for." if len(words) > WORDS else ""

@@ -18,6 +18,8 @@ from chatflow.operations.roles import may_read_texts
 from chatflow.workflows.models import Job, State
 
 PAGE = 50
+# Seconds that a list looks for its jobs when it is told to take its time.
+PATIENCE = 5.0
 # A primary key, as a URL has it.
 KEY = re.compile("[0-9]{1,18}", re.ASCII)
 
@@ -76,7 +78,8 @@ class JobList:
             "user__" + get_user_model().USERNAME_FIELD,
             "feedback__value",
         )
-        return replace(walk, jobs=related).find(PAGE)
+        seconds = PATIENCE if "patient" in self.request.GET else None
+        return replace(walk, jobs=related).find(PAGE, seconds=seconds)
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -91,6 +94,11 @@ class JobList:
         query = self.filters.query.copy()
         query["before"] = str(self.found.below)
         return query.urlencode()
+
+    @property
+    def patiently(self) -> str:
+        """The query of the next page, that takes its time."""
+        return f"{self.older}&patient=1"
 
     @property
     def is_full(self) -> bool:

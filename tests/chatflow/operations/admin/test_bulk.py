@@ -171,7 +171,7 @@ def test_more_than_one_request_may_take(
     monkeypatch.setattr(bulk, "WORKS", 0.0)
     monkeypatch.setattr(bulk, "AT_A_TIME", 2)
     jobs = [chat.send(workflow="echo") for _ in range(3)]
-    monkeypatch.setattr(bulk.time, "monotonic", iter(range(100)).__next__)
+    monkeypatch.setattr(f"{bulk.__name__}.time.monotonic", iter(range(100)).__next__)
     monkeypatch.setattr(bulk, "WORKS", 2)
     acting = Acting(boss, "cancel", state="queued")
     assert acting.go_on() == []

@@ -216,6 +216,8 @@ def test_a_list_says_how_far_it_looked(
     )
     second = boss.get(f"{JOBS}?{first.context['jobs'].older}").context["jobs"]
     assert [row.job for row in second.rows] == [old]
+    patient = boss.get(f"{JOBS}?{first.context['jobs'].patiently}").context["jobs"]
+    assert [row.job for row in patient.rows] == [old]
     assert found(boss, q=old.public_id) == [old]
 
 
