@@ -9,7 +9,6 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.text import Truncator
-from django.utils.timesince import timesince
 
 from chatflow.operations.roles import HIDDEN
 from chatflow.workflows import clock
@@ -18,6 +17,9 @@ from chatflow.workflows.registry import all_workflows
 
 # Characters of a question, and of an error.
 SHOWN = 90
+# Seconds.
+JUST_NOW = 5.0
+UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 # What a row needs of a job; the words of models can be long.
 COLUMNS = (
@@ -48,17 +50,16 @@ def one_line(text: str) -> str:
     return shown if shown != line or len(lines) < 2 else f"{line} …"
 
 
-def duration(seconds: float) -> str:
-    """Return a time as people say it, in its two largest units."""
+def duration(seconds: float, units: int = 2) -> str:
+    """Return a time as people say it, in so many of its largest units."""
     if seconds < 10:
         return f"{max(0.0, seconds):.1f} s"
-    whole = round(seconds)
-    for size, unit, smaller, part in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"),
-                                      (60, "min", 1, "s")):  # fmt: skip
-        if whole >= size:
-            rest = whole % size // smaller
-            return f"{whole // size} {unit}" + (f" {rest} {part}" if rest else "")
-    return f"{whole} s"
+    left, said = round(seconds), list[str]()
+    for size, unit in UNITS:
+        if left >= size and len(said) < units:
+            said.append(f"{left // size} {unit}")
+        left %= size
+    return " ".join(said)
 
 
 @dataclass(frozen=True)
@@ -138,8 +139,8 @@ class Row:
 
     @property
     def ago(self) -> str:
-        since = timesince(self.job.created_at, clock.now(), depth=1)
-        return "just now" if since.startswith("0") else f"{since} ago"
+        seconds = (clock.now() - self.job.created_at).total_seconds()
+        return "just now" if seconds < JUST_NOW else f"{duration(seconds, units=1)} ago"
 
     @property
     def exactly(self) -> str:
