@@ -1,4 +1,4 @@
-"""The operator's list of jobs in Chromium: found, selected, looked at, cancelled; on all screens."""
+"""The operator's list of jobs in Chromium: one is found, selected and cancelled, on any screen."""
 
 from typing import Any
 

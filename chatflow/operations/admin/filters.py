@@ -55,6 +55,9 @@ WHEN = [
     *((name, words) for name, (words, _) in PERIODS.items()),
 ]
 
+# What else a list's address may have.
+PLACES = ("before", "patient")
+
 # A job's public id, or the beginning of one, with its prefix or without.
 ID = re.compile(r"(?:workflow_)?[0-9a-f]{6,32}|workflow_[0-9a-f]*")
 
@@ -141,7 +144,8 @@ class JobFilters:
         for name, values in query.lists():
             data.setlist(name.removesuffix("__exact"), [each for each in values if each != ""])
         self.form = FilterForm(data)
-        self.is_valid = self.form.is_valid()
+        self._unknown = sorted(set(data) - set(self.form.fields) - set(PLACES))
+        self.is_valid = self.form.is_valid() and not self._unknown
         self._may_read_texts = may_read_texts
         self._data = data
 
@@ -183,7 +187,8 @@ class JobFilters:
 
     @property
     def notes(self) -> list[str]:
-        return [finding.note for finding in self.findings if finding.note]
+        unknown = [f"There is no filter “{name}”." for name in self._unknown]
+        return unknown + [finding.note for finding in self.findings if finding.note]
 
     def walk(self, below: int | None = None) -> Walk:
         """Return the walk through the jobs that all filters leave.

@@ -1,9 +1,9 @@
-"""A job's page. The list of jobs is in job_pages.py."""
+"""A job's page. The list of jobs is in job_list_pages.py."""
 
 from django.contrib import admin
 from django.utils.html import format_html
 
-from chatflow.operations.admin.job_pages import JobPages
+from chatflow.operations.admin.job_list_pages import JobListPages
 from chatflow.operations.admin.tables import (
     LATEST,
     TIMES,
@@ -44,7 +44,7 @@ class EventInline(LatestInline):
 
 
 @admin.register(Job)
-class JobAdmin(JobPages):
+class JobAdmin(JobListPages):
     inlines = (StepInline, EventInline)
     readonly_fields = (
         "percent",

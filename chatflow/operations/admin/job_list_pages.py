@@ -8,13 +8,11 @@ from django.core.signing import BadSignature
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.decorators import method_decorator
 from django.utils.html import format_html
-from django.views.decorators.csrf import csrf_protect
 
 from chatflow.operations.admin.bulk import Bulk, allowed
 from chatflow.operations.admin.job_list import JobList
-from chatflow.operations.admin.tables import TenantAdmin, count_jobs, links
+from chatflow.operations.admin.tables import BigTableAdmin, count_jobs, links
 from chatflow.workflows.models import Job
 
 LIST = "admin:chatflow_workflows_job_changelist"
@@ -22,7 +20,7 @@ LIST = "admin:chatflow_workflows_job_changelist"
 LINKED = 20
 
 
-class JobPages(TenantAdmin):
+class JobListPages(BigTableAdmin):
     """The list of jobs, and the page on which something is done with many of them."""
 
     def get_urls(self) -> list[URLPattern]:
@@ -38,7 +36,6 @@ class JobPages(TenantAdmin):
             raise PermissionDenied
         return self._show(request, "job_list", title="Jobs", jobs=JobList(request))
 
-    @method_decorator(csrf_protect)
     def bulk_view(self, request: HttpRequest) -> HttpResponse:
         """Show what an act will do, or do it; see Bulk."""
         here = reverse(LIST) + (f"?{request.GET.urlencode()}" if request.GET else "")
@@ -78,5 +75,5 @@ class JobPages(TenantAdmin):
         return TemplateResponse(
             request,
             f"chatflow/operations/{name}.html",
-            {**everywhere, "opts": Job._meta, "media": self.media, **context},
+            {**everywhere, "opts": Job._meta, **context},
         )
