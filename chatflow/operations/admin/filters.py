@@ -94,6 +94,7 @@ class FilterForm(forms.Form):
     )
     feedback = forms.ChoiceField(choices=[("", "Any"), *Feedback.Value.choices], required=False)
     tenant = forms.CharField(label="Organisation", max_length=255, required=False)
+    session = forms.IntegerField(min_value=1, max_value=2**62, required=False)
     failures = forms.BooleanField(label="On the list of failures", required=False)
 
     def __init__(self, data: QueryDict) -> None:
@@ -103,6 +104,9 @@ class FilterForm(forms.Form):
         self._offer("queue", "Any queue", {each.queue: each.queue for each in all_workflows()})
         if not conf.TENANT and not data.get("tenant"):
             del self.fields["tenant"]
+        if not data.get("session"):
+            # Its own page links here by its key.
+            del self.fields["session"]
 
     def _offer(self, name: str, anything: str, choices: dict[str, str]) -> None:
         """Let a field be chosen: from those of today, and what the URL has of former ones."""
@@ -142,7 +146,8 @@ class JobFilters:
     def __init__(self, query: QueryDict, *, may_read_texts: bool) -> None:
         data = QueryDict(mutable=True)
         for name, values in query.lists():
-            data.setlist(name.removesuffix("__exact"), [each for each in values if each != ""])
+            name = name.removesuffix("__exact").removesuffix("__id")
+            data.setlist(name, [each for each in values if each != ""])
         self.form = FilterForm(data)
         self._unknown = sorted(set(data) - set(self.form.fields) - set(PLACES))
         self.is_valid = self.form.is_valid() and not self._unknown
@@ -284,6 +289,9 @@ class JobFilters:
         listed = Q(In(_unindexed("state"), UNSUCCESSFUL), forgotten=False)
         return Finding(listed, queues.failures().values_list("pk", flat=True))
 
+    def _find_session(self, key: int) -> Finding:
+        return _in_sessions([key])
+
     def _find_feedback(self, value: str) -> Finding:
         given = Feedback.objects.filter(value=value).order_by("-job").values_list("job", flat=True)
         return Finding(Q(pk__in=Feedback.objects.filter(value=value).values("job")), given)
@@ -303,10 +311,7 @@ class JobFilters:
             return replace(_of_user(user), note=f"Jobs of the user {searched}.")
         by_key = Session.objects.filter(key=searched).values_list("pk", flat=True)
         if sessions := list(by_key[:SESSIONS]):
-            in_them = _keys(Job.objects.filter(session__in=sessions), "session")
-            return Finding(
-                Q(In(_unindexed("session"), sessions)), in_them, f"Jobs of the session {searched}."
-            )
+            return replace(_in_sessions(sessions), note=f"Jobs of the session {searched}.")
         return self._find_words(searched.split())
 
     def _find_words(self, words: list[str]) -> Finding:
@@ -329,6 +334,11 @@ class JobFilters:
 def _of_user(user: Any) -> Finding:
     theirs = Job.objects.filter(user=user)
     return Finding(_has("user", user.pk), _keys(theirs, "tenant", "-created_at"))
+
+
+def _in_sessions(keys: list[int]) -> Finding:
+    in_them = Job.objects.filter(session__in=keys)
+    return Finding(Q(In(_unindexed("session"), keys)), _keys(in_them, "session"))
 
 
 def _unindexed(field: str) -> Coalesce:

@@ -123,6 +123,7 @@ def test_filters(boss: Client, chat: Chat, bob: User) -> None:
         ({"cost": "0.5"}, [done]),
         ({"cost": "0.51"}, []),
         ({"attempts": "2"}, [done]),
+        ({"session__id__exact": str(asks.session_id)}, [asks]),
     ]
     for query, jobs in expected:
         assert found(boss, **query) == jobs, query
