@@ -148,10 +148,10 @@ def test_move(boss: Client, chat: Chat) -> None:
 
 
 def test_delete(boss: Client, chat: Chat, bob: User) -> None:
-    waiting = Chat(bob, "waiting").send(workflow="echo")
     asked = chat.say("my question", workflow="ask")
     asks = Chat(bob, "asks").say(workflow="ask")
     answered = chat.say("Ann")
+    waiting = Chat(bob, "waiting").send(workflow="echo")
     acting = Acting(boss, "delete", answered, asks, waiting)
     assert "There is no way back." in acting.text
     assert sorted(acting.go_on(reason="On request.")) == [
@@ -189,7 +189,10 @@ def test_filters_that_mean_nothing_leave_nothing(boss: Client, chat: Chat) -> No
     acting.post({"act": "cancel", "scope": "all", "confirmed": "1"})
     assert Job.objects.get(pk=waiting.pk).state == State.QUEUED
     told = acting.post({"act": "cancel", "scope": "selected"})
-    assert [str(each) for each in get_messages(told.wsgi_request)] == ["Select jobs first."]
+    assert [str(each) for each in get_messages(told.wsgi_request)] == [
+        "There was no such job any more.",
+        "Select jobs first.",
+    ]
     assert acting.post({"act": "cancel", "job": "1", "standing": "forged"}).status_code == 400
 
 

@@ -160,7 +160,7 @@ def test_the_view_permission_is_honoured(staff: Callable[..., Client], chat: Cha
     assert staff().get(JOBS).status_code == 403
     assert staff().get(url_of(job)).status_code == 403
     viewer = staff("view_job")
-    assert job.public_id in page(viewer, JOBS)
+    assert url_of(job) in page(viewer, JOBS)
     assert viewer.get(SESSIONS).status_code == 403
     # Steps and events have permissions of their own.
     assert not viewer.get(url_of(job)).context["inline_admin_formsets"]
