@@ -144,11 +144,6 @@ class Bulk:
                 found.append((word, states[state], outcome, outcome != STAYS))
         return found
 
-    @property
-    def changing(self) -> int:
-        """How many of the counted jobs will not simply stay as they are."""
-        return sum(count for _, count, _, changes in self.expected if changes)
-
     def work(self) -> bool:
         """Do as much as a request may take; return whether it's all."""
         data = self.form.cleaned_data
