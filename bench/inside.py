@@ -19,6 +19,7 @@ from django.db.models import Max  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
 
+from bench import many_jobs  # noqa: E402
 from bench.workflows_app.workflows import FAILS  # noqa: E402
 from chatflow.auth import sign_link  # noqa: E402
 from chatflow.dialects import DIALECTS, get_dialect  # noqa: E402
@@ -189,6 +190,34 @@ def statements(count: str, plans: str) -> dict[str, list[float]]:
     return found
 
 
+def fill_jobs(count: str) -> None:
+    """Store so many jobs without their events; the bench's user may see them all."""
+    user = User.objects.get(username="bench")
+    user.is_staff = user.is_superuser = True
+    user.save()
+    many_jobs.fill(user.pk, int(count))
+
+
+def job_list(rounds: str) -> dict[str, list[float]]:
+    """Open the operator's list of jobs in several ways; return the milliseconds of each."""
+    client = Client(headers={"Host": "localhost"})
+    client.force_login(User.objects.get(username="bench"))
+    found: dict[str, list[float]] = {}
+    for _ in range(int(rounds)):
+        for name, query in many_jobs.QUERIES.items():
+            asked = time.monotonic_ns()
+            response: Any = client.get(many_jobs.LIST, query_params=query)
+            found.setdefault(name, []).append((time.monotonic_ns() - asked) / 1e6)
+            assert response.status_code == 200
+        for name, query in many_jobs.PREVIEWS.items():
+            asked = time.monotonic_ns()
+            data = {"act": "cancel", "scope": "all"}
+            response = client.post(f"{many_jobs.LIST}bulk/", data, query_params=query)
+            found.setdefault(name, []).append((time.monotonic_ns() - asked) / 1e6)
+            assert response.status_code == 200
+    return found
+
+
 def clusters() -> int:
     return Cluster.objects.count()
 
@@ -210,6 +239,8 @@ def main(verb: str, *arguments: str) -> None:
             examples,
             sync_send_queries,
             statements,
+            fill_jobs,
+            job_list,
             clusters,
             forget_clusters,
         )

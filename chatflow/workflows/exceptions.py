@@ -33,6 +33,12 @@ class UnknownWorkflow(ChatflowError):
     code = "unknown_workflow"
 
 
+class UnknownQueue(ChatflowError):
+    """No workflow and no task uses this queue, and no job waits in it."""
+
+    code = "unknown_queue"
+
+
 class FileNotFound(ChatflowError):
     """There is no such file of yours."""
 

@@ -35,3 +35,11 @@ def is_active(user: Any) -> bool:
 def password_of(user: Any) -> str:
     """Return a user's password hash; empty where others keep the passwords."""
     return getattr(user, "password", None) or ""
+
+
+def users_named(beginning: str, most: int) -> list[str]:
+    """Return some of the names by which users sign in that begin like this, sorted."""
+    users = get_user_model()
+    name = users.USERNAME_FIELD
+    found = users._default_manager.filter(**{f"{name}__startswith": beginning}).order_by(name)
+    return [str(each) for each in found.values_list(name, flat=True)[:most]]

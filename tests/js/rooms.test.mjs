@@ -11,7 +11,7 @@ const ENTRY = 'async-chat.js';
 const COMMENT = /\/\*[^]*?\*\/|^\s*\/\/.*$/gm;
 const IMPORT = /\b(?:from|import)\s*\(?\s*(['"`])(.*?)\1/g;
 // What a room's modules may import, beside each other.
-const DOORS = { client: [], page: [ENTRY, 'vendor/marked.js', 'vendor/purify.js', 'vendor/highlight.js'], vendor: [], development: [], '.': ['client/async-chat.js'] };
+const DOORS = { client: [], page: [ENTRY, 'vendor/marked.js', 'vendor/purify.js', 'vendor/highlight.js'], operations: [], vendor: [], development: [], '.': ['client/async-chat.js'] };
 
 // What a reader's own project brings.
 const PEERS = { 'client/react.js': ['react'] };
@@ -55,7 +55,7 @@ function circle(name, path = []) {
 describe('the rooms', () => {
   test('each module stands in one of them; outside is the entry alone', () => {
     const rooms = new Set(Object.keys(modules).map((name) => posix.dirname(name)));
-    assert.deepEqual([...rooms].sort(), ['.', 'client', 'development', 'page', 'vendor']);
+    assert.deepEqual([...rooms].sort(), ['.', 'client', 'development', 'operations', 'page', 'vendor']);
     assert.deepEqual(Object.keys(modules).filter((name) => !name.includes('/')), [ENTRY]);
   });
 

@@ -145,12 +145,6 @@ class WorkflowFilter(ByRegistry):
     attribute = "name"
 
 
-class QueueFilter(ByRegistry):
-    title = "queue"
-    parameter_name = "queue"
-    attribute = "queue"
-
-
 def links(found: Sequence[Model]) -> SafeString:
     """Return links to the admin pages of jobs."""
     return format_html_join(

@@ -9,8 +9,10 @@ from django.db.models import Count
 from django.db.models.functions import Now
 
 from chatflow.workflows import tasks
+from chatflow.workflows.exceptions import UnknownQueue
 from chatflow.workflows.models import ACTIVE, TERMINAL, Job, JobQuerySet, State
 from chatflow.workflows.registry import all_workflows
+from chatflow.workflows.store import lifecycle, pruning
 from chatflow.workflows.store.database import get_database
 from chatflow.workflows.store.lifecycle import clusters as clusters  # For the edge.
 
@@ -112,6 +114,39 @@ def unknown(queues: Iterable[str]) -> list[str]:
     # The database is asked only where it matters: a cluster may be there before it.
     busy = {size.queue for size in sizes()} if unused else set()
     return [queue for queue in unused if queue not in busy]
+
+
+def move(job: Job, queue: str) -> bool:
+    """Let a waiting job wait in another queue; whoever serves that one hears of it.
+
+    Args:
+        job: one that stays where it is unless it waits for a worker.
+        queue: the other one's name.
+
+    Returns:
+        Whether it was moved.
+
+    Raises:
+        UnknownQueue: nothing uses a queue of that name, so perhaps nobody serves it.
+    """
+    if unknown([queue]):
+        raise UnknownQueue
+    return lifecycle.move(job, queue)
+
+
+def delete(jobs: Collection[int]) -> list[int]:
+    """Delete jobs that have ended, as queue_prune does: the messages of their sessions stay.
+
+    A conversation with a workflow is deleted as a whole, or not at all: not while one of its turns
+    is under way, nor while its question is open.
+
+    Args:
+        jobs: primary keys; of a few jobs, for all are deleted at once.
+
+    Returns:
+        The keys of those that were deleted; all turns of a conversation among them.
+    """
+    return pruning.delete(jobs)
 
 
 def unserved(queues: Collection[str]) -> dict[str, list[str]]:

@@ -7,9 +7,9 @@ SQLite only after each transaction, as nobody else can write before.
 
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import Error as DatabaseError
@@ -108,6 +108,28 @@ def prune(days: int) -> int:
     DailyUsage.objects.filter(day__lt=before.date()).delete()
     forget_deleted()
     return pruned
+
+
+def delete(jobs: Collection[int]) -> list[int]:
+    """Delete the conversations that these jobs are turns of, as prune() does, however young.
+
+    Args:
+        jobs: primary keys; no more than one transaction may take.
+
+    Returns:
+        The keys of all jobs that were deleted.
+
+    Raises:
+        DatabaseError: somebody else was in the way for too long; then none is deleted.
+    """
+    turns = Job.objects.filter(pk__in=jobs).values_list("pk", "root_id")
+    begun = Job.objects.filter(pk__in={root or pk for pk, root in turns}, finished_at__isnull=False)
+    with Pace().transaction():
+        locked = begun.order_by("pk").select_for_update(skip_locked=True)
+        ended = [Ended(*row) for row in locked.values_list("pk", "root_id", "finished_at")]
+        over = _drop_live(ended, datetime.max.replace(tzinfo=UTC))
+        _delete(over)
+    return over
 
 
 def _prune_task_runs(before: datetime, pace: Pace) -> None:

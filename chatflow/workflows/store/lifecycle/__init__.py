@@ -18,6 +18,7 @@ from chatflow.workflows.store.lifecycle.endings import (
 )
 from chatflow.workflows.store.lifecycle.leases import Held, give_back, held, renew
 from chatflow.workflows.store.lifecycle.locks import hold, lock_session
+from chatflow.workflows.store.lifecycle.moves import move
 from chatflow.workflows.store.lifecycle.reaping import (
     CLUSTER_SEEN,
     any_lease_ran_out,
@@ -59,6 +60,7 @@ __all__ = [
     "hold",
     "leases_ran_out",
     "lock_session",
+    "move",
     "next_turn",
     "reap",
     "reap_cluster",
