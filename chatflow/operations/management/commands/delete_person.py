@@ -1,16 +1,17 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db.models import ProtectedError, RestrictedError
 
 from chatflow.management.users import get_user
 from chatflow.operations.audit import record_at_terminal
 from chatflow.operations.persons import delete_person, told
+from chatflow.workflows.commands import DatabaseCommand
 
 ACT = "Delete a person"
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Delete a person with all that is kept of them; it can't be undone."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,14 +1,15 @@
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from chatflow.management.users import get_user
 from chatflow.operations.audit import record_at_terminal
 from chatflow.operations.persons import export_person
+from chatflow.workflows.commands import DatabaseCommand
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Write all that is kept of a person, with their files, into a ZIP."
 
     def add_arguments(self, parser: CommandParser) -> None:
