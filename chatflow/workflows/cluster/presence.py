@@ -3,7 +3,8 @@
 import logging
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import count
 from typing import Any
@@ -25,18 +26,40 @@ logger = logging.getLogger(__name__)
 REGISTER = 2.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class WorkerProcess:
+    """A worker's process, as its cluster's row describes it.
+
+    Args:
+        worker: the worker's identity.
+        pid: its number on its machine.
+        is_async: it runs many coroutines, and nothing else.
+        memory: bytes of it that are in memory, those that it shares among them; None where nobody
+            can tell.
+        blocked_at: when a coroutine held its loop up last, in seconds since 1970; 0 for never.
+    """
+
+    worker: str
+    pid: int
+    is_async: bool = False
+    memory: int | None = None
+    blocked_at: float = 0.0
+
+
 class Presence:
     """The row that says that a cluster lives. Its process makes it.
 
     Args:
         workers: how many the cluster has.
         pace: seconds between two looks at leases that ran out.
+        queues: names of those that it serves; none for all.
     """
 
-    def __init__(self, workers: int, pace: float) -> None:
+    def __init__(self, workers: int, pace: float, queues: Sequence[str] = ()) -> None:
         self.cluster_id = uuid.uuid4()
         self.pid = os.getpid()
         self.workers = workers
+        self.queues = list(queues)
         self.vigil = Vigil(pace)
         # Nobody knows how long others have stood still.
         self.vigil.doubt()
@@ -46,13 +69,18 @@ class Presence:
         """Return the identity of the worker that is started next."""
         return lifecycle.worker_id(self.cluster_id, next(self._numbers))
 
-    def register(self) -> None:
+    def register(self, processes: Sequence[WorkerProcess] = ()) -> None:
         """Renew the row.
+
+        Args:
+            processes: the cluster's workers.
 
         Raises:
             DatabaseError: the database is away.
         """
-        if not Cluster.objects.filter(pk=self.cluster_id).update(seen_at=Now()):
+        told = [asdict(each) for each in processes]
+        row = Cluster.objects.filter(pk=self.cluster_id)
+        if not row.update(seen_at=Now(), processes=told):
             Cluster.objects.create(
                 pk=self.cluster_id,
                 host=HOST,
@@ -60,9 +88,16 @@ class Presence:
                 place=find_place(),
                 began=find_beginning(self.pid),
                 workers=self.workers,
+                queues=self.queues,
+                processes=told,
                 started_at=Now(),
                 seen_at=Now(),
             )
+
+    def leads(self) -> bool:
+        """Say whether this cluster does what one of them has to do: it's the oldest that lives."""
+        first = lifecycle.clusters().values_list("pk", flat=True).first()
+        return first in (None, self.cluster_id)
 
     def withdraw(self) -> None:
         """Delete the row, unless the database is away: then it ages."""
