@@ -4,7 +4,7 @@ Read from the rows that the clusters count (store.figures), never from the jobs:
 million of these.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
@@ -141,5 +141,5 @@ def failing() -> tuple[Total, Total]:
     return lately, before
 
 
-def _rows(span: Figures.Span, since: datetime) -> Iterable[dict[str, Any]]:
-    return Figures.objects.filter(span=span, since__gte=since).values(*COLUMNS)
+def _rows(span: Figures.Span, since: datetime) -> Iterator[dict[str, Any]]:
+    yield from Figures.objects.filter(span=span, since__gte=since).values(*COLUMNS)

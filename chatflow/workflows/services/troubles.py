@@ -1,4 +1,4 @@
-"""What is stuck, or about to go wrong, each with where to look. Nothing here reads a whole table."""
+"""What is stuck, or about to go wrong, each with where to look; found without long reading."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence

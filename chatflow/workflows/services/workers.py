@@ -1,13 +1,12 @@
 """Who works at this moment, and on what."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from chatflow.workflows import clock
 from chatflow.workflows.models import Cluster, Job, JobQuerySet, TaskRun, TaskStatus
-from chatflow.workflows.services import queues
 
 # Jobs and tasks that are read at most; those that have run for longest are among them.
 MOST = 1000
@@ -69,14 +68,18 @@ class Crew:
     processes: list[Process] = field(default_factory=list)
 
 
-def crews() -> list[Crew]:
-    """Return all who work: the clusters that live, and then web processes with sync jobs."""
+def crews(clusters: Sequence[Cluster]) -> list[Crew]:
+    """Return all who work: the clusters, and then web processes with sync jobs.
+
+    Args:
+        clusters: those that live.
+    """
     at_work: dict[str, list[Work]] = {}
     places: dict[str, tuple[str, int | None]] = {}
     for worker, place, work in _running():
         at_work.setdefault(worker, []).append(work)
         places.setdefault(worker, place)
-    found = [_make_crew(cluster, at_work) for cluster in queues.clusters()]
+    found = [_make_crew(cluster, at_work) for cluster in clusters]
     others = [
         Process(host=places[worker][0], pid=places[worker][1], work=work)
         for worker, work in at_work.items()
