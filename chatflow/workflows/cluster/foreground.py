@@ -151,8 +151,8 @@ class Heartbeat(threading.Thread):
         self._presence.register([me])
 
     def _count(self) -> None:
-        if time.monotonic() >= self._count_at and self._presence.leads():
-            self._counting.count()
+        if time.monotonic() >= self._count_at:
+            self._presence.count(self._counting)
             self._count_at = time.monotonic() + self._counting.pace
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ from chatflow.workflows.cluster.processes import find_beginning, find_place, is_
 from chatflow.workflows.exceptions import advice
 from chatflow.workflows.models import Cluster
 from chatflow.workflows.store import lifecycle
+from chatflow.workflows.store.figures import Counting
 from chatflow.workflows.store.lifecycle import HOST, Vigil
 from chatflow.workflows.store.outage import is_outage, on_live_connection
 
@@ -94,10 +95,22 @@ class Presence:
                 seen_at=Now(),
             )
 
-    def leads(self) -> bool:
-        """Say whether this cluster does what one of them has to do: it's the oldest that lives."""
+    def count(self, counting: Counting) -> None:
+        """Count what has ended, where this is the oldest cluster that lives: one is enough.
+
+        Raises:
+            DatabaseError: the database is away.
+        """
         first = lifecycle.clusters().values_list("pk", flat=True).first()
-        return first in (None, self.cluster_id)
+        if first not in (None, self.cluster_id):
+            return
+        try:
+            counting.count()
+        except DatabaseError:
+            raise
+        except Exception as error:
+            # No figure is worth a cluster.
+            logger.error("What has ended could not be counted.", exc_info=error)
 
     def withdraw(self) -> None:
         """Delete the row, unless the database is away: then it ages."""

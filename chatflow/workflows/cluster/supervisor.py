@@ -210,7 +210,7 @@ class Supervisor(Sentinel):  # type: ignore[misc]
             "register": (REGISTER, self.register),
             "schedule": (SCHEDULE, scheduler),
             "deactivated": (DEACTIVATED, stop_work),
-            "figures": (self.counting.pace, self.count),
+            "figures": (self.counting.pace, lambda: self.presence.count(self.counting)),
         }
         for name, (interval, chore) in chores.items():
             if time.monotonic() >= self._due[name]:
@@ -234,11 +234,6 @@ class Supervisor(Sentinel):  # type: ignore[misc]
 
     def _blocked_at(self, identity: str) -> float:
         return float(self._loops[identity].value) if identity in self._loops else 0.0
-
-    def count(self) -> None:
-        """Count what has ended, where no other cluster does."""
-        if self.presence.leads():
-            self.counting.count()
 
     def reap(self) -> None:
         """Take back the jobs of the dead, and those whose leases ran out."""

@@ -127,14 +127,15 @@ def _count_minutes(first: datetime, last: datetime, until: float) -> datetime:
             break
         # Of the minutes in between there is nothing to count.
         minute = begin_of(moment, MINUTE)
-        _count_minute(minute)
+        count_minute(minute)
         minute += MINUTE
         if time.monotonic() >= until and minute <= last:
             return minute
     return begin_of(last, MINUTE) + MINUTE
 
 
-def _count_minute(minute: datetime) -> None:
+def count_minute(minute: datetime) -> None:
+    """Count the jobs that ended within a minute, and add up its hour."""
     counted = _read_jobs(minute)
     hour = begin_of(minute, HOUR)
     with transaction.atomic():
