@@ -532,12 +532,6 @@ class ApprovalRequest(models.Model):
                 name="approval_undecided",
                 condition=Q(decided_at__isnull=True),
             ),
-            # troubles: those that nobody will have decided in time.
-            models.Index(
-                fields=["expires_at"],
-                name="approval_expiring",
-                condition=Q(decided_at__isnull=True),
-            ),
         ]
 
     def __str__(self) -> str:
@@ -559,10 +553,6 @@ class DailyUsage(models.Model):
         db_table = "workflows_dailyusage"
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["user", "day"], name="daily_usage_once"),
-        ]
-        indexes: ClassVar = [
-            # troubles: who is at their budget.
-            models.Index(fields=["day"], name="daily_usage_day"),
         ]
 
     def __str__(self) -> str:
