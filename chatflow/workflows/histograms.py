@@ -5,6 +5,7 @@ A quantile that is read from one is exact to the width of its bucket.
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 # Seconds at which a bucket ends; the last one has no end.
 BOUNDS = (
@@ -25,8 +26,17 @@ def bucket(seconds: float) -> int:
 
 
 def add(histograms: Iterable[Sequence[int]]) -> list[int]:
-    """Return the sum."""
-    return [sum(counts) for counts in zip(empty(), *histograms, strict=True)]
+    """Return the sum.
+
+    Raises:
+        ValueError: one has other buckets.
+    """
+    rows = list(histograms)
+    if any(len(row) != BUCKETS for row in rows):
+        raise ValueError(f"A histogram has {BUCKETS} buckets.")
+    # There may be thousands: all in one list, the counts of a bucket stand at equal distances.
+    counts = list(chain.from_iterable(rows))
+    return [sum(counts[place::BUCKETS]) for place in range(BUCKETS)]
 
 
 def quantile(counts: Sequence[int], part: float) -> float | None:
