@@ -7,7 +7,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 # In the units of the drawing; a page makes it as wide as there is room.
-WIDTH, HEIGHT = 320, 96
+WIDTH, HEIGHT = 280, 96
 TOP, BOTTOM = 14, 14
 
 
