@@ -7,6 +7,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, TypeVar
 
 import django
@@ -24,9 +25,17 @@ from bench.workflows_app.workflows import FAILS  # noqa: E402
 from chatflow.auth import sign_link  # noqa: E402
 from chatflow.dialects import DIALECTS, get_dialect  # noqa: E402
 from chatflow.models import Token  # noqa: E402
-from chatflow.workflows import services  # noqa: E402
-from chatflow.workflows.models import Cluster, Event, Job, Session, State  # noqa: E402
-from chatflow.workflows.store import events, lifecycle  # noqa: E402
+from chatflow.workflows import clock, histograms, services  # noqa: E402
+from chatflow.workflows.models import (  # noqa: E402
+    Cluster,
+    Event,
+    Figures,
+    Job,
+    Session,
+    State,
+)
+from chatflow.workflows.store import events, figures, lifecycle  # noqa: E402
+from chatflow.workflows.store.figures import HOUR, MINUTE, begin_of  # noqa: E402
 from chatflow.workflows.store.lifecycle import Outcome  # noqa: E402
 
 T = TypeVar("T")
@@ -218,6 +227,95 @@ def job_list(rounds: str) -> dict[str, list[float]]:
     return found
 
 
+# A job is like the one that ran, but for these. They are of four workflows in five queues, and the
+# newest of them 100 in each minute.
+MADE = {
+    "public_id": "'workflow_' || substr('00000000000000000000000000000000' || number, -32)",
+    "queue": "'queue-' || (number %% 5)",
+    "workflow": "'workflow-' || (number %% 4)",
+    "root_id": "NULL",
+    "retry_of_id": "NULL",
+}
+MOMENTS = {
+    "postgresql": "statement_timestamp() - {seconds} * interval '1 second'",
+    "sqlite": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', -({seconds}) || ' seconds')",
+}
+AGO = "(CASE WHEN number <= 20000 THEN number * 0.6 ELSE 12000 + (number - 20000) * 30.0 END)"
+COPY = """
+    INSERT INTO workflows_job ({names})
+    WITH RECURSIVE numbers (number) AS (
+        SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < %s
+    )
+    SELECT {values} FROM numbers JOIN workflows_job job ON job.id = %s
+"""
+WAITING = 1000
+
+
+def fill_overview(count: str) -> None:
+    """Make so many jobs that have ended, a thousand that wait, and a week of figures."""
+    example = Job.objects.get(pk=examples()["completed"])
+    moment = MOMENTS[connection.vendor].format(seconds=AGO)
+    moments = ("created_at", "available_at", "started_at", "claimed_at", "finished_at")
+    fields = [str(field.column) for field in Job._meta.concrete_fields]
+    columns = {name: f"job.{name}" for name in fields if name != "id"}
+    columns |= MADE | dict.fromkeys((*moments, "updated_at"), moment)
+    if connection.vendor == "postgresql":
+        columns["public_id"] = "'workflow_' || lpad(number::text, 32, '0')"
+    copy = COPY.format(names=", ".join(columns), values=", ".join(columns.values()))
+    with connection.cursor() as cursor:
+        cursor.execute(copy, [int(count), example.pk])
+    make_waiting("overview", WAITING)
+    now = begin_of(clock.now(), HOUR)
+    Figures.objects.bulk_create(
+        make_figures(now - hour * HOUR, Figures.Span.HOUR, queue, workflow)
+        for hour in range(2, 200)
+        for queue in range(5)
+        for workflow in range(4)
+    )
+    # Else all of the past is to be counted first.
+    made = make_figures(now - 3 * HOUR, Figures.Span.MINUTE, 0, 0)
+    made.save()
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+def make_figures(since: datetime, span: Figures.Span, queue: int, workflow: int) -> Figures:
+    counts = [7] * histograms.BUCKETS
+    return Figures(
+        span=span,
+        since=since,
+        queue=f"queue-{queue}",
+        workflow=f"workflow-{workflow}",
+        completed=sum(counts),
+        failed=3,
+        waited=counts,
+        ran=counts,
+        requests=200,
+        input_tokens=10_000,
+        output_tokens=500,
+        cost_usd=0.25,
+    )
+
+
+def count_minutes(count: str) -> list[float]:
+    """Count what has ended; return the milliseconds of so many minutes, each counted anew."""
+    figures.catch_up(lambda: None)
+    now, found = begin_of(clock.now(), MINUTE), []
+    for number in range(1, int(count) + 1):
+        Figures.objects.filter(span=Figures.Span.MINUTE, since=now - number * MINUTE).delete()
+        began = time.monotonic_ns()
+        figures.count_minute(now - number * MINUTE)
+        found.append((time.monotonic_ns() - began) / 1e6)
+    return found
+
+
+def staff_session() -> str:
+    """Sign a superuser in; return the key of the session."""
+    client = Client()
+    client.force_login(User.objects.create_superuser("boss"))
+    return client.cookies["sessionid"].value
+
+
 def clusters() -> int:
     return Cluster.objects.count()
 
@@ -241,6 +339,9 @@ def main(verb: str, *arguments: str) -> None:
             statements,
             fill_jobs,
             job_list,
+            fill_overview,
+            count_minutes,
+            staff_session,
             clusters,
             forget_clusters,
         )

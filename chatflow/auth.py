@@ -233,6 +233,11 @@ def _of_token(token: Token) -> Right:
     return Right(user_id=token.user_id, kind="token", key=token.digest, expires=token.expiry)
 
 
+def right_of_session(request: HttpRequest) -> Right:
+    """Return the right by which the user of a page goes on looking at something."""
+    return _of_session(request) if is_stored() else _of_other(request.user)
+
+
 def _of_session(request: HttpRequest) -> Right:
     user: Any = request.user
     return Right(

@@ -102,7 +102,7 @@ def is_ours(scope: Scope) -> bool:
     path = scope["path"].removeprefix(prefix)
     if TOKEN.search(scope.get("query_string", b"")):
         return LINKED.search(path) is not None or is_api(path)
-    return any(each in path for each in dialect_paths())
+    return routes.may_be_opening(path) or any(each in path for each in dialect_paths())
 
 
 def asked_stream(scope: Scope) -> ResolverMatch | None:

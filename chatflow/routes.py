@@ -23,6 +23,8 @@ PROTOCOLS = "chatflow_protocols"
 # path needs to be looked up there.
 STREAMS = ("stream", "stream_all")
 ENDING = re.compile(r"/(?:workflow/stream/[^/]+|chat/stream)\Z")
+# How the path of the overview's stream ends, in whatever admin.
+OVERVIEW = "/chatflow_workflows/figures/stream"
 
 Place = tuple[Any, ...]
 
@@ -45,6 +47,11 @@ def find_stream(path: str) -> ResolverMatch | None:
 def may_be_stream(path: str) -> bool:
     """Say whether it is worth a look which endpoint is at *path*, prefixes and all."""
     return ENDING.search(path) is not None
+
+
+def may_be_opening(path: str) -> bool:
+    """Say whether a view of an admin's answers at *path* by an Opening: see openings.py."""
+    return path.endswith(OVERVIEW)
 
 
 def is_of(found: ResolverMatch | None, name: str) -> bool:

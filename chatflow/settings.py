@@ -46,7 +46,8 @@ FORCE_SCRIPT_NAME = env.prefix("FORCE_SCRIPT_NAME")
 
 INSTALLED_APPS = [
     *APPS,
-    "django.contrib.admin",
+    # django.contrib.admin, with the overview for its first page.
+    "chatflow.operations.site.OperationsAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -52,6 +52,7 @@ FLOORS = (
     "chatflow.workflows.loading",
     "chatflow.workflows.sizes",
     "chatflow.workflows.texts",
+    "chatflow.workflows.histograms",
     "chatflow.conf",
     "chatflow.kinds",
 )
@@ -87,6 +88,9 @@ STAIRS = {
         "redaction",
         "words",
         "inline",
+        "troubles",
+        "figures",
+        "workers",
         "queues",
         "lookups",
         "unsynced",
@@ -124,6 +128,7 @@ STAIRS = {
     "chatflow.workflows.streaming": ("followers", "listeners", "readers", "storage"),
     "chatflow.workflows.store": (
         "pruning",
+        "figures",
         "new_jobs",
         "lifecycle",
         "task_runs",

@@ -728,6 +728,10 @@ class Cluster(models.Model):
     place = models.CharField(max_length=150, blank=True, default="", db_default="")
     began = models.BigIntegerField(null=True, blank=True)
     workers = models.PositiveSmallIntegerField()
+    # The queues that it serves, none for all; and its workers' processes, as cluster.presence
+    # describes them. Null where it runs code that says neither.
+    queues = models.JSONField(null=True, blank=True)
+    processes = models.JSONField(null=True, blank=True)
     started_at = models.DateTimeField(default=timezone.now)
     seen_at = models.DateTimeField()
 
@@ -736,3 +740,56 @@ class Cluster(models.Model):
 
     def __str__(self) -> str:
         return f"{self.host}:{self.pid}"
+
+
+class Figures(models.Model):
+    """How the jobs of a queue and a workflow fared that ended within a minute, or within an hour.
+
+    They are counted from the jobs once, by store.figures, and outlive them. The minutes are kept
+    for some days; an hour is the sum of its minutes.
+    """
+
+    class Span(models.IntegerChoices):
+        """For how many seconds a row stands."""
+
+        MINUTE = 60
+        HOUR = 3600
+
+    span = models.PositiveSmallIntegerField(choices=Span.choices)
+    since = models.DateTimeField()
+    queue = models.CharField(max_length=50)
+    workflow = models.CharField(max_length=100)
+
+    # How they ended.
+    completed = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    timeout = models.PositiveIntegerField(default=0)
+    cancelled = models.PositiveIntegerField(default=0)
+    # How many workers they lost, and how many of their attempts raised and were tried again.
+    lost = models.PositiveIntegerField(default=0)
+    retried = models.PositiveIntegerField(default=0)
+    # For how long they waited for a worker, and ran: see histograms.py. And both in seconds.
+    waited = models.JSONField(default=list)
+    ran = models.JSONField(default=list)
+    seconds_waited = models.FloatField(default=0)
+    seconds_ran = models.FloatField(default=0)
+    # What they used of models.
+    requests = models.PositiveBigIntegerField(default=0)
+    input_tokens = models.PositiveBigIntegerField(default=0)
+    output_tokens = models.PositiveBigIntegerField(default=0)
+    cost_usd = models.FloatField(default=0)
+
+    class Meta:
+        db_table = "workflows_figures"
+        verbose_name = "figures"
+        # As the list of the admin's pages calls the page that shows them.
+        verbose_name_plural = "overview"
+        constraints: ClassVar = [
+            # Serves those who read a stretch of time, too.
+            models.UniqueConstraint(
+                fields=["span", "since", "queue", "workflow"], name="figures_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.workflow} in {self.queue}: {self.Span(self.span).label} from {self.since}"

@@ -1,4 +1,4 @@
-"""Sizes as people read them."""
+"""Sizes and durations as people read them."""
 
 UNITS = ("kB", "MB", "GB", "TB")
 
@@ -12,3 +12,18 @@ def size_text(size: int) -> str:
         value, unit = value / 1024, unit + 1
     digits = f"{value:.1f}".removesuffix(".0") if value < 9.95 else f"{value:.0f}"
     return f"{digits} {UNITS[unit]}"
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration as people read it: its two largest units."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {rest} min" if rest else f"{hours} h"
+    return f"{hours // 24} d {hours % 24} h"

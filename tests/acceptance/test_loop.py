@@ -250,3 +250,6 @@ def test_one_that_blocks(site: Site, model: ModelServer) -> None:
     assert "asyncio.to_thread()" in traceback
     duets = "SELECT DISTINCT state, attempt FROM workflows_job WHERE workflow = 'duet'"
     assert site.query(duets) == [("completed", 1)]
+    # The overview tells of it, too: the cluster's row says when.
+    rows = "SELECT processes FROM workflows_cluster"
+    eventually(lambda: any(each["blocked_at"] for [row] in site.query(rows) for each in row))

@@ -7,6 +7,7 @@ from chatflow.operations.admin import (  # noqa: F401
     django_q,
     documents,
     jobs,
+    overview,
     sessions,
     task_runs,
     tokens,

@@ -29,12 +29,15 @@ from chatflow.workflows.cluster.fetch import (
 from chatflow.workflows.cluster.presence import (
     REGISTER,
     Presence,
+    WorkerProcess,
     bury_dead_clusters,
     take_back_lost_jobs,
 )
+from chatflow.workflows.cluster.processes import find_memory
 from chatflow.workflows.models import Job, State, TaskRun, TaskStatus
 from chatflow.workflows.running import watchdog
 from chatflow.workflows.store import lifecycle
+from chatflow.workflows.store.figures import Counting
 from chatflow.workflows.store.lifecycle import Vigil, Worker
 
 # Called with the work in words, the seconds that it took, and its result.
@@ -117,23 +120,40 @@ class ReportedResults(Results):
 
 
 class Heartbeat(threading.Thread):
-    """Shows that this process lives, as a cluster of one worker does, and finds lost jobs."""
+    """Shows that this process lives, as a cluster of one worker does, and does its chores.
 
-    def __init__(self) -> None:
+    Args:
+        queues: names of those that it serves; none for all.
+    """
+
+    def __init__(self, queues: Sequence[str]) -> None:
         super().__init__(name="heartbeat", daemon=True)
-        self._presence = Presence(workers=1, pace=REGISTER)
+        self._presence = Presence(workers=1, pace=REGISTER, queues=queues)
+        self._counting = Counting()
+        self._count_at = 0.0
         self._leave = threading.Event()
         self.worker = Worker(self._presence.next_worker_id())
 
     def run(self) -> None:
         try:
             while not self._leave.is_set():
-                self._presence.do_chore(self._presence.register)
+                self._presence.do_chore(self._register)
                 self._presence.do_chore(take_back_lost_jobs, vigil=self._presence.vigil)
+                self._presence.do_chore(self._count)
                 self._leave.wait(self._presence.vigil.pace)
             self._presence.withdraw()
         finally:
             connection.close()
+
+    def _register(self) -> None:
+        pid = self._presence.pid
+        me = WorkerProcess(worker=self.worker.id, pid=pid, memory=find_memory(pid))
+        self._presence.register([me])
+
+    def _count(self) -> None:
+        if time.monotonic() >= self._count_at:
+            self._presence.count(self._counting)
+            self._count_at = time.monotonic() + self._counting.pace
 
     def close(self) -> None:
         self._leave.set()
@@ -146,7 +166,7 @@ def work(shift: Shift, report: Report) -> None:
     SIGTERM and Ctrl-C let the running job end; a second one gives it back to the queue.
     """
     bury_dead_clusters()
-    heartbeat = Heartbeat() if shift.patient else None
+    heartbeat = Heartbeat(shift.queues) if shift.patient else None
     if heartbeat is not None:
         shift.worker = heartbeat.worker
         heartbeat.start()

@@ -117,9 +117,17 @@ class LoopWorker:
         queues: names of queues, the most urgent first; none for all.
         worker: its identity.
         concurrency: how many jobs at most.
+        on_block: called when a coroutine holds the loop up; in a thread of its own.
     """
 
-    def __init__(self, queues: Sequence[str], worker: Worker, concurrency: int) -> None:
+    def __init__(
+        self,
+        queues: Sequence[str],
+        worker: Worker,
+        concurrency: int,
+        on_block: Callable[[], None],
+    ) -> None:
+        self._on_block = on_block
         self._lanes = Lanes()
         self.fetcher = JobFetcher(queues, worker, self._lanes)
         self._pen = SharedPen(_lose)
@@ -130,7 +138,7 @@ class LoopWorker:
         """Run jobs. To be called in the main thread."""
         self._loop = asyncio.get_running_loop()
         self._loop.set_task_factory(make_task)
-        self._pulse = Pulse()
+        self._pulse = Pulse(self._on_block)
         obey_signals(self.fetcher)
         signal.signal(signal.SIGUSR1, self._pulse.on_signal)
         self._pulse.start()

@@ -3,7 +3,8 @@
 import logging
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import count
 from typing import Any
@@ -16,6 +17,7 @@ from chatflow.workflows.cluster.processes import find_beginning, find_place, is_
 from chatflow.workflows.exceptions import advice
 from chatflow.workflows.models import Cluster
 from chatflow.workflows.store import lifecycle
+from chatflow.workflows.store.figures import Counting
 from chatflow.workflows.store.lifecycle import HOST, Vigil
 from chatflow.workflows.store.outage import is_outage, on_live_connection
 
@@ -25,18 +27,40 @@ logger = logging.getLogger(__name__)
 REGISTER = 2.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class WorkerProcess:
+    """A worker's process, as its cluster's row describes it.
+
+    Args:
+        worker: the worker's identity.
+        pid: its number on its machine.
+        is_async: it runs many coroutines, and nothing else.
+        memory: bytes of it that are in memory, those that it shares among them; None where nobody
+            can tell.
+        blocked_at: when a coroutine held its loop up last, in seconds since 1970; 0 for never.
+    """
+
+    worker: str
+    pid: int
+    is_async: bool = False
+    memory: int | None = None
+    blocked_at: float = 0.0
+
+
 class Presence:
     """The row that says that a cluster lives. Its process makes it.
 
     Args:
         workers: how many the cluster has.
         pace: seconds between two looks at leases that ran out.
+        queues: names of those that it serves; none for all.
     """
 
-    def __init__(self, workers: int, pace: float) -> None:
+    def __init__(self, workers: int, pace: float, queues: Sequence[str] = ()) -> None:
         self.cluster_id = uuid.uuid4()
         self.pid = os.getpid()
         self.workers = workers
+        self.queues = list(queues)
         self.vigil = Vigil(pace)
         # Nobody knows how long others have stood still.
         self.vigil.doubt()
@@ -46,13 +70,18 @@ class Presence:
         """Return the identity of the worker that is started next."""
         return lifecycle.worker_id(self.cluster_id, next(self._numbers))
 
-    def register(self) -> None:
+    def register(self, processes: Sequence[WorkerProcess] = ()) -> None:
         """Renew the row.
+
+        Args:
+            processes: the cluster's workers.
 
         Raises:
             DatabaseError: the database is away.
         """
-        if not Cluster.objects.filter(pk=self.cluster_id).update(seen_at=Now()):
+        told = [asdict(each) for each in processes]
+        row = Cluster.objects.filter(pk=self.cluster_id)
+        if not row.update(seen_at=Now(), processes=told):
             Cluster.objects.create(
                 pk=self.cluster_id,
                 host=HOST,
@@ -60,9 +89,28 @@ class Presence:
                 place=find_place(),
                 began=find_beginning(self.pid),
                 workers=self.workers,
+                queues=self.queues,
+                processes=told,
                 started_at=Now(),
                 seen_at=Now(),
             )
+
+    def count(self, counting: Counting) -> None:
+        """Count what has ended, where this is the oldest cluster that lives: one is enough.
+
+        Raises:
+            DatabaseError: the database is away.
+        """
+        first = lifecycle.clusters().values_list("pk", flat=True).first()
+        if first not in (None, self.cluster_id):
+            return
+        try:
+            counting.count()
+        except DatabaseError:
+            raise
+        except Exception as error:
+            # No figure is worth a cluster.
+            logger.error("What has ended could not be counted.", exc_info=error)
 
     def withdraw(self) -> None:
         """Delete the row, unless the database is away: then it ages."""

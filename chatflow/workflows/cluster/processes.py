@@ -5,11 +5,14 @@ kernel. And only with the moment at which its process began, as pids are given o
 """
 
 import os
+import resource
 from pathlib import Path
 
 # Fields of /proc/PID/stat behind the command's name, counted from 0: its state, and when it began,
 # in ticks since the boot by the clock of its time namespace.
 STATE, BEGAN = 0, 19
+# The field of /proc/PID/statm that counts the pages in memory.
+RESIDENT = 1
 # A zombie, and one that has just ceased to be that.
 DEAD = ("Z", "X")
 NAMESPACES = [
@@ -35,6 +38,15 @@ def find_beginning(pid: int) -> int | None:
         return int(_read_stat(pid)[BEGAN])
     except OSError:
         return None
+
+
+def find_memory(pid: int) -> int | None:
+    """Return the bytes of a process that are in memory; None where that can't be told."""
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text().split()[RESIDENT]
+    except OSError:
+        return None
+    return int(pages) * resource.getpagesize()
 
 
 def is_dead(pid: int, began: int) -> bool:

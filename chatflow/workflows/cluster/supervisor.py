@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from multiprocessing import Value
+from multiprocessing import RawValue, Value
 from types import FrameType
 from typing import Any
 
@@ -20,16 +20,24 @@ from django_q.scheduler import scheduler
 from django_q.signals import post_spawn
 
 from chatflow.conf import conf
+from chatflow.workflows import clock
 from chatflow.workflows.ai.warming import warm_up
 from chatflow.workflows.bells import Subscription
 from chatflow.workflows.cluster.fetch import Fetcher, Results, obey_signals
 from chatflow.workflows.cluster.loop import LoopWorker
-from chatflow.workflows.cluster.presence import REGISTER, Presence, bury_dead_clusters
+from chatflow.workflows.cluster.presence import (
+    REGISTER,
+    Presence,
+    WorkerProcess,
+    bury_dead_clusters,
+)
+from chatflow.workflows.cluster.processes import find_memory
 from chatflow.workflows.knowledge.models import Document
 from chatflow.workflows.knowledge.pages import pages
 from chatflow.workflows.loading import uncollected
 from chatflow.workflows.services.deactivation import stop_work
 from chatflow.workflows.store import lifecycle
+from chatflow.workflows.store.figures import Counting
 from chatflow.workflows.store.lifecycle import Worker
 
 logger = logging.getLogger(__name__)
@@ -68,18 +76,20 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         self.grace = grace
         self.task_queue = Fetcher(queues)
         self.result_queue = Results()
-        self.presence = Presence(self.pool_size + self.loops, REAP)
+        self.presence = Presence(self.pool_size + self.loops, REAP, queues)
+        self.counting = Counting()
         self.pid = self.presence.pid
         self.stops = 0
         # The identity of the worker that was spawned last.
         self._newest = ""
-        # The identities of the workers for coroutines.
-        self._loops: set[str] = set()
+        # The workers for coroutines: where each tells when its loop was held up last. Without a
+        # lock, which could die with it.
+        self._loops: dict[str, Any] = {}
         # The dead workers whose jobs aren't taken back yet, and whether the loss counts.
         self._dead: dict[str, bool] = {}
         self._listening = False
         self._subscription: Subscription | None = None
-        self._due = {"reap": 0.0, "register": 0.0, "schedule": 0.0, "deactivated": 0.0}
+        self._due = dict.fromkeys(("reap", "register", "schedule", "deactivated", "figures"), 0.0)
 
     def run(self) -> None:
         """Supervise until told to stop, then drain."""
@@ -92,7 +102,7 @@ class Supervisor(Sentinel):  # type: ignore[misc]
             self.spawn_worker()
         # They work already, and all may know that while the modules are imported. Nothing else yet:
         # a lock on the jobs would keep the workers waiting that are spawned below.
-        self.presence.do_chore(self.presence.register)
+        self.presence.do_chore(self.register)
         # Meanwhile they hear of jobs.
         self._listening = True
         self._subscription = self.task_queue.listen()
@@ -141,15 +151,21 @@ class Supervisor(Sentinel):  # type: ignore[misc]
             self._subscription = self.task_queue.listen()
 
     def _spawn_loop(self) -> None:
-        process = self.spawn_process(self._work_in_loop)
+        blocked_at = RawValue("d", 0.0)
+        process = self.spawn_process(self._work_in_loop, blocked_at)
         # It has no ordinary tasks, whose time django-q2 counts.
         process.timer = Value("f", -1)
         self.pool.append(process)
-        self._loops.add(self._newest)
+        self._loops[self._newest] = blocked_at
 
-    def _work_in_loop(self) -> None:
+    def _work_in_loop(self, blocked_at: Any) -> None:
         die_with_parent(self.pid)
-        worker = LoopWorker(self.task_queue.queues, Worker(self._newest), conf.QUEUE_CONCURRENCY)
+
+        def note() -> None:
+            blocked_at.value = clock.now().timestamp()
+
+        queues, me = self.task_queue.queues, Worker(self._newest)
+        worker = LoopWorker(queues, me, conf.QUEUE_CONCURRENCY, note)
         uvloop.run(worker.run())
 
     def wait(self, seconds: float) -> None:
@@ -185,17 +201,39 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         self.presence.do_chore(self.reap_dead_workers)
 
     def do_chores(self) -> None:
-        """Do what is due: find lost leases, show that this cluster lives, run the schedules."""
+        """Do what is due.
+
+        Find lost leases, show that this cluster lives, run the schedules, count what has ended.
+        """
         chores = {
             "reap": (self.presence.vigil.pace, self.reap),
-            "register": (REGISTER, self.presence.register),
+            "register": (REGISTER, self.register),
             "schedule": (SCHEDULE, scheduler),
             "deactivated": (DEACTIVATED, stop_work),
+            "figures": (self.counting.pace, lambda: self.presence.count(self.counting)),
         }
         for name, (interval, chore) in chores.items():
             if time.monotonic() >= self._due[name]:
                 self._due[name] = time.monotonic() + interval
                 self.presence.do_chore(chore)
+
+    def register(self) -> None:
+        """Show that this cluster lives, and its workers."""
+        self.presence.register(
+            [
+                WorkerProcess(
+                    worker=worker.identity,
+                    pid=worker.pid,
+                    is_async=worker.identity in self._loops,
+                    memory=find_memory(worker.pid),
+                    blocked_at=self._blocked_at(worker.identity),
+                )
+                for worker in self.pool
+            ]
+        )
+
+    def _blocked_at(self, identity: str) -> float:
+        return float(self._loops[identity].value) if identity in self._loops else 0.0
 
     def reap(self) -> None:
         """Take back the jobs of the dead, and those whose leases ran out."""

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from types import FrameType
 
 from chatflow.workflows.exceptions import LoopBlocked
@@ -50,12 +51,16 @@ def frame_of(thread: int) -> FrameType | None:
 class Pulse(threading.Thread):
     """Watches the event loop of the main thread. Begun where the loop runs.
 
+    Args:
+        on_block: called when the loop stands still.
+
     Attributes:
         blocker: the attempt that is to be stopped, as it blocks the loop.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_block: Callable[[], None]) -> None:
         super().__init__(name="pulse", daemon=True)
+        self._on_block = on_block
         self.blocker: Attempt | None = None
         self._loop = asyncio.get_running_loop()
         self._main = threading.get_ident()
@@ -88,6 +93,7 @@ class Pulse(threading.Thread):
         attempt = find_owner(asyncio.current_task(self._loop))
         name = f"{attempt.job} ({attempt.job.workflow})" if attempt else "Something"
         stack = "".join(traceback.format_stack(frame_of(self._main)))
+        self._on_block()
         logger.warning("%s blocks its worker, and all that runs there:\n%s", name, stack)
         while True:
             if attempt is not None:

@@ -19,7 +19,8 @@ from django.db.models.functions import Now
 from django.db.models.signals import post_delete, pre_delete
 
 from chatflow.workflows import clock
-from chatflow.workflows.models import Cluster, DailyUsage, Job, Session, TaskRun
+from chatflow.workflows.models import Cluster, DailyUsage, Figures, Job, Session, TaskRun
+from chatflow.workflows.store import figures
 from chatflow.workflows.store.changes import forget_deleted
 from chatflow.workflows.store.database import Fault, get_database, read_clock
 
@@ -28,6 +29,8 @@ BATCH = 10
 # Its rest, in times of its work. With bigger batches or less rest, live streams and sends are seen
 # to slow down (make bench).
 REST = 24
+# Rows of figures that one statement deletes: no other row depends on them.
+FIGURES = 200
 # Seconds of a rest at most; shorter where rows are locked meanwhile.
 LONGEST_REST = 1.0
 LONGEST_REST_WITH_LOCKS = 0.05
@@ -85,9 +88,11 @@ def prune(days: int) -> int:
     Returns:
         The number of jobs that were deleted.
     """
+    pruned, pace = 0, Pace()
+    # What no cluster has counted yet can't be counted later.
+    figures.catch_up(pace.rest)
     read_clock(connection)
     before = clock.now() - timedelta(days=days)
-    pruned, pace = 0, Pace()
     ended: list[Ended] = []
     while True:
         earlier, ended = ended, []
@@ -104,6 +109,7 @@ def prune(days: int) -> int:
             break
         pace.rest()
     _prune_task_runs(before, pace)
+    _prune_figures(pace)
     Cluster.objects.filter(seen_at__lt=Now() - CLUSTER_KEPT).delete()
     DailyUsage.objects.filter(day__lt=before.date()).delete()
     forget_deleted()
@@ -148,6 +154,15 @@ def _prune_task_runs(before: datetime, pace: Pace) -> None:
         if len(over) < BATCH:
             return
         pace.rest()
+
+
+def _prune_figures(pace: Pace) -> None:
+    """Delete the figures that are older than they are kept."""
+    for span, kept in figures.KEPT.items():
+        old = Figures.objects.filter(span=span, since__lt=clock.now() - kept).order_by("since")
+        while over := list(old.values_list("pk", flat=True)[:FIGURES]):
+            Figures.objects.filter(pk__in=over).delete()
+            pace.rest()
 
 
 def _lock_ended(before: datetime, earlier: list[Ended]) -> list[Ended]:

@@ -63,6 +63,13 @@ class UserListener(Protocol):
         """Break off now."""
 
 
+class Watcher(Protocol):
+    """One that watches something else than jobs, and finds out by itself what is new."""
+
+    def cut(self) -> None:
+        """Break off now."""
+
+
 class Listeners(ListenerManager):  # type: ignore[misc]
     """Who listens in this process. It belongs to the thread of the loop that opened it.
 
@@ -74,6 +81,7 @@ class Listeners(ListenerManager):  # type: ignore[misc]
         self.storage = EventRows()
         # Who listens for a user, by the key that is rung for the user.
         self._for_users: dict[int, set[UserListener]] = {}
+        self._watchers: set[Watcher] = set()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.closing = False
         self._sweep_now = asyncio.Event()
@@ -122,8 +130,15 @@ class Listeners(ListenerManager):  # type: ignore[misc]
         for name in list(self.listeners_by_channel):
             for listener in self._listening(name):
                 listener.cut()
-        for watcher in self._watching():
+        for watcher in [*self._watching(), *self._watchers]:
             watcher.cut()
+
+    def add_watcher(self, watcher: Watcher) -> None:
+        """Have it cut when all streams are."""
+        self._watchers.add(watcher)
+
+    def remove_watcher(self, watcher: Watcher) -> None:
+        self._watchers.discard(watcher)
 
     def add_user(self, listener: UserListener) -> None:
         """Let it hear of the changes to its user's conversations."""

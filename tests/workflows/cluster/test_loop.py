@@ -41,7 +41,7 @@ def signals() -> Iterator[None]:
 
 def work_until(done: Callable[[], bool], *, concurrency: int = 100) -> LoopWorker:
     """Let a loop worker work in this, the main thread, until *done*; then tell it to stop."""
-    worker = LoopWorker((), ME, concurrency)
+    worker = LoopWorker((), ME, concurrency, lambda: None)
 
     def watch() -> None:
         until = time.monotonic() + NET

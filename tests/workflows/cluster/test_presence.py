@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,14 +14,15 @@ from django.db import DatabaseError
 from django.db.models import F
 from django.utils import timezone
 
-from chatflow.workflows.cluster.presence import Presence, bury_dead_clusters
-from chatflow.workflows.cluster.processes import find_beginning, find_place
+from chatflow.workflows.cluster.presence import Presence, WorkerProcess, bury_dead_clusters
+from chatflow.workflows.cluster.processes import find_beginning, find_memory, find_place
 from chatflow.workflows.models import Cluster, Job, State
 from chatflow.workflows.store import lifecycle
 from chatflow.workflows.store.lifecycle import HOST, Worker
 from tests.workflows.chat import Chat
 from tests.workflows.faults import make_outage, make_refusal
 
+DAY = timedelta(days=1)
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -155,3 +157,40 @@ def test_whose_death_is_not_certain_is_left_alone(dead: Cluster, change: dict[st
 
     assert Job.objects.get().state == State.PROCESSING
     assert Cluster.objects.exists()
+
+
+def test_the_oldest_cluster_counts_what_has_ended(presence: Presence, caplog: Any) -> None:
+    """And no mistake there stops it."""
+    counted: list[str] = []
+
+    def broken() -> None:
+        raise ValueError("broken")
+
+    def count(by: Presence, name: str) -> None:
+        by.count(SimpleNamespace(count=lambda: counted.append(name)))  # type: ignore[arg-type]
+
+    other = Presence(workers=1, pace=1.0)
+    presence.register()
+    other.register()
+    Cluster.objects.filter(pk=other.cluster_id).update(started_at=F("started_at") + DAY)
+    for each, name in ((presence, "old"), (other, "young")):
+        count(each, name)
+    Cluster.objects.filter(pk=presence.cluster_id).update(seen_at=F("seen_at") - DAY)
+    count(other, "young")
+    assert counted == ["old", "young"]
+    other.count(SimpleNamespace(count=broken))  # type: ignore[arg-type]
+    assert "could not be counted" in caplog.text
+
+
+def test_it_tells_of_its_queues_and_its_processes() -> None:
+    mine = Presence(workers=1, pace=1.0, queues=["mail"])
+    process = WorkerProcess(worker="w", pid=os.getpid(), memory=find_memory(os.getpid()))
+    for _ in range(2):
+        mine.register([process])
+    row = Cluster.objects.get()
+
+    assert row.queues == ["mail"]
+    [told] = row.processes or []
+    assert (told["worker"], told["pid"], told["blocked_at"]) == ("w", os.getpid(), 0.0)
+    assert told["memory"] > 10_000_000
+    assert find_memory(2**22 + 1) is None

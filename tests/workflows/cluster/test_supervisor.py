@@ -212,7 +212,7 @@ def test_a_database_that_is_away(
 ) -> None:
     """The chores are left for later; and live workers renew their leases first."""
 
-    def away() -> None:
+    def away(*processes: object) -> None:
         raise make_outage("gone")
 
     cluster.reap()

@@ -147,6 +147,10 @@ class Database(ABC):
         """Return the SQL for the JSON object *data* with one more key, whose value is *column*."""
 
     @abstractmethod
+    def number(self, column: str, key: str) -> str:
+        """Return the SQL for a number in a column of JSON; null where there is no such key."""
+
+    @abstractmethod
     def places(self, places: Iterable[JobCursor]) -> tuple[str, dict[str, str]]:
         """Return a query for the places, as rows of two columns, and its parameters.
 

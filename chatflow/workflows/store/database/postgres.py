@@ -103,6 +103,9 @@ class Postgres(Database):
     def json_with(self, data: str, key: str, column: str) -> str:
         return f"{data} || jsonb_build_object('{key}', {column})"
 
+    def number(self, column: str, key: str) -> str:
+        return f"CAST({column} ->> '{key}' AS double precision)"
+
     def places(self, places: Iterable[JobCursor]) -> tuple[str, dict[str, str]]:
         jobs, seqs = (f"{{{','.join(map(str, column))}}}" for column in zip(*places, strict=True))
         query = "SELECT * FROM unnest(%(jobs)s::bigint[], %(seqs)s::bigint[])"

@@ -104,6 +104,9 @@ class SQLite(Database):
     def json_with(self, data: str, key: str, column: str) -> str:
         return f"json_patch({data}, json_object('{key}', json({column})))"
 
+    def number(self, column: str, key: str) -> str:
+        return f"json_extract({column}, '$.{key}')"
+
     def places(self, places: Iterable[JobCursor]) -> tuple[str, dict[str, str]]:
         pair = "json_extract(value, '$[0]'), json_extract(value, '$[1]')"
         return f"SELECT {pair} FROM json_each(%(places)s)", {"places": json.dumps(list(places))}

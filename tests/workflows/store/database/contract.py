@@ -43,6 +43,12 @@ class DatabaseContract:
         assert type(get_database()) is self.kind
         assert get_database() is get_database()
 
+    def test_numbers_in_json(self) -> None:
+        row = f"SELECT {get_database().json('given')} AS data"
+        for key, number in (("a", 2.0), ("b", 0.5), ("c", None)):
+            sql = f"{get_database().number('data', key)} FROM ({row}) row"
+            assert value(sql, {"given": '{"a": 2, "b": 0.5}'}) == number
+
     # The engine's operations.
 
     def test_append_words(self, alice: User) -> None:
