@@ -20,6 +20,7 @@ from chatflow.errors import is_api
 from chatflow.openings import ON_LOOP, Openings, Rest
 from chatflow.threads import Threads
 from chatflow.workflows.knowledge.readers import isolation
+from chatflow.workflows.metrics import sheets
 from chatflow.workflows.streaming.listeners import listeners
 
 # `token` as a parameter's name, however its letters are escaped.
@@ -169,6 +170,7 @@ class Lifespan:
             self._begun = True
             # It takes a while, and may use the database.
             await asyncio.to_thread(routes.load)
+            await asyncio.to_thread(sheets.begin)
             await listeners.open()
             stop_on_signals()
         else:

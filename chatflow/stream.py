@@ -34,8 +34,14 @@ from chatflow.errors import Unavailable, as_response, problem
 from chatflow.languages import english
 from chatflow.middleware import dress
 from chatflow.replays import replayed
-from chatflow.workflows import services
+from chatflow.workflows import clock, services
 from chatflow.workflows.exceptions import CursorBeyondHead, JobNotFound
+from chatflow.workflows.metrics.series import (
+    DELIVERY,
+    DIALECT_STREAMS,
+    STREAMS,
+    STREAMS_OPENED,
+)
 from chatflow.workflows.models import Event, Job, State
 from chatflow.workflows.streaming.followers import Follower, StreamCut
 from chatflow.workflows.streaming.listeners import listeners
@@ -80,6 +86,7 @@ class OpenStream(Follower):
         "job_id",
         "place",
         "right",
+        "since",
         "slots",
         "turn",
     )
@@ -99,6 +106,8 @@ class OpenStream(Follower):
 
     def _connect(self, grant: Admission, send: Send) -> None:
         self.right = grant.right
+        # When it was opened, by the database's clock.
+        self.since = clock.now()
         self.slots = tuple(slots(grant))
         self.place = None
         # When it shows its signs of life.
@@ -186,9 +195,17 @@ class OpenStream(Follower):
                     raise StreamCut
                 if frame is CLOSE:
                     await self._put(body, more=False)
+                    self.time(event)
                     self.stop()
                     return
         await self._put(body, more=not events[-1].is_terminal)
+        self.time(events[-1])
+
+    def time(self, event: Event) -> None:
+        """Time how long the newest event has taken to its client, if the client waited for it."""
+        if event.created_at >= self.since:
+            took = (clock.now() - event.created_at).total_seconds()
+            DELIVERY.observe(took, self.dialect)
 
     async def _encode(self, event: Event) -> list[bytes]:
         try:
@@ -292,6 +309,9 @@ class OpenStreams:
         self._turns[stream.turn].add(stream)
         self._taken.update(stream.slots)
         self._spoken[stream.dialect] += 1
+        STREAMS.add(1)
+        DIALECT_STREAMS.add(1, stream.dialect)
+        STREAMS_OPENED.add(1, stream.dialect)
         if not self._guards:
             guards = (self._keep_alive(), self._look_again(), self._tell_places())
             self._guards = [asyncio.create_task(guard) for guard in guards]
@@ -300,6 +320,8 @@ class OpenStreams:
         self._turns[stream.turn].remove(stream)
         self._taken.subtract(stream.slots)
         self._spoken[stream.dialect] -= 1
+        STREAMS.add(-1)
+        DIALECT_STREAMS.add(-1, stream.dialect)
         for slot in stream.slots:
             if not self._taken[slot]:
                 del self._taken[slot]

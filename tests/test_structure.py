@@ -45,6 +45,7 @@ FLOORS = (
     "chatflow.workflows.registry",
     "chatflow.workflows.mistakes",
     "chatflow.workflows.exceptions",
+    "chatflow.workflows.metrics",
     "chatflow.workflows.users",
     "chatflow.workflows.tenants",
     "chatflow.workflows.clock",
@@ -117,6 +118,7 @@ STAIRS = {
         "journal",
         "step_results",
     ),
+    "chatflow.workflows.metrics": ("series", "sheets", "folder"),
     "chatflow.workflows.streaming": ("followers", "listeners", "readers", "storage"),
     "chatflow.workflows.store": (
         "pruning",
@@ -144,7 +146,7 @@ LIBRARIES = {
     "drf_spectacular": ("chatflow",),
     "knox": ("chatflow",),
     "csp": ("chatflow",),
-    "prometheus_client": ("chatflow",),
+    "prometheus_client": ("chatflow.endpoints.probes", "chatflow.workflows.metrics"),
     "jsonschema_rs": ("chatflow.workflows.dialogue",),
     "psycopg": ("chatflow.workflows.bells", "chatflow.workflows.store"),
     "pydantic_ai": (

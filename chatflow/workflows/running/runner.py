@@ -30,6 +30,7 @@ from chatflow.workflows.exceptions import (
     WorkflowError,
     first_line,
 )
+from chatflow.workflows.metrics.series import JOB_RUNNING
 from chatflow.workflows.models import Job, State
 from chatflow.workflows.registry import Workflow, get_workflow
 from chatflow.workflows.running import journal, watchdog
@@ -388,6 +389,9 @@ def _may_try_again(job: Job, workflow: Workflow, delay: float) -> bool:
 def _end(job: Job, outcome: Outcome) -> Outcome | None:
     ended = _persist(job, lambda: lifecycle.end(job, outcome))
     if ended is not None:
+        if job.claimed_at is not None:
+            ran = (clock.now() - job.claimed_at).total_seconds()
+            JOB_RUNNING.observe(ran, job.workflow, str(ended.state))
         journal.tell_end(job, ended)
     return ended
 
