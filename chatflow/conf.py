@@ -115,6 +115,7 @@ class Conf:
     # Watching; see docs/observe.md.
     METRICS_TOKEN = Setting(Word(), "")
     METRICS_DIR = Setting(Word(), "")
+    TRACING = Setting(Boolean(), False)
 
 
 conf = Conf()

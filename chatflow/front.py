@@ -18,6 +18,7 @@ from chatflow.conf import conf
 from chatflow.dialects import DEFAULT, dialect_paths, get_dialect
 from chatflow.errors import is_api
 from chatflow.openings import ON_LOOP, Openings, Rest
+from chatflow.requests import named_scope
 from chatflow.threads import Threads
 from chatflow.workflows.knowledge.readers import isolation
 from chatflow.workflows.metrics import sheets
@@ -58,7 +59,8 @@ class Front:
             scope, receive, send: as ASGI has them.
             dialect: the name of the streams' dialect.
         """
-        rest = await self.begin(scope, receive, send, dialect)
+        with named_scope(scope):
+            rest = await self.begin(scope, receive, send, dialect)
         if rest is not None:
             # A server without a lifespan has not done so.
             await listeners.open()

@@ -34,7 +34,7 @@ from chatflow.errors import Unavailable, as_response, problem
 from chatflow.languages import english
 from chatflow.middleware import dress
 from chatflow.replays import replayed
-from chatflow.workflows import clock, services
+from chatflow.workflows import clock, services, tracing
 from chatflow.workflows.exceptions import CursorBeyondHead, JobNotFound
 from chatflow.workflows.metrics.series import (
     DELIVERY,
@@ -82,6 +82,7 @@ class OpenStream(Follower):
         "_lifetime",
         "_progress",
         "_send",
+        "_span",
         "encoding",
         "job_id",
         "place",
@@ -101,6 +102,12 @@ class OpenStream(Follower):
         self.encoding = encoding
         self._connect(grant, send)
         self._confinement = Confinement.of(grant.job.pk, grant.workflow)
+        self._span = tracing.begin(
+            "stream",
+            "SERVER",
+            tracing.parent_of(grant.job.options),
+            {"chatflow.job": str(grant.job), "chatflow.dialect": self.dialect},
+        )
         if grant.job.state == State.QUEUED and encoding.dialect.tells_places:
             self.place = 0
 
@@ -110,6 +117,7 @@ class OpenStream(Follower):
         self.since = clock.now()
         self.slots = tuple(slots(grant))
         self.place = None
+        self._span: tracing.Span | None = None
         # When it shows its signs of life.
         self.turn = 0
         self._send = send
@@ -145,6 +153,9 @@ class OpenStream(Follower):
         finally:
             self.stop()
             open_streams.remove(self)
+            if self._span is not None:
+                self._span.set_attribute("chatflow.last_event", self.cursor)
+                self._span.end()
 
     async def left(self) -> None:
         """Hear that the client has left, or has the whole answer."""

@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from pydantic_ai.messages import ModelResponse
 from pydantic_ai.models import Model
 
+from chatflow.workflows import tracing
 from chatflow.workflows.ai import usage
 from chatflow.workflows.ai.errors import Failure
 from chatflow.workflows.metrics.series import AI_COST, AI_FIRST_WORD, AI_REQUEST, AI_TOKENS
 
+CHAT = "chat"
 ANSWERED, FAILED = "answered", "failed"
 
 
@@ -19,10 +21,12 @@ class Observation:
 
     Args:
         name: the model's, as it was asked for; what a provider calls it may be anything.
+        span: in which it is made.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, span: "tracing.Span | None" = None) -> None:
         self._name = name
+        self._span = span
         self._began = time.monotonic()
         self._shows = False
         # An error or an interruption leaves it so.
@@ -42,6 +46,7 @@ class Observation:
             characters: the length of the request.
         """
         if not isinstance(outcome, ModelResponse):
+            tracing.fail(self._span, type(outcome.error).__qualname__)
             return
         self._outcome = ANSWERED
         used = usage.measure(outcome, characters)
@@ -49,6 +54,14 @@ class Observation:
         AI_TOKENS.add(used["output_tokens"], self._name, "output")
         if "cost_usd" in used:
             AI_COST.add(used["cost_usd"], self._name)
+        if self._span is not None:
+            self._span.set_attributes(
+                {
+                    "gen_ai.response.model": used["model"],
+                    "gen_ai.usage.input_tokens": used["input_tokens"],
+                    "gen_ai.usage.output_tokens": used["output_tokens"],
+                }
+            )
 
     def close(self) -> None:
         """Time it."""
@@ -61,8 +74,14 @@ NOBODY = Observation("")
 @contextmanager
 def request(model: Model) -> Iterator[Observation]:
     """Observe a request to *model*."""
-    observation = Observation(model.model_id)
-    try:
-        yield observation
-    finally:
-        observation.close()
+    asked = {
+        "gen_ai.operation.name": CHAT,
+        "gen_ai.provider.name": model.system,
+        "gen_ai.request.model": model.model_name,
+    }
+    with tracing.span(f"{CHAT} {model.model_name}", "CLIENT", asked) as span:
+        observation = Observation(model.model_id, span)
+        try:
+            yield observation
+        finally:
+            observation.close()

@@ -46,6 +46,7 @@ from chatflow.workflows.exceptions import (
     AITooLong,
     AIUnavailable,
     WorkflowError,
+    first_line,
 )
 
 logger = logging.getLogger(__name__)
@@ -415,7 +416,7 @@ def find_models(name: str, rule: Rule | None) -> list[Model]:
             model = get_connections().get_model(each) if each != names.OFFLINE else None
             found.append(model or OfflineModel(rule))
         except (UserError, ImportError, ValueError) as error:
-            logger.error("The model %s can't be asked: %s", each, error)
+            logger.error("The model %s can't be asked: %s", each, first_line(error))
     if not found:
         raise AIUnavailable
     return found

@@ -111,7 +111,7 @@ def collect() -> Iterable[Metric]:
         try:
             return list(MultiProcessCollector(None, str(folder)).collect())
         except BROKEN as error:
-            logger.warning("What dead processes have counted can't be read: %s", error)
+            logger.warning("What dead processes have counted can't be read: %s", str(error))
             for kind in KEPT:
                 (folder / f"{kind}_{DEAD}.db").unlink(missing_ok=True)
             return list(MultiProcessCollector(None, str(folder)).collect())
@@ -125,7 +125,7 @@ def _open() -> Sheet | None:
                 _sheet = Sheet(make_folder())
             except (NoFolder, OSError) as error:
                 _failed = True
-                logger.warning("Nothing is counted for /metrics: %s.", error)
+                logger.warning("Nothing is counted for /metrics: %s.", str(error))
         return _sheet
 
 
