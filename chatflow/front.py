@@ -11,7 +11,7 @@ from typing import Any
 
 from django.urls import ResolverMatch
 
-from chatflow import routes, stream, user_stream
+from chatflow import probe_stream, routes, stream, user_stream
 from chatflow.addresses import as_connected, configured_prefix, path_info, seen_by_client
 from chatflow.asgi_types import AsgiMessage, Foreign, Receive, Scope, Send
 from chatflow.conf import conf
@@ -127,6 +127,8 @@ async def open_stream(found: ResolverMatch, scope: Scope, send: Send, dialect: s
         send: takes the answer.
         dialect: the name of the stream's.
     """
+    if found.kwargs.get("job_id") == probe_stream.NAME:
+        return await probe_stream.opened(scope, send)
     if "job_id" in found.kwargs:
         return await stream.opened(scope, send, found.kwargs["job_id"], get_dialect(dialect))
     return await user_stream.opened(scope, send, get_dialect(dialect))

@@ -299,3 +299,13 @@ if LOG_FORMAT == "json":
     # uvicorn has set up its own before it has loaded this.
     for _name in ("uvicorn", "uvicorn.access", "uvicorn.error"):
         LOGGING["loggers"][_name] = {"handlers": ["out"], "level": "INFO", "propagate": False}
+
+# Errors are told to Sentry, from the web processes and the workers, who are forks of what is here.
+if SENTRY_DSN := env.text("SENTRY_DSN"):
+    try:
+        import sentry_sdk
+    except ImportError:
+        raise WrongSetting("SENTRY_DSN is set: run pip install sentry-sdk, or unset it.") from None
+    from chatflow import sentry
+
+    sentry_sdk.init(dsn=SENTRY_DSN, **sentry.OPTIONS)

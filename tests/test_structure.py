@@ -160,6 +160,7 @@ LIBRARIES = {
     "opentelemetry": ("chatflow.workflows.tracing",),
     "pytest": ("chatflow.workflows.testing.plugin",),
     "redis": ("chatflow.workflows.bells", "chatflow.settings"),
+    "sentry_sdk": ("chatflow.settings",),
     "watchfiles": ("chatflow.development",),
 }
 # What is built on the engine, as anybody's own workflows are.

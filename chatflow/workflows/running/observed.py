@@ -16,8 +16,8 @@ def attempt(job: Job) -> Iterator[None]:
     Args:
         job: as claimed.
     """
-    facts = {"job": str(job), "attempt": job.attempt, "worker": job.worker, "user": job.user_id}
-    with logs.telling(**facts):
+    user: str | int = job.user_id
+    with logs.telling(job=str(job), attempt=job.attempt, worker=job.worker, user=user):
         if not tracing.is_on():
             yield
             return
