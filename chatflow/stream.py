@@ -94,6 +94,8 @@ class OpenStream(Follower):
 
     # Its job's place in the queue, as the client was told; 0 before that, None once it runs.
     place: int | None
+    # Of its job's trace, where traces are on.
+    _span: "tracing.Span | None"
 
     def __init__(self, grant: Grant, encoding: Encoding, cursor: int, send: Send) -> None:
         super().__init__(grant.job.pk, cursor)
@@ -117,7 +119,7 @@ class OpenStream(Follower):
         self.since = clock.now()
         self.slots = tuple(slots(grant))
         self.place = None
-        self._span: tracing.Span | None = None
+        self._span = None
         # When it shows its signs of life.
         self.turn = 0
         self._send = send

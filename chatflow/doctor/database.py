@@ -150,7 +150,7 @@ def file_system_of(path: Path) -> str:
     return max(above, key=lambda each: len(each[0]), default=("", ""))[1]
 
 
-def _ask(query: str, *values: object) -> Any:
+def _ask(query: str, *values: str) -> Any:
     with connection.cursor() as cursor:
         cursor.execute(query, values or None)
         row = cursor.fetchone()

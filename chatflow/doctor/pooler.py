@@ -44,7 +44,7 @@ def is_shared(own: BaseDatabaseWrapper) -> bool:
         with own.cursor() as cursor:
             cursor.execute("SELECT pg_backend_pid(), current_setting('chatflow.doctor', true)")
             pid, said = cursor.fetchone()
-    return (pid,) != before or said != "here"
+    return bool((pid,) != before or said != "here")
 
 
 @contextmanager

@@ -40,9 +40,10 @@ class Command(BaseCommand):
             raise CommandError(f"{problems} problem{'s' if problems > 1 else ''}.")
 
     def _say(self, name: str, finding: Finding) -> None:
-        styles = {Level.PROBLEM: self.style.ERROR, Level.NOTE: self.style.WARNING}
-        style = styles.get(finding.level, lambda text: text)
-        self.stdout.write(style(f"{MARKS[finding.level]:8}{name}: {finding.what}"))
+        styles: dict[Level, Any] = {Level.PROBLEM: self.style.ERROR, Level.NOTE: self.style.WARNING}
+        style = styles.get(finding.level)
+        line = f"{MARKS[finding.level]:8}{name}: {finding.what}"
+        self.stdout.write(style(line) if style else line)
         if finding.why:
             self.stdout.write(f"        Why: {finding.why}")
         if finding.mend:
