@@ -62,8 +62,6 @@ def test_nothing_is_wrong_here() -> None:
     checks = {each["check"] for each in findings}
     left_out = {"connections", "pooler"} if connection.vendor == "sqlite" else set()
     there = set(rounds.CHECKS) - left_out
-        {"connections", "pooler"} if connection.vendor == "sqlite" else set()
-    )
     assert checks == there
     assert not [each for each in findings if each["level"] == "problem"]
 
