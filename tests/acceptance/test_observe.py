@@ -110,7 +110,8 @@ def test_metrics_of_all_processes(watched: Watched) -> None:
     assert found[label("chatflow_streams_opened_total", dialect="seed")] == 5
     assert found[label("chatflow_open_streams")] == 0
     assert found[label("chatflow_event_delivery_seconds_count", dialect="seed")] >= 4
-    model = "openai-chat:gpt-4o-mini"
+    # As pydantic-ai calls it.
+    model = "openai:gpt-4o-mini"
     assert found[label("chatflow_ai_tokens_total", model=model, direction="input")] == 200
     assert found[label("chatflow_ai_cost_usd_total", model=model)] > 0
     assert found[label("chatflow_ai_request_seconds_count", model=model, outcome="answered")] == 2
