@@ -33,6 +33,7 @@ from chatflow.doctor import (
 )
 from chatflow.doctor import connections as doctor_connections
 from chatflow.doctor.findings import Check, Level, Visit
+from chatflow.workflows.bells import get_bell
 from chatflow.workflows.models import Cluster, Job
 from tests.chatflow.conftest import MakeJob
 from tests.configure import configure
@@ -86,11 +87,9 @@ def test_the_address_is_looked_at() -> None:
 def test_a_check_that_fails_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     def breaks(visit: Visit) -> Iterator[Any]:
         raise KeyError("x")
-        yield
 
     def is_away(visit: Visit) -> Iterator[Any]:
         raise make_outage()
-        yield
 
     monkeypatch.setattr(rounds, "CHECKS", {"a": breaks, "b": is_away, "c": models.look})
     levels = {name: finding.level for name, finding in rounds.examine(Visit())}
@@ -223,7 +222,7 @@ def test_no_inotify(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_ring(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found(doorbell.look, Level.OK)
     monkeypatch.setattr(doorbell, "PATIENCE", 0.05)
-    monkeypatch.setattr(doorbell.get_bell(), "ring", lambda topic, key: None)
+    monkeypatch.setattr(get_bell(), "ring", lambda topic, key: None)
     [what] = found(doorbell.look)
     assert "NOTIFY" in what
 
