@@ -19,7 +19,7 @@ def look(visit: Visit) -> Iterator[Finding]:
     if is_shared(connection):
         yield problem(
             "A pooler, such as PgBouncer in transaction mode, gives this connection to others too.",
-            "LISTEN is lost with it: jobs and streams wait for the next look, up to a second."
+            "With it LISTEN is lost: jobs and streams wait for the next look, up to a second."
             " Prepared statements and session settings are others', so that statements fail.",
             "pool_mode = session, for this database in pgbouncer.ini; or DATABASE_URL to"
             " PostgreSQL's own port",
