@@ -54,7 +54,8 @@ def live_cluster(**fields: Any) -> Cluster:
 # What each of them finds where something is wrong.
 
 
-@pytest.mark.django_db
+# A ring is heard when it is committed.
+@pytest.mark.django_db(transaction=True)
 def test_nothing_is_wrong_here() -> None:
     live_cluster()
     out = StringIO()
