@@ -124,6 +124,11 @@ class Conf:
     DIALECTS = Setting(Subset(DIALECTS), DIALECTS)
     IMAGE_HOSTS = Setting(Names(), [])
 
+    # Watching; see docs/observe.md.
+    METRICS_TOKEN = Setting(Word(), "")
+    METRICS_DIR = Setting(Word(), "")
+    TRACING = Setting(Boolean(), False)
+
 
 conf = Conf()
 

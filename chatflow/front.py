@@ -11,15 +11,17 @@ from typing import Any
 
 from django.urls import ResolverMatch
 
-from chatflow import routes, stream, user_stream
+from chatflow import probe_stream, routes, stream, user_stream
 from chatflow.addresses import as_connected, configured_prefix, path_info, seen_by_client
 from chatflow.asgi_types import AsgiMessage, Foreign, Receive, Scope, Send
 from chatflow.conf import conf
 from chatflow.dialects import DEFAULT, dialect_paths, get_dialect
 from chatflow.errors import is_api
 from chatflow.openings import ON_LOOP, Openings, Rest
+from chatflow.requests import named_scope
 from chatflow.threads import Threads
 from chatflow.workflows.knowledge.readers import isolation
+from chatflow.workflows.metrics import sheets
 from chatflow.workflows.streaming.listeners import listeners
 
 # `token` as a parameter's name, however its letters are escaped.
@@ -57,7 +59,8 @@ class Front:
             scope, receive, send: as ASGI has them.
             dialect: the name of the streams' dialect.
         """
-        rest = await self.begin(scope, receive, send, dialect)
+        with named_scope(scope):
+            rest = await self.begin(scope, receive, send, dialect)
         if rest is not None:
             # A server without a lifespan has not done so.
             await listeners.open()
@@ -124,6 +127,8 @@ async def open_stream(found: ResolverMatch, scope: Scope, send: Send, dialect: s
         send: takes the answer.
         dialect: the name of the stream's.
     """
+    if found.kwargs.get("job_id") == probe_stream.NAME:
+        return await probe_stream.opened(scope, send)
     if "job_id" in found.kwargs:
         return await stream.opened(scope, send, found.kwargs["job_id"], get_dialect(dialect))
     return await user_stream.opened(scope, send, get_dialect(dialect))
@@ -169,6 +174,7 @@ class Lifespan:
             self._begun = True
             # It takes a while, and may use the database.
             await asyncio.to_thread(routes.load)
+            await asyncio.to_thread(sheets.begin)
             await listeners.open()
             stop_on_signals()
         else:

@@ -26,6 +26,7 @@ from django.middleware.security import SecurityMiddleware
 from django.shortcuts import render
 from django.views import defaults
 
+from chatflow import requests
 from chatflow.error_pages import ErrorPage, as_page, respond
 from chatflow.errors import UNSTORED, as_response, is_for_api, of_status, problem
 from chatflow.languages import localized
@@ -208,6 +209,8 @@ def dress(request: HttpRequest, response: HttpResponse) -> None:
     if policy := _policy():
         response.headers.setdefault(HEADER, policy)
     response.headers.setdefault("Cache-Control", UNSTORED)
+    if name := requests.present_id():
+        response.headers[requests.HEADER] = name
 
 
 @functools.cache

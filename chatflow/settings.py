@@ -11,6 +11,7 @@ from csp.constants import NONE, SELF, UNSAFE_INLINE
 from chatflow.conf import DECLARED
 from chatflow.environment import Environment, WrongSetting
 from chatflow.install import APPS
+from chatflow.kinds import Choice
 from chatflow.private_file import PrivateConnection
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -62,6 +63,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "chatflow.requests.identified",
     "chatflow.middleware.trusted_connection",
     "django.middleware.security.SecurityMiddleware",
     "chatflow.static_files.StaticFiles",
@@ -179,6 +181,8 @@ CORS_ALLOW_HEADERS = [
     "idempotency-key",
     "last-event-id",
     "x-csrftoken",
+    "x-request-id",
+    "traceparent",
     # Other dialects'.
     "a2a-extensions",
     "a2a-version",
@@ -191,7 +195,7 @@ CORS_ALLOW_HEADERS = [
     *(f"x-stainless-{name}" for name in STAINLESS),
 ]
 # A page must see the last one, or OpenAI's client there repeats what must not be repeated.
-CORS_EXPOSE_HEADERS = ["Retry-After", "Idempotency-Replayed", "x-should-retry"]
+CORS_EXPOSE_HEADERS = ["Retry-After", "Idempotency-Replayed", "X-Request-ID", "x-should-retry"]
 
 # The pages load nothing from another host. Those of the site itself have no style in line either
 # (page_policy.py); Swagger's and the admin's do.
@@ -265,17 +269,22 @@ LANGUAGES = [("en", "English"), ("de", "German")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 
 
+# One object of JSON a line, on standard output; or lines to read, on standard error.
+LOG_FORMAT = env.read("LOG_FORMAT", Choice(("plain", "json")), "plain")
+_stream = sys.stdout if LOG_FORMAT == "json" else sys.stderr
+
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
         "plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+        "json": {"()": "chatflow.workflows.logs.JsonLines"},
     },
     "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": "plain", "stream": sys.stderr},
+        "out": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "stream": _stream},
     },
     "filters": {"refusals": {"()": "chatflow.refusals.Refusals"}},
-    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "root": {"handlers": ["out"], "level": "WARNING"},
     "loggers": {
         "django.request": {"filters": ["refusals"]},
         "django.security.DisallowedHost": {"filters": ["refusals"]},
@@ -287,3 +296,17 @@ LOGGING: dict[str, Any] = {
         "django-q": {"level": "WARNING"},
     },
 }
+if LOG_FORMAT == "json":
+    # uvicorn has set up its own before it has loaded this.
+    for _name in ("uvicorn", "uvicorn.access", "uvicorn.error"):
+        LOGGING["loggers"][_name] = {"handlers": ["out"], "level": "INFO", "propagate": False}
+
+# Errors are told to Sentry, from the web processes and the workers, who are forks of what is here.
+if SENTRY_DSN := env.text("SENTRY_DSN"):
+    try:
+        import sentry_sdk
+    except ImportError:
+        raise WrongSetting("SENTRY_DSN is set: run pip install sentry-sdk, or unset it.") from None
+    from chatflow import sentry
+
+    sentry_sdk.init(dsn=SENTRY_DSN, **sentry.OPTIONS)

@@ -34,8 +34,14 @@ from chatflow.errors import Unavailable, as_response, problem
 from chatflow.languages import english
 from chatflow.middleware import dress
 from chatflow.replays import replayed
-from chatflow.workflows import services
+from chatflow.workflows import clock, services, tracing
 from chatflow.workflows.exceptions import CursorBeyondHead, JobNotFound
+from chatflow.workflows.metrics.series import (
+    DELIVERY,
+    DIALECT_STREAMS,
+    STREAMS,
+    STREAMS_OPENED,
+)
 from chatflow.workflows.models import Event, Job, State
 from chatflow.workflows.streaming.followers import Follower, StreamCut
 from chatflow.workflows.streaming.listeners import listeners
@@ -76,16 +82,20 @@ class OpenStream(Follower):
         "_lifetime",
         "_progress",
         "_send",
+        "_span",
         "encoding",
         "job_id",
         "place",
         "right",
+        "since",
         "slots",
         "turn",
     )
 
     # Its job's place in the queue, as the client was told; 0 before that, None once it runs.
     place: int | None
+    # Of its job's trace, where traces are on.
+    _span: "tracing.Span | None"
 
     def __init__(self, grant: Grant, encoding: Encoding, cursor: int, send: Send) -> None:
         super().__init__(grant.job.pk, cursor)
@@ -94,13 +104,22 @@ class OpenStream(Follower):
         self.encoding = encoding
         self._connect(grant, send)
         self._confinement = Confinement.of(grant.job.pk, grant.workflow)
+        self._span = tracing.begin(
+            "stream",
+            "SERVER",
+            tracing.parent_of(grant.job.options),
+            {"chatflow.job": str(grant.job), "chatflow.dialect": self.dialect},
+        )
         if grant.job.state == State.QUEUED and encoding.dialect.tells_places:
             self.place = 0
 
     def _connect(self, grant: Admission, send: Send) -> None:
         self.right = grant.right
+        # When it was opened, by the database's clock.
+        self.since = clock.now()
         self.slots = tuple(slots(grant))
         self.place = None
+        self._span = None
         # When it shows its signs of life.
         self.turn = 0
         self._send = send
@@ -136,6 +155,9 @@ class OpenStream(Follower):
         finally:
             self.stop()
             open_streams.remove(self)
+            if self._span is not None:
+                self._span.set_attribute("chatflow.last_event", self.cursor)
+                self._span.end()
 
     async def left(self) -> None:
         """Hear that the client has left, or has the whole answer."""
@@ -186,9 +208,17 @@ class OpenStream(Follower):
                     raise StreamCut
                 if frame is CLOSE:
                     await self._put(body, more=False)
+                    self.time(event)
                     self.stop()
                     return
         await self._put(body, more=not events[-1].is_terminal)
+        self.time(events[-1])
+
+    def time(self, event: Event) -> None:
+        """Time how long the newest event has taken to its client, if the client waited for it."""
+        if event.created_at >= self.since:
+            took = (clock.now() - event.created_at).total_seconds()
+            DELIVERY.observe(took, self.dialect)
 
     async def _encode(self, event: Event) -> list[bytes]:
         try:
@@ -292,6 +322,9 @@ class OpenStreams:
         self._turns[stream.turn].add(stream)
         self._taken.update(stream.slots)
         self._spoken[stream.dialect] += 1
+        STREAMS.add(1)
+        DIALECT_STREAMS.add(1, stream.dialect)
+        STREAMS_OPENED.add(1, stream.dialect)
         if not self._guards:
             guards = (self._keep_alive(), self._look_again(), self._tell_places())
             self._guards = [asyncio.create_task(guard) for guard in guards]
@@ -300,6 +333,8 @@ class OpenStreams:
         self._turns[stream.turn].remove(stream)
         self._taken.subtract(stream.slots)
         self._spoken[stream.dialect] -= 1
+        STREAMS.add(-1)
+        DIALECT_STREAMS.add(-1, stream.dialect)
         for slot in stream.slots:
             if not self._taken[slot]:
                 del self._taken[slot]

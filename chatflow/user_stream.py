@@ -416,6 +416,7 @@ class UserStream(OpenStream):
             body += renumbered(ear.encoding.frames(event), self.id())
         if body:
             await self._put(body)
+            self.time(events[-1])
         if len(events) == storage.BATCH:
             ear.rung = self._rung = True
 

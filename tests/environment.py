@@ -14,6 +14,7 @@ FOLDER = Path(tempfile.mkdtemp(prefix=f"chatflow-{os.getpid()}-tests-"))
 # A developer's .env stays out. DATABASE_URL is the one thing that a caller chooses.
 os.environ["ENV_FILE"] = os.devnull
 os.environ["SECRET_KEY"] = "only-for-the-tests"
+os.environ["METRICS_DIR"] = str(FOLDER / "metrics")
 os.environ.setdefault("DATABASE_URL", f"sqlite:///{FOLDER / 'db.sqlite3'}")
 
 

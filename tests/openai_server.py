@@ -77,6 +77,7 @@ class OpenAIServer:
 
     Attributes:
         requests: the bodies of all requests, the oldest first.
+        traceparents: of those that brought one.
         connections: how many connections were opened.
         script: the answers that are still to be given, the next first.
     """
@@ -84,6 +85,7 @@ class OpenAIServer:
     def __init__(self, *script: Answer) -> None:
         self.requests: list[dict[str, Any]] = []
         self.paths: list[str] = []
+        self.traceparents: list[str] = []
         self.connections = 0
         self.script = list(script)
         self._lock = threading.Lock()
@@ -119,6 +121,8 @@ class OpenAIServer:
             def do_POST(self) -> None:
                 length = int(self.headers.get("Content-Length", 0))
                 request = json.loads(self.rfile.read(length))
+                if told := self.headers.get("traceparent"):
+                    server.traceparents.append(told)
                 answer = server.take(self.path, request)
                 if not answer.stall_at and not answer.comment:
                     _wait(answer)

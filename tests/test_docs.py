@@ -36,6 +36,8 @@ OTHERS = {
     # Django's own, and those of its framework for APIs.
     "DJANGO_SETTINGS_MODULE", "AUTHENTICATION_BACKENDS", "LOGGING", "INSTALLED_APPS",
     "TASKS", "QUEUES", "LOGIN_URL", "REST_FRAMEWORK", "STATIC_URL", "MIDDLEWARE",
+    # OpenTelemetry's own, and what the doctor writes before its findings.
+    "OTEL_TRACES_SAMPLER", "PROBLEM", "NOTE",
     # The apps that a project installs.
     "APPS",
     # Its name of django-q2's settings.

@@ -134,7 +134,16 @@ def test_it_says_what_it_is(metadata: email.message.Message) -> None:
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "MIT"
     assert metadata["License-File"] == "LICENSE"
-    assert set(metadata.get_all("Provides-Extra", [])) == set(EXTRAS) == {"ai", "postgres", "redis"}
+    assert (
+        set(metadata.get_all("Provides-Extra", []))
+        == set(EXTRAS)
+        == {
+            "ai",
+            "postgres",
+            "redis",
+            "otel",
+        }
+    )
     assert set(metadata.get_all("Classifier", [])) <= set(classifiers)
     assert str(metadata.get_payload()).startswith("# Chatflow")
 
@@ -144,16 +153,18 @@ def wanted(lines: list[str]) -> dict[str, Requirement]:
     return {canonicalize_name(each.name): each for each in found}
 
 
+def pins_of(name: str) -> dict[str, Requirement]:
+    lines = (line.partition("#")[0].strip() for line in (ROOT / name).read_text().splitlines())
+    return wanted([line for line in lines if line and not line.startswith("-")])
+
+
 def test_it_takes_what_the_tests_ran_with() -> None:
     """Each requirement of the checkout is one of the package's, in a range that has its version."""
-    pinned = wanted(
-        [
-            line.partition("#")[0].strip()
-            for line in (ROOT / "requirements.txt").read_text().splitlines()
-            if not line.startswith("#")
-        ]
-    )
+    pinned, tests = pins_of("requirements.txt"), pins_of("requirements-dev.txt")
     own = wanted(PROJECT["dependencies"])
+    # The site does without; the tests have it.
+    otel = wanted(EXTRAS["otel"])
+    pinned |= {name: tests[name] for name in otel}
     extra = wanted([line for lines in EXTRAS.values() for line in lines])
     assert set(pinned) - OF_THE_SITE == set(own) | set(extra)
     for name, requirement in (own | extra).items():

@@ -46,6 +46,9 @@ FLOORS = (
     "chatflow.workflows.mistakes",
     "chatflow.workflows.commands",
     "chatflow.workflows.exceptions",
+    "chatflow.workflows.metrics",
+    "chatflow.workflows.logs",
+    "chatflow.workflows.tracing",
     "chatflow.workflows.users",
     "chatflow.workflows.tenants",
     "chatflow.workflows.clock",
@@ -123,8 +126,10 @@ STAIRS = {
         "lanes",
         "attempt",
         "journal",
+        "observed",
         "step_results",
     ),
+    "chatflow.workflows.metrics": ("series", "sheets", "folder"),
     "chatflow.workflows.streaming": ("followers", "listeners", "readers", "storage"),
     "chatflow.workflows.store": (
         "pruning",
@@ -153,7 +158,7 @@ LIBRARIES = {
     "drf_spectacular": ("chatflow",),
     "knox": ("chatflow",),
     "csp": ("chatflow",),
-    "prometheus_client": ("chatflow",),
+    "prometheus_client": ("chatflow.endpoints.probes", "chatflow.workflows.metrics"),
     "jsonschema_rs": ("chatflow.workflows.dialogue",),
     "psycopg": ("chatflow.workflows.bells", "chatflow.workflows.store"),
     "pydantic_ai": (
@@ -161,8 +166,10 @@ LIBRARIES = {
         "chatflow.workflows.knowledge",
         "chatflow.workflows.testing",
     ),
+    "opentelemetry": ("chatflow.workflows.tracing",),
     "pytest": ("chatflow.workflows.testing.plugin",),
     "redis": ("chatflow.workflows.bells", "chatflow.settings"),
+    "sentry_sdk": ("chatflow.settings",),
     "watchfiles": ("chatflow.development",),
 }
 # What is built on the engine, as anybody's own workflows are.

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.sqlite
 MAKEFILE = (ROOT / "Makefile").read_text()
 READ_BY_DEMO = {"HOST"}
 READ_BY_SDKS = {"OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "OLLAMA_BASE_URL"}
+READ_BY_SDKS |= {"OTEL_EXPORTER_OTLP_ENDPOINT"}
 
 
 # .env.example

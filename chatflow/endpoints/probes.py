@@ -2,20 +2,24 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from operator import attrgetter
 from typing import Any
 
 from django.db import Error as DatabaseError
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.crypto import constant_time_compare
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from chatflow.conf import conf
 from chatflow.errors import RETRY_AFTER
 from chatflow.stream import open_streams
 from chatflow.workflows import clock, services
+from chatflow.workflows.metrics import series
 from chatflow.workflows.models import State
 from chatflow.workflows.services import outages, queues
 
@@ -72,14 +76,38 @@ def migrated() -> bool:
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Answer Prometheus. Figures for all processes are read from the database at this moment."""
+    """Answer Prometheus: how full the queues are, and what this host's processes have counted."""
+    if conf.METRICS_TOKEN and not is_scraper(request):
+        return HttpResponse(
+            "Who asks must send the METRICS_TOKEN.\n",
+            status=401,
+            content_type="text/plain",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
     registry = CollectorRegistry()
-    registry.register(Gauges())
+    registry.register(OfDatabase())
+    registry.register(OfHost())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
-class Gauges(Collector):
-    """Finished jobs are counted over an hour: the cost must not grow with the table."""
+def is_scraper(request: HttpRequest) -> bool:
+    """Say whether the request brings the METRICS_TOKEN."""
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    return kind.lower() == "bearer" and constant_time_compare(token.strip(), conf.METRICS_TOKEN)
+
+
+class OfHost(Collector):
+    """What all processes of this host have counted; see chatflow.workflows.metrics."""
+
+    def collect(self) -> Iterable[Metric]:
+        return series.collect()
+
+
+class OfDatabase(Collector):
+    """What every host of an installation answers alike.
+
+    Finished jobs are counted over an hour: the cost must not grow with the table.
+    """
 
     def collect(self) -> Iterable[Metric]:
         active = queues.active_jobs()
@@ -92,14 +120,25 @@ class Gauges(Collector):
             "Age of the oldest waiting job.",
             active[State.QUEUED].oldest,
         )
-        yield GaugeMetricFamily(
-            "chatflow_open_streams", "Open streams of this process.", len(open_streams)
-        )
-        spoken = open_streams.by_dialect()
-        yield by("dialect", "dialect_streams", "The same by their dialects.", spoken)
+        sizes = queues.sizes()
+        for name, about, find in (
+            ("queue_waiting", "Jobs of a queue that could run.", attrgetter("waiting")),
+            ("queue_delayed", "Jobs of a queue that wait for their time.", attrgetter("delayed")),
+            ("queue_running", "Jobs of a queue that a worker holds.", attrgetter("running")),
+            (
+                "queue_waiting_seconds",
+                "How long the oldest of those has waited that could run.",
+                attrgetter("oldest_waiting"),
+            ),
+        ):
+            yield by("queue", name, about, {size.queue: find(size) for size in sizes})
+        alive = list(queues.clusters())
+        yield GaugeMetricFamily("chatflow_clusters", "Clusters that live.", len(alive))
+        workers = sum(cluster.workers for cluster in alive)
+        yield GaugeMetricFamily("chatflow_workers", "Their workers.", workers)
 
 
-def by(label: str, name: str, about: str, counts: Mapping[Any, int]) -> GaugeMetricFamily:
+def by(label: str, name: str, about: str, counts: Mapping[Any, float]) -> GaugeMetricFamily:
     gauge = GaugeMetricFamily(f"chatflow_{name}", about, labels=[label])
     for value, count in counts.items():
         gauge.add_metric([value], count)

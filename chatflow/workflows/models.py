@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from chatflow.workflows import clock
 from chatflow.workflows.tenants import tenant_field
+from chatflow.workflows.tracing import TRACE
 
 # Characters that are kept of the name of who decided: as many as an e-mail address has at most.
 NAME_LENGTH = 254
@@ -349,7 +350,7 @@ class Job(models.Model):
     @property
     def flags(self) -> dict[str, Any]:
         """The options that the answer to the job's question takes over, or an action of it."""
-        return {name: value for name, value in self.options.items() if name != NOTES}
+        return {name: value for name, value in self.options.items() if name not in (NOTES, TRACE)}
 
     @property
     def topic(self) -> str:

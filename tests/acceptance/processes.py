@@ -202,6 +202,7 @@ class Site:
             "ENV_FILE": os.devnull,
             "SECRET_KEY": "only-for-the-acceptance-tests",
             "DATABASE_URL": database_url,
+            "METRICS_DIR": str(self.folder / "metrics"),
             "EXTRA_APPS": ",".join([GATES, *extra_apps]),
             "ACCEPTANCE_GATES": str(self.gates),
             "RATE_LIMIT_SEND": "100000/min",

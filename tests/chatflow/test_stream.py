@@ -1,6 +1,7 @@
 """GET workflow/stream/{job_id}, through the whole ASGI application."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from types import SimpleNamespace
@@ -85,6 +86,7 @@ async def test_it_works(alice: User, bearer: Bearer, make_job: MakeJob, run: Run
     headers = await sync_to_async(bearer)(alice)
     async with Exchange(application, path(job), headers=headers) as exchange:
         assert await exchange.start() == 200
+        assert re.fullmatch("[0-9a-f]{32}", exchange.headers.pop("x-request-id"))
         assert exchange.headers == {
             "content-type": "text/event-stream",
             "cache-control": "no-cache",

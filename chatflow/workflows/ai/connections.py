@@ -16,6 +16,7 @@ from pydantic_ai.models import Model, OpenAIChatCompatibleProvider, get_user_age
 from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.providers import Provider, infer_provider, infer_provider_class
 
+from chatflow.workflows import tracing
 from chatflow.workflows.ai.bursts import Burst
 from chatflow.workflows.ai.chat_completions import repair_completion, repair_stream
 
@@ -130,6 +131,7 @@ class Client(httpx2.AsyncClient):
         timeout = request.extensions.get("timeout")
         if timeout and timeout.get("connect"):
             timeout["connect"] = min(timeout["connect"], CONNECT)
+        request.headers.update(tracing.headers_for(request.url.host))
         response = await super().send(request, **options)
         if not (response.is_success and request.url.path.endswith(PATH)):
             return response

@@ -24,7 +24,7 @@ from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.settings import ModelSettings
 
 from chatflow.conf import conf
-from chatflow.workflows.ai import names, sight, toolless, usage
+from chatflow.workflows.ai import names, observed, sight, toolless, usage
 from chatflow.workflows.ai.answers import find_fault, without_reasoning
 from chatflow.workflows.ai.asides import Aside, may_await
 from chatflow.workflows.ai.connections import get_connections
@@ -46,6 +46,7 @@ from chatflow.workflows.exceptions import (
     AITooLong,
     AIUnavailable,
     WorkflowError,
+    first_line,
 )
 
 logger = logging.getLogger(__name__)
@@ -132,6 +133,7 @@ class RecordedModel(FallbackModel):
         self._aside = aside
         self._show = show
         self._words = Words()
+        self._observation = observed.NOBODY
         # What toolless models are told, once it was looked up; the memory was too long for one.
         self._told: str | None = None
         self._is_shortened = False
@@ -258,7 +260,10 @@ class RecordedModel(FallbackModel):
         for number in range(TRIES):
             if not isinstance(model, OfflineModel):
                 await self._aside(partial(self._journal.reserve, request.length))
-            outcome = await self._wait_for(self._request_once(model, request, left))
+            with observed.request(model) as observation:
+                self._observation = observation
+                outcome = await self._wait_for(self._request_once(model, request, left))
+                observation.end(outcome, request.length)
             if isinstance(outcome, ModelResponse):
                 return outcome
             logger.warning("%s: %s", model.model_id, outcome.details.splitlines()[0])
@@ -351,6 +356,7 @@ class RecordedModel(FallbackModel):
         if self._words.withdrawn > withdrawn:
             await self._aside(self._journal.start_over)
         if words:
+            self._observation.show()
             quick = self._journal.shows_at_once()
             await self._aside(partial(self._journal.show, words), quick=quick)
 
@@ -410,7 +416,7 @@ def find_models(name: str, rule: Rule | None) -> list[Model]:
             model = get_connections().get_model(each) if each != names.OFFLINE else None
             found.append(model or OfflineModel(rule))
         except (UserError, ImportError, ValueError) as error:
-            logger.error("The model %s can't be asked: %s", each, error)
+            logger.error("The model %s can't be asked: %s", each, first_line(error))
     if not found:
         raise AIUnavailable
     return found

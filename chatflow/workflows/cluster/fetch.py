@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -16,12 +17,14 @@ from django_q.core_signing import loads
 from django_q.monitor import monitor
 from django_q.signing import BadSignature, PickleSerializer
 
+from chatflow.workflows import clock
 from chatflow.workflows.bells import Subscription, get_bell
 from chatflow.workflows.bells.base import readable
 from chatflow.workflows.cluster.functions import restrict
 from chatflow.workflows.cluster.leader import Leadership
 from chatflow.workflows.cluster.rings import DUE, JOB, LEADER, Rings
 from chatflow.workflows.exceptions import advice
+from chatflow.workflows.metrics.series import JOB_PICKUP
 from chatflow.workflows.models import Job, TaskRun
 from chatflow.workflows.running import runner, watchdog
 from chatflow.workflows.store import lifecycle, task_runs
@@ -66,6 +69,8 @@ class Fetcher:
         self._look_at = 0.0
         # Whether a job may have been claimed without word of it.
         self._unsure = False
+        # Since when it waits for work, by the database's clock; None while it has some.
+        self._idle_since: datetime | None = None
         self.reopen()
 
     def _make_leadership(self) -> Leadership | None:
@@ -75,6 +80,7 @@ class Fetcher:
     def get(self) -> dict[str, Any] | str:
         """Wait for work, and return it as a task package; "STOP" when told to stop."""
         rings = self.rings.take()
+        self._idle_since = None
         while not self.stopping:
             try:
                 if rings != HEAR:
@@ -86,6 +92,7 @@ class Fetcher:
                 package = self._look(rings)
                 if package is not None:
                     return package
+                self._idle_since = self._idle_since or clock.now()
                 rings = self.wait()
             except DatabaseError as error:
                 logger.warning("The database is out of reach (%s); trying again.", advice(error))
@@ -112,6 +119,7 @@ class Fetcher:
             rings, unlisten = b"", self.leadership.unlisten()
         job = self._claim(first=unlisten)
         if job is not None:
+            self._time_pickup(job)
             self._pass_on(rings, but=JOB)
             return job_package(job)
         if DUE not in rings and time.monotonic() < self._look_at:
@@ -123,6 +131,12 @@ class Fetcher:
             return task
         self._find_next_look()
         return None
+
+    def _time_pickup(self, job: Job) -> None:
+        """Time how long a job waited for this worker alone, if it did."""
+        if self._idle_since is not None and job.available_at >= self._idle_since:
+            assert job.claimed_at is not None, "It has just been claimed."
+            JOB_PICKUP.observe((job.claimed_at - job.available_at).total_seconds(), job.queue)
 
     def _find_next_look(self) -> None:
         found = [lifecycle.seconds_to_next(self.queues, is_async=kind) for kind in self.kinds]

@@ -90,6 +90,7 @@ class JobFetcher(Fetcher):
                 self._in_lane(self._find_next_look)
             return None
         self.running.add(job.pk)
+        self._time_pickup(job)
         # There may be more.
         self.rings.put(JOB)
         return job_package(job)

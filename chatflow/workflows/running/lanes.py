@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -56,7 +56,7 @@ class Lanes:
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function of the engine's that belongs to no run's own calls."""
         return await get_running_loop().run_in_executor(
-            self.engine, partial(function, *args, **kwargs)
+            self.engine, partial(copy_context().run, function, *args, **kwargs)
         )
 
     @asynccontextmanager

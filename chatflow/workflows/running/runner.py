@@ -32,7 +32,7 @@ from chatflow.workflows.exceptions import (
 )
 from chatflow.workflows.models import Job, State
 from chatflow.workflows.registry import Workflow, get_workflow
-from chatflow.workflows.running import journal, watchdog
+from chatflow.workflows.running import journal, observed, watchdog
 from chatflow.workflows.running.attempt import Attempt
 from chatflow.workflows.running.context import Context, Reply
 from chatflow.workflows.running.event_writer import RECONNECT, Bring, pauses
@@ -82,7 +82,7 @@ def run(job: Job, *, interruptible: bool) -> Outcome | None:
 
 
 def _run(job: Job, *, interruptible: bool) -> Outcome | None:
-    with _watched(Attempt(job)) as attempt:
+    with observed.attempt(job), _watched(Attempt(job)) as attempt:
         started = _start(attempt, interruptible=interruptible)
         return _conclude(started, _call) if isinstance(started, Run) else started
 
@@ -95,7 +95,7 @@ async def arun(job: Job, lanes: Lanes, bring: Bring) -> Outcome | None:
         lanes: the threads for what isn't async.
         bring: brings words to the shared pen.
     """
-    with _watched(Attempt(job)) as attempt:
+    with observed.attempt(job), _watched(Attempt(job)) as attempt:
         # Others may keep the lanes busy.
         started = await lanes.call(_start, attempt, interruptible=False, bring=bring)
         if not isinstance(started, Run):
@@ -330,7 +330,8 @@ def _failed(job: Job, workflow: Workflow, error: Exception) -> Outcome | None:
     if is_outage(error):
         return _cut_off(job, error, details)
     if isinstance(error, WorkflowError):
-        logger.info("%s failed: %s", job, error)
+        # Its sentence is for the user, and may be in their words.
+        logger.info("%s failed as %s.", job, error.code)
         failed = Outcome(State.FAILED, code=error.code, error=str(error), traceback=details)
         if isinstance(error, AIBrokeOff):
             # They were taken back for the sake of another answer, which didn't come.
@@ -388,6 +389,7 @@ def _may_try_again(job: Job, workflow: Workflow, delay: float) -> bool:
 def _end(job: Job, outcome: Outcome) -> Outcome | None:
     ended = _persist(job, lambda: lifecycle.end(job, outcome))
     if ended is not None:
+        observed.end(job, ended)
         journal.tell_end(job, ended)
     return ended
 

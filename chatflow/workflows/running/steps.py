@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.db import transaction
 
+from chatflow.workflows import tracing
 from chatflow.workflows.exceptions import StepResultError, TurnEnded
 from chatflow.workflows.models import Step
 from chatflow.workflows.running import step_results
@@ -46,9 +47,22 @@ def take(
     if isinstance(entered, Step):
         recorded: T = step_results.load(name, function, entered.result)
         return recorded
+    with tracing.span(f"step {name}"):
+        return _try_until(record, entered, function, args, kwargs or {}, atomic, retries)
+
+
+def _try_until(
+    record: Record,
+    entered: Entered,
+    function: Callable[..., T],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    atomic: bool,
+    retries: int,
+) -> T:
     for retry in range(retries + 1):
         try:
-            return _try(record, entered, function, args, kwargs or {}, atomic)
+            return _try(record, entered, function, args, kwargs, atomic)
         except TurnEnded:
             if atomic:
                 # Its record was rolled back: it would be asked again for ever.
@@ -86,16 +100,17 @@ async def atake(
     if isinstance(entered, Step):
         return step_results.load(name, function, entered.result)
     call = function if iscoroutinefunction(function) else partial(call_plain, function)
-    for retry in range(retries + 1):
-        try:
-            with within(entered.path):
-                value = await call(*args, **kwargs)
-            break
-        except Exception as error:
-            if retry == retries or _is_final(error):
-                raise
-            await sync_to_async(record.start_over)(entered)
-    return await sync_to_async(_finish)(record, entered, function, value)
+    with tracing.span(f"step {name}"):
+        for retry in range(retries + 1):
+            try:
+                with within(entered.path):
+                    value = await call(*args, **kwargs)
+                break
+            except Exception as error:
+                if retry == retries or _is_final(error):
+                    raise
+                await sync_to_async(record.start_over)(entered)
+        return await sync_to_async(_finish)(record, entered, function, value)
 
 
 def _check_function(name: str, function: object) -> None:

@@ -7,6 +7,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 
 from chatflow.conf import conf
+from chatflow.workflows import tracing
 from chatflow.workflows.bells import get_bell, user_key
 from chatflow.workflows.dialogue import answers
 from chatflow.workflows.exceptions import (
@@ -155,7 +156,7 @@ def _store_again(job: Job, reach: Reach) -> Job:
             mode="async",
             workflow=old.workflow,
             explicit=True,
-            options=old.options,
+            options=tracing.kept_of_retry(old.options),
             root_id=old.conversation_id,
             text_base=old.text_base,
             retry_of=old,

@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Avg
 
 from chatflow.conf import conf
-from chatflow.workflows import clock
+from chatflow.workflows import clock, tracing
 from chatflow.workflows.bells import get_bell, user_key
 from chatflow.workflows.dialogue import answers
 from chatflow.workflows.exceptions import (
@@ -144,7 +144,7 @@ def start(
         text=text,
         workflow=workflow or "",
         explicit=workflow is not None,
-        options={**(options or {}), **told},
+        options=tracing.kept({**(options or {}), **told}),
         idempotency_key=idempotency_key,
         body_hash=body_hash,
         input=input,

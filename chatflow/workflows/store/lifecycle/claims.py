@@ -8,6 +8,7 @@ from django.db import IntegrityError, connection
 
 from chatflow.conf import conf
 from chatflow.workflows.bells import Bell, get_bell
+from chatflow.workflows.metrics.series import JOB_WAITING
 from chatflow.workflows.models import Event, Job
 from chatflow.workflows.store import events
 from chatflow.workflows.store.database import Row, Write, get_database
@@ -111,6 +112,8 @@ def _take(
     job = from_row(Job, iter(row))
     if bell.expression("events", "") is None:
         bell.ring("events", job.pk)
+    if job.attempt == 1 and job.claimed_at is not None:
+        JOB_WAITING.observe((job.claimed_at - job.created_at).total_seconds(), job.queue)
     return job
 
 

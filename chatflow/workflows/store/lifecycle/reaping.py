@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 from chatflow.conf import conf
 from chatflow.workflows.bells import get_bell
 from chatflow.workflows.exceptions import Fenced
+from chatflow.workflows.metrics.series import LEASE_LOSSES
 from chatflow.workflows.models import ACTIVE, Cluster, Job, State, TaskRun, TaskStatus
 from chatflow.workflows.store import task_runs
 from chatflow.workflows.store.database import Fault, get_database
@@ -193,15 +194,23 @@ def _take_back(job: Job, *, lost: int = 1, vigil: Vigil | None = None) -> bool:
     """
     if not job.cancel_code and job.lost + lost >= conf.WORKFLOW_TRIES:
         failed = Outcome(State.FAILED, code="worker_lost", error=WORKER_LOST, lost=lost)
-        return _change_lost(job, lambda: end(job, failed), vigil)
-    return _change_lost(job, lambda: give_back(job, lost=lost), vigil)
+        return _count_loss(_change_lost(job, lambda: end(job, failed), vigil), lost, vigil)
+    return _count_loss(_change_lost(job, lambda: give_back(job, lost=lost), vigil), lost, vigil)
+
+
+def _count_loss(taken: bool, lost: int, vigil: Vigil | None) -> bool:
+    if taken and lost:
+        LEASE_LOSSES.add(1, "death" if vigil is None else "expiry")
+    return taken
 
 
 def _take_back_tasks(
     tasks: QuerySet[TaskRun], *, lost: int = 1, vigil: Vigil | None = None
 ) -> list[bool]:
     held = tasks.filter(status=TaskStatus.RUNNING).values_list("pk", flat=True)
-    return [_take_back_task(tasks.filter(pk=pk), lost, vigil) for pk in held]
+    return [
+        _count_loss(_take_back_task(tasks.filter(pk=pk), lost, vigil), lost, vigil) for pk in held
+    ]
 
 
 @_left_to_others
