@@ -124,6 +124,7 @@ STAIRS = {
     "chatflow.workflows.streaming": ("followers", "listeners", "readers", "storage"),
     "chatflow.workflows.store": (
         "pruning",
+        "usage_figures",
         "new_jobs",
         "lifecycle",
         "task_runs",

@@ -20,6 +20,7 @@ from django.db.models.signals import post_delete, pre_delete
 
 from chatflow.workflows import clock
 from chatflow.workflows.models import Cluster, DailyUsage, Job, Session, TaskRun
+from chatflow.workflows.store import usage_figures
 from chatflow.workflows.store.changes import forget_deleted
 from chatflow.workflows.store.database import Fault, get_database, read_clock
 
@@ -87,6 +88,8 @@ def prune(days: int) -> int:
     """
     read_clock(connection)
     before = clock.now() - timedelta(days=days)
+    # The jobs go, their figures stay.
+    usage_figures.catch_up(before)
     pruned, pace = 0, Pace()
     ended: list[Ended] = []
     while True:
@@ -106,6 +109,7 @@ def prune(days: int) -> int:
     _prune_task_runs(before, pace)
     Cluster.objects.filter(seen_at__lt=Now() - CLUSTER_KEPT).delete()
     DailyUsage.objects.filter(day__lt=before.date()).delete()
+    usage_figures.forget(days)
     forget_deleted()
     return pruned
 
