@@ -319,7 +319,7 @@ def test_the_operator_s_pages(get_site: Callable[[str], Site], browser: Browser)
     )
     with new_context(browser, reduced_motion="reduce") as context:
         page = context.new_page()
-        sign_in(page, site, "boss", "/admin/")
+        sign_in(page, site, "boss")
         for path in paths:
             answer = page.goto(site.url + path)
             assert answer is not None
