@@ -134,6 +134,7 @@ STAIRS = {
     "chatflow.workflows.store": (
         "pruning",
         "figures",
+        "usage_figures",
         "new_jobs",
         "lifecycle",
         "task_runs",

@@ -38,6 +38,7 @@ from chatflow.serializers import (
 from chatflow.tenants import tenant_of
 from chatflow.views import api_view
 from chatflow.workflows import services
+from chatflow.workflows.knowledge import unread
 from chatflow.workflows.knowledge.documents import TITLE_LENGTH, store
 from chatflow.workflows.knowledge.models import Document, DocumentQuerySet
 from chatflow.workflows.knowledge.readers import (
@@ -251,6 +252,7 @@ def stored(
     except Busy as error:
         raise Unavailable(str(error)) from error
     except Unreadable as error:
+        unread.note(name or sent.get("title", ""), error, owner=user, tenant=tenant)
         raise ValidationError({"file" if "file" in sent else "text": [str(error)]}) from error
 
 

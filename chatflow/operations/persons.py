@@ -19,7 +19,7 @@ from chatflow.models import Access, Tally, Token
 from chatflow.operations.audit import id_of
 from chatflow.operations.models import Act
 from chatflow.signins import account_key
-from chatflow.workflows.knowledge.models import Attachment, Chunk, Document
+from chatflow.workflows.knowledge.models import Attachment, Chunk, Document, UnreadFile
 from chatflow.workflows.models import (
     ActionUse,
     ApprovalRequest,
@@ -31,6 +31,7 @@ from chatflow.workflows.models import (
     Message,
     Session,
     Step,
+    UsageFigures,
 )
 from chatflow.workflows.services import delete_session
 from chatflow.workflows.users import has_field
@@ -79,6 +80,7 @@ PARTS: dict[str, Part] = {
     "actions_used": Part(ActionUse, ("offered_by__user",)),
     "approvals": Part(ApprovalRequest),
     "usage": Part(DailyUsage),
+    "usage_figures": Part(UsageFigures),
     # Their bytes are files of their own.
     "documents": Part(Document, OF_FILES, ("content",)),
     "chunks": Part(
@@ -86,6 +88,7 @@ PARTS: dict[str, Part] = {
         tuple(f"document__{path}" for path in OF_FILES),
         ("topics", "terms", "embedding"),
     ),
+    "unread_files": Part(UnreadFile, ("owner",)),
     "tokens": Part(Token, ("user",), ("digest", "token_key")),
     "access": Part(Access),
 }

@@ -74,6 +74,8 @@ class Session(models.Model):
             ),
             # The changes that a user's stream has not told yet.
             models.Index(fields=["user", "changed"], name="session_changes"),
+            # The admin's list of those that are pinned: few, so others' writes don't touch it.
+            models.Index(fields=["id"], name="session_pinned", condition=Q(pinned=True)),
         ]
 
     def __str__(self) -> str:
@@ -533,6 +535,21 @@ class ApprovalRequest(models.Model):
                 name="approval_undecided",
                 condition=Q(decided_at__isnull=True),
             ),
+            # The admin's list, by state: what may still be decided, the most urgent first;
+            models.Index(
+                fields=["expires_at"],
+                name="approval_urgent",
+                condition=Q(decided_at__isnull=True),
+            ),
+            # what somebody decided, and what nobody did;
+            models.Index(
+                fields=["approved", "id"],
+                name="approval_verdict",
+                condition=Q(decided_at__isnull=False) & ~Q(via="expiry"),
+            ),
+            models.Index(fields=["id"], name="approval_expired", condition=Q(via="expiry")),
+            # and by workflow.
+            models.Index(fields=["workflow", "id"], name="approval_workflow"),
         ]
 
     def __str__(self) -> str:
@@ -555,9 +572,63 @@ class DailyUsage(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["user", "day"], name="daily_usage_once"),
         ]
+        indexes: ClassVar = [
+            # The page of usage: who is near a budget today. The day of a row never changes.
+            models.Index(fields=["day"], name="daily_usage_day"),
+        ]
+        verbose_name_plural = "usage"
 
     def __str__(self) -> str:
         return f"{self.user_id} {self.day}"
+
+
+class UsageFigures(models.Model):
+    """What a user's jobs of one workflow used of one model on one day (UTC).
+
+    Rolled up from the steps of jobs that have ended: see store.usage_figures.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_index=False
+    )
+    workflow = models.CharField(max_length=100)
+    model = models.CharField(max_length=100)
+    day = models.DateField()
+    requests = models.PositiveIntegerField(default=0)
+    input_tokens = models.PositiveBigIntegerField(default=0)
+    output_tokens = models.PositiveBigIntegerField(default=0)
+    # In US dollars, of the requests whose price is known; and how many have none.
+    cost = models.DecimalField(max_digits=18, decimal_places=8, default=0)
+    unpriced = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        db_table = "workflows_usagefigures"
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["user", "day", "workflow", "model"], name="usage_figures_once"
+            ),
+        ]
+        indexes: ClassVar = [
+            # The page of usage: all that was used in some days.
+            models.Index(fields=["day"], name="usage_figures_day"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.day} {self.workflow} {self.model}"
+
+
+class UsageMark(models.Model):
+    """Up to which ended job the usage is in UsageFigures. There is one row."""
+
+    finished_at = models.DateTimeField()
+    # Of the jobs that ended at that very moment, the last one that is in.
+    job = models.BigIntegerField(default=0)
+
+    class Meta:
+        db_table = "workflows_usagemark"
+
+    def __str__(self) -> str:
+        return f"{self.finished_at} {self.job}"
 
 
 class Event(models.Model):

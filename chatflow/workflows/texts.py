@@ -24,6 +24,7 @@ TEXTS: dict[str, tuple[str, ...]] = {
     "chatflow_workflows.taskrun": ("args", "kwargs", "return_value", "errors"),
     "chatflow_knowledge.document": ("title", "name", "url", "path", "content"),
     "chatflow_knowledge.attachment": ("name",),
+    "chatflow_knowledge.unreadfile": ("name",),
     "chatflow_knowledge.chunk": ("title", "name", "heading", "text", "topics", "terms"),
     "chatflow.token": ("name",),
 }
@@ -44,9 +45,11 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "chatflow_workflows.taskrun": (
         *("public_id", "backend", "path", "status", "queue", "worker", "worker_ids"),
     ),
+    "chatflow_workflows.usagefigures": ("workflow", "model"),
     "chatflow_workflows.cluster": ("host", "place"),
     "chatflow_knowledge.document": ("tenant", "kind", "content_hash"),
     "chatflow_knowledge.attachment": ("kind",),
+    "chatflow_knowledge.unreadfile": ("tenant", "error"),
     "chatflow_knowledge.chunk": ("audience", "embedding", "embedded_by"),
     "chatflow.token": ("digest", "token_key", "public_id", "scope", "workflow"),
     "chatflow.tally": ("key",),

@@ -70,6 +70,31 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     },
 }
 
+# What an operator's pages have to show: a question that waits, a document that can't be read.
+OPERATED = f"""
+from datetime import timedelta
+from django.contrib.auth.models import User
+from django.utils import timezone
+from chatflow.workflows.knowledge import unread
+from chatflow.workflows.knowledge.documents import store
+from chatflow.workflows.knowledge.readers import Unreadable
+from chatflow.workflows.models import ApprovalRequest, DailyUsage, Job, Session, UsageFigures
+User.objects.create_superuser("boss", password="boss")
+job = Job.objects.filter(user__username="bob").latest("pk")
+Session.objects.filter(pk=job.session_id).update(open_job=job)
+asked = ApprovalRequest.objects.create(
+    user=job.user, session=job.session, job=job, workflow="w", prompt="Pay it?",
+    details={{"to": {{"name": "Zed", "lines": [1, 2]}}}}, schema={{"type": "object", **{SCHEMA!r}}},
+    expires_at=timezone.now() + timedelta(hours=1))
+text = b"# Prices\\nA price"
+document, _ = store(text, "text/markdown", owner=job.user, session_id=job.session_id)
+unread.note("a.md", Unreadable("No."), owner=job.user, document=document)
+today = timezone.now().date()
+UsageFigures.objects.create(user=job.user, workflow="w", model="m", day=today, requests=1, cost=2)
+DailyUsage.objects.create(user=job.user, day=today, requests=9, tokens=9)
+print(job.session_id, asked.pk, document.pk)
+"""
+
 
 def turn(number: int, **facts: Any) -> dict[str, Any]:
     return {
@@ -274,3 +299,32 @@ def test_signed_out(page: Page) -> None:
     page.get_by_role("button", name="Good answer").click()
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
     look(page)
+
+
+def test_the_operator_s_pages(get_site: Callable[[str], Site], browser: Browser) -> None:
+    site = get_site("sqlite")
+    site.run("bob", "Hello there")
+    session, asked, document = site.manage("shell", "-c", OPERATED).stdout.split()[-3:]
+    rows, shelf = "/admin/chatflow_workflows", "/admin/chatflow_knowledge"
+    paths = (
+        f"{rows}/session/",
+        f"{rows}/session/{session}/change/",
+        f"{rows}/approvalrequest/",
+        f"{rows}/approvalrequest/{asked}/change/",
+        f"{rows}/dailyusage/",
+        f"{shelf}/document/",
+        f"{shelf}/document/{document}/change/",
+        f"{shelf}/document/find/?q=Which+price&user=bob",
+        f"{shelf}/unreadfile/",
+    )
+    with new_context(browser, reduced_motion="reduce") as context:
+        page = context.new_page()
+        sign_in(page, site, "boss")
+        for path in paths:
+            answer = page.goto(site.url + path)
+            assert answer is not None
+            assert answer.ok, path
+            for size, colours in ((PHONE, "light"), (DESKTOP, "dark")):
+                page.set_viewport_size(size)  # type: ignore[arg-type]
+                page.emulate_media(color_scheme=colours)  # type: ignore[arg-type]
+                assert_accessible(page)

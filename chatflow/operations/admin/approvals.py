@@ -1,35 +1,58 @@
-"""Requests for approval, decided for their users."""
+"""Requests for approval: those that wait, the most urgent first, and each on its page, decided."""
+
+import json
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, NamedTuple
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
-from django.contrib.auth import get_user_model
-from django.db.models import (
-    QuerySet,
-)
+from django.core.exceptions import PermissionDenied
+from django.db.models import BooleanField, F, Q, QuerySet, Value
 from django.forms import CharField
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from chatflow.operations import audit
+from chatflow.operations.admin.dates import CreatedFilter
+from chatflow.operations.admin.sessions import mark
 from chatflow.operations.admin.tables import (
+    COUNTED,
     BigTableAdmin,
+    CappedPaginator,
     WorkflowFilter,
-    created_at,
     links,
-    moment,
 )
-from chatflow.operations.roles import may_decide, shown
+from chatflow.operations.roles import HIDDEN, may_decide, may_read_texts
+from chatflow.operations.schema_forms import SchemaForm
+from chatflow.operations.templatetags.pages import at, visible
 from chatflow.workflows import clock
-from chatflow.workflows.exceptions import ChatflowError
-from chatflow.workflows.models import (
-    ApprovalRequest,
-)
+from chatflow.workflows.exceptions import ChatflowError, InvalidForm
+from chatflow.workflows.models import ApprovalRequest, Job, Message
 from chatflow.workflows.running.questions import as_json
 from chatflow.workflows.services import decisions
+from chatflow.workflows.users import find_user
 
-# Characters of an approval's details that its list shows.
-SHOWN = 500
+# Characters of an approval's prompt and details that its list shows.
+SHOWN = 200
+# Messages that its page shows, up to a request and after it.
+AROUND = 8
+AFTER = 2
+# Undecided requests whose time is over that are looked through for those that nobody closed.
+LATE = 1000
+EXPIRY = ApprovalRequest.Via.EXPIRY
+# In the words of the indexes: SQLite finds none with a parameter.
+EXPIRED = "workflows_approvalrequest.via = 'expiry'"
+BY_SOMEBODY = f"NOT ({EXPIRED})"
+VERDICT = {
+    "approved": "workflows_approvalrequest.approved = TRUE",
+    "rejected": "workflows_approvalrequest.approved = FALSE",
+}
+# The requests that are their session's open question.
+ASKING = Q(session__open_job=F("job"))
 
 
 class DecisionForm(ActionForm):
@@ -39,42 +62,131 @@ class DecisionForm(ActionForm):
     answer = CharField(required=False, label="Answer (JSON)")
 
 
+class StateFilter(admin.SimpleListFilter):
+    """What became of a request; each state has an index. At first those that wait are shown."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        names = ("approved", "rejected", "expired", "closed", "all")
+        return [(name, name.capitalize()) for name in names]
+
+    def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+        unset, *others = super().choices(changelist)
+        yield {**unset, "display": "Open"}
+        yield from others  # type: ignore[misc]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        state = self.value()
+        undecided = queryset.filter(decided_at=None)
+        if state == "all":
+            return queryset.order_by("-pk")
+        if state in ("approved", "rejected"):
+            decided = queryset.filter(decided_at__isnull=False)
+            return decided.extra(where=[BY_SOMEBODY, VERDICT[state]]).order_by("-pk")
+        if state == "expired":
+            over = queryset.extra(where=[EXPIRED]).order_by("-pk")
+            if late := late_keys():
+                keys = over.values_list("pk", flat=True)[:COUNTED]
+                over = queryset.filter(pk__in=[*late, *keys]).order_by("-pk")
+            return over
+        if state == "closed":
+            return undecided.exclude(ASKING).order_by("-expires_at")
+        return undecided.filter(ASKING, expires_at__gt=clock.now()).order_by("expires_at")
+
+
+def late_keys() -> list[int]:
+    """Return the requests whose time is over though nobody has looked yet, and marked them."""
+    over = ApprovalRequest.objects.filter(decided_at=None, expires_at__lte=clock.now())
+    latest = list(over.order_by("-expires_at").values_list("pk", flat=True)[:LATE])
+    return list(over.filter(ASKING, pk__in=latest).values_list("pk", flat=True))
+
+
+class StatePaginator(CappedPaginator):
+    """Counts in the order of the state, for which there is an index."""
+
+    @cached_property
+    def count(self) -> int:
+        found = self.object_list
+        assert isinstance(found, QuerySet)
+        return found.values("pk")[:COUNTED].count()
+
+
+class Detail(NamedTuple):
+    """A part of what is to be approved: its path and its value."""
+
+    name: str
+    text: str
+    is_long: bool
+
+
 @admin.register(ApprovalRequest)
 class ApprovalRequestAdmin(BigTableAdmin):
     list_display = (
-        "prompt",
+        "shown_prompt",
         "shown_details",
-        *("user", "workflow", "status", "by", "via", "reason"),
-        created_at,
+        *("user", "workflow", "status", "shown_expiry", "shown_asked"),
+        *("by", "via", "shown_reason"),
     )
     list_select_related = ("user", "session")
-    list_filter = ("via", WorkflowFilter)
-    search_fields = ("public_id__startswith", f"user__{get_user_model().USERNAME_FIELD}__exact")
+    change_list_template = "chatflow/operations/rows.html"
+    list_filter = (StateFilter, WorkflowFilter, "via", CreatedFilter)
+    # Makes the search box appear; get_search_results() does the searching.
+    search_fields = ("public_id",)
     search_help_text = "An approval's id or its beginning, or a user's name."
+    paginator = StatePaginator
+    # The state says the order: see StateFilter.
+    ordering = ()  # type: ignore[assignment]
     actions = ("approve", "reject")
     action_form = DecisionForm
-    tells = ("shown_details",)
-    readonly_fields = ("status", created_at, moment("expires_at"), moment("decided_at"))
-    fieldsets = (
-        (None, {"fields": ("public_id", "user", "session", "job", "workflow")}),
-        ("Question", {"fields": ("prompt", "details", "schema", created_at)}),
-        ("Decision", {"fields": ("status", "by", "via", "reason", "answer")}),
-    )
+
+    class Media:
+        css = {"all": ("chatflow/css/operations.css",)}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        may_read = Value(may_read_texts(request.user), output_field=BooleanField())
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(may_read=may_read)
+        return rows
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        words = search_term.strip()
+        if not words:
+            return queryset, False
+        if words.startswith("approval_"):
+            return queryset.filter(public_id__startswith=words), False
+        # Of no user there are none.
+        return queryset.filter(user=find_user(words)), False
+
+    @admin.display(description="what is asked")
+    def shown_prompt(self, row: Any) -> str:
+        return visible(Truncator(row.prompt).chars(SHOWN)) if row.may_read else HIDDEN
 
     @admin.display(description="details")
-    def shown_details(self, row: ApprovalRequest) -> str:
+    def shown_details(self, row: Any) -> str:
+        if not row.details:
+            return "-"
         # As Python writes them: what can't be seen is written out.
-        return Truncator(repr(row.details)).chars(SHOWN) if row.details else "-"
+        return Truncator(repr(row.details)).chars(SHOWN) if row.may_read else HIDDEN
 
-    @admin.display(description="status")
-    def status(self, row: ApprovalRequest) -> str:
-        if row.via == ApprovalRequest.Via.EXPIRY:
-            return "expired"
-        if row.approved is not None:
-            return "approved" if row.approved else "rejected"
-        if row.job_id is None or row.session.open_job_id != row.job_id:
-            return "closed"
-        return "expired" if row.expires_at <= clock.now() else "open"
+    @admin.display(description="expires")
+    def shown_expiry(self, row: ApprovalRequest) -> str:
+        return at(row.expires_at)
+
+    @admin.display(description="asked")
+    def shown_asked(self, row: ApprovalRequest) -> str:
+        return at(row.created_at)
+
+    @admin.display(description="reason")
+    def shown_reason(self, row: Any) -> str:
+        return (row.reason if row.may_read else HIDDEN) if row.reason else "-"
+
+    @admin.display(description="state")
+    def status(self, row: ApprovalRequest) -> SafeString:
+        state = state_of(row)
+        return mark(state, state)
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Say whether the user may decide for others."""
@@ -82,13 +194,13 @@ class ApprovalRequestAdmin(BigTableAdmin):
 
     @admin.action(description="Approve the selected requests", permissions=["operate"])
     def approve(self, request: HttpRequest, selected: QuerySet[ApprovalRequest]) -> None:
-        self.decide(request, selected, approved=True)
+        self.decide_all(request, selected, approved=True)
 
     @admin.action(description="Reject the selected requests", permissions=["operate"])
     def reject(self, request: HttpRequest, selected: QuerySet[ApprovalRequest]) -> None:
-        self.decide(request, selected, approved=False)
+        self.decide_all(request, selected, approved=False)
 
-    def decide(
+    def decide_all(
         self, request: HttpRequest, selected: QuerySet[ApprovalRequest], *, approved: bool
     ) -> None:
         reason, text = (request.POST.get(name, "").strip() for name in ("reason", "answer"))
@@ -97,20 +209,157 @@ class ApprovalRequestAdmin(BigTableAdmin):
             self.message_user(request, "The answer is not JSON.", messages.ERROR)
             return
         for row in selected.select_related("job", "session", "user").order_by("pk"):
-            prompt = shown(request.user, row.prompt)
             try:
-                job = decisions.decide(
-                    row,
-                    by=request.user,
-                    via=ApprovalRequest.Via.ADMIN,
-                    approved=approved,
-                    reason=reason,
-                    answer=answer if approved else None,
-                )
+                job = decide(request, row, approved=approved, reason=reason, answer=answer)
             except ChatflowError as error:
-                self.message_user(request, f"{prompt}: {error}", messages.WARNING)
-                continue
-            verdict = "Approved" if approved else "Rejected"
-            audit.record(request, row, "Approve" if approved else "Reject", reason)
-            text = format_html("{}: {}; it goes on as {}.", prompt, verdict, links([job]))
-            self.message_user(request, text, messages.SUCCESS)
+                self.message_user(request, f"{name_of(row, request)}: {error}", messages.WARNING)
+            else:
+                self.tell(request, row, job, approved=approved)
+
+    def tell(self, request: HttpRequest, row: ApprovalRequest, job: Job, *, approved: bool) -> None:
+        verdict = "Approved" if approved else "Rejected"
+        text = format_html(
+            "{}: {}; it goes on as {}.", name_of(row, request), verdict, links([job])
+        )
+        self.message_user(request, text, messages.SUCCESS)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        """Show what is asked in full; a POST decides it."""
+        row = self.get_object(request, object_id)
+        if not self.has_view_permission(request, row):
+            raise PermissionDenied
+        if row is None:
+            raise Http404
+        state, form = state_of(row), None
+        if row.schema is not None and state == "open":
+            form = SchemaForm(row.schema, request.POST if request.method == "POST" else None)
+        if request.method == "POST":
+            if not may_decide(request.user):
+                raise PermissionDenied
+            if self.decide_one(request, row, form):
+                return HttpResponseRedirect(request.path)
+        may_read = may_read_texts(request.user)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": Truncator(row.prompt).chars(80) if may_read else f"Request of {row.user}",
+            "opts": self.opts,
+            "row": row,
+            "state": state,
+            "may_read": may_read,
+            "may_decide": may_decide(request.user),
+            "may_open_session": request.user.has_perm("chatflow_workflows.view_session"),
+            "may_open_job": request.user.has_perm("chatflow_workflows.view_job"),
+            "details": list(flatten(row.details)) if may_read else [],
+            "answer": list(flatten(row.answer or {})) if may_read else [],
+            "said": read_around(row),
+            "form": form,
+            "reason": request.POST.get("reason", ""),
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "chatflow/operations/approval.html", context)
+
+    def decide_one(
+        self, request: HttpRequest, row: ApprovalRequest, form: SchemaForm | None
+    ) -> bool:
+        """Decide as the page's form says; what is wrong with it is shown there."""
+        verdict = request.POST.get("decision")
+        if verdict not in ("approve", "reject"):
+            self.message_user(request, "Approve it, or reject it.", messages.ERROR)
+            return False
+        approved = verdict == "approve"
+        if approved and form is not None and not form.is_valid():
+            return False
+        answer = form.answer() if approved and form is not None else None
+        reason = request.POST.get("reason", "").strip()
+        try:
+            job = decide(request, row, approved=approved, reason=reason, answer=answer)
+        except InvalidForm as error:
+            if form is not None:
+                form.complain(error.errors)
+            return False
+        except ChatflowError as error:
+            self.message_user(request, str(error), messages.ERROR)
+        else:
+            self.tell(request, row, job, approved=approved)
+        return True
+
+
+def state_of(row: ApprovalRequest) -> str:
+    """Return what became of a request, in one word."""
+    if row.via == EXPIRY:
+        return "expired"
+    if row.approved is not None:
+        return "approved" if row.approved else "rejected"
+    if row.job_id is None or row.session.open_job_id != row.job_id:
+        return "closed"
+    return "expired" if row.expires_at <= clock.now() else "open"
+
+
+def name_of(row: ApprovalRequest, request: HttpRequest) -> str:
+    """Return what messages call a request."""
+    return row.prompt if may_read_texts(request.user) else row.public_id
+
+
+def decide(
+    request: HttpRequest,
+    row: ApprovalRequest,
+    *,
+    approved: bool,
+    reason: str,
+    answer: dict[str, Any] | None,
+) -> Job:
+    """Decide for the request's user, who is shown who did, and put it on record.
+
+    Args:
+        request: of the member of staff.
+        row: the request for approval.
+        approved: the decision.
+        reason: why.
+        answer: the data of the form, where it has one.
+
+    Returns:
+        The job that goes on.
+
+    Raises:
+        ChatflowError: as decisions.decide().
+    """
+    job = decisions.decide(
+        row,
+        by=request.user,
+        via=ApprovalRequest.Via.ADMIN,
+        approved=approved,
+        reason=reason,
+        answer=answer if approved else None,
+    )
+    audit.record(request, row, "Approve" if approved else "Reject", reason)
+    return job
+
+
+def flatten(value: Any, path: str = "") -> Iterator[Detail]:
+    """Yield the values of an object, each by the path of names that leads to it."""
+    if isinstance(value, dict | list) and value:
+        named = value.items() if isinstance(value, dict) else enumerate(value, 1)
+        for name, inner in named:
+            yield from flatten(inner, f"{path} › {name}" if path else str(name))
+        return
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+    if path or value not in ({}, None):
+        yield Detail(visible(path), visible(text), "\n" in text or len(text) > SHOWN)
+
+
+def read_around(row: ApprovalRequest) -> list[Message]:
+    """Return what was said up to the request, and in answer to it."""
+    said = row.session.messages.filter(cut=False).order_by("-pk")
+    asked = None
+    if row.job_id is not None:
+        asked = said.filter(job=row.job_id).values_list("pk", flat=True).first()
+    if asked is None:
+        return list(said[:AROUND])[::-1]
+    before = list(said.filter(pk__lte=asked)[:AROUND])
+    return before[::-1] + list(said.filter(pk__gt=asked).order_by("pk")[:AFTER])

@@ -1,28 +1,37 @@
-"""Documents to bring, look at, read again and delete; their chunks to look at."""
+"""Documents to bring, look at, read again and delete; their chunks; what could not be read."""
 
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.files.uploadedfile import UploadedFile
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.db.models import BooleanField, Exists, OuterRef, Q, QuerySet, Value
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path
 from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from chatflow.conf import conf
 from chatflow.operations import audit
+from chatflow.operations.admin import passages
 from chatflow.operations.admin.audited import Audited
-from chatflow.operations.admin.confidential import Confidential
-from chatflow.operations.roles import shown
+from chatflow.operations.admin.sessions import as_key
+from chatflow.operations.admin.tables import BigTableAdmin, CappedPaginator, moment
+from chatflow.operations.roles import HIDDEN, may_read_texts
+from chatflow.operations.templatetags.pages import seconds
+from chatflow.workflows.knowledge import unread
 from chatflow.workflows.knowledge.documents import reread
-from chatflow.workflows.knowledge.models import Chunk, Document
+from chatflow.workflows.knowledge.models import Chunk, Document, UnreadFile
 from chatflow.workflows.knowledge.readers import Unreadable, kind_of, read, suffixes
+from chatflow.workflows.users import find_user
 
-# Chunks that a document's page shows.
-SHOWN = 100
+# Chunks that a document's page shows at once.
+PAGE = 50
+# Documents whose titles a search looks at: the latest.
+SEARCHED = 20_000
 
 # django-stubs makes these classes generic; at run time they are not.
 if TYPE_CHECKING:
@@ -63,52 +72,304 @@ class DocumentForm(ModelForm):
         return super().clean()
 
 
+class OwnerFilter(admin.SimpleListFilter):
+    title = "whose"
+    parameter_name = "whose"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("common", "Everybody's"), ("users", "A user's")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() not in ("common", "users"):
+            return queryset
+        return queryset.filter(owner__isnull=self.value() == "common")
+
+
+class TenantFilter(admin.SimpleListFilter):
+    """Those of the organisation that a link of the list names: nobody lists them all."""
+
+    title = "tenant"
+    parameter_name = "tenant"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        chosen = request.GET.get(self.parameter_name or "")
+        return [(chosen, chosen)] if chosen else []
+
+    def has_output(self) -> bool:
+        return True
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(tenant=self.value()) if self.value() else queryset
+
+
+class UnreadFilter(admin.SimpleListFilter):
+    title = "failures"
+    parameter_name = "unread"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("1", "The last reading failed")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() is None:
+            return queryset
+        # By those that there are: few documents have one.
+        failed = UnreadFile.objects.filter(document__isnull=False)
+        return queryset.filter(pk__in=failed.values("document"))
+
+
 @admin.register(Document)
-class DocumentAdmin(Audited, Confidential, ModelAdmin):
-    tells = ("chunks",)
-    named_by_users = True
+class DocumentAdmin(Audited, ModelAdmin):
     form = DocumentForm
-    readonly_fields = ("kind", "path", "chunk_count", "updated_at", "chunks")
+    paginator = CappedPaginator
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    list_per_page = 50
+    sortable_by = ()
+    readonly_fields = ("kind", "path", "chunk_count", "last_read", "failure")
     fields = ("file", "title", "url", "owner", "tenant", *readonly_fields)
     raw_id_fields = ("owner",)
-    list_display = ("title", "owner", "kind", "chunk_count", "path", "updated_at")
-    list_filter = ("kind", ("owner", admin.EmptyFieldListFilter))
+    list_display = (
+        *("shown_title", "shown_owner", "kind", "chunk_count", "shown_failure"),
+        *("last_read", "shown_path"),
+    )
+    list_filter = (OwnerFilter, "kind", UnreadFilter)
     list_select_related = ("owner",)
-    search_fields = ("title", "path", f"owner__{get_user_model().USERNAME_FIELD}")
+    search_fields = ("title",)
+    search_help_text = (
+        "A document's id, or a user's name; or else words of a title, or the beginning of a path "
+        f"(of the latest {SEARCHED:,})."
+    )
     ordering = ("-updated_at",)
     actions = ("read_again",)
+    change_form_template = "chatflow/operations/document.html"
+    change_list_template = "chatflow/operations/documents.html"
+
+    class Media:
+        css = {"all": ("chatflow/css/operations.css",)}
+
+    def get_urls(self) -> list[URLPattern]:
+        find = self.admin_site.admin_view(self.find_view)
+        return [path("find/", find, name="chatflow_knowledge_find"), *super().get_urls()]
 
     def get_list_display(self, request: HttpRequest) -> Any:
         columns = super().get_list_display(request)
-        return [*columns, "tenant"] if conf.TENANT else columns
+        return [*columns, "of_tenant"] if conf.TENANT else columns
 
     def get_list_filter(self, request: HttpRequest) -> Any:
         filters = super().get_list_filter(request)
-        return [*filters, "tenant"] if conf.TENANT else filters
+        return [*filters, TenantFilter] if conf.TENANT else filters
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Document]:
-        return super().get_queryset(request).defer("content")
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Also return whether the last reading failed, and whose words are shown."""
+        failed = UnreadFile.objects.filter(document=OuterRef("pk"))
+        may_read = Value(may_read_texts(request.user), output_field=BooleanField())
+        found: QuerySet[Any] = super().get_queryset(request).defer("content")
+        return found.annotate(failed=Exists(failed), may_read=may_read)
+
+    def get_actions(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Leave out what would list the titles of users' documents to who may not read them."""
+        # Since Django 6.1 there are actions of other pages too.
+        actions = super().get_actions(request, *args, **kwargs)
+        if not may_read_texts(request.user):
+            actions.pop("delete_selected", None)
+        return actions
+
+    def action_checkbox(self, obj: Any) -> SafeString:
+        # Its label has the document's title.
+        row = obj if obj.may_read or obj.owner_id is None else Document(pk=obj.pk, title=HIDDEN)
+        return super().action_checkbox(row)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        words = search_term.strip()
+        if not words:
+            return queryset, False
+        try:
+            return queryset.filter(pk=words), False
+        except ValidationError:
+            pass
+        user = find_user(words)
+        if user is not None and (own := queryset.filter(owner=user)).exists():
+            return own, False
+        latest = Document.objects.order_by("-updated_at").values("pk")[:SEARCHED]
+        named = Document.objects.filter(
+            Q(title__icontains=words) | Q(path__startswith=words), pk__in=latest
+        )
+        if not may_read_texts(request.user):
+            named = named.filter(owner=None)
+        return queryset.filter(pk__in=list(named.values_list("pk", flat=True)[:SEARCHED])), False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Leave to those who may not read a user's title no field that shows it."""
+        fields = super().get_readonly_fields(request, obj)
+        return (*fields, "shown_title", "shown_path") if is_hidden(request, obj) else fields
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        if not is_hidden(request, obj):
+            return super().get_fields(request, obj)
+        return ("shown_title", "owner", "tenant", "kind", "shown_path", *self.readonly_fields[2:])
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and not is_hidden(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and not is_hidden(request, obj)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        """Show what was done to it; where its title is hidden, this page's head would tell it."""
+        if is_hidden(request, self.get_object(request, object_id)):
+            raise PermissionDenied
+        return super().history_view(request, object_id, extra_context)
 
     def save_model(self, request: HttpRequest, obj: Document, form: Any, change: bool) -> None:
         file = form.cleaned_data.get("file")
         reread(obj, name=file.name if file else "", sections=form.sections)
 
-    @admin.display(description=f"chunks (the first {SHOWN})")
-    def chunks(self, document: Document) -> SafeString:
-        rows = Chunk.objects.filter(document=document.pk).defer("embedding").order_by("position")
-        text = "\n\n".join(f"[{row.position}] {row}\n{row.text}" for row in rows[:SHOWN])
-        return format_html('<pre style="white-space: pre-wrap">{}</pre>', text)
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        """Show a page of the chunks below the document, from the one that is asked for."""
+        document = self.get_object(request, object_id)
+        if document is not None and "read_again" in request.POST:
+            if not self.has_change_permission(request, document):
+                raise PermissionDenied
+            if self.read_one(request, document):
+                self.message_user(request, "It was read again.", messages.SUCCESS)
+            return HttpResponseRedirect(request.path)
+        hidden = is_hidden(request, document)
+        context = {"hidden": hidden, "page_of_chunks": None, **(extra_context or {})}
+        if document is not None:
+            context |= read_chunks(document, as_key(request.GET.get("from")) or 1, hidden)
+            if hidden:
+                context |= {"title": "View document", "subtitle": HIDDEN}
+        return super().change_view(request, object_id, form_url, context)
+
+    def find_view(self, request: HttpRequest) -> HttpResponse:
+        """Show what a question would find, and why."""
+        return passages.find_view(self, request)
+
+    @admin.display(description="title")
+    def shown_title(self, document: Any) -> str:
+        return document.title if document.may_read or document.owner_id is None else HIDDEN
+
+    @admin.display(description="path")
+    def shown_path(self, document: Any) -> str:
+        if not document.path:
+            return "-"
+        return document.path if document.may_read or document.owner_id is None else HIDDEN
+
+    @admin.display(description="tenant")
+    def of_tenant(self, document: Document) -> str:
+        if not document.tenant:
+            return "-"
+        query = urlencode({"tenant": document.tenant})
+        return format_html('<a href="?{}">{}</a>', query, document.tenant)
+
+    @admin.display(description="owner")
+    def shown_owner(self, document: Document) -> str:
+        return str(document.owner) if document.owner_id is not None else "Everybody"
+
+    @admin.display(description="last read")
+    def last_read(self, document: Document) -> str:
+        at = moment("updated_at")(document)
+        took = document.read_ms
+        return at if took is None else f"{at}, in {seconds(took / 1000)}"
+
+    @admin.display(description="failure")
+    def shown_failure(self, document: Any) -> SafeString | str:
+        if not document.failed:
+            return "-"
+        return format_html('<span class="pg-state pg-state--failed">{}</span>', "Not read")
+
+    @admin.display(description="last failure")
+    def failure(self, document: Document) -> SafeString | str:
+        last = document.unread.order_by("-pk").first()
+        if last is None:
+            return "-"
+        at = moment("failed_at")(last)
+        return format_html('<span class="pg-bad">{}: {}</span>', at, last.error)
 
     @admin.action(description="Read again", permissions=["change"])
     def read_again(self, request: HttpRequest, queryset: QuerySet[Document]) -> None:
-        for document in queryset:
-            try:
-                reread(document)
-            except Unreadable as error:
-                name = shown(request.user, document)
-                self.message_user(request, f"{name}: {error}", messages.ERROR)
-                outcome = "It can't be read."
-            else:
-                outcome = f"{document.chunk_count} chunks."
-            audit.record(request, document, "Read again", outcome=outcome)
-        self.message_user(request, f"Read {queryset.count()} documents again.")
+        done = sum(self.read_one(request, document) for document in queryset)
+        self.message_user(request, f"Read {done} documents again.")
+
+    def read_one(self, request: HttpRequest, document: Any) -> bool:
+        """Read a document again, and say what came of it."""
+        name = document.title if not is_hidden(request, document) else str(document.pk)
+        try:
+            reread(document)
+        except Unreadable as error:
+            unread.note(
+                document.path or document.name,
+                error,
+                owner=document.owner,
+                tenant=document.tenant,
+                document=document,
+            )
+            self.message_user(request, f"{name}: {error}", messages.ERROR)
+            audit.record(request, document, "Read again", outcome="It can't be read.")
+            return False
+        audit.record(request, document, "Read again", outcome=f"{document.chunk_count} chunks.")
+        return True
+
+
+@admin.register(UnreadFile)
+class UnreadFileAdmin(BigTableAdmin):
+    """Files that were brought and refused; those of documents that there are, too."""
+
+    change_list_template = "chatflow/operations/rows.html"
+    list_display = ("shown_name", "shown_owner", "error", moment("failed_at"), "document_link")
+    list_select_related = ("owner", "document")
+    search_fields = (f"owner__{get_user_model().USERNAME_FIELD}__exact",)
+    search_help_text = "A user's name."
+    fields = ("shown_name", "shown_owner", "error", moment("failed_at"), "document_link")
+    readonly_fields = fields
+
+    class Media:
+        css = {"all": ("chatflow/css/operations.css",)}
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        may_read = Value(may_read_texts(request.user), output_field=BooleanField())
+        found: QuerySet[Any] = super().get_queryset(request).defer("document__content")
+        return found.annotate(may_read=may_read)
+
+    @admin.display(description="name")
+    def shown_name(self, file: Any) -> str:
+        return file.name if file.may_read or file.owner_id is None else HIDDEN
+
+    @admin.display(description="owner")
+    def shown_owner(self, file: UnreadFile) -> str:
+        return str(file.owner) if file.owner_id is not None else "Everybody"
+
+    @admin.display(description="document")
+    def document_link(self, file: UnreadFile) -> SafeString | str:
+        if file.document_id is None:
+            return "None yet"
+        return format_html('<a href="{}">{}</a>', passages.url_of(file.document_id), "Its document")
+
+
+def is_hidden(request: HttpRequest, document: Document | None) -> bool:
+    """Say whether a document's words are hidden: a user's, from whoever may not read texts."""
+    if document is None or document.owner_id is None:
+        return False
+    return not may_read_texts(request.user)
+
+
+def read_chunks(document: Document, first: int, hidden: bool) -> dict[str, Any]:
+    """Return a page of a document's chunks, for its template."""
+    rows = Chunk.objects.filter(document=document.pk).order_by("position")
+    page = list(rows.filter(position__gte=first).defer("embedding")[: PAGE + 1])
+    return {
+        "page_of_chunks": [] if hidden else page[:PAGE],
+        "first_chunk": first,
+        "next_chunk": page[PAGE].position if len(page) > PAGE else None,
+        "previous_chunk": max(1, first - PAGE) if first > 1 else None,
+    }

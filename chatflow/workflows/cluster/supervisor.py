@@ -36,17 +36,20 @@ from chatflow.workflows.knowledge.models import Document
 from chatflow.workflows.knowledge.pages import pages
 from chatflow.workflows.loading import uncollected
 from chatflow.workflows.services.deactivation import stop_work
-from chatflow.workflows.store import lifecycle
+from chatflow.workflows.store import lifecycle, usage_figures
 from chatflow.workflows.store.figures import Counting
 from chatflow.workflows.store.lifecycle import Worker
 
 logger = logging.getLogger(__name__)
 
-# Seconds between two looks at leases that ran out, between two runs of the scheduler, and between
-# two looks for work of deactivated users that went on when they were saved.
+# Seconds between two looks at leases that ran out, between two runs of the scheduler, between two
+# looks for work of deactivated users that went on when they were saved, and between two roll-ups of
+# what was used; the next part of a long one comes sooner.
 REAP = 1.0
 SCHEDULE = 30.0
 DEACTIVATED = 10.0
+USAGE = 60.0
+NEXT_PART = 1.0
 # Seconds that interrupted workers have to give their jobs back before they are killed.
 LAST_GRACE = 1.5
 # Seconds between two looks at the workers. A death is seen at once all the same.
@@ -89,7 +92,8 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         self._dead: dict[str, bool] = {}
         self._listening = False
         self._subscription: Subscription | None = None
-        self._due = dict.fromkeys(("reap", "register", "schedule", "deactivated", "figures"), 0.0)
+        names = ("reap", "register", "schedule", "deactivated", "figures", "usage")
+        self._due = dict.fromkeys(names, 0.0)
 
     def run(self) -> None:
         """Supervise until told to stop, then drain."""
@@ -211,6 +215,7 @@ class Supervisor(Sentinel):  # type: ignore[misc]
             "schedule": (SCHEDULE, scheduler),
             "deactivated": (DEACTIVATED, stop_work),
             "figures": (self.counting.pace, lambda: self.presence.count(self.counting)),
+            "usage": (USAGE, self.roll_up_usage),
         }
         for name, (interval, chore) in chores.items():
             if time.monotonic() >= self._due[name]:
@@ -242,6 +247,11 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         if lifecycle.leases_ran_out(self.presence.vigil):
             self.kill_stuck_workers()
             lifecycle.reap(self.presence.vigil)
+
+    def roll_up_usage(self) -> None:
+        """Add what the jobs that have ended used to the figures that are kept by days."""
+        if usage_figures.roll_up():
+            self._due["usage"] = time.monotonic() + NEXT_PART
 
     def reap_dead_workers(self) -> None:
         """Take back the jobs of the workers whose death was seen."""

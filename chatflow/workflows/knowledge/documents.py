@@ -2,13 +2,14 @@
 
 import hashlib
 import re
+import time
 from pathlib import PurePath
 from typing import Any
 
 from django.db import transaction
 
 from chatflow.workflows import clock
-from chatflow.workflows.knowledge import embeddings
+from chatflow.workflows.knowledge import embeddings, unread
 from chatflow.workflows.knowledge.chunking import chunks
 from chatflow.workflows.knowledge.models import Chunk, Document, audience_of
 from chatflow.workflows.knowledge.readers import Section, Unreadable, check_parts, read
@@ -92,6 +93,7 @@ def reread(document: Document, *, name: str = "", sections: list[Section] | None
     Raises:
         Unreadable: as store() does; nothing is changed then.
     """
+    began = time.monotonic()
     if sections is None:
         sections = read(bytes(document.content), document.kind)
     name = name or document.name or PurePath(document.path).name
@@ -116,6 +118,9 @@ def reread(document: Document, *, name: str = "", sections: list[Section] | None
         document.save()
         document.chunks.all().delete()
         Chunk.objects.bulk_create(rows, batch_size=500)
+        document.read_ms = round(1000 * (time.monotonic() - began))
+        Document.objects.filter(pk=document.pk).update(read_ms=document.read_ms)
+        unread.forget(document, name)
     embeddings.embed_missing(document.chunks.all())
 
 

@@ -100,6 +100,8 @@ class Document(models.Model):
     content = models.BinaryField()
     content_hash = models.CharField(max_length=64, editable=False)
     chunk_count = models.PositiveIntegerField(default=0, editable=False)
+    # How long it took to read, cut and store it, in milliseconds; when that was, is updated_at.
+    read_ms = models.PositiveIntegerField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -123,6 +125,10 @@ class Document(models.Model):
         indexes: ClassVar = [
             # The API's list: documents a user may see, newest first.
             models.Index(fields=["owner", "tenant", "-created_at"], name="document_owner_newest"),
+            # The admin's list: the latest that were read, of all, of a kind, of an owner.
+            models.Index(fields=["-updated_at"], name="document_latest"),
+            models.Index(fields=["kind", "-updated_at"], name="document_kind_latest"),
+            models.Index(fields=["owner", "-updated_at"], name="document_owner_latest"),
         ]
 
     def __str__(self) -> str:
@@ -132,6 +138,43 @@ class Document(models.Model):
     def page(self) -> str:
         """The address, on this site, of the page that shows the document; empty without one."""
         return pages.find(self.pk)
+
+
+class UnreadFile(models.Model):
+    """A file that could not be read, or no more: what it was last refused for, and when.
+
+    It goes when the file is read, see unread.py.
+    """
+
+    # The document that it would have renewed; null where it would have been a new one.
+    document = models.ForeignKey(
+        Document, models.CASCADE, null=True, blank=True, related_name="unread"
+    )
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+    )
+    tenant = tenant_field()
+    # Its path, where `ingest` found it; else its name, as it was uploaded.
+    name = models.CharField(max_length=1000)
+    error = models.TextField()
+    failed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        db_table = "knowledge_unreadfile"
+        verbose_name = "file that could not be read"
+        verbose_name_plural = "files that could not be read"
+        indexes: ClassVar = [
+            # The newest of an owner, who keeps a few of them; of all it is the key's order.
+            models.Index(fields=["owner", "tenant", "id"], name="unread_owner"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Attachment(models.Model):

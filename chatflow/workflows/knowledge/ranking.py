@@ -9,6 +9,7 @@ is preferred.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from chatflow.workflows.knowledge.models import Chunk
 from chatflow.workflows.knowledge.synonyms import SYNONYMS
@@ -71,6 +72,44 @@ def relevance(
     return {chunk: min(1.0, max(fit / FULL, COVERED * covered[chunk])) for chunk, fit in best}
 
 
+@dataclass(frozen=True)
+class Match:
+    """What a chunk has of one word of a question.
+
+    Args:
+        word: the question's.
+        weight: how much of the question it is, 0 to 1.
+        fields: where the chunk has it, or a word that stands for it.
+        like: the words by which it has it: itself, a synonym, a longer word that begins with it.
+    """
+
+    word: str
+    weight: float
+    fields: tuple[str, ...]
+    like: tuple[str, ...]
+
+
+def explain(words: Sequence[str], weights: Mapping[str, float], chunk: Chunk) -> list[Match]:
+    """Return, for each word of a question, where *chunk* has it, and in which words.
+
+    Args:
+        words: as relevance() takes them; so are the weights.
+        weights: of each of them, and of each of their synonyms.
+        chunk: a passage.
+    """
+    text, wanted = _Text(chunk), [_Wanted(word, weights) for word in words]
+    total = sum(each.weight for each in wanted) or 1.0
+    return [
+        Match(
+            word=word,
+            weight=each.weight / total,
+            fields=tuple(field for field, count in text.find(each).items() if count),
+            like=text.like(each),
+        )
+        for word, each in zip(words, wanted, strict=True)
+    ]
+
+
 def _saturated(occurrences: float) -> float:
     return occurrences / (occurrences + SATURATION)
 
@@ -120,6 +159,17 @@ class _Text:
             * found[field]
             / (1 - LENGTH + LENGTH * self.lengths[field] / (means[field] or 1.0))
             for field, weight in FIELDS.items()
+        )
+
+    def like(self, wanted: _Wanted) -> tuple[str, ...]:
+        """Return the stems by which find() finds a word: its own, synonyms, longer ones."""
+        known = sorted(set().union(*self._counts.values()))
+        return tuple(
+            stem
+            for stem in known
+            if stem == wanted.stem
+            or stem in wanted.synonyms
+            or (len(wanted.stem) >= PREFIX_LENGTH and stem.startswith(wanted.stem))
         )
 
     def _like(self, counts: Counter[str], wanted: _Wanted) -> float:

@@ -63,6 +63,32 @@ class Source:
         }
 
 
+@dataclass(frozen=True)
+class Ranking:
+    """What a question finds, and by which of the two ways.
+
+    Args:
+        words: the question's, as far as they say what it is about.
+        weights: how much each of them says, and each of their synonyms.
+        found: by the key of a chunk, how relevant it is by the words it has; the best first.
+        near: likewise how near its meaning is.
+        best: the keys of the chunks of both, in the order of the answer.
+        own: those of them that come first, because they belong to the conversation.
+        chunks: those that the user may see.
+    """
+
+    words: Sequence[str]
+    weights: Mapping[str, float]
+    found: Mapping[int, float]
+    near: Mapping[int, float]
+    best: Sequence[int]
+    own: frozenset[int]
+    chunks: "QuerySet[Chunk]"
+
+    def relevance_of(self, chunk: int) -> float:
+        return max(self.found.get(chunk, 0.0), self.near.get(chunk, 0.0))
+
+
 def search(
     query: str, *, user: Any, tenant: str = "", session_id: int | None = None, limit: int = 5
 ) -> list[Source]:
@@ -76,6 +102,16 @@ def search(
             too, and first.
         limit: how many sources.
     """
+    ranking = rank(query, user=user, tenant=tenant, session_id=session_id)
+    best = ranking.best[: max(0, limit)]
+    rows = ranking.chunks.in_bulk(best)
+    return [
+        _source(rows[key], ranking.relevance_of(key), ranking.words) for key in best if key in rows
+    ]
+
+
+def rank(query: str, *, user: Any, tenant: str = "", session_id: int | None = None) -> Ranking:
+    """Return what search() goes by, for whoever wants to know why; the arguments are the same."""
     audiences = [EVERYBODY, audience_of(user.pk, tenant=tenant)]
     if tenant:
         audiences.append(audience_of(None, tenant=tenant))
@@ -86,22 +122,22 @@ def search(
     documents = Document.objects.found_in(user, tenant, session_id)
     chunks = Chunk.objects.filter(document__in=documents)
     chunks = chunks.select_related("document").defer("embedding", "document__content")
-    found = _by_words(query, words, documents, chunks, audiences) if words else {}
+    weights: Mapping[str, float] = {}
+    found: Mapping[int, float] = {}
+    if words:
+        weights, found = _by_words(query, words, documents, chunks, audiences)
     near = embeddings.nearest(query, audiences, POOL)
     best = _blended(found, near)
+    own: frozenset[int] = frozenset()
     if session_id is not None:
-        own = set(
-            chunks.filter(pk__in=best, document__session=session_id).values_list("pk", flat=True)
+        keys = chunks.filter(pk__in=best, document__session=session_id)
+        own = frozenset(
+            key
+            for key in keys.values_list("pk", flat=True)
+            if max(found.get(key, 0.0), near.get(key, 0.0)) >= PREFERRED
         )
-        own = {key for key in own if max(found.get(key, 0.0), near.get(key, 0.0)) >= PREFERRED}
         best.sort(key=lambda key: key not in own)
-    best = best[: max(0, limit)]
-    rows = chunks.in_bulk(best)
-    return [
-        _source(rows[key], max(found.get(key, 0.0), near.get(key, 0.0)), words)
-        for key in best
-        if key in rows
-    ]
+    return Ranking(words, weights, found, near, best, own, chunks)
 
 
 def _by_words(
@@ -110,8 +146,8 @@ def _by_words(
     documents: "QuerySet[Document]",
     chunks: "QuerySet[Chunk]",
     audiences: Sequence[str],
-) -> dict[int, float]:
-    """Return how relevant chunks are by the words they have, 0 to 1, the best first."""
+) -> tuple[dict[str, float], dict[int, float]]:
+    """Return how much words say, and how relevant chunks are by them, 0 to 1, the best first."""
     synonyms = {synonym for word in words for synonym in synonyms_of(word)}
     counts = full_text().counts([*words, *synonyms.difference(words)], audiences)
     # By documents, which are fewer than their chunks.
@@ -122,7 +158,7 @@ def _by_words(
     asked = {word: counts[word] for word in words}
     weights.update({word: share * weights[word] for word, share in shares(query, asked).items()})
     candidates = _candidates(asked, audiences)
-    return relevance(words, weights, chunks.in_bulk(candidates).values())
+    return weights, relevance(words, weights, chunks.in_bulk(candidates).values())
 
 
 def _candidates(counts: Mapping[str, int], audiences: Sequence[str]) -> list[int]:

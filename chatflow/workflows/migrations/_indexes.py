@@ -92,3 +92,33 @@ class RemoveUnique(_WholeBackwards, migrations.RemoveConstraint):
         if _finds(schema_editor, table, self.name):
             with transaction.atomic(schema_editor.connection.alias):
                 super().database_forwards(app_label, schema_editor, from_state, to_state)
+
+
+class CreateModel(migrations.CreateModel):
+    """Goes by a table that is there already, beside indexes that may be broken off."""
+
+    def database_forwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        table = to_state.apps.get_model(app_label, self.name)._meta.db_table
+        if table in schema_editor.connection.introspection.table_names():
+            return
+        with transaction.atomic(schema_editor.connection.alias):
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
+            # What waits for the end, such as foreign keys, belongs to the table.
+            while schema_editor.deferred_sql:
+                schema_editor.execute(schema_editor.deferred_sql.pop(0))
+
+
+class AddField(migrations.AddField):
+    """Goes by a column that is there already, likewise."""
+
+    def database_forwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        table = from_state.apps.get_model(app_label, self.model_name)._meta.db_table
+        connection = schema_editor.connection
+        with connection.cursor() as cursor:
+            described = connection.introspection.get_table_description(cursor, table)
+        if self.name not in {column.name for column in described}:
+            super().database_forwards(app_label, schema_editor, from_state, to_state)

@@ -20,7 +20,7 @@ from django.db.models.signals import post_delete, pre_delete
 
 from chatflow.workflows import clock
 from chatflow.workflows.models import Cluster, DailyUsage, Figures, Job, Session, TaskRun
-from chatflow.workflows.store import figures
+from chatflow.workflows.store import figures, usage_figures
 from chatflow.workflows.store.changes import forget_deleted
 from chatflow.workflows.store.database import Fault, get_database, read_clock
 
@@ -93,6 +93,7 @@ def prune(days: int) -> int:
     figures.catch_up(pace.rest)
     read_clock(connection)
     before = clock.now() - timedelta(days=days)
+    usage_figures.catch_up(before)
     ended: list[Ended] = []
     while True:
         earlier, ended = ended, []
@@ -112,6 +113,7 @@ def prune(days: int) -> int:
     _prune_figures(pace)
     Cluster.objects.filter(seen_at__lt=Now() - CLUSTER_KEPT).delete()
     DailyUsage.objects.filter(day__lt=before.date()).delete()
+    usage_figures.forget(days)
     forget_deleted()
     return pruned
 

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.db.models import QuerySet
 from django.test import Client
 
 from chatflow.workflows import registry
@@ -33,13 +34,18 @@ def tasks(settings: Any) -> None:
     errands.done.clear()
 
 
+def permissions(*codenames: str) -> QuerySet[Permission]:
+    """Return permissions such as ``view_job``."""
+    return Permission.objects.filter(codename__in=codenames)
+
+
 @pytest.fixture
 def staff(db: None) -> Callable[..., Client]:
     """Return what signs in a member of staff with permissions such as ``view_job``."""
 
     def sign_in(*codenames: str) -> Client:
         user = User.objects.create(username=f"staff-{uuid4().hex[:8]}", is_staff=True)
-        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+        user.user_permissions.set(permissions(*codenames))
         client = Client()
         client.force_login(user)
         return client

@@ -9,7 +9,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from chatflow.models import Token
-from chatflow.workflows.knowledge.models import Attachment, Chunk, Document
+from chatflow.workflows.knowledge.models import Attachment, Chunk, Document, UnreadFile
 from chatflow.workflows.models import (
     ActionUse,
     ApprovalRequest,
@@ -22,6 +22,7 @@ from chatflow.workflows.models import (
     State,
     Step,
     TaskRun,
+    UsageFigures,
 )
 from chatflow.workflows.texts import TEXTS
 
@@ -78,7 +79,9 @@ def fill(user: Any, key: str = "s1", state: str = State.FAILED) -> list[Model]:
             decided_at=now,
         ),
         DailyUsage.objects.get_or_create(user=user, day=now.date(), defaults={"tokens": 5})[0],
+        UsageFigures.objects.get_or_create(user=user, day=now.date(), workflow="w", model="m")[0],
         document,
+        _make(UnreadFile, owner=user, document=document, error="No."),
         _make(Attachment, message=message, document=document, position=1, kind="text", size=3),
         _make(Chunk, document=document, position=1, audience="all"),
         _make(TaskRun, status="READY"),

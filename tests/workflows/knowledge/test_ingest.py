@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
-from chatflow.workflows.knowledge.models import Document
+from chatflow.workflows.knowledge.models import Document, UnreadFile
 from tests.workflows.knowledge.pdf import pdf
 
 pytestmark = pytest.mark.django_db
@@ -150,3 +150,21 @@ def test_for_an_organisation(folder: Path, alice: User) -> None:
     assert Document.objects.filter(tenant="a").get().owner == alice
     with pytest.raises(CommandError, match="at most 64 printable characters"):
         ingest(folder, tenant="x" * 65)
+
+
+def test_what_can_not_be_read_is_kept_until_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "a.md"
+    file.write_bytes(b"\xff")
+    for _ in range(2):
+        with pytest.raises(CommandError):
+            call_command("ingest", tmp_path)
+    failed = UnreadFile.objects.get()
+    assert (failed.name, failed.document, failed.owner) == (str(file), None, None)
+    assert "UTF-8" in failed.error
+    file.write_bytes(b"words")
+    call_command("ingest", tmp_path)
+    assert not UnreadFile.objects.exists()
+    file.write_bytes(b"\xff")
+    with pytest.raises(CommandError):
+        call_command("ingest", tmp_path)
+    assert UnreadFile.objects.get().document == Document.objects.get()

@@ -1,6 +1,5 @@
 """What an operator sees and may do in the admin."""
 
-import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -94,46 +93,6 @@ def test_a_job_s_page_links_to_its_relations(boss: Client, chat: Chat) -> None:
     new = services.retry(failed)
     assert f'href="{url_of(failed)}"' in page(boss, url_of(new))
     assert f'href="{url_of(new)}"' in page(boss, url_of(failed))
-
-
-def test_the_list_of_sessions_tells_how_they_stand(boss: Client, chat: Chat, bob: User) -> None:
-    liked, other = chat.say("my first words", workflow="echo"), chat.say(workflow="fail")
-    services.give_feedback(liked, value="up")
-    services.give_feedback(other, value="down")
-    services.change_session(
-        Chat(bob, "his").say(workflow="echo").session, title="Named", pinned=True
-    )
-
-    rows = boss.get(SESSIONS).context["results"]
-    his, mine = (re.sub("<.*?>", " ", "".join(row)).split() for row in rows)
-    assert {"Named", "bob", "Completed"} <= set(his)
-    assert {"my", "first", "words", "alice", "Failed", "up,", "down"} <= set(mine)
-
-
-def test_the_list_of_sessions_counts_none_of_that(boss: Client, chat: Chat) -> None:
-    """Only the rows of a page are looked at."""
-    chat.say(workflow="echo")
-    with CaptureQueriesContext(connection) as queries:
-        page(boss, SESSIONS)
-    looked = [query["sql"] for query in queries if "workflows_feedback" in query["sql"]]
-    assert len(looked) == 1
-    assert "LIMIT" in looked[0]
-
-
-def test_a_session_s_page_shows_its_messages(boss: Client, chat: Chat) -> None:
-    chat.say("my words", workflow="ask")
-    job = chat.say("Ann")
-    text = page(boss, reverse("admin:chatflow_workflows_session_change", args=(job.session_id,)))
-    for words in ("my words", "What is your name?", "Ann", "Hello Ann."):
-        assert words in text
-
-
-def test_sessions_are_found_by_key_and_by_user(boss: Client, chat: Chat, bob: User) -> None:
-    chat.send(workflow="echo")
-    Chat(bob, "the-session").send(workflow="echo")
-    for words in ("the-sess", "bob"):
-        response = boss.get(SESSIONS, {"q": words})
-        assert [session.key for session in response.context["cl"].result_list] == ["the-session"]
 
 
 def test_a_cluster_is_alive_or_not(boss: Client) -> None:

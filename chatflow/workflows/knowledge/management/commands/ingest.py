@@ -8,7 +8,7 @@ from django.core.management.base import CommandError
 from django.db.models import Q, QuerySet
 
 from chatflow.workflows.commands import DatabaseCommand
-from chatflow.workflows.knowledge import embeddings
+from chatflow.workflows.knowledge import embeddings, unread
 from chatflow.workflows.knowledge.documents import store
 from chatflow.workflows.knowledge.models import Chunk, Document
 from chatflow.workflows.knowledge.readers import Unreadable, check_size, kind_of, labels, suffixes
@@ -113,6 +113,7 @@ class Command(DatabaseCommand):
             _, new = store(file.read_bytes(), kind, owner=owner, tenant=tenant, path=str(file))
         except (Unreadable, OSError) as error:
             self.complain(file, error)
+            unread.note(printable(file), error, owner=owner, tenant=tenant)
             return None
         return new
 
