@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 
 from chatflow.conf import conf
-from chatflow.operations.admin.walks import SLACK, Walk, bounds, few, key_at
+from chatflow.operations.admin.walks import SLACK, Walk, bounds, few, keys_around
 from chatflow.workflows import clock
 from chatflow.workflows.models import UNSUCCESSFUL, Feedback, Job, Session, State
 from chatflow.workflows.registry import all_workflows
@@ -23,7 +23,7 @@ from chatflow.workflows.services import queues
 from chatflow.workflows.users import find_user, users_named
 
 # Jobs that are named by their keys: what an index finds and is no more than that.
-FEW = 5_000
+FEW = 2_000
 # Sessions of one key, each another user's, that a search takes.
 SESSIONS = 500
 # Words that a search looks for; each is compared with each text.
@@ -215,9 +215,9 @@ class JobFilters:
         lowest, above = bounds()
         since, until = self._since, self._until
         if since is not None:
-            lowest = key_at(since - SLACK, lowest, above)
+            lowest, _ = keys_around(since - SLACK, lowest, above)
         if until is not None:
-            above = key_at(until + SLACK, lowest, above)
+            _, above = keys_around(until + SLACK, lowest, above)
         return lowest, above
 
     @cached_property

@@ -114,24 +114,24 @@ def bounds() -> tuple[int, int]:
     return keys.order_by("pk").first() or 0, (keys.order_by("-pk").first() or 0) + 1
 
 
-def key_at(moment: datetime, lowest: int, below: int) -> int:
-    """Return a key such that the jobs below it were sent before a moment, and the others later.
+def keys_around(moment: datetime, lowest: int, below: int) -> tuple[int, int]:
+    """Return two keys: jobs below the first were sent before a moment, those from the second later.
+
+    Between them there are no more than the FIRST stretch of a walk has.
 
     Args:
         moment: it is right to SLACK, if the keys follow the moments to that.
         lowest: as of bounds(); below likewise.
     """
-    while lowest < below:
+    while below - lowest > FIRST:
         middle = (lowest + below) // 2
         next_one = Job.objects.filter(pk__gte=middle, pk__lt=below).order_by("pk")
         row = next_one.values_list("pk", "created_at").first()
-        if row is None:
+        if row is None or row[1] >= moment:
             below = middle
-        elif row[1] < moment:
-            lowest = row[0] + 1
         else:
-            below = middle
-    return lowest
+            lowest = row[0] + 1
+    return lowest, below
 
 
 def few(keys: QuerySet[Any], most: int) -> list[int] | None:

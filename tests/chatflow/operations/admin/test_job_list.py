@@ -138,8 +138,10 @@ def test_what_is_no_filter_finds_nothing(boss: Client, chat: Chat) -> None:
         assert "Please correct the filters." in page(boss, **query)
 
 
-def test_dates(boss: Client, chat: Chat) -> None:
+@pytest.mark.parametrize("stretch", [1, walks.FIRST])
+def test_dates(boss: Client, chat: Chat, monkeypatch: pytest.MonkeyPatch, stretch: int) -> None:
     """The keys follow the moments, so that no index is needed."""
+    monkeypatch.setattr(walks, "FIRST", stretch)
     jobs = [chat.say(workflow="echo") for _ in range(4)]
     now = timezone.now()
     for days, job in zip((40, 10, 2, 0), jobs, strict=True):
