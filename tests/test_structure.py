@@ -75,6 +75,7 @@ STAIRS = {
     ),
     "chatflow.workflows.services": (
         "offers",
+        "on_behalf",
         "decisions",
         "starts",
         "files",
