@@ -1,7 +1,6 @@
 """No page of the operator's room shows words to those who may not read them."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from django.apps import apps

@@ -1,12 +1,15 @@
 """A job that is done again from one of its steps on."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from chatflow.workflows import Context, WorkflowError, services, workflow
 from chatflow.workflows.exceptions import AlreadyRetried, StepNotFound, StillRunning, WentOn
 from chatflow.workflows.models import Job, State, Step
+from chatflow.workflows.services import redaction
 from tests.workflows.chat import Chat, assert_log_is_sound, claimed, resume, run_waiting, streamed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
@@ -92,7 +95,7 @@ def test_the_old_records_are_kept_with_the_old_job(chat: Chat) -> None:
     new = again(old, "b")
 
     assert list(old.steps.order_by("pk").values_list("name", "result")) == before
-    assert [each.name for each in new.steps.order_by("pk")][0] == "b"
+    assert next(each.name for each in new.steps.order_by("pk")) == "b"
     # No run comes by them, in whatever way the new one is done again.
     assert again(new, "outer").response.startswith("a1 b2 outer3")
 
@@ -169,3 +172,13 @@ def test_without_records_a_plain_retry_is_as_it_was(chat: Chat, ran: list[Any]) 
     new.refresh_from_db()
     assert new.state == State.FAILED
     assert ran.count("a") == 1
+
+
+def test_retention_takes_the_words_of_what_was_set_aside(chat: Chat) -> None:
+    again(chat.say(workflow="line"), "b")
+    assert Step.objects.exclude(result=None).count() > 6
+
+    for _ in redaction.redact_jobs(timezone.now() + timedelta(days=1), redaction.Mark()):
+        pass
+
+    assert not Step.objects.exclude(result=None).exists()
