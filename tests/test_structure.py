@@ -78,6 +78,7 @@ STAIRS = {
     ),
     "chatflow.workflows.services": (
         "offers",
+        "on_behalf",
         "decisions",
         "starts",
         "files",

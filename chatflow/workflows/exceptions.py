@@ -81,6 +81,18 @@ class AlreadyRetried(NotRetryable):
     code = "already_retried"
 
 
+class StillRunning(NotRetryable):
+    """This job has not ended yet; cancel it first."""
+
+
+class WentOn(NotRetryable):
+    """The conversation went on after this job; retry its latest one instead."""
+
+
+class StepNotFound(NotRetryable):
+    """This job has no such step any more."""
+
+
 class TokenRefused(ChatflowError):
     """This token may not do that."""
 

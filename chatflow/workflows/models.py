@@ -130,6 +130,8 @@ def job_topic(*, is_async: bool) -> str:
 # Among a job's options: what the endpoint that its message came by keeps of it. No workflow goes by
 # it; the name is that of OpenAI's Responses.
 NOTES = "responses"
+# Likewise: which member of the staff sent its message for the user, and in place of which job's.
+STAFF = "staff"
 
 
 class JobQuerySet(models.QuerySet["Job"]):
@@ -352,7 +354,8 @@ class Job(models.Model):
     @property
     def flags(self) -> dict[str, Any]:
         """The options that the answer to the job's question takes over, or an action of it."""
-        return {name: value for name, value in self.options.items() if name not in (NOTES, TRACE)}
+        kept = (NOTES, TRACE, STAFF)
+        return {name: value for name, value in self.options.items() if name not in kept}
 
     @property
     def topic(self) -> str:
@@ -401,7 +404,8 @@ class Message(models.Model):
 class Step(models.Model):
     """The record of a step: its result, so that it never runs again."""
 
-    # The first job of the conversation: a later turn finds the records of the earlier ones.
+    # The first job of the conversation: a later turn finds the records of the earlier ones. Of a
+    # step that a retry does again it is that retry, which no run looks for: so it is kept, unused.
     root = models.ForeignKey(Job, models.CASCADE, related_name="all_steps", db_index=False)
     job = models.ForeignKey(Job, models.CASCADE, related_name="steps")
     name = models.CharField(max_length=200)

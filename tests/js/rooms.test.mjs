@@ -11,7 +11,7 @@ const ENTRY = 'async-chat.js';
 const COMMENT = /\/\*[^]*?\*\/|^\s*\/\/.*$/gm;
 const IMPORT = /\b(?:from|import)\s*\(?\s*(['"`])(.*?)\1/g;
 // What a room's modules may import, beside each other.
-const DOORS = { client: [], page: [ENTRY, 'vendor/marked.js', 'vendor/purify.js', 'vendor/highlight.js'], operations: [], vendor: [], development: [], '.': ['client/async-chat.js'] };
+const DOORS = { client: [], page: [ENTRY, 'vendor/marked.js', 'vendor/purify.js', 'vendor/highlight.js'], operations: ['page/turn-state.js'], vendor: [], development: [], '.': ['client/async-chat.js'] };
 
 // What a reader's own project brings.
 const PEERS = { 'client/react.js': ['react'] };

@@ -15,10 +15,15 @@ from chatflow.workflows.exceptions import (
     AlreadyRetried,
     JobNotFound,
     NotRetryable,
+    StepNotFound,
+    StillRunning,
     TokenRefused,
+    WentOn,
 )
-from chatflow.workflows.models import ApprovalRequest, Job, Session, State
+from chatflow.workflows.models import ApprovalRequest, Job, Session, State, Step
 from chatflow.workflows.permissions import usable_workflow
+from chatflow.workflows.running.earlier_runs import read_lineage
+from chatflow.workflows.running.step_keys import is_choice, path_of
 from chatflow.workflows.services.inline import run_inline
 from chatflow.workflows.services.reach import FULL, Reach
 from chatflow.workflows.services.turns import is_cut
@@ -100,14 +105,17 @@ def cancel(job: Job, *, code: str = "cancelled", reach: Reach = FULL) -> Job:
     return current
 
 
-def retry(job: Job, *, reach: Reach = FULL) -> Job:
+def retry(job: Job, *, from_step: Step | None = None, reach: Reach = FULL) -> Job:
     """Make a new job with the input of a failed one.
 
     It resumes where the old one failed: recorded steps don't run again. The old job's log
     stays closed, and the old failure leaves the list of failures.
 
     Args:
-        job: one that failed, timed out or was cancelled.
+        job: one that failed, timed out or was cancelled; with *from_step* any that has ended.
+        from_step: a step that the job, or one that it retries, has recorded. It runs again, with
+            those inside it and all that were recorded behind it; what these asked is asked again.
+            Their records are kept, but no run comes by them.
         reach: of the credential by which it is retried.
 
     Returns:
@@ -117,13 +125,14 @@ def retry(job: Job, *, reach: Reach = FULL) -> Job:
         JobNotFound: it is out of reach.
         TokenRefused: its message would decide an approval that is still wanted, or another
             workflow's question is open in the session.
-        NotRetryable: the job is in another state, was retried already, or its message was
-            cut, or is gone by retention.
+        NotRetryable: the job is in another state, was retried already, or its message was cut, or
+            is gone by retention; with *from_step* also where there is no such step, or the
+            conversation has gone on.
         UnknownWorkflow: its workflow is gone, or its owner may not use it any more.
         AlreadyQueued: a job with the workflow's unique key is queued or running.
     """
     try:
-        new = _store_again(job, reach)
+        new = _store_again(job, from_step, reach)
     except IntegrityError:
         if job.unique_key is None:
             raise
@@ -131,13 +140,15 @@ def retry(job: Job, *, reach: Reach = FULL) -> Job:
     return run_inline(new) if new.inline else new
 
 
-def _store_again(job: Job, reach: Reach) -> Job:
+def _store_again(job: Job, from_step: Step | None, reach: Reach) -> Job:
     with transaction.atomic():
         session = lock_or_create_session(job.user, job.tenant, job.session.key)
         old = Job.objects.select_for_update(of=("self",)).get(pk=job.pk)
         if not reach.includes(old):
             raise JobNotFound
-        if old.state not in (State.FAILED, State.TIMEOUT, State.CANCELLED):
+        if from_step is not None:
+            _check_ended(old)
+        elif old.state not in (State.FAILED, State.TIMEOUT, State.CANCELLED):
             raise NotRetryable
         if old.retries.exists():
             raise AlreadyRetried
@@ -167,10 +178,45 @@ def _store_again(job: Job, reach: Reach) -> Job:
             inline=conf.QUEUE_CONNECTION == "sync",
         )
         insert(new, session)
+        if from_step is not None:
+            _set_aside(old, from_step, new)
+            change(Session.objects.filter(open_job=old), old.user_id, open_job=None)
         old.forgotten = True
         old.save(update_fields=["forgotten"])
         get_bell().ring_each((new.topic, new.pk), ("sessions", user_key(new.user_id)))
     return new
+
+
+def _check_ended(job: Job) -> None:
+    """See to it that *job* is the last one of its conversation with the workflow, and has ended.
+
+    Raises:
+        StillRunning, WentOn: it isn't, or hasn't.
+    """
+    if not job.is_finished:
+        raise StillRunning
+    if Job.objects.filter(root=job.conversation_id, pk__gt=job.pk).exclude(retry_of=job).exists():
+        raise WentOn
+
+
+def _set_aside(job: Job, first: Step, retry: Job) -> None:
+    """Give to *retry*, where no run finds it, what its conversation has recorded from *first* on.
+
+    Raises:
+        StepNotFound: it is no step that *job*, or one that it retries, has recorded.
+    """
+    steps = Step.objects.filter(root=job.conversation_id)
+    rows = list(steps.values_list("pk", "job", "name", "occurrence"))
+    mine = [row for row in rows if row[0] == first.pk and row[1] in read_lineage(job)]
+    if not mine or is_choice(mine[0][2]):
+        raise StepNotFound
+    inside = path_of(mine[0][2:])
+    again = [
+        pk
+        for pk, _, name, _ in rows
+        if (pk >= first.pk or name.startswith(inside)) and not is_choice(name)
+    ]
+    steps.filter(pk__in=again).update(root=retry)
 
 
 def _would_decide(job: Job) -> bool:

@@ -141,8 +141,10 @@ def _redact_jobs(keys: list[int], before: datetime) -> set[int]:
     chosen = [key for key, root in roots.items() if root not in kept]
     if chosen:
         _empty_jobs(chosen)
-        # Those of the whole conversation, as it has ended.
-        Step.objects.filter(root__in={roots[key] for key in chosen}).update(result=None)
+        # Those of the whole conversation, as it has ended, and those that its retries set aside.
+        ended = {roots[key] for key in chosen}
+        steps = Step.objects.filter(Q(root__in=ended) | Q(root__root__in=ended))
+        Step.objects.filter(pk__in=list(steps.values_list("pk", flat=True))).update(result=None)
     gone = set(keys) - set(roots)
     return gone | set(chosen)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from chatflow.workflows.models import Event, Job
-from chatflow.workflows.store.shown import follow
+from chatflow.workflows.store.shown import after
 
 
 def shown_words(jobs: Iterable[Job]) -> dict[int, str]:
@@ -14,6 +14,7 @@ def shown_words(jobs: Iterable[Job]) -> dict[int, str]:
     """
     types = (Event.Type.DELTA, Event.Type.RESTARTED)
     words: dict[int, str] = {}
-    for event in Event.objects.filter(job__in=jobs, type__in=types).order_by("job_id", "seq"):
-        words[event.job_id] = follow(words.get(event.job_id, ""), event)
+    said = Event.objects.filter(job__in=jobs, type__in=types).order_by("job_id", "seq")
+    for job, kind, data in said.values_list("job_id", "type", "data"):
+        words[job] = after(words.get(job, ""), kind, data)
     return words

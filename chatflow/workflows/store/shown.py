@@ -1,14 +1,21 @@
 """The words that a job has shown to its user, as its log has them."""
 
+from typing import Any
+
 from chatflow.workflows.models import Event, Job
 
 
 def follow(text: str, event: Event) -> str:
     """Return the words that stand after *event*, where *text* stood before it."""
-    if event.type == Event.Type.DELTA:
-        return text + str(event.data["delta"])
-    if event.type == Event.Type.RESTARTED:
-        return text[: event.data["text_length"]]
+    return after(text, event.type, event.data)
+
+
+def after(text: str, type: str, data: dict[str, Any]) -> str:
+    """See follow(); by the columns of the event, where many are read."""
+    if type == Event.Type.DELTA:
+        return text + str(data["delta"])
+    if type == Event.Type.RESTARTED:
+        return text[: data["text_length"]]
     return text
 
 

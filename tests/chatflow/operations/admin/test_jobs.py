@@ -12,7 +12,6 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from chatflow.operations.admin import tables
 from chatflow.workflows import services
 from chatflow.workflows.models import Cluster, Event, Job
 from tests.configure import configure
@@ -58,36 +57,6 @@ def test_more_rows_take_no_more_queries(boss: Client, chat: Chat, bob: User) -> 
     assert count() == first
 
 
-def test_a_job_s_page_shows_its_steps_and_events_in_order(boss: Client, chat: Chat) -> None:
-    job = chat.say("hello there", workflow="echo")
-    response = boss.get(url_of(job))
-    steps, events = (inline.formset for inline in response.context["inline_admin_formsets"])
-    assert [form.instance.name for form in steps] == ["Listening"]
-    assert [form.instance.seq for form in events] == list(range(1, job.last_seq + 1))
-    text = response.content.decode()
-    assert "hello there" in text
-    assert 'name="_save"' not in text
-    assert "<textarea" not in text
-
-
-def test_a_long_log_is_cut_to_its_latest_events(
-    boss: Client, chat: Chat, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tables, "LATEST", 2)
-    job = chat.say(workflow="echo")
-    _, events = (
-        inline.formset for inline in boss.get(url_of(job)).context["inline_admin_formsets"]
-    )
-    assert [form.instance.seq for form in events] == [job.last_seq - 1, job.last_seq]
-
-
-def test_a_traceback_is_folded_and_escaped(boss: Client, chat: Chat) -> None:
-    text = page(boss, url_of(chat.say(workflow="crash")))
-    summary = "<details><summary>RuntimeError: &lt;script&gt;alert(1)&lt;/script&gt;</summary><pre>"
-    assert summary in text
-    assert "<script>alert(1)" not in text
-
-
 def test_a_job_s_page_links_to_its_relations(boss: Client, chat: Chat) -> None:
     failed = chat.say(workflow="fail")
     new = services.retry(failed)
@@ -121,8 +90,7 @@ def test_the_view_permission_is_honoured(staff: Callable[..., Client], chat: Cha
     viewer = staff("view_job")
     assert url_of(job) in page(viewer, JOBS)
     assert viewer.get(SESSIONS).status_code == 403
-    # Steps and events have permissions of their own.
-    assert not viewer.get(url_of(job)).context["inline_admin_formsets"]
+    assert viewer.get(url_of(job)).status_code == 200
 
 
 def test_only_superusers_schedule_and_resubmit_code(
