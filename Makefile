@@ -28,7 +28,7 @@ PARTS := test-sqlite test-postgres
 $(CHECKS) $(PARTS): export ENV_FILE := /dev/null
 $(CHECKS) $(PARTS): export SECRET_KEY := only-for-the-checks
 
-.PHONY: help install install-dev install-system demo test $(CHECKS) $(PARTS) bench chaos format dist pins sbom clean \
+.PHONY: help install install-dev install-system demo test $(CHECKS) $(PARTS) bench chaos redeploy format dist pins sbom clean \
 	bundle words screenshots docs docs-serve
 
 help:  ## Show the targets
@@ -113,6 +113,9 @@ DURATION ?= 600
 
 chaos: install-dev install-system  ## Ten minutes of kills, cuts and outages, then an audit: DURATION=60
 	@$(PY) -m tests.acceptance.chaos --seconds=$(DURATION) $(ARGS)
+
+redeploy: install-dev install-system  ## Replace every process under 200 jobs and 200 streams, then an audit: ARGS='--kind sqlite --jobs 40'
+	$(PY) -m tests.acceptance.redeploy $(ARGS)
 
 format: install-dev  ## Let ruff put the code into shape
 	$(PY) -m ruff check --fix

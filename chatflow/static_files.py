@@ -9,6 +9,7 @@ server send them still runs collectstatic, which writes the same names.
 import functools
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -28,6 +29,7 @@ from chatflow.addresses import PrefixedStaticFiles
 
 # Digits of the hash in a name.
 DIGITS = 12
+HASHED = re.compile(rf"(.+)\.[0-9a-f]{{{DIGITS}}}(\.[^./]*|)", re.ASCII)
 
 
 class HashedStaticFiles(PrefixedStaticFiles):
@@ -87,22 +89,28 @@ class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]
         if url not in self._packed:
             path = self._paths.get(url) or self._paths.get(self._unhashed(url))
             if path is None:
-                return None
+                # While a site's processes are replaced one by one, a page of one version asks a
+                # process of the other one. It gets what there is, and keeps it for a minute only.
+                plain = self._plain(url)
+                return self._find(plain) if plain in self._paths else None
             # A page's files are asked for all at once, each by a thread of its own.
             with self._packing:
                 if url not in self._packed:
                     self._packed[url] = self._pack(path, url)
         return self._packed[url]
 
+    def _plain(self, url: str) -> str:
+        """Return *url* without the hash in it, whatever hash that is; else nothing."""
+        found = HASHED.fullmatch(url.removeprefix(self.static_prefix))
+        return f"{self.static_prefix}{found[1]}{found[2]}" if found else ""
+
     def _unhashed(self, url: str) -> str:
         """Return the plain address of a file, where *url* is its hashed one; else nothing."""
-        name = url.removeprefix(self.static_prefix)
-        plain = self.get_name_without_hash(name)
-        known = self.static_prefix + plain
+        name, known = url.removeprefix(self.static_prefix), self._plain(url)
         # What is no file is not looked for: anybody may ask for any address.
-        if name in (url, plain) or known not in self._paths:
+        if name == url or known not in self._paths:
             return ""
-        return known if hashed(plain) == name else ""
+        return known if hashed(known.removeprefix(self.static_prefix)) == name else ""
 
     def _pack(self, path: str, url: str) -> Any:
         """Lay a compressed copy beside the file's stand-in, where WhiteNoise looks for one."""

@@ -318,7 +318,7 @@ class Nginx(Server):
 daemon off;
 pid {self.folder / "nginx.pid"};
 error_log stderr;
-events {{}}
+events {{ worker_connections 8192; }}
 http {{
     access_log off;
     {temporary}

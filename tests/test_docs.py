@@ -31,6 +31,8 @@ OTHERS = {
     # SQL, HTTP, signals, make and its variables.
     "LISTEN", "NOTIFY", "COMMIT", "POST", "GET", "SIGTERM", "SIGKILL", "SIGINT", "ARGS", "CLOSED",
     "PATCH", "DELETE", "UPDATE", "INSERT", "SELECT", "JSON", "ID", "WAL", "IMMEDIATE",
+    # The file that has the settings, and an instruction of a Dockerfile.
+    "ENV_FILE", "COPY",
     # The testing kit's answer that leaves a question open.
     "OPEN",
     # Django's own, and those of its framework for APIs.

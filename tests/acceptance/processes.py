@@ -239,7 +239,7 @@ class Site:
         port = port or free_port()
         command = [self.python, "-m", "uvicorn", self.application]
         command += ["--http=chatflow.door:Door", f"--host={HOST}", f"--port={port}"]
-        return self.serve("web", [*command, *options], port)
+        return self.serve("web", [*command, *options], port, **env)
 
     def serve(self, name: str, command: list[str], port: int, **env: Any) -> Process:
         """Start a web server that is told to listen on *port*; return when it answers."""

@@ -46,6 +46,14 @@ def test_nothing_is_applied_again(before: set[Row], alice: User) -> None:
     assert Permission.objects.get(codename="change_job").pk == may.pk
 
 
+def test_who_only_asks_writes_nothing(before: set[Row]) -> None:
+    """As new processes do that wait for the migrations, while the old code runs."""
+    noted = applied()
+    with pytest.raises(SystemExit):
+        call_command("migrate", check_unapplied=True, verbosity=0)
+    assert applied() == noted
+
+
 def test_an_app_of_ones_own_keeps_its_label(
     before: set[Row], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """Static files: their names, what of them is compressed, and for how long they may be kept."""
 
 import gzip
+import os
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -53,11 +54,19 @@ def test_its_plain_name_goes_on_to_work() -> None:
     assert gzip.decompress(body) == SOURCE.read_bytes()
 
 
+def test_another_version_s_name_gets_what_there_is() -> None:
+    """As a page gets it that came from a process of the version before; but not for ever."""
+    root, suffix = os.path.splitext(NAME)
+    headers, body = read(f"/static/{root}.000000000000{suffix}", Accept_Encoding="gzip")
+    assert headers["Cache-Control"] == "max-age=60, public"
+    assert gzip.decompress(body) == SOURCE.read_bytes()
+
+
 @pytest.mark.parametrize(
     "url",
     [
-        "/static/chatflow/css/chat.000000000000.css",
         "/static/chatflow/css/none.css",
+        "/static/chatflow/css/none.000000000000.css",
         "/static/../chatflow/settings.py",
         "/static/chatflow/css/..%2f..%2fmanage.py",
     ],

@@ -578,6 +578,17 @@ class TestQueueMonitor:
             manage("queue_monitor", "--max=0", "--json")
         assert raised.value.returncode == 1
 
+    def test_here(self, manage: Callable[..., list[str]]) -> None:
+        now = timezone.now()
+        Cluster.objects.create(host="elsewhere", pid=1, workers=4, seen_at=now)
+        gone = now - timedelta(minutes=1)
+        here = Cluster.objects.create(host=lifecycle.HOST, pid=1, workers=4, seen_at=gone)
+        with pytest.raises(CommandError, match=r"No cluster of .+ is alive") as raised:
+            manage("queue_monitor", "--here")
+        assert raised.value.returncode == 1
+        Cluster.objects.filter(pk=here.pk).update(seen_at=now)
+        manage("queue_monitor", "--here")
+
 
 class TestQueuePrune:
     @pytest.fixture(autouse=True)

@@ -10,5 +10,7 @@ class Command(Migrate):
     """Django's own, which finds a database of before the apps were called ``chatflow_*`` too."""
 
     def handle(self, *args: Any, **options: Any) -> None:
-        rename_labels(connections[options["database"]])
+        # With --check nothing is written: it is what new processes wait with for the migrations.
+        if not options["check_unapplied"]:
+            rename_labels(connections[options["database"]])
         super().handle(*args, **options)

@@ -22,6 +22,11 @@ class Command(DatabaseCommand):
             metavar="N",
             help="Exit with status 1 if more than N jobs wait in a queue.",
         )
+        parser.add_argument(
+            "--here",
+            action="store_true",
+            help="Exit with status 1 unless a cluster of this host, or container, is alive.",
+        )
         parser.add_argument("--json", action="store_true", help="Print JSON.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -33,6 +38,8 @@ class Command(DatabaseCommand):
             self.stdout.write(table(HEADERS, [tuple(size.values()) for size in sizes]))
             workers = sum(cluster["workers"] for cluster in clusters)
             self.stdout.write(f"\nClusters alive: {len(clusters)}; workers: {workers}.")
+        if options["here"] and all(cluster["host"] != lifecycle.HOST for cluster in clusters):
+            raise CommandError(f"No cluster of {lifecycle.HOST} is alive.")
         most = options["max"]
         if most is not None:
             full = [size["queue"] for size in sizes if size["waiting"] > most]

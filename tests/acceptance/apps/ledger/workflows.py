@@ -11,7 +11,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from chatflow.workflows import Context, WorkflowError, workflow
-from tests.acceptance.apps.gates import pass_gate
+from tests.acceptance.apps.gates import is_closed, pass_gate
 from tests.acceptance.apps.ledger.models import Entry
 
 LONG = 600.0
@@ -48,9 +48,12 @@ def ledger(ctx: Context) -> str:
 
 @workflow("async_ledger", max_execution_time=3600)
 async def async_ledger(ctx: Context) -> str:
-    """Do the same as a coroutine, beside others."""
+    """Do the same as a coroutine, beside others; in front of the gate it reports progress."""
     order: dict[str, Any] = json.loads(ctx.message)
     for number in range(1, order["steps"] + 1):
+        while order.get("stop_at") == number and is_closed(order["gate"]):
+            await ctx.aprogress(50, f"still here, at {time.time():.0f}")
+            await asyncio.sleep(1)
         await asyncio.sleep(order.get("seconds", 0))
         await ctx.astep(f"Entry {number}", write, ctx, number, order.get("inside", 0), atomic=True)
         await ctx.awrite(f"{number} ")
