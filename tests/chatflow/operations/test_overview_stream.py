@@ -9,6 +9,7 @@ import pytest_asyncio
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.core.asgi import get_asgi_application
+from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
@@ -127,7 +128,11 @@ async def test_a_server_that_stops_cuts_it(boss: Client, watch: Callable[..., Ex
         assert await exchange.start() == 503
 
 
-async def test_in_front_of_django_itself(boss: Client, watch: Callable[..., Exchange]) -> None:
+async def test_in_front_of_django_itself(
+    boss: Client, watch: Callable[..., Exchange], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Django gives each request a thread of its own there, whose connection must end with it.
+    monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)
     application = with_streams(get_asgi_application())
     async with watch(boss, application) as exchange:
         found = await parts(exchange.frames())
