@@ -49,7 +49,9 @@ def named(given: str) -> Iterator[str]:
 @contextmanager
 def named_scope(scope: Scope) -> Iterator[str]:
     """See named(), of an ASGI request."""
-    given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+    given = next(
+        (value for name, value in scope.get("headers", ()) if name == b"x-request-id"), b""
+    )
     with named(given.decode("latin-1")) as name:
         yield name
 

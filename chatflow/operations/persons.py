@@ -18,7 +18,6 @@ from django.db.models import Model, Q, QuerySet
 from chatflow.models import Access, Tally, Token
 from chatflow.operations.audit import id_of
 from chatflow.operations.models import Act
-from chatflow.signins import account_key
 from chatflow.workflows.knowledge.models import Attachment, Chunk, Document, UnreadFile
 from chatflow.workflows.models import (
     ActionUse,
@@ -176,6 +175,9 @@ def _account(user: Any) -> dict[str, Any]:
 
 
 def _tallies(user: Any) -> "QuerySet[Tally]":
+    # It loads the HTTP edge, which the admin of a cluster does without.
+    from chatflow.signins import account_key
+
     keys = [f"{what}:{user.pk}" for what in COUNTED]
     return Tally.objects.filter(key__in=[*keys, account_key(user.get_username())])
 

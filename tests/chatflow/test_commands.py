@@ -72,7 +72,7 @@ def test_all_commands_say_so() -> None:
     ours = {name: app for name, app in get_commands().items() if str(app).startswith("chatflow")}
     commands = {name: load_command_class(str(app), name) for name, app in ours.items()}
     others = {name for name, each in commands.items() if not isinstance(each, DatabaseCommand)}
-    assert others == {"qcluster", "queue_work", "dev", "runserver", "migrate", "flush"}
+    assert others == {"qcluster", "queue_work", "dev", "runserver", "migrate", "flush", "doctor"}
 
 
 def test_a_setting_that_is_wrong_is_one_line(

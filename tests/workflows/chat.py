@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.db import connection, transaction
 
 from chatflow.workflows import services
@@ -96,6 +96,11 @@ def events(job: Job) -> list[Event]:
 
 def types(job: Job) -> list[str]:
     return [event.type for event in events(job)]
+
+
+def saved() -> int:
+    """Return how many groups are called "g", the row that these tests write."""
+    return Group.objects.filter(name="g").count()
 
 
 def streamed(job: Job) -> str:

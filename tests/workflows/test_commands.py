@@ -701,15 +701,18 @@ class TestQueuePrune:
             return execute(sql, *rest)
 
         monkeypatch.setattr(pruning, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=rest))
+        for figures in (pruning.figures, pruning.usage_figures):
+            monkeypatch.setattr(figures, "catch_up", lambda _: None)
         with connection.execute_wrapper(work):
             assert pruning.prune(30) == 1
-        # The clock comes before the transaction, and these behind it.
-        assert [sql.split()[2] for sql in asked[-3:]] == [
+        # The clock comes before the transactions; two looks for old figures, and these, behind them.
+        assert [sql.split()[2] for sql in asked[-4:]] == [
             '"workflows_cluster"',
             '"workflows_dailyusage"',
+            '"workflows_usagefigures"',
             '"workflows_deletedsession"',
         ]
-        assert rests == [pytest.approx(pruning.REST * 0.001)] * (len(asked) - 4)
+        assert rests == [pytest.approx(pruning.REST * 0.001)] * (len(asked) - 7)
 
     def test_what_lives_goes_on(
         self, manage: Callable[..., list[str]], chat: Chat, monkeypatch: pytest.MonkeyPatch

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from chatflow.dialects.seed import Seed
+from chatflow.dialects import DEFAULT, get_dialect
 from chatflow.workflows.models import Event, Job
 
 
@@ -84,7 +84,8 @@ def frames(job: Job, events: Iterable[Event]) -> list[dict[str, Any]]:
 
     Each has besides, as ``at``, the milliseconds since the job was sent.
     """
-    dialect = Seed(job)
+    # The default one, whose frames the chat page gets.
+    dialect: Any = get_dialect(DEFAULT)(job)
     return [
         dialect.data(event) | {"at": _milliseconds(event.created_at, job.created_at)}
         for event in events

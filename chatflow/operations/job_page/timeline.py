@@ -22,7 +22,7 @@ TOOL = "Using "
 # A wait has at most this share of the width: else the work behind a long one could not be seen.
 LONGEST_WAIT = 0.25
 # A step's full name has those of the steps around it in front, each with its occurrence.
-AROUND = re.compile(r"(.*?)#(\d+) > ", re.DOTALL)
+AROUND = re.compile(r"#\d+ > ")
 # How a step stands that did not finish, by its job's state; in an earlier attempt it was stopped.
 UNFINISHED: dict[str, BarState] = {
     State.PROCESSING: "running",
@@ -253,14 +253,16 @@ def _cut_short(left: dict[tuple[int, str], list[Step]], span: Bar) -> list[Step]
 
 def own_name(step: Step) -> str:
     """Return the name of a step without those of the steps around it."""
-    return AROUND.sub("", step.name.removeprefix(HANDED_OVER))
+    return AROUND.split(step.name.removeprefix(HANDED_OVER))[-1]
 
 
 def _paths(step: Step) -> list[tuple[str, str]]:
     """Return the steps around a step, each as the path down to it, and its own name."""
+    marks = list(AROUND.finditer(step.name))
+    starts = [0, *(mark.end() for mark in marks)]
     return [
-        (step.name[: found.end()], found[1].removeprefix(HANDED_OVER))
-        for found in AROUND.finditer(step.name)
+        (step.name[: mark.end()], step.name[start : mark.start()].removeprefix(HANDED_OVER))
+        for start, mark in zip(starts, marks, strict=False)
     ]
 
 

@@ -88,12 +88,12 @@ def prune(days: int) -> int:
     Returns:
         The number of jobs that were deleted.
     """
-    pruned, pace = 0, Pace()
     # What no cluster has counted yet can't be counted later.
-    figures.catch_up(pace.rest)
+    figures.catch_up(Pace().rest)
     read_clock(connection)
     before = clock.now() - timedelta(days=days)
     usage_figures.catch_up(before)
+    pruned, pace = 0, Pace()
     ended: list[Ended] = []
     while True:
         earlier, ended = ended, []

@@ -102,7 +102,7 @@ def test_the_database_refuses_too(statement: str, alice: User) -> None:
 
 def test_flush_empties_it(alice: User, transactional_db: None) -> None:
     an_act(alice)
-    call_command("flush", interactive=False, inhibit_post_migrate=True, verbosity=0)
+    call_command("flush", interactive=False, verbosity=0)
 
     assert not Act.objects.exists()
 

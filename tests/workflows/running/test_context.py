@@ -164,7 +164,7 @@ def test_an_async_workflow(chat: Chat) -> None:
     last = chat.say("yes")
 
     assert (last.response, last.actions) == ("go Ada b True", [{**AGAIN, "id": ANY}])
-    assert Group.objects.count() == 1
+    assert Group.objects.filter(name="Ada").count() == 1
     assert Step.objects.filter(question=False).count() == 2
 
 

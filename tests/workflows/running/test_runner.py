@@ -31,6 +31,7 @@ from tests.workflows.chat import (
     events,
     lose_worker,
     run_waiting,
+    saved,
     streamed,
     types,
 )
@@ -586,7 +587,7 @@ def test_an_atomic_step_that_ran_over_its_time_leaves_nothing(chat: Chat) -> Non
     job = chat.begin(work)
 
     assert job.state == State.TIMEOUT
-    assert not Group.objects.exists()
+    assert not saved()
 
 
 def test_except_exception_does_not_swallow_an_interruption(chat: Chat) -> None:
@@ -679,7 +680,7 @@ def test_savepoints_of_the_caller_survive(chat: Chat) -> None:
                 Group.objects.create(name="g")
                 raise ValueError
         except ValueError:
-            return str(Group.objects.count())
+            return str(saved())
 
     assert chat.begin(work).response == "0"
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from chatflow.workflows import Context, WorkflowError, workflow
 from chatflow.workflows.models import Message, State, Step
 from chatflow.workflows.running import runner
-from tests.workflows.chat import Chat, Crashes, assert_log_is_sound, resume, streamed, types
+from tests.workflows.chat import Chat, Crashes, assert_log_is_sound, resume, saved, streamed, types
 from tests.workflows.faults import make_outage
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
@@ -289,13 +289,13 @@ def test_an_atomic_step_and_its_record_are_one(chat: Chat) -> None:
         return saved
 
     job = chat.begin(work)
-    assert not Group.objects.exists()
+    assert not saved()
     resume(job)
-    assert [group.name for group in Group.objects.all()] == ["g"]
+    assert saved() == 1
     resume(job)
 
     assert job.response == "g"
-    assert Group.objects.count() == 1
+    assert saved() == 1
     assert_log_is_sound(job)
 
 
@@ -307,7 +307,7 @@ def test_an_atomic_step_that_cannot_be_recorded_leaves_nothing(chat: Chat) -> No
     job = chat.begin(lambda ctx: ctx.step("Save", save, atomic=True))
 
     assert (job.state, job.code) == (State.FAILED, "step_result")
-    assert not Group.objects.exists()
+    assert not saved()
 
 
 def test_an_atomic_step_that_raises_leaves_nothing(chat: Chat) -> None:
@@ -324,7 +324,7 @@ def test_an_atomic_step_that_raises_leaves_nothing(chat: Chat) -> None:
     job = chat.begin(work)
 
     assert (job.state, job.error) == (State.FAILED, "No.")
-    assert not Group.objects.exists()
+    assert not saved()
     assert types(job) == ["started", "step_started", "failed"]
     assert_log_is_sound(job)
 
@@ -358,7 +358,7 @@ def test_an_atomic_step_tried_again(chat: Chat) -> None:
     job = chat.begin(lambda ctx: ctx.step("Save", save, ctx, atomic=True, retries=2) and None)
 
     assert job.state == State.COMPLETED
-    assert Group.objects.count() == 1
+    assert saved() == 1
     assert job.response == streamed(job) == "Saved"
 
 
@@ -382,11 +382,11 @@ def test_inner_steps_of_an_atomic_step(chat: Chat) -> None:
         return made
 
     job = chat.begin(lambda ctx: ctx.step("Outer", outer, ctx, atomic=True, retries=1))
-    assert not Group.objects.exists()
+    assert not saved()
     resume(job)
 
     assert job.response == "g"
-    assert Group.objects.count() == 1
+    assert saved() == 1
     assert_log_is_sound(job)
 
 

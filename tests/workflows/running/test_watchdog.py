@@ -31,7 +31,7 @@ from chatflow.workflows.store import lifecycle
 from chatflow.workflows.store.events import append
 from chatflow.workflows.store.lifecycle import Held
 from tests.configure import configure
-from tests.workflows.chat import NET, Chat, assert_log_is_sound, at_once, claimed, types
+from tests.workflows.chat import NET, Chat, assert_log_is_sound, at_once, claimed, saved, types
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -569,7 +569,7 @@ def test_cancel_in_the_middle_of_a_transaction(chat: Chat) -> None:
     job = interrupt_while_running(chat, block, services.cancel)
 
     assert job.state == State.CANCELLED
-    assert not Group.objects.exists()
+    assert not saved()
 
 
 @pytest.mark.usefixtures("signals")
