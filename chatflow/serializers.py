@@ -7,13 +7,10 @@ from django.core.validators import ProhibitNullCharactersValidator, RegexValidat
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from chatflow.lengths import MESSAGE_LENGTH, REASON_LENGTH, SESSION_ID_LENGTH, WORKFLOW_LENGTH
 from chatflow.workflows.ai import names
 from chatflow.workflows.services import Mode, OnBusy
 
-MESSAGE_LENGTH = 4000
-SESSION_ID_LENGTH = 255
-WORKFLOW_LENGTH = 100
-REASON_LENGTH = 1000
 # Files that go with one message.
 MOST_FILES = 10
 

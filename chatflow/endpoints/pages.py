@@ -21,8 +21,8 @@ from chatflow.entrance import received
 from chatflow.error_pages import respond
 from chatflow.errors import problem
 from chatflow.languages import localized, words
+from chatflow.lengths import MESSAGE_LENGTH
 from chatflow.page_policy import strict
-from chatflow.serializers import MESSAGE_LENGTH
 from chatflow.tenants import workflows_of
 from chatflow.workflows.exceptions import TokenRefused
 from chatflow.workflows.knowledge.readers import is_image

@@ -9,10 +9,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from chatflow.bodies import Moment, Shown
+from chatflow.lengths import WORKFLOW_LENGTH
 from chatflow.models import Token
 from chatflow.moments import iso
 from chatflow.schema import refusals
-from chatflow.serializers import WORKFLOW_LENGTH, StrictCharField, no_control
+from chatflow.serializers import StrictCharField, no_control
 from chatflow.tenants import tenant_of
 from chatflow.tokens import DAYS, MOST_DAYS, make_token, revoke, tokens_of
 from chatflow.views import api_view

@@ -705,7 +705,7 @@ class TestQueuePrune:
             monkeypatch.setattr(figures, "catch_up", lambda _: None)
         with connection.execute_wrapper(work):
             assert pruning.prune(30) == 1
-        # The clock comes before the transactions; two looks for old figures, and these, behind them.
+        # The clock comes before the transactions, two looks for old figures and these behind them.
         assert [sql.split()[2] for sql in asked[-4:]] == [
             '"workflows_cluster"',
             '"workflows_dailyusage"',

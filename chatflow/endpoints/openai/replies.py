@@ -7,8 +7,8 @@ from rest_framework.request import Request
 
 from chatflow.endpoints import inbox
 from chatflow.endpoints.openai.asking import words, words_of, wrong
+from chatflow.lengths import REASON_LENGTH
 from chatflow.scopes import find_approval, reach_of
-from chatflow.serializers import REASON_LENGTH
 from chatflow.workflows.exceptions import TokenRefused
 from chatflow.workflows.models import Job
 
