@@ -29,6 +29,18 @@ def pytest_configure() -> None:
         database.setdefault("TEST", {})["NAME"] = str(FOLDER / "test.sqlite3")
 
 
+# What speaks to the services alone, which have tests of their own on each database: the protocols
+# of other clients, and this checkout's invoices.
+ON_SQLITE = (
+    *(
+        f"tests/chatflow/endpoints/{name}"
+        for name in ("ai_sdk/", "openai/", "test_a2a", "test_ag_ui")
+    ),
+    "tests/chatflow/endpoints/test_mcp",
+    "tests/invoicing/",
+)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     from django.db import connection
 
@@ -44,7 +56,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def asks_for_a_database(item: pytest.Item) -> bool:
-    """Say whether the test may use one, or is marked as being about one."""
+    """Say whether the test may use one that needn't be SQLite, or is marked as being about one."""
+    if item.nodeid.startswith(ON_SQLITE) and not item.get_closest_marker("postgresql"):
+        return False
     if any(map(item.get_closest_marker, ("django_db", "postgresql", "databases"))):
         return True
     return not {"db", "transactional_db"}.isdisjoint(getattr(item, "fixturenames", ()))

@@ -23,18 +23,13 @@ from chatflow.addresses import request_prefix
 from chatflow.bodies import Moment, Shown
 from chatflow.conf import conf
 from chatflow.errors import Unavailable
+from chatflow.lengths import SESSION_ID_LENGTH
 from chatflow.limits import check_upload, upload_slot
 from chatflow.moments import iso
 from chatflow.paging import Following, read_page
 from chatflow.parsers import JSONParser, TextJSONParser
 from chatflow.schema import refusals
-from chatflow.serializers import (
-    SESSION_ID_LENGTH,
-    PageSerializer,
-    StrictCharField,
-    no_control,
-    session_key,
-)
+from chatflow.serializers import PageSerializer, StrictCharField, no_control, session_key
 from chatflow.tenants import tenant_of
 from chatflow.views import api_view
 from chatflow.workflows import services

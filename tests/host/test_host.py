@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NET = 300
 
 
-@pytest.mark.databases
+@pytest.mark.postgresql
 def test_the_promises_hold_in_another_project() -> None:
     options = ["--ds=tests.host.settings", "-q", "-x", "-p", "no:cacheprovider"]
     found = subprocess.run(

@@ -7,9 +7,8 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
+from chatflow.lengths import SESSION_ID_LENGTH, WORKFLOW_LENGTH
 from chatflow.serializers import (
-    SESSION_ID_LENGTH,
-    WORKFLOW_LENGTH,
     DecisionSerializer,
     MessagesField,
     StrictBooleanField,
