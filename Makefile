@@ -22,6 +22,10 @@ ARGS ?=
 UNIT := $(PY) -m pytest --ignore=tests/acceptance $(ARGS)
 POSTGRES_UNIT := $(PY) -m tests.servers postgres -- $(UNIT)
 
+# Some machines' Python writes no bytecode: then each of the many processes of the tests would compile
+# all of our modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # A developer's .env never reaches the checks, and Django loads without one.
 CHECKS := lint check test-js test-python test-acceptance
 PARTS := test-sqlite test-postgres

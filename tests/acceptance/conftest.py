@@ -15,7 +15,19 @@ from tests.servers import Postgres
 MakeSite = Callable[..., Site]
 
 # The files that take longest, the longest first: so all who run files side by side end together.
-LONGEST = ("cluster", "loop", "demo_page", "chaos", "seed", "standstill", "outage", "readme")
+LONGEST = (
+    *("cluster", "loop", "demo", "readme", "demo_page", "own_project", "chaos", "seed"),
+    *(
+        "standstill",
+        "outage",
+        "tutorial",
+        "backup",
+        "exactness",
+        "observe",
+        "edits_page",
+        "redeploy",
+    ),
+)
 
 
 @pytest.hookimpl(trylast=True)

@@ -197,6 +197,7 @@ def test_an_invoice_is_made_in_a_conversation(chat_on: Chat, site: Site, screen:
     assert chat.fits()
 
 
+@on_postgres
 def test_bob_cannot_open_the_invoice_of_alice(browser: Browser, site: Site) -> None:
     up_to_the_last_question(site, "alice", "Secret Ltd")
     ready = talk(site, "alice", "Secret Ltd", "yes")
@@ -215,6 +216,7 @@ def test_bob_cannot_open_the_invoice_of_alice(browser: Browser, site: Site) -> N
         assert "Secret" not in page.content()
 
 
+@on_postgres
 def test_the_progress_is_shown_and_a_reload_resumes(chat_on: Chat, site: Site) -> None:
     chat, page = chat_on, chat_on.page
     chat.say("hello")
@@ -260,6 +262,7 @@ def test_words_appear_as_they_are_written(chat: Chat, site: Site) -> None:
     chat.expect_last("before after")
 
 
+@on_postgres
 def test_cancel_stops_the_work(chat_on: Chat, site: Site, screen: str) -> None:
     chat, page = chat_on, chat_on.page
     chat.say("Run a long demo with 50 steps of 1 second")
@@ -349,6 +352,7 @@ def test_next_moves(chat_on: Chat) -> None:
     chat.watch.complaints.clear()
 
 
+@on_postgres
 def test_what_was_decided_elsewhere_is_shown(chat: Chat) -> None:
     page = chat.page
     chat.turn(lambda: chat.say("show moves"))
@@ -373,6 +377,7 @@ def test_what_was_decided_elsewhere_is_shown(chat: Chat) -> None:
     chat.watch.complaints.clear()
 
 
+@on_postgres
 def test_a_failure_is_shown(chat_on: Chat, site: Site) -> None:
     chat_on.say("failing")
     expect(chat_on.page.get_by_role("alert")).to_contain_text("The workflow failed.")
@@ -413,6 +418,7 @@ def test_a_conversation_outlives_the_web_server(
         expect(last.locator(".message__text:visible")).to_have_text("All four.")
 
 
+@on_postgres
 def test_the_conversations_and_their_addresses(chat_on: Chat, screen: str) -> None:
     chat, page = chat_on, chat_on.page
 
@@ -454,6 +460,7 @@ def test_the_conversations_and_their_addresses(chat_on: Chat, screen: str) -> No
     chat.picture("11-recent")
 
 
+@on_postgres
 def test_what_a_model_says_does_nothing_but_show(chat_on: Chat, screen: str) -> None:
     chat, page = chat_on, chat_on.page
     page.add_init_script("window.attack = () => { window.attacked = true; };")
@@ -562,6 +569,7 @@ def test_it_loads_little(chat: Chat, site: Site) -> None:
     assert shift == 0
 
 
+@on_postgres
 def test_the_example_page_works(chat_on: Chat, site: Site) -> None:
     chat, page = chat_on, chat_on.page
     page.goto(f"{site.url}/ai-demo/chat/example/")
@@ -631,6 +639,7 @@ def test_a_wrong_password_is_refused(browser: Browser, site: Site) -> None:
         expect(page.get_by_role("alert")).to_be_visible()
 
 
+@on_postgres
 def test_a_message_is_edited(chat: Chat) -> None:
     chat.say("gated first")
     chat.expect_last("All four.")
@@ -699,6 +708,7 @@ def test_what_is_refused_goes_back_to_where_it_was_written(chat: Chat) -> None:
     chat.watch.complaints.clear()
 
 
+@on_postgres
 def test_an_answer_is_rated(chat: Chat) -> None:
     page = chat.page
     # A history that the page asked for before the rating comes after it, and knows nothing of it.
@@ -800,6 +810,7 @@ def test_each_file_that_is_not_taken_is_told_of(chat: Chat) -> None:
     expect(chat.message).to_have_value("kept")
 
 
+@on_postgres
 def test_a_file_goes_with_a_message(chat: Chat) -> None:
     page = chat.page
     page.locator("#file").set_input_files(
@@ -944,6 +955,7 @@ def test_what_is_said_offline_waits(chat: Chat) -> None:
     chat.watch.complaints.clear()
 
 
+@on_postgres
 def test_two_tabs_show_the_same(chat: Chat, site: Site) -> None:
     chat.say("gated tabs")
     chat.expect_last("All four.")
@@ -963,6 +975,7 @@ def test_two_tabs_show_the_same(chat: Chat, site: Site) -> None:
         assert chat.messages() == other.messages()
 
 
+@on_postgres
 def test_a_question_stays_open_beside_another(chat: Chat, site: Site) -> None:
     page = chat.page
     chat.turn(lambda: chat.say("create invoice"))
@@ -984,6 +997,7 @@ def test_a_question_stays_open_beside_another(chat: Chat, site: Site) -> None:
     expect(chat.message).to_have_attribute("placeholder", "Write a message")
 
 
+@on_postgres
 def test_conversations_are_found_renamed_and_deleted(chat: Chat) -> None:
     page = chat.page
     chat.say("gated cobalt")

@@ -6,7 +6,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.acceptance.browser import DESKTOP, PHONE, Watch, assert_accessible, new_context
+from tests.acceptance.kinds import on_sqlite
 from tests.acceptance.processes import Site
+
+pytestmark = on_sqlite
 
 JOBS = "/admin/chatflow_workflows/job/"
 MAKE_OPERATOR = """

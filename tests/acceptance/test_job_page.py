@@ -12,7 +12,10 @@ from tests.acceptance.browser import (
     assert_accessible,
     new_context,
 )
+from tests.acceptance.kinds import on_postgres
 from tests.acceptance.processes import Site
+
+pytestmark = on_postgres
 
 MAKE_BOSS = """
 from django.contrib.auth.models import User

@@ -7,7 +7,10 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.acceptance.browser import DESKTOP, PHONE, Watch, assert_accessible, new_context
+from tests.acceptance.kinds import on_postgres
 from tests.acceptance.processes import Site
+
+pytestmark = on_postgres
 
 MAKE_BOSS = """
 from django.contrib.auth.models import User
