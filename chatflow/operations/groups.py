@@ -13,7 +13,7 @@ VIEWED = {
         *("session", "message", "job", "step", "event", "feedback", "approvalrequest"),
         *("dailyusage", "taskrun", "cluster"),
     ),
-    "chatflow_knowledge": ("document", "attachment", "chunk"),
+    "chatflow_knowledge": ("document", "attachment", "chunk", "unreadfile"),
     "chatflow": ("token",),
     "chatflow_operations": ("act",),
 }

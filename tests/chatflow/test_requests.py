@@ -23,6 +23,7 @@ def test_any_other_is_not(anonymous: Client, given: str) -> None:
     assert requests.present_id() == ""
 
 
+@pytest.mark.usefixtures("served")
 async def test_the_front_gives_it_to_django_and_to_refused_streams() -> None:
     for path, status in (("/healthz", 200), ("/ai-demo/workflow/stream/workflow_1", 401)):
         async with Exchange(application, path, headers={"X-Request-ID": "mine"}) as exchange:

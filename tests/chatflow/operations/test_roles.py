@@ -3,13 +3,16 @@
 from collections.abc import Callable
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.admin import site
+from django.contrib.auth.models import Group, User
 from django.template import Context, Template
-from django.test import Client
+from django.test import Client, RequestFactory
 
 from chatflow.operations.roles import HIDDEN, shown
 
 pytestmark = pytest.mark.django_db
+
+OURS = ("chatflow", "chatflow_workflows", "chatflow_knowledge", "chatflow_operations")
 
 
 def who(client: Client) -> User:
@@ -36,3 +39,16 @@ def test_templates_have_it_too(staff: Callable[..., Client]) -> None:
     }
 
     assert texts == {HIDDEN, "&lt;b&gt;secret&lt;/b&gt;"}
+
+
+def test_the_group_that_views_sees_every_page(staff: Callable[..., Client]) -> None:
+    """A page that is new is for them too."""
+    client = staff()
+    user = who(client)
+    user.groups.add(Group.objects.get(name="Chatflow: view"))
+    request = RequestFactory().get("/admin/")
+    request.user = User.objects.get(pk=user.pk)
+    ours = [each for model, each in site._registry.items() if model._meta.app_label in OURS]
+
+    assert len(ours) > 8
+    assert not [each for each in ours if not each.has_view_permission(request)]

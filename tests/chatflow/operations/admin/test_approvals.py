@@ -145,7 +145,7 @@ def test_states(chat: Chat, alice: User, carol: SignIn) -> None:
     workflow("w")(delete)
     for key in ("approved", "rejected", "expired", "late", "closed", "later", "sooner"):
         Chat(alice, key).say(workflow="w")
-    made = {row.session.key: row for row in ApprovalRequest.objects.all()}
+    made = {row.session.key: row for row in ApprovalRequest.objects.order_by("pk")}
     for key in ("expired", "late"):
         expire(made[key])
     Chat(alice, "approved").say("yes")
