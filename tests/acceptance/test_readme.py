@@ -13,6 +13,7 @@ import pytest
 
 from tests.acceptance.checkout import Checkout, Demo
 from tests.acceptance.conftest import MakeSite
+from tests.acceptance.kinds import on_postgres
 from tests.acceptance.markdown import block, blocks
 from tests.acceptance.processes import ROOT, SECONDS, Site, eventually, is_alive
 from tests.acceptance.streams import Stream
@@ -150,6 +151,7 @@ def guide(make_site: MakeSite, apps: tuple[Path, list[str]], kind: str) -> Site:
     return site
 
 
+@on_postgres
 def test_the_guides_workflows(guide: Site, apps: tuple[Path, list[str]]) -> None:
     # Message, then what it is answered with; the second element of each pair is the response.
     talks = {
