@@ -14,7 +14,6 @@ from django.db.models import (
     Model,
     QuerySet,
 )
-from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -32,17 +31,12 @@ from chatflow.workflows.registry import all_workflows
 
 # Rows that a list pages through; a search or a filter finds those further down.
 COUNTED = 10_000
-# Rows of an inline.
-LATEST = 200
 # django-stubs makes these classes generic; at run time they are not.
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
-    Inline = admin.TabularInline[Any, Any]
-    InlineFormSet = BaseInlineFormSet[Any, Any, Any]
     PaginatorBase = Paginator[Any]
 else:
-    ModelAdmin, Inline = admin.ModelAdmin, admin.TabularInline
-    InlineFormSet, PaginatorBase = BaseInlineFormSet, Paginator
+    ModelAdmin, PaginatorBase = admin.ModelAdmin, Paginator
 
 
 def moment(field: str) -> Any:
@@ -58,7 +52,6 @@ def moment(field: str) -> Any:
 
 
 created_at = moment("created_at")
-TIMES = (created_at, moment("started_at"), moment("finished_at"), moment("updated_at"))
 
 
 class CappedPaginator(PaginatorBase):
@@ -69,16 +62,6 @@ class CappedPaginator(PaginatorBase):
         found = self.object_list
         assert isinstance(found, QuerySet)
         return found.order_by("-pk").values("pk")[:COUNTED].count()
-
-
-class LatestFormSet(InlineFormSet):
-    """An inline's latest rows, in their order."""
-
-    def get_queryset(self) -> Any:
-        if not hasattr(self, "_latest"):
-            newest_first = self.queryset.order_by("-pk")[:LATEST]  # type: ignore[union-attr]
-            self._latest = list(reversed(newest_first))
-        return self._latest
 
 
 class ReadOnly:
@@ -115,13 +98,6 @@ class TenantAdmin(BigTableAdmin):
         if not row.tenant:
             return "-"
         return format_html('<a href="?{}">{}</a>', urlencode({"tenant": row.tenant}), row.tenant)
-
-
-class LatestInline(Confidential, ReadOnly, Inline):
-    formset = LatestFormSet
-    extra = 0
-    # A foreign key's select would load the whole other table.
-    show_change_link = False
 
 
 class ByRegistry(admin.SimpleListFilter):
