@@ -32,7 +32,7 @@ from chatflow.workflows.models import Cluster, Event, Job, Message, Session, Sta
 from chatflow.workflows.registry import all_workflows
 from chatflow.workflows.running import runner
 from chatflow.workflows.services import queues
-from chatflow.workflows.store import events, lifecycle, pruning
+from chatflow.workflows.store import events, figures, lifecycle, pruning, usage_figures
 from chatflow.workflows.store.lifecycle import Outcome, Vigil, vigil
 from tests.configure import configure
 from tests.workflows.chat import NET, Chat, at_once, claimed
@@ -701,8 +701,8 @@ class TestQueuePrune:
             return execute(sql, *rest)
 
         monkeypatch.setattr(pruning, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=rest))
-        for figures in (pruning.figures, pruning.usage_figures):
-            monkeypatch.setattr(figures, "catch_up", lambda _: None)
+        for rows in (figures, usage_figures):
+            monkeypatch.setattr(rows, "catch_up", lambda _: None)
         with connection.execute_wrapper(work):
             assert pruning.prune(30) == 1
         # The clock comes before the transactions, two looks for old figures and these behind them.

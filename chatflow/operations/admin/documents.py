@@ -341,6 +341,13 @@ class UnreadFileAdmin(BigTableAdmin):
         found: QuerySet[Any] = super().get_queryset(request).defer("document__content")
         return found.annotate(may_read=may_read)
 
+    def get_object(self, *args: Any, **kwargs: Any) -> Any:
+        """Return a file under the name that is shown: the heads of its pages tell it too."""
+        file = super().get_object(*args, **kwargs)
+        if file is not None:
+            file.name = self.shown_name(file)
+        return file
+
     @admin.display(description="name")
     def shown_name(self, file: Any) -> str:
         return file.name if file.may_read or file.owner_id is None else HIDDEN
