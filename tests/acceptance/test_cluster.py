@@ -277,6 +277,7 @@ def test_sigterm_to_the_whole_group_lets_the_running_job_end(make_ledger: MakeLe
     assert_ended(site, job, "completed")
 
 
+@on_postgres
 def test_a_job_longer_than_the_grace_goes_on_elsewhere(make_ledger: MakeLedger) -> None:
     site = make_ledger()
     cluster = site.start_cluster("--workers=1", "--grace=1")
@@ -354,6 +355,7 @@ def test_cancel_and_completion_race_to_one_end(ledger: Site) -> None:
     print(f"cancel against completion: {states.count('cancelled')} of {len(states)} cancelled")
 
 
+@on_postgres
 @pytest.mark.parametrize("workflow", ["returns_all_the_same", "raises_instead"])
 def test_code_that_hides_its_interruption_is_cancelled(ledger: Site, workflow: str) -> None:
     job = start(ledger, workflow)
@@ -362,6 +364,7 @@ def test_code_that_hides_its_interruption_is_cancelled(ledger: Site, workflow: s
     assert_ended(ledger, job, "cancelled", "cancelled")
 
 
+@on_sqlite
 def test_code_that_swallows_its_interruption_is_ended(ledger: Site) -> None:
     late = {name: start(ledger, name) for name in ("swallows_late", "looks_at_the_clock")}
     job = start(ledger, "swallows")
@@ -378,6 +381,7 @@ def test_code_that_swallows_its_interruption_is_ended(ledger: Site) -> None:
     assert run(ledger, "ordinary")["state"] == "completed"
 
 
+@on_postgres
 @pytest.mark.parametrize("workflow", ["late", "late_async"])
 def test_the_deadline_stops_the_work_itself(ledger: Site, workflow: str) -> None:
     started = time.monotonic()
@@ -386,6 +390,7 @@ def test_the_deadline_stops_the_work_itself(ledger: Site, workflow: str) -> None
     say(f"deadline of 0.5 s in {workflow!r}, ended", started)
 
 
+@on_sqlite
 def test_the_budget_of_ai_calls_binds(ledger: Site) -> None:
     job = start(ledger, "asks_too_much")
     assert_ended(ledger, job, "failed", "ai_budget")
@@ -396,6 +401,7 @@ def test_the_budget_of_ai_calls_binds(ledger: Site) -> None:
 # Tries.
 
 
+@on_postgres
 def test_tries_wait_for_their_backoff_and_keep_the_steps(ledger: Site) -> None:
     job = start(ledger, "raises_twice")
     assert_ended(ledger, job, "completed")
@@ -406,6 +412,7 @@ def test_tries_wait_for_their_backoff_and_keep_the_steps(ledger: Site) -> None:
     print(f"backoff of 0.2 s and 0.6 s: {first:.3f} s and {second:.3f} s")
 
 
+@on_sqlite
 def test_tries_end(ledger: Site) -> None:
     job = start(ledger, "raises_always")
     assert_ended(ledger, job, "failed", "workflow_failed")
@@ -413,12 +420,14 @@ def test_tries_end(ledger: Site) -> None:
     assert "as it was asked to" not in ledger.status("alice", job)["error"]
 
 
+@on_postgres
 def test_retry_until_ends(ledger: Site) -> None:
     job = start(ledger, "raises_until")
     assert_ended(ledger, job, "failed", "workflow_failed")
     assert 2 <= count(ledger, "try", job) <= 5
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("workflow", "code"), [("gives_up", "no_customer"), ("exits", "workflow_failed")]
 )
@@ -434,6 +443,7 @@ def test_a_database_error_of_the_authors_own_is_no_outage(ledger: Site) -> None:
     assert column(ledger, job, "attempt") == 1
 
 
+@on_postgres
 def test_a_step_is_tried_again_by_itself(ledger: Site) -> None:
     job = start(ledger, "retries_a_step")
     assert_ended(ledger, job, "completed")

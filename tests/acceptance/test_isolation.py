@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.acceptance.conftest import MakeSite
+from tests.acceptance.kinds import on_sqlite
 from tests.acceptance.processes import Site, eventually
 from tests.acceptance.streams import Stream
 from tests.acceptance.test_streams import CUT_OFF
@@ -68,6 +69,7 @@ def test_what_is_somebody_elses_is_as_unknown_as_what_is_not(
     assert site.finished("alice", job)["state"] == "completed"
 
 
+@on_sqlite
 def test_a_link_is_good_for_its_one_job_as_it_was_made(site: Site) -> None:
     one, other = (site.send("alice", "gated link") for _ in range(2))
     token = one["stream_url"].partition("token=")[2]
@@ -93,6 +95,7 @@ def test_a_link_is_good_for_its_one_job_as_it_was_made(site: Site) -> None:
     assert httpx.post(cancel).status_code == 401
 
 
+@on_sqlite
 def test_links_run_out(make_site: MakeSite, kind: str) -> None:
     site = make_site(kind, STREAM_LINK_TTL="3")
     site.start_web()

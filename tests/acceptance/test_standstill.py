@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from tests.acceptance.conftest import MakeSite
+from tests.acceptance.kinds import on_postgres
 from tests.acceptance.processes import (
     CONTAINER,
     Process,
@@ -73,6 +74,7 @@ def test_a_paused_cluster_goes_on_where_it_was(own_site: Site) -> None:
         assert_undisturbed(own_site, name, job)
 
 
+@on_postgres
 def test_a_paused_worker_in_the_foreground(own_site: Site) -> None:
     command = own_site.manage_command("queue_work")
     worker = own_site.start("worker", command)

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from tests.acceptance.kinds import on_postgres, on_sqlite
 from tests.acceptance.processes import SECONDS, Process, Site
 from tests.acceptance.streams import Stream, read_stream
 from tests.servers import HOST, Nginx, free_port
@@ -106,6 +107,7 @@ def test_frames_come_live_through_each_of_two_web_processes(
     assert frames[0][-1]["status"] == "completed"
 
 
+@on_postgres
 def test_a_web_server_of_several_processes_streams_live(site: Site) -> None:
     web = site.start_web("--workers=2")
     site.close_gate("workers")
@@ -121,6 +123,7 @@ def test_a_web_server_of_several_processes_streams_live(site: Site) -> None:
     web.end()
 
 
+@on_sqlite
 def test_runserver_streams_live(site: Site) -> None:
     port = free_port()
     command = site.manage_command("runserver", f"{HOST}:{port}")
@@ -131,6 +134,7 @@ def test_runserver_streams_live(site: Site) -> None:
         runserver.end()
 
 
+@on_postgres
 def test_nginx_as_it_comes_streams_live(site: Site) -> None:
     port = free_port()
     server = f"""
@@ -164,6 +168,7 @@ def test_an_open_stream_does_not_keep_a_web_process(site: Site, second_web: Proc
     assert rest[-1]["status"] == "completed"
 
 
+@on_postgres
 def test_no_token_is_logged(site: Site) -> None:
     sent = site.send("alice", "failing on purpose")
     [link_token] = parse_qs(urlsplit(sent["stream_url"]).query)["token"]
@@ -187,6 +192,7 @@ def test_no_token_is_logged(site: Site) -> None:
         assert secret not in logs
 
 
+@on_sqlite
 def test_curl_reads_it(site: Site) -> None:
     sent = site.send("alice", "gated curl")
     done = subprocess.run(
