@@ -6,11 +6,12 @@
 from django.urls import path, re_path
 from django.views.generic import RedirectView
 
-from chatflow import installed  # noqa: F401
+from chatflow.project import installed  # noqa: F401
 
 # isort: split
 # The middleware also hears, by a signal, when the database is out.
-from chatflow import errors, middleware, routes  # noqa: F401
+from chatflow import middleware  # noqa: F401
+from chatflow.answers import errors
 from chatflow.development import note
 from chatflow.endpoints import (
     acts,
@@ -23,6 +24,7 @@ from chatflow.endpoints import (
     turns,
     uploads,
 )
+from chatflow.wire import routes
 
 app_name = routes.API
 

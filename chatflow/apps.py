@@ -35,8 +35,9 @@ class ChatflowConfig(AppConfig):
 
     def ready(self) -> None:
         # What answers requests is imported with the URLconf: a cluster does without.
-        from chatflow import checks, project_checks, stream_checks, tokens  # noqa: F401
-        from chatflow.addresses import document_page
+        from chatflow.access import tokens  # noqa: F401
+        from chatflow.project import checks, site_checks, stream_checks  # noqa: F401
+        from chatflow.wire.addresses import document_page
         from chatflow.workflows.knowledge.pages import pages
 
         if getattr(settings, "KNOX_TOKEN_MODEL", "") == "chatflow.Token":

@@ -1,4 +1,4 @@
-"""The ASGI application: ``uvicorn chatflow.asgi:application``. See site.py."""
+"""The ASGI application: ``uvicorn chatflow.asgi:application``. See serving/site.py."""
 
 import os
 import sys
@@ -24,7 +24,7 @@ with uncollected():
         sys.exit(f"chatflow: {told}")
 
     # It reaches the models, which can't be imported before.
-    from chatflow.site import Site
+    from chatflow.serving.site import Site
     from chatflow.wsgi import application as wsgi
 
     application = Site(wsgi)

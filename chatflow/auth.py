@@ -24,11 +24,11 @@ from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
-from chatflow import scopes
+from chatflow.access import scopes
+from chatflow.access.entrance import authenticators, challenge, received
+from chatflow.access.tenants import tenant_of
 from chatflow.conf import conf
-from chatflow.entrance import authenticators, challenge, received
 from chatflow.models import Token, digest_of
-from chatflow.tenants import tenant_of
 from chatflow.workflows import clock, services
 from chatflow.workflows.exceptions import JobNotFound
 from chatflow.workflows.models import Job

@@ -1,7 +1,7 @@
 """uvicorn's HTTP, with limits for the head of a request: ``uvicorn --http chatflow.door:Door``.
 
 uvicorn itself waits for a head as long as a client likes, and keeps as much of it as the client
-sends. A body's limits are site.py's.
+sends. A body's limits are serving/site.py's.
 """
 
 import asyncio

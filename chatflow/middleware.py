@@ -27,10 +27,10 @@ from django.shortcuts import render
 from django.views import defaults
 
 from chatflow import requests
-from chatflow.error_pages import ErrorPage, as_page, respond
-from chatflow.errors import UNSTORED, as_response, is_for_api, of_status, problem
-from chatflow.languages import localized
-from chatflow.page_policy import strict
+from chatflow.answers.error_pages import ErrorPage, as_page, respond
+from chatflow.answers.errors import UNSTORED, as_response, is_for_api, of_status, problem
+from chatflow.answers.languages import localized
+from chatflow.answers.page_policy import strict
 from chatflow.signins import TooManyAtOnce, TooManySignIns
 from chatflow.workflows.services import outages
 

@@ -72,7 +72,7 @@ class Tokens(AuthTokenManager):  # type: ignore[misc]
 class Token(AbstractAuthToken):  # type: ignore[misc]
     """A Bearer token: Knox's, with a name and limits. Of the token itself it keeps the hash only.
 
-    What its scope lets it do is in ``chatflow/scopes.py``.
+    What its scope lets it do is in ``chatflow/access/scopes.py``.
     """
 
     class Scope(models.TextChoices):
@@ -102,7 +102,7 @@ class Token(AbstractAuthToken):  # type: ignore[misc]
 
 
 class Tally(models.Model):
-    """How much of something somebody has had in the current window of time; see tallies.py.
+    """How much of something somebody has had in the current window of time; see access/tallies.py.
 
     Nothing points to a row, and no deletion of a user's data lowers it.
     """

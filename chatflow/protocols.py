@@ -5,12 +5,13 @@
 
 from django.urls import include, path
 
-from chatflow import installed  # noqa: F401
+from chatflow.project import installed  # noqa: F401
 
 # isort: split
 # The middleware also hears, by a signal, when the database is out.
-from chatflow import middleware, routes  # noqa: F401
+from chatflow import middleware  # noqa: F401
 from chatflow.dialects import served
+from chatflow.wire import routes
 
 app_name = routes.PROTOCOLS
 

@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.functional import LazyObject, empty
 
-from chatflow.asgi_types import Scope
+from chatflow.wire.asgi_types import Scope
 from chatflow.workflows import logs, tracing
 
 HEADER = "X-Request-ID"

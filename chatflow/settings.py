@@ -12,7 +12,7 @@ from chatflow.conf import DECLARED
 from chatflow.environment import Environment, WrongSetting
 from chatflow.install import APPS
 from chatflow.kinds import Choice
-from chatflow.private_file import PrivateConnection
+from chatflow.project.private_file import PrivateConnection
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -38,7 +38,7 @@ SECRET_KEY_FALLBACKS = env.names("SECRET_KEY_FALLBACKS")
 ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
 
-# Behind a proxy that sets the X-Forwarded-… headers itself, or takes them away; addresses.py.
+# Behind a proxy that sets the X-Forwarded-… headers itself, or takes them away; wire/addresses.py.
 if CHATFLOW.get("TRUST_PROXY"):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     USE_X_FORWARDED_HOST = True
@@ -66,7 +66,7 @@ MIDDLEWARE = [
     "chatflow.requests.identified",
     "chatflow.middleware.trusted_connection",
     "django.middleware.security.SecurityMiddleware",
-    "chatflow.static_files.StaticFiles",
+    "chatflow.serving.static_files.StaticFiles",
     "corsheaders.middleware.CorsMiddleware",
     "chatflow.middleware.unstored",
     "chatflow.middleware.ContentSecurityPolicy",
@@ -144,7 +144,7 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "chatflow:chat"
 LOGOUT_REDIRECT_URL = "login"
 
-SESSION_ENGINE = "chatflow.sessions"
+SESSION_ENGINE = "chatflow.access.sessions"
 # Where the proxy in front speaks https only.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.boolean("SECURE_COOKIES", False)
 # Another site on this host has cookies of its own, which may have the same names.
@@ -198,7 +198,7 @@ CORS_ALLOW_HEADERS = [
 CORS_EXPOSE_HEADERS = ["Retry-After", "Idempotency-Replayed", "X-Request-ID", "x-should-retry"]
 
 # The pages load nothing from another host. Those of the site itself have no style in line either
-# (page_policy.py); Swagger's and the admin's do.
+# (answers/page_policy.py); Swagger's and the admin's do.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
@@ -211,18 +211,21 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-# For a team's own views: the API's need none of it (views.py).
+# For a team's own views: the API's need none of it (endpoints/views.py).
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "chatflow.auth.BearerAuthentication",
         "chatflow.auth.CookieAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_PARSER_CLASSES": ["chatflow.parsers.JSONParser", "chatflow.parsers.TextJSONParser"],
+    "DEFAULT_PARSER_CLASSES": [
+        "chatflow.wire.parsers.JSONParser",
+        "chatflow.wire.parsers.TextJSONParser",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "chatflow.parsers.AlwaysJSON",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "chatflow.wire.parsers.AlwaysJSON",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "chatflow.errors.exception_handler",
+    "EXCEPTION_HANDLER": "chatflow.answers.errors.exception_handler",
 }
 REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer"}
 KNOX_TOKEN_MODEL = "chatflow.Token"
@@ -233,7 +236,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "chatflow.schema.name_server",
+        "chatflow.answers.schema.name_server",
     ],
     # There are other fields of that name, with fewer values.
     "ENUM_NAME_OVERRIDES": {
@@ -252,7 +255,7 @@ SPECTACULAR_SETTINGS = {
 STATIC_URL = "/static/"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "chatflow.static_files.HashedStaticFiles"},
+    "staticfiles": {"BACKEND": "chatflow.serving.static_files.HashedStaticFiles"},
 }
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Only where another server is to serve them, after collectstatic.
@@ -264,7 +267,7 @@ WHITENOISE_AUTOREFRESH = DEBUG
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
-# The pages' languages (languages.py); the API and the admin speak English.
+# The pages' languages (answers/languages.py); the API and the admin speak English.
 LANGUAGES = [("en", "English"), ("de", "German")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 
@@ -283,7 +286,7 @@ LOGGING: dict[str, Any] = {
     "handlers": {
         "out": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "stream": _stream},
     },
-    "filters": {"refusals": {"()": "chatflow.refusals.Refusals"}},
+    "filters": {"refusals": {"()": "chatflow.serving.refusals.Refusals"}},
     "root": {"handlers": ["out"], "level": "WARNING"},
     "loggers": {
         "django.request": {"filters": ["refusals"]},

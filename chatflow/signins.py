@@ -15,11 +15,11 @@ from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest
 from rest_framework.exceptions import Throttled
 
-from chatflow.addresses import client_address
+from chatflow.access.line import turned_away
+from chatflow.access.tallies import Limit
+from chatflow.answers.errors import CROWDED, Unavailable
 from chatflow.conf import conf
-from chatflow.errors import CROWDED, Unavailable
-from chatflow.line import turned_away
-from chatflow.tallies import Limit
+from chatflow.wire.addresses import client_address
 
 # So many times the wrong passwords of one address: one address alone keeps nobody out of theirs.
 ADDRESSES = 3
@@ -92,7 +92,8 @@ class Backend(ModelBackend):
 def at_once() -> int:
     """Return how many passwords a process hashes at once.
 
-    Each costs a third of a second of a processor. Who comes by a page waits in line: line.py.
+    Each costs a third of a second of a processor. Who comes by a page waits in
+    line: access/line.py.
     """
     return max(1, conf.WEB_THREADS // 4)
 

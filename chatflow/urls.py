@@ -7,10 +7,10 @@ from django.urls import URLPattern, URLResolver, include, path, reverse_lazy
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
-from chatflow import errors
+from chatflow.answers import errors
+from chatflow.answers.languages import localized
+from chatflow.answers.page_policy import strict
 from chatflow.endpoints import accounts, probes, schemas
-from chatflow.languages import localized
-from chatflow.page_policy import strict
 
 # Its own "/" would lose the slash behind a prefix.
 admin.site.site_url = reverse_lazy("home")  # type: ignore[assignment]

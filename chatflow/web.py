@@ -7,7 +7,7 @@ In the project's asgi.py::
     application = with_streams(get_asgi_application())
 """
 
-from chatflow.asgi_types import Application, Foreign
+from chatflow.wire.asgi_types import Application, Foreign
 
 
 def with_streams(application: Foreign) -> Application:
@@ -22,6 +22,6 @@ def with_streams(application: Foreign) -> Application:
         the lifespan among it, goes to *application*.
     """
     # It reaches the models, which can't be imported before Django is set up.
-    from chatflow.front import Front
+    from chatflow.serving.front import Front
 
     return Front(application)

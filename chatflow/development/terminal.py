@@ -4,8 +4,8 @@ import logging
 
 from django.conf import settings
 
-from chatflow.addresses import job_page
 from chatflow.development.mistakes import find_place, summarize
+from chatflow.wire.addresses import job_page
 from chatflow.workflows.models import Job
 from chatflow.workflows.running import journal, runner
 

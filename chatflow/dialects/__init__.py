@@ -4,10 +4,10 @@ import functools
 
 from django.utils.module_loading import import_string
 
-from chatflow import routes
 from chatflow.conf import conf
 from chatflow.dialects.base import BREAK, CLOSE, Dialect
 from chatflow.dialects.encoding import Encoding, Missed
+from chatflow.wire import routes
 
 __all__ = [
     "BREAK",

@@ -4,14 +4,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from chatflow import jsonrpc, sse
+from chatflow.answers import jsonrpc
 from chatflow.dialects.base import Dialect
 from chatflow.dialects.ids import hex_of
 from chatflow.dialects.links import linked
 from chatflow.dialects.questions import in_words
 from chatflow.dialects.words import Words
-from chatflow.moments import iso
-from chatflow.problems import Problem
+from chatflow.wire import sse
+from chatflow.wire.moments import iso
+from chatflow.wire.problems import Problem
 from chatflow.workflows.models import Event, Job, State
 
 JSON = dict[str, Any]

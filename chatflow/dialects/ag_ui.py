@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, Self
 
-from chatflow import sse
 from chatflow.dialects.base import BREAK, Dialect
 from chatflow.dialects.ids import answer_id, hex_of, question_id
 from chatflow.dialects.links import linked
 from chatflow.dialects.questions import in_words, schema_of
 from chatflow.dialects.words import Words
+from chatflow.wire import sse
 from chatflow.workflows.models import Event, Job, State
 
 JSON = dict[str, Any]

@@ -7,11 +7,11 @@ that asked for it: the endpoint puts such a message together out of several jobs
 from collections.abc import Hashable
 from typing import Any
 
-from chatflow import sse
 from chatflow.dialects.base import BREAK, Dialect
 from chatflow.dialects.links import link_of
 from chatflow.dialects.questions import in_words
 from chatflow.dialects.words import Words
+from chatflow.wire import sse
 from chatflow.workflows.models import Event, Job
 
 HEADERS = {"x-vercel-ai-ui-message-stream": "v1"}

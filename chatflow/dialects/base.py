@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from typing import Any, ClassVar
 
-from chatflow.problems import Problem
+from chatflow.wire.problems import Problem
 from chatflow.workflows.models import Event, Job
 
 # Last of an event's frames: the stream breaks off behind it, and its client comes back.
@@ -20,7 +20,7 @@ class Dialect(ABC):
     because of later ones. It queries nothing. The inherited test,
     tests/chatflow/dialects/contract.py, says what each dialect owes its clients.
 
-    A frame is a whole block of Server-Sent Events, as chatflow.sse makes it: bytes that go to the
+    A frame is a whole block of Server-Sent Events, as wire/sse.py makes it: bytes that go to the
     client as they are. A stream that breaks off has simply no more of them, so only a frame of the
     terminal event may tell a client that the job has ended, or one in front of CLOSE.
 

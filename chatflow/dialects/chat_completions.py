@@ -3,12 +3,12 @@
 from collections.abc import Hashable
 from typing import Any
 
-from chatflow import sse
 from chatflow.dialects.base import CLOSE
 from chatflow.dialects.ids import hex_of
 from chatflow.dialects.openai import ANY, JSON, OpenAI, citation, has_been_said, tokens
 from chatflow.dialects.questions import in_words
 from chatflow.dialects.words import Words
+from chatflow.wire import sse
 from chatflow.workflows.models import Event, Job
 
 # The last line of a stream that has all.

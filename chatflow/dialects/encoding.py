@@ -5,8 +5,8 @@ from copy import copy, deepcopy
 from typing import Self
 from weakref import WeakValueDictionary
 
-from chatflow.addresses import placed
 from chatflow.dialects.base import CLOSE, Dialect
+from chatflow.wire.addresses import placed
 from chatflow.workflows.models import Event
 
 # Events whose frames are kept for those listeners who are a little behind another.

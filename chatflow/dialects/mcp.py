@@ -3,11 +3,12 @@
 from collections.abc import Hashable, Mapping
 from typing import Any
 
-from chatflow import jsonrpc, sse
+from chatflow.answers import jsonrpc
 from chatflow.dialects.base import Dialect
 from chatflow.dialects.links import linked
 from chatflow.dialects.questions import in_words
-from chatflow.problems import Problem
+from chatflow.wire import sse
+from chatflow.wire.problems import Problem
 from chatflow.workflows.models import Event, Job, State
 
 JSON = dict[str, Any]

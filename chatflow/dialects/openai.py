@@ -4,7 +4,7 @@ from typing import Any
 
 from chatflow.dialects.base import Dialect
 from chatflow.dialects.links import link_of
-from chatflow.problems import Problem
+from chatflow.wire.problems import Problem
 
 JSON = dict[str, Any]
 

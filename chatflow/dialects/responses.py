@@ -3,11 +3,11 @@
 import json
 from typing import Any, TypeVar
 
-from chatflow import sse
 from chatflow.dialects.ids import hex_of
 from chatflow.dialects.openai import ANY, JSON, OpenAI, tokens
 from chatflow.dialects.questions import in_words
 from chatflow.dialects.response_items import Approval, Item, Message, Question, Reasoning
+from chatflow.wire import sse
 from chatflow.workflows.models import NOTES, Event, Job, State
 
 STATUS: dict[str, str] = {

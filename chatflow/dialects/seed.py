@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from chatflow import sse
 from chatflow.dialects.base import Dialect
-from chatflow.moments import iso
+from chatflow.wire import sse
+from chatflow.wire.moments import iso
 from chatflow.workflows.models import Event, Job, State
 
 # A cancelled job is "failed" to a seed client; its code tells the difference.

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from chatflow import probe_stream
 from chatflow.conf import conf
 from chatflow.doctor.findings import Finding, Visit, note, ok, problem, unknown
+from chatflow.streams import probe
 from chatflow.workflows.exceptions import first_line
 
 # Seconds for one step of the way.
@@ -49,7 +49,7 @@ def look(visit: Visit) -> Iterator[Finding]:
             "Proxies weren't looked at.", "manage.py doctor --url https://chat.example.com"
         )
         return
-    path = probe_stream.make_path()
+    path = probe.make_path()
     url = visit.url.rstrip("/") + path
     try:
         heard = listen(url)
@@ -100,17 +100,17 @@ def _judge(heard: Heard, url: str, path: str) -> Iterator[Finding]:
             " there is one.",
         )
         return
-    if len(heard.arrivals) < probe_stream.FRAMES:
+    if len(heard.arrivals) < probe.FRAMES:
         yield problem(
-            f"The stream broke off after {len(heard.arrivals)} of {probe_stream.FRAMES} frames"
+            f"The stream broke off after {len(heard.arrivals)} of {probe.FRAMES} frames"
             f" ({heard.broke_off or 'it was closed'}).",
             "Streams are cut; their clients come back again and again.",
             "Raise the proxy's read timeout well above 15 seconds.",
         )
         return
-    wanted = probe_stream.PAUSE * (probe_stream.FRAMES - 1)
+    wanted = probe.PAUSE * (probe.FRAMES - 1)
     took = heard.arrivals[-1] - heard.arrivals[0]
-    said = f"{probe_stream.FRAMES} frames, sent over {wanted:.1f} s, came within {took:.1f} s"
+    said = f"{probe.FRAMES} frames, sent over {wanted:.1f} s, came within {took:.1f} s"
     if took < wanted * LATE:
         yield problem(
             f"The proxy buffers: {said} (by {server}).",

@@ -15,13 +15,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 from rest_framework.exceptions import APIException
 
-from chatflow import sign_in_links
-from chatflow.languages import localized
+from chatflow.access import sign_in_links
+from chatflow.access.tenants import workflows_of
+from chatflow.access.tokens import DAYS, MOST_DAYS, make_token, revoke, tokens_of
+from chatflow.answers.languages import localized
+from chatflow.answers.page_policy import strict
 from chatflow.models import Token
-from chatflow.page_policy import strict
-from chatflow.serializers import no_control
-from chatflow.tenants import workflows_of
-from chatflow.tokens import DAYS, MOST_DAYS, make_token, revoke, tokens_of
+from chatflow.wire.serializers import no_control
 
 # The API calls them by their English names.
 SCOPES = [

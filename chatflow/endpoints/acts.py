@@ -6,12 +6,12 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from chatflow.bodies import ResultBody, StartedBody
+from chatflow.access.tenants import tenant_of
+from chatflow.answers.bodies import ResultBody, StartedBody
+from chatflow.answers.schema import KEY, refusals
 from chatflow.endpoints.sends import turn
-from chatflow.schema import KEY, refusals
-from chatflow.serializers import ActSerializer
-from chatflow.tenants import tenant_of
-from chatflow.views import api_view
+from chatflow.endpoints.views import api_view
+from chatflow.wire.serializers import ActSerializer
 from chatflow.workflows.services import offers
 
 

@@ -13,9 +13,10 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from chatflow import bodies
-from chatflow.auth import EPOCH, MICROSECOND
-from chatflow.bodies import (
+from chatflow.access.limits import search_slot
+from chatflow.access.tenants import tenant_of, workflows_of
+from chatflow.answers import bodies
+from chatflow.answers.bodies import (
     JSON,
     ApprovalBody,
     AwaitingBody,
@@ -28,14 +29,13 @@ from chatflow.bodies import (
     Shown,
     SummaryBody,
 )
+from chatflow.answers.errors import SessionNotFound, no_streams
+from chatflow.answers.schema import refusals
+from chatflow.auth import EPOCH, MICROSECOND
 from chatflow.endpoints.turns import FeedbackBody, SaidBody, feedback, said
-from chatflow.errors import SessionNotFound, no_streams
-from chatflow.limits import search_slot
-from chatflow.moments import iso
-from chatflow.schema import refusals
-from chatflow.serializers import SessionSerializer, SessionsSerializer
-from chatflow.tenants import tenant_of, workflows_of
-from chatflow.views import api_view
+from chatflow.endpoints.views import api_view
+from chatflow.wire.moments import iso
+from chatflow.wire.serializers import SessionSerializer, SessionsSerializer
 from chatflow.workflows import services
 from chatflow.workflows.models import (
     ACTIVE,
@@ -243,7 +243,7 @@ def after(cursor: str) -> Q:
 @authentication_classes([])
 @permission_classes([AllowAny])
 def stream(request: Request) -> Response:
-    # Behind with_streams() this is reached by no GET: user_stream.py answers.
+    # Behind with_streams() this is reached by no GET: streams/of_user.py answers.
     raise no_streams()
 
 

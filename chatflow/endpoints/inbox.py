@@ -6,15 +6,15 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from chatflow import bodies
-from chatflow.bodies import ApprovalBody, StartedBody
+from chatflow.access.limits import check_rate, slot
+from chatflow.access.scopes import find_approval
+from chatflow.access.tenants import tenant_of
+from chatflow.answers import bodies
+from chatflow.answers.bodies import ApprovalBody, StartedBody
+from chatflow.answers.schema import refusals
 from chatflow.endpoints.sends import sent_answer
-from chatflow.limits import check_rate, slot
-from chatflow.schema import refusals
-from chatflow.scopes import find_approval
-from chatflow.serializers import DecisionSerializer
-from chatflow.tenants import tenant_of
-from chatflow.views import api_view
+from chatflow.endpoints.views import api_view
+from chatflow.wire.serializers import DecisionSerializer
 from chatflow.workflows.models import ApprovalRequest, Job
 from chatflow.workflows.services import decisions
 

@@ -9,17 +9,17 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from chatflow import bodies
+from chatflow.access.limits import check_rate, slot
+from chatflow.access.scopes import find_job, reach_of, visible_jobs
+from chatflow.answers import bodies
+from chatflow.answers.bodies import ListedBody, StartedBody, StatusBody
+from chatflow.answers.errors import no_streams
+from chatflow.answers.paging import Following, read_page
+from chatflow.answers.schema import refusals
 from chatflow.auth import Grant, JobAuthentication
-from chatflow.bodies import ListedBody, StartedBody, StatusBody
 from chatflow.endpoints.sends import sent_answer
-from chatflow.errors import no_streams
-from chatflow.limits import check_rate, slot
-from chatflow.paging import Following, read_page
-from chatflow.schema import refusals
-from chatflow.scopes import find_job, reach_of, visible_jobs
-from chatflow.serializers import PageSerializer
-from chatflow.views import api_view
+from chatflow.endpoints.views import api_view
+from chatflow.wire.serializers import PageSerializer
 from chatflow.workflows import services
 
 # How the stream and the status of a job may be asked for; the last is a link.
@@ -65,7 +65,7 @@ def status(request: Request, job_id: str) -> Response:
 @authentication_classes([])
 @permission_classes([AllowAny])
 def stream(request: Request, job_id: str) -> Response:
-    # Behind with_streams() this is reached by no GET: stream.py answers.
+    # Behind with_streams() this is reached by no GET: streams/of_job.py answers.
     raise no_streams()
 
 

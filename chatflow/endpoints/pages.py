@@ -14,16 +14,16 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, PermissionDenied
 
+from chatflow.access.entrance import received
+from chatflow.access.tenants import workflows_of
+from chatflow.answers.error_pages import respond
+from chatflow.answers.errors import problem
+from chatflow.answers.languages import localized, words
+from chatflow.answers.page_policy import strict
 from chatflow.conf import conf
 from chatflow.development import note
 from chatflow.endpoints.uploads import DocumentNotFound, find_document
-from chatflow.entrance import received
-from chatflow.error_pages import respond
-from chatflow.errors import problem
-from chatflow.languages import localized, words
-from chatflow.lengths import MESSAGE_LENGTH
-from chatflow.page_policy import strict
-from chatflow.tenants import workflows_of
+from chatflow.wire.lengths import MESSAGE_LENGTH
 from chatflow.workflows.exceptions import TokenRefused
 from chatflow.workflows.knowledge.readers import is_image
 from chatflow.workflows.registry import Workflow

@@ -15,9 +15,9 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, gener
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from chatflow.answers.errors import RETRY_AFTER
 from chatflow.conf import conf
-from chatflow.errors import RETRY_AFTER
-from chatflow.stream import open_streams
+from chatflow.streams.of_job import open_streams
 from chatflow.workflows import clock, services
 from chatflow.workflows.metrics import series
 from chatflow.workflows.models import State

@@ -10,7 +10,7 @@ from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.request import Request
 
-from chatflow.addresses import request_prefix
+from chatflow.wire.addresses import request_prefix
 
 
 class Schema(SpectacularAPIView):

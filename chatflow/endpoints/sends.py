@@ -10,14 +10,15 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from chatflow import bodies, serializers
-from chatflow.bodies import ResultBody, StartedBody
-from chatflow.limits import check_rate, slot
-from chatflow.parsers import canonical
-from chatflow.schema import KEY, refusals
-from chatflow.scopes import check_message, reach_of
-from chatflow.tenants import tenant_of
-from chatflow.views import api_view
+from chatflow.access.limits import check_rate, slot
+from chatflow.access.scopes import check_message, reach_of
+from chatflow.access.tenants import tenant_of
+from chatflow.answers import bodies
+from chatflow.answers.bodies import ResultBody, StartedBody
+from chatflow.answers.schema import KEY, refusals
+from chatflow.endpoints.views import api_view
+from chatflow.wire import serializers
+from chatflow.wire.parsers import canonical
 from chatflow.workflows import services
 from chatflow.workflows.exceptions import InProgress
 from chatflow.workflows.models import Job, State

@@ -8,15 +8,15 @@ from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from chatflow.bodies import Moment, Shown
-from chatflow.lengths import WORKFLOW_LENGTH
+from chatflow.access.tenants import tenant_of
+from chatflow.access.tokens import DAYS, MOST_DAYS, make_token, revoke, tokens_of
+from chatflow.answers.bodies import Moment, Shown
+from chatflow.answers.schema import refusals
+from chatflow.endpoints.views import api_view
 from chatflow.models import Token
-from chatflow.moments import iso
-from chatflow.schema import refusals
-from chatflow.serializers import StrictCharField, no_control
-from chatflow.tenants import tenant_of
-from chatflow.tokens import DAYS, MOST_DAYS, make_token, revoke, tokens_of
-from chatflow.views import api_view
+from chatflow.wire.lengths import WORKFLOW_LENGTH
+from chatflow.wire.moments import iso
+from chatflow.wire.serializers import StrictCharField, no_control
 from chatflow.workflows.exceptions import TokenRefused
 from chatflow.workflows.permissions import usable_workflow
 

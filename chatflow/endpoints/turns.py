@@ -9,14 +9,14 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from chatflow import bodies
-from chatflow.addresses import job_page, request_prefix
-from chatflow.bodies import URL, MessageBody, Moment, Shown
-from chatflow.moments import iso
-from chatflow.schema import refusals
-from chatflow.scopes import find_job
-from chatflow.serializers import StrictCharField
-from chatflow.views import api_view
+from chatflow.access.scopes import find_job
+from chatflow.answers import bodies
+from chatflow.answers.bodies import URL, MessageBody, Moment, Shown
+from chatflow.answers.schema import refusals
+from chatflow.endpoints.views import api_view
+from chatflow.wire.addresses import job_page, request_prefix
+from chatflow.wire.moments import iso
+from chatflow.wire.serializers import StrictCharField
 from chatflow.workflows import services
 from chatflow.workflows.models import Feedback, Message, State
 from chatflow.workflows.registry import all_workflows

@@ -19,19 +19,19 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from chatflow.addresses import request_prefix
-from chatflow.bodies import Moment, Shown
+from chatflow.access.limits import check_upload, upload_slot
+from chatflow.access.tenants import tenant_of
+from chatflow.answers.bodies import Moment, Shown
+from chatflow.answers.errors import Unavailable
+from chatflow.answers.paging import Following, read_page
+from chatflow.answers.schema import refusals
 from chatflow.conf import conf
-from chatflow.errors import Unavailable
-from chatflow.lengths import SESSION_ID_LENGTH
-from chatflow.limits import check_upload, upload_slot
-from chatflow.moments import iso
-from chatflow.paging import Following, read_page
-from chatflow.parsers import JSONParser, TextJSONParser
-from chatflow.schema import refusals
-from chatflow.serializers import PageSerializer, StrictCharField, no_control, session_key
-from chatflow.tenants import tenant_of
-from chatflow.views import api_view
+from chatflow.endpoints.views import api_view
+from chatflow.wire.addresses import request_prefix
+from chatflow.wire.lengths import SESSION_ID_LENGTH
+from chatflow.wire.moments import iso
+from chatflow.wire.parsers import JSONParser, TextJSONParser
+from chatflow.wire.serializers import PageSerializer, StrictCharField, no_control, session_key
 from chatflow.workflows import services
 from chatflow.workflows.knowledge import unread
 from chatflow.workflows.knowledge.documents import TITLE_LENGTH, store

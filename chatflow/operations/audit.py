@@ -13,8 +13,8 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import translation
 
-from chatflow.addresses import client_address
 from chatflow.operations.models import ACT_LENGTH, NAME_LENGTH, Act
+from chatflow.wire.addresses import client_address
 
 logger = logging.getLogger(__name__)
 

@@ -13,15 +13,16 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
-from chatflow import auth, sse
-from chatflow.asgi_types import AsgiMessage, Receive, Send
+from chatflow import auth
 from chatflow.auth import Admission
 from chatflow.dialects import Encoding
-from chatflow.openings import Opening, Rest, is_on_loop, openings_of
 from chatflow.operations import overview
 from chatflow.operations.overview import Audience
-from chatflow.stream import HEADERS, OpenStream, open_streams, pause_after
-from chatflow.threads import Threads
+from chatflow.streams.of_job import HEADERS, OpenStream, open_streams, pause_after
+from chatflow.wire import sse
+from chatflow.wire.asgi_types import AsgiMessage, Receive, Send
+from chatflow.wire.openings import Opening, Rest, is_on_loop, openings_of
+from chatflow.wire.threads import Threads
 from chatflow.workflows.streaming.followers import Follower
 from chatflow.workflows.streaming.listeners import listeners
 

@@ -9,7 +9,7 @@ import pytest_asyncio
 from django.contrib.auth.models import User
 
 from chatflow.asgi import application
-from chatflow.pool import Pool
+from chatflow.serving.pool import Pool
 from chatflow.workflows import Context, WorkflowError, registry, workflow
 from chatflow.workflows import services as engine
 from chatflow.workflows.models import Job

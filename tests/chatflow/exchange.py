@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 from urllib.parse import quote
 
-from chatflow.asgi_types import Application, AsgiMessage
+from chatflow.wire.asgi_types import Application, AsgiMessage
 
 SECONDS = 10.0
 

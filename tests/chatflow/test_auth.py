@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from chatflow.auth import Grant, job_from_link, sign_link
 from chatflow.models import Token
-from chatflow.stream import look
+from chatflow.streams.of_job import look
 from chatflow.workflows.models import Job
 from tests.chatflow.conftest import MakeJob
 from tests.configure import configure

@@ -38,7 +38,7 @@ def elsewhere(request: pytest.FixtureRequest) -> Elsewhere:
 @pytest.fixture(autouse=True)
 def _keep_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test's transaction is its connection's."""
-    monkeypatch.setattr("chatflow.stream.close_old_connections", lambda: None)
+    monkeypatch.setattr("chatflow.streams.of_job.close_old_connections", lambda: None)
 
 
 def send(client: Client) -> Any:

@@ -23,9 +23,9 @@ from django.utils import timezone
 
 from chatflow.asgi import application as site
 from chatflow.development import SiteFailed
-from chatflow.front import Front
 from chatflow.management.commands import dev, runserver, seed_demo
 from chatflow.models import Token
+from chatflow.serving.front import Front
 from chatflow.web import with_streams
 from chatflow.workflows.commands import DatabaseCommand
 from chatflow.workflows.knowledge.models import Document

@@ -6,8 +6,8 @@ import pytest
 from django.conf import LazySettings
 from django.core.exceptions import ImproperlyConfigured
 
-from chatflow.checks import check_settings
 from chatflow.conf import conf, mistakes, place
+from chatflow.project.site_checks import check_settings
 
 
 def test_what_is_written_counts(settings: LazySettings) -> None:

@@ -11,9 +11,9 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.server import ServerState
 
 from chatflow import door
-from chatflow.addresses import as_connected
-from chatflow.asgi_types import Receive, Scope, Send
 from chatflow.door import HEAD_BYTES, Door
+from chatflow.wire.addresses import as_connected
+from chatflow.wire.asgi_types import Receive, Scope, Send
 from tests.configure import configure
 
 HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n"
@@ -98,7 +98,7 @@ async def test_the_second_head_neither() -> None:
 
 @pytest.mark.usefixtures("hasty")
 async def test_a_body_may_take_longer() -> None:
-    """That is site.py's to limit."""
+    """That is serving/site.py's to limit."""
     async with connection() as (reader, writer):
         writer.write(HEAD + b"Content-Length: 2\r\n\r\n1")
         await asyncio.sleep(0.2)

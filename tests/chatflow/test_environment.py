@@ -14,10 +14,10 @@ import pytest
 from django.conf import LazySettings
 from django.core.exceptions import ImproperlyConfigured
 
-from chatflow.checks import check_settings
 from chatflow.conf import DECLARED, conf
 from chatflow.environment import EnvFile, Environment
 from chatflow.kinds import Choice, Kind, Mapping, Number, Rate, Url
+from chatflow.project.site_checks import check_settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
 from chatflow.asgi import application
-from chatflow.openings import ON_LOOP
+from chatflow.wire.openings import ON_LOOP
 from chatflow.workflows.models import Job
+from tests.chatflow.answers.test_schema import plain
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.exchange import Exchange
-from tests.chatflow.test_schema import plain
 from tests.chatflow.test_web import pool  # noqa: F401  (a fixture)
 from tests.configure import configure
 

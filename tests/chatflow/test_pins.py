@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 from django.db import connections
 
-from chatflow.asgi_types import Receive, Scope, Send
+from chatflow.wire.asgi_types import Receive, Scope, Send
 
 # Seconds; much longer than it takes, for machines that are busy.
 SOON = 10.0

@@ -17,14 +17,14 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import get_script_prefix, include, path, reverse, set_script_prefix
 
-from chatflow.addresses import document_page, job_page
-from chatflow.asgi_types import Application
+from chatflow.access.tokens import make_token
+from chatflow.answers.errors import is_api
 from chatflow.dialects import dialect_at
-from chatflow.errors import is_api
 from chatflow.models import Token
-from chatflow.stream import open_streams
-from chatflow.tokens import make_token
+from chatflow.streams.of_job import open_streams
 from chatflow.web import with_streams
+from chatflow.wire.addresses import document_page, job_page
+from chatflow.wire.asgi_types import Application
 from chatflow.workflows.knowledge.models import Document
 from chatflow.workflows.models import Job
 from chatflow.workflows.streaming.listeners import listeners
@@ -229,14 +229,14 @@ def test_what_is_stored_has_the_path_without_a_prefix(alice: User) -> None:
     assert job_page(1) == ""
 
 
-@pytest.mark.urls("tests.chatflow.test_front")
+@pytest.mark.urls("tests.chatflow.serving.test_front")
 def test_without_the_api_a_document_has_no_page() -> None:
     assert Document(pk=UUID(int=1), title="A").page == ""
 
 
 def test_a_limited_token_is_not_for_endpoints_of_the_same_name(alice: User) -> None:
-    from chatflow.routes import find
-    from chatflow.scopes import _may_call
+    from chatflow.access.scopes import _may_call
+    from chatflow.wire.routes import find
 
     token, _ = make_token(alice, name="x", scope=Token.Scope.SEND)
     assert _may_call(token, find(f"{ROOT}/chat/send"), "POST")

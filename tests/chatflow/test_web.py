@@ -22,16 +22,18 @@ from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from chatflow import line as line_module
-from chatflow import signins, site, stream
+from chatflow import signins
+from chatflow.access import line as line_module
+from chatflow.access.line import Line
 from chatflow.asgi import application
-from chatflow.asgi_types import Receive
 from chatflow.auth import sign_link
 from chatflow.conf import conf
-from chatflow.front import hide_token
-from chatflow.line import Line
-from chatflow.pool import Pool
+from chatflow.serving import site
+from chatflow.serving.front import hide_token
+from chatflow.serving.pool import Pool
 from chatflow.signins import at_once
+from chatflow.streams import of_job
+from chatflow.wire.asgi_types import Receive
 from chatflow.workflows import services
 from chatflow.workflows.knowledge.readers import isolation
 from chatflow.workflows.models import Job
@@ -446,7 +448,7 @@ async def test_a_signal_ends_what_is_read_at_once(
 async def test_a_revoked_stream_ends_uncleanly(
     http: httpx.AsyncClient, alice: User, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "LOOK_AGAIN", 0.05)
+    monkeypatch.setattr(of_job, "LOOK_AGAIN", 0.05)
     job = await sync_to_async(make_job)(alice)
     url = f"/ai-demo/workflow/stream/{job.public_id}?token={sign_link(job)}"
     async with http.stream("GET", url) as answer:
@@ -461,7 +463,7 @@ async def test_a_revoked_stream_ends_uncleanly(
 async def test_a_client_that_reads_nothing_is_bounded_and_dropped(
     server: uvicorn.Server, alice: User, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "SEND_TIMEOUT", 0.5)
+    monkeypatch.setattr(of_job, "SEND_TIMEOUT", 0.5)
     words, times = "x" * 100_000, 200
     job = await sync_to_async(make_job)(alice)
 
@@ -488,4 +490,4 @@ async def test_a_client_that_reads_nothing_is_bounded_and_dropped(
                     held = max(held, protocol.transport.get_write_buffer_size())
                 await asyncio.sleep(0.01)
     assert 0 < held < 4 * len(words)
-    assert len(stream.open_streams) == 0
+    assert len(of_job.open_streams) == 0

@@ -14,16 +14,16 @@ from django.test import Client
 from django_q.conf import Conf
 from rest_framework.exceptions import APIException
 
+from chatflow.answers.errors import problem
 from chatflow.auth import authorize, revoked
-from chatflow.errors import problem
 from chatflow.models import Token
 from chatflow.workflows import Context, workflow
 from chatflow.workflows.exceptions import JobNotFound
 from chatflow.workflows.knowledge.documents import store
 from chatflow.workflows.models import Job
 from tests.chatflow.conftest import MakeJob
+from tests.chatflow.streams.test_of_job import signed_in
 from tests.chatflow.test_auth import asked_for, grant_of
-from tests.chatflow.test_stream import signed_in
 from tests.configure import configure
 from tests.conftest import Bearer
 from tests.host.apps import SCHEMA
@@ -42,7 +42,7 @@ ENVELOPE = {"success", "error", "code"}
 @pytest.fixture(autouse=True)
 def _keep_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test's transaction is its connection's."""
-    monkeypatch.setattr("chatflow.stream.close_old_connections", lambda: None)
+    monkeypatch.setattr("chatflow.streams.of_job.close_old_connections", lambda: None)
 
 
 @pytest.fixture

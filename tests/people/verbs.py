@@ -23,8 +23,8 @@ from chatflow.workflows.services.deactivation import stop_work
 from chatflow.workflows.store import lifecycle
 from chatflow.workflows.store.pruning import prune
 from tests.chatflow.conftest import MakeJob
+from tests.chatflow.streams.test_of_job import signed_in
 from tests.chatflow.test_auth import code, grant_of
-from tests.chatflow.test_stream import signed_in
 from tests.configure import configure
 from tests.conftest import Bearer
 from tests.workflows.chat import Chat, claimed, run_waiting
@@ -55,7 +55,7 @@ def bob(db: None) -> Any:
 @pytest.fixture(autouse=True)
 def _keep_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test's transaction is its connection's."""
-    monkeypatch.setattr("chatflow.stream.close_old_connections", lambda: None)
+    monkeypatch.setattr("chatflow.streams.of_job.close_old_connections", lambda: None)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bench.peers.bare_view.settings"
 wsgi = get_wsgi_application()
 
 # It imports models, which the line above has made ready.
-from chatflow.pool import Pool  # noqa: E402
+from chatflow.serving.pool import Pool  # noqa: E402
 
 # As many threads as WEB_THREADS has by default.
 pool = Pool(wsgi, 16)

@@ -10,16 +10,17 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
-from chatflow import following, jsonrpc
+from chatflow.access.scopes import reach_of
+from chatflow.answers import jsonrpc
+from chatflow.answers.jsonrpc import Call, answered
+from chatflow.answers.schema import KEY
 from chatflow.dialects.a2a import A2A
 from chatflow.endpoints.a2a import faults, messages, tasks
 from chatflow.endpoints.a2a.faults import make_fault
 from chatflow.endpoints.a2a.listing import list_tasks
 from chatflow.endpoints.a2a.params import read_number, read_text
-from chatflow.jsonrpc import Call, answered
-from chatflow.schema import KEY
-from chatflow.scopes import reach_of
-from chatflow.views import api_view
+from chatflow.endpoints.views import api_view
+from chatflow.streams import following
 from chatflow.workflows import services
 
 JSON = dict[str, Any]

@@ -13,8 +13,8 @@ from rest_framework.response import Response
 
 from chatflow.conf import conf
 from chatflow.dialects.a2a import PROGRESS
-from chatflow.routes import PROTOCOLS
-from chatflow.views import api_view
+from chatflow.endpoints.views import api_view
+from chatflow.wire.routes import PROTOCOLS
 from chatflow.workflows.registry import Workflow, all_workflows
 
 VERSION = "1.0"

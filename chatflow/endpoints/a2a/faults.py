@@ -1,8 +1,8 @@
 """A2A's errors, with the details that its clients look for."""
 
-from chatflow import jsonrpc
-from chatflow.jsonrpc import Fault
-from chatflow.problems import Problem
+from chatflow.answers import jsonrpc
+from chatflow.answers.jsonrpc import Fault
+from chatflow.wire.problems import Problem
 
 TASK_NOT_FOUND = -32001
 TASK_NOT_CANCELABLE = -32002

@@ -9,6 +9,8 @@ from django.db.models import Q
 from django.http import HttpResponse
 from rest_framework.request import Request
 
+from chatflow.access.scopes import reach_of
+from chatflow.answers.jsonrpc import Call, answered
 from chatflow.dialects import a2a
 from chatflow.endpoints.a2a import tasks
 from chatflow.endpoints.a2a.faults import invalid
@@ -19,8 +21,6 @@ from chatflow.endpoints.a2a.params import (
     read_number,
     read_text,
 )
-from chatflow.jsonrpc import Call, answered
-from chatflow.scopes import reach_of
 from chatflow.workflows.exceptions import TokenRefused
 from chatflow.workflows.models import Job, JobQuerySet
 

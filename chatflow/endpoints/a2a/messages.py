@@ -9,16 +9,17 @@ from typing import Any, Self
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from chatflow import following, speaking
+from chatflow.access.scopes import own_jobs
+from chatflow.answers.jsonrpc import Call, answered, failed
 from chatflow.dialects import a2a
 from chatflow.dialects.a2a import A2A
+from chatflow.endpoints import speaking
 from chatflow.endpoints.a2a import faults, tasks
 from chatflow.endpoints.a2a.faults import invalid
 from chatflow.endpoints.a2a.params import read_flag, read_number, read_object, read_text
 from chatflow.endpoints.sends import hash_body, idempotency_key
-from chatflow.jsonrpc import Call, answered, failed
-from chatflow.scopes import own_jobs
-from chatflow.stream import HEADERS
+from chatflow.streams import following
+from chatflow.streams.of_job import HEADERS
 from chatflow.workflows import clock
 from chatflow.workflows.dialogue import answers
 from chatflow.workflows.exceptions import QuestionClosed

@@ -6,15 +6,15 @@ from typing import Any
 from django.db.models import Exists, F, OuterRef, Q
 from rest_framework.request import Request
 
-from chatflow import bodies
-from chatflow.addresses import placed
+from chatflow.access.scopes import reach_of, visible_jobs, visible_turns
+from chatflow.answers import bodies
+from chatflow.answers.latest import latest
 from chatflow.dialects import a2a
 from chatflow.dialects.a2a import Names, Standing
 from chatflow.dialects.ids import hex_of
 from chatflow.dialects.words import Words
-from chatflow.latest import latest
-from chatflow.scopes import reach_of, visible_jobs, visible_turns
-from chatflow.speaking import job_called
+from chatflow.endpoints.speaking import job_called
+from chatflow.wire.addresses import placed
 from chatflow.workflows import services
 from chatflow.workflows.exceptions import JobNotFound
 from chatflow.workflows.models import Job, JobQuerySet, Message, State

@@ -6,13 +6,13 @@ from typing import Any
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
-from chatflow import speaking
+from chatflow.access.scopes import find_approval, reach_of
 from chatflow.dialects.ag_ui import Run
 from chatflow.dialects.ids import ASK
+from chatflow.endpoints import speaking
 from chatflow.endpoints.ag_ui.inputs import Resume
 from chatflow.endpoints.inbox import decided
-from chatflow.scopes import find_approval, reach_of
-from chatflow.speaking import Wanted
+from chatflow.endpoints.speaking import Wanted
 from chatflow.workflows import services
 from chatflow.workflows.exceptions import (
     ApprovalNotFound,

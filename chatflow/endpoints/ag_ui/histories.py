@@ -8,13 +8,13 @@ from collections.abc import Hashable, Mapping
 
 from rest_framework.request import Request
 
+from chatflow.access.scopes import reach_of
+from chatflow.answers.latest import latest
 from chatflow.dialects.ag_ui import JSON, Thread, message_id
 from chatflow.dialects.ids import answer_id
 from chatflow.dialects.questions import in_words
 from chatflow.endpoints.ag_ui.inputs import text_of
 from chatflow.endpoints.ag_ui.pairs import pair
-from chatflow.latest import latest
-from chatflow.scopes import reach_of
 from chatflow.workflows.models import Job, Message
 from chatflow.workflows.services import turns
 

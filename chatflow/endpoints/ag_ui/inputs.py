@@ -8,8 +8,8 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from chatflow.dialects.ag_ui import JSON, Run
-from chatflow.lengths import SESSION_ID_LENGTH
-from chatflow.serializers import MessagesField, StrictCharField, no_control, session_key
+from chatflow.wire.lengths import SESSION_ID_LENGTH
+from chatflow.wire.serializers import MessagesField, StrictCharField, no_control, session_key
 
 # It is a part of an Idempotency-Key.
 RUN_ID_LENGTH = 128

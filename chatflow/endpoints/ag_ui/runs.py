@@ -8,15 +8,16 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
-from chatflow import following, speaking
+from chatflow.access.scopes import own_jobs, reach_of
+from chatflow.answers.schema import refusals
 from chatflow.dialects import BREAK
 from chatflow.dialects.ag_ui import JSON, AgUi, Run, Thread
+from chatflow.endpoints import speaking
 from chatflow.endpoints.ag_ui import answers, histories
 from chatflow.endpoints.ag_ui.inputs import Asked, RunSerializer, read
-from chatflow.schema import refusals
-from chatflow.scopes import own_jobs, reach_of
-from chatflow.stream import HEADERS
-from chatflow.views import api_view
+from chatflow.endpoints.views import api_view
+from chatflow.streams import following
+from chatflow.streams.of_job import HEADERS
 from chatflow.workflows.exceptions import ApprovalDecided, JobNotFound, QuestionClosed
 from chatflow.workflows.models import Job
 

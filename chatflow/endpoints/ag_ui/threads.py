@@ -5,11 +5,12 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from chatflow import following, speaking
-from chatflow.bodies import StoppedBody
+from chatflow.answers.bodies import StoppedBody
+from chatflow.answers.schema import refusals
+from chatflow.endpoints import speaking
 from chatflow.endpoints.ag_ui.runs import STREAM, go_on, run_of
-from chatflow.schema import refusals
-from chatflow.views import api_view
+from chatflow.endpoints.views import api_view
+from chatflow.streams import following
 
 
 @extend_schema(

@@ -10,17 +10,17 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from chatflow import following, speaking
-from chatflow.bodies import StoppedBody
+from chatflow.access.scopes import find_approval, reach_of
+from chatflow.answers.bodies import StoppedBody
+from chatflow.answers.errors import SessionNotFound
+from chatflow.answers.schema import KEY, refusals
 from chatflow.dialects.ai_sdk import HEADERS
-from chatflow.endpoints import inbox
+from chatflow.endpoints import inbox, speaking
 from chatflow.endpoints.ai_sdk import posts
 from chatflow.endpoints.ai_sdk.messages import Part, continued, parts_up_to, whole
 from chatflow.endpoints.ai_sdk.posts import ChatSerializer, Decided, Posted
-from chatflow.errors import SessionNotFound
-from chatflow.schema import KEY, refusals
-from chatflow.scopes import find_approval, reach_of
-from chatflow.views import api_view
+from chatflow.endpoints.views import api_view
+from chatflow.streams import following
 from chatflow.workflows.exceptions import ApprovalDecided, ApprovalNotFound, TokenRefused
 from chatflow.workflows.models import ApprovalRequest, Job, Message
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from django.db.models import Q
 from rest_framework.request import Request
 
-from chatflow import following
+from chatflow.access.scopes import visible_turns
 from chatflow.dialects import BREAK, Encoding
 from chatflow.dialects.ai_sdk import ENDING, AiSdk, decision, start
 from chatflow.dialects.ids import answer_id
-from chatflow.scopes import visible_turns
+from chatflow.streams import following
 from chatflow.workflows.models import ApprovalRequest, Job
 
 # Decisions that are no message of the user's.

@@ -7,8 +7,9 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
-from chatflow.lengths import SESSION_ID_LENGTH, WORKFLOW_LENGTH
-from chatflow.serializers import (
+from chatflow.endpoints.speaking import Wanted, check_text, wanted
+from chatflow.wire.lengths import SESSION_ID_LENGTH, WORKFLOW_LENGTH
+from chatflow.wire.serializers import (
     DecisionSerializer,
     MessagesField,
     StrictBooleanField,
@@ -17,7 +18,6 @@ from chatflow.serializers import (
     no_control,
     session_key,
 )
-from chatflow.speaking import Wanted, check_text, wanted
 from chatflow.workflows.ai import names
 
 SUBMIT, REGENERATE = "submit-message", "regenerate-message"

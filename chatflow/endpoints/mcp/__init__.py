@@ -10,14 +10,14 @@ from django.urls import path
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
-from chatflow import jsonrpc
+from chatflow.answers import jsonrpc
+from chatflow.answers.errors import as_response
+from chatflow.answers.jsonrpc import Call, Fault
 from chatflow.auth import from_this_site
 from chatflow.endpoints.mcp import hello, schemas, tasks, tools
 from chatflow.endpoints.mcp.protocol import STATUS, Caller, caller_of
-from chatflow.errors import as_response
-from chatflow.jsonrpc import Call, Fault
-from chatflow.problems import Problem
-from chatflow.views import api_view
+from chatflow.endpoints.views import api_view
+from chatflow.wire.problems import Problem
 
 Method = Callable[[Request, Call, Caller], dict[str, Any] | HttpResponse]
 

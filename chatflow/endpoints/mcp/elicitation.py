@@ -5,13 +5,13 @@ from typing import Any
 
 from rest_framework.request import Request
 
-from chatflow import jsonrpc, speaking
+from chatflow.access.scopes import find_approval, reach_of
+from chatflow.answers import jsonrpc
+from chatflow.answers.jsonrpc import Fault
 from chatflow.dialects.ids import question_id
 from chatflow.dialects.questions import schema_of
-from chatflow.endpoints import inbox
+from chatflow.endpoints import inbox, speaking
 from chatflow.endpoints.sends import hash_body
-from chatflow.jsonrpc import Fault
-from chatflow.scopes import find_approval, reach_of
 from chatflow.workflows import services
 from chatflow.workflows.dialogue.answers import DASH
 from chatflow.workflows.dialogue.form_keys import ORDER

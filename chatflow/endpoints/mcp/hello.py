@@ -4,9 +4,9 @@ from typing import Any
 
 from rest_framework.request import Request
 
+from chatflow.answers.jsonrpc import Call
 from chatflow.dialects.mcp import SERVER
 from chatflow.endpoints.mcp.protocol import LEGACY, TASKS, VERSIONS, Caller
-from chatflow.jsonrpc import Call
 
 JSON = dict[str, Any]
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from rest_framework.request import Request
 
-from chatflow import jsonrpc
+from chatflow.answers import jsonrpc
+from chatflow.answers.jsonrpc import Call, Fault, Id
 from chatflow.dialects.mcp import stamped
-from chatflow.jsonrpc import Call, Fault, Id
 
 JSON = dict[str, Any]
 

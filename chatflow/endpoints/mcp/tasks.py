@@ -8,13 +8,14 @@ from typing import Any
 
 from rest_framework.request import Request
 
-from chatflow import bodies, jsonrpc, speaking
+from chatflow.access.scopes import reach_of, visible_turns
+from chatflow.answers import bodies, jsonrpc
+from chatflow.answers.jsonrpc import Call, Fault
 from chatflow.dialects.mcp import Mcp, answered, failed, stamped
+from chatflow.endpoints import speaking
 from chatflow.endpoints.mcp import elicitation
 from chatflow.endpoints.mcp.protocol import MISSING_CAPABILITY, TASKS, Caller
-from chatflow.jsonrpc import Call, Fault
-from chatflow.moments import iso
-from chatflow.scopes import reach_of, visible_turns
+from chatflow.wire.moments import iso
 from chatflow.workflows import services
 from chatflow.workflows.exceptions import JobNotFound
 from chatflow.workflows.models import Job, State

@@ -7,17 +7,19 @@ from django.http import HttpResponse
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
-from chatflow import following, jsonrpc, speaking
+from chatflow.access.scopes import reach_of
+from chatflow.access.tenants import workflows_of
+from chatflow.answers import jsonrpc
+from chatflow.answers.errors import problem
+from chatflow.answers.jsonrpc import Call, Fault
 from chatflow.dialects.mcp import Mcp, failed
+from chatflow.endpoints import speaking
 from chatflow.endpoints.mcp import tasks
 from chatflow.endpoints.mcp.hello import FRESH
 from chatflow.endpoints.mcp.protocol import Caller
 from chatflow.endpoints.sends import hash_body
-from chatflow.errors import problem
-from chatflow.jsonrpc import Call, Fault
-from chatflow.scopes import reach_of
-from chatflow.serializers import make_session_id
-from chatflow.tenants import workflows_of
+from chatflow.streams import following
+from chatflow.wire.serializers import make_session_id
 from chatflow.workflows import services
 from chatflow.workflows.exceptions import UnknownWorkflow
 from chatflow.workflows.models import Job

@@ -8,11 +8,12 @@ from django.http import HttpRequest, HttpResponse
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
-from chatflow import following, speaking
+from chatflow.answers.errors import Refused
 from chatflow.dialects.openai import JSON
-from chatflow.errors import Refused
-from chatflow.problems import Problem
-from chatflow.speaking import Wanted
+from chatflow.endpoints import speaking
+from chatflow.endpoints.speaking import Wanted
+from chatflow.streams import following
+from chatflow.wire.problems import Problem
 from chatflow.workflows.exceptions import UnknownWorkflow
 
 View = Callable[..., HttpResponse]

@@ -10,18 +10,20 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
-from chatflow import following, serializers, speaking
-from chatflow.addresses import placed
-from chatflow.bodies import SYNC_STATUS, failure
+from chatflow.answers.bodies import SYNC_STATUS, failure
+from chatflow.answers.schema import KEY
 from chatflow.dialects.chat_completions import ChatCompletions, annotations, head, usage
 from chatflow.dialects.openai import JSON
 from chatflow.dialects.questions import in_words
+from chatflow.endpoints import speaking
 from chatflow.endpoints.openai import asking, transcripts
 from chatflow.endpoints.openai.asking import wrong
 from chatflow.endpoints.openai.shapes import CompletionBody, refusals
-from chatflow.problems import Problem
-from chatflow.schema import KEY
-from chatflow.views import api_view
+from chatflow.endpoints.views import api_view
+from chatflow.streams import following
+from chatflow.wire import serializers
+from chatflow.wire.addresses import placed
+from chatflow.wire.problems import Problem
 from chatflow.workflows.models import Job, State
 
 SESSION_HEADER = "X-Session-Id"

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from rest_framework.request import Request
 
-from chatflow import serializers, speaking
 from chatflow.dialects.openai import JSON
+from chatflow.endpoints import speaking
 from chatflow.endpoints.openai import asking, kept, replies
 from chatflow.endpoints.openai.asking import wrong
+from chatflow.wire import serializers
 from chatflow.workflows.models import NOTES, Job
 
 # OpenAI's own limits of what a client attaches.

@@ -2,8 +2,8 @@
 
 from rest_framework.request import Request
 
-from chatflow import speaking
 from chatflow.dialects.ids import hex_of
+from chatflow.endpoints import speaking
 from chatflow.workflows.exceptions import JobNotFound
 from chatflow.workflows.models import NOTES, Job
 

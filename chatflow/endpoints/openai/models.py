@@ -5,11 +5,11 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from chatflow import speaking
+from chatflow.answers.errors import Refused
+from chatflow.endpoints import speaking
 from chatflow.endpoints.openai.asking import no_model
 from chatflow.endpoints.openai.shapes import ModelBody, ModelsBody, refusals
-from chatflow.errors import Refused
-from chatflow.views import api_view
+from chatflow.endpoints.views import api_view
 
 
 def shown(name: str) -> ModelBody:

@@ -5,10 +5,10 @@ from typing import Any
 
 from rest_framework.request import Request
 
+from chatflow.access.scopes import find_approval, reach_of
 from chatflow.endpoints import inbox
 from chatflow.endpoints.openai.asking import words, words_of, wrong
-from chatflow.lengths import REASON_LENGTH
-from chatflow.scopes import find_approval, reach_of
+from chatflow.wire.lengths import REASON_LENGTH
 from chatflow.workflows.exceptions import TokenRefused
 from chatflow.workflows.models import Job
 

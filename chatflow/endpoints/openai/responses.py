@@ -9,7 +9,8 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from chatflow import following
+from chatflow.access.scopes import reach_of
+from chatflow.answers.schema import KEY
 from chatflow.dialects.ids import hex_of
 from chatflow.dialects.openai import JSON
 from chatflow.dialects.responses import Responses, Unheard
@@ -21,9 +22,8 @@ from chatflow.endpoints.openai.shapes import (
     ResponseBody,
     refusals,
 )
-from chatflow.schema import KEY
-from chatflow.scopes import reach_of
-from chatflow.views import api_view
+from chatflow.endpoints.views import api_view
+from chatflow.streams import following
 from chatflow.workflows import services
 from chatflow.workflows.models import Job, State
 

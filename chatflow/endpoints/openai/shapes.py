@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, NotRequired, TypedDict
 
-from chatflow.bodies import JSON, Shown
+from chatflow.answers.bodies import JSON, Shown
 
 
 class OpenAIErrorDataBody(TypedDict):

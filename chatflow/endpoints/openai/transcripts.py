@@ -7,10 +7,10 @@ from django.db.models import Count, Max, Sum
 from django.db.models.functions import Length
 from rest_framework.request import Request
 
+from chatflow.access.scopes import visible_jobs
 from chatflow.dialects.openai import has_been_said
 from chatflow.dialects.questions import in_words
 from chatflow.endpoints.openai.asking import words_of
-from chatflow.scopes import visible_jobs
 from chatflow.workflows.models import Job, Message
 
 # How many of the user's latest jobs are looked at. The sessions in which one of them answers the

@@ -7,10 +7,10 @@ from django.core.management.base import CommandError
 from django.db import transaction
 from django.db.models import EmailField
 
+from chatflow.access.tokens import DAYS, MOST_DAYS, TooManyTokens, make_token
 from chatflow.management.users import create_user
 from chatflow.models import Token
 from chatflow.operations.audit import record_at_terminal
-from chatflow.tokens import DAYS, MOST_DAYS, TooManyTokens, make_token
 from chatflow.workflows.commands import DatabaseCommand
 from chatflow.workflows.exceptions import UnknownWorkflow
 from chatflow.workflows.management.console import whole_number

@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.commands.migrate import Command as Migrate
 from django.db import connections
 
-from chatflow.former_labels import rename_labels
+from chatflow.project.former_labels import rename_labels
 
 
 class Command(Migrate):

@@ -14,9 +14,9 @@ from django.db import connections
 from django.utils import autoreload
 from django.utils.module_loading import import_string
 
-from chatflow.asgi_types import Application
-from chatflow.front import Front
-from chatflow.site import Site
+from chatflow.serving.front import Front
+from chatflow.serving.site import Site
+from chatflow.wire.asgi_types import Application
 
 
 class Command(runserver.Command):

@@ -8,8 +8,8 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 
-from chatflow.checks import is_known
 from chatflow.management.users import create_user
+from chatflow.project.site_checks import is_known
 from chatflow.workflows.commands import DatabaseCommand
 from chatflow.workflows.knowledge.management.commands.ingest import below
 from chatflow.workflows.knowledge.models import Document

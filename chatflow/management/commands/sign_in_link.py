@@ -4,10 +4,10 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.urls import NoReverseMatch
 
-from chatflow.addresses import configured_prefix
+from chatflow.access.sign_in_links import make_link
 from chatflow.management.users import get_user
 from chatflow.operations.audit import record_at_terminal
-from chatflow.sign_in_links import make_link
+from chatflow.wire.addresses import configured_prefix
 from chatflow.workflows.commands import DatabaseCommand
 
 

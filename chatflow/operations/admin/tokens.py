@@ -7,10 +7,10 @@ from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
 from django.http import HttpRequest
 
+from chatflow.access.tokens import DAYS, MOST_DAYS, make_token
 from chatflow.models import Token
 from chatflow.operations.admin.audited import Audited
 from chatflow.operations.admin.confidential import Confidential
-from chatflow.tokens import DAYS, MOST_DAYS, make_token
 from chatflow.workflows.registry import all_workflows
 
 # django-stubs makes these classes generic; at run time they are not.

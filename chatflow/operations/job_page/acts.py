@@ -7,10 +7,10 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from chatflow.lengths import MESSAGE_LENGTH, REASON_LENGTH
 from chatflow.operations import audit
 from chatflow.operations.job_page.timeline import own_name
 from chatflow.operations.roles import may_decide, may_operate, may_read_texts
+from chatflow.wire.lengths import MESSAGE_LENGTH, REASON_LENGTH
 from chatflow.workflows import services
 from chatflow.workflows.exceptions import ChatflowError, InvalidForm, QuestionClosed
 from chatflow.workflows.models import ApprovalRequest, Job, State, Step

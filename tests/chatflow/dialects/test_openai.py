@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from chatflow.dialects.openai import OpenAI, citation, has_been_said, tokens
-from chatflow.problems import Problem
+from chatflow.wire.problems import Problem
 
 
 @pytest.mark.parametrize(

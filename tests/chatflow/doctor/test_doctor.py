@@ -17,7 +17,6 @@ from django.db import connection, connections
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from chatflow import probe_stream
 from chatflow.doctor import (
     cluster,
     configuration,
@@ -33,6 +32,7 @@ from chatflow.doctor import (
 )
 from chatflow.doctor import connections as doctor_connections
 from chatflow.doctor.findings import Check, Level, Visit
+from chatflow.streams import probe
 from chatflow.workflows.bells import get_bell
 from chatflow.workflows.models import Cluster, Job
 from tests.chatflow.conftest import MakeJob
@@ -285,7 +285,7 @@ URL = "https://chat.example.com"
 
 
 def heard(**differs: Any) -> proxies.Heard:
-    arrivals = [number * probe_stream.PAUSE for number in range(probe_stream.FRAMES)]
+    arrivals = [number * probe.PAUSE for number in range(probe.FRAMES)]
     told: dict[str, Any] = {"status": 200, "headers": {}, "arrivals": arrivals, "seen": URL}
     return proxies.Heard(**(told | differs))
 

@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as rules
 from hypothesis import strategies as st
 
+from chatflow.access.tokens import make_token
 from chatflow.dialects.a2a import PROGRESS
 from chatflow.endpoints.a2a import tasks
 from chatflow.endpoints.a2a.calls import METHODS
-from chatflow.openings import ON_LOOP
-from chatflow.tokens import make_token
+from chatflow.wire.openings import ON_LOOP
 from chatflow.workflows import Context, registry, services, workflow
 from chatflow.workflows.exceptions import QuestionClosed
 from chatflow.workflows.models import Job, Message, Session, State

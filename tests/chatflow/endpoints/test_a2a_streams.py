@@ -11,14 +11,14 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 
 from chatflow.asgi import application
-from chatflow.stream import open_streams
+from chatflow.streams.of_job import open_streams
 from chatflow.workflows import services
 from chatflow.workflows.models import Event, Job, State
 from chatflow.workflows.store.events import append
 from chatflow.workflows.store.lifecycle import Outcome, end
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.exchange import Exchange
-from tests.chatflow.test_stream import begin
+from tests.chatflow.streams.test_of_job import begin
 from tests.configure import configure
 from tests.conftest import Bearer
 

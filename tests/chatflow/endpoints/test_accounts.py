@@ -8,10 +8,10 @@ from django.contrib.auth.models import Permission, User
 from django.core.management import CommandError, call_command
 from django.test import Client
 
-from chatflow import sign_in_links
+from chatflow.access import sign_in_links
+from chatflow.access.sign_in_links import make_link
+from chatflow.access.tokens import make_token
 from chatflow.models import Token
-from chatflow.sign_in_links import make_link
-from chatflow.tokens import make_token
 from tests.conftest import make_user
 
 pytestmark = pytest.mark.django_db

@@ -15,10 +15,10 @@ from hypothesis import settings as rules
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from chatflow.access.tokens import make_token
 from chatflow.asgi import application
 from chatflow.endpoints.ag_ui.histories import adopt
-from chatflow.openings import ON_LOOP
-from chatflow.tokens import make_token
+from chatflow.wire.openings import ON_LOOP
 from chatflow.workflows import Context, services, workflow
 from chatflow.workflows.models import ApprovalRequest, Event, Job, Session
 from chatflow.workflows.store.events import append

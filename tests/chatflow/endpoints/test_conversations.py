@@ -18,7 +18,7 @@ from chatflow.workflows.services import sessions
 from chatflow.workflows.streaming.listeners import listeners
 from tests.chatflow.conftest import AGAIN, MakeJob
 from tests.chatflow.exchange import Exchange
-from tests.chatflow.test_stream import begin
+from tests.chatflow.streams.test_of_job import begin
 from tests.chatflow.threads import close_streams
 
 pytestmark = pytest.mark.django_db

@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 from mcp_types import methods
 from pydantic import BaseModel, Field
 
+from chatflow.access.tokens import make_token
 from chatflow.asgi import application
 from chatflow.endpoints.mcp import MODERN as MODERN_METHODS
 from chatflow.endpoints.mcp.protocol import CAPABILITIES, LEGACY, MODERN, TASKS, VERSION
 from chatflow.models import Token
-from chatflow.openings import ON_LOOP
-from chatflow.tokens import make_token
+from chatflow.wire.openings import ON_LOOP
 from chatflow.workflows import Context, services, workflow
 from chatflow.workflows.models import ApprovalRequest, Job, State
 from chatflow.workflows.store.events import append
@@ -31,7 +31,7 @@ from chatflow.workflows.streaming.listeners import listeners
 from tests.chatflow.anything import any_json
 from tests.chatflow.conftest import MakeJob
 from tests.chatflow.exchange import Exchange
-from tests.chatflow.test_stream import begin
+from tests.chatflow.streams.test_of_job import begin
 from tests.chatflow.test_web import pool  # noqa: F401  (a fixture)
 from tests.configure import configure
 from tests.conftest import Bearer

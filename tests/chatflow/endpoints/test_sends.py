@@ -13,9 +13,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from chatflow import limits
+from chatflow.access import limits
+from chatflow.answers.errors import Unavailable
 from chatflow.conf import conf
-from chatflow.errors import Unavailable
 from chatflow.models import Tally
 from chatflow.workflows import workflow
 from chatflow.workflows.models import Job, Message, Session

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from chatflow.limits import search_slot
+from chatflow.access.limits import search_slot
 from chatflow.workflows import services
 from chatflow.workflows.models import Message, Session
 

@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import resolve
 
-from chatflow.limits import upload_slot
+from chatflow.access.limits import upload_slot
 from chatflow.models import Tally
 from chatflow.workflows.knowledge.documents import store
 from chatflow.workflows.knowledge.models import Document

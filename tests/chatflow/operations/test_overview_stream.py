@@ -13,10 +13,11 @@ from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
-from chatflow import asgi, stream
+from chatflow import asgi
 from chatflow.conf import conf
 from chatflow.operations import overview_stream
-from chatflow.pool import Pool
+from chatflow.serving.pool import Pool
+from chatflow.streams import of_job
 from chatflow.web import with_streams
 from chatflow.workflows import services
 from chatflow.workflows.models import Cluster
@@ -110,7 +111,7 @@ async def test_those_who_lose_their_permission_are_cut(
 async def test_those_who_sign_out_are_cut(
     boss: Client, watch: Callable[..., Exchange], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "LOOK_AGAIN", 0.05)
+    monkeypatch.setattr(of_job, "LOOK_AGAIN", 0.05)
     async with watch(boss) as exchange:
         frames = exchange.frames()
         await parts(frames)

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from chatflow.openings import ON_LOOP
+from chatflow.wire.openings import ON_LOOP
 from chatflow.workflows import Context, workflow
 from tests.conftest import Bearer
 

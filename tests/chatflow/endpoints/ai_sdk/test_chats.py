@@ -13,10 +13,10 @@ from django.contrib.auth.models import User
 from django.db.models import F
 from django.test import Client
 
+from chatflow.access.tokens import make_token
 from chatflow.asgi import application
-from chatflow.pool import Pool
-from chatflow.stream import open_streams
-from chatflow.tokens import make_token
+from chatflow.serving.pool import Pool
+from chatflow.streams.of_job import open_streams
 from chatflow.workflows.models import ApprovalRequest, Event, Job, Message, Session, State
 from chatflow.workflows.store.events import append
 from chatflow.workflows.store.lifecycle import Outcome
@@ -35,7 +35,7 @@ from tests.chatflow.endpoints.ai_sdk.conftest import (
     text_of,
 )
 from tests.chatflow.exchange import Exchange
-from tests.chatflow.test_stream import begin
+from tests.chatflow.streams.test_of_job import begin
 from tests.chatflow.threads import close_connections, close_streams
 from tests.configure import configure
 from tests.conftest import Bearer

@@ -8,8 +8,8 @@ from django.test import RequestFactory
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
+from chatflow.answers.errors import Refused
 from chatflow.endpoints.openai import asking
-from chatflow.errors import Refused
 
 
 @pytest.mark.parametrize(

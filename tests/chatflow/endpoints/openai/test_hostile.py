@@ -8,9 +8,9 @@ from drf_spectacular.generators import SchemaGenerator
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.chatflow.answers.test_schema import plain
 from tests.chatflow.endpoints.openai.conftest import Ask
 from tests.chatflow.test_fuzz import JSON, fuzz
-from tests.chatflow.test_schema import plain
 from tests.configure import configure
 
 pytestmark = pytest.mark.django_db(transaction=True)

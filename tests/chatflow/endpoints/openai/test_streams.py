@@ -10,17 +10,18 @@ import pytest_asyncio
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 
-from chatflow import following, speaking
+from chatflow.answers.errors import Unavailable
 from chatflow.asgi import application
-from chatflow.errors import Unavailable
-from chatflow.stream import open_streams
+from chatflow.endpoints import speaking
+from chatflow.streams import following
+from chatflow.streams.of_job import open_streams
 from chatflow.workflows.models import Event, Job, State
 from chatflow.workflows.store.events import append
 from chatflow.workflows.store.lifecycle import Outcome
 from chatflow.workflows.store.lifecycle import end as store_end
 from chatflow.workflows.streaming.listeners import listeners
 from tests.chatflow.exchange import Exchange
-from tests.chatflow.test_stream import begin
+from tests.chatflow.streams.test_of_job import begin
 from tests.conftest import Bearer
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("served")]

@@ -1,0 +1,117 @@
+"""Django's WSGI application, in threads."""
+
+import asyncio
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pytest
+
+from chatflow.serving.pool import Pool
+
+SCOPE: dict[str, Any] = {
+    "type": "http",
+    "http_version": "1.1",
+    "method": "POST",
+    "scheme": "http",
+    "path": "/é",
+    "query_string": b"a=1",
+    "headers": [(b"content-length", b"4"), (b"x-two", b"1"), (b"x-two", b"2")],
+    "server": ("testserver", 80),
+    "client": ("127.0.0.1", 5),
+}
+
+
+class Answer:
+    """An answer in pieces, which has to be closed."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self.pieces = pieces
+        self.closed_in: int | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.pieces)
+
+    def close(self) -> None:
+        self.closed_in = threading.get_ident()
+
+
+async def ask(pool: Pool, body: bytes = b"body") -> list[Any]:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await pool.answer(SCOPE, body, send)
+    return sent
+
+
+async def test_it_works() -> None:
+    answer = Answer(b"one", b"", b"two")
+    seen: dict[str, Any] = {}
+
+    def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        seen.update(environ, body=environ["wsgi.input"].read(), thread=threading.get_ident())
+        start_response("201 Created", [("X-A", "é"), ("Set-Cookie", "a"), ("Set-Cookie", "b")])
+        return answer
+
+    start, content = await ask(Pool(application, 1))
+
+    assert start == {
+        "type": "http.response.start",
+        "status": 201,
+        "headers": [(b"x-a", b"\xe9"), (b"set-cookie", b"a"), (b"set-cookie", b"b")],
+    }
+    assert content == {"type": "http.response.body", "body": b"onetwo"}
+    assert (seen["body"], seen["QUERY_STRING"], seen["HTTP_X_TWO"]) == (b"body", "a=1", "1,2")
+    assert seen["PATH_INFO"].encode("latin-1").decode() == "/é"
+    # What a request has used is given back in the thread that used it.
+    assert answer.closed_in == seen["thread"] != threading.get_ident()
+
+
+async def test_so_many_at_once_and_no_more() -> None:
+    gate, inside, most = threading.Event(), 0, 0
+    lock = threading.Lock()
+
+    def application(environ: Any, start_response: Any) -> Iterable[bytes]:
+        nonlocal inside, most
+        with lock:
+            inside += 1
+            most = max(most, inside)
+            if inside == 2:
+                gate.set()
+        assert gate.wait(10)
+        start_response("200 OK", [])
+        with lock:
+            inside -= 1
+        return [b""]
+
+    pool = Pool(application, 2)
+    await asyncio.gather(*(ask(pool) for _ in range(6)))
+
+    assert most == 2
+
+
+async def test_what_the_application_raises_is_raised() -> None:
+    def application(environ: Any, start_response: Any) -> Iterable[bytes]:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await ask(Pool(application, 1))
+
+
+async def test_an_answer_that_breaks_off_is_closed() -> None:
+    class Broken(Answer):
+        def __iter__(self) -> Iterator[bytes]:
+            yield b"one"
+            raise ZeroDivisionError
+
+    answer = Broken()
+
+    def application(environ: Any, start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        return answer
+
+    with pytest.raises(ZeroDivisionError):
+        await ask(Pool(application, 1))
+    assert answer.closed_in is not None
