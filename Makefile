@@ -19,7 +19,8 @@ SOURCES := $(wildcard chatflow workflows tests bench) manage.py bin/book.py bin/
 
 # More arguments for pytest: make test-sqlite ARGS='-k stream'
 ARGS ?=
-UNIT := $(PY) -m pytest --ignore=tests/acceptance $(ARGS)
+# Two files at a time, as some tests wait.
+UNIT := $(PY) -m pytest --ignore=tests/acceptance -n 2 --dist loadfile $(ARGS)
 POSTGRES_UNIT := $(PY) -m tests.servers postgres -- $(UNIT)
 
 # Some machines' Python writes no bytecode: then each of the many processes of the tests would compile
@@ -104,9 +105,9 @@ test-sqlite: install-dev  ## The Python tests on SQLite
 test-postgres: install-dev install-system  ## The same on PostgreSQL
 	$(POSTGRES_UNIT)
 
-# Three files at a time, as they wait a good deal, in the order that tests/acceptance/conftest.py gives them.
+# Four files at a time, as they wait a good deal, in the order that tests/acceptance/conftest.py gives them.
 test-acceptance: install-dev install-system  ## Real processes; they choose their databases themselves
-	$(PY) -m pytest tests/acceptance -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(PY) -m pytest tests/acceptance -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # About 45 minutes; ARGS='pickup listeners --listeners 1000' measures these alone.
 bench: install-dev install-system  ## Measure Chatflow beside its peers; fail where it misses a bar

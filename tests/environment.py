@@ -29,16 +29,10 @@ def pytest_configure() -> None:
         database.setdefault("TEST", {})["NAME"] = str(FOLDER / "test.sqlite3")
 
 
-# What speaks to the services alone, which have tests of their own on each database: the protocols
-# of other clients, and this checkout's invoices.
-ON_SQLITE = (
-    *(
-        f"tests/chatflow/endpoints/{name}"
-        for name in ("ai_sdk/", "openai/", "test_a2a", "test_ag_ui")
-    ),
-    "tests/chatflow/endpoints/test_mcp",
-    "tests/invoicing/",
-)
+# What speaks to the services alone, which have tests of their own on each database: this checkout's
+# invoices, and the HTTP edge but for its rooms that have rows of their own or follow the log.
+ON_EACH = ("tests/chatflow/access/", "tests/chatflow/operations/", "tests/chatflow/streams/")
+ON_SQLITE = ("tests/chatflow/", "tests/invoicing/")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -57,9 +51,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def asks_for_a_database(item: pytest.Item) -> bool:
     """Say whether the test may use one that needn't be SQLite, or is marked as being about one."""
-    if item.nodeid.startswith(ON_SQLITE) and not item.get_closest_marker("postgresql"):
+    if any(map(item.get_closest_marker, ("postgresql", "databases"))):
+        return True
+    if item.nodeid.startswith(ON_SQLITE) and not item.nodeid.startswith(ON_EACH):
         return False
-    if any(map(item.get_closest_marker, ("django_db", "postgresql", "databases"))):
+    if item.get_closest_marker("django_db"):
         return True
     return not {"db", "transactional_db"}.isdisjoint(getattr(item, "fixturenames", ()))
 
