@@ -193,6 +193,7 @@ def stopped(postgres: Postgres) -> Iterator[None]:
         postgres.start()
 
 
+@on_postgres
 def test_a_storm_of_cancels(site: Site, model: ModelServer) -> None:
     """Each ends at once, with its request to the model; the worker lives on."""
     site.start_cluster()
@@ -223,6 +224,7 @@ def assert_broken_off(site: Site, model: ModelServer, words: str) -> None:
     assert len(count_requests(site, model, words)) == CHATS
 
 
+@on_sqlite
 def test_a_storm_of_deadlines(site: Site, model: ModelServer) -> None:
     site.start_cluster()
     with readers(send_all(site, "hasty")) as streams:
