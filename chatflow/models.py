@@ -11,6 +11,8 @@ from django.db import models
 from knox.models import AbstractAuthToken, AuthTokenManager, get_expiry
 from knox.settings import CONSTANTS
 
+from chatflow.workflows.texts import Unsaid
+
 # How long a token lives that is made without a word of it.
 TTL = timedelta(hours=10)
 
@@ -69,7 +71,7 @@ class Tokens(AuthTokenManager):  # type: ignore[misc]
         return row, token
 
 
-class Token(AbstractAuthToken):  # type: ignore[misc]
+class Token(Unsaid, AbstractAuthToken):  # type: ignore[misc]
     """A Bearer token: Knox's, with a name and limits. Of the token itself it keeps the hash only.
 
     What its scope lets it do is in ``chatflow/access/scopes.py``.
@@ -96,9 +98,6 @@ class Token(AbstractAuthToken):  # type: ignore[misc]
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = Tokens()
-
-    def __str__(self) -> str:
-        return self.name or self.public_id
 
 
 class Tally(models.Model):

@@ -11,6 +11,7 @@ PERSONS = "chatflow_operations.manage_persons"
 
 # What stands in the place of words that somebody may not read.
 HIDDEN = "(hidden)"
+FORM_HIDDEN = "Approving this takes a form, which is hidden from you."
 
 
 def may_read_texts(user: Any) -> bool:
@@ -26,6 +27,16 @@ def may_operate(user: Any) -> bool:
 def may_decide(user: Any) -> bool:
     """Say whether *user* may answer and approve for others."""
     return bool(user.has_perm(DECIDE))
+
+
+def may_approve(user: Any, asked: Any) -> bool:
+    """Say whether *user* may approve a request for others; a form is filled in by who can read it.
+
+    Args:
+        user: a member of the staff.
+        asked: the request for approval.
+    """
+    return may_decide(user) and (asked.schema is None or may_read_texts(user))
 
 
 def may_manage_persons(user: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
 from django.core.exceptions import PermissionDenied
-from django.db.models import BooleanField, F, Q, QuerySet, Value
+from django.db.models import F, Q, QuerySet
 from django.forms import CharField
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -26,7 +26,7 @@ from chatflow.operations.admin.tables import (
     WorkflowFilter,
     links,
 )
-from chatflow.operations.roles import HIDDEN, may_decide, may_read_texts
+from chatflow.operations.roles import FORM_HIDDEN, may_approve, may_decide, may_read_texts
 from chatflow.operations.schema_forms import SchemaForm
 from chatflow.operations.templatetags.pages import at, visible
 from chatflow.workflows import clock
@@ -123,6 +123,7 @@ class Detail(NamedTuple):
 
 @admin.register(ApprovalRequest)
 class ApprovalRequestAdmin(BigTableAdmin):
+    tells = ("shown_prompt", "shown_details", "shown_reason")
     list_display = (
         "shown_prompt",
         "shown_details",
@@ -144,11 +145,6 @@ class ApprovalRequestAdmin(BigTableAdmin):
     class Media:
         css = {"all": ("chatflow/css/operations.css",)}
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        may_read = Value(may_read_texts(request.user), output_field=BooleanField())
-        rows: QuerySet[Any] = super().get_queryset(request).annotate(may_read=may_read)
-        return rows
-
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
@@ -162,14 +158,14 @@ class ApprovalRequestAdmin(BigTableAdmin):
 
     @admin.display(description="what is asked")
     def shown_prompt(self, row: Any) -> str:
-        return visible(Truncator(row.prompt).chars(SHOWN)) if row.may_read else HIDDEN
+        return visible(Truncator(row.prompt).chars(SHOWN))
 
     @admin.display(description="details")
     def shown_details(self, row: Any) -> str:
         if not row.details:
             return "-"
         # As Python writes them: what can't be seen is written out.
-        return Truncator(repr(row.details)).chars(SHOWN) if row.may_read else HIDDEN
+        return Truncator(repr(row.details)).chars(SHOWN)
 
     @admin.display(description="expires")
     def shown_expiry(self, row: ApprovalRequest) -> str:
@@ -181,7 +177,7 @@ class ApprovalRequestAdmin(BigTableAdmin):
 
     @admin.display(description="reason")
     def shown_reason(self, row: Any) -> str:
-        return (row.reason if row.may_read else HIDDEN) if row.reason else "-"
+        return row.reason or "-"
 
     @admin.display(description="state")
     def status(self, row: ApprovalRequest) -> SafeString:
@@ -209,6 +205,10 @@ class ApprovalRequestAdmin(BigTableAdmin):
             self.message_user(request, "The answer is not JSON.", messages.ERROR)
             return
         for row in selected.select_related("job", "session", "user").order_by("pk"):
+            if approved and not may_approve(request.user, row):
+                said = f"{name_of(row, request)}: {FORM_HIDDEN}"
+                self.message_user(request, said, messages.WARNING)
+                continue
             try:
                 job = decide(request, row, approved=approved, reason=reason, answer=answer)
             except ChatflowError as error:
@@ -237,10 +237,12 @@ class ApprovalRequestAdmin(BigTableAdmin):
         if row is None:
             raise Http404
         state, form = state_of(row), None
-        if row.schema is not None and state == "open":
+        if row.schema is not None and state == "open" and may_approve(request.user, row):
             form = SchemaForm(row.schema, request.POST if request.method == "POST" else None)
         if request.method == "POST":
-            if not may_decide(request.user):
+            approves = request.POST.get("decision") == "approve"
+            may = may_approve(request.user, row) if approves else may_decide(request.user)
+            if not may:
                 raise PermissionDenied
             if self.decide_one(request, row, form):
                 return HttpResponseRedirect(request.path)
@@ -253,6 +255,7 @@ class ApprovalRequestAdmin(BigTableAdmin):
             "state": state,
             "may_read": may_read,
             "may_decide": may_decide(request.user),
+            "form_hidden": "" if may_approve(request.user, row) else FORM_HIDDEN,
             "may_open_session": request.user.has_perm("chatflow_workflows.view_session"),
             "may_open_job": request.user.has_perm("chatflow_workflows.view_job"),
             "details": list(flatten(row.details)) if may_read else [],

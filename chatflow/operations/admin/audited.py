@@ -1,8 +1,8 @@
 """Rows that staff add, change and delete by Django's own forms."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from chatflow.operations import audit
@@ -19,7 +19,7 @@ class Audited:
         audit.record_form(request, obj, f"Change {obj._meta.verbose_name_raw}")
         return super().log_change(request, obj, message)  # type: ignore[misc]
 
-    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+    def log_deletions(self, request: HttpRequest, queryset: Iterable[Any]) -> Any:
         for row in queryset:
             audit.record_form(request, row, f"Delete {row._meta.verbose_name_raw}")
         return super().log_deletions(request, queryset)  # type: ignore[misc]

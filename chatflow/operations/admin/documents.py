@@ -7,7 +7,7 @@ from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.files.uploadedfile import UploadedFile
-from django.db.models import BooleanField, Exists, OuterRef, Q, QuerySet, Value
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils.html import format_html
@@ -18,9 +18,10 @@ from chatflow.conf import conf
 from chatflow.operations import audit
 from chatflow.operations.admin import passages
 from chatflow.operations.admin.audited import Audited
+from chatflow.operations.admin.confidential import Confidential
 from chatflow.operations.admin.sessions import as_key
 from chatflow.operations.admin.tables import BigTableAdmin, CappedPaginator, moment
-from chatflow.operations.roles import HIDDEN, may_read_texts
+from chatflow.operations.roles import may_read_texts
 from chatflow.operations.templatetags.pages import seconds
 from chatflow.workflows.knowledge import unread
 from chatflow.workflows.knowledge.documents import reread
@@ -118,7 +119,10 @@ class UnreadFilter(admin.SimpleListFilter):
 
 
 @admin.register(Document)
-class DocumentAdmin(Audited, ModelAdmin):
+class DocumentAdmin(Audited, Confidential, ModelAdmin):
+    """Words of a user's document take the permission to read texts; it is not changed without."""
+
+    named_by = "title"
     form = DocumentForm
     paginator = CappedPaginator
     show_full_result_count = False
@@ -129,12 +133,13 @@ class DocumentAdmin(Audited, ModelAdmin):
     fields = ("file", "title", "url", "owner", "tenant", *readonly_fields)
     raw_id_fields = ("owner",)
     list_display = (
-        *("shown_title", "shown_owner", "kind", "chunk_count", "shown_failure"),
-        *("last_read", "shown_path"),
+        *("title", "shown_owner", "kind", "chunk_count", "shown_failure"),
+        *("last_read", "path"),
     )
     list_filter = (OwnerFilter, "kind", UnreadFilter)
     list_select_related = ("owner",)
-    search_fields = ("title",)
+    # Makes the search box appear; get_search_results() does the searching.
+    search_fields = ("pk",)
     search_help_text = (
         "A document's id, or a user's name; or else words of a title, or the beginning of a path "
         f"(of the latest {SEARCHED:,})."
@@ -160,24 +165,13 @@ class DocumentAdmin(Audited, ModelAdmin):
         return [*filters, TenantFilter] if conf.TENANT else filters
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        """Also return whether the last reading failed, and whose words are shown."""
+        """Also return whether the last reading failed."""
         failed = UnreadFile.objects.filter(document=OuterRef("pk"))
-        may_read = Value(may_read_texts(request.user), output_field=BooleanField())
         found: QuerySet[Any] = super().get_queryset(request).defer("content")
-        return found.annotate(failed=Exists(failed), may_read=may_read)
+        return found.annotate(failed=Exists(failed))
 
-    def get_actions(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """Leave out what would list the titles of users' documents to who may not read them."""
-        # Since Django 6.1 there are actions of other pages too.
-        actions = super().get_actions(request, *args, **kwargs)
-        if not may_read_texts(request.user):
-            actions.pop("delete_selected", None)
-        return actions
-
-    def action_checkbox(self, obj: Any) -> SafeString:
-        # Its label has the document's title.
-        row = obj if obj.may_read or obj.owner_id is None else Document(pk=obj.pk, title=HIDDEN)
-        return super().action_checkbox(row)
+    def is_public(self, row: Any) -> bool:
+        return row.owner_id is None
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -200,29 +194,11 @@ class DocumentAdmin(Audited, ModelAdmin):
             named = named.filter(owner=None)
         return queryset.filter(pk__in=list(named.values_list("pk", flat=True)[:SEARCHED])), False
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Leave to those who may not read a user's title no field that shows it."""
-        fields = super().get_readonly_fields(request, obj)
-        return (*fields, "shown_title", "shown_path") if is_hidden(request, obj) else fields
-
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        if not is_hidden(request, obj):
-            return super().get_fields(request, obj)
-        return ("shown_title", "owner", "tenant", "kind", "shown_path", *self.readonly_fields[2:])
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_change_permission(request, obj) and not is_hidden(request, obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_delete_permission(request, obj) and not is_hidden(request, obj)
-
-    def history_view(
-        self, request: HttpRequest, object_id: str, extra_context: Any = None
-    ) -> HttpResponse:
-        """Show what was done to it; where its title is hidden, this page's head would tell it."""
-        if is_hidden(request, self.get_object(request, object_id)):
-            raise PermissionDenied
-        return super().history_view(request, object_id, extra_context)
+        fields = super().get_fields(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return fields
+        return [each for each in fields if each != "file"]
 
     def save_model(self, request: HttpRequest, obj: Document, form: Any, change: bool) -> None:
         file = form.cleaned_data.get("file")
@@ -243,27 +219,15 @@ class DocumentAdmin(Audited, ModelAdmin):
             if self.read_one(request, document):
                 self.message_user(request, "It was read again.", messages.SUCCESS)
             return HttpResponseRedirect(request.path)
-        hidden = is_hidden(request, document)
+        hidden = document is not None and not self.may_read(request, document)
         context = {"hidden": hidden, "page_of_chunks": None, **(extra_context or {})}
         if document is not None:
             context |= read_chunks(document, as_key(request.GET.get("from")) or 1, hidden)
-            if hidden:
-                context |= {"title": "View document", "subtitle": HIDDEN}
         return super().change_view(request, object_id, form_url, context)
 
     def find_view(self, request: HttpRequest) -> HttpResponse:
         """Show what a question would find, and why."""
         return passages.find_view(self, request)
-
-    @admin.display(description="title")
-    def shown_title(self, document: Any) -> str:
-        return document.title if document.may_read or document.owner_id is None else HIDDEN
-
-    @admin.display(description="path")
-    def shown_path(self, document: Any) -> str:
-        if not document.path:
-            return "-"
-        return document.path if document.may_read or document.owner_id is None else HIDDEN
 
     @admin.display(description="tenant")
     def of_tenant(self, document: Document) -> str:
@@ -303,7 +267,7 @@ class DocumentAdmin(Audited, ModelAdmin):
 
     def read_one(self, request: HttpRequest, document: Any) -> bool:
         """Read a document again, and say what came of it."""
-        name = document.title if not is_hidden(request, document) else str(document.pk)
+        name = self.call(request, document)
         try:
             reread(document)
         except Unreadable as error:
@@ -326,31 +290,23 @@ class UnreadFileAdmin(BigTableAdmin):
     """Files that were brought and refused; those of documents that there are, too."""
 
     change_list_template = "chatflow/operations/rows.html"
-    list_display = ("shown_name", "shown_owner", "error", moment("failed_at"), "document_link")
+    named_by = "name"
+    list_display = ("name", "shown_owner", "error", moment("failed_at"), "document_link")
     list_select_related = ("owner", "document")
     search_fields = (f"owner__{get_user_model().USERNAME_FIELD}__exact",)
     search_help_text = "A user's name."
-    fields = ("shown_name", "shown_owner", "error", moment("failed_at"), "document_link")
+    fields = ("name", "shown_owner", "error", moment("failed_at"), "document_link")
     readonly_fields = fields
 
     class Media:
         css = {"all": ("chatflow/css/operations.css",)}
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        may_read = Value(may_read_texts(request.user), output_field=BooleanField())
-        found: QuerySet[Any] = super().get_queryset(request).defer("document__content")
-        return found.annotate(may_read=may_read)
+        found: QuerySet[Any] = super().get_queryset(request)
+        return found.defer("document__content")
 
-    def get_object(self, *args: Any, **kwargs: Any) -> Any:
-        """Return a file under the name that is shown: the heads of its pages tell it too."""
-        file = super().get_object(*args, **kwargs)
-        if file is not None:
-            file.name = self.shown_name(file)
-        return file
-
-    @admin.display(description="name")
-    def shown_name(self, file: Any) -> str:
-        return file.name if file.may_read or file.owner_id is None else HIDDEN
+    def is_public(self, row: Any) -> bool:
+        return row.owner_id is None
 
     @admin.display(description="owner")
     def shown_owner(self, file: UnreadFile) -> str:
@@ -361,13 +317,6 @@ class UnreadFileAdmin(BigTableAdmin):
         if file.document_id is None:
             return "None yet"
         return format_html('<a href="{}">{}</a>', passages.url_of(file.document_id), "Its document")
-
-
-def is_hidden(request: HttpRequest, document: Document | None) -> bool:
-    """Say whether a document's words are hidden: a user's, from whoever may not read texts."""
-    if document is None or document.owner_id is None:
-        return False
-    return not may_read_texts(request.user)
 
 
 def read_chunks(document: Document, first: int, hidden: bool) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from chatflow.conf import conf
-from chatflow.operations.roles import may_read_texts
+from chatflow.operations.roles import HIDDEN, may_read_texts
 from chatflow.workflows.knowledge.excerpts import MARKS, excerpt
 from chatflow.workflows.knowledge.models import Chunk, Document
 from chatflow.workflows.knowledge.ranking import Match, explain
@@ -156,7 +156,7 @@ def make_hits(request: HttpRequest, ranking: Ranking, document: Document | None)
                 places=(place_in(found, key), place_in(near, key)),
                 comes_first=key in ranking.own,
                 matches=[describe(each) for each in explain(ranking.words, ranking.weights, chunk)],
-                title=str(chunk) if seen else "(hidden)",
+                title=chunk.label if seen else HIDDEN,
                 url=f"{url_of(chunk.document_id)}?from={chunk.position}#chunk-{chunk.position}",
             )
         )

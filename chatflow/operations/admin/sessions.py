@@ -8,14 +8,12 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import (
     BigIntegerField,
-    BooleanField,
     Count,
     Max,
     OuterRef,
     QuerySet,
     Subquery,
     Sum,
-    Value,
 )
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Coalesce
@@ -28,7 +26,7 @@ from django.utils.text import Truncator
 from chatflow.conf import conf
 from chatflow.operations.admin.dates import CreatedFilter
 from chatflow.operations.admin.tables import TenantAdmin
-from chatflow.operations.roles import HIDDEN, may_read_texts
+from chatflow.operations.roles import may_read_texts
 from chatflow.operations.templatetags.pages import at
 from chatflow.workflows import clock
 from chatflow.workflows.models import ACTIVE, Feedback, Job, Message, Session, State
@@ -133,6 +131,7 @@ class Turn:
 
 @admin.register(Session)
 class SessionAdmin(TenantAdmin):
+    tells = ("shown_title",)
     list_display = (
         *("shown_title", "user", "last_state", "shown_updated", "messages_told", "tokens_told"),
         *("feedback", "shown_pin", "shown_key"),
@@ -154,7 +153,6 @@ class SessionAdmin(TenantAdmin):
         count = given.values("job__session").annotate(count=Count("pk")).values("count")
         jobs = Job.objects.filter(session=OuterRef("pk")).order_by("-pk")
         sessions = self.get_queryset(request).annotate(
-            may_read=Value(may_read_texts(request.user), output_field=BooleanField()),
             beginning=conversations.beginning(),
             latest=Subquery(jobs.values("state")[:1]),
             ups=Subquery(count.filter(value=Feedback.Value.UP)),
@@ -188,8 +186,7 @@ class SessionAdmin(TenantAdmin):
 
     @admin.display(description="title")
     def shown_title(self, session: Any) -> str:
-        title = conversations.title_of(session, session.beginning)
-        return (title if session.may_read else HIDDEN) or "-"
+        return conversations.title_of(session, session.beginning) or "-"
 
     @admin.display(description="key")
     def shown_key(self, session: Any) -> str:

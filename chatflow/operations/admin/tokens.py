@@ -41,7 +41,7 @@ class NewTokenForm(ModelForm):
 class TokenAdmin(Audited, Confidential, ModelAdmin):
     """Whoever holds a token acts as its user: so only superusers make those of others."""
 
-    named_by_users = True
+    named_by = "name"
 
     list_display = ("name", "user", "scope", "workflow", "created", "expiry", "last_used_at")
     list_select_related = ("user",)

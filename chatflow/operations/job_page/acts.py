@@ -9,7 +9,13 @@ from django.http import HttpRequest
 
 from chatflow.operations import audit
 from chatflow.operations.job_page.timeline import own_name
-from chatflow.operations.roles import may_decide, may_operate, may_read_texts
+from chatflow.operations.roles import (
+    FORM_HIDDEN,
+    may_approve,
+    may_decide,
+    may_operate,
+    may_read_texts,
+)
 from chatflow.wire.lengths import MESSAGE_LENGTH, REASON_LENGTH
 from chatflow.workflows import services
 from chatflow.workflows.exceptions import ChatflowError, InvalidForm, QuestionClosed
@@ -131,6 +137,8 @@ def _decide(approved: bool) -> Callable[[HttpRequest, Job], Done]:
         asked = job.approval_requests.open().select_related("job", "session", "user").first()
         if asked is None:
             raise QuestionClosed
+        if approved and not may_approve(request.user, asked):
+            raise Refused(FORM_HIDDEN)
         text = request.POST.get("answer", "").strip()
         answer = as_json(text) if text else None
         if text and not isinstance(answer, dict):

@@ -37,7 +37,14 @@ from chatflow.operations.job_page.records import (
 )
 from chatflow.operations.job_page.replay import Screen, fold, frames
 from chatflow.operations.job_page.timeline import make_timeline
-from chatflow.operations.roles import HIDDEN, may_decide, may_operate, may_read_texts
+from chatflow.operations.roles import (
+    FORM_HIDDEN,
+    HIDDEN,
+    may_approve,
+    may_decide,
+    may_operate,
+    may_read_texts,
+)
 from chatflow.workflows.models import STAFF, Event, Job, Message, State
 from chatflow.workflows.registry import all_workflows
 from chatflow.workflows.services import on_behalf
@@ -224,6 +231,8 @@ def describe(request: HttpRequest, job: Job) -> dict[str, Any]:
         "origin_input": pretty(on_behalf.begin_of(job).input),
         "form": _form(job, acts),
         "details": pretty(found.approval.details) if found.approval else "",
+        "may_approve": bool(found.approval and may_approve(request.user, found.approval)),
+        "form_hidden": FORM_HIDDEN,
         "approval_schema": _schema(found.approval.schema if found.approval else None),
         "answer_schema": _schema((job.awaiting or {}).get("schema")),
         "curl": copies.as_curl(request, job) if sight.texts else "",

@@ -54,7 +54,7 @@ def embed_missing(chunks: "QuerySet[Chunk]") -> int:
     try:
         # Asked anew each time: no cursor stays open while the table may get an index.
         while batch := list(missing.defer("embedding")[:BATCH]):
-            texts = [f"{chunk}\n\n{chunk.text}" for chunk in batch]
+            texts = [f"{chunk.label}\n\n{chunk.text}" for chunk in batch]
             vectors.write(batch, _embed(model, texts, "document"), model)
     except Exception as error:
         logger.warning("Stored without embeddings: %s failed: %s", model, first_line(error))

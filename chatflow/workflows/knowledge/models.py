@@ -17,6 +17,7 @@ from django.utils import timezone
 from chatflow.workflows.knowledge import readers, words
 from chatflow.workflows.knowledge.pages import pages
 from chatflow.workflows.tenants import tenant_field
+from chatflow.workflows.texts import Unsaid
 
 # Chunks that everybody may find; the others are their owner's, or an organisation's. See
 # audience_of().
@@ -63,7 +64,7 @@ class DocumentQuerySet(models.QuerySet["Document"]):
         return self.visible_to(user, tenant).filter(Q(session=None) | Q(session=session_id))
 
 
-class Document(models.Model):
+class Document(Unsaid, models.Model):  # noqa: DJ008
     """A document, with the bytes that it was read from."""
 
     # Its address can't be guessed from another document's.
@@ -131,16 +132,13 @@ class Document(models.Model):
             models.Index(fields=["owner", "-updated_at"], name="document_owner_latest"),
         ]
 
-    def __str__(self) -> str:
-        return self.title
-
     @property
     def page(self) -> str:
         """The address, on this site, of the page that shows the document; empty without one."""
         return pages.find(self.pk)
 
 
-class UnreadFile(models.Model):
+class UnreadFile(Unsaid, models.Model):  # noqa: DJ008
     """A file that could not be read, or no more: what it was last refused for, and when.
 
     It goes when the file is read, see unread.py.
@@ -173,11 +171,8 @@ class UnreadFile(models.Model):
             models.Index(fields=["owner", "tenant", "id"], name="unread_owner"),
         ]
 
-    def __str__(self) -> str:
-        return self.name
 
-
-class Attachment(models.Model):
+class Attachment(Unsaid, models.Model):  # noqa: DJ008
     """A file that was sent with a message. It outlives the document, of which it tells the name."""
 
     # The unique constraint's index begins with it.
@@ -196,11 +191,8 @@ class Attachment(models.Model):
             models.UniqueConstraint(fields=["message", "position"], name="attachment_position"),
         ]
 
-    def __str__(self) -> str:
-        return self.name
 
-
-class Chunk(models.Model):
+class Chunk(Unsaid, models.Model):  # noqa: DJ008
     """A few hundred words of a document, with the headings that they stand under."""
 
     # The unique constraint's index begins with it.
@@ -232,7 +224,9 @@ class Chunk(models.Model):
             models.Index(fields=["audience", "embedded_by"], name="chunk_audience_embedded"),
         ]
 
-    def __str__(self) -> str:
+    @property
+    def label(self) -> str:
+        """Where it stands, for who may read it: such as "Guide > Deploy > nginx"."""
         return " > ".join(filter(None, [self.title, self.heading]))
 
     def index(self) -> "Chunk":

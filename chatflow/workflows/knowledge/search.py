@@ -195,7 +195,7 @@ def _source(chunk: Chunk, relevance: float, words: Sequence[str]) -> Source:
     preview = " ".join(MARKED.sub(r"\1", marked).split())
     return Source(
         id=f"{chunk.document_id}-{chunk.position}",
-        title=str(chunk),
+        title=chunk.label,
         url=chunk.document.url or (page and f"{page}#chunk-{chunk.position}"),
         relevance=round(100 * relevance),
         content_preview=preview[:PREVIEW_LENGTH],

@@ -41,7 +41,7 @@ def note(
         owner=owner,
         tenant=tenant,
         document=document,
-        name=name or str(document),
+        name=name or (document.title if document else ""),
         error=clean(str(error))[:LENGTH],
         failed_at=clock.now(),
     )

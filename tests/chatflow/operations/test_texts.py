@@ -1,22 +1,29 @@
 """No page of the operator's room shows words to those who may not read them."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.apps import apps
+from django.contrib import admin
 from django.contrib.auth.models import Group, User
+from django.contrib.messages import get_messages
+from django.db import transaction
 from django.db.models import BinaryField, CharField, JSONField, TextField
-from django.test import Client
+from django.test import Client, RequestFactory
 
-from chatflow.operations import groups
+from chatflow.operations import groups, overview
+from chatflow.operations.admin.confidential import Confidential
 from chatflow.workflows.models import Job
 from chatflow.workflows.texts import OTHERS, TEXTS
-from tests.chatflow.operations.walk import CANARY, addresses, fill
+from tests.chatflow.operations.walk import CANARY, addresses, ask, fill, posts
 
 pytestmark = pytest.mark.django_db
 
 OURS = ("chatflow", "chatflow_workflows", "chatflow_knowledge", "chatflow_operations")
 JOBS = "/admin/chatflow_workflows/job/"
+USAGE = "/admin/chatflow_workflows/dailyusage/"
+APPROVALS = "/admin/chatflow_workflows/approvalrequest/"
 
 
 @pytest.fixture
@@ -34,10 +41,21 @@ def member(db: None) -> Callable[..., Client]:
     return sign_in
 
 
-def told(client: Client, address: str) -> bool:
-    answer = client.get(address)
-    assert answer.status_code < 500, address
-    return not answer.streaming and CANARY in answer.content.decode(errors="replace")
+def told(answer: Any) -> bool:
+    """Say whether an answer has words in it: those of a stream too, and what is said of an act."""
+    assert answer.status_code < 500, answer.request["PATH_INFO"]
+    # An export of a person is a ZIP.
+    body = answer.getvalue() if answer.streaming else answer.content
+    said = [str(message) for message in get_messages(answer.wsgi_request)]
+    return CANARY in body.decode(errors="replace") + str(answer.headers) + str(said)
+
+
+def sends(client: Client, address: str, data: dict[str, Any]) -> Any:
+    """Send a form, and leave everything as it was. Where it leads to are pages as all others."""
+    with transaction.atomic():
+        answer = client.post(address, data)
+        transaction.set_rollback(True)
+    return answer
 
 
 def test_every_column_is_decided() -> None:
@@ -57,18 +75,50 @@ def test_every_column_is_decided() -> None:
 
 
 def test_no_page_shows_words(member: Callable[..., Client], alice: User) -> None:
-    rows = fill(alice)
+    rows = [*fill(alice), *ask(alice)]
     viewer, operator, reader = (member(name) for name in ("view", "operate", "administer"))
-    pages = list(addresses(rows))
-    telling = [address for address in pages if told(reader, address)]
+    pages = [*addresses([alice, *rows]), f"{USAGE}?format=csv&by=user", f"{APPROVALS}?state=all"]
+    telling = [address for address in pages if told(reader.get(address))]
 
     assert f"{JOBS}{rows[1].pk}/change/" in telling
-    assert len(telling) > 8
-    assert not [address for address in pages if told(viewer, address)]
-    assert not [address for address in telling if told(operator, address)]
+    assert f"{JOBS}{rows[1].pk}/frames/" in telling
+    assert len(telling) > 25
+    assert not [address for address in pages if told(viewer.get(address))]
+    assert not [address for address in telling if told(operator.get(address))]
     # The pages are there.
     for address in (JOBS, f"{JOBS}{rows[1].pk}/change/", "/admin/chatflow_knowledge/document/"):
         assert viewer.get(address).status_code == 200
+
+
+def test_no_act_tells_words(member: Callable[..., Client], alice: User) -> None:
+    """Neither its preview nor what is said when it is done."""
+    rows = [*fill(alice), *ask(alice)]
+    viewer, operator, reader = (member(name) for name in ("view", "operate", "administer"))
+    forms = list(posts(rows))
+
+    assert sum(told(sends(reader, *form)) for form in forms[::4]) > 8
+    for who in (viewer, operator):
+        assert not [form for form in forms if told(sends(who, *form))]
+
+
+def test_the_overviews_stream_tells_no_words(member: Callable[..., Client], alice: User) -> None:
+    """It has names of the site's own only, for whoever may read texts too."""
+    ask(alice)
+    audiences = []
+    for name in ("view", "operate", "administer"):
+        member(name)
+        request = RequestFactory().get("/")
+        request.user = User.objects.get(username=name)
+        audiences.append(overview.audience_of(request, "admin"))
+
+    assert CANARY not in str(overview.render_all(audiences))
+
+
+def test_rows_are_called_by_their_keys(alice: User) -> None:
+    """So a page of Django's, or one that is new, says no words unless it was made to."""
+    assert not [row for row in [*fill(alice), *ask(alice)] if CANARY in str(row)]
+    pages = {model._meta.label_lower: page for model, page in admin.site._registry.items()}
+    assert all(isinstance(pages[name], Confidential) for name in TEXTS if name in pages)
 
 
 def test_nobody_finds_out_by_asking(member: Callable[..., Client], alice: User) -> None:
@@ -87,6 +137,7 @@ def test_nobody_finds_out_by_asking(member: Callable[..., Client], alice: User) 
     assert reader.get(sessions, by_title).context["cl"].result_count == 1
     assert viewer.get(sessions, by_title).status_code == 400
     documents = "/admin/chatflow_knowledge/document/"
+    assert viewer.get(documents, by_title).status_code == 400
     assert viewer.get(documents, {"q": CANARY}).context["cl"].result_count == 0
     assert reader.get(documents, {"q": CANARY}).context["cl"].result_count == 1
 

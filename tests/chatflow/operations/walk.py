@@ -1,14 +1,18 @@
-"""Rows with a canary wherever there are words, and all addresses of the admin."""
+"""Rows with a canary wherever there are words, and all that the admin can be asked for."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+from django.contrib import admin
 from django.db.models import BinaryField, Field, JSONField, Model
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
 from chatflow.models import Token
+from chatflow.operations.admin.bulk_acts import ACTS as BULK_ACTS
+from chatflow.operations.job_page.acts import ACTS
 from chatflow.workflows.knowledge.models import Attachment, Chunk, Document, UnreadFile
 from chatflow.workflows.models import (
     ActionUse,
@@ -27,6 +31,11 @@ from chatflow.workflows.models import (
 from chatflow.workflows.texts import TEXTS
 
 CANARY = "canary7b3f"
+SCHEMA = {
+    "type": "object",
+    "properties": {CANARY: {"type": "string", "title": CANARY}},
+    "required": [CANARY],
+}
 
 
 def fill(user: Any, key: str = "s1", state: str = State.FAILED) -> list[Model]:
@@ -75,6 +84,7 @@ def fill(user: Any, key: str = "s1", state: str = State.FAILED) -> list[Model]:
             job=job,
             workflow="echo",
             expires_at=now + timedelta(days=1),
+            schema=SCHEMA,
             approved=True,
             decided_at=now,
         ),
@@ -89,6 +99,49 @@ def fill(user: Any, key: str = "s1", state: str = State.FAILED) -> list[Model]:
     ]
 
 
+def ask(user: Any) -> list[Model]:
+    """Make a conversation whose latest job waits for an approval with a form; and one that runs."""
+    now = timezone.now()
+    session = _make(Session, user=user, key="asks", summary_upto=0)
+    own = {"user": user, "session": session, "workflow": "echo", "mode": "async"}
+    own |= {"attempt": 1, "started_at": now, "last_seq": 1}
+    job = _make(
+        Job,
+        **own,
+        state=State.COMPLETED,
+        finished_at=now,
+        actions=[],
+        sources=[],
+        awaiting={"kind": "approval", "prompt": CANARY, "schema": SCHEMA},
+    )
+    session.open_job = job
+    session.save()
+    other = _make(Session, user=user, key="runs", summary_upto=0)
+    running = _make(
+        Job,
+        **(own | {"session": other}),
+        state=State.PROCESSING,
+        claimed_at=now,
+        lease_until=now + timedelta(minutes=1),
+        actions=[],
+        sources=[],
+        awaiting=None,
+    )
+    _make(Event, job=running, seq=1, type="delta", progress=1, attempt=1, data={"delta": CANARY})
+    approval = _make(
+        ApprovalRequest,
+        user=user,
+        session=session,
+        job=job,
+        workflow="echo",
+        expires_at=now + timedelta(days=1),
+        schema=SCHEMA,
+        answer=None,
+        reason="",
+    )
+    return [session, job, other, running, approval]
+
+
 def _make(model: Any, **values: Any) -> Any:
     words = {name: _word(model._meta.get_field(name)) for name in TEXTS[model._meta.label_lower]}
     return model._base_manager.create(**(words | values))
@@ -101,33 +154,64 @@ def _word(field: "Field[Any, Any]") -> Any:
 
 
 def addresses(rows: list[Model]) -> Iterator[str]:
-    """Yield every address of the admin, those with a place for a row's key with each key."""
-    patterns: Any = get_resolver().url_patterns
-    keys = {name for row in rows for name in (str(row.pk), getattr(row, "public_id", "")) if name}
-    for resolver in patterns:
+    """Yield every address of the admin, those with a place for a row's key with each of its rows.
+
+    Pages of other models than those of *rows* are not ours, and left out.
+    """
+    keys: dict[str, set[str]] = {}
+    for row in rows:
+        kind = f"/admin/{row._meta.app_label}/{row._meta.model_name}/"
+        keys.setdefault(kind, set()).update({str(row.pk), getattr(row, "public_id", str(row.pk))})
+    # Of persons, by a user's key, and of what is no model's.
+    keys["/admin/chatflow_operations/act/persons/"] = keys["/admin/auth/user/"]
+    for resolver in get_resolver().url_patterns:
         if getattr(resolver, "namespace", None) == "admin":
-            yield from _walk(resolver, "/", rows, keys)
+            for address, names in _walk(resolver, "/"):
+                if not names and "(" not in address:
+                    yield address
+                kind = "/".join(address.split("/")[: 5 if "/persons/" in address else 4]) + "/"
+                for key in sorted(keys.get(kind, ())) if names else ():
+                    yield re.sub("<.*?>", key, address)
 
 
-def _walk(at: Any, prefix: str, rows: list[Model], keys: set[str]) -> Iterator[str]:
+def _walk(at: Any, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the addresses below *at*, with what stands in them for a key."""
     prefix += str(at.pattern)
     if isinstance(at, URLResolver):
         for each in at.url_patterns:
-            yield from _walk(each, prefix, rows, keys)
+            yield from _walk(each, prefix)
     elif isinstance(at, URLPattern):
-        if not at.pattern.converters and "(" not in prefix:
-            yield prefix
-        for model in {type(row) for row in rows}:
-            if prefix.startswith(f"/admin/{model._meta.app_label}/{model._meta.model_name}/"):
-                keys = {str(row.pk) for row in rows if isinstance(row, model)} | {
-                    str(getattr(row, "public_id", row.pk)) for row in rows if isinstance(row, model)
-                }
-        if at.pattern.converters:
-            for key in sorted(keys):
-                address = prefix
-                for name, converter in at.pattern.converters.items():
-                    for spelled in (f"<path:{name}>", f"<{name}>", f"<str:{name}>"):
-                        address = address.replace(spelled, key)
-                    kind = type(converter).__name__.removesuffix("Converter").lower()
-                    address = address.replace(f"<{kind}:{name}>", key)
-                yield address
+        yield prefix, at.pattern.converters
+
+
+def posts(rows: list[Model]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what the admin's forms would send: each act with rows, its preview and itself."""
+    for model, model_admin in admin.site._registry.items():
+        keys = [str(row.pk) for row in rows if type(row) is model]
+        if not keys:
+            continue
+        listed = _address(model, "changelist")
+        for action in ("delete_selected", *(model_admin.actions or ())):
+            chosen = {"action": str(action), "_selected_action": keys}
+            yield listed, chosen
+            yield listed, {**chosen, "post": "yes"}
+        # The last one is the one that is open.
+        yield _address(model, "change", keys[-1]), {"decision": "approve"}
+        yield _address(model, "change", keys[0]), {"read_again": "1"}
+        yield _address(model, "delete", keys[0]), {"post": "yes"}
+    jobs = [str(row.pk) for row in rows if type(row) is Job]
+    for act in BULK_ACTS:
+        for scope in ("selected", "all"):
+            chosen = {"act": act.name, "scope": scope, "job": jobs}
+            yield _address(Job, "bulk"), chosen
+        yield _address(Job, "bulk"), {**chosen, "confirmed": "1", "queue": "default"}
+    for job in jobs:
+        for name in ACTS:
+            yield _address(Job, "act", job, name), {"text": "x", "answer": "{}", "input": "{}"}
+
+
+def _address(model: type[Model], name: str, *args: str) -> str:
+    try:
+        return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{name}", args=args)
+    except NoReverseMatch:
+        return "/admin/"
