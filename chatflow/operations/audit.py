@@ -3,6 +3,9 @@
 import getpass
 import logging
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
@@ -17,6 +20,8 @@ from chatflow.operations.models import ACT_LENGTH, NAME_LENGTH, Act
 from chatflow.wire.addresses import client_address
 
 logger = logging.getLogger(__name__)
+
+_request: ContextVar[HttpRequest | None] = ContextVar("recorded_request", default=None)
 
 VERBS = {ADDITION: "Add", CHANGE: "Change", DELETION: "Delete"}
 
@@ -56,6 +61,31 @@ def record_form(
     )
 
 
+def record_sign_in(sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> None:
+    """Record that a member of the staff has signed in."""
+    # Whoever is signed in by code alone, as in a test, came from nowhere.
+    if getattr(user, "is_staff", False) and request is not None and request.method:
+        _store(
+            who_key=str(user.pk),
+            who=user.get_username(),
+            origin=client_address(request) or "",
+            act="Sign in",
+            target=user,
+            outcome="",
+            why="",
+        )
+
+
+@contextmanager
+def during(request: HttpRequest) -> Iterator[None]:
+    """Let mirror() know the request by which Django's history is written."""
+    token = _request.set(request)
+    try:
+        yield
+    finally:
+        _request.reset(token)
+
+
 def receive(sender: Any, *, act: str, target: Model | None, outcome: str, **kwargs: Any) -> None:
     """Record what a command of the engine tells; see console.acted."""
     record_at_terminal(target, act, outcome=outcome)
@@ -64,19 +94,26 @@ def receive(sender: Any, *, act: str, target: Model | None, outcome: str, **kwar
 def mirror(sender: Any, instance: LogEntry, created: bool, **kwargs: Any) -> None:
     """Record what Django's admin did to accounts and groups: who may do what is decided there.
 
-    Django keeps that in rows that can be deleted. From where it was done it doesn't know.
+    Django keeps that in rows that can be deleted.
     """
+    if created:
+        mirror_entry(instance)
+
+
+def mirror_entry(instance: LogEntry) -> None:
+    """Record what a row of Django's history tells, if it is of an account or a group."""
     kind = instance.content_type
     model = kind.model_class() if kind is not None else None
-    if not created or model is None or not issubclass(model, (get_user_model(), Group)):
+    if model is None or not issubclass(model, (get_user_model(), Group)):
         return
+    request = _request.get()
     with translation.override("en"):
         # The names of the fields that were changed.
         outcome = instance.get_change_message()
     _store(
         who_key=str(instance.user_id),
         who=instance.user.get_username(),
-        origin="",
+        origin=(client_address(request) or "") if request is not None else "",
         act=f"{VERBS[instance.action_flag]} {model._meta.verbose_name_raw}",
         target=model(pk=instance.object_id),
         outcome=outcome,

@@ -10,6 +10,7 @@ from django.urls import path
 from django.views.decorators.cache import never_cache
 
 from chatflow.operations import overview
+from chatflow.operations.admin.accounts import locate
 from chatflow.operations.admin.tables import ModelAdmin, ReadOnly
 from chatflow.workflows.models import Figures
 
@@ -25,6 +26,8 @@ class OverviewAdmin(ReadOnly, ModelAdmin):
         return self.has_view_permission(request)
 
     def get_urls(self) -> list[Any]:
+        # Asked for when every app has registered its pages.
+        locate(self.admin_site)
         listed = path(
             "",
             self.admin_site.admin_view(self.changelist_view),

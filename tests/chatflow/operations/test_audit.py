@@ -136,11 +136,27 @@ def test_the_admin_s_forms_are_on_record(boss: Client, alice: User) -> None:
 def test_who_may_do_what_is_on_record(boss: Client, alice: User) -> None:
     """Accounts are not ours, and their forms are Django's or the project's."""
     group = Group.objects.create(name="support")
+    others = [Group.objects.create(name=name).pk for name in ("one", "two")]
     boss.post(f"/admin/auth/group/{group.pk}/change/", {"name": "helpers"})
-    act = Act.objects.get()
+    chosen = {"action": "delete_selected", "_selected_action": others, "post": "yes"}
+    boss.post("/admin/auth/group/", chosen)
+    act, *deleted = Act.objects.order_by("pk")
 
     assert (act.who, act.act, act.target_id) == ("boss", "Change group", str(group.pk))
     assert act.outcome == "Changed Name."
+    assert {(each.act, each.origin) for each in deleted} == {("Delete group", "127.0.0.1")}
+    assert sorted(each.target_id for each in deleted) == sorted(map(str, others))
+    assert act.origin == "127.0.0.1"
+
+
+def test_the_staff_s_sign_ins_are_on_record(alice: User) -> None:
+    for name, is_staff in (("chief", True), ("guest", False)):
+        User.objects.create_user(name, password="correct horse", is_staff=is_staff)
+        Client().post("/admin/login/", {"username": name, "password": "correct horse"})
+        Client().post("/accounts/login/", {"username": name, "password": "correct horse"})
+    acts = Act.objects.filter(act="Sign in")
+
+    assert {(act.who, act.origin) for act in acts} == {("chief", "127.0.0.1")}
 
 
 def test_its_page(boss: Client, staff: Callable[..., Client], alice: User) -> None:
