@@ -62,12 +62,17 @@ def test_a_running_job_grows_and_is_cancelled(boss: Page, site: Site, kind: str)
     boss.goto(url_of(site, job))
     bars, words = boss.locator(".jp-bar"), boss.locator(".jp-words")
     expect(bars).to_have_count(3)
+    conversation = boss.context.new_page()
+    conversation.goto(boss.url)
+    conversation.locator(".jp-whose a").click()
+    expect(conversation.locator(".pg-facts")).to_contain_text("Processing")
     # What is open stays open while the page grows.
     bars.nth(1).locator("summary").click()
 
     site.open_gate(f"{key}-1")
 
     expect(words).to_have_text("1")
+    expect(conversation.locator(".pg-turn .pg-words").last).to_have_text("1")
     expect(bars).to_have_count(4)
     expect(bars.nth(3)).to_contain_text("Step 2 running")
     expect(bars.nth(1).locator(".jp-open")).to_be_visible()
@@ -77,6 +82,7 @@ def test_a_running_job_grows_and_is_cancelled(boss: Page, site: Site, kind: str)
     site.open_gate(f"{key}-2")
     expect(boss.locator(".jp-state")).to_have_text("Stopped")
     expect(boss.locator(".jp-head .jp-fault")).to_have_count(0)
+    expect(conversation.locator(".pg-facts")).to_contain_text("Cancelled")
     expect(boss.locator(".jp-act summary").first).to_contain_text("Retry")
     assert site.finished("alice", job)["code"] == "cancelled"
 

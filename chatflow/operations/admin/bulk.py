@@ -1,7 +1,9 @@
 """Doing something with many jobs: what will become of them is shown first, then it is done.
 
 As much as one request may take is done at once. The page then says how many are left, and goes on
-from there; so a closed browser stops it, and nothing is done twice.
+from there: by a button, or by itself where there is JavaScript. So a closed browser stops it.
+Whoever loads the page again in the middle goes over the same jobs once more, with which nothing is
+done twice: each act leaves a job alone with which it was done already.
 """
 
 import time
@@ -24,8 +26,10 @@ from chatflow.workflows.services import queues
 # Jobs that are counted before; and as many seconds that may take.
 COUNTED = 10_000
 COUNTING = 0.15
-# Seconds that one request works for, and how many jobs it looks up at a time.
+# Seconds that one request works for, and one of many that follow by themselves; and how many jobs
+# it looks up at a time.
 WORKS = 8.0
+WORKS_BRIEFLY = 1.5
 AT_A_TIME = 100
 # As the salt of what a page carries on: nobody else's words are taken for it.
 SALT = "chatflow.operations.bulk"
@@ -129,6 +133,11 @@ class Bulk:
         return len(self.counted.rows)
 
     @property
+    def total(self) -> int:
+        """How many jobs it is about, those that are done included."""
+        return self.standing.done + self.count
+
+    @property
     def is_counted(self) -> bool:
         """Whether all were counted that there are."""
         return self.counted.is_all
@@ -148,7 +157,7 @@ class Bulk:
         """Do as much as a request may take; return whether it's all."""
         data = self.form.cleaned_data
         order = Order(self.request, data["reason"].strip(), data.get("queue", ""))
-        until = time.monotonic() + WORKS
+        until = time.monotonic() + (WORKS_BRIEFLY if "brief" in self.request.POST else WORKS)
         self.made = order.made
         outcomes, walk, is_all = Counter(self.standing.outcomes), self.walk, False
         while not is_all and time.monotonic() < until:

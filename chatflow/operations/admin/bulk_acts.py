@@ -108,7 +108,11 @@ class Cancel(OneByOne):
         return STAYS
 
     def do_one(self, job: Job, order: Order) -> tuple[str, str]:
+        # Since it was looked up, a request that goes over the same jobs may have done it.
+        job.refresh_from_db(fields=["state", "cancel_code"])
         asked = job.awaiting is not None
+        if job.state == State.PROCESSING and job.cancel_code:
+            return "", "Was told to stop already."
         current = services.cancel(job)
         if current.state == State.CANCELLED and not job.is_finished:
             said = "Cancelled."

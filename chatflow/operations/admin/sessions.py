@@ -1,6 +1,6 @@
 """Conversations: found, and read as their users read them, beside the jobs behind them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,9 +26,10 @@ from django.utils.text import Truncator
 from chatflow.conf import conf
 from chatflow.operations.admin.dates import CreatedFilter
 from chatflow.operations.admin.tables import TenantAdmin
+from chatflow.operations.live import stream_address
 from chatflow.operations.roles import may_read_texts
 from chatflow.operations.templatetags.pages import at
-from chatflow.workflows import clock
+from chatflow.workflows import clock, services
 from chatflow.workflows.models import ACTIVE, Feedback, Job, Message, Session, State
 from chatflow.workflows.services import conversations
 from chatflow.workflows.users import find_user
@@ -117,6 +118,8 @@ class Facts:
     tokens: int
     cost: float | None
     rating: Feedback | None
+    # What it has said so far, while it is under way.
+    words: str = ""
 
 
 @dataclass
@@ -237,7 +240,11 @@ class SessionAdmin(TenantAdmin):
             raise Http404
         may_read = may_read_texts(request.user)
         messages, older, newer = read_page(session, request.GET)
+        may_open_jobs = request.user.has_perm("chatflow_workflows.view_job")
+        may_follow = may_read and request.user.has_perm("chatflow_workflows.view_event")
         shown = {each.job_id for each in messages}
+        active = list(find_active(session))
+        words = services.shown_words(active) if may_read else {}
         recent = list(session.jobs.order_by("-pk").values_list("usage", flat=True)[: COUNTED + 1])
         documents = session.documents.defer("content").order_by("-created_at")[:DOCUMENTS]
         context = {
@@ -247,10 +254,12 @@ class SessionAdmin(TenantAdmin):
             "session": session,
             "may_read": may_read,
             "state": self.last_state(session),
-            "turns": group(messages),
+            "turns": group(messages, words),
             "older": older,
             "newer": newer,
-            "under_way": [tell(job) for job in find_active(session) if job.pk not in shown],
+            "under_way": [tell(job, words) for job in active if job.pk not in shown],
+            "running": active[0] if active else None,
+            "stream": stream_address(active[0]) if active and may_follow else "",
             "told": up_to(count_messages(session)),
             "jobs": up_to(len(recent)),
             "tokens": sum(count_tokens(usage) for usage in recent),
@@ -258,7 +267,7 @@ class SessionAdmin(TenantAdmin):
             "most": COUNTED,
             "documents": documents,
             "may_open": request.user.has_perm("chatflow_knowledge.view_document"),
-            "may_open_jobs": request.user.has_perm("chatflow_workflows.view_job"),
+            "may_open_jobs": may_open_jobs,
             "tenants": bool(conf.TENANT),
             **(extra_context or {}),
         }
@@ -321,10 +330,15 @@ def as_key(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
-def group(messages: Sequence[Message]) -> list[Turn]:
-    """Put together what belongs to one job, in the order in which it was said."""
+def group(messages: Sequence[Message], words: Mapping[int, str]) -> list[Turn]:
+    """Put together what belongs to one job, in the order in which it was said.
+
+    Args:
+        messages: in that order.
+        words: that jobs under way have said so far, by their keys.
+    """
     jobs = Job.objects.filter(pk__in={each.job_id for each in messages if each.job_id})
-    facts = {job.pk: tell(job) for job in jobs.select_related("feedback").defer(*NOT_TOLD)}
+    facts = {job.pk: tell(job, words) for job in jobs.select_related("feedback").defer(*NOT_TOLD)}
     turns: list[Turn] = []
     for message in messages:
         last = turns[-1] if turns else None
@@ -344,7 +358,8 @@ def find_active(session: Session) -> QuerySet[Job]:
     return session.jobs.filter(state__in=ACTIVE).defer(*NOT_TOLD).order_by("pk")[:PAGE]
 
 
-def tell(job: Job) -> Facts:
+def tell(job: Job, words: Mapping[int, str]) -> Facts:
+    """Return what is told of a job; *words* are those of jobs under way, by their keys."""
     ran = job.ran_for if job.started_at else None
     if ran is not None and job.claimed_at is not None and not job.is_finished:
         ran += max(0.0, (clock.now() - job.claimed_at).total_seconds())
@@ -357,4 +372,5 @@ def tell(job: Job) -> Facts:
         tokens=count_tokens(job.usage),
         cost=job.usage.get("cost_usd"),
         rating=getattr(job, "feedback", None),
+        words=words.get(job.pk, ""),
     )

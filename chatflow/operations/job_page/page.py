@@ -1,7 +1,6 @@
 """The page itself, as a mixin of the admin's class for jobs: its addresses, and what it shows."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
@@ -16,13 +15,12 @@ from django.http import (
     JsonResponse,
 )
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, URLPattern, path, reverse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.views.decorators.cache import never_cache
 
-from chatflow.conf import conf
 from chatflow.operations import audit
 from chatflow.operations.job_page import bars, copies, wording
 from chatflow.operations.job_page.acts import ACTS, Refused, offered, perform, pretty
@@ -37,6 +35,7 @@ from chatflow.operations.job_page.records import (
 )
 from chatflow.operations.job_page.replay import Screen, fold, frames
 from chatflow.operations.job_page.timeline import make_timeline
+from chatflow.operations.live import stream_address
 from chatflow.operations.roles import (
     FORM_HIDDEN,
     HIDDEN,
@@ -49,9 +48,6 @@ from chatflow.workflows.models import STAFF, Event, Job, Message, State
 from chatflow.workflows.registry import all_workflows
 from chatflow.workflows.services import on_behalf
 
-# For how long the link to a running job's stream is good: the page brings a new one when it
-# looks again.
-LINK_AGE = timedelta(minutes=10)
 NAME = "chatflow_workflows_job"
 # What members of the staff did to the job, the latest.
 ACTS_SHOWN = 20
@@ -237,7 +233,7 @@ def describe(request: HttpRequest, job: Job) -> dict[str, Any]:
         "answer_schema": _schema((job.awaiting or {}).get("schema")),
         "curl": copies.as_curl(request, job) if sight.texts else "",
         "technical": _technical(job, sight),
-        "stream": _stream(job, sight),
+        "stream": stream_address(job) if sight.texts and sight.events else "",
         "change_url": _url(job),
         "feedback": getattr(job, "feedback", None),
     }
@@ -313,26 +309,6 @@ def _form(job: Job, acts: set[str]) -> str:
 
 def _schema(schema: Any) -> str:
     return pretty(schema) if schema else ""
-
-
-def _stream(job: Job, sight: Sight) -> str:
-    """Return the path of the job's own stream, by a link that is good for a few minutes.
-
-    Empty where nothing more will come, the words are not for the one who looks, or the site has no
-    streams.
-    """
-    if job.is_finished or not (sight.texts and sight.events):
-        return ""
-    try:
-        address = reverse("chatflow:stream", args=[job.public_id])
-    except NoReverseMatch:
-        return ""
-    # Its age counts from when it was issued.
-    issued = timezone.now() - timedelta(seconds=conf.STREAM_LINK_TTL) + LINK_AGE
-    # It loads the HTTP edge, which the admin of a cluster does without.
-    from chatflow.auth import sign_link
-
-    return f"{address}?token={sign_link(job, min(issued, timezone.now()))}"
 
 
 def _technical(job: Job, sight: Sight) -> list[tuple[str, Any]]:

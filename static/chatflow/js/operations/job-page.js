@@ -1,3 +1,4 @@
+import { readPage, takeOver } from './live-parts.js';
 import { Replay, clockOf, placeOf } from './replay.js';
 
 // Milliseconds between two looks at a running job's page: with its stream no look comes without news.
@@ -257,10 +258,10 @@ class Live {
 
   async #look() {
     this.#looked = Date.now();
-    const fresh = await readPage().catch(() => null);
+    const fresh = await readPage('job-page').catch(() => null);
     this.#timer = null;
     if (fresh) {
-      takeOver(this.#page, fresh, Boolean(this.#player));
+      show(this.#page, fresh, Boolean(this.#player));
       if (fresh.dataset.finished === 'yes') return this.#end();
     }
     if (this.#source) return this.#lookSoon(POLL);
@@ -275,19 +276,10 @@ class Live {
   }
 }
 
-async function readPage() {
-  const answer = await fetch(location.href, { cache: 'no-store', redirect: 'error' });
-  const text = await answer.text();
-  return new DOMParser().parseFromString(text, 'text/html').getElementById('job-page');
-}
-
-/** Put the parts of a fresh page into the places of the old ones; what is open, or being typed, stays. */
-function takeOver(page, fresh, hasPlayer) {
+/** Take over what a fresh page has; what is open, or being typed, stays. */
+function show(page, fresh, hasPlayer) {
   for (const name of ['stream', 'finished']) page.dataset[name] = fresh.dataset[name];
-  for (const part of page.querySelectorAll('[data-live]')) {
-    const other = fresh.querySelector(`[data-live="${part.dataset.live}"]`);
-    if (other && part.innerHTML !== other.innerHTML && !isInUse(part, hasPlayer, fresh)) replace(part, other);
-  }
+  takeOver(page, fresh, (part) => isInUse(part, hasPlayer, fresh));
   offerCopies(page);
 }
 
@@ -296,16 +288,6 @@ function isInUse(part, hasPlayer, fresh) {
   if (part.dataset.live === 'turn') return hasPlayer && fresh.dataset.finished === 'no';
   const isTyping = part.contains(document.activeElement) && document.activeElement.matches('input, textarea');
   return isTyping || (part.dataset.live === 'acts' && part.querySelector('details[open]') && fresh.dataset.finished === 'no');
-}
-
-function replace(part, other) {
-  const open = new Set([...part.querySelectorAll('details[open]')].map(({ dataset }) => dataset.key));
-  const focused = document.activeElement?.closest('[data-key]')?.dataset.key;
-  part.replaceChildren(...document.adoptNode(other).childNodes);
-  for (const details of part.querySelectorAll('details')) {
-    details.open = open.has(details.dataset.key);
-    if (focused && details.dataset.key === focused) details.querySelector('summary').focus();
-  }
 }
 
 const root = document.getElementById('job-page');

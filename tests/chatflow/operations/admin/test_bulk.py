@@ -12,6 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from chatflow.operations.admin import bulk
+from chatflow.operations.models import Act
 from chatflow.workflows import Context, WorkflowError, services, workflow
 from chatflow.workflows.models import Event, Job, Message, State
 from tests.workflows.chat import Chat, claimed
@@ -180,6 +181,21 @@ def test_more_than_one_request_may_take(
     monkeypatch.setattr(bulk, "WORKS", 1000)
     assert acting.go_on() == ["3 jobs: Cancelled."]
     assert [job.state for job in Job.objects.all()] == [State.CANCELLED] * len(jobs)
+
+
+def test_a_page_that_is_loaded_again_does_nothing_twice(boss: Client, chat: Chat) -> None:
+    """It goes over the same jobs once more: nothing is done, and nothing is on record again."""
+    failed, running = chat.say(workflow="fail"), chat.send(workflow="echo")
+    claimed()
+    queued = chat.send(workflow="echo")
+    for act, jobs in (("retry", [failed]), ("cancel", [queued, running]), ("forget", [failed])):
+        acting = Acting(boss, act, *jobs)
+        preview = acting.answer
+        acting.go_on()
+        counted = Act.objects.count(), Job.objects.count()
+        acting.answer = preview
+        acting.go_on(brief="1")
+        assert (Act.objects.count(), Job.objects.count()) == counted
 
 
 def test_filters_that_mean_nothing_leave_nothing(boss: Client, chat: Chat) -> None:

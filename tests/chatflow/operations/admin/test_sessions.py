@@ -16,6 +16,7 @@ from chatflow.operations.admin import sessions
 from chatflow.workflows import services
 from chatflow.workflows.knowledge.documents import store
 from chatflow.workflows.models import Job, Message, Session
+from chatflow.workflows.store.events import append_words
 from tests.chatflow.operations.admin.test_jobs import SESSIONS, page
 from tests.workflows.chat import Chat, claimed
 
@@ -107,13 +108,20 @@ def test_a_session_s_page_shows_its_messages_and_their_jobs(boss: Client, chat: 
         assert reverse("admin:chatflow_workflows_job_change", args=(each.pk,)) in text
 
 
-def test_what_is_under_way_is_shown(boss: Client, chat: Chat) -> None:
+def test_what_is_under_way_is_shown(boss: Client, staff: Callable[..., Client], chat: Chat) -> None:
     running = chat.send("first", workflow="echo")
-    claimed()
+    append_words([(running.pk, claimed().attempt, "Said <b>so far")])
     chat.send("second", workflow="echo")
     Job.objects.filter(pk=running.pk).update(progress=40, progress_message="Half <b>way</b>")
     text = page(boss, url_of(running))
 
+    assert "Said &lt;b&gt;so far" in text
+    assert f'data-job="{running.pk}"' in text
+    assert "stream/" in text
+    for other in (staff("view_session"), staff("view_session", "view_event")):
+        theirs = page(other, url_of(running))
+        assert "so far" not in theirs
+        assert 'data-stream=""' in theirs
     assert text.index("40 %: Half &lt;b&gt;way") < text.rindex("Queued")
     assert "under way" not in text
     chat.send("third", workflow="echo", options={"memory": False})
@@ -126,7 +134,7 @@ def test_what_an_edit_replaced_is_folded(boss: Client, chat: Chat) -> None:
     Message.objects.filter(job=job).update(cut=True)
     _, _, text = page(boss, url_of(job)).partition('id="conversation"')
 
-    fold = text.index("<details><summary>2 messages, replaced by an edit")
+    fold = text.index("<details data-key")
     assert fold < text.index("old words") < text.index("</details>", fold) < text.index("new words")
 
 
