@@ -8,6 +8,7 @@ from chatflow.operations.job_page.records import Records, Sight
 from chatflow.operations.job_page.timeline import TOOL, Bar, Timeline
 from chatflow.operations.job_page.wording import BAR_STATES, as_text, cut, duration, usage_facts
 from chatflow.operations.roles import HIDDEN
+from chatflow.workflows.ai.names import OFFLINE, PROMPTED
 from chatflow.workflows.running.step_keys import is_choice
 
 # Steps that the page lists without being asked for all.
@@ -18,9 +19,10 @@ WIDTH = 1000
 LEAST = 3
 DEEPEST = 6
 NO_PROMPT = (
-    "The prompt is not kept, only the model's answer: it was made of the user's message, the "
-    "memory of the conversation, the workflow's instructions, and what the tools above returned."
+    "What it was asked is not kept: it was made of the user's message, the memory of the "
+    "conversation, the workflow's instructions, and what the tools above returned."
 )
+ASKED_AGAIN = "It was asked the same as above, with what the tools have returned since."
 NO_INPUT = "A step's arguments are not kept; what it returned is."
 
 
@@ -156,6 +158,8 @@ def _draw(
 def _label(bar: Bar) -> str:
     if bar.kind == "request":
         usage = (bar.record.usage if bar.record else None) or {}
+        if usage.get("model") == OFFLINE:
+            return "Answer of the offline model"
         return f"AI answer by {usage['model']}" if usage.get("model") else "AI answer"
     if bar.kind == "call":
         return "AI call"
@@ -179,14 +183,33 @@ def _add_texts(shown: Shown, bar: Bar, sight: Sight, result: Any, arguments: Any
         if record.finished:
             add("Answer", result)
     elif bar.kind == "request":
+        asked = result.get(PROMPTED) if isinstance(result, dict) else None
+        if asked is None:
+            shown.note = NO_PROMPT if sight.texts else ""
+        elif "prompt" in asked:
+            add("Instructions", asked["instructions"])
+            add("Prompt", asked["prompt"])
+            shown.facts += _prompt_facts(asked)
+        else:
+            shown.note = ASKED_AGAIN
         add("Answer", read_answer(result))
-        shown.note = NO_PROMPT
     elif bar.kind == "tool":
         add("Input", arguments)
         add("Output", (result or {}).get("result", result) if isinstance(result, dict) else result)
     else:
         add("Output", result)
         shown.note = NO_INPUT
+
+
+def _prompt_facts(asked: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what else a model was given beside the words."""
+    counts = (("memory", "Remembered", "message"), ("files", "With", "file"))
+    facts = [
+        (title, f"{asked[name]:,} {word}{'' if asked[name] == 1 else 's'}")
+        for name, title, word in counts
+        if asked[name]
+    ]
+    return facts + ([("Tools", ", ".join(asked["tools"]))] if asked["tools"] else [])
 
 
 def read_answer(response: Any) -> str:

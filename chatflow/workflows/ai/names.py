@@ -11,6 +11,8 @@ from django.core.exceptions import ImproperlyConfigured
 from chatflow.conf import conf
 
 OFFLINE = "offline"
+# What a recorded response says of the request that it answers: see Request.describe().
+PROMPTED = "asked"
 # Providers, and variables of the environment of which one must be set for each, as pydantic-ai
 # reads them. The others' are left to the first call.
 KEYS = {

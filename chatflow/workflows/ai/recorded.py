@@ -159,10 +159,12 @@ class RecordedModel(FallbackModel):
             # With another call of a tool all that the others brought would be lost.
             request = drop_tools(request)
         self.latest = response = await self._request_in_order(request)
+        asked = request.describe()
         record = partial(
             self._journal.record,
-            RESPONSE.dump_python(response, mode="json"),
-            usage.measure(response, request.length),
+            # Whoever reads a response again passes over what it doesn't know.
+            {**RESPONSE.dump_python(response, mode="json"), names.PROMPTED: asked},
+            usage.measure(response, asked["characters"]),
         )
         await self._aside(record, surely=True)
         return response

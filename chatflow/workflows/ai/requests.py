@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pydantic_ai.messages import (
     BinaryContent,
@@ -13,6 +14,7 @@ from pydantic_ai.messages import (
     ModelResponse,
     ModelResponsePart,
     RetryPromptPart,
+    SystemPromptPart,
     TextContent,
     TextPart,
     ToolCallPart,
@@ -49,6 +51,28 @@ class Request:
         """The user's latest words."""
         parts = self.messages[_find_turn(self.messages)].parts
         return "\n\n".join(read_text(part) for part in parts if isinstance(part, UserPromptPart))
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a model is asked, in short, for people who look into it afterwards.
+
+        Of the memory it has the number of messages alone: these are the conversation's, and each
+        turn would keep them all again. What tools returned is in the steps of their own.
+        """
+        about = {"characters": self.length}
+        if self.brings_results:
+            # The same call has asked before, and that request has the rest.
+            return about
+        turn = _find_turn(self.messages)
+        said = self.messages[turn]
+        rules = [getattr(said, "instructions", None)]
+        rules += [part.content for part in said.parts if isinstance(part, SystemPromptPart)]
+        return about | {
+            "instructions": "\n\n".join(filter(None, rules)),
+            "memory": turn,
+            "prompt": self.prompt,
+            "files": len(_list_files(said)),
+            "tools": [tool.name for tool in self.parameters.function_tools],
+        }
 
     @property
     def has_tools(self) -> bool:

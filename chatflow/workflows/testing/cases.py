@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chatflow.workflows.ai.names import PROMPTED
 from chatflow.workflows.models import Job, State, Step
 from chatflow.workflows.running.step_keys import Key, is_choice
 from chatflow.workflows.testing.redaction import Redaction
@@ -123,6 +124,9 @@ def _describe(step: Step, in_words: tuple[str, ...]) -> dict[str, Any]:
     # A question may be asked inside of a step.
     if step.question and step.finished and step.name.endswith(in_words):
         return {"answer": step.result}
+    if step.usage and isinstance(step.result, dict):
+        # A replay asks by itself.
+        return {"result": {key: value for key, value in step.result.items() if key != PROMPTED}}
     return {"result": step.result}
 
 

@@ -15,8 +15,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from chatflow.auth import authorize
-from chatflow.operations.job_page import bars, records
+from chatflow.operations.job_page import bars, copies, records
 from chatflow.workflows import Context, services, workflow
+from chatflow.workflows.ai.names import PROMPTED
 from chatflow.workflows.models import Event, Job, Step
 from chatflow.workflows.services import offers, on_behalf
 from tests.openai_server import OpenAIServer, call, text
@@ -90,7 +91,7 @@ def test_calls_of_models_show_answer_tokens_and_the_input_of_tools(
         return f"Rain in {city}."
 
     def talk(ctx: Context) -> Any:
-        return ctx.ai("How is it in Rome?", tools=[weather])
+        return ctx.ai("How is it in Rome?", tools=[weather], instructions="Be brief.")
 
     server.script = [call("weather", city="Rome"), text("Take an umbrella.")]
     job = chat.begin(talk)
@@ -103,7 +104,12 @@ def test_calls_of_models_show_answer_tokens_and_the_input_of_tools(
         "request",
     ]
     assert [(each.title, each.text) for each in told.texts] == [("Answer", "Take an umbrella.")]
-    assert asked.texts[0].text == 'weather({"city": "Rome"})'
+    assert [(each.title, each.text) for each in asked.texts] == [
+        ("Instructions", "Be brief."),
+        ("Prompt", "How is it in Rome?"),
+        ("Answer", 'weather({"city": "Rome"})'),
+    ]
+    assert dict(asked.facts)["Tools"] == "weather"
     assert [
         json.loads(each.text) if each.title == "Input" else each.text for each in used.texts
     ] == [
@@ -111,7 +117,13 @@ def test_calls_of_models_show_answer_tokens_and_the_input_of_tools(
         "Rain in Rome.",
     ]
     assert {"Model", "Tokens", "Cost"} <= set(dict(told.facts))
-    assert told.note.startswith("The prompt is not kept")
+    assert told.note == bars.ASKED_AGAIN
+    # A test case does without, and rows of before have none.
+    assert "Be brief." not in copies.as_case(job)
+    for step in job.steps.exclude(usage=None):
+        step.result = {k: value for k, value in (step.result or {}).items() if k != PROMPTED}
+        step.save()
+    assert bars_of(reader, job)[-1].note == bars.NO_PROMPT
 
 
 def test_a_failure_shows_its_exception_in_red_and_escaped(reader: Client, chat: Chat) -> None:
