@@ -312,7 +312,8 @@ def _charts(found: Report) -> list[tuple[Chart, str]]:
             stacked=False,
         ),
     ]
-    if not whole.requests:
+    if not (whole.tokens or whole.cost_usd):
+        # No model was called, or the offline one alone.
         return charts
     return [
         *charts,

@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.text import Truncator
 
 from chatflow.operations.admin import persons
-from chatflow.operations.admin.tables import BigTableAdmin, moment
+from chatflow.operations.admin.tables import BigTableAdmin, moment, titled
 from chatflow.operations.models import Act
 
 # Different values that a filter offers.
@@ -52,17 +52,17 @@ class ByWho(Values):
     parameter_name = "who"
 
 
-at = moment("at")
+at = moment("at", "when")
 
 
 @admin.register(Act)
 class ActAdmin(BigTableAdmin):
-    list_display = (at, "who", "act", "target", "outcome", "why", "origin")
-    list_filter = (ByWho, ByAct, ("at", admin.DateFieldListFilter))
+    list_display = (at, "who", "act", "target", "outcome", "why", "came_from")
+    list_filter = (ByWho, ByAct, ("at", titled(admin.DateFieldListFilter, "date")))
     search_fields = ("target_id__exact", "who__exact")
     search_help_text = "The id of what it was done to, or the name of who did it."
-    readonly_fields = (at, "its_page")
-    fields = (at, "who", "origin", "act", "its_page", "outcome", "why")
+    readonly_fields = (at, "its_page", "came_from")
+    fields = (at, "who", "came_from", "act", "its_page", "outcome", "why")
 
     change_list_template = "chatflow/operations/acts.html"
 
@@ -74,6 +74,10 @@ class ActAdmin(BigTableAdmin):
             path("persons/<str:key>/", view(persons.person), name="chatflow_operations_person"),
             *super().get_urls(),
         ]
+
+    @admin.display(description="from where")
+    def came_from(self, act: Act) -> str:
+        return act.origin or "-"
 
     @admin.display(description="to")
     def target(self, act: Act) -> str:

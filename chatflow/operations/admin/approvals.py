@@ -25,6 +25,7 @@ from chatflow.operations.admin.tables import (
     CappedPaginator,
     WorkflowFilter,
     links,
+    titled,
 )
 from chatflow.operations.roles import FORM_HIDDEN, may_approve, may_decide, may_read_texts
 from chatflow.operations.schema_forms import SchemaForm
@@ -59,7 +60,7 @@ class DecisionForm(ActionForm):
     """The fields that go with a decision about the selected requests."""
 
     reason = CharField(required=False)
-    answer = CharField(required=False, label="Answer (JSON)")
+    answer = CharField(required=False, label="What its form asks for (JSON)")
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -121,6 +122,9 @@ class Detail(NamedTuple):
     is_long: bool
 
 
+VIA = ("via", titled(admin.ChoicesFieldListFilter, "how it was decided"))
+
+
 @admin.register(ApprovalRequest)
 class ApprovalRequestAdmin(BigTableAdmin):
     tells = ("shown_prompt", "shown_details", "shown_reason")
@@ -128,11 +132,10 @@ class ApprovalRequestAdmin(BigTableAdmin):
         "shown_prompt",
         "shown_details",
         *("user", "workflow", "status", "shown_expiry", "shown_asked"),
-        *("by", "via", "shown_reason"),
+        *("decided_by", "shown_reason"),
     )
     list_select_related = ("user", "session")
-    change_list_template = "chatflow/operations/rows.html"
-    list_filter = (StateFilter, WorkflowFilter, "via", CreatedFilter)
+    list_filter = (StateFilter, WorkflowFilter, VIA, CreatedFilter)
     # Makes the search box appear; get_search_results() does the searching.
     search_fields = ("public_id",)
     search_help_text = "An approval's id or its beginning, or a user's name."
@@ -142,8 +145,10 @@ class ApprovalRequestAdmin(BigTableAdmin):
     actions = ("approve", "reject")
     action_form = DecisionForm
 
-    class Media:
-        css = {"all": ("chatflow/css/operations.css",)}
+    def get_list_display(self, request: HttpRequest) -> Any:
+        columns = super().get_list_display(request)
+        # The last two are of a decision: of those that nobody has decided there is none to tell.
+        return columns[:-2] if request.GET.get("state") in (None, "closed") else columns
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -164,8 +169,14 @@ class ApprovalRequestAdmin(BigTableAdmin):
     def shown_details(self, row: Any) -> str:
         if not row.details:
             return "-"
-        # As Python writes them: what can't be seen is written out.
-        return Truncator(repr(row.details)).chars(SHOWN)
+        said = (
+            f"{each.name}: {each.text}" if each.name else each.text for each in flatten(row.details)
+        )
+        return Truncator("; ".join(said)).chars(SHOWN)
+
+    @admin.display(description="decided by")
+    def decided_by(self, row: ApprovalRequest) -> str:
+        return ", ".join(filter(None, [row.by, row.get_via_display() if row.via else ""])) or "-"
 
     @admin.display(description="expires")
     def shown_expiry(self, row: ApprovalRequest) -> str:

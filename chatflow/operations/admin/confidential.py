@@ -137,6 +137,7 @@ class Confidential:
                     return "-"
                 return value if self.is_public(row) else HIDDEN
 
+            show.__name__ = name
             known[name] = show
         return known[name]
 

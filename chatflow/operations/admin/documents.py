@@ -1,6 +1,6 @@
 """Documents to bring, look at, read again and delete; their chunks; what could not be read."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -20,7 +20,7 @@ from chatflow.operations.admin import passages
 from chatflow.operations.admin.audited import Audited
 from chatflow.operations.admin.confidential import Confidential
 from chatflow.operations.admin.sessions import as_key
-from chatflow.operations.admin.tables import BigTableAdmin, CappedPaginator, moment
+from chatflow.operations.admin.tables import BigTableAdmin, CappedPaginator, Listed, moment
 from chatflow.operations.roles import may_read_texts
 from chatflow.operations.templatetags.pages import seconds
 from chatflow.workflows.knowledge import unread
@@ -50,6 +50,7 @@ class DocumentForm(ModelForm):
     class Meta:
         model = Document
         fields = ("title", "url", "owner", "tenant")
+        labels: ClassVar = {"url": "Address"}
 
     def clean_file(self) -> "UploadedFile[Any] | None":
         file: UploadedFile[Any] | None = self.cleaned_data["file"]
@@ -119,21 +120,20 @@ class UnreadFilter(admin.SimpleListFilter):
 
 
 @admin.register(Document)
-class DocumentAdmin(Audited, Confidential, ModelAdmin):
+class DocumentAdmin(Audited, Confidential, Listed, ModelAdmin):
     """Words of a user's document take the permission to read texts; it is not changed without."""
 
     named_by = "title"
     form = DocumentForm
     paginator = CappedPaginator
     show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     sortable_by = ()
-    readonly_fields = ("kind", "path", "chunk_count", "last_read", "failure")
+    readonly_fields = ("kind", "path", "chunks", "last_read", "failure")
     fields = ("file", "title", "url", "owner", "tenant", *readonly_fields)
     raw_id_fields = ("owner",)
     list_display = (
-        *("title", "shown_owner", "kind", "chunk_count", "shown_failure"),
+        *("title", "shown_owner", "kind", "chunks", "shown_failure"),
         *("last_read", "path"),
     )
     list_filter = (OwnerFilter, "kind", UnreadFilter)
@@ -148,9 +148,6 @@ class DocumentAdmin(Audited, Confidential, ModelAdmin):
     actions = ("read_again",)
     change_form_template = "chatflow/operations/document.html"
     change_list_template = "chatflow/operations/documents.html"
-
-    class Media:
-        css = {"all": ("chatflow/css/operations.css",)}
 
     def get_urls(self) -> list[URLPattern]:
         find = self.admin_site.admin_view(self.find_view)
@@ -195,10 +192,15 @@ class DocumentAdmin(Audited, Confidential, ModelAdmin):
         return queryset.filter(pk__in=list(named.values_list("pk", flat=True)[:SEARCHED])), False
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        fields = super().get_fields(request, obj)
-        if obj is None or self.has_change_permission(request, obj):
-            return fields
-        return [each for each in fields if each != "file"]
+        without = set() if conf.TENANT else {"tenant"}
+        if obj is not None and not self.has_change_permission(request, obj):
+            without.add("file")
+        return [each for each in super().get_fields(request, obj) if each not in without]
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Leave out each document's chunks, which the summary counts."""
+        named, *others = super().get_deleted_objects(objs, request)
+        return [each for each in named if not isinstance(each, list)], *others
 
     def save_model(self, request: HttpRequest, obj: Document, form: Any, change: bool) -> None:
         file = form.cleaned_data.get("file")
@@ -235,6 +237,10 @@ class DocumentAdmin(Audited, Confidential, ModelAdmin):
             return "-"
         query = urlencode({"tenant": document.tenant})
         return format_html('<a href="?{}">{}</a>', query, document.tenant)
+
+    @admin.display(description="chunks")
+    def chunks(self, document: Document) -> str:
+        return f"{document.chunk_count:,}"
 
     @admin.display(description="owner")
     def shown_owner(self, document: Document) -> str:
@@ -289,7 +295,6 @@ class DocumentAdmin(Audited, Confidential, ModelAdmin):
 class UnreadFileAdmin(BigTableAdmin):
     """Files that were brought and refused; those of documents that there are, too."""
 
-    change_list_template = "chatflow/operations/rows.html"
     named_by = "name"
     list_display = ("name", "shown_owner", "error", moment("failed_at"), "document_link")
     list_select_related = ("owner", "document")
@@ -297,9 +302,6 @@ class UnreadFileAdmin(BigTableAdmin):
     search_help_text = "A user's name."
     fields = ("name", "shown_owner", "error", moment("failed_at"), "document_link")
     readonly_fields = fields
-
-    class Media:
-        css = {"all": ("chatflow/css/operations.css",)}
 
     def get_queryset(self, request: HttpRequest) -> Any:
         found: QuerySet[Any] = super().get_queryset(request)

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.text import Truncator
 
+from chatflow.operations.job_page.wording import STATES
 from chatflow.operations.roles import HIDDEN
 from chatflow.workflows import clock
 from chatflow.workflows.models import Feedback, Job, State
@@ -27,14 +28,6 @@ COLUMNS = (
     *("available_at", "attempt", "claimed_at", "ran_for", "cancel_code", "progress", "usage"),
     *("awaiting", "code", "error", "created_at", "started_at", "finished_at"),
 )
-WORDS = {
-    State.QUEUED: "Waiting",
-    State.PROCESSING: "Running",
-    State.COMPLETED: "Done",
-    State.FAILED: "Failed",
-    State.TIMEOUT: "Timed out",
-    State.CANCELLED: "Cancelled",
-}
 
 
 def titles() -> dict[str, str]:
@@ -127,7 +120,7 @@ class Row:
             return "Stopping"
         if self.job.state == State.QUEUED and self.is_delayed:
             return "Delayed"
-        return WORDS[State(self.job.state)]
+        return STATES[self.job.state]
 
     @property
     def is_running(self) -> bool:

@@ -26,11 +26,12 @@ from django.utils.text import Truncator
 from chatflow.conf import conf
 from chatflow.operations.admin.dates import CreatedFilter
 from chatflow.operations.admin.tables import TenantAdmin
+from chatflow.operations.job_page.wording import STATES
 from chatflow.operations.live import stream_address
 from chatflow.operations.roles import may_read_texts
 from chatflow.operations.templatetags.pages import at
 from chatflow.workflows import clock, services
-from chatflow.workflows.models import ACTIVE, Feedback, Job, Message, Session, State
+from chatflow.workflows.models import ACTIVE, Feedback, Job, Message, Session
 from chatflow.workflows.services import conversations
 from chatflow.workflows.users import find_user
 
@@ -55,8 +56,8 @@ class NowFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [
-            ("running", "Running or queued"),
-            ("waiting", "Waiting for an answer"),
+            ("running", "Running or waiting"),
+            ("waiting", "Waiting for the user"),
             ("failed", "Failed last"),
         ]
 
@@ -137,18 +138,14 @@ class SessionAdmin(TenantAdmin):
     tells = ("shown_title",)
     list_display = (
         *("shown_title", "user", "last_state", "shown_updated", "messages_told", "tokens_told"),
-        *("feedback", "shown_pin", "shown_key"),
+        *("feedback", "shown_key"),
     )
-    change_list_template = "chatflow/operations/rows.html"
     list_filter = (NowFilter, PinnedFilter, CreatedFilter)
     # Makes the search box appear; get_search_results() does the searching.
     search_fields = ("key",)
     search_help_text = (
         f"A user's name, or a key or its beginning (of the latest {SEARCHED:,} conversations)."
     )
-
-    class Media:
-        css = {"all": ("chatflow/css/operations.css",)}
 
     def describe(self, request: HttpRequest, keys: Sequence[int]) -> list[Any]:
         """Return sessions with what is told of them from other tables, in the order of *keys*."""
@@ -199,8 +196,8 @@ class SessionAdmin(TenantAdmin):
     @admin.display(description="last state")
     def last_state(self, session: Any) -> str:
         if session.open_job_id is not None and session.latest not in ACTIVE:
-            return mark("waiting", "Waiting for an answer")
-        return mark(session.latest, State(session.latest).label) if session.latest else "-"
+            return mark("waiting", "Waiting for the user")
+        return mark(session.latest, STATES[session.latest]) if session.latest else "-"
 
     @admin.display(description="messages")
     def messages_told(self, session: Any) -> str:
@@ -213,10 +210,6 @@ class SessionAdmin(TenantAdmin):
     @admin.display(description="updated")
     def shown_updated(self, session: Session) -> str:
         return at(session.updated_at)
-
-    @admin.display(description="pinned")
-    def shown_pin(self, session: Session) -> str:
-        return "Pinned" if session.pinned else "-"
 
     @admin.display(description="feedback")
     def feedback(self, session: Any) -> str:
@@ -366,7 +359,7 @@ def tell(job: Job, words: Mapping[int, str]) -> Facts:
     waited = job.started_at - job.created_at if job.started_at else None
     return Facts(
         job=job,
-        state=mark(job.state, State(job.state).label),
+        state=mark(job.state, STATES[job.state]),
         waited=max(0.0, waited.total_seconds()) if waited is not None else None,
         ran=ran,
         tokens=count_tokens(job.usage),

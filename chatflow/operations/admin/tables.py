@@ -6,7 +6,7 @@ The lists are made for millions of rows: nothing counts, sorts or scans a whole 
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
 from django.core.paginator import Paginator
@@ -20,6 +20,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from chatflow.conf import conf
 from chatflow.operations.admin.confidential import Confidential
@@ -39,15 +40,22 @@ else:
     ModelAdmin, PaginatorBase = admin.ModelAdmin, Paginator
 
 
-def moment(field: str) -> Any:
-    """Return a column of a time to the millisecond; Django's own shows minutes."""
+def moment(field: str, said: str = "") -> Any:
+    """Return a column of a time to the millisecond; Django's own shows minutes.
+
+    Args:
+        field: of the row.
+        said: above the column; by default the field's name.
+    """
     # Any: django-stubs doesn't know that a column may be a function.
 
-    @admin.display(description=field.replace("_", " "))
+    @admin.display(description=said or field.replace("_", " "))
     def show(row: Any) -> str:
         at: datetime | None = getattr(row, field)
         return "-" if at is None else f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S.%f}"[:-3]
 
+    # The pages' styles call a column by it.
+    show.__name__ = field
     return show
 
 
@@ -77,10 +85,26 @@ class ReadOnly:
         return False
 
 
-class BigTableAdmin(Confidential, ReadOnly, ModelAdmin):
+class Listed:
+    """A list in the look of the room: filters in rows above it, and cards on a phone."""
+
+    opts: Any
+    change_list_template: ClassVar[Any] = "chatflow/operations/rows.html"
+    object_history_template: ClassVar[Any] = "chatflow/operations/history.html"
+    show_facets = admin.ShowFacets.NEVER
+
+    class Media:
+        css: ClassVar = {"all": ("chatflow/css/operations.css",)}
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changes = super().get_changelist_instance(request)  # type: ignore[misc]
+        changes.title = capfirst(self.opts.verbose_name_plural)
+        return changes
+
+
+class BigTableAdmin(Confidential, Listed, ReadOnly, ModelAdmin):
     paginator = CappedPaginator
     show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     ordering = ("-pk",)
     sortable_by = ()
@@ -100,25 +124,28 @@ class TenantAdmin(BigTableAdmin):
         return format_html('<a href="?{}">{}</a>', urlencode({"tenant": row.tenant}), row.tenant)
 
 
-class ByRegistry(admin.SimpleListFilter):
-    """A filter whose choices come from the registered workflows, not from the table."""
+def titled(kind: type[admin.FieldListFilter], title: str) -> type[admin.FieldListFilter]:
+    """Return a filter of that kind under another title than its field's name."""
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        names = {str(getattr(workflow, self.attribute)) for workflow in all_workflows()}
-        return [(name, name) for name in sorted(names)]
+    class Titled(kind):  # type: ignore[misc, valid-type]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.title = title
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() is None:
-            return queryset
-        return queryset.filter(**{str(self.parameter_name): self.value()})
-
-    attribute = ""
+    return Titled
 
 
-class WorkflowFilter(ByRegistry):
+class WorkflowFilter(admin.SimpleListFilter):
+    """The workflows that are registered: no table is asked for those that there are."""
+
     title = "workflow"
     parameter_name = "workflow"
-    attribute = "name"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return sorted((each.name, each.title) for each in all_workflows())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(workflow=self.value()) if self.value() else queryset
 
 
 def links(found: Sequence[Model]) -> SafeString:

@@ -11,6 +11,7 @@ from chatflow.access.tokens import DAYS, MOST_DAYS, make_token
 from chatflow.models import Token
 from chatflow.operations.admin.audited import Audited
 from chatflow.operations.admin.confidential import Confidential
+from chatflow.operations.admin.tables import Listed, moment
 from chatflow.workflows.registry import all_workflows
 
 # django-stubs makes these classes generic; at run time they are not.
@@ -38,12 +39,15 @@ class NewTokenForm(ModelForm):
 
 
 @admin.register(Token)
-class TokenAdmin(Audited, Confidential, ModelAdmin):
+class TokenAdmin(Audited, Confidential, Listed, ModelAdmin):
     """Whoever holds a token acts as its user: so only superusers make those of others."""
 
     named_by = "name"
 
-    list_display = ("name", "user", "scope", "workflow", "created", "expiry", "last_used_at")
+    list_display = (
+        *("name", "user", "scope", "workflow"),
+        *(moment("created"), moment("expiry", "expires"), moment("last_used_at", "last used")),
+    )
     list_select_related = ("user",)
     list_filter = ("scope",)
     search_fields = ("name", f"user__{get_user_model().USERNAME_FIELD}")

@@ -244,7 +244,8 @@ def _facts(found: Records) -> list[tuple[str, str]]:
     job = found.job
     facts = [("Sent", f"{timezone.localtime(job.created_at):%d %b %Y, %H:%M:%S}")]
     begun = job.started_at or job.finished_at or found.now
-    facts.append(("Waited", wording.duration((begun - job.created_at).total_seconds())))
+    waited = max(0.0, (begun - job.created_at).total_seconds())
+    facts.append(("Waited", wording.duration(waited)))
     if job.started_at is not None:
         seconds = job.ran_for
         if job.claimed_at is not None and not job.is_finished and job.state != State.QUEUED:

@@ -13,8 +13,8 @@ STATES: dict[str, str] = {
     State.PROCESSING: "Running",
     State.COMPLETED: "Done",
     State.FAILED: "Failed",
-    State.TIMEOUT: "Ran out of time",
-    State.CANCELLED: "Stopped",
+    State.TIMEOUT: "Timed out",
+    State.CANCELLED: "Cancelled",
 }
 BAR_STATES = {
     "running": "running",
@@ -45,9 +45,9 @@ def state_of(job: Job, *, asks: bool) -> str:
         asks: its question is open.
     """
     if asks:
-        return "Asks its user"
+        return "Waiting for the user"
     if job.state == State.PROCESSING and job.cancel_code:
-        return "Being stopped"
+        return "Stopping"
     return STATES[job.state]
 
 

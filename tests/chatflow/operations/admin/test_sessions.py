@@ -122,7 +122,7 @@ def test_what_is_under_way_is_shown(boss: Client, staff: Callable[..., Client], 
         theirs = page(other, url_of(running))
         assert "so far" not in theirs
         assert 'data-stream=""' in theirs
-    assert text.index("40 %: Half &lt;b&gt;way") < text.rindex("Queued")
+    assert text.index("40 %: Half &lt;b&gt;way") < text.rindex("Waiting")
     assert "under way" not in text
     chat.send("third", workflow="echo", options={"memory": False})
     assert "Also under way" in page(boss, url_of(running))
