@@ -105,7 +105,7 @@ def test_what_is_approved_is_shown(chat: Chat, carol: SignIn) -> None:
     chat.begin(pay)
     client = carol(VIEW, CHANGE, READ)
     shown = client.get(URL).content.decode()
-    assert "&#x27;to&#x27;: &#x27;&lt;i&gt;Bob&lt;/i&gt;\\u202e&#x27;" in shown
+    assert "arguments › to: &lt;i&gt;Bob&lt;/i&gt;\\u202e; arguments › amount: 5" in shown
     page = client.get(f"{URL}{the_request().pk}/change/").content.decode()
     for text in (shown, page):
         assert "Bob" in text

@@ -47,7 +47,7 @@ def test_the_list_of_sessions_tells_how_they_stand(boss: Client, chat: Chat, bob
 
     rows = boss.get(SESSIONS).context["results"]
     his, mine = (re.sub("<.*?>", " ", "".join(row)).split() for row in rows)
-    assert {"Named", "bob", "Completed", "Pinned", "2"} <= set(his)
+    assert {"Named", "bob", "Done", "2"} <= set(his)
     assert {"my", "first", "words", "alice", "Failed", "up,", "down", "3", "2,468"} <= set(mine)
 
 
