@@ -1,6 +1,7 @@
 """What lies beside a million jobs: usage, approvals, acts, documents and others; a long job."""
 
 from datetime import timedelta
+from typing import Any
 
 from django.db import connection
 
@@ -168,6 +169,7 @@ def make_long_job(user: int) -> int:
 def _make_event(job: Job, seq: int) -> Event:
     """Return an event: first it starts, then come the steps, then words, and its end."""
     number, is_end = divmod(seq - 2, 2)
+    data: dict[str, Any]
     kind, data = Event.Type.DELTA, {"delta": "word "}
     if seq == 1:
         kind, data = Event.Type.STARTED, {}

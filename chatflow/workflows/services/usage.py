@@ -50,11 +50,11 @@ class Asked:
     model: str = ""
 
     @property
-    def days(self) -> QuerySet[UsageFigures]:
+    def days(self) -> QuerySet[Any]:
         """The rows of all the days."""
         return self.limit(UsageFigures.objects.filter(day__gte=self.since, day__lte=self.until))
 
-    def limit(self, rows: Any) -> Any:
+    def limit(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Return those of *rows* that are asked about."""
         wanted = {"user": self.user, "workflow": self.workflow, "model": self.model}
         return rows.filter(**{name: value for name, value in wanted.items() if value})
@@ -154,7 +154,8 @@ def _rows(asked: Asked) -> tuple[str, Any]:
         if span:
             found = UsageSums.objects.filter(span=span, since__gte=first, since__lt=last)
         parts.append(asked.limit(found).values_list(*COLUMNS.values(), *SUMS))
-    return parts[0].union(*parts[1:], all=True).query.sql_with_params()
+    query: tuple[str, Any] = parts[0].union(*parts[1:], all=True).query.sql_with_params()
+    return query
 
 
 def _key(by: str, value: Any) -> Any:
