@@ -24,7 +24,7 @@ from chatflow.workflows.models import (
 MOST = 4000
 # Rows of the log, and of a page of the whole one; turns, and messages before and behind it.
 LOG = 100
-WHOLE_LOG = 500
+WHOLE_LOG = 250
 TURNS = 50
 AROUND = 6
 # Later jobs of a session that are looked through for one that was sent in a job's place.

@@ -5,7 +5,7 @@ no longer than a month.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -19,6 +19,7 @@ from chatflow.workflows.store.usage_figures import DAY, MONTH, SUMS, WEEK, begin
 
 # The days that are told one by one: the latest.
 MOST_DAYS = 31
+ADDED_UP = ", ".join(f"sum({name}) AS {name}" for name in SUMS)
 COLUMNS = {"user": "user_id", "workflow": "workflow", "model": "model"}
 
 GROUPED = """
@@ -83,19 +84,14 @@ def usage(asked: Asked, by: str, most: int) -> Usage:
         by: "user", "workflow", "model" or "day".
         most: rows that are wanted; of days the latest MOST_DAYS.
     """
+    if by == "day":
+        return _by_day(asked)
     query, params = _rows(asked)
-    sums = ", ".join(f"sum({name}) AS {name}" for name in SUMS)
     with connection.cursor() as cursor:
-        if by == "day":
-            since = max(asked.since, asked.until - (MOST_DAYS - 1) * DAY)
-            told = group(Asked(since, asked.until, asked.user, asked.workflow, asked.model), by)
-            cursor.execute(TOTAL.format(sums=sums, rows=query), params)
-            days = {row["day"]: row for row in told}
-            return Usage(days, _read(cursor.fetchone()), since > asked.since)
         # Both in one: what all come to takes as long to add up as each of them.
         grouped = GROUPED.format(
             column=COLUMNS[by],
-            sums=f"{sums}, sum(input_tokens + output_tokens) AS tokens",
+            sums=f"{ADDED_UP}, sum(input_tokens + output_tokens) AS tokens",
             totals=", ".join(f"sum(sum({name})) OVER ()" for name in SUMS),
             rows=query,
         )
@@ -108,13 +104,28 @@ def usage(asked: Asked, by: str, most: int) -> Usage:
     )
 
 
+def _by_day(asked: Asked) -> Usage:
+    """Return the latest days; of those in front of them only what they come to."""
+    since = max(asked.since, asked.until - (MOST_DAYS - 1) * DAY)
+    rows = {row["day"]: row for row in group(replace(asked, since=since), "day")}
+    parts = list(rows.values())
+    if since > asked.since:
+        query, params = _rows(replace(asked, until=since - DAY))
+        with connection.cursor() as cursor:
+            cursor.execute(TOTAL.format(sums=ADDED_UP, rows=query), params)
+            parts.append(_read(cursor.fetchone()))
+    total = {name: sum(part[name] for part in parts) for name in SUMS}
+    return Usage(rows, total, is_cut=since > asked.since)
+
+
 def group(asked: Asked, by: str) -> Any:
     """Return all rows of a question from the days alone, as a query: for whoever has time."""
+    found = asked.days.values(by)
+    if by != "day":
+        # The tokens first: later on the columns' names are those of their sums.
+        found = found.annotate(tokens=Sum(F("input_tokens") + F("output_tokens")))
     order = ("-day",) if by == "day" else ("-cost", "-tokens", by)
-    # The tokens first: later on the columns' names are those of their sums.
-    tokens = {"tokens": Sum(F("input_tokens") + F("output_tokens"))}
-    found = asked.days.values(by).annotate(**tokens | {name: Sum(name) for name in SUMS})
-    return found.order_by(*order)
+    return found.annotate(**{name: Sum(name) for name in SUMS}).order_by(*order)
 
 
 def cover(since: date, upto: date, summed: date) -> Iterator[Stretch]:
