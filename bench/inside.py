@@ -20,7 +20,8 @@ from django.db.models import Max  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
 
-from bench import many_jobs  # noqa: E402
+from bench import beside_jobs, many_jobs, rows  # noqa: E402
+from bench.operator_pages import Pages, find_pages  # noqa: E402
 from bench.workflows_app.workflows import FAILS  # noqa: E402
 from chatflow.auth import sign_link  # noqa: E402
 from chatflow.dialects import DIALECTS, get_dialect  # noqa: E402
@@ -199,25 +200,32 @@ def statements(count: str, plans: str) -> dict[str, list[float]]:
     return found
 
 
-def fill_jobs(count: str) -> None:
-    """Store so many jobs without their events; the bench's user may see them all."""
+def fill_operated(count: str) -> None:
+    """Store so many jobs and what lies beside them; the bench's user may see it all."""
     user = User.objects.get(username="bench")
     user.is_staff = user.is_superuser = True
     user.save()
-    many_jobs.fill(user.pk, int(count))
+    with rows.hurry():
+        many_jobs.fill(user.pk, int(count))
+        beside_jobs.fill(user.pk, int(count))
+        beside_jobs.make_long_job(user.pk)
+        now = begin_of(clock.now(), HOUR)
+        Figures.objects.bulk_create(
+            make_figures(now - hour * HOUR, Figures.Span.HOUR, queue, workflow)
+            for hour in range(2, 200)
+            for queue in range(5)
+            for workflow in range(4)
+        )
+        # Else all of the past is to be counted first.
+        make_figures(now - 3 * HOUR, Figures.Span.MINUTE, 0, 0).save()
 
 
 def job_list(rounds: str) -> dict[str, list[float]]:
     """Open the operator's list of jobs in several ways; return the milliseconds of each."""
-    client = Client(headers={"Host": "localhost"})
-    client.force_login(User.objects.get(username="bench"))
-    found: dict[str, list[float]] = {}
+    client = sign_in()
+    lists = {name: (many_jobs.LIST, query) for name, query in many_jobs.QUERIES.items()}
+    found = open_pages(client, lists, int(rounds))
     for _ in range(int(rounds)):
-        for name, query in many_jobs.QUERIES.items():
-            asked = time.monotonic_ns()
-            response: Any = client.get(many_jobs.LIST, query_params=query)
-            found.setdefault(name, []).append((time.monotonic_ns() - asked) / 1e6)
-            assert response.status_code == 200
         for name, query in many_jobs.PREVIEWS.items():
             asked = time.monotonic_ns()
             data = {"act": "cancel", "scope": "all"}
@@ -227,56 +235,30 @@ def job_list(rounds: str) -> dict[str, list[float]]:
     return found
 
 
-# A job is like the one that ran, but for these. They are of four workflows in five queues, and the
-# newest of them 100 in each minute.
-MADE = {
-    "public_id": "'workflow_' || substr('00000000000000000000000000000000' || number, -32)",
-    "queue": "'queue-' || (number %% 5)",
-    "workflow": "'workflow-' || (number %% 4)",
-    "root_id": "NULL",
-    "retry_of_id": "NULL",
-}
-MOMENTS = {
-    "postgresql": "statement_timestamp() - {seconds} * interval '1 second'",
-    "sqlite": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', -({seconds}) || ' seconds')",
-}
-AGO = "(CASE WHEN number <= 20000 THEN number * 0.6 ELSE 12000 + (number - 20000) * 30.0 END)"
-COPY = """
-    INSERT INTO workflows_job ({names})
-    WITH RECURSIVE numbers (number) AS (
-        SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < %s
-    )
-    SELECT {values} FROM numbers JOIN workflows_job job ON job.id = %s
-"""
-WAITING = 1000
+def operator_pages(rounds: str) -> dict[str, list[float]]:
+    """Open the operator's other pages; return the milliseconds of each."""
+    long_job = Job.objects.get(session__key="long").pk
+    return open_pages(sign_in(), find_pages(long_job), int(rounds))
 
 
-def fill_overview(count: str) -> None:
-    """Make so many jobs that have ended, a thousand that wait, and a week of figures."""
-    example = Job.objects.get(pk=examples()["completed"])
-    moment = MOMENTS[connection.vendor].format(seconds=AGO)
-    moments = ("created_at", "available_at", "started_at", "claimed_at", "finished_at")
-    fields = [str(field.column) for field in Job._meta.concrete_fields]
-    columns = {name: f"job.{name}" for name in fields if name != "id"}
-    columns |= MADE | dict.fromkeys((*moments, "updated_at"), moment)
-    if connection.vendor == "postgresql":
-        columns["public_id"] = "'workflow_' || lpad(number::text, 32, '0')"
-    copy = COPY.format(names=", ".join(columns), values=", ".join(columns.values()))
-    with connection.cursor() as cursor:
-        cursor.execute(copy, [int(count), example.pk])
-    make_waiting("overview", WAITING)
-    now = begin_of(clock.now(), HOUR)
-    Figures.objects.bulk_create(
-        make_figures(now - hour * HOUR, Figures.Span.HOUR, queue, workflow)
-        for hour in range(2, 200)
-        for queue in range(5)
-        for workflow in range(4)
-    )
-    # Else all of the past is to be counted first.
-    made = make_figures(now - 3 * HOUR, Figures.Span.MINUTE, 0, 0)
-    made.save()
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
+def sign_in() -> Client:
+    client = Client(headers={"Host": "localhost"})
+    client.force_login(User.objects.get(username="bench"))
+    return client
+
+
+def open_pages(client: Client, pages: Pages, rounds: int) -> dict[str, list[float]]:
+    """Open each page so many times, and once before; return the milliseconds."""
+    found: dict[str, list[float]] = {name: [] for name in pages}
+    for _ in range(rounds + 1):
+        for name, (address, query) in pages.items():
+            asked = time.monotonic_ns()
+            response: Any = client.get(address, query_params=query)
+            assert response.status_code == 200, (name, response)
+            assert response.content
+            found[name].append((time.monotonic_ns() - asked) / 1e6)
+    # The first time the templates are loaded.
+    return {name: took[1:] for name, took in found.items()}
 
 
 def make_figures(since: datetime, span: Figures.Span, queue: int, workflow: int) -> Figures:
@@ -300,7 +282,9 @@ def make_figures(since: datetime, span: Figures.Span, queue: int, workflow: int)
 def count_minutes(count: str) -> list[float]:
     """Count what has ended; return the milliseconds of so many minutes, each counted anew."""
     figures.catch_up(lambda: None)
-    now, found = begin_of(clock.now(), MINUTE), []
+    last, found = Job.objects.filter(finished_at__isnull=False).order_by("-finished_at")[0], []
+    assert last.finished_at is not None
+    now = begin_of(last.finished_at, MINUTE)
     for number in range(1, int(count) + 1):
         Figures.objects.filter(span=Figures.Span.MINUTE, since=now - number * MINUTE).delete()
         began = time.monotonic_ns()
@@ -310,10 +294,8 @@ def count_minutes(count: str) -> list[float]:
 
 
 def staff_session() -> str:
-    """Sign a superuser in; return the key of the session."""
-    client = Client()
-    client.force_login(User.objects.create_superuser("boss"))
-    return client.cookies["sessionid"].value
+    """Sign the bench's user in; return the key of the session."""
+    return sign_in().cookies["sessionid"].value
 
 
 def clusters() -> int:
@@ -337,9 +319,9 @@ def main(verb: str, *arguments: str) -> None:
             examples,
             sync_send_queries,
             statements,
-            fill_jobs,
+            fill_operated,
             job_list,
-            fill_overview,
+            operator_pages,
             count_minutes,
             staff_session,
             clusters,

@@ -1,13 +1,15 @@
 """A million jobs without their events, in any database: what the operator's list is measured on."""
 
-import json
 from typing import Any
 
-from django.db import connection
+from django.contrib.auth.models import User
 
-from chatflow.workflows.models import Job
+from bench.rows import ago, as_json, make, public_id
+from chatflow.workflows.models import Job, Message, Session
 
 USERS, PER_SESSION = 1000, 10
+# The newest jobs wait. The ones before them ended lately, 100 in each minute; the others in a year.
+WAITING, LATELY, EACH = 1000, 20_000, 0.6
 YEAR = 365 * 86400
 # A word that is in none but the oldest job.
 RARE = "zebra"
@@ -59,19 +61,6 @@ PREVIEWS: dict[str, dict[str, Any]] = {
     "preview: rare words": {"q": RARE},
 }
 
-NUMBERS = {
-    "postgresql": "SELECT number FROM generate_series(%s::bigint, %s::bigint) number",
-    "sqlite": """
-        WITH RECURSIVE numbers(number) AS (
-            SELECT %s UNION ALL SELECT number + 1 FROM numbers WHERE number < %s
-        ) SELECT number FROM numbers
-    """,
-}
-# Moments move into the past with the number.
-PAST = {
-    "postgresql": "now() - ({jobs} - number) * {each} * interval '1 second'",
-    "sqlite": "datetime('now', '-' || CAST(({jobs} - number) * {each} AS integer) || ' seconds')",
-}
 STATE = """
     CASE WHEN number % 500 = 7 THEN 'cancelled' WHEN number % 200 = 3 THEN 'timeout'
          WHEN number % 25 = 0 THEN 'failed' ELSE 'completed' END
@@ -87,115 +76,65 @@ TEXT = f"""
     ELSE 'Please look up order ' || number || ' of customer ' || (number % 997)
          || ', tell me when it will be here, and write to them if it is late.' END
 """
-SLICE = 100_000
+ANSWER = (
+    "It will be there on Monday. I wrote to the customer about it. "
+    "Is there anything else that I can do for you?"
+)
 
 
 def fill(user: int, jobs: int) -> None:
-    """Store so many jobs of the past year.
+    """Store so many jobs of the past year, with their messages.
 
-    Every 25th has failed, every 200th timed out; the newest hundred wait. They are in sessions of
-    ten, of a thousand users; but every second one is of the one *user*.
+    Every 25th has failed, every 200th timed out; the newest thousand wait. They are in sessions of
+    ten, of a thousand users; but every second session is of the one *user*.
     """
-    vendor = connection.vendor
-    kind = "::jsonb" if vendor == "postgresql" else ""
-    past = PAST[vendor].format(jobs=jobs, each=YEAR / jobs)
-    _fill_users_and_sessions(user, jobs)
-    columns: dict[str, str] = {
+    sent, waits = moments(jobs), f"number > {jobs - WAITING}"
+    people = User(username="", is_active=True)
+    make(people, USERS, {"id": f"{user} + number", "username": "'user-' || number"})
+    of_session = {
         "id": "number",
-        "public_id": "'workflow_' || "
-        + ("md5('job ' || number)" if kind else "lower(hex(randomblob(16)))"),
-        "user_id": f"CASE WHEN number % 2 = 0 THEN {user} ELSE {user} + 1 + number % {USERS} END",
+        "user_id": owner(user, "number"),
+        "key": "'session-' || number",
+        **dict.fromkeys(("created_at", "updated_at"), moments(jobs, f"number * {PER_SESSION}")),
+    }
+    make(Session(), jobs // PER_SESSION + 1, of_session)
+    of_job = {
+        "id": "number",
+        "public_id": public_id("workflow"),
+        "user_id": owner(user, f"(number / {PER_SESSION} + 1)"),
         "session_id": f"number / {PER_SESSION} + 1",
         "workflow": "CASE WHEN number % 10 = 1 THEN 'bench_turn' ELSE 'bench_noop' END",
         "text": TEXT,
-        "state": f"CASE WHEN number > {jobs - 100} THEN 'queued' ELSE {STATE} END",
+        "state": f"CASE WHEN {waits} THEN 'queued' ELSE {STATE} END",
         "queue": "CASE WHEN number % 1000 = 1 THEN 'mail' ELSE 'default' END",
         "attempt": "CASE WHEN number % 300 = 2 THEN 2 ELSE 1 END",
-        "usage": f"({USAGE}){kind}",
+        "usage": as_json(USAGE),
         "error": f"CASE WHEN {STATE} = 'failed' THEN 'The shop did not answer.' ELSE '' END",
-        "response": "'It will be there on Monday. ' || 'I wrote to the customer about it. '"
-        " || 'Is there anything else that I can do for you?'",
-        "forgotten": "number % 2 = 0" if kind else "number % 2",
-        **dict.fromkeys(("created_at", "updated_at", "available_at", "started_at"), past),
-        "finished_at": f"CASE WHEN number > {jobs - 100} THEN NULL ELSE {past} END",
+        "forgotten": "(number % 2 = 0)",
+        **dict.fromkeys(("created_at", "updated_at", "available_at"), sent),
+        **dict.fromkeys(("started_at", "finished_at"), f"CASE WHEN NOT {waits} THEN {sent} END"),
     }
-    values = _defaults() | columns
-    with connection.cursor() as cursor:
-        indexes = _drop_indexes(cursor)
-        for first in range(1, jobs + 1, SLICE):
-            _insert(cursor, "workflows_job", values, first, min(jobs, first + SLICE - 1))
-        for make in indexes:
-            cursor.execute(make)
-        if kind:
-            cursor.execute("VACUUM (ANALYZE) workflows_job, workflows_session, auth_user")
-        else:
-            cursor.execute("ANALYZE")
+    make(Job(mode="async", response=ANSWER), jobs, of_job)
+    # Two of each job: what was asked, and the answer.
+    of_message = {
+        "id": "number",
+        "job_id": "((number + 1) / 2)",
+        "session_id": f"((number + 1) / 2 / {PER_SESSION} + 1)",
+        "role": "CASE WHEN number % 2 = 1 THEN 'user' ELSE 'assistant' END",
+        "content": f"CASE WHEN number % 2 = 1 THEN 'Please look up my order.' ELSE '{ANSWER}' END",
+        "created_at": moments(jobs, "((number + 1) / 2)"),
+    }
+    make(Message(), 2 * jobs, of_message)
 
 
-def _fill_users_and_sessions(user: int, jobs: int) -> None:
-    now = PAST[connection.vendor].format(jobs=0, each=0)
-    flag = {"postgresql": ("true", "false")}.get(connection.vendor, ("1", "0"))
-    with connection.cursor() as cursor:
-        people = {
-            "id": f"{user} + number",
-            "username": "'user-' || number",
-            **dict.fromkeys(("password", "first_name", "last_name", "email"), "''"),
-            **dict.fromkeys(("is_superuser", "is_staff"), flag[1]),
-            "is_active": flag[0],
-            "date_joined": now,
-        }
-        _insert(cursor, "auth_user", people, 1, USERS + 1)
-        sessions = {
-            "id": "number",
-            "user_id": f"{user} + number % {USERS}",
-            "key": "'session-' || number",
-            "tenant": "''",
-            **dict.fromkeys(("created_at", "updated_at"), now),
-        }
-        _insert(cursor, "workflows_session", sessions, 1, jobs // PER_SESSION + 1)
+def owner(user: int, session: str) -> str:
+    """Return SQL for whose a session is."""
+    other = f"{user} + 1 + {session} / 2 % {USERS}"
+    return f"CASE WHEN {session} % 2 = 0 THEN {user} ELSE {other} END"
 
 
-def _insert(cursor: Any, table: str, values: dict[str, str], first: int, last: int) -> None:
-    escaped = [value.replace("%", "%%") for value in values.values()]
-    numbers = NUMBERS[connection.vendor]
-    cursor.execute(
-        f"INSERT INTO {table} ({', '.join(values)}) "
-        f"SELECT {', '.join(escaped)} FROM ({numbers}) numbers",
-        [first, last],
-    )
-
-
-def _defaults() -> dict[str, str]:
-    """Return the columns of a job as a new one has them, as literals."""
-    new, found = Job(mode="async"), dict[str, str]()
-    for field in Job._meta.concrete_fields:
-        assert field.column is not None
-        value = field.get_db_prep_save(getattr(new, field.attname), connection)
-        if isinstance(value, bool) and connection.vendor == "postgresql":
-            found[field.column] = str(value).lower()
-        elif isinstance(value, int | float):
-            found[field.column] = str(value + 0)
-        elif isinstance(value, str):
-            found[field.column] = f"'{value}'"
-        elif hasattr(value, "obj"):
-            # PostgreSQL's adapter of JSON: a list, or an object.
-            found[field.column] = f"'{json.dumps(value.obj)}'::jsonb"
-    return found
-
-
-def _drop_indexes(cursor: Any) -> list[str]:
-    """Drop what makes inserts slow; return how it is made anew."""
-    if connection.vendor == "postgresql":
-        cursor.execute(
-            "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'workflows_job' "
-            "AND indexname LIKE 'job_%%' AND indexdef NOT LIKE '%%UNIQUE%%'"
-        )
-    else:
-        cursor.execute(
-            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL "
-            "AND tbl_name = 'workflows_job' AND sql NOT LIKE '%%UNIQUE%%'"
-        )
-    found = cursor.fetchall()
-    for name, _ in found:
-        cursor.execute(f'DROP INDEX "{name}"')
-    return [make for _, make in found]
+def moments(jobs: int, number: str = "number") -> str:
+    """Return SQL for when a job was sent."""
+    left = f"({jobs} - ({number}))"
+    long_ago = f"{LATELY * EACH} + ({left} - {LATELY}) * {YEAR / jobs}"
+    return ago(f"CASE WHEN {left} < {LATELY} THEN {left} * {EACH} ELSE {long_ago} END")

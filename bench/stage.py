@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,6 +45,19 @@ class Stage:
         print(f"Making {self.jobs:,} finished jobs …", file=sys.stderr, flush=True)
         grown.fill(site, self.jobs)
         return site
+
+    @cached_property
+    def operated(self) -> dict[str, Site]:
+        """Chatflow on each database with all that its operator sees; made when first used."""
+        folder = Path(self.on_sqlite.database_url.removeprefix("sqlite:///")).parent
+        sites = {
+            "PostgreSQL": Site(self.postgres.create_database("operated")),
+            "SQLite": Site(f"sqlite:///{folder / 'operated.sqlite3'}"),
+        }
+        print(f"Making {self.jobs:,} jobs on each database …", file=sys.stderr, flush=True)
+        with ThreadPoolExecutor(len(sites)) as pool:
+            list(pool.map(lambda site: site.inside("fill_operated", self.jobs), sites.values()))
+        return sites
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The table: figure, value, peer, ratio, bar, verdict."""
 
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
@@ -79,6 +80,10 @@ def render(lines: Iterable[Line]) -> str:
 
 def p50(samples: Sequence[float]) -> float:
     return statistics.median(samples)
+
+
+def p95(samples: Sequence[float]) -> float:
+    return sorted(samples)[math.ceil(len(samples) * 0.95) - 1]
 
 
 def p99(samples: Sequence[float]) -> float:

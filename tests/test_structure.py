@@ -114,6 +114,7 @@ STAIRS = {
         "inline",
         "troubles",
         "figures",
+        "usage",
         "workers",
         "queues",
         "lookups",

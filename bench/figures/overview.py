@@ -15,13 +15,8 @@ BAR = 300
 
 
 def measure(stage: Stage) -> list[Line]:
-    sites = {
-        "PostgreSQL": Site(stage.postgres.create_database("overview")),
-        "SQLite": Site(stage.on_sqlite.database_url.replace("db.sqlite3", "overview.sqlite3")),
-    }
     found = []
-    for name, site in sites.items():
-        site.inside("fill_overview", stage.jobs)
+    for name, site in stage.operated.items():
         counts = site.inside("count_minutes", 10 * ROUNDS)
         figure = f"{name}, {stage.jobs:,} jobs: counting a minute's 100"
         found.append(line(figure, p50(counts), "ms"))

@@ -31,6 +31,7 @@ from chatflow.workflows.models import (
     Session,
     Step,
     UsageFigures,
+    UsageSums,
 )
 from chatflow.workflows.services import delete_session
 from chatflow.workflows.users import has_field
@@ -65,6 +66,21 @@ class Part:
             mine |= Q(**{path: user.pk})
         return self.model._base_manager.filter(mine).order_by("pk").defer(*self.left_out)
 
+    def count(self, user: Any, most: int) -> int:
+        """Return how many rows the user has; most + 1 if there are more than that."""
+        found, counted = 0, Q()
+        for path in self.paths:
+            # One after the other: for both in one condition all rows are read.
+            mine = self.model._base_manager.filter(**{path: user.pk}).exclude(counted)
+            found += mine.order_by().values("pk")[: most + 1 - found].count()
+            counted |= Q(**{path: user.pk})
+        return found
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the rows are found without looking through others of the user's."""
+        return not any("__" in path for path in self.paths)
+
 
 OF_FILES = ("owner", "session__user")
 PARTS: dict[str, Part] = {
@@ -80,6 +96,7 @@ PARTS: dict[str, Part] = {
     "approvals": Part(ApprovalRequest),
     "usage": Part(DailyUsage),
     "usage_figures": Part(UsageFigures),
+    "usage_sums": Part(UsageSums),
     # Their bytes are files of their own.
     "documents": Part(Document, OF_FILES, ("content",)),
     "chunks": Part(

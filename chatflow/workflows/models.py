@@ -586,24 +586,29 @@ class DailyUsage(models.Model):
         return f"{self.user_id} {self.day}"
 
 
-class UsageFigures(models.Model):
-    """What a user's jobs of one workflow used of one model on one day (UTC).
-
-    Rolled up from the steps of jobs that have ended: see store.usage_figures.
-    """
+class Used(models.Model):
+    """What a user's jobs of one workflow used of one model in some time."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_index=False
     )
     workflow = models.CharField(max_length=100)
     model = models.CharField(max_length=100)
-    day = models.DateField()
     requests = models.PositiveIntegerField(default=0)
     input_tokens = models.PositiveBigIntegerField(default=0)
     output_tokens = models.PositiveBigIntegerField(default=0)
     # In US dollars, of the requests whose price is known; and how many have none.
     cost = models.DecimalField(max_digits=18, decimal_places=8, default=0)
     unpriced = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        abstract = True
+
+
+class UsageFigures(Used):
+    """What was used on one day (UTC), rolled up from the steps: see store.usage_figures."""
+
+    day = models.DateField()
 
     class Meta:
         db_table = "workflows_usagefigures"
@@ -621,12 +626,41 @@ class UsageFigures(models.Model):
         return f"{self.user_id} {self.day} {self.workflow} {self.model}"
 
 
+class UsageSums(Used):
+    """The days of a week, or of a month, that is over: a year of these is quick to add up."""
+
+    class Span(models.TextChoices):
+        WEEK = "week"  # From Monday on.
+        MONTH = "month"
+
+    span = models.CharField(max_length=5, choices=Span.choices)
+    # Its first day.
+    since = models.DateField()
+
+    class Meta:
+        db_table = "workflows_usagesums"
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["user", "since", "span", "workflow", "model"], name="usage_sums_once"
+            ),
+        ]
+        indexes: ClassVar = [
+            # The page of usage: all that was used in some weeks, or months.
+            models.Index(fields=["span", "since"], name="usage_sums_since"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.span} {self.since} {self.workflow} {self.model}"
+
+
 class UsageMark(models.Model):
     """Up to which ended job the usage is in UsageFigures. There is one row."""
 
     finished_at = models.DateTimeField()
     # Of the jobs that ended at that very moment, the last one that is in.
     job = models.BigIntegerField(default=0)
+    # The weeks and months that end up to this day, which is none of theirs, are in UsageSums.
+    summed_upto = models.DateField(null=True)
 
     class Meta:
         db_table = "workflows_usagemark"

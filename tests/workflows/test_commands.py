@@ -706,13 +706,14 @@ class TestQueuePrune:
         with connection.execute_wrapper(work):
             assert pruning.prune(30) == 1
         # The clock comes before the transactions, two looks for old figures and these behind them.
-        assert [sql.split()[2] for sql in asked[-4:]] == [
+        assert [sql.split()[2] for sql in asked[-5:]] == [
             '"workflows_cluster"',
             '"workflows_dailyusage"',
             '"workflows_usagefigures"',
+            '"workflows_usagesums"',
             '"workflows_deletedsession"',
         ]
-        assert rests == [pytest.approx(pruning.REST * 0.001)] * (len(asked) - 7)
+        assert rests == [pytest.approx(pruning.REST * 0.001)] * (len(asked) - 8)
 
     def test_what_lives_goes_on(
         self, manage: Callable[..., list[str]], chat: Chat, monkeypatch: pytest.MonkeyPatch

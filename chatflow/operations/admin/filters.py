@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 
 from chatflow.conf import conf
+from chatflow.operations.admin.tables import id_begins
 from chatflow.operations.admin.walks import SLACK, Walk, bounds, few, keys_around
 from chatflow.workflows import clock
 from chatflow.workflows.models import UNSUCCESSFUL, Feedback, Job, Session, State
@@ -302,7 +303,7 @@ class JobFilters:
             return Finding(Q())
         if ID.fullmatch(searched):
             digits = searched.removeprefix("workflow_")
-            by_id = _with_id("workflow_" + digits)
+            by_id = id_begins("workflow_" + digits)
             found = Job.objects.filter(by_id).order_by("public_id")
             if searched.startswith("workflow_") or found.exists():
                 return Finding(by_id, found.values_list("pk", flat=True))
@@ -356,13 +357,6 @@ def _has(field: str, value: Any) -> Q:
 def _keys(jobs: QuerySet[Any], *order: str) -> QuerySet[Any]:
     """Return a query for keys that goes by the index that has them in this order."""
     return jobs.order_by(*order).values_list("pk", flat=True)
-
-
-def _with_id(beginning: str) -> Q:
-    """Return the condition that the public id of a job begins like this."""
-    # SQLite has no index for a beginning, but for what lies between two ids.
-    between = Q(public_id__gte=beginning, public_id__lt=beginning + "g")
-    return between & Q(public_id__startswith=beginning)
 
 
 def _midnight(day: Any) -> datetime:

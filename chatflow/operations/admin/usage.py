@@ -11,7 +11,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
-from django.db.models import F, FloatField, Q, QuerySet, Sum, Value
+from django.db.models import F, FloatField, Q, Value
 from django.db.models.functions import Cast, Greatest
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.template.response import TemplateResponse
@@ -19,7 +19,9 @@ from django.template.response import TemplateResponse
 from chatflow.conf import conf
 from chatflow.operations.admin.tables import BigTableAdmin
 from chatflow.workflows import clock
-from chatflow.workflows.models import DailyUsage, UsageFigures, UsageMark
+from chatflow.workflows.models import DailyUsage, UsageMark
+from chatflow.workflows.services import usage
+from chatflow.workflows.services.usage import Asked, Usage
 from chatflow.workflows.users import find_user
 
 # Rows that the page shows, the dearest first; the download has them all.
@@ -28,6 +30,7 @@ SHOWN = 100
 NEAR = 0.8
 DAYS = {"day": 1, "week": 7, "month": 30}
 COLUMNS = ("requests", "input_tokens", "output_tokens", "cost", "unpriced")
+NOTHING = Usage({}, dict.fromkeys(COLUMNS, 0), is_cut=False)
 
 
 class PeriodForm(forms.Form):
@@ -104,14 +107,13 @@ class DailyUsageAdmin(BigTableAdmin):
         form.is_valid()
         asked: dict[str, Any] = form.cleaned_data
         by, period = asked.get("by") or "user", read_period(asked)
-        used = find(period, asked)
+        question = find(period, asked)
         if request.GET.get("format") == "csv":
-            return download(used, by, period)
-        lines = list(group(used, by)[: SHOWN + 1])
-        names = name_all(by, [line[by] for line in lines])
-        shown = [read_line(names[line[by]], line) for line in lines[:SHOWN]]
+            return download(question, by, period)
+        used = usage.usage(question, by, SHOWN) if question else NOTHING
+        names = name_all(by, list(used.rows))
+        shown = [read_line(names[key], row) for key, row in used.rows.items()]
         measure(shown)
-        is_cut = len(lines) > SHOWN
         mark = UsageMark.objects.first()
         form = PeriodForm(
             initial={**asked, "by": by, "since": period.since, "until": period.until}
@@ -125,9 +127,9 @@ class DailyUsageAdmin(BigTableAdmin):
             "by": by,
             "period": period,
             "lines": shown,
-            "is_cut": is_cut,
-            "most": SHOWN,
-            "total": read_line("All", add_up(lines) if not is_cut else used.aggregate(**sums())),
+            "is_cut": used.is_cut,
+            "most": usage.MOST_DAYS if by == "day" else SHOWN,
+            "total": read_line("All", used.total),
             "upto": mark.finished_at if mark is not None and mark.job else None,
             "limits": {"requests": conf.AI_DAILY_REQUESTS, "tokens": conf.AI_DAILY_TOKENS},
             "budgets": near_budgets(),
@@ -148,26 +150,14 @@ def read_period(asked: dict[str, Any]) -> Period:
     return Period(min(since or until, until), until)
 
 
-def find(period: Period, asked: dict[str, Any]) -> QuerySet[UsageFigures]:
-    found = UsageFigures.objects.filter(day__gte=period.since, day__lte=period.until)
-    for name in ("workflow", "model"):
-        if asked.get(name):
-            found = found.filter(**{name: asked[name]})
-    if asked.get("user"):
-        found = found.filter(user=find_user(asked["user"]))
-    return found
-
-
-def sums() -> dict[str, Any]:
-    # The tokens first: later on the columns' names are those of their sums.
-    both = Sum(F("input_tokens") + F("output_tokens"))
-    return {"tokens": both} | {name: Sum(name) for name in COLUMNS}
-
-
-def group(used: QuerySet[UsageFigures], by: str) -> Any:
-    """Return the sums by user, workflow, model or day; the dearest first, days in order."""
-    order = ("-day",) if by == "day" else ("-cost", "-tokens", by)
-    return used.values(by).annotate(**sums()).order_by(*order)
+def find(period: Period, asked: dict[str, Any]) -> Asked | None:
+    """Return what is asked about; None where it is a user whom nobody knows."""
+    user = find_user(asked["user"]) if asked.get("user") else None
+    if asked.get("user") and user is None:
+        return None
+    key = user.pk if user is not None else None
+    only = {name: asked.get(name) or "" for name in ("workflow", "model")}
+    return Asked(period.since, period.until, user=key, **only)
 
 
 def name_all(by: str, keys: Sequence[Any]) -> dict[Any, str]:
@@ -180,10 +170,6 @@ def name_all(by: str, keys: Sequence[Any]) -> dict[Any, str]:
 def read_line(name: str, row: dict[str, Any]) -> Line:
     numbers: dict[str, Any] = {column: row[column] or 0 for column in COLUMNS}
     return Line(name=name, **numbers)
-
-
-def add_up(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    return {column: sum(row[column] for row in rows) for column in COLUMNS}
 
 
 def measure(lines: Sequence[Line]) -> None:
@@ -230,13 +216,13 @@ class Echo:
         return line
 
 
-def download(used: QuerySet[UsageFigures], by: str, period: Period) -> HttpResponseBase:
+def download(question: Asked | None, by: str, period: Period) -> HttpResponseBase:
     """Return all rows as CSV. No cell is taken for a formula by the program that opens it."""
 
     def rows() -> Iterator[str]:
         writer = csv.writer(Echo())
         yield writer.writerow([by, *COLUMNS])
-        found = group(used, by).iterator(chunk_size=500)
+        found = usage.group(question, by).iterator(chunk_size=500) if question else iter(())
         while part := [row for _, row in zip(range(500), found, strict=False)]:
             names = name_all(by, [row[by] for row in part])
             for row in part:

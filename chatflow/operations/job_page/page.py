@@ -189,7 +189,9 @@ def _sight(user: Any) -> Sight:
 def describe(request: HttpRequest, job: Job) -> dict[str, Any]:
     """Return what the template shows of a job."""
     sight, whole = _sight(request.user), "all" in request.GET
-    found = read(job, sight, whole=whole)
+    before = request.GET.get("before", "")
+    before_event = int(before) if before.isdecimal() and len(before) < 10 else None
+    found = read(job, sight, whole=whole, before=before_event)
     timeline = make_timeline(job, found.events, found.steps, found.now)
     listed, left_out = bars.choose(timeline, whole=whole)
     recorded = [bar.record for bar in listed if bar.record is not None]
@@ -216,7 +218,8 @@ def describe(request: HttpRequest, job: Job) -> dict[str, Any]:
         "ticks": _ticks(found),
         "marks": " ".join(f"{at}:{place * bars.WIDTH:.0f}" for at, place in timeline.marks()),
         "log": [_entry(event, job, sight) for event in found.log],
-        "earlier_events": max(0, job.last_seq - len(found.log)),
+        "earlier_events": found.log[0].seq - 1 if found.log else 0,
+        "later_events": job.last_seq - found.log[-1].seq if found.log else 0,
         "screen": _screen(found),
         "asked": _asked(found),
         "sent_by": (job.options.get(STAFF) or {}).get("by", ""),

@@ -22,9 +22,9 @@ from chatflow.workflows.models import (
 
 # Events of steps and attempts that are read, and steps.
 MOST = 4000
-# Rows of the log, turns of a conversation, messages before and behind it.
+# Rows of the log, and of a page of the whole one; turns, and messages before and behind it.
 LOG = 100
-WHOLE_LOG = 5000
+WHOLE_LOG = 250
 TURNS = 50
 AROUND = 6
 # Later jobs of a session that are looked through for one that was sent in a job's place.
@@ -67,7 +67,7 @@ class Records:
         now: by the database's clock.
         events: of the timeline, the latest.
         steps: the latest that the job has recorded; without results.
-        log: the latest events of all types.
+        log: a page of the events of all types, by default the latest.
         words: that were streamed, and stand; of a completed job its response has them.
         place: in the queue.
         before: the messages in front of the job's own.
@@ -108,19 +108,21 @@ def find_job(jobs: QuerySet[Job], key: str) -> Job | None:
     return rows.filter(pk=key).first() if key.isdecimal() and len(key) < 19 else None
 
 
-def read(job: Job, sight: Sight, *, whole: bool = False) -> Records:
+def read(job: Job, sight: Sight, *, whole: bool = False, before: int | None = None) -> Records:
     """Return what the page shows of a job.
 
     Args:
         job: of find_job().
         sight: what may be seen; nothing else is read.
-        whole: the whole log, and not its latest part.
+        whole: more of the log than its latest part.
+        before: the ``seq`` in front of which that ends; None for the latest.
     """
     found = Records(job=job, now=clock.now())
     if sight.events:
         log = job.events.order_by("-seq")
         found.events = _turned(log.filter(type__in=TYPES)[:MOST])
-        found.log = _turned(log[: WHOLE_LOG if whole else LOG])
+        upto = log if before is None else log.filter(seq__lt=before)
+        found.log = _turned(upto[: WHOLE_LOG if whole else LOG])
     if sight.steps:
         found.steps = _turned(job.steps.defer("result").order_by("-pk")[:MOST])
     if sight.texts and job.state != State.COMPLETED:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Literal
 
 from chatflow.workflows.models import ACTIVE, TERMINAL, Event, Job, State, Step
@@ -86,23 +87,30 @@ class Timeline:
 
     def place(self, at: datetime) -> float:
         """Return how far in the timeline a moment lies, from 0 to 1; long waits are shortened."""
+        return min(1.0, self._upto(at) / self._length)
+
+    @cached_property
+    def _length(self) -> float:
+        return max(self._upto(self.end), 0.000001)
+
+    @cached_property
+    def _shortened(self) -> list[tuple[datetime, float, float]]:
+        """When each wait began that is too long, how long it was, and the share to leave out."""
         waits = [bar for bar in self.bars if bar.kind == "wait"]
         whole = max((self.end - self.start).total_seconds(), 0.001)
         worked = whole - sum(bar.seconds(self.end) for bar in waits)
         most = max(worked, 0.001) * LONGEST_WAIT / (1 - LONGEST_WAIT)
         if len(waits) == len(self.bars):
             most = whole
+        lasted = [(bar.start, bar.seconds(self.end)) for bar in waits]
+        return [(start, took, 1 - most / took) for start, took in lasted if took > most]
 
-        def upto(moment: datetime) -> float:
-            length = max(0.0, (moment - self.start).total_seconds())
-            for bar in waits:
-                took = bar.seconds(self.end)
-                passed = min(max(0.0, (moment - bar.start).total_seconds()), took)
-                if took > most:
-                    length -= passed * (1 - most / took)
-            return length
-
-        return min(1.0, upto(at) / max(upto(self.end), 0.000001))
+    def _upto(self, moment: datetime) -> float:
+        """Return the seconds from the start up to a moment, as they are drawn."""
+        length = max(0.0, (moment - self.start).total_seconds())
+        for start, took, share in self._shortened:
+            length -= min(max(0.0, (moment - start).total_seconds()), took) * share
+        return length
 
     def marks(self) -> list[tuple[int, float]]:
         """Return the moments between which places lie evenly: milliseconds, and the place."""

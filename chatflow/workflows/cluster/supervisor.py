@@ -249,8 +249,8 @@ class Supervisor(Sentinel):  # type: ignore[misc]
             lifecycle.reap(self.presence.vigil)
 
     def roll_up_usage(self) -> None:
-        """Add what the jobs that have ended used to the figures that are kept by days."""
-        if usage_figures.roll_up():
+        """Add what the jobs that have ended used to the figures of days, weeks and months."""
+        if usage_figures.roll_up() or usage_figures.sum_up():
             self._due["usage"] = time.monotonic() + NEXT_PART
 
     def reap_dead_workers(self) -> None:

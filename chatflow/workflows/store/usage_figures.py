@@ -3,6 +3,9 @@
 A request to a model is a step, which tells its tokens; the figures are their sums, whether the job
 completed or failed. A mark says up to which job they are in. It moves in the transaction that adds
 them, from where it was read, so each job is counted once, whoever is killed or counts beside it.
+
+Weeks and months that are over are added up once more, for whoever asks about a year. What comes to
+their days later comes to them too.
 """
 
 from collections import defaultdict
@@ -13,10 +16,11 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
+from django.db.models import F
 
 from chatflow.workflows import clock
 from chatflow.workflows.ai.names import OFFLINE
-from chatflow.workflows.models import Job, Step, UsageFigures, UsageMark
+from chatflow.workflows.models import Job, Step, UsageFigures, UsageMark, UsageSums, Used
 from chatflow.workflows.store.database import read_clock
 
 # Jobs of one part. Their steps are read without a lock; what is written are a few rows.
@@ -27,10 +31,19 @@ SETTLED = timedelta(seconds=30)
 # Days that the figures are kept at least: as many as compare a month with that of last year.
 KEPT = 400
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+WEEK, MONTH = UsageSums.Span.WEEK, UsageSums.Span.MONTH
 SUMS = ("requests", "input_tokens", "output_tokens", "cost", "unpriced")
 
-# The user's key, the workflow, the model, the day.
-Key = tuple[Any, str, str, date]
+# The user's key, the workflow, the model, the day; of UsageSums the first day, and the span.
+Key = tuple[Any, ...]
+
+# A week or a month of all users, from its days.
+ADD_UP = """
+    INSERT INTO workflows_usagesums (user_id, workflow, model, span, since, {columns})
+    SELECT user_id, workflow, model, %s, %s, {sums}
+    FROM workflows_usagefigures WHERE day >= %s AND day < %s GROUP BY user_id, workflow, model
+"""
 
 
 @dataclass
@@ -43,7 +56,7 @@ class Sums:
     cost: Decimal = Decimal(0)
     unpriced: int = 0
 
-    def add(self, other: "Sums | UsageFigures") -> None:
+    def add(self, other: "Sums | Used") -> None:
         for name in SUMS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
@@ -89,10 +102,51 @@ def catch_up(until: datetime) -> None:
         pass
 
 
+def sum_up() -> bool:
+    """Add up the weeks and months that end on the next day on which some do; one transaction.
+
+    Returns:
+        Whether there may be more.
+    """
+    with transaction.atomic():
+        # Nobody adds to the days meanwhile: whoever does so moves the mark first.
+        UsageMark.objects.update(summed_upto=F("summed_upto"))
+        mark = UsageMark.objects.first()
+        days = UsageFigures.objects.order_by("day").values_list("day", flat=True)
+        first = mark.summed_upto if mark is not None else None
+        first = first or days.first()
+        if first is None:
+            return False
+        ends = {span: end_of(span, first) for span in (WEEK, MONTH)}
+        upto = min(ends.values())
+        # A day later than need be: most that comes late has come by then.
+        if upto >= clock.now().date():
+            return False
+        for span, end in ends.items():
+            if end == upto:
+                _add_up(span, begin_of(span, first), end)
+        UsageMark.objects.update(summed_upto=upto)
+    return True
+
+
+def begin_of(span: str, day: date) -> date:
+    """Return the first day of the week or month that a day is in."""
+    return day.replace(day=1) if span == MONTH else day - day.weekday() * DAY
+
+
+def end_of(span: str, day: date) -> date:
+    """Return the first day behind that week or month."""
+    if span == MONTH:
+        return begin_of(MONTH, begin_of(MONTH, day) + 31 * DAY)
+    return begin_of(WEEK, day) + 7 * DAY
+
+
 def forget(days: int) -> None:
     """Delete figures that are older than *days* days, and than KEPT."""
     before = clock.now().date() - timedelta(days=max(days, KEPT))
     UsageFigures.objects.filter(day__lt=before).delete()
+    # A month goes when all of its days have gone.
+    UsageSums.objects.filter(since__lt=before - 31 * DAY).delete()
 
 
 def _next_jobs(mark: UsageMark, until: datetime) -> Iterable[Job]:
@@ -124,26 +178,44 @@ def _sum_up(jobs: list[Job]) -> dict[Key, Sums]:
 
 
 def _add(used: dict[Key, Sums]) -> None:
-    """Add to the rows that are there, and to new ones. Whoever moved the mark does so alone."""
+    """Add to the days, and to their weeks and months that are added up. Who moved the mark does."""
     if not used:
         return
-    users, _, _, days = zip(*used, strict=True)
-    for row in UsageFigures.objects.filter(user__in=set(users), day__in=set(days)):
-        if (key := (row.user_id, row.workflow, row.model, row.day)) in used:
+    _add_to(UsageFigures, ("user_id", "workflow", "model", "day"), used)
+    upto = UsageMark.objects.values_list("summed_upto", flat=True).get()
+    late: dict[Key, Sums] = defaultdict(Sums)
+    for (user, workflow, model, day), sums in used.items():
+        for span in (WEEK, MONTH):
+            if upto is not None and end_of(span, day) <= upto:
+                late[user, workflow, model, begin_of(span, day), span].add(sums)
+    if late:
+        _add_to(UsageSums, ("user_id", "workflow", "model", "since", "span"), late)
+
+
+def _add_to(model: type[Used], names: tuple[str, ...], used: dict[Key, Sums]) -> None:
+    """Add to the rows that are there, and to new ones.
+
+    Args:
+        model: of the rows.
+        names: of the columns that the keys consist of.
+        used: what there is to add.
+    """
+    within = {f"{name}__in": {key[place] for key in used} for place, name in enumerate(names)}
+    for row in model._default_manager.filter(**within):
+        if (key := tuple(getattr(row, name) for name in names)) in used:
             used[key].add(row)
-    rows = [
-        UsageFigures(
-            user_id=user,
-            workflow=workflow,
-            model=model,
-            day=day,
-            **{name: getattr(sums, name) for name in SUMS},
-        )
-        for (user, workflow, model, day), sums in used.items()
-    ]
-    UsageFigures.objects.bulk_create(
+    rows = [model(**dict(zip(names, key, strict=True)), **vars(sums)) for key, sums in used.items()]
+    model._default_manager.bulk_create(
         rows,
         update_conflicts=True,
-        unique_fields=["user", "day", "workflow", "model"],
+        unique_fields=[name.removesuffix("_id") for name in names],
         update_fields=SUMS,
     )
+
+
+def _add_up(span: str, since: date, upto: date) -> None:
+    sums = ", ".join(f"sum({name})" for name in SUMS)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            ADD_UP.format(columns=", ".join(SUMS), sums=sums), [span, since, since, upto]
+        )

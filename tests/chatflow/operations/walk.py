@@ -27,6 +27,7 @@ from chatflow.workflows.models import (
     Step,
     TaskRun,
     UsageFigures,
+    UsageSums,
 )
 from chatflow.workflows.texts import TEXTS
 
@@ -90,6 +91,7 @@ def fill(user: Any, key: str = "s1", state: str = State.FAILED) -> list[Model]:
         ),
         DailyUsage.objects.get_or_create(user=user, day=now.date(), defaults={"tokens": 5})[0],
         UsageFigures.objects.get_or_create(user=user, day=now.date(), workflow="w", model="m")[0],
+        UsageSums.objects.get_or_create(user=user, since=now.date(), workflow="w", model="m")[0],
         document,
         _make(UnreadFile, owner=user, document=document, error="No."),
         _make(Attachment, message=message, document=document, position=1, kind="text", size=3),

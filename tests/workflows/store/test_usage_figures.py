@@ -1,6 +1,6 @@
 """The figures of what was used: each request once, whoever is killed or counts beside it."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,8 +11,9 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from chatflow.workflows import Context, WorkflowError, clock, workflow
-from chatflow.workflows.models import DailyUsage, Job, Step, UsageFigures, UsageMark
+from chatflow.workflows.models import DailyUsage, Job, Step, UsageFigures, UsageMark, UsageSums
 from chatflow.workflows.store import pruning, usage_figures
+from chatflow.workflows.store.usage_figures import DAY, MONTH, WEEK, begin_of, end_of
 from tests.configure import configure
 from tests.openai_server import INPUT_TOKENS, OUTPUT_TOKENS, OpenAIServer, text
 from tests.workflows.ai.test_recorded import hello
@@ -146,3 +147,47 @@ def test_pruned_jobs_leave_their_figures_and_old_figures_go(
     assert pruning.prune(30) == 1
 
     assert [row.day for row in UsageFigures.objects.all()] == [old.date()]
+
+
+def test_weeks_and_months_that_are_over_are_added_up_and_take_what_comes_late(
+    chat: Chat, bob: User, server: OpenAIServer
+) -> None:
+    server.script = [text("One.") for _ in range(2)]
+    old = clock.now() - timedelta(days=80)
+    month = begin_of(MONTH, old.date())
+    for user, requests in ((chat.user, 2), (chat.user, 5), (bob, 11)):
+        of_user = UsageFigures.objects.filter(user=user).count()
+        UsageFigures.objects.create(
+            user=user, workflow="w", model="m", day=month + of_user * DAY, requests=requests
+        )
+    chat.begin(hello)
+    count()
+    while usage_figures.sum_up():
+        pass
+
+    def sums(**where: Any) -> list[tuple[Any, ...]]:
+        rows = UsageSums.objects.filter(span="month", since=month, **where)
+        return list(rows.order_by("model", "requests").values_list("model", "requests"))
+
+    assert sums() == [("m", 7), ("m", 11)]
+    week, today = begin_of(WEEK, month), clock.now().date()
+    assert set(
+        UsageSums.objects.filter(span="week", since__lte=month).values_list("since", flat=True)
+    ) == {week}
+    mark = UsageMark.objects.get()
+    assert mark.summed_upto is not None
+    assert mark.summed_upto <= today < mark.summed_upto + 9 * DAY
+
+    # A job that ends only now asked its model then.
+    job = chat.say(workflow="w")
+    at = datetime(month.year, month.month, 1, 12, tzinfo=UTC)
+    Step.objects.filter(job=job).update(created_at=at)
+    count()
+    assert sums(user=chat.user) == [("gpt-4o-mini", 1), ("m", 7)]
+    for user in (chat.user, bob):
+        for span in (WEEK, MONTH):
+            for row in UsageSums.objects.filter(user=user, span=span):
+                days = UsageFigures.objects.filter(
+                    user=user, model=row.model, day__gte=row.since, day__lt=end_of(span, row.since)
+                )
+                assert days.aggregate(Sum("requests"))["requests__sum"] == row.requests

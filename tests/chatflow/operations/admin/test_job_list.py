@@ -141,6 +141,7 @@ def test_what_is_no_filter_finds_nothing(boss: Client, chat: Chat) -> None:
 @pytest.mark.parametrize("stretch", [1, walks.FIRST])
 def test_dates(boss: Client, chat: Chat, monkeypatch: pytest.MonkeyPatch, stretch: int) -> None:
     """The keys follow the moments, so that no index is needed."""
+    monkeypatch.setattr(walks, "SECONDS", 60.0)
     monkeypatch.setattr(walks, "FIRST", stretch)
     jobs = [chat.say(workflow="echo") for _ in range(4)]
     now = timezone.now()

@@ -287,6 +287,13 @@ def test_of_many_steps_and_events_the_latest_are_shown(
     assert len(bars_of(reader, job, all="1")) == 7
     assert "left out" not in page(reader, job, all="1")
 
+    monkeypatch.setattr(records, "WHOLE_LOG", 4)
+    first = job.last_seq - 3
+    assert f'href="?all=1&amp;before={first}"' in page(reader, job, all="1")
+    earlier = page(reader, job, all="1", before=str(first))
+    assert f"(4 of {job.last_seq} events, from no. {first - 4})" in earlier
+    assert "Show the latest" in earlier
+
 
 def test_a_long_job_takes_no_more_queries(reader: Client, chat: Chat) -> None:
     job = chat.send(workflow="echo")
