@@ -12,10 +12,11 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError
 
 from chatflow.workflows import clock
 from chatflow.workflows.ai.names import OFFLINE
+from chatflow.workflows.db import atomic, connection
 from chatflow.workflows.models import Job, Step, UsageFigures, UsageMark
 from chatflow.workflows.store.database import read_clock
 
@@ -73,7 +74,7 @@ def roll_up(until: datetime | None = None) -> bool:
     used = _sum_up([job for job in ended if job.usage])
     last = ended[-1]
     try:
-        with transaction.atomic():
+        with atomic():
             here = UsageMark.objects.filter(finished_at=mark.finished_at, job=mark.job)
             if here.update(finished_at=last.finished_at, job=last.pk):
                 _add(used)
