@@ -47,6 +47,8 @@ class JobAlone:
     def db_for_write(self, model: type[Any], **hints: Any) -> str | None:
         return "chat" if model.__name__ == "Job" else None
 
+    db_for_read = db_for_write
+
 
 class Replica:
     def db_for_read(self, model: type[Any], **hints: Any) -> str | None:
