@@ -55,7 +55,7 @@ def atomic(using: str = "") -> transaction.Atomic:
     Args:
         using: another database, which a command was told.
     """
-    return transaction.atomic(using or alias())
+    return transaction.Atomic(using or alias(), savepoint=True, durable=False)
 
 
 def on_commit(function: Callable[[], object], *, robust: bool = False) -> None:

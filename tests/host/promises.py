@@ -365,8 +365,8 @@ class TestKit:
     def test_a_workflow_that_uses_both(self) -> None:
         @workflow("note")
         def note(ctx: Context) -> str:
-            Note.objects.create(text=ctx.message)
-            return f"{Note.objects.using('default').count()} note"
+            Note._default_manager.create(text=ctx.message)
+            return f"{Note._default_manager.using('default').count()} note"
 
         assert testing.run("note", "hello").response == "1 note"
 

@@ -11,5 +11,8 @@ _shown: dict[str, Any] = {}
 exec(block(PAGE, "In a database of its own", "python", 1), _shown)
 
 
-class Router(_shown["ChatRouter"]):  # type: ignore[misc]
-    neighbours = _shown["ChatRouter"].neighbours | {"host"}
+ChatRouter: Any = _shown["ChatRouter"]
+
+
+class Router(ChatRouter):  # type: ignore[misc]
+    neighbours = ChatRouter.neighbours | {"host"}
