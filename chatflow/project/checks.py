@@ -1,6 +1,6 @@
 """Checks of the project that Chatflow is installed in: each names the line to write."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from django.apps import AppConfig, apps
@@ -115,40 +115,54 @@ def check_databases(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
                 id="chatflow.E014",
             )
         )
-    found += [
-        Error(mistake, hint=hint, id="chatflow.E015")
-        for mistake, hint in _scattered(alias(), {*_own_models(), *_neighbours()})
-    ]
-    return found
+    read = {*_own_models(), get_user_model()}
+    return found + _scattered(read, read.union(_neighbours()))
 
 
-def _scattered(database: str, models: Collection[type[Any]]) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with the way that routers lead *models*, with what to write."""
-    found: tuple[tuple[Callable[[type[Any]], bool], str, str], ...] = (
+def _scattered(read: Collection[type[Any]], beside: Collection[type[Any]]) -> list[CheckMessage]:
+    """Return what is wrong with the way that routers lead models.
+
+    Args:
+        read: those of which Chatflow must see at once what was written.
+        beside: those whose tables must be beside its own.
+    """
+    database = alias()
+    mistakes = (
         (
-            lambda model: router.db_for_write(model) != database,
+            [model for model in beside if router.db_for_write(model) != database],
             f"Chatflow's jobs are in the database {database!r}, and DATABASE_ROUTERS lead elsewhere"
             " what must be beside them, as foreign keys and transactions end with a database",
             f"Let db_for_write() and db_for_read() return {database!r} for these.",
         ),
         (
-            lambda model: router.db_for_read(model) != router.db_for_write(model),
+            [model for model in read if router.db_for_read(model) != router.db_for_write(model)],
             "Chatflow must see at once what it has written, and DATABASE_ROUTERS let it read from"
             " another database, such as a replica, than it writes to",
             f"Let db_for_read() return {database!r} for these, as db_for_write() does.",
         ),
         (
-            lambda model: not router.allow_migrate_model(database, model),
+            [
+                model
+                for model in beside
+                if router.db_for_write(model) == database
+                and not router.allow_migrate_model(database, model)
+            ],
             f"DATABASE_ROUTERS keep the tables out of the database {database!r} in which they are"
             " looked for",
             f"Let allow_migrate() return True for {database!r} and these.",
         ),
     )
-    for is_wrong, mistake, hint in found:
-        wrong = sorted(model._meta.label for model in models if is_wrong(model))
-        if wrong:
-            more = f" and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
-            yield f"{mistake}: {', '.join(wrong[:NAMED])}{more}.", hint
+    return [
+        Error(f"{mistake}: {_names(wrong)}.", hint=hint, id="chatflow.E015")
+        for wrong, mistake, hint in mistakes
+        if wrong
+    ]
+
+
+def _names(models: Collection[type[Any]]) -> str:
+    names = sorted(model._meta.label for model in models)
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"
 
 
 def _own_models() -> Iterator[type[Any]]:
@@ -159,7 +173,6 @@ def _own_models() -> Iterator[type[Any]]:
 
 def _neighbours() -> Iterator[type[Any]]:
     """Yield the models to whose rows ours point, and those that point to the same users."""
-    yield get_user_model()
     for config in apps.get_app_configs():
         if config.label in NEIGHBOURS:
             yield from config.get_models()
@@ -243,10 +256,7 @@ def check_sign_ins(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
             )
         )
     elif is_stored():
-        found += [
-            Error(mistake, hint=hint, id="chatflow.E015")
-            for mistake, hint in _scattered(alias(), [session_model()])
-        ]
+        found += _scattered([session_model()], [session_model()])
     else:
         found.append(
             checks.Warning(
