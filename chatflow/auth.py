@@ -14,7 +14,6 @@ from django.contrib.auth import get_user_model
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.signing import BadSignature, Signer, b62_decode, b62_encode
 from django.db import Error as DatabaseError
-from django.db import transaction
 from django.db.models import CharField, QuerySet, Value
 from django.http import HttpRequest
 from django.utils import timezone
@@ -30,6 +29,7 @@ from chatflow.access.tenants import tenant_of
 from chatflow.conf import conf
 from chatflow.models import Token, digest_of
 from chatflow.workflows import clock, services
+from chatflow.workflows.db import atomic
 from chatflow.workflows.exceptions import JobNotFound
 from chatflow.workflows.models import Job
 from chatflow.workflows.services import outages
@@ -84,7 +84,7 @@ def _note_use(token: Token) -> None:
     if token.last_used_at is not None and token.last_used_at > now - USES_KEPT:
         return
     try:
-        with transaction.atomic():
+        with atomic():
             Token.objects.filter(pk=token.pk).update(last_used_at=now)
     except DatabaseError as error:
         # A standby that only reads lets people read.
@@ -393,6 +393,12 @@ def is_stored() -> bool:
     return issubclass(_session_store(), SessionStore)
 
 
+def session_model() -> type[Any]:
+    """Return the model of those rows."""
+    model: type[Any] = _session_store().get_model_class()
+    return model
+
+
 def _session_store() -> type[Any]:
     store: type[Any] = import_module(settings.SESSION_ENGINE).SessionStore
     return store
@@ -402,10 +408,8 @@ def _sessions(keys: set[str]) -> list[QuerySet[Any, Any]]:
     if not is_stored():
         return []
     # By this host's clock, as Django itself goes by it.
-    good = (
-        _session_store()
-        .get_model_class()
-        ._default_manager.filter(session_key__in=keys, expire_date__gt=timezone.now())
+    good = session_model()._default_manager.filter(
+        session_key__in=keys, expire_date__gt=timezone.now()
     )
     return [
         good.values_list(

@@ -17,7 +17,7 @@ from csp.utils import build_policy
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.signals import got_request_exception
-from django.db import DataError, connection
+from django.db import DataError
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.http.response import HttpResponseBase
@@ -32,6 +32,7 @@ from chatflow.answers.errors import UNSTORED, as_response, is_for_api, of_status
 from chatflow.answers.languages import localized
 from chatflow.answers.page_policy import strict
 from chatflow.signins import TooManyAtOnce, TooManySignIns
+from chatflow.workflows.db import connection
 from chatflow.workflows.services import outages
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]

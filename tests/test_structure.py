@@ -76,6 +76,7 @@ FLOORS = (
     "chatflow.workflows.sizes",
     "chatflow.workflows.texts",
     "chatflow.workflows.histograms",
+    "chatflow.workflows.db",
     "chatflow.conf",
     "chatflow.kinds",
 )
@@ -423,6 +424,33 @@ def test_the_edge_never_reaches_into_the_store() -> None:
     ]
 
     assert not inward, "\n".join(inward)
+
+
+def test_nothing_takes_the_default_database_for_ours() -> None:
+    """Routers may lead our tables elsewhere: workflows/db.py knows the connection to them."""
+    strays = []
+    for name in MODULES:
+        if name in ("chatflow.workflows.db", "chatflow.settings"):
+            continue
+        for node in nodes(name):
+            match node:
+                case ast.ImportFrom(module="django", names=names):
+                    wrong = any(each.name == "db" for each in names)
+                case ast.ImportFrom(module="django.db", names=names):
+                    taken = {"connection", "transaction", "DEFAULT_DB_ALIAS"}
+                    wrong = not taken.isdisjoint(each.name for each in names)
+                case ast.ImportFrom(module="django.db.transaction"):
+                    wrong = True
+                case ast.Import(names=names):
+                    wrong = any(each.name.startswith("django.db") for each in names)
+                case ast.Subscript(value=whole, slice=ast.Constant(value="default")):
+                    wrong = ast.unparse(whole).endswith(("connections", "DATABASES"))
+                case _:
+                    wrong = False
+            if wrong:
+                strays.append(f"{name}: {ast.unparse(node)}")
+
+    assert not strays, "\n".join(strays)
 
 
 def test_the_engine_knows_nothing_of_http() -> None:

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 
-from django.db import connection
-
 from chatflow.conf import conf
 from chatflow.doctor.findings import Finding, Visit, ok, problem
+from chatflow.workflows.db import connection
 from chatflow.workflows.services import queues
 
 # Beside those of its threads and its workers; docs/deploy.md has the sum.

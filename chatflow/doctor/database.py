@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db import connection
 
 from chatflow.doctor.findings import Finding, Visit, note, ok, problem
 from chatflow.endpoints.probes import migrated
 from chatflow.workflows import clock
+from chatflow.workflows.db import alias, connection, migrating
 from chatflow.workflows.exceptions import first_line
 from chatflow.workflows.services import outages
 
@@ -53,7 +52,7 @@ def look(visit: Visit) -> Iterator[Finding]:
         yield problem(
             "Migrations were not run.",
             "The code expects tables and columns that aren't there.",
-            "manage.py migrate",
+            migrating(),
         )
     else:
         yield ok("It takes writes, and all migrations were run.")
@@ -120,9 +119,9 @@ def _on_sqlite() -> Iterator[Finding]:
         yield problem(
             "SQLite doesn't keep a write-ahead log.",
             "Whoever reads keeps out whoever writes, and the doorbell rings late.",
-            'DATABASES["default"]["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL;"',
+            f'DATABASES["{alias()}"]["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL;"',
         )
-    path = Path(settings.DATABASES["default"]["NAME"]).resolve()
+    path = Path(connection.settings_dict["NAME"]).resolve()
     kind = file_system_of(path)
     if kind in REMOTE:
         yield problem(

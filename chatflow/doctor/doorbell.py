@@ -5,12 +5,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from django.db import connection
-
 from chatflow.conf import conf
 from chatflow.doctor.findings import Finding, Visit, note, ok, problem
 from chatflow.workflows.bells import get_bell
 from chatflow.workflows.bells.sqlite import log_touches
+from chatflow.workflows.db import connection
 from chatflow.workflows.exceptions import first_line
 
 PATIENCE = 3.0

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from chatflow.doctor.findings import Finding, Visit, ok, problem
+from chatflow.workflows.db import connection
 
 # Others that hold connections, one of which a pooler would have taken from the one looked at.
 OTHERS = 3

@@ -6,7 +6,6 @@ from operator import attrgetter
 from typing import Any
 
 from django.db import Error as DatabaseError
-from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.crypto import constant_time_compare
@@ -19,6 +18,7 @@ from chatflow.answers.errors import RETRY_AFTER
 from chatflow.conf import conf
 from chatflow.streams.of_job import open_streams
 from chatflow.workflows import clock, services
+from chatflow.workflows.db import connection, migrating
 from chatflow.workflows.metrics import series
 from chatflow.workflows.models import State
 from chatflow.workflows.services import outages, queues
@@ -64,7 +64,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
 # What is wrong, or nothing. One that fails leaves those behind it unknown.
 CHECKS: dict[str, Callable[[], str]] = {
     "database": lambda: "" if outages.takes_writes() else "Read-only",
-    "migrations": lambda: "" if migrated() else "Run manage.py migrate",
+    "migrations": lambda: "" if migrated() else f"Run {migrating()}",
     "workers": lambda: "" if services.is_anybody_working() else "No worker alive",
 }
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, TypedDict
 from uuid import UUID
 
 from django.core.validators import URLValidator
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import Count, Sum
 from django.db.models.functions import Length
 from django.http import HttpRequest, HttpResponse
@@ -33,6 +33,7 @@ from chatflow.wire.moments import iso
 from chatflow.wire.parsers import JSONParser, TextJSONParser
 from chatflow.wire.serializers import PageSerializer, StrictCharField, no_control, session_key
 from chatflow.workflows import services
+from chatflow.workflows.db import atomic
 from chatflow.workflows.knowledge import unread
 from chatflow.workflows.knowledge.documents import TITLE_LENGTH, store
 from chatflow.workflows.knowledge.models import Document, DocumentQuerySet
@@ -298,7 +299,7 @@ def document(request: Request, document_id: UUID) -> Response:
     if request.method == "DELETE":
         if found.owner_id != request.user.pk:
             raise DocumentNotFound
-        with transaction.atomic():
+        with atomic():
             # Else a message might get it while it goes.
             Document.objects.select_for_update().filter(pk=found.pk).values_list("pk").first()
             found.delete()

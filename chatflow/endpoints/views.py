@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from django.db import transaction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from drf_spectacular.openapi import AutoSchema
@@ -19,6 +18,7 @@ from chatflow.answers.errors import UNSTORED, Refused, too_large
 from chatflow.answers.languages import english
 from chatflow.conf import conf
 from chatflow.wire.parsers import AlwaysJSON, JSONParser, TextJSONParser
+from chatflow.workflows.db import non_atomic_requests
 
 View = Callable[..., Any]
 
@@ -102,7 +102,7 @@ def api_view(methods: Sequence[str]) -> Callable[[View], View]:
         }
         # The engine decides itself what is committed at once, also under ATOMIC_REQUESTS.
         made: Any = type(function.__name__, (Endpoint,), members)
-        view: View = transaction.non_atomic_requests(made.as_view())
+        view: View = non_atomic_requests(made.as_view())
         return view
 
     return decorate

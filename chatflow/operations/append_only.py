@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import connections
 
 from chatflow.operations.models import Act
+from chatflow.workflows.db import alias, atomic
 
 TABLE = "chatflow_operations_act"
 REFUSAL = "chatflow: an act on record is neither changed nor removed"
@@ -64,10 +65,14 @@ def unguard(connection: Any) -> None:
 
 
 @contextmanager
-def removing(database: str = "default") -> Iterator[None]:
-    """Open a transaction that may remove acts, though change none; no other one may meanwhile."""
-    connection = connections[database]
-    with transaction.atomic(using=database):
+def removing(database: str = "") -> Iterator[None]:
+    """Open a transaction that may remove acts, though change none; no other one may meanwhile.
+
+    Args:
+        database: another one than Chatflow's, which a command was told.
+    """
+    connection = connections[database or alias()]
+    with atomic(database):
         if connection.vendor == "postgresql":
             set_to = "SELECT set_config('chatflow.removing_acts', '{}', true)"
             lift, restore = set_to.format("on"), set_to.format("off")

@@ -48,12 +48,12 @@ WITH_WORDS = {
 }
 
 
-def make_groups(apps: Any, database: str = "default") -> None:
+def make_groups(apps: Any, database: str = "") -> None:
     """Make those of the groups that are not there.
 
     Args:
         apps: the present ones, or those of a migration.
-        database: its alias.
+        database: its alias; by default the routers say which one.
     """
     groups = apps.get_model("auth", "Group").objects.using(database)
     for name, wanted in GROUPS.items():
@@ -62,12 +62,12 @@ def make_groups(apps: Any, database: str = "default") -> None:
             group.permissions.set([_permission(apps, database, *each) for each in wanted])
 
 
-def let_readers_read(apps: Any, database: str = "default") -> None:
+def let_readers_read(apps: Any, database: str = "") -> None:
     """Give the permission to read words to all users and groups that have read them so far.
 
     Args:
         apps: the present ones, or those of a migration.
-        database: its alias.
+        database: its alias; by default the routers say which one.
     """
     permissions = apps.get_model("auth", "Permission").objects.using(database)
     held = [

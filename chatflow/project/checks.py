@@ -1,6 +1,6 @@
 """Checks of the project that Chatflow is installed in: each names the line to write."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from django.apps import AppConfig, apps
@@ -8,8 +8,8 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
-from django.db import DEFAULT_DB_ALIAS, connection, router
 from django.db import Error as DatabaseError
+from django.db import connections, router
 from django.db.migrations.executor import MigrationExecutor
 from django.shortcuts import resolve_url
 from django.urls import NoReverseMatch, is_valid_path, reverse
@@ -18,6 +18,7 @@ from django.utils.module_loading import import_string
 from chatflow.conf import conf, place
 from chatflow.wire import routes
 from chatflow.workflows.checks import HTTP
+from chatflow.workflows.db import alias, connection, migrating
 
 DATABASES = ("postgresql", "sqlite")
 # What the engine calls on a user.
@@ -26,6 +27,10 @@ SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
 SIGN_INS = "django.contrib.auth.middleware.AuthenticationMiddleware"
 STATIC_FILES = "django.contrib.staticfiles"
 OUTAGES = "chatflow.middleware.service_unavailable"
+# Apps of others whose tables must be beside ours.
+NEIGHBOURS = ("auth", "contenttypes", "django_q", "knox", "admin")
+# How many models a check names.
+NAMED = 5
 
 
 @register
@@ -92,28 +97,72 @@ def check_user_model(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
 
 @register
 def check_databases(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Refuse a router that leads one of our models away, and a kind of database unknown to us."""
+    """Refuse a kind of database unknown to us, and routers that scatter what belongs together."""
+    if alias() not in connections:
+        return [
+            Error(
+                f"DATABASE_ROUTERS lead Chatflow's tables to {alias()!r}, which DATABASES hasn't.",
+                hint=f'Write DATABASES["{alias()}"], or let db_for_write() return another name.',
+                id="chatflow.E015",
+            )
+        ]
     found: list[CheckMessage] = []
     if connection.vendor not in DATABASES:
         found.append(
             Error(
                 f"Chatflow runs on PostgreSQL and SQLite, not on {connection.vendor}.",
-                hint='Write such a database into DATABASES["default"].',
+                hint=f'Write such a database into DATABASES["{alias()}"].',
                 id="chatflow.E014",
             )
         )
-    led_away = sorted(model._meta.label for model in _own_models() if not _is_in_default(model))
-    if led_away:
-        found.append(
-            Error(
-                f"Chatflow's tables must be in the database {DEFAULT_DB_ALIAS!r}, and"
-                f" DATABASE_ROUTERS lead elsewhere: {', '.join(led_away)}.",
-                hint="Let db_for_read() and db_for_write() return None for labels that begin with"
-                " chatflow.",
-                id="chatflow.E015",
-            )
-        )
-    return found
+    read = {*_own_models(), get_user_model()}
+    return found + _scattered(read, read.union(_neighbours()))
+
+
+def _scattered(read: Collection[type[Any]], beside: Collection[type[Any]]) -> list[CheckMessage]:
+    """Return what is wrong with the way that routers lead models.
+
+    Args:
+        read: those of which Chatflow must see at once what was written.
+        beside: those whose tables must be beside its own.
+    """
+    database = alias()
+    mistakes = (
+        (
+            [model for model in beside if router.db_for_write(model) != database],
+            f"Chatflow's jobs are in the database {database!r}, and DATABASE_ROUTERS lead elsewhere"
+            " what must be beside them, as foreign keys and transactions end with a database",
+            f"Let db_for_write() and db_for_read() return {database!r} for these.",
+        ),
+        (
+            [model for model in read if router.db_for_read(model) != router.db_for_write(model)],
+            "Chatflow must see at once what it has written, and DATABASE_ROUTERS let it read from"
+            " another database, such as a replica, than it writes to",
+            f"Let db_for_read() return {database!r} for these, as db_for_write() does.",
+        ),
+        (
+            [
+                model
+                for model in beside
+                if router.db_for_write(model) == database
+                and not router.allow_migrate_model(database, model)
+            ],
+            f"DATABASE_ROUTERS keep the tables out of the database {database!r} in which they are"
+            " looked for",
+            f"Let allow_migrate() return True for {database!r} and these.",
+        ),
+    )
+    return [
+        Error(f"{mistake}: {_names(wrong)}.", hint=hint, id="chatflow.E015")
+        for wrong, mistake, hint in mistakes
+        if wrong
+    ]
+
+
+def _names(models: Collection[type[Any]]) -> str:
+    names = sorted(model._meta.label for model in models)
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"
 
 
 def _own_models() -> Iterator[type[Any]]:
@@ -122,12 +171,15 @@ def _own_models() -> Iterator[type[Any]]:
             yield from config.get_models()
 
 
+def _neighbours() -> Iterator[type[Any]]:
+    """Yield the models to whose rows ours point, and those that point to the same users."""
+    for config in apps.get_app_configs():
+        if config.label in NEIGHBOURS:
+            yield from config.get_models()
+
+
 def _is_ours(label: str) -> bool:
     return label.partition("_")[0] == "chatflow"
-
-
-def _is_in_default(model: type[Any]) -> bool:
-    return {router.db_for_read(model), router.db_for_write(model)} == {DEFAULT_DB_ALIAS}
 
 
 @register(HTTP)
@@ -179,7 +231,7 @@ def check_sign_ins(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     """Warn where nobody can sign in by a cookie, though that is one of the ways."""
     from rest_framework.authentication import SessionAuthentication
 
-    from chatflow.auth import is_stored
+    from chatflow.auth import is_stored, session_model
 
     kinds = filter(None, map(_loaded, conf.AUTHENTICATION_CLASSES))
     if not any(issubclass(each, SessionAuthentication) for each in kinds):
@@ -203,7 +255,9 @@ def check_sign_ins(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
                 id="chatflow.E017",
             )
         )
-    elif not is_stored():
+    elif is_stored():
+        found += _scattered([session_model()], [session_model()])
+    else:
         found.append(
             checks.Warning(
                 "The sessions are no rows of the database: who signs out keeps the streams that"
@@ -345,7 +399,7 @@ def check_migrations(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
     return [
         Error(
             f"The database lacks {len(ours)} of Chatflow's migrations, the first {ours[0]}.",
-            hint="Run manage.py migrate",
+            hint=f"Run {migrating()}",
             id="chatflow.E018",
         )
     ]

@@ -5,10 +5,11 @@ applied, and the content types that permissions and the admin's history point to
 """
 
 from django.apps import apps
-from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
+
+from chatflow.workflows.db import atomic
 
 FORMER = {"workflows": "chatflow_workflows", "knowledge": "chatflow_knowledge"}
 
@@ -37,7 +38,7 @@ def rename_labels(connection: BaseDatabaseWrapper) -> None:
             continue
         if recorder.migration_qs.filter(app=label).exists() or not _has_table(connection, former):
             continue
-        with transaction.atomic(connection.alias):
+        with atomic(connection.alias):
             noted.update(app=label)
             _rename_content_types(connection, former, label)
 

@@ -11,9 +11,9 @@ from django.contrib.auth import get_user_model
 from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
 from django.db import Error as DatabaseError
-from django.db import connection
 
 from chatflow import conf
+from chatflow.workflows.db import connection
 from chatflow.workflows.users import find_user, has_field, is_active
 
 # Names of accounts, and the passwords that everybody knows them to have, or tries first. Up to

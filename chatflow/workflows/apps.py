@@ -1,7 +1,6 @@
 from typing import Any
 
 from django.apps import AppConfig
-from django.db import DEFAULT_DB_ALIAS
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_save
@@ -23,8 +22,9 @@ class WorkflowsConfig(AppConfig):
 
 
 def _prepare(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+    from chatflow.workflows.db import alias
     from chatflow.workflows.store.database import get_database, read_clock
 
-    if connection.alias == DEFAULT_DB_ALIAS:
+    if connection.alias == alias():
         get_database().prepare(connection)
         read_clock(connection)

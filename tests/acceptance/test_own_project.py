@@ -76,6 +76,10 @@ def test_no_snippet_is_left_out() -> None:
         ("On a server", "bash"),
         ("The database", "python"),  # SQLite
         ("The database", "python"),  # PostgreSQL
+        # tests/host has these.
+        ("In a database of its own", "python"),  # the setting
+        ("In a database of its own", "python"),  # the router
+        ("In a database of its own", "bash"),
         ("Your own authentication", "python"),  # the settings
         ("Your own authentication", "python"),  # the class
     ]

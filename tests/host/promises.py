@@ -3,33 +3,44 @@
 ``test_host.py`` runs these in a process of its own.
 """
 
+from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from django.db import connection
-from django.test import Client
+from django.db import connections
+from django.test import Client, TransactionTestCase
 from django_q.conf import Conf
+from django_q.models import OrmQ
+from django_q.tasks import async_task
 from rest_framework.exceptions import APIException
 
 from chatflow.answers.errors import problem
+from chatflow.asgi import application
 from chatflow.auth import authorize, revoked
+from chatflow.endpoints.probes import migrated
 from chatflow.models import Token
-from chatflow.workflows import Context, workflow
+from chatflow.workflows import Context, testing, workflow
+from chatflow.workflows.db import connection
 from chatflow.workflows.exceptions import JobNotFound
 from chatflow.workflows.knowledge.documents import store
 from chatflow.workflows.models import Job
+from chatflow.workflows.testing.worker import run_waiting
 from tests.chatflow.conftest import MakeJob
+from tests.chatflow.exchange import Exchange
 from tests.chatflow.streams.test_of_job import signed_in
 from tests.chatflow.test_auth import asked_for, grant_of
+from tests.chatflow.threads import close_streams
 from tests.configure import configure
 from tests.conftest import Bearer
 from tests.host.apps import SCHEMA
+from tests.host.notes.models import Note
 from tests.workflows.faults import make_outage
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(databases=["chat"])
 pytest_plugins = ["tests.chatflow.conftest"]
 
 SEND = "/ai-demo/chat/send"
@@ -61,11 +72,24 @@ def by_key(alice: Any) -> Client:
     return Client(headers=headers, raise_request_exception=False)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _flush_what_was_committed() -> Iterator[None]:
+    """Leave nothing behind in this project's database."""
+
+    def flush(test_case: TransactionTestCase) -> None:
+        call_command("flush", database="chat", interactive=False, verbosity=0)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", flush)
+        yield
+
+
 def send(client: Client, message: str = "hello", **fields: Any) -> Any:
     body = {"message": message, "session_id": "s", "workflow": "echo", **fields}
     return client.post(SEND, body, "application/json")
 
 
+@pytest.mark.django_db(databases=["default", "chat"])
 def test_no_check_complains_and_no_migration_is_missing() -> None:
     errors = StringIO()
     call_command("check", stderr=errors)
@@ -78,18 +102,32 @@ def test_no_check_complains_and_no_migration_is_missing() -> None:
 def test_the_cluster_is_ours() -> None:
     assert (Conf.BROKER_CLASS, Conf.ORM) == (
         "chatflow.workflows.cluster.broker.JobBroker",
-        "default",
+        "chat",
     )
 
 
-@pytest.mark.postgresql
 def test_the_tables_are_in_the_schema_of_the_team() -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("only on PostgreSQL, which the database of the tests' plugin isn't here")
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT DISTINCT schemaname FROM pg_tables"
             " WHERE tablename LIKE 'workflows_%' OR tablename LIKE 'chatflow_%'"
         )
         assert cursor.fetchall() == [(SCHEMA,)]
+
+
+@pytest.mark.django_db(databases=["default", "chat"])
+def test_each_table_is_where_the_router_leads() -> None:
+    def tables(name: str) -> set[str]:
+        of_migrations = {"django_migrations", "sqlite_sequence"}
+        return set(connections[name].introspection.table_names()) - of_migrations
+
+    # In other tests pytest-django refuses all that asks this database.
+    assert tables("default") == {"notes_note"}
+    assert {"workflows_job", "django_q_ormq", "people_person"} < tables("chat")
+    assert "notes_note" not in tables("chat")
+    assert migrated()
 
 
 def test_an_answer_is_json_in_our_bytes(by_key: Client) -> None:
@@ -275,6 +313,62 @@ def test_a_link_needs_no_key(alice: Any, by_key: Client, anonymous: Client, run:
     started = send(by_key, "hello", **ASYNC).json()
     run(Job.objects.get(public_id=started["job_id"]))
     assert anonymous.get(started["status_url"]).json()["data"]["status"] == "completed"
+
+
+def test_the_staff_see_a_job_until_it_is_pruned(alice: Any, by_key: Client) -> None:
+    started = send(by_key, "hello", **ASYNC).json()
+    run_waiting()
+    job = Job.objects.get(public_id=started["job_id"])
+    assert (job.state, job.attempt) == ("completed", 1)
+    get_user_model()._default_manager.update(is_staff=True, is_superuser=True)
+    client = Client()
+    client.force_login(alice)
+    page = f"/admin/chatflow_workflows/job/{job.pk}/change/"
+    assert page in client.get("/admin/chatflow_workflows/job/").content.decode()
+    assert client.get(page).status_code == 200
+    call_command("queue_prune", days=0, stdout=StringIO())
+    assert not Job.objects.exists()
+
+
+def test_an_ordinary_task_waits_beside_the_jobs() -> None:
+    async_task("math.sqrt", 4)
+    assert OrmQ.objects.using("chat").count() == 1
+
+
+def test_a_token_of_the_terminal() -> None:
+    said = StringIO()
+    call_command("create_token", "carla@example.com", create=True, stdout=said)
+    headers = {"Authorization": f"Bearer {said.getvalue().split()[-1]}"}
+    assert Client(headers=headers).get(JOBS).status_code == 200
+
+
+@pytest.mark.django_db(databases=["chat"], transaction=True)
+async def test_a_stream_through_the_application(by_key: Client) -> None:
+    def start() -> tuple[str, str]:
+        sent = send(by_key, "hello", **ASYNC).json()
+        run_waiting()
+        return sent["job_id"], sent["stream_url"]
+
+    _, url = await sync_to_async(start)()
+    async with Exchange(application, url.partition("testserver")[2]) as exchange:
+        frames = [frame["data"] async for frame in exchange.frames()]
+    await close_streams()
+    assert (frames[-1]["status"], frames[-1]["response"]) == ("completed", "You said: hello")
+
+
+class TestKit:
+    """Who asks for its fixtures reaches both databases."""
+
+    pytestmark = pytest.mark.django_db()
+
+    @pytest.mark.usefixtures("run")
+    def test_a_workflow_that_uses_both(self) -> None:
+        @workflow("note")
+        def note(ctx: Context) -> str:
+            Note._default_manager.create(text=ctx.message)
+            return f"{Note._default_manager.using('default').count()} note"
+
+        assert testing.run("note", "hello").response == "1 note"
 
 
 def test_workflows_speak_the_language_of_the_project(by_key: Client) -> None:

@@ -4,7 +4,6 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
-from django.db import transaction
 from django.db.models import EmailField
 
 from chatflow.access.tokens import DAYS, MOST_DAYS, TooManyTokens, make_token
@@ -12,6 +11,7 @@ from chatflow.management.users import create_user
 from chatflow.models import Token
 from chatflow.operations.audit import record_at_terminal
 from chatflow.workflows.commands import DatabaseCommand
+from chatflow.workflows.db import atomic
 from chatflow.workflows.exceptions import UnknownWorkflow
 from chatflow.workflows.management.console import whole_number
 from chatflow.workflows.users import find_user
@@ -39,27 +39,27 @@ class Command(DatabaseCommand):
             "--replace", action="store_true", help="Revoke those of the same name first."
         )
 
-    @transaction.atomic
     def handle(
         self, *args: Any, username: str, create: bool, days: int, replace: bool, **options: Any
     ) -> str:
-        if len(options["name"]) > NAME_LENGTH:
-            raise CommandError(f"--name must have at most {NAME_LENGTH} characters.")
-        user = find_user(username)
-        if user is None and not create:
-            raise CommandError(f"There is no user {username!r}; --create makes one.")
-        if user is None:
-            _check_address(username)
-            user = create_user(username)
-        if replace:
-            Token.objects.filter(user=user, name=options["name"]).delete()
-        limits = {name: options[name] for name in ("name", "scope", "workflow")}
-        try:
-            row, token = make_token(user, days=days, **limits)
-        except (UnknownWorkflow, TooManyTokens) as error:
-            raise CommandError(str(error)) from error
-        record_at_terminal(row, "Make a token", outcome=f"For user {user.pk}.")
-        return token
+        with atomic():
+            if len(options["name"]) > NAME_LENGTH:
+                raise CommandError(f"--name must have at most {NAME_LENGTH} characters.")
+            user = find_user(username)
+            if user is None and not create:
+                raise CommandError(f"There is no user {username!r}; --create makes one.")
+            if user is None:
+                _check_address(username)
+                user = create_user(username)
+            if replace:
+                Token.objects.filter(user=user, name=options["name"]).delete()
+            limits = {name: options[name] for name in ("name", "scope", "workflow")}
+            try:
+                row, token = make_token(user, days=days, **limits)
+            except (UnknownWorkflow, TooManyTokens) as error:
+                raise CommandError(str(error)) from error
+            record_at_terminal(row, "Make a token", outcome=f"For user {user.pk}.")
+            return token
 
 
 def _check_address(name: str) -> None:

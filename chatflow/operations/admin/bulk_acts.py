@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import Error as DatabaseError
-from django.db import transaction
 from django.db.models import Q
 from django.http import HttpRequest
 
 from chatflow.operations import audit
 from chatflow.operations.roles import may_operate
 from chatflow.workflows import services
+from chatflow.workflows.db import atomic
 from chatflow.workflows.exceptions import ChatflowError
 from chatflow.workflows.models import ACTIVE, TERMINAL, UNSUCCESSFUL, Job, State
 from chatflow.workflows.services import queues
@@ -199,7 +199,7 @@ class Delete(BulkAct):
         known = {job.pk: job for job in turns.only("public_id")}
         try:
             # Nothing is deleted without a record.
-            with transaction.atomic():
+            with atomic():
                 gone = set(queues.delete([job.pk for job in jobs]))
                 for key in gone & known.keys():
                     audit.record(

@@ -11,11 +11,11 @@ import functools
 import zlib
 from typing import Any
 
-from django.db import connection
 from django.utils.module_loading import import_string
 
 from chatflow.conf import conf
 from chatflow.workflows.bells.base import Bell, Ear, OnRing, Ring, Subscription
+from chatflow.workflows.db import connection
 
 __all__ = ["Bell", "Ear", "OnRing", "Ring", "Subscription", "get_bell", "user_key"]
 

@@ -12,10 +12,10 @@ for the disk for: see statement().
 from typing import Any
 
 import psycopg
-from django.db import connection
 from psycopg import sql
 
 from chatflow.workflows.bells.base import Bell, Ear, OnRing, Ring, Subscription, readable
+from chatflow.workflows.db import connection
 
 # A listener is idle by nature. PostgreSQL before 14 has no such setting.
 MAY_IDLE = """

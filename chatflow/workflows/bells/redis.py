@@ -10,10 +10,10 @@ import time
 from typing import Self
 
 import redis
-from django.db import transaction
 
 from chatflow.conf import conf
 from chatflow.workflows.bells.base import Bell, OnRing, Subscription
+from chatflow.workflows.db import on_commit
 from chatflow.workflows.exceptions import first_line
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class RedisBell(Bell):
         return cls(conf.REDIS_URL)
 
     def ring(self, topic: str, key: int) -> None:
-        transaction.on_commit(lambda: self._publish(topic, key), robust=True)
+        on_commit(lambda: self._publish(topic, key), robust=True)
 
     def subscription(self, topics: tuple[str, ...], on_ring: OnRing) -> Subscription:
         return RedisSubscription(topics, on_ring, self._url)

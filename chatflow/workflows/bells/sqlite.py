@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from django.db import connection
-
 from chatflow.workflows.bells.base import Bell, OnRing, Subscription, readable
+from chatflow.workflows.db import connection
 
 # Seconds between looks where there is no inotify.
 POLL = 0.01

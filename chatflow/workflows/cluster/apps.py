@@ -1,9 +1,9 @@
 from django.apps import AppConfig
 
-from chatflow.workflows.cluster.defaults import set_defaults
+from chatflow.workflows.cluster.defaults import name_database, set_defaults
 
 # Before django_q, which stands below.
-set_defaults()
+IS_OURS = set_defaults()
 
 
 class ClusterConfig(AppConfig):
@@ -17,5 +17,7 @@ class ClusterConfig(AppConfig):
         from chatflow.workflows.cluster.functions import guard_hooks
         from chatflow.workflows.cluster.pickles import sign_pickles
 
+        if IS_OURS:
+            name_database()
         guard_hooks()
         sign_pickles()

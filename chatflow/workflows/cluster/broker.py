@@ -1,12 +1,12 @@
 """django-q2's ORM broker, for tasks that are no workflows (``async_task()``, schedules)."""
 
-from django.db import transaction
 from django.db.models.expressions import RawSQL
 from django_q.brokers.orm import ORM
 from django_q.conf import Conf
 from django_q.models import OrmQ
 
 from chatflow.workflows.bells import get_bell
+from chatflow.workflows.db import atomic
 from chatflow.workflows.store.database import get_database
 
 
@@ -15,7 +15,7 @@ class JobBroker(ORM):  # type: ignore[misc]
 
     def enqueue(self, task: str) -> int:
         """Store a task's message and ring, in the caller's transaction."""
-        with transaction.atomic(using=Conf.ORM):
+        with atomic():
             pk: int = super().enqueue(task)
             OrmQ.objects.using(Conf.ORM).filter(pk=pk).update(lock=_now())
             get_bell().ring("due", 0)

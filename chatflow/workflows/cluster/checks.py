@@ -8,6 +8,7 @@ from django.core.checks import CheckMessage, Error, register
 from django_q.conf import Conf
 
 from chatflow.workflows.cluster.defaults import BROKER
+from chatflow.workflows.db import alias
 
 
 @register
@@ -15,7 +16,7 @@ def check_cluster(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
     """Refuse a Q_CLUSTER with which jobs would not run, or tasks would run twice."""
     needed = {
         "broker_class": (Conf.BROKER_CLASS, BROKER),
-        "orm": (Conf.ORM, "default"),
+        "orm": (Conf.ORM, alias()),
         "max_attempts": (Conf.MAX_ATTEMPTS, 1),
         "ack_failures": (Conf.ACK_FAILURES, True),
     }

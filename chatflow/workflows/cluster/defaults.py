@@ -5,17 +5,34 @@ from typing import Any
 from django.conf import settings
 
 from chatflow.conf import DECLARED, WrongValue, conf
+from chatflow.workflows.db import alias
 
 BROKER = "chatflow.workflows.cluster.broker.JobBroker"
 
 
-def set_defaults() -> None:
+def set_defaults() -> bool:
     """Write a Q_CLUSTER where there is none; django-q2 reads it when it is imported.
 
     One that is there stays as it is: see cluster/checks.py.
+
+    Returns:
+        Whether one was written.
     """
-    if not hasattr(settings, "Q_CLUSTER"):
-        settings.Q_CLUSTER = make()
+    if hasattr(settings, "Q_CLUSTER"):
+        return False
+    settings.Q_CLUSTER = make()
+    return True
+
+
+def name_database() -> None:
+    """Write into that Q_CLUSTER which database is ours: routers know it once all models are there.
+
+    django-q2 looks when it asks for a message.
+    """
+    from django_q.conf import Conf
+
+    Conf.ORM = alias()
+    settings.Q_CLUSTER = {**make(), "orm": Conf.ORM}
 
 
 def make() -> dict[str, Any]:

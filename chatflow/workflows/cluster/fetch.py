@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db import connection, connections
+from django.db import connections
 from django_q.brokers import get_broker
 from django_q.conf import Conf
 from django_q.core_signing import loads
@@ -23,6 +23,7 @@ from chatflow.workflows.bells.base import readable
 from chatflow.workflows.cluster.functions import restrict
 from chatflow.workflows.cluster.leader import Leadership
 from chatflow.workflows.cluster.rings import DUE, JOB, LEADER, Rings
+from chatflow.workflows.db import connection
 from chatflow.workflows.exceptions import advice
 from chatflow.workflows.metrics.series import JOB_PICKUP
 from chatflow.workflows.models import Job, TaskRun

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from django.db import connection
 from django_q.utils import get_func_repr
 from django_q.worker import worker
 
@@ -34,6 +33,7 @@ from chatflow.workflows.cluster.presence import (
     take_back_lost_jobs,
 )
 from chatflow.workflows.cluster.processes import find_memory
+from chatflow.workflows.db import connection
 from chatflow.workflows.models import Job, State, TaskRun, TaskStatus
 from chatflow.workflows.running import watchdog
 from chatflow.workflows.store import lifecycle

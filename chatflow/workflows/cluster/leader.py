@@ -14,10 +14,9 @@ import fcntl
 import os
 import tempfile
 
-from django.db import connection
-
 from chatflow.workflows.bells import Ear
 from chatflow.workflows.cluster.rings import DUE, JOB, LEADER, ring
+from chatflow.workflows.db import connection
 
 
 class Leadership:

@@ -15,11 +15,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from django.db import Error as DatabaseError
-from django.db import connection
 
 from chatflow.workflows.bells import Subscription, get_bell
 from chatflow.workflows.cluster.fetch import Fetcher, job_package, obey_signals
 from chatflow.workflows.cluster.rings import DUE, JOB
+from chatflow.workflows.db import connection
 from chatflow.workflows.models import Job
 from chatflow.workflows.running import runner, watchdog
 from chatflow.workflows.running.lanes import Lanes

@@ -6,9 +6,8 @@ import time
 from pathlib import PurePath
 from typing import Any
 
-from django.db import transaction
-
 from chatflow.workflows import clock
+from chatflow.workflows.db import atomic
 from chatflow.workflows.knowledge import embeddings, unread
 from chatflow.workflows.knowledge.chunking import chunks
 from chatflow.workflows.knowledge.models import Chunk, Document, audience_of
@@ -114,7 +113,7 @@ def reread(document: Document, *, name: str = "", sections: list[Section] | None
     ]
     check_parts(len(rows))
     document.chunk_count = len(rows)
-    with transaction.atomic():
+    with atomic():
         document.save()
         document.chunks.all().delete()
         Chunk.objects.bulk_create(rows, batch_size=500)

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
 
-from django.db import ProgrammingError, connection, transaction
+from django.db import ProgrammingError
 
+from chatflow.workflows.db import atomic, connection
 from chatflow.workflows.knowledge.fulltext import full_text
 from chatflow.workflows.knowledge.models import Chunk
 
@@ -23,7 +24,7 @@ def write(chunks: Sequence[Chunk], vectors: Sequence[Sequence[float]], model: st
     for chunk, vector in zip(chunks, vectors, strict=True):
         chunk.embedding = _unit(vector).tobytes()
         chunk.embedded_by = model
-    with transaction.atomic():
+    with atomic():
         Chunk.objects.bulk_update(chunks, ["embedding", "embedded_by"], batch_size=200)
         if _has_pgvector():
             _copy(chunks)
@@ -94,7 +95,7 @@ def prepare(**kwargs: Any) -> None:
     """
     if not full_text().may_have_pgvector or not _has_extension() or _has_pgvector():
         return
-    with transaction.atomic(), connection.cursor() as cursor:
+    with atomic(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE knowledge_chunk ADD COLUMN vector vector")
         rows = Chunk.objects.exclude(embedding=None).only("pk", "embedding")
         found = rows.iterator(chunk_size=BATCH)
@@ -108,7 +109,7 @@ def _has_extension() -> bool:
         if cursor.fetchone() is None:
             return False
         try:
-            with transaction.atomic():
+            with atomic():
                 cursor.execute("CREATE EXTENSION IF NOT EXISTS vector")
         except ProgrammingError:
             # Only a superuser may; the documentation says so.
@@ -158,7 +159,7 @@ def _nearest_by_pgvector(
     unit: Any, model: str, audiences: Sequence[str], limit: int
 ) -> list[tuple[int, float]]:
     size = len(unit)
-    with transaction.atomic(), connection.cursor() as cursor:
+    with atomic(), connection.cursor() as cursor:
         # Others' chunks are passed over, however many are nearer.
         cursor.execute("SELECT set_config('hnsw.iterative_scan', 'strict_order', true)")
         cursor.execute(

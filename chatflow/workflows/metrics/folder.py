@@ -6,9 +6,8 @@ import stat
 import tempfile
 from pathlib import Path
 
-from django.conf import settings
-
 from chatflow.conf import conf
+from chatflow.workflows.db import connection
 
 # What tells one installation from another that the same account runs on this host.
 IDENTITY = ("ENGINE", "HOST", "PORT", "NAME")
@@ -22,7 +21,7 @@ def find_folder() -> Path:
     """Return the path: ``METRICS_DIR``, or one below the folder for temporary files."""
     if conf.METRICS_DIR:
         return Path(conf.METRICS_DIR)
-    database = settings.DATABASES["default"]
+    database = connection.settings_dict
     identity = "\0".join(str(database.get(name) or "") for name in IDENTITY)
     digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"chatflow-metrics-{os.getuid()}-{digest}"

@@ -10,6 +10,11 @@ from django.db import migrations, models, transaction
 from django.db.migrations.operations.base import Operation
 
 
+def _is_elsewhere(operation: Operation, schema_editor: Any, model: Any) -> bool:
+    """Whether the project's routers keep the model's table out of this database."""
+    return not operation.allow_migrate_model(schema_editor.connection.alias, model)
+
+
 def _finds(schema_editor: Any, table: str, name: str) -> bool:
     """Whether the table has an index or a constraint of this name."""
     connection = schema_editor.connection
@@ -24,6 +29,8 @@ class AddIndex(migrations.AddIndex):
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
     ) -> None:
         model = to_state.apps.get_model(app_label, self.model_name)
+        if _is_elsewhere(self, schema_editor, model):
+            return
         if schema_editor.connection.vendor != "postgresql":
             if not _finds(schema_editor, model._meta.db_table, self.index.name):
                 super().database_forwards(app_label, schema_editor, from_state, to_state)
@@ -51,6 +58,8 @@ class AddUnique(_WholeBackwards, migrations.AddConstraint):
     ) -> None:
         name, constraint = self.constraint.name, cast(models.UniqueConstraint, self.constraint)
         model = to_state.apps.get_model(app_label, self.model_name)
+        if _is_elsewhere(self, schema_editor, model):
+            return
         if schema_editor.connection.vendor != "postgresql":
             if not _finds(schema_editor, model._meta.db_table, name):
                 # SQLite copies the table: no row may come, and nothing break off, in between.
@@ -77,8 +86,10 @@ class RemoveIndex(migrations.RemoveIndex):
     def database_forwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
     ) -> None:
-        table = from_state.apps.get_model(app_label, self.model_name)._meta.db_table
-        if _finds(schema_editor, table, self.name):
+        model = from_state.apps.get_model(app_label, self.model_name)
+        if _is_elsewhere(self, schema_editor, model):
+            return
+        if _finds(schema_editor, model._meta.db_table, self.name):
             super().database_forwards(app_label, schema_editor, from_state, to_state)
 
 
@@ -88,8 +99,10 @@ class RemoveUnique(_WholeBackwards, migrations.RemoveConstraint):
     def database_forwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
     ) -> None:
-        table = from_state.apps.get_model(app_label, self.model_name)._meta.db_table
-        if _finds(schema_editor, table, self.name):
+        model = from_state.apps.get_model(app_label, self.model_name)
+        if _is_elsewhere(self, schema_editor, model):
+            return
+        if _finds(schema_editor, model._meta.db_table, self.name):
             with transaction.atomic(schema_editor.connection.alias):
                 super().database_forwards(app_label, schema_editor, from_state, to_state)
 
@@ -116,9 +129,13 @@ class AddField(migrations.AddField):
     def database_forwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
     ) -> None:
-        table = from_state.apps.get_model(app_label, self.model_name)._meta.db_table
+        model = from_state.apps.get_model(app_label, self.model_name)
+        if _is_elsewhere(self, schema_editor, model):
+            return
         connection = schema_editor.connection
         with connection.cursor() as cursor:
-            described = connection.introspection.get_table_description(cursor, table)
+            described = connection.introspection.get_table_description(
+                cursor, model._meta.db_table
+            )
         if self.name not in {column.name for column in described}:
             super().database_forwards(app_label, schema_editor, from_state, to_state)

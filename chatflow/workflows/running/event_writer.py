@@ -10,8 +10,8 @@ from itertools import chain, repeat
 from typing import Any, TypeVar
 
 from django.db import Error as DatabaseError
-from django.db import connection, transaction
 
+from chatflow.workflows.db import atomic, connection
 from chatflow.workflows.exceptions import AttemptLost, Fenced, first_line
 from chatflow.workflows.models import Event, Job, State
 from chatflow.workflows.running.attempt import Attempt
@@ -194,7 +194,7 @@ class EventWriter:
 
         def read_in_savepoint() -> T:
             # PostgreSQL answers nothing more in a transaction in which a query has failed.
-            with transaction.atomic():
+            with atomic():
                 return query()
 
         return self.wait_out(read_in_savepoint)

@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
-from django.db import close_old_connections, connections
+from django.db import DatabaseError, close_old_connections, connections
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -113,6 +113,9 @@ class Line(Executor):
                 try:
                     result = call()
                 except BaseException as error:
+                    if isinstance(error, DatabaseError):
+                        # Of an author's own databases nobody else would open a new connection.
+                        close_old_connections()
                     future.set_exception(error)
                 else:
                     future.set_result(result)

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from django.db import transaction
 from django.db.models import Q
 
 from chatflow.workflows.ai.messages import ChatMessage
+from chatflow.workflows.db import atomic
 from chatflow.workflows.models import Job, Message, Session, State
 from chatflow.workflows.store import lifecycle
 from chatflow.workflows.texts import REMOVED
@@ -183,7 +183,7 @@ def keep(job: Job, summary: Summary) -> None:
         Fenced: the attempt doesn't hold the job any more, or the session was deleted.
     """
     older = Session.objects.filter(pk=job.session_id, summary_upto__lt=summary.upto)
-    with transaction.atomic():
+    with atomic():
         # The session is locked before the job, as everywhere.
         older.update(summary=summary.text, summary_upto=summary.upto)
         lifecycle.hold(job)

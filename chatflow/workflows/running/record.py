@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import transaction
 from django.db.models import Q
 
 from chatflow.workflows import clock
+from chatflow.workflows.db import atomic
 from chatflow.workflows.exceptions import WorkflowChanged
 from chatflow.workflows.models import Event, Job, Step
 from chatflow.workflows.registry import Workflow
@@ -177,7 +177,7 @@ class Record:
         """
 
         def store() -> None:
-            with transaction.atomic():
+            with atomic():
                 self._store(entered, result, usage)
                 if also is not None:
                     also()
@@ -247,7 +247,7 @@ class Record:
         """
 
         def store() -> None:
-            with transaction.atomic():
+            with atomic():
                 lifecycle.hold(self.job)
                 step, _ = Step.objects.get_or_create(
                     root_id=self.job.conversation_id,
@@ -277,7 +277,7 @@ class Record:
         self.answer = None
 
         def store() -> None:
-            with transaction.atomic():
+            with atomic():
                 lifecycle.hold(self.job)
                 also(step)
                 step.result, step.finished = events.clean(result), True

@@ -4,8 +4,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 
+from chatflow.workflows.db import atomic
 from chatflow.workflows.dialogue import answers
 from chatflow.workflows.exceptions import AlreadyQueued
 from chatflow.workflows.models import Job, Session, Step
@@ -129,7 +130,7 @@ def hand_over(job: Job, name: str) -> None:
     """
     assign(job, name)
     try:
-        with transaction.atomic():
+        with atomic():
             lifecycle.lock_session(job)
             lifecycle.hold(job)
             # The row's own: an earlier try may have assigned the job already.
@@ -177,7 +178,7 @@ def reroute(job: Job) -> None:
         # The answer to its question is no second piece of the same work.
         job.unique_key = None
         # Both or neither: else a worker lost in between leaves the question open for a second.
-        with transaction.atomic():
+        with atomic():
             asking = Session.objects.filter(pk=question.session_id, open_job=question)
             change(asking, job.user_id, open_job=None)
             job.save(update_fields=[*ASSIGNED, "root", "text_base"])

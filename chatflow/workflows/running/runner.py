@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 
 from asgiref.sync import async_to_sync
 from django.db import Error as DatabaseError
-from django.db import connection, connections
+from django.db import connections
 
 from chatflow.conf import conf
 from chatflow.workflows import clock
+from chatflow.workflows.db import connection
 from chatflow.workflows.exceptions import (
     AIBrokeOff,
     AlreadyQueued,

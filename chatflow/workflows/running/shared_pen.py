@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable
 
 from django.db import Error as DatabaseError
-from django.db import connection
 
+from chatflow.workflows.db import connection
 from chatflow.workflows.exceptions import first_line
 from chatflow.workflows.running.event_writer import RECONNECT, EventWriter
 from chatflow.workflows.store import events, lifecycle

@@ -7,9 +7,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
-from django.db import transaction
 
-from chatflow.workflows import tracing
+from chatflow.workflows import db, tracing
 from chatflow.workflows.exceptions import StepResultError, TurnEnded
 from chatflow.workflows.models import Step
 from chatflow.workflows.running import step_results
@@ -154,7 +153,7 @@ def _try(
 
 @contextmanager
 def _transaction(record: Record) -> Iterator[None]:
-    with record.events.in_transaction(), transaction.atomic():
+    with record.events.in_transaction(), db.atomic():
         yield
 
 

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from django.db import Error as DatabaseError
-from django.db import connection, transaction
 
 from chatflow.workflows.bells import Subscription, get_bell
+from chatflow.workflows.db import atomic, connection
 from chatflow.workflows.exceptions import (
     AttemptLost,
     Cancelled,
@@ -344,7 +344,7 @@ def end_interrupted(attempt: Attempt) -> lifecycle.Outcome:
     outcome = outcome_of(attempt.interrupt, attempt.limit)
 
     def end() -> lifecycle.Outcome:
-        with transaction.atomic():
+        with atomic():
             # Others' leases are to be renewed meanwhile, by this thread.
             get_database().limit_lock_waits(LOCK_WAIT)
             return lifecycle.end(attempt.job, outcome)

@@ -4,8 +4,8 @@ from contextlib import suppress
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db import transaction
 
+from chatflow.workflows.db import on_commit
 from chatflow.workflows.exceptions import Fenced
 from chatflow.workflows.models import Job
 from chatflow.workflows.services.jobs import cancel
@@ -40,4 +40,4 @@ def stop_work_of_deactivated(
     is_user = issubclass(sender, get_user_model())
     if is_user and not created and not is_active(instance):
         # What fails now, a cluster does soon.
-        transaction.on_commit(stop_work, robust=True)
+        on_commit(stop_work, robust=True)

@@ -1,8 +1,9 @@
 """What the owner of an answer thinks of it."""
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 
 from chatflow.workflows import clock
+from chatflow.workflows.db import atomic
 from chatflow.workflows.models import Feedback, Job
 from chatflow.workflows.store import events, lifecycle
 
@@ -26,7 +27,7 @@ def give_feedback(job: Job, *, value: str | None, comment: str = "") -> Feedback
         return None
     kept = {"value": value, "comment": events.clean(comment), "updated_at": clock.now()}
     try:
-        with transaction.atomic():
+        with atomic():
             # Else the conversation's deletion might overlook what is stored beside it.
             lifecycle.lock_session(job)
             given, _ = Feedback.objects.update_or_create(job=job, defaults=kept)

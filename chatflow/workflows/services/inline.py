@@ -3,8 +3,7 @@
 import time
 from functools import partial
 
-from django.db import transaction
-
+from chatflow.workflows.db import atomic
 from chatflow.workflows.exceptions import SessionBusy
 from chatflow.workflows.models import ActionUse, Job, Message, Session, State
 from chatflow.workflows.running import runner
@@ -63,7 +62,7 @@ def _apply_outcome(job: Job, session: Session, outcome: Outcome) -> Job:
 
 def _withdraw(job: Job) -> None:
     """Delete a job that never began, and its message."""
-    with transaction.atomic():
+    with atomic():
         waiting = Job.objects.filter(pk=job.pk, state=State.QUEUED, attempt=0)
         if waiting.select_for_update().exists():
             Message.objects.filter(job=job).delete()

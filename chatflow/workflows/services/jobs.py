@@ -3,12 +3,13 @@
 from collections.abc import Collection
 from typing import Any
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError
 from django.db.models import Q
 
 from chatflow.conf import conf
 from chatflow.workflows import tracing
 from chatflow.workflows.bells import get_bell, user_key
+from chatflow.workflows.db import atomic, connection
 from chatflow.workflows.dialogue import answers
 from chatflow.workflows.exceptions import (
     AlreadyQueued,
@@ -86,7 +87,7 @@ def cancel(job: Job, *, code: str = "cancelled", reach: Reach = FULL) -> Job:
     Raises:
         JobNotFound: it is out of reach, or another workflow has just taken it over.
     """
-    with transaction.atomic():
+    with atomic():
         get_database().limit_lock_waits(PATIENCE)
         lifecycle.lock_session(job)
         current = Job.objects.select_for_update(of=("self",)).get(pk=job.pk)
@@ -141,7 +142,7 @@ def retry(job: Job, *, from_step: Step | None = None, reach: Reach = FULL) -> Jo
 
 
 def _store_again(job: Job, from_step: Step | None, reach: Reach) -> Job:
-    with transaction.atomic():
+    with atomic():
         session = lock_or_create_session(job.user, job.tenant, job.session.key)
         old = Job.objects.select_for_update(of=("self",)).get(pk=job.pk)
         if not reach.includes(old):

@@ -9,8 +9,9 @@ import functools
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
-from django.db import connection, models
+from django.db import models
 
+from chatflow.workflows.db import connection
 from chatflow.workflows.store.database import get_database
 from chatflow.workflows.store.rows import next_values
 

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 
 from chatflow.workflows import services
+from chatflow.workflows.db import atomic
 from chatflow.workflows.dialogue import actions
 from chatflow.workflows.exceptions import ActionExpired, ActionNotFound, ActionUsed
 from chatflow.workflows.models import ActionUse, Job
@@ -60,7 +61,7 @@ def act(
         if actions.has_expired(action):
             raise ActionExpired
         try:
-            with transaction.atomic():
+            with atomic():
                 ActionUse.objects.create(action_id=action_id, offered_by=offered_by, job=job)
         except IntegrityError:
             raise ActionUsed from None

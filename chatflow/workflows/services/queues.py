@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db import connection
 from django.db.models import Count
 from django.db.models.functions import Now
 
 from chatflow.workflows import tasks
+from chatflow.workflows.db import connection
 from chatflow.workflows.exceptions import UnknownQueue
 from chatflow.workflows.models import ACTIVE, TERMINAL, Job, JobQuerySet, State
 from chatflow.workflows.registry import all_workflows

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from django.db import transaction
-
 from chatflow.workflows.bells import get_bell
+from chatflow.workflows.db import atomic
 from chatflow.workflows.models import Job, Session
 from chatflow.workflows.services.jobs import PATIENCE
 from chatflow.workflows.store import lifecycle
@@ -21,7 +20,7 @@ def open_session(user: Any, key: str, *, tenant: str = "") -> Session:
         key: their name for it.
         tenant: the organisation for which they act; empty for none.
     """
-    with transaction.atomic():
+    with atomic():
         return lock_or_create_session(user, tenant, key)
 
 
@@ -37,10 +36,10 @@ def delete_session(session: Session) -> int:
     Returns:
         How many jobs it had.
     """
-    with transaction.atomic():
+    with atomic():
         _cancel_at_once(session)
     # In a transaction of its own: the open streams see in between how their jobs ended.
-    with transaction.atomic():
+    with atomic():
         # Jobs that were started meanwhile go with the rest.
         _cancel_at_once(session)
         bury(session)
@@ -68,7 +67,7 @@ def change_session(
     wanted = {"title": title, "pinned": pinned, "unread": False if read else None}
     values = {name: value for name, value in wanted.items() if value is not None}
     if any(getattr(session, name) != value for name, value in values.items()):
-        with transaction.atomic():
+        with atomic():
             change(Session.objects.filter(pk=session.pk), session.user_id, **values)
 
 

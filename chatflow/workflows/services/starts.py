@@ -7,12 +7,13 @@ from datetime import timedelta
 from itertools import count
 from typing import Any, Literal
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import Avg
 
 from chatflow.conf import conf
 from chatflow.workflows import clock, tracing
 from chatflow.workflows.bells import get_bell, user_key
+from chatflow.workflows.db import atomic
 from chatflow.workflows.dialogue import answers
 from chatflow.workflows.exceptions import (
     ActionUsed,
@@ -161,7 +162,7 @@ def start(
                 return started
             # In a session that isn't idle, what was chosen may be wrong.
             job = copy(new)
-        with transaction.atomic():
+        with atomic():
             started = _store(job, session_key, mode, on_busy, answers_to, edits, reach, begins)
             if sent_files:
                 files.attach(started.job)

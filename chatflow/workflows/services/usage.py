@@ -11,9 +11,9 @@ from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db import connection
 from django.db.models import F, QuerySet, Sum
 
+from chatflow.workflows.db import connection
 from chatflow.workflows.models import UsageFigures, UsageMark, UsageSums
 from chatflow.workflows.store.usage_figures import DAY, MONTH, SUMS, WEEK, begin_of, end_of
 

@@ -10,11 +10,11 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from django.contrib.auth import get_user_model
-from django.db import connection
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.functions import Now
 
 from chatflow.workflows.bells import get_bell, user_key
+from chatflow.workflows.db import connection
 from chatflow.workflows.models import DeletedSession, Session
 from chatflow.workflows.store.database import get_database
 from chatflow.workflows.store.rows import expression

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
-
 from chatflow.workflows import clock, histograms
+from chatflow.workflows.db import atomic, connection
 from chatflow.workflows.histograms import BOUNDS
 from chatflow.workflows.models import TERMINAL, Figures, Job
 from chatflow.workflows.store.database import get_database, read_clock
@@ -138,7 +137,7 @@ def count_minute(minute: datetime) -> None:
     """Count the jobs that ended within a minute, and add up its hour."""
     counted = _read_jobs(minute)
     hour = begin_of(minute, HOUR)
-    with transaction.atomic():
+    with atomic():
         changed = _keep(Figures.Span.MINUTE, minute, counted)
         # Also where two have counted other minutes of the hour at the same moment.
         if changed or minute + MINUTE == hour + HOUR:

@@ -5,10 +5,9 @@ from datetime import timedelta
 from itertools import count
 from typing import Any, cast
 
-from django.db import connection
-
 from chatflow.conf import conf
 from chatflow.workflows.bells import get_bell, user_key
+from chatflow.workflows.db import connection
 from chatflow.workflows.models import Job, Message, Session
 from chatflow.workflows.store.database import get_database
 from chatflow.workflows.store.lifecycle import next_turn, turn_params

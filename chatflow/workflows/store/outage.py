@@ -7,8 +7,8 @@ from itertools import count
 from typing import TypeVar
 
 from django.db import Error as DatabaseError
-from django.db import connection
 
+from chatflow.workflows.db import connection
 from chatflow.workflows.store.database import Fault, get_database
 
 T = TypeVar("T")

@@ -13,12 +13,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import Error as DatabaseError
-from django.db import connection, transaction
 from django.db.models import SET_NULL, ManyToOneRel
 from django.db.models.functions import Now
 from django.db.models.signals import post_delete, pre_delete
 
 from chatflow.workflows import clock
+from chatflow.workflows.db import atomic, connection
 from chatflow.workflows.models import Cluster, DailyUsage, Figures, Job, Session, TaskRun
 from chatflow.workflows.store import figures, usage_figures
 from chatflow.workflows.store.changes import forget_deleted
@@ -64,10 +64,10 @@ class Pace:
     def transaction(self) -> Iterator[None]:
         """Open a transaction that rests after each statement, and waits for nobody."""
         if not get_database().locks_rows:
-            with transaction.atomic():
+            with atomic():
                 yield
             return
-        with connection.execute_wrapper(self._execute), transaction.atomic():
+        with connection.execute_wrapper(self._execute), atomic():
             get_database().limit_lock_waits(LOCK_TIMEOUT)
             yield
 

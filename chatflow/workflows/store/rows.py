@@ -6,9 +6,11 @@ from collections.abc import Callable, Collection, Iterator
 from itertools import islice
 from typing import Any, TypeVar
 
-from django.db import connection, models
+from django.db import models
 from django.db.models.base import ModelState
 from django.db.models.expressions import RawSQL
+
+from chatflow.workflows.db import connection
 
 M = TypeVar("M", bound=models.Model)
 Convert = Callable[[Any], Any]

@@ -7,7 +7,6 @@ who finds no row has lost the race, and changes nothing.
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
@@ -15,6 +14,7 @@ from django.db.models.functions import Now
 from chatflow.conf import conf
 from chatflow.workflows import clock
 from chatflow.workflows.bells import get_bell
+from chatflow.workflows.db import atomic
 from chatflow.workflows.exceptions import WorkersLost
 from chatflow.workflows.models import TaskRun, TaskStatus
 from chatflow.workflows.store.database import get_database
@@ -38,7 +38,7 @@ Error = dict[str, str]
 def enqueue(run: TaskRun) -> None:
     """Store a new run and ring, in the caller's transaction."""
     run.delayed = run.run_after is not None
-    with transaction.atomic():
+    with atomic():
         run.save(force_insert=True)
         get_bell().ring("due", run.pk)
 
@@ -79,7 +79,7 @@ def _end_delays() -> None:
     # Mostly there are none, and nothing is to be locked.
     if not due.exists():
         return
-    with transaction.atomic():
+    with atomic():
         locked = due.select_for_update(skip_locked=True)
         found = list(locked.values_list("pk", flat=True)[:BATCH])
         TaskRun.objects.filter(pk__in=found).update(delayed=False)
@@ -150,7 +150,7 @@ def _take_back(run: TaskRun, found: QuerySet[TaskRun], lost: int) -> bool:
             errors=[*run.errors, error],
             finished_at=clock.now(),
         )
-    with transaction.atomic():
+    with atomic():
         given_back = _change(run, found, status=TaskStatus.READY, lost=run.lost + lost)
         if given_back:
             get_bell().ring("due", run.pk)

@@ -15,11 +15,12 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError
 from django.db.models import F
 
 from chatflow.workflows import clock
 from chatflow.workflows.ai.names import OFFLINE
+from chatflow.workflows.db import atomic, connection
 from chatflow.workflows.models import Job, Step, UsageFigures, UsageMark, UsageSums, Used
 from chatflow.workflows.store.database import read_clock
 
@@ -86,7 +87,7 @@ def roll_up(until: datetime | None = None) -> bool:
     used = _sum_up([job for job in ended if job.usage])
     last = ended[-1]
     try:
-        with transaction.atomic():
+        with atomic():
             here = UsageMark.objects.filter(finished_at=mark.finished_at, job=mark.job)
             if here.update(finished_at=last.finished_at, job=last.pk):
                 _add(used)
@@ -108,7 +109,7 @@ def sum_up() -> bool:
     Returns:
         Whether there may be more.
     """
-    with transaction.atomic():
+    with atomic():
         # Nobody adds to the days meanwhile: whoever does so moves the mark first.
         UsageMark.objects.update(summed_upto=F("summed_upto"))
         mark = UsageMark.objects.first()

@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any
 
 from django.db import Error as DatabaseError
-from django.db import connection
 from django.dispatch import Signal
 
+from chatflow.workflows.db import connection
 from chatflow.workflows.exceptions import UnknownTask, first_line
 from chatflow.workflows.models import TaskRun, TaskStatus
 from chatflow.workflows.running.event_writer import pauses

@@ -15,6 +15,25 @@ if TYPE_CHECKING:
     from chatflow.workflows.testing.turns import Turn
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let whoever runs workflows reach their database too: pytest-django opens the default one."""
+    if {"run", "replay"}.isdisjoint(getattr(item, "fixturenames", ())):
+        return
+    from django.db import connections
+
+    from chatflow.workflows.db import alias
+
+    mark = item.get_closest_marker("django_db") or pytest.mark.django_db.mark
+    if alias() == "default" or len(mark.args) > 2 or mark.kwargs.get("databases"):
+        return
+    # A project whose databases all have names leaves the default one empty.
+    is_empty = connections.settings["default"]["ENGINE"] == "django.db.backends.dummy"
+    databases = [alias()] if is_empty else ["default", alias()]
+    options = {**mark.kwargs, "databases": databases}
+    item.add_marker(pytest.mark.django_db(*mark.args, **options), append=False)
+
+
 @pytest.fixture
 def run(db: None) -> "Callable[..., Turn]":
     """Run a workflow in the test database; see chatflow.workflows.testing.run()."""

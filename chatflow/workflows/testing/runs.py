@@ -8,9 +8,10 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import EmailField
 
+from chatflow.workflows.db import atomic
 from chatflow.workflows.exceptions import UnknownWorkflow
 from chatflow.workflows.knowledge.documents import store
 from chatflow.workflows.knowledge.readers import kind_of, kind_of_image
@@ -103,7 +104,7 @@ def get_user() -> Any:
         user = users(**{users.USERNAME_FIELD: name})
         user.set_unusable_password()
         try:
-            with transaction.atomic():
+            with atomic():
                 user.save()
         except (IntegrityError, ValueError, ValidationError) as error:
             raise AssertionError(f"The kit can't make a user; give run() one: {error}") from error

@@ -10,7 +10,7 @@ from django.apps import apps
 from django.conf.urls.i18n import i18n_patterns
 from django.core.checks import CheckMessage
 from django.core.exceptions import ImproperlyConfigured
-from django.db import OperationalError
+from django.db import OperationalError, connections
 from django.urls import include, path
 from django.views.generic import RedirectView
 
@@ -41,11 +41,27 @@ CHECKS: list[Check] = [
 ]
 
 
-class Elsewhere:
-    """Leads the jobs' table away."""
+class JobAlone:
+    """Leads the jobs' table away from all others."""
 
     def db_for_write(self, model: type[Any], **hints: Any) -> str | None:
-        return "elsewhere" if model.__name__ == "Job" else None
+        return "chat" if model.__name__ == "Job" else None
+
+    db_for_read = db_for_write
+
+
+class Replica:
+    def db_for_read(self, model: type[Any], **hints: Any) -> str | None:
+        return "chat"
+
+
+class Tableless:
+    def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool | None:
+        return False if app_label == "chatflow_workflows" else None
+
+
+def leads_by(router: type[Any]) -> Callable[[Any], None]:
+    return put(DATABASE_ROUTERS=[f"{__name__}.{router.__name__}"])
 
 
 def without(settings: Any, name: str) -> None:
@@ -73,12 +89,6 @@ def test_the_checkout_lacks_nothing() -> None:
     ("change", "check", "identity", "told"),
     [
         (put(USE_TZ=False), checks.check_time_zones, "E012", "USE_TZ = True"),
-        (
-            put(DATABASE_ROUTERS=["tests.chatflow.project.test_checks.Elsewhere"]),
-            checks.check_databases,
-            "E015",
-            "chatflow",
-        ),
         (
             name("AUTHENTICATION_CLASSES", "team.access.Nothing"),
             checks.check_classes,
@@ -181,6 +191,35 @@ def test_another_kind_of_database(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "connection", SimpleNamespace(vendor="mysql"))
     (found,) = checks.check_databases(None)
     assert (found.id, "mysql" in found.msg) == ("chatflow.E014", True)
+
+
+@pytest.mark.parametrize(
+    ("router", "told", "hint"),
+    [
+        (JobAlone, "elsewhere what must be beside them", "db_for_write() and db_for_read()"),
+        (Replica, "see at once what it has written", "db_for_read() return 'default'"),
+        (Tableless, "keep the tables out of the database 'default'", "allow_migrate()"),
+    ],
+)
+def test_routers_that_scatter_what_belongs_together(
+    router: type[Any], told: str, hint: str, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(connections.settings, "chat", connections.settings["default"])
+    leads_by(router)(settings)
+    (found,) = checks.check_databases(None)
+    assert found.id == "chatflow.E015"
+    assert told in found.msg
+    assert "chatflow_workflows." in found.msg or "auth.Group" in found.msg
+    assert hint in str(found.hint)
+    # Sessions are only in a table where the project wants it, so another check looks at them.
+    scattered = [each.id for each in checks.check_sign_ins(None)]
+    assert scattered == ([] if router is Tableless else ["chatflow.E015"])
+
+
+def test_a_database_that_there_is_not(settings: Any) -> None:
+    leads_by(JobAlone)(settings)
+    (found,) = checks.check_databases(None)
+    assert (found.id, 'DATABASES["chat"]' in str(found.hint)) == ("chatflow.E015", True)
 
 
 class Executor:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
+from django.db import OperationalError
 
 from chatflow.workflows.running.lanes import LANES, Lanes, call_plain, is_alone
 from tests.workflows.chat import NET
@@ -117,6 +118,26 @@ def test_an_error_and_a_call_that_was_given_up(lanes: Lanes) -> None:
     in_run(lanes, work())
 
     assert called == [3]
+
+
+@pytest.mark.parametrize(("error", "closed"), [(OperationalError(), 1), (ValueError(), 0)])
+def test_a_query_that_failed(
+    error: Exception, closed: int, lanes: Lanes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its connection may be broken, and be one of the author's own: the next gets a new one."""
+    looked: list[str] = []
+
+    def fail() -> None:
+        # Behind the look that a lane takes when it has idled.
+        monkeypatch.setattr(
+            "chatflow.workflows.running.lanes.close_old_connections",
+            lambda: looked.append(thread()),
+        )
+        raise error
+
+    with pytest.raises(type(error)):
+        in_run(lanes, sync_to_async(fail)())
+    assert len(looked) == closed
 
 
 def test_plain_code_that_awaits_in_turn(lanes: Lanes) -> None:

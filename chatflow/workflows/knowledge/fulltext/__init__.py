@@ -1,8 +1,8 @@
 """Full text: the database's own index, asked in the same way on PostgreSQL and on SQLite."""
 
-from django.db import connection
 from django.utils.module_loading import import_string
 
+from chatflow.workflows.db import connection
 from chatflow.workflows.knowledge.fulltext.base import CAP, FullText
 
 __all__ = ["CAP", "FullText", "full_text"]

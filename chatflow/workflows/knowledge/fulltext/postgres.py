@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import connection
-
+from chatflow.workflows.db import connection
 from chatflow.workflows.knowledge.fulltext.base import CAP, FullText, Group
 from chatflow.workflows.knowledge.words import stem
 

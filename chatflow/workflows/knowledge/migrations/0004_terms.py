@@ -55,7 +55,8 @@ def make_old(apps: Any, schema_editor: Any) -> None:
 
 
 def fill(apps: Any, schema_editor: Any) -> None:
-    chunks = apps.get_model("chatflow_knowledge", "Chunk").objects
+    database = schema_editor.connection.alias
+    chunks = apps.get_model("chatflow_knowledge", "Chunk").objects.using(database)
     rows = chunks.defer("embedding").order_by("pk")
     last = 0
     while batch := list(rows.filter(pk__gt=last)[:BATCH]):

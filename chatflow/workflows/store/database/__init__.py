@@ -3,11 +3,11 @@
 import functools
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.module_loading import import_string
 
 from chatflow.workflows import clock
+from chatflow.workflows.db import connection
 from chatflow.workflows.store.database.base import Database, Fault, JointWrite, Row, Write
 
 __all__ = ["Database", "Fault", "JointWrite", "Row", "Write", "get_database", "read_clock"]

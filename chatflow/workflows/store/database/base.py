@@ -10,8 +10,9 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, cast
 
-from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from chatflow.workflows.db import connection
 
 Row = tuple[Any, ...]
 # A job's primary key, and the last ``seq`` that a reader has of it.

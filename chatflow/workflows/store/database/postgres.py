@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any, cast
 
 import psycopg
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from chatflow.workflows.db import connection
 from chatflow.workflows.store.database import prepared
 from chatflow.workflows.store.database.base import (
     Database,

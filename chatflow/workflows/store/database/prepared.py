@@ -18,11 +18,12 @@ from itertools import count
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 from psycopg import ClientCursor
 from psycopg.adapt import Transformer
 from psycopg.pq import ExecStatus
 
+from chatflow.workflows.db import connection
 from chatflow.workflows.store.database.base import Row
 
 OFF = ("enable_seqscan", "enable_bitmapscan", "jit")

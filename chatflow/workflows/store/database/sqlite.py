@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections, transaction
+from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from chatflow.workflows.bells.sqlite import FileId, identify
+from chatflow.workflows.db import alias, atomic, connection
 from chatflow.workflows.store.database.base import (
     Database,
     Fault,
@@ -116,7 +117,7 @@ class SQLite(Database):
             return cast(list[Row], cursor.execute(sql, params).fetchall())
 
     def write(self, write: Write, params: dict[str, Any], *, then: str | None = None) -> Row | None:
-        with transaction.atomic(), connection.cursor() as cursor:
+        with atomic(), connection.cursor() as cursor:
             cursor.execute(f"{write.update} WHERE {write.where} RETURNING id", params)
             updated = cursor.fetchone()
             if updated is None:
@@ -132,7 +133,7 @@ class SQLite(Database):
         self, write: JointWrite, params: dict[str, Any], *, then: str | None = None
     ) -> list[Row]:
         job = f"job AS (SELECT * FROM workflows_job WHERE {HELD})"
-        with transaction.atomic(), connection.cursor() as cursor:
+        with atomic(), connection.cursor() as cursor:
             update = f"{GIVEN} {write.update} WHERE {HELD} RETURNING id, last_seq"
             held = cast(list[Row], cursor.execute(update, params).fetchall())
             cursor.execute(f"{GIVEN}, {job} {write.insert}", params)
@@ -161,7 +162,7 @@ class SQLite(Database):
         if _get_code(error) not in OF_A_FILE:
             return False
         # IMMEDIATE, as settings.py has it: it takes the lock for writing.
-        with transaction.atomic():
+        with atomic():
             return True
 
     def leave_replaced(self) -> None:
@@ -169,7 +170,7 @@ class SQLite(Database):
 
         It would go on with the old one, whose rows nobody else sees, and never notice.
         """
-        own = connections[DEFAULT_DB_ALIAS]
+        own = connections[alias()]
         opened, present = _opened.get(own), identify(_get_path())
         if own.connection is not None and opened and present and opened != present:
             logger.warning("%s was replaced; opening the new file.", _get_path().resolve())

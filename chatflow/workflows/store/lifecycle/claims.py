@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any
 
-from django.db import IntegrityError, connection
+from django.db import IntegrityError
 
 from chatflow.conf import conf
 from chatflow.workflows.bells import Bell, get_bell
+from chatflow.workflows.db import connection
 from chatflow.workflows.metrics.series import JOB_WAITING
 from chatflow.workflows.models import Event, Job
 from chatflow.workflows.store import events

@@ -5,9 +5,8 @@ from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any
 
-from django.db import transaction
-
 from chatflow.workflows.bells import get_bell, user_key
+from chatflow.workflows.db import on_commit
 from chatflow.workflows.exceptions import Fenced
 from chatflow.workflows.metrics.series import JOBS_ENDED
 from chatflow.workflows.models import Job, State, job_topic
@@ -141,7 +140,7 @@ def _end(job: Job, outcome: Outcome) -> Outcome | None:
     if row is None:
         return None
     # Whoever holds the lease of a lost job may yet have it back: see reaping._change_lost().
-    transaction.on_commit(partial(JOBS_ENDED.add, 1, job.workflow, str(outcome.state)))
+    on_commit(partial(JOBS_ENDED.add, 1, job.workflow, str(outcome.state)))
     next_is_async, session_touched = row
     for is_async in (False, True):
         if session_touched or next_is_async == is_async:

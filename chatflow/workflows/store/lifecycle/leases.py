@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from django.db import connection, transaction
-
 from chatflow.conf import conf
 from chatflow.workflows.bells import get_bell
+from chatflow.workflows.db import atomic, connection
 from chatflow.workflows.exceptions import Fenced
 from chatflow.workflows.models import Job
 from chatflow.workflows.store.database import get_database
@@ -127,7 +126,7 @@ def give_back(
         "failures": failures,
         "inline": inline,
     }
-    with transaction.atomic(), connection.cursor() as cursor:
+    with atomic(), connection.cursor() as cursor:
         lock_session(job)
         cursor.execute(statement, params)
         if cursor.rowcount != 1:

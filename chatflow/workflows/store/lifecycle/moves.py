@@ -1,10 +1,10 @@
 """Moving: a job that waits goes over to another queue, and takes a turn there."""
 
-from django.db import transaction
 from django.db.models import Case, F, Value, When
 
 from chatflow.workflows import clock
 from chatflow.workflows.bells import get_bell
+from chatflow.workflows.db import atomic
 from chatflow.workflows.models import Job, State
 from chatflow.workflows.store.database import get_database
 from chatflow.workflows.store.lifecycle.turns import AHEAD, next_turn, turn_params
@@ -28,7 +28,7 @@ def move(job: Job, queue: str) -> bool:
         Whether it waits there now, and did not before.
     """
     turn = expression(next_turn(), turn_params(job) | {"queue": queue})
-    with transaction.atomic():
+    with atomic():
         get_database().limit_lock_waits(PATIENCE)
         # One row by its key, and none but this one: no order of locks to keep.
         moved = (

@@ -11,12 +11,12 @@ from datetime import timedelta
 from typing import ParamSpec
 
 from django.db import Error as DatabaseError
-from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from chatflow.conf import conf
 from chatflow.workflows.bells import get_bell
+from chatflow.workflows.db import atomic, set_rollback
 from chatflow.workflows.exceptions import Fenced
 from chatflow.workflows.metrics.series import LEASE_LOSSES
 from chatflow.workflows.models import ACTIVE, Cluster, Job, State, TaskRun, TaskStatus
@@ -122,7 +122,7 @@ def stuck_workers(workers: Collection[str], vigil: Vigil) -> set[str]:
     if not vigil.keep():
         return set()
     expired = _expired(State.PROCESSING).filter(worker__in=workers)
-    with transaction.atomic():
+    with atomic():
         locked = expired.select_for_update(of=("self",), skip_locked=True)
         stuck = {job.worker for job in locked.only("worker")}
     tasks = task_runs.expired().filter(worker__in=workers)
@@ -166,7 +166,7 @@ def _adopt_waiting_inline_jobs() -> None:
 
 @_left_to_others
 def _adopt(job: Job) -> bool:
-    with transaction.atomic():
+    with atomic():
         orphan = _expired(State.QUEUED).filter(pk=job.pk, inline=True)
         adopted = orphan.update(inline=False, lease_until=None)
         if adopted:
@@ -216,13 +216,13 @@ def _take_back_tasks(
 @_left_to_others
 def _take_back_task(found: QuerySet[TaskRun], lost: int, vigil: Vigil | None) -> bool:
     """Take the one task that is to be found from its worker. See _take_back()."""
-    with transaction.atomic():
+    with atomic():
         get_database().limit_lock_waits(PATIENCE)
         taken = task_runs.take_back(found, lost)
         # As in _change_lost().
         if vigil is None or vigil.keep():
             return bool(taken)
-        transaction.set_rollback(True)
+        set_rollback(True)
         return False
 
 
@@ -238,7 +238,7 @@ def _change_lost(job: Job, change: Callable[[], object], vigil: Vigil | None) ->
     found = Job.objects.filter(pk=job.pk)
     if vigil is not None:
         found = found.filter(lease_until__lt=Now())
-    with transaction.atomic():
+    with atomic():
         get_database().limit_lock_waits(PATIENCE)
         lock_session(job)
         if not found.select_for_update(of=("self",), skip_locked=True).exists():
@@ -247,5 +247,5 @@ def _change_lost(job: Job, change: Callable[[], object], vigil: Vigil | None) ->
         # All locks are had by now, and may have taken long.
         if vigil is None or vigil.keep():
             return True
-        transaction.set_rollback(True)
+        set_rollback(True)
         return False

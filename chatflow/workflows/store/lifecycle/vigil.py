@@ -7,9 +7,8 @@ their jobs away. So everyone asks first whether they were awake themselves.
 
 import time
 
-from django.db import connection
-
 from chatflow.conf import conf
+from chatflow.workflows.db import connection
 from chatflow.workflows.models import Job
 from chatflow.workflows.store.database import get_database
 
