@@ -48,7 +48,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
         *("public_id", "backend", "path", "status", "queue", "worker", "worker_ids"),
     ),
     "chatflow_workflows.usagefigures": ("workflow", "model"),
-    "chatflow_workflows.usagesums": ("workflow", "model"),
+    "chatflow_workflows.usagesums": ("span", "workflow", "model"),
     "chatflow_workflows.cluster": ("host", "place", "queues", "processes"),
     "chatflow_workflows.figures": ("queue", "workflow", "waited", "ran"),
     "chatflow_knowledge.document": ("tenant", "kind", "content_hash"),
