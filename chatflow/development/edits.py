@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from chatflow.development.mistakes import find_mistake
+
 # What a process has read once, and keeps: modules, and templates, which Django caches.
 SUFFIXES = {".py", ".html"}
 # Folders without anything that a server loads, beside hidden ones and virtual environments.
@@ -18,11 +20,15 @@ class Edits:
     Args:
         root: the project's folder.
         env_file: its `.env`, which need not exist.
+
+    Attributes:
+        mistake: what Python says of the last edit's syntax; empty where it has no objection.
     """
 
     def __init__(self, root: Path, env_file: Path) -> None:
         self._root = root
         self._env_file = env_file.absolute()
+        self.mistake = ""
         # A datagram for each edit. A full buffer would only say again that there was one.
         self._heard, self._told = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._told.setblocking(False)
@@ -81,6 +87,7 @@ class Edits:
     def _tell(self, paths: list[Path]) -> None:
         edited = sorted(path for path in paths if self.matters(path))
         if edited:
+            self.mistake = find_mistake(edited)
             others = f" and {len(edited) - 1} more" if len(edited) > 1 else ""
             try:
                 self._told.send(f"{os.path.relpath(edited[0], self._root)}{others}".encode())

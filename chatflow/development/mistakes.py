@@ -3,7 +3,9 @@
 import os
 import re
 import sysconfig
-from collections.abc import Iterator
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,16 +27,35 @@ class Place(NamedTuple):
         return f"{os.path.relpath(self.file)}:{self.line}"
 
 
-def find_place(traceback: str) -> Place | None:
+def find_mistake(files: Sequence[Path]) -> str:
+    """Return what Python says of the first of *files* that it can't read, as a traceback ends.
+
+    Nothing of them is run. Empty if it can read them all.
+    """
+    for file in files:
+        if file.suffix != ".py":
+            continue
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
+        except (SyntaxError, ValueError) as error:
+            return "".join(traceback.format_exception_only(error)).rstrip()
+        except OSError:
+            # It is gone again.
+            continue
+    return ""
+
+
+def find_place(said: str) -> Place | None:
     """Return where the author's own code went wrong; the last line of all where none is theirs."""
-    places = [Place(found["file"], int(found["line"])) for found in FRAME.finditer(traceback)]
+    places = [Place(found["file"], int(found["line"])) for found in FRAME.finditer(said)]
     own = [each for each in places if is_own(each.file)]
     return (own or places)[-1] if places else None
 
 
-def summarize(traceback: str) -> str:
+def summarize(said: str) -> str:
     """Return the error in one line, such as ``ValueError: It is too long.``"""
-    *_, last = re.split(r"^ +File .*$", traceback, flags=re.MULTILINE)
+    *_, last = re.split(r"^ +File .*$", said, flags=re.MULTILINE)
     lines = [line for line in last.splitlines() if line.strip() and not line.startswith(" ")]
     return lines[0] if lines else ""
 

@@ -14,7 +14,7 @@ from typing import Any
 from chatflow.development import MISTAKE, SITE, SiteFailed
 from chatflow.development.addresses import bracketed, reachable
 from chatflow.development.edits import Edits
-from chatflow.development.mistakes import shorten
+from chatflow.development.mistakes import shorten, summarize
 from chatflow.development.note import Note
 from chatflow.development.servers import Server, Successor, die_with_parent, stop
 from chatflow.development.stopping import StopRequest
@@ -81,6 +81,8 @@ class Site:
         self._successors: list[Successor] = []
         # Those that have been succeeded, with the moments by which they must have ended.
         self._leaving: list[tuple[Server, float]] = []
+        # What was wrong with the syntax of the last edit.
+        self._mistake = ""
         self._edited_at = 0.0
         # When the code was edited that runs now, and from when on it answers all; until that is
         # said.
@@ -138,7 +140,7 @@ class Site:
             if successor in ready:
                 successor.hear()
         if self._edits in ready:
-            self._appoint_successors(self._edits.read())
+            self._appoint_successors(self._edits.read(), self._edits.mistake)
         elif self._successors:
             self._see_to_successors()
         self._refuse_dead()
@@ -152,11 +154,20 @@ class Site:
                     f"the {server.name} ended by itself (exit status {server.status})."
                 )
 
-    def _appoint_successors(self, edited: str) -> None:
-        """Start servers beside those that run. An edit may have made earlier ones stale."""
+    def _appoint_successors(self, edited: str, mistake: str = "") -> None:
+        """Start servers beside those that run. An edit may have made earlier ones stale.
+
+        Args:
+            edited: the files, in words.
+            mistake: what is wrong with their syntax, which is told at once. Whether the site loads
+                such a file is found out all the same.
+        """
         self._dismiss_successors()
         self._edited_at = time.monotonic()
         say(f"Edited: {edited}")
+        self._mistake = mistake
+        if mistake:
+            self._refuse(mistake)
         self._successors = [
             Successor(name, command, sockets=sockets, **self._options)
             for name, command, sockets in self._roles
@@ -172,10 +183,16 @@ class Site:
         failed = [each for each in self._successors if each.has_failed]
         if failed:
             self._dismiss_successors()
-            self._note.write(failed[0].said, self._root)
-            say(f"The new code can't be loaded; the old code runs on.\n{self._told(failed[0])}")
+            # The syntax was told already.
+            if not self._mistake or summarize(failed[0].said) != summarize(self._mistake):
+                self._refuse(failed[0].said)
         elif all(each.is_ready for each in self._successors):
             self._succeed()
+
+    def _refuse(self, said: str) -> None:
+        self._note.write(said, self._root)
+        told = shorten(said, self._root)
+        say(f"The new code can't be loaded; the old code runs on.\n{told}")
 
     def _succeed(self) -> None:
         now = time.monotonic()
@@ -185,13 +202,10 @@ class Site:
         self._note.erase()
         for successor in self._successors:
             successor.begin()
-        if warnings := self._told(self._successors[0]):
+        if warnings := shorten(self._successors[0].said, self._root):
             say(warnings)
         self._servers, self._successors = [*self._successors], []
         self._news = self._edited_at, now + STEP_BACK_SECONDS
-
-    def _told(self, successor: Successor) -> str:
-        return shorten(successor.said, self._root)
 
     def _see_off_leaving(self) -> None:
         for server, must_end in list(self._leaving):

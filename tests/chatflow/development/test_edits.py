@@ -56,6 +56,15 @@ def test_it_works(edits: Edits, project: Path) -> None:
     assert next_edit(edits) == "team/workflows.py"
 
 
+def test_a_mistake_in_the_syntax(edits: Edits, project: Path) -> None:
+    (project / "team/workflows.py").write_text("def f():\n    return (\n")
+
+    assert next_edit(edits) == "team/workflows.py"
+    *_, last = edits.mistake.splitlines()
+    assert f'File "{project}/team/workflows.py", line 2' in edits.mistake
+    assert last == "SyntaxError: '(' was never closed"
+
+
 def test_an_editor_that_replaces_the_file(edits: Edits, project: Path) -> None:
     (project / "team/.workflows.py.swp").write_text("edited")
     (project / "team/.workflows.py.swp").rename(project / "team/workflows.py")

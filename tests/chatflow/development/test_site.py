@@ -1,5 +1,6 @@
 """Who runs, and who succeeds whom. The processes are played; test_tooling.py has real ones."""
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,6 +108,27 @@ def test_what_is_said_at_loading_is_said_once(
     site._see_to_successors()
 
     assert capsys.readouterr().out.count("A warning.") == 1
+
+
+def test_a_mistake_in_the_syntax_is_told_at_once_and_once(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = f'  File "{site._root}/team/workflows.py", line 3'
+    mistake = f"{place}\n    def (\nSyntaxError: invalid syntax"
+    site._appoint_successors("team/workflows.py", mistake)
+    assert "old code runs on" in capsys.readouterr().out
+    assert json.loads(site._note.path.read_text())["place"] == "team/workflows.py:3"
+    web, _ = successors(site)
+    web.has_failed, web.said = True, f"Traceback (most recent call last):\n{mistake}"
+    site._see_to_successors()
+    assert capsys.readouterr().out == ""
+
+    # A file that the site doesn't load keeps nothing from running.
+    site._appoint_successors("team/draft.py", mistake)
+    for each in successors(site):
+        each.is_ready = True
+    site._see_to_successors()
+    assert not site._note.path.exists()
 
 
 def test_one_that_fails(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
