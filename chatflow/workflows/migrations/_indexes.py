@@ -19,6 +19,15 @@ def _finds(schema_editor: Any, table: str, name: str) -> bool:
     """Whether the table has an index or a constraint of this name."""
     connection = schema_editor.connection
     with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            # Django would read the statements of the whole table, which takes a while. There a
+            # constraint stands in the statement that made the table, as Django quotes it.
+            cursor.execute(
+                "SELECT 1 FROM sqlite_master WHERE tbl_name = %s"
+                " AND (type = 'index' AND name = %s OR type = 'table' AND instr(sql, %s) > 0)",
+                [table, name, f"CONSTRAINT {schema_editor.quote_name(name)} "],
+            )
+            return cursor.fetchone() is not None
         return name in connection.introspection.get_constraints(cursor, table)
 
 
