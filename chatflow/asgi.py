@@ -3,7 +3,17 @@
 import os
 import sys
 
-from chatflow.workflows.loading import uncollected
+from chatflow.workflows.loading import uncollected, without
+
+
+def _load_rest_framework() -> None:
+    """Load it without PostgreSQL's fields, if there are none: their driver takes a while."""
+    from django.conf import settings
+
+    if not any("postgresql" in each["ENGINE"] for each in settings.DATABASES.values()):
+        with without("django.contrib.postgres.fields"):
+            import rest_framework.compat  # noqa: F401
+
 
 with uncollected():
     import django
@@ -14,6 +24,7 @@ with uncollected():
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatflow.settings")
     try:
         django.setup()
+        _load_rest_framework()
         # As manage.py does before it starts anything: a wrong configuration is said, with a hint.
         # The databases may be away: Django 6.1 would ask them all, unless it's told to ask none.
         BaseCommand().check(databases=[])

@@ -1,9 +1,13 @@
-"""The processor time of a start, web server and cluster, until both are at rest."""
+"""The processor time of a start, web server and cluster, until both are at rest.
+
+In an environment of what an installation has: with what is there to develop Chatflow some libraries
+load more.
+"""
 
 import time
 
-from bench import contenders
-from bench.processes import Program, family, processor_seconds, uvicorn
+from bench import contenders, environments
+from bench.processes import ROOT, Program, family, processor_seconds, uvicorn
 from bench.stage import ROUNDS, Stage
 from bench.table import Line, line, p50
 
@@ -13,6 +17,12 @@ REST = 0.05
 
 
 def measure(stage: Stage) -> list[Line]:
+    python = environments.python_with(ROOT / "pins.txt")
+
+    def started(program: Program) -> float:
+        program.program = python
+        return processor_time(program)
+
     stock = contenders.stock_q2(stage.postgres, "startup_stock")
     ours: list[float] = []
     webs: list[float] = []
@@ -34,7 +44,7 @@ def measure(stage: Stage) -> list[Line]:
     ]  # fmt: skip
 
 
-def started(program: Program) -> float:
+def processor_time(program: Program) -> float:
     """Return the seconds of processor time that a program has used when it is at rest."""
     with program:
         used = -1.0

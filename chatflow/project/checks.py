@@ -10,7 +10,6 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import Error as DatabaseError
 from django.db import connections, router
-from django.db.migrations.executor import MigrationExecutor
 from django.shortcuts import resolve_url
 from django.urls import NoReverseMatch, is_valid_path, reverse
 from django.utils.module_loading import import_string
@@ -387,6 +386,9 @@ def check_bodies(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
 @register(deploy=True)
 def check_migrations(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Refuse a database without our tables, or with those of another version."""
+    # It is one of `check --deploy`: no other start needs what writes and reads migrations.
+    from django.db.migrations.executor import MigrationExecutor
+
     try:
         executor = MigrationExecutor(connection)
         plan = executor.migration_plan(executor.loader.graph.leaf_nodes())

@@ -131,6 +131,9 @@ def check_model_settings(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
     """Refuse settings that no model has."""
+    if not conf.AI_SETTINGS:
+        # To know what is right takes pydantic a while, at each start.
+        return []
     try:
         model_settings.check(conf.AI_SETTINGS)
     except ValueError as error:

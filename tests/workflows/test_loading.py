@@ -1,24 +1,34 @@
 """Loading: without a look at garbage, and in a cluster without what answers requests."""
 
 import gc
+import importlib
 import os
 import subprocess
 import sys
 
 import pytest
 
-from chatflow.workflows.loading import uncollected
+from chatflow.workflows.loading import uncollected, without
 
-# What a cluster must not import before it works.
-CODE = """
+# What a cluster must not import before it works: what answers requests, and what documents need.
+CLUSTER = """
 import sys
 import django
 django.setup()
 from chatflow.workflows.cluster.management.commands.qcluster import Command
 Command().check()
-others = {"rest_framework.serializers", "requests", "yaml"}
-edge = {"chatflow.api", "chatflow.answers.errors"}
-print(*sorted((others | edge) & {*sys.modules}))
+edge = {"chatflow.api", "chatflow.answers.errors", "chatflow.operations.admin"}
+others = {"rest_framework.serializers", "requests", "yaml", "django.db.migrations.executor"}
+documents = {"snowballstemmer", "stopwordsiso", "lxml"}
+print(*sorted((edge | others | documents) & {*sys.modules}))
+"""
+# The same of a web server. Where no database is PostgreSQL, it needs no driver of that.
+WEB = """
+import sys
+import chatflow.asgi
+print(*sorted({"snowballstemmer", "stopwordsiso", "lxml", "psycopg", "pydantic_ai"}
+    & {*sys.modules}))
+from django.contrib.postgres.fields import ArrayField
 """
 
 
@@ -29,8 +39,21 @@ def test_the_collector_rests_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     assert gc.isenabled()
 
 
-def test_a_cluster_loads_nothing_of_the_edge() -> None:
-    env = os.environ | {"DJANGO_SETTINGS_MODULE": "chatflow.settings"}
-    code = [sys.executable, "-c", CODE]
-    done = subprocess.run(code, env=env, capture_output=True, text=True, check=True)
+@pytest.mark.sqlite
+@pytest.mark.parametrize("code", [CLUSTER, WEB], ids=["cluster", "web"])
+def test_what_a_start_does_not_need_is_not_loaded(code: str) -> None:
+    settings = {"DJANGO_SETTINGS_MODULE": "chatflow.settings", "DATABASE_URL": "sqlite://:memory:"}
+    program = [sys.executable, "-c", code]
+    done = subprocess.run(
+        program, env=os.environ | settings, capture_output=True, text=True, check=True
+    )
     assert done.stdout == "\n"
+
+
+def test_a_module_is_missing_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "this", raising=False)
+    with without("this"), pytest.raises(ModuleNotFoundError):
+        importlib.import_module("this")
+    assert "this" not in sys.modules
+    with without("os"):
+        assert importlib.import_module("os") is os

@@ -32,6 +32,7 @@ from chatflow.workflows.cluster.presence import (
     bury_dead_clusters,
 )
 from chatflow.workflows.cluster.processes import find_memory
+from chatflow.workflows.knowledge import search
 from chatflow.workflows.knowledge.models import Document
 from chatflow.workflows.knowledge.pages import pages
 from chatflow.workflows.loading import uncollected
@@ -113,7 +114,7 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         # The workers that come after this, and take another's place, share all these modules.
         with uncollected():
             warm_up()
-            self.presence.do_chore(self.warm_up_pages)
+            self.presence.do_chore(self.warm_up_knowledge)
         for _ in range(self.loops):
             self.spawn_loop()
         logger.info(
@@ -130,9 +131,10 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         self.presence.withdraw()
         logger.info("The cluster has stopped.")
 
-    def warm_up_pages(self) -> None:
-        """Load the addresses at which a chat cites documents, if there are any: it takes long."""
+    def warm_up_knowledge(self) -> None:
+        """Load what searches documents and cites them, if there are any: it takes long."""
         if Document.objects.exists():
+            search.warm_up()
             pages.load()
 
     def spawn_worker(self) -> None:

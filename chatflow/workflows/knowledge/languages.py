@@ -9,8 +9,6 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 
-import stopwordsiso
-
 from chatflow.workflows.knowledge.stopwords import ASKING, STOP_WORDS
 from chatflow.workflows.knowledge.words import is_unspaced, words
 
@@ -77,6 +75,9 @@ class StopWords:
 @cache
 def stop_words() -> dict[str, StopWords]:
     """Return the stop words of every language that is known, by its code."""
+    # It reads all its lists when it is imported, and is needed where there are documents.
+    import stopwordsiso
+
     codes = stopwordsiso.langs() - LEFT_OUT
     listed = {code: stopwordsiso.stopwords(code) | ASKING.get(code, set()) for code in codes}
     return {code: StopWords(each) for code, each in {**listed, ENGLISH: STOP_WORDS}.items()}

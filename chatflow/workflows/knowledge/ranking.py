@@ -10,6 +10,7 @@ is preferred.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from chatflow.workflows.knowledge.models import Chunk
 from chatflow.workflows.knowledge.synonyms import SYNONYMS
@@ -186,14 +187,12 @@ class _Text:
 
 def synonyms_of(word: str) -> Sequence[str]:
     """Return the synonyms of a word in any of its forms."""
-    return SYNONYMS_OF.get(stem(word), ())
+    return _by_stem().get(stem(word), ())
 
 
-def _by_stem() -> dict[str, set[str]]:
-    found: dict[str, set[str]] = defaultdict(set)
+@cache
+def _by_stem() -> dict[str, tuple[str, ...]]:
+    found: defaultdict[str, set[str]] = defaultdict(set)
     for word, synonyms in SYNONYMS.items():
         found[stem(word)].update(each for each in synonyms if stem(each) != stem(word))
-    return found
-
-
-SYNONYMS_OF = {word: tuple(sorted(others)) for word, others in _by_stem().items()}
+    return {word: tuple(sorted(others)) for word, others in found.items()}

@@ -11,7 +11,7 @@ from django.db.models import QuerySet, Sum
 from chatflow.workflows.knowledge import embeddings
 from chatflow.workflows.knowledge.excerpts import MARKS, excerpt
 from chatflow.workflows.knowledge.fulltext import CAP, full_text
-from chatflow.workflows.knowledge.languages import shares
+from chatflow.workflows.knowledge.languages import shares, stop_words
 from chatflow.workflows.knowledge.models import EVERYBODY, Chunk, Document, audience_of
 from chatflow.workflows.knowledge.ranking import relevance, synonyms_of
 from chatflow.workflows.knowledge.words import words_of
@@ -87,6 +87,12 @@ class Ranking:
 
     def relevance_of(self, chunk: int) -> float:
         return max(self.found.get(chunk, 0.0), self.near.get(chunk, 0.0))
+
+
+def warm_up() -> None:
+    """Make the lists of words that else the first search does."""
+    stop_words()
+    synonyms_of("")
 
 
 def search(

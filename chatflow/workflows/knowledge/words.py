@@ -7,9 +7,8 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
-from functools import lru_cache
-
-import snowballstemmer
+from functools import cache, lru_cache
+from typing import Any
 
 from chatflow.workflows.knowledge.stopwords import STOP_WORDS
 
@@ -34,7 +33,13 @@ WRAP = re.compile(rf"(?<=[{UNSPACED}])\n[^\S\n]*(?=[{UNSPACED}])")
 JOINT = "\x1a"
 ZERO_WIDTH_SPACE = "\u200b"
 
-_stemmer = snowballstemmer.stemmer("english")
+
+@cache
+def _stemmer() -> Any:
+    # It brings thirty languages along, and is needed where there are documents.
+    import snowballstemmer
+
+    return snowballstemmer.stemmer("english")
 
 
 @lru_cache(maxsize=50_000)
@@ -42,7 +47,7 @@ def stem(word: str) -> str:
     """Return what *word* shares with its other forms, in English; numbers have none."""
     if not word.isalpha():
         return word
-    return str(_stemmer.stemWord(word))
+    return str(_stemmer().stemWord(word))
 
 
 def words(text: str, *, singly: bool = False) -> Iterator[str]:

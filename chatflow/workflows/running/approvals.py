@@ -71,7 +71,8 @@ def approve(
 class Verdict(BaseModel):
     """A decision as a message, for chat clients that show forms: ``{"approved": true, …}``."""
 
-    model_config = ConfigDict(strict=True)
+    # Its validators are made when the first one is read, not at each start.
+    model_config = ConfigDict(strict=True, defer_build=True)
 
     approved: bool
     reason: str = ""

@@ -37,7 +37,8 @@ class Offer(BaseModel, ABC):
     A type of action is a subclass with a ``type``: a literal, by which clients know it.
     """
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    # Its validators are made when the first action is offered, not at each start.
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
     # The fields that a client is not told.
     private: ClassVar[frozenset[str]] = frozenset({"expires_in"})

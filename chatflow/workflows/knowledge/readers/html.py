@@ -3,8 +3,6 @@
 import re
 from typing import Any
 
-from lxml import etree
-
 from chatflow.workflows.knowledge.readers.base import Outline, Reader, Section, Unreadable, cleaned
 
 # A page is nested a few dozen deep. Beyond that, the time to parse grows with the square.
@@ -25,6 +23,9 @@ class Html(Reader):
     media_types = ("text/html",)
 
     def read(self, content: bytes) -> list[Section]:
+        # The processes that read documents need it; those that begin them don't.
+        from lxml import etree
+
         words = _Words()
         parser = etree.HTMLParser(target=words, encoding=_encoding(content))
         try:

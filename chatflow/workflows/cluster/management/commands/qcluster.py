@@ -11,9 +11,18 @@ from chatflow.workflows.cluster.supervisor import Supervisor
 from chatflow.workflows.management.console import add_queue_option, describe_unserved, queue_names
 
 # The tag of a cluster's checks; and those of the checks that it leaves to the web server, whose
-# pages they are about, or leaves out: the database may be away, and the cluster waits for it.
+# pages they are about, or leaves out: the database may be away, and the cluster waits for it; and
+# Django imports its own commands to look at them.
 CLUSTER = "chatflow_cluster"
-OTHERS = {HTTP, Tags.admin, Tags.database, Tags.staticfiles, Tags.templates, Tags.urls}
+OTHERS = {
+    HTTP,
+    Tags.admin,
+    Tags.commands,
+    Tags.database,
+    Tags.staticfiles,
+    Tags.templates,
+    Tags.urls,
+}
 
 # Django's own among those, which have no tag.
 UNTAGGED: tuple[Any, ...] = (check_middleware,)
