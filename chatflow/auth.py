@@ -333,8 +333,9 @@ def _is_cookie(kind: type[BaseAuthentication]) -> bool:
 
 
 def _any_job(public_id: str) -> Job:
-    jobs = Job.objects.select_related("user__chatflow_access", "session")
-    job = None if "\0" in public_id else jobs.filter(public_id=public_id).first()
+    job = None
+    if "\0" not in public_id:
+        job = find_with(Job, "user__chatflow_access", "session", by="public_id", key=public_id)
     if job is None:
         raise JobNotFound
     return job

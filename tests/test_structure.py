@@ -164,6 +164,7 @@ STAIRS = {
         "changes",
         "events",
         "shown",
+        "lookups",
         "rows",
         "outage",
         "database",

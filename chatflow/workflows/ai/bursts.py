@@ -26,6 +26,8 @@ class Burst:
         self._body = body
         self._pieces: list[bytes] = []
         self._came = asyncio.Event()
+        # What came is to be taken: it is time, or all has come.
+        self._due = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -36,8 +38,11 @@ class Burst:
         take_at = loop.time()
         while self._pieces or not self._reading.done():
             await self._came.wait()
-            if (pause := take_at - loop.time()) > 0:
-                await asyncio.wait({self._reading}, timeout=pause)
+            if take_at > loop.time():
+                timer = loop.call_at(take_at, self._due.set)
+                await self._due.wait()
+                timer.cancel()
+                self._due.clear()
             take_at = loop.time() + min(MOST, EACH * Burst._open)
             if self._pieces:
                 yield self._take()
@@ -64,3 +69,4 @@ class Burst:
     def _end(self, reading: "asyncio.Task[None]") -> None:
         Burst._open -= 1
         self._came.set()
+        self._due.set()

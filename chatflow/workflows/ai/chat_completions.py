@@ -7,33 +7,45 @@ The SDK reads what OpenAI sends, and pydantic-ai trusts it.
 import asyncio
 import codecs
 import json
-from collections.abc import AsyncIterator, Iterator
+import re
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
+
+from pydantic_core import from_json
+
+from chatflow.workflows.ai.short_cut import Hear
 
 JSON = dict[str, Any]
 
 DONE = b"[DONE]"
 # Seconds that the end of a body may come later than that of the answer in it.
 REST = 0.2
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
-async def repair_stream(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def repair_stream(
+    body: AsyncIterator[bytes], hear: Hear | None = None
+) -> AsyncIterator[bytes]:
     """Yield a streamed completion as OpenAI would send it.
 
     Words that come together stay together: where hundreds of models speak at once, an SDK takes
-    longer to read a chunk than a model to say it.
+    longer to read a chunk than a model to say it. What was heard before the SDK reads it comes with
+    whatever follows.
 
     Args:
         body: as the server sends it. It may be a whole completion instead of a stream.
+        hear: hears words before the SDK reads them.
     """
-    chunks, events = Chunks(), Events()
+    chunks, events, told = Chunks(), Events(), Told(hear)
     async for piece in body:
-        yield _frames(chunks.repair(events.feed(piece)))
+        if repaired := await told.pass_on(chunks.repair(events.feed(piece))):
+            yield _frames(repaired)
         if events.are_over:
             break
-    yield _frames([*chunks.repair(events.close()), *chunks.close()])
+    rest = await told.pass_on(chunks.repair(events.close()))
+    yield _frames([*rest, *told.take(), *chunks.close()])
     # Who reads the answer stops at its end; the connection can be used again once it is read to the
     # body's, which a server may owe us.
     with suppress(TimeoutError):
@@ -70,14 +82,14 @@ class Chunks:
         self._gave_reason = self._was_counted = False
         self._calls = Calls()
 
-    def repair(self, events: list[bytes]) -> list[bytes]:
-        """Return the chunks in these events as OpenAI would send them."""
+    def repair(self, events: list[bytes]) -> list[JSON | bytes]:
+        """Return the chunks in these events as OpenAI would send them; as it is what is none."""
         repaired: list[JSON | bytes] = []
         for event in events:
             chunk = self._repair_chunk(event)
             if chunk is not None and not (repaired and _join(repaired[-1], chunk)):
                 repaired.append(chunk)
-        return [each if isinstance(each, bytes) else _dump(each) for each in repaired]
+        return repaired
 
     def _repair_chunk(self, data: bytes) -> JSON | bytes | None:
         """Return a chunk; as it is where it is none, and None if it says nothing."""
@@ -97,11 +109,8 @@ class Chunks:
             self._repair_choice(choice)
         return chunk | {"choices": choices} if choices else None
 
-    def close(self) -> list[bytes]:
-        """Return the chunks that the stream has still to say: why it has ended, and its usage."""
-        return list(map(_dump, self._close()))
-
-    def _close(self) -> Iterator[JSON]:
+    def close(self) -> Iterator[JSON]:
+        """Yield the chunks that the stream has still to say: why it has ended, and its usage."""
         if self._was_counted and not self._gave_reason:
             # Who tells the usage of an answer has come to its end.
             choice = {"index": 0, "delta": {}, "finish_reason": "stop"}
@@ -158,6 +167,44 @@ class Calls:
         return None
 
 
+class Told:
+    """The words that somebody has heard, and that the SDK is told together: it takes long to read.
+
+    Args:
+        hear: offered words before the SDK reads them; says whether it has heard them.
+    """
+
+    def __init__(self, hear: Hear | None) -> None:
+        self._hear = hear
+        self._heard: JSON | None = None
+
+    async def pass_on(self, chunks: list[JSON | bytes]) -> list[JSON | bytes]:
+        """Return what of these chunks the SDK is to read now, behind what it was not told yet."""
+        passed: list[JSON | bytes] = []
+        for chunk in chunks:
+            # Once it has something to read, nothing overtakes that.
+            if passed or not await self._is_heard(chunk):
+                passed += [*self.take(), chunk]
+            elif self._heard is None or not _join(self._heard, chunk):
+                passed += self.take()
+                self._heard = cast(JSON, chunk)
+        return passed
+
+    def take(self) -> list[JSON]:
+        """Return what was heard, and the SDK wasn't told yet."""
+        heard, self._heard = self._heard, None
+        return [] if heard is None else [heard]
+
+    async def _is_heard(self, chunk: JSON | bytes) -> bool:
+        if self._hear is None or isinstance(chunk, bytes):
+            return False
+        words = _get_words(chunk)
+        # With half a character the words that the SDK reads would be fewer than those heard.
+        if words is None or HALF_CHARACTER.search(words["content"]):
+            return False
+        return await self._hear(words["content"])
+
+
 def _repair_message(message: Any) -> None:
     if not isinstance(message, dict):
         return
@@ -194,10 +241,19 @@ def _read_number(value: Any) -> int:
 
 def _read_object(data: bytes) -> JSON:
     try:
-        value = json.loads(data)
+        value = _read_json(data)
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _read_json(data: bytes) -> Any:
+    try:
+        # Several times as quick.
+        return from_json(data)
+    except ValueError:
+        # Half a character, for one, which the next chunk completes.
+        return json.loads(data)
 
 
 def _read_objects(values: Any) -> list[JSON]:
@@ -277,9 +333,6 @@ def _get_words(chunk: JSON) -> JSON | None:
     return delta if said == ["content"] and isinstance(delta["content"], str) else None
 
 
-def _frames(chunks: list[bytes]) -> bytes:
-    return b"".join(b"data: %s\n\n" % each.replace(b"\n", b"\ndata: ") for each in chunks)
-
-
-def _dump(chunk: JSON) -> bytes:
-    return json.dumps(chunk).encode()
+def _frames(chunks: Iterable[JSON | bytes]) -> bytes:
+    texts = [each if isinstance(each, bytes) else json.dumps(each).encode() for each in chunks]
+    return b"".join(b"data: %s\n\n" % each.replace(b"\n", b"\ndata: ") for each in texts)

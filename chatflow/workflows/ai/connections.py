@@ -17,8 +17,10 @@ from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.providers import Provider, infer_provider, infer_provider_class
 
 from chatflow.workflows import tracing
+from chatflow.workflows.ai import short_cut
 from chatflow.workflows.ai.bursts import Burst
 from chatflow.workflows.ai.chat_completions import repair_completion, repair_stream
+from chatflow.workflows.ai.network import Network
 
 # The providers that speak it, by pydantic-ai's names.
 SPEAKERS = {"openai", "openai-chat", *get_args(OpenAIChatCompatibleProvider.__value__)}
@@ -126,6 +128,10 @@ class Client(httpx2.AsyncClient):
             limits=LIMITS,
             verify=get_ssl_context(),
         )
+        # httpx has no argument for it.
+        pool = getattr(self._transport, "_pool", None)
+        if pool is not None:
+            pool._network_backend = Network()
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         timeout = request.extensions.get("timeout")
@@ -144,9 +150,10 @@ class _RepairedStream(httpx2.AsyncByteStream):
     def __init__(self, response: httpx2.Response) -> None:
         self._response = response
         self._burst = Burst(response.aiter_bytes())
+        self._hear = short_cut.hearing()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for piece in repair_stream(aiter(self._burst)):
+        async for piece in repair_stream(aiter(self._burst), self._hear):
             yield piece
 
     async def aclose(self) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, TypeVar, cast
@@ -38,6 +38,7 @@ from chatflow.workflows.ai.requests import (
     read_words,
     shorten,
 )
+from chatflow.workflows.ai.short_cut import heard_by
 from chatflow.workflows.ai.words import Words
 from chatflow.workflows.exceptions import (
     AIBrokeOff,
@@ -338,12 +339,14 @@ class RecordedModel(FallbackModel):
         async with asyncio.timeout(None if is_offline else silence) as limit:
             if not self._show:
                 return await model.request(*arguments)
-            async with model.request_stream(*arguments) as stream:
-                async for event in stream:
-                    limit.reschedule(None)
-                    await self._show_words(_get_words(event))
-                    if not is_offline:
-                        limit.reschedule(asyncio.get_running_loop().time() + silence)
+            hearer = Hearer(self._show_words, self._journal.shows_at_once, limit, silence)
+            with heard_by(hearer.hear):
+                async with model.request_stream(*arguments) as stream:
+                    async for event in stream:
+                        limit.reschedule(None)
+                        await self._show_words(hearer.get_words(event))
+                        if not is_offline:
+                            limit.reschedule(asyncio.get_running_loop().time() + silence)
             limit.reschedule(None)
             await self._show_words(None)
         response = stream.get()
@@ -386,13 +389,53 @@ class RecordedModel(FallbackModel):
             work.cancel()
 
 
-def _get_words(event: ModelResponseStreamEvent) -> str:
-    """Return the words of the response that *event* carries."""
-    if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
-        return event.part.content
-    if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
-        return event.delta.content_delta
-    return ""
+class Hearer:
+    """Hears the words of one answer, by pydantic-ai or past it. See short_cut.
+
+    Args:
+        show: shows them.
+        shows_at_once: says whether that waits for nothing now.
+        limit: of the model's silence.
+        silence: how long that may last, in seconds.
+    """
+
+    def __init__(
+        self,
+        show: Callable[[str], Awaitable[None]],
+        shows_at_once: Callable[[], bool],
+        limit: asyncio.Timeout,
+        silence: float,
+    ) -> None:
+        self._show = show
+        self._shows_at_once = shows_at_once
+        self._limit = limit
+        self._silence = silence
+        # The response's last part is one of words: what follows is added to it as it is.
+        self._is_among_words = False
+        # How many characters were heard that pydantic-ai hasn't told yet.
+        self._ahead = 0
+
+    async def hear(self, words: str) -> bool:
+        """Hear words of which pydantic-ai is told later; say whether they were heard."""
+        if not (self._is_among_words and self._shows_at_once()):
+            return False
+        self._ahead += len(words)
+        self._limit.reschedule(asyncio.get_running_loop().time() + self._silence)
+        await self._show(words)
+        return True
+
+    def get_words(self, event: ModelResponseStreamEvent) -> str:
+        """Return the words that *event* carries, and that weren't heard yet."""
+        words = ""
+        if isinstance(event, PartStartEvent):
+            self._is_among_words = isinstance(event.part, TextPart)
+            words = event.part.content if isinstance(event.part, TextPart) else ""
+        elif isinstance(event, PartDeltaEvent):
+            self._is_among_words = isinstance(event.delta, TextPartDelta)
+            words = event.delta.content_delta if isinstance(event.delta, TextPartDelta) else ""
+        new = words[self._ahead :]
+        self._ahead = max(0, self._ahead - len(words))
+        return new
 
 
 def _was_ended_by_provider(response: ModelResponse) -> bool:

@@ -6,14 +6,13 @@ from functools import partial
 from typing import Any, TypeVar, Unpack, overload
 
 from asgiref.sync import sync_to_async
-from django.db.models import prefetch_related_objects
 from pydantic import BaseModel
 
 from chatflow.workflows.ai.messages import ChatMessage, SentFile
 from chatflow.workflows.dialogue.actions import Offered, offer
 from chatflow.workflows.dialogue.answers import is_help
 from chatflow.workflows.knowledge.search import Source
-from chatflow.workflows.models import Session
+from chatflow.workflows.models import Job, Session
 from chatflow.workflows.running import (
     approvals,
     files,
@@ -28,6 +27,7 @@ from chatflow.workflows.running.ai_calls import ModelCalls, Options
 from chatflow.workflows.running.approvals import Approval
 from chatflow.workflows.running.guide import guide
 from chatflow.workflows.running.record import Record
+from chatflow.workflows.store.lookups import find_with
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -69,7 +69,7 @@ class Context:
         self._calls = ModelCalls(record)
         if record.is_async:
             # A coroutine can't query the database for them.
-            prefetch_related_objects([self.job], "user", "session")
+            _read_related(self.job)
 
     @property
     def user(self) -> Any:
@@ -559,3 +559,10 @@ class Context:
     ) -> Reply:
         """See reply()."""
         return self.reply(text, actions, sources)
+
+
+def _read_related(job: Job) -> None:
+    """Read the job's session and its user, by one query."""
+    session = find_with(Session, "user", key=job.session_id)
+    if session is not None:
+        job.session, job.user = session, session.user

@@ -121,7 +121,8 @@ class SharedPen(threading.Thread):
         with self._changed:
             if writer not in self._waiting:
                 self._waiting[writer] = moment
-                if moment < self._looks_at:
+                # While it rests it looks at nothing: to wake it would only cost.
+                if max(moment, self._rests_until) < self._looks_at:
                     self._changed.notify()
 
     def _take(self) -> list[EventWriter]:

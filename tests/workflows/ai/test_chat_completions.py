@@ -236,3 +236,45 @@ async def test_a_body_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     read = [piece async for piece in repair_stream(pieces())]
 
     assert read[-1] == b"data: [DONE]\n\n"
+
+
+async def heard(*sent: list[JSON]) -> tuple[list[str], list[list[Any]]]:
+    """Return the words that are heard of a stream, and what is passed on piece by piece.
+
+    Args:
+        sent: the chunks of each piece of the stream.
+    """
+    found = []
+
+    async def hear(words: str) -> bool:
+        found.append(words)
+        return True
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for piece in sent:
+            yield frames(*piece)
+        yield frames("[DONE]")
+
+    passed = []
+    async for piece in repair_stream(pieces(), hear):
+        *events, _ = piece.decode().split("\n\n")
+        texts = [event.removeprefix("data: ") for event in events]
+        passed.append([json.loads(text) for text in texts if text != "[DONE]"])
+    return found, list(filter(None, passed))
+
+
+async def test_words_that_are_heard_are_told_together() -> None:
+    """Before whatever comes next, or at the end; behind that nothing is heard in its piece."""
+    other = calls({"index": 0, "id": "1", "function": {"name": "f", "arguments": "{}"}})
+    found, passed = await heard([HELLO], [WORLD], [HELLO, other, WORLD], [WORLD, HELLO], [HELLO])
+
+    assert found == ["Hello ", "world", "Hello ", "worldHello ", "Hello "]
+    assert [words(piece) for piece in passed] == ["Hello worldHello world", "worldHello Hello "]
+    assert len(passed[0]) == 3
+
+
+async def test_half_a_character_is_not_heard() -> None:
+    found, passed = await heard([chunk("\ud83d")], [chunk("\ude00")], [HELLO])
+
+    assert found == ["Hello "]
+    assert [words(piece) for piece in passed] == ["\ud83d", "\ude00", "Hello "]

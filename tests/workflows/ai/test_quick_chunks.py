@@ -4,9 +4,11 @@ from unittest.mock import patch
 
 import httpx2
 import pytest
-from openai import AsyncOpenAI, AsyncStream
+from openai import AsyncOpenAI, AsyncStream, not_given, omit
 from openai.types.chat import ChatCompletionChunk
 from pydantic import ValidationError
+from pydantic_ai.models._sdk_retries import with_max_retries
+from pydantic_ai.settings import ModelSettings
 
 from chatflow.workflows.ai.quick_chunks import read_chunks_quickly
 
@@ -68,3 +70,41 @@ async def test_the_sdk_reads_its_streams_by_it(client: AsyncOpenAI) -> None:
         chunks = [chunk async for chunk in stream]
 
     assert chunks == [ChatCompletionChunk.model_validate(CHUNK)]
+
+
+async def test_a_request_is_the_same_as_the_sdk_makes_it() -> None:
+    """As pydantic-ai makes it: with all that it doesn't say as well."""
+    sent: list[httpx2.Request] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        sent.append(request)
+        return httpx2.Response(200, json={"choices": []})
+
+    arguments: dict[str, Any] = {
+        "model": "m",
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}],
+        "tool_choice": omit,
+        "timeout": 3.0,
+        "user": not_given,
+        "extra_headers": {"User-Agent": "mine"},
+        "extra_body": {"mine": True},
+    }
+    for quick in (False, True):
+        transport = httpx2.MockTransport(answer)
+        client = AsyncOpenAI(api_key="none", http_client=httpx2.AsyncClient(transport=transport))
+        if quick:
+            read_chunks_quickly(client)
+        await client.chat.completions.create(**arguments)
+
+    slow, fast = sent
+    assert json.loads(fast.content) == json.loads(slow.content)
+    assert (fast.url, fast.headers) == (slow.url, slow.headers)
+    assert fast.extensions["timeout"] == slow.extensions["timeout"]
+
+
+def test_no_client_is_made_for_a_request(client: AsyncOpenAI) -> None:
+    """pydantic-ai wants one that tries once."""
+    assert with_max_retries(client, ModelSettings(max_retries=0)) is client

@@ -10,11 +10,12 @@ from django.contrib.auth.models import User
 from chatflow.workflows import Context, services, workflow
 from chatflow.workflows.models import Job, Message, Session, State
 from chatflow.workflows.running import memory
+from chatflow.workflows.store.database import get_database
 from tests.acceptance.markdown import block
 from tests.configure import configure
 from tests.openai_server import OpenAIServer, error, text
 from tests.workflows.chat import Chat, Crashes, resume, run_waiting
-from tests.workflows.faults import refused_once
+from tests.workflows.faults import make_passing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("unkept")]
 
@@ -311,10 +312,21 @@ def test_the_example_of_the_documentation(chat: Chat, server: OpenAIServer) -> N
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_read_that_is_refused_for_others_sake_costs_no_attempt(chat: Chat) -> None:
+def test_a_read_that_is_refused_for_others_sake_costs_no_attempt(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
     chat.say("I am Ada", workflow="echo")
-    with refused_once('FROM "workflows_message"') as refused:
-        job = chat.begin(recalling, "Who am I?")
+    fetch_all = get_database().fetch_all
+    refused: list[str] = []
+
+    def refuse_once(sql: str, params: dict[str, Any], **more: Any) -> Any:
+        if sql == memory.WINDOW and not refused:
+            refused.append(sql)
+            raise make_passing()
+        return fetch_all(sql, params, **more)
+
+    monkeypatch.setattr(get_database(), "fetch_all", refuse_once)
+    job = chat.begin(recalling, "Who am I?")
 
     assert refused
     assert (job.state, job.attempt, job.failures) == (State.COMPLETED, 1, 0)

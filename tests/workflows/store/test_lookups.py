@@ -10,8 +10,10 @@ from django.db import connection, models
 from django.db.models.signals import post_init
 from django.test.utils import isolate_apps
 
-from chatflow.models import Token
-from chatflow.workflows.services.lookups import find_with
+from chatflow.models import Access, Token
+from chatflow.workflows import clock, services
+from chatflow.workflows.models import Job
+from chatflow.workflows.store.lookups import find_with
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -113,3 +115,27 @@ def test_it_takes_one_query(alice: Any, django_assert_num_queries: Any) -> None:
         found = find_with(Token, "user", key=token.digest)
         assert found is not None
         assert found.user.username == "alice"
+
+
+@pytest.mark.parametrize("has_access", [False, True])
+def test_more_rows_as_the_orm_reads_them(alice: Any, has_access: bool) -> None:
+    """One of them may be missing: that which points to this one."""
+    job = services.start(alice, "Hello", session_key="s").job
+    if has_access:
+        Access.objects.create(user=alice, links_valid_from=clock.now())
+    related = ("user__chatflow_access", "session")
+
+    found = find_with(Job, *related, by="public_id", key=job.public_id)
+
+    expected = Job.objects.select_related(*related).get(pk=job.pk)
+    assert found is not None
+    for ours, theirs in ((found, expected), (found.user, expected.user)):
+        assert_same(ours, theirs)
+    assert_same(found.session, expected.session)
+    assert hasattr(found.user, "chatflow_access") == has_access
+
+
+def assert_same(found: models.Model, expected: models.Model) -> None:
+    assert found == expected
+    assert {**vars(found), "_state": 0} == {**vars(expected), "_state": 0}
+    assert vars(found._state).keys() == vars(expected._state).keys()
