@@ -7,10 +7,10 @@ from chatflow.workflows.loading import uncollected, without
 
 
 def _load_rest_framework() -> None:
-    """Load it without PostgreSQL's fields, if there are none: their driver takes a while."""
-    from django.conf import settings
+    """Load it without PostgreSQL's fields where all is in SQLite: their driver takes a while."""
+    from django.db import connections
 
-    if not any("postgresql" in each["ENGINE"] for each in settings.DATABASES.values()):
+    if all(each.vendor == "sqlite" for each in connections.all()):
         with without("django.contrib.postgres.fields"):
             import rest_framework.compat  # noqa: F401
 

@@ -30,9 +30,15 @@ def pytest_configure() -> None:
 
 
 # What speaks to the services alone, which have tests of their own on each database: this checkout's
-# invoices, and the HTTP edge but for its rooms that have rows of their own or follow the log.
-ON_EACH = ("tests/chatflow/access/", "tests/chatflow/operations/", "tests/chatflow/streams/")
-ON_SQLITE = ("tests/chatflow/", "tests/invoicing/")
+# invoices, the testing kit, and the HTTP edge but for its rooms that have rows of their own or
+# follow the log.
+ON_EACH = (
+    *("tests/chatflow/access/", "tests/chatflow/operations/", "tests/chatflow/streams/"),
+    # What a database refuses, and what it is asked by statements of the edge's own.
+    *("tests/chatflow/test_refused_values.py", "tests/chatflow/test_auth.py"),
+    "tests/chatflow/endpoints/test_tokens.py",
+)
+ON_SQLITE = ("tests/chatflow/", "tests/invoicing/", "tests/workflows/testing/")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

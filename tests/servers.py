@@ -270,6 +270,20 @@ class Postgres(Server):
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return self.database_url(name)
 
+    def dump(self, name: str, file: Path) -> None:
+        """Write a database into a file."""
+        self._copy("pg_dump", "--format=custom", f"--file={file}", self.database_url(name))
+
+    def restore(self, name: str, file: Path) -> None:
+        """Fill an empty database with what ``dump()`` has written."""
+        self._copy("pg_restore", f"--dbname={self.database_url(name)}", str(file))
+
+    def _copy(self, program: str, *options: str) -> None:
+        command = [self.program(program), *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ServerError(f"{program} failed:\n{done.stdout}{done.stderr}")
+
     def terminate_backends(self) -> int:
         """Cut every client's connection and return how many there were."""
         with self.connect() as connection:

@@ -40,8 +40,8 @@ def find_mistake(files: Sequence[Path]) -> str:
                 compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
         except (SyntaxError, ValueError) as error:
             return "".join(traceback.format_exception_only(error)).rstrip()
-        except OSError:
-            # It is gone again.
+        except (OSError, RecursionError, MemoryError):
+            # It is gone again, or too deeply nested: whoever loads it says so.
             continue
     return ""
 

@@ -43,8 +43,13 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session")
-def databases(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Databases:
-    return Databases(postgres, tmp_path_factory.mktemp("databases"))
+def databases(
+    postgres: Postgres, tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Databases:
+    folder = tmp_path_factory.mktemp("databases")
+    # pytest-xdist's workers have folders side by side.
+    shared = folder if worker_id == "master" else tmp_path_factory.getbasetemp().parent
+    return Databases(postgres, folder, shared)
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgres"])

@@ -1,5 +1,7 @@
 """A whole site of real processes: web servers and clusters on a database, in a temporary folder."""
 
+import fcntl
+import json
 import os
 import shutil
 import signal
@@ -395,11 +397,18 @@ def answers(url: str) -> bool:
 
 
 class Databases:
-    """Migrated databases with Alice and Bob in them; each kind is made once, then copied."""
+    """Migrated databases with Alice and Bob in them; each kind is made once, then copied.
 
-    def __init__(self, postgres: Postgres, folder: Path) -> None:
+    Args:
+        postgres: on which those of that kind are made.
+        folder: for those of SQLite.
+        shared: a folder in which test runs side by side leave what the others need not make.
+    """
+
+    def __init__(self, postgres: Postgres, folder: Path, shared: Path | None = None) -> None:
         self._postgres = postgres
         self._folder = folder
+        self._shared = shared or folder
         self._count = 0
         self._templates: dict[str, str] = {}
         self._tokens: dict[str, dict[str, str]] = {}
@@ -425,13 +434,26 @@ class Databases:
 
     def _prepare(self, kind: str) -> None:
         if kind == "sqlite":
-            url = f"sqlite:///{self._folder / 'template.sqlite3'}"
+            self._templates[kind] = f"sqlite:///{self._shared / 'template.sqlite3'}"
         else:
-            url = self._postgres.create_database("template_site")
+            self._templates[kind] = self._postgres.create_database("template_site")
+        dump, tokens = self._shared / f"{kind}.dump", self._shared / f"{kind}.json"
+        with (self._shared / f"{kind}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not tokens.exists():
+                made = self._fill(self._templates[kind])
+                if kind == "postgres":
+                    self._postgres.dump("template_site", dump)
+                tokens.write_text(json.dumps(made))
+            elif kind == "postgres":
+                self._postgres.restore("template_site", dump)
+        self._tokens[kind] = json.loads(tokens.read_text())
+
+    def _fill(self, url: str) -> dict[str, str]:
+        """Make the tables and the users; return these users' tokens."""
         with Site(url, extra_apps=(LEDGER,)) as site:
             printed = site.manage("shell", "--command", PREPARE).stdout.splitlines()
-            self._tokens[kind] = dict(line.split() for line in printed[-2:])
-        self._templates[kind] = url
+        return dict(line.split() for line in printed[-2:])
 
     def site(self, kind: str, **options: Any) -> Site:
         """Return a site on a database of its own, with nothing started."""

@@ -1,4 +1,4 @@
-"""Kills, cut connections and an outage while 160 jobs run; then the books must balance."""
+"""Kills, cut connections and an outage while 100 jobs run; then the books must balance."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ def own_postgres() -> Iterator[Postgres]:
 
 def test_chaos_on_postgres(own_postgres: Postgres, tmp_path: Path) -> None:
     databases = Databases(own_postgres, tmp_path)
-    plan = Plan(seed=20250101, jobs=160, sessions=64, outages=(0.5,))
+    plan = Plan(seed=20250101, jobs=100, sessions=40, outages=(0.5,))
     with databases.site("postgres", extra_apps=(LEDGER,), **SETTINGS) as site:
         chaos.run(site, plan, own_postgres)
 

@@ -24,7 +24,7 @@ from tests.acceptance.test_crash import assert_gapless, text_of
 from tests.model_server import ModelServer, Request
 from tests.servers import Postgres
 
-CHATS = int(os.environ.get("CHATS", "40"))
+CHATS = int(os.environ.get("CHATS", "25"))
 # Seconds that the database stays away when the model has said all.
 OUTAGE = float(os.environ.get("OUTAGE", "0"))
 WORDS = 40

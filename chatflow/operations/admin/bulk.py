@@ -103,6 +103,8 @@ class Bulk:
         self.selected = [key for key in request.POST.getlist("job") if key.isdecimal()]
         self.filters = JobFilters(request.GET, may_read_texts=may_read_texts(request.user))
         self.is_confirmed = "confirmed" in request.POST
+        # One of many requests that follow by themselves.
+        self.is_brief = "brief" in request.POST
         self.form = BulkForm(request.POST if self.is_confirmed else None, moves=act.name == "move")
         self.made: list[Job] = []
         if "standing" in request.POST:
@@ -157,7 +159,7 @@ class Bulk:
         """Do as much as a request may take; return whether it's all."""
         data = self.form.cleaned_data
         order = Order(self.request, data["reason"].strip(), data.get("queue", ""))
-        until = time.monotonic() + (WORKS_BRIEFLY if "brief" in self.request.POST else WORKS)
+        until = time.monotonic() + (WORKS_BRIEFLY if self.is_brief else WORKS)
         self.made = order.made
         outcomes, walk, is_all = Counter(self.standing.outcomes), self.walk, False
         while not is_all and time.monotonic() < until:
@@ -176,4 +178,4 @@ class Bulk:
         # What is left is counted anew.
         self.walk = walk
         self.__dict__.pop("counted", None)
-        return is_all
+        return is_all or (self.is_counted and not self.count)

@@ -75,6 +75,8 @@ class OneByOne(BulkAct):
             recorded, said = self.do_one(job, order)
         except ChatflowError as error:
             return str(error)
+        except Job.DoesNotExist:
+            return "Was deleted meanwhile."
         except DatabaseError as error:
             if not is_unavailable(error):
                 raise

@@ -56,7 +56,8 @@ class JobListPages(BigTableAdmin):
             return HttpResponseRedirect(here)
         if bulk.is_confirmed and bulk.form.is_valid() and bulk.work():
             self._tell(request, bulk)
-            return HttpResponseRedirect(here)
+            # A script goes to the list by itself; where one is led elsewhere, it is signed out.
+            return HttpResponse(status=204) if bulk.is_brief else HttpResponseRedirect(here)
         return self._show(request, "job_bulk", title=f"{act.label}: jobs", bulk=bulk)
 
     def _tell(self, request: HttpRequest, bulk: Bulk) -> None:

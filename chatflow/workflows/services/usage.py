@@ -165,8 +165,10 @@ def _rows(asked: Asked) -> tuple[str, Any]:
         if span:
             found = UsageSums.objects.filter(span=span, since__gte=first, since__lt=last)
         parts.append(asked.limit(found).values_list(*COLUMNS.values(), *SUMS))
-    query: tuple[str, Any] = parts[0].union(*parts[1:], all=True).query.sql_with_params()
-    return query
+    query = parts[0].union(*parts[1:], all=True).query
+    # As the database has it in which they are: sql_with_params() takes the default one.
+    compiled: tuple[str, Any] = query.get_compiler(connection=connection).as_sql()
+    return compiled
 
 
 def _key(by: str, value: Any) -> Any:

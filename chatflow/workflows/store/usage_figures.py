@@ -182,13 +182,13 @@ def _add(used: dict[Key, Sums]) -> None:
     """Add to the days, and to their weeks and months that are added up. Who moved the mark does."""
     if not used:
         return
-    _add_to(UsageFigures, ("user_id", "workflow", "model", "day"), used)
     upto = UsageMark.objects.values_list("summed_upto", flat=True).get()
     late: dict[Key, Sums] = defaultdict(Sums)
     for (user, workflow, model, day), sums in used.items():
         for span in (WEEK, MONTH):
             if upto is not None and end_of(span, day) <= upto:
                 late[user, workflow, model, begin_of(span, day), span].add(sums)
+    _add_to(UsageFigures, ("user_id", "workflow", "model", "day"), used)
     if late:
         _add_to(UsageSums, ("user_id", "workflow", "model", "since", "span"), late)
 
@@ -199,7 +199,7 @@ def _add_to(model: type[Used], names: tuple[str, ...], used: dict[Key, Sums]) ->
     Args:
         model: of the rows.
         names: of the columns that the keys consist of.
-        used: what there is to add.
+        used: what there is to add. What stands in the rows is added to it.
     """
     within = {f"{name}__in": {key[place] for key in used} for place, name in enumerate(names)}
     for row in model._default_manager.filter(**within):

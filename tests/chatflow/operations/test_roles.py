@@ -3,12 +3,14 @@
 from collections.abc import Callable
 
 import pytest
+from django.apps import apps
 from django.contrib.admin import site
 from django.contrib.auth.models import Group, User
 from django.template import Context, Template
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
+from chatflow.operations import groups
 from chatflow.operations.roles import HIDDEN, shown
 
 pytestmark = pytest.mark.django_db
@@ -46,6 +48,7 @@ def test_the_group_that_views_sees_every_page(staff: Callable[..., Client]) -> N
     """A page that is new is for them too."""
     client = staff()
     user = who(client)
+    groups.make_groups(apps)
     user.groups.add(Group.objects.get(name="Chatflow: view"))
     request = RequestFactory().get("/admin/")
     request.user = User.objects.get(pk=user.pk)

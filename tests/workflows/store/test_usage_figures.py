@@ -152,7 +152,7 @@ def test_pruned_jobs_leave_their_figures_and_old_figures_go(
 def test_weeks_and_months_that_are_over_are_added_up_and_take_what_comes_late(
     chat: Chat, bob: User, server: OpenAIServer
 ) -> None:
-    server.script = [text("One.") for _ in range(2)]
+    server.script = [text("One.") for _ in range(3)]
     old = clock.now() - timedelta(days=80)
     month = begin_of(MONTH, old.date())
     for user, requests in ((chat.user, 2), (chat.user, 5), (bob, 11)):
@@ -178,12 +178,12 @@ def test_weeks_and_months_that_are_over_are_added_up_and_take_what_comes_late(
     assert mark.summed_upto is not None
     assert mark.summed_upto <= today < mark.summed_upto + 9 * DAY
 
-    # A job that ends only now asked its model then.
-    job = chat.say(workflow="w")
+    # Jobs that end only now asked their model then, on one day.
     at = datetime(month.year, month.month, 1, 12, tzinfo=UTC)
-    Step.objects.filter(job=job).update(created_at=at)
-    count()
-    assert sums(user=chat.user) == [("gpt-4o-mini", 1), ("m", 7)]
+    for times in (1, 2):
+        Step.objects.filter(job=chat.say(workflow="w")).update(created_at=at)
+        count()
+        assert sums(user=chat.user) == [("gpt-4o-mini", times), ("m", 7)]
     for user in (chat.user, bob):
         for span in (WEEK, MONTH):
             for row in UsageSums.objects.filter(user=user, span=span):

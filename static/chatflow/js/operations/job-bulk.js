@@ -56,13 +56,13 @@ export class Run {
   }
 }
 
-/** Send a form: the page that answers, or that all is done, which the answer says by leading elsewhere. */
+/** Send a form: the page that answers, or that all is done, which an answer without a page says. */
 async function send(form) {
   const body = new FormData(form);
   body.set('confirmed', '1');
   body.set('brief', '1');
   const answer = await fetch(location.href, { method: 'POST', body, redirect: 'manual' });
-  if (answer.type === 'opaqueredirect') return { isDone: true };
+  if (answer.status === 204) return { isDone: true };
   const text = answer.ok ? await answer.text() : '';
   return { page: new DOMParser().parseFromString(text, 'text/html').getElementById('job-bulk') };
 }
