@@ -20,10 +20,7 @@ SOURCES := $(wildcard chatflow workflows tests bench) manage.py bin/book.py bin/
 # More arguments for pytest: make test-sqlite ARGS='-k stream'
 ARGS ?=
 UNIT := $(PY) -m pytest --ignore=tests/acceptance $(ARGS)
-# One at a time: what is open in one database of a server is seen from all.
 POSTGRES_UNIT := $(PY) -m tests.servers postgres -- $(UNIT)
-# Two files at a time.
-SQLITE_UNIT := $(UNIT) -n 2 --dist loadfile
 
 # Some machines' Python writes no bytecode: then each of the many processes of the tests would compile
 # all of our modules anew.
@@ -96,13 +93,13 @@ test-js: install-system  ## The JavaScript tests
 test-python: install-dev install-system $(SBOM)/.installed $(DOCS)/.installed  ## The Python tests on SQLite and on PostgreSQL
 	@said=$$(mktemp); trap 'rm -f "$$said"' EXIT; failed=; \
 	$(POSTGRES_UNIT) >"$$said" 2>&1 & postgres=$$!; \
-	$(SQLITE_UNIT) || failed=1; \
+	$(UNIT) || failed=1; \
 	wait $$postgres || failed=1; \
 	cat "$$said"; \
 	test -z "$$failed"
 
 test-sqlite: install-dev  ## The Python tests on SQLite
-	$(SQLITE_UNIT)
+	$(UNIT)
 
 test-postgres: install-dev install-system  ## The same on PostgreSQL
 	$(POSTGRES_UNIT)

@@ -29,16 +29,26 @@ def pytest_configure() -> None:
         database.setdefault("TEST", {})["NAME"] = str(FOLDER / "test.sqlite3")
 
 
-# What speaks to the services alone, which have tests of their own on each database: this checkout's
-# invoices, the testing kit, and the HTTP edge but for its rooms that have rows of their own or
-# follow the log.
-ON_EACH = (
-    *("tests/chatflow/access/", "tests/chatflow/operations/", "tests/chatflow/streams/"),
-    # What a database refuses, and what it is asked by statements of the edge's own.
-    *("tests/chatflow/test_refused_values.py", "tests/chatflow/test_auth.py"),
-    "tests/chatflow/endpoints/test_tokens.py",
+# What speaks to the services and the store alone, which have tests of their own on each database:
+# this checkout's invoices, the HTTP edge, the testing kit, models, and runs of workflows.
+ON_SQLITE = (
+    *("tests/chatflow/", "tests/invoicing/"),
+    *(f"tests/workflows/{room}/" for room in ("ai", "running", "testing")),
 )
-ON_SQLITE = ("tests/chatflow/", "tests/invoicing/", "tests/workflows/testing/")
+# But of these on each: rooms that have rows of their own or follow the log, what a database refuses
+# or is asked by statements of the edge's own, and what writes while a database is away.
+ON_EACH = (
+    *(f"tests/chatflow/{room}/" for room in ("access", "operations", "streams")),
+    *(f"tests/chatflow/{name}.py" for name in ("test_auth", "test_refused_values")),
+    "tests/chatflow/endpoints/test_tokens.py",
+    *(
+        f"tests/workflows/running/test_{name}.py"
+        for name in (
+            *("event_writer", "lanes", "memory", "record"),
+            *("runner", "shared_pen", "watchdog"),
+        )
+    ),
+)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
