@@ -16,6 +16,9 @@ from django.test import Client, RequestFactory
 
 from chatflow.serving.static_files import StaticFiles, hashed
 
+# The end of a file looks after the connection that an earlier test may have left open.
+pytestmark = pytest.mark.django_db
+
 FOREVER = "max-age=315360000, public, immutable"
 NAME = "chatflow/css/chat.css"
 SOURCE = Path(__file__).resolve().parents[3] / "static" / NAME
