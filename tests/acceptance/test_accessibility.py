@@ -210,8 +210,8 @@ def test_next_moves_and_a_rating(page: Page) -> None:
 
     page.route("**/chat/feedback/**", rate)
     show(page, asked(1), answer)
-    page.get_by_role("button", name="Order").click()
-    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Order", exact=True).click()
+    page.get_by_role("button", name="Delete", exact=True).click()
     page.get_by_role("button", name="Bad answer").click()
     expect(page.get_by_label("What was wrong? (optional)")).to_be_focused()
     look(page)

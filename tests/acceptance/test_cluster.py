@@ -162,6 +162,7 @@ def test_an_idle_workers_death_stops_nothing(ledger: Site) -> None:
     eventually(lambda: len(cluster.children()) == 3 + 1)
 
 
+@on_sqlite
 def test_a_job_that_loses_its_worker_too_often_fails(ledger: Site) -> None:
     job = start(ledger, "kills_its_worker")
     assert_ended(ledger, job, "failed", "worker_lost")
@@ -171,6 +172,7 @@ def test_a_job_that_loses_its_worker_too_often_fails(ledger: Site) -> None:
     assert job in ledger.manage("queue_failed").stdout
 
 
+@on_postgres
 def test_a_supervisors_death_leaves_no_orphans(make_ledger: MakeLedger) -> None:
     site = make_ledger()
     cluster = site.start_cluster("--workers=2")
@@ -319,6 +321,7 @@ def test_a_second_sigterm_stops_now(make_ledger: MakeLedger) -> None:
 # Interruptions.
 
 
+@on_postgres
 @pytest.mark.parametrize("workflow", ["sleeps", "spins", "reads"])
 def test_cancel_stops_the_work_itself(ledger: Site, workflow: str) -> None:
     job = start(ledger, workflow)
