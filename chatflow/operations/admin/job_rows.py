@@ -15,6 +15,7 @@ from chatflow.operations.roles import HIDDEN
 from chatflow.workflows import clock
 from chatflow.workflows.models import Feedback, Job, State
 from chatflow.workflows.registry import all_workflows
+from chatflow.workflows.services import queues
 
 # Characters of a question, and of an error.
 SHOWN = 90
@@ -26,7 +27,7 @@ UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 COLUMNS = (
     *("public_id", "user", "tenant", "session", "workflow", "text", "state", "queue"),
     *("available_at", "attempt", "claimed_at", "ran_for", "cancel_code", "progress", "usage"),
-    *("awaiting", "code", "error", "created_at", "started_at", "finished_at"),
+    *("awaiting", "code", "error", "traceback", "created_at", "started_at", "finished_at"),
 )
 
 
@@ -93,7 +94,7 @@ class Row:
         """Why it ended without an answer, in a line."""
         if not self.job.is_unsuccessful or self.job.state == State.CANCELLED:
             return ""
-        said = one_line(self.job.error) if self.may_read_texts else ""
+        said = one_line(queues.reason(self.job)) if self.may_read_texts else ""
         return said or self.job.code.replace("_", " ")
 
     @property

@@ -12,6 +12,7 @@ from chatflow.workflows.db import connection
 from chatflow.workflows.exceptions import UnknownQueue
 from chatflow.workflows.models import ACTIVE, TERMINAL, Job, JobQuerySet, State
 from chatflow.workflows.registry import all_workflows
+from chatflow.workflows.running.runner import FAILED
 from chatflow.workflows.store import lifecycle, pruning
 from chatflow.workflows.store.database import get_database
 from chatflow.workflows.store.lifecycle import clusters as clusters  # For the edge.
@@ -166,6 +167,13 @@ def failures() -> JobQuerySet:
         where=["workflows_job.state IN ('failed', 'timeout')"]
     )
     return listed.order_by("-finished_at")
+
+
+def reason(job: Job) -> str:
+    """Return the client's sentence, or the exception where that sentence explains nothing."""
+    if job.error != FAILED or not job.traceback:
+        return job.error
+    return job.traceback.strip().splitlines()[-1]
 
 
 def forget(jobs: JobQuerySet) -> int:

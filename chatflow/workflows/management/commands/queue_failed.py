@@ -6,7 +6,6 @@ from django.core.management.base import CommandParser
 from chatflow.workflows.commands import DatabaseCommand
 from chatflow.workflows.management.console import table, whole_number
 from chatflow.workflows.models import Job
-from chatflow.workflows.running.runner import FAILED
 from chatflow.workflows.services import queues
 
 KEYS = ("id", "workflow", "user", "code", "error", "failed_at")
@@ -35,12 +34,4 @@ class Command(DatabaseCommand):
 
 def row(job: Job) -> tuple[str, ...]:
     at = f"{job.finished_at:%Y-%m-%dT%H:%M:%SZ}"
-    return (job.public_id, job.workflow, job.user.get_username(), job.code, reason(job), at)
-
-
-def reason(job: Job) -> str:
-    """Return the client's sentence, or the exception where that sentence explains nothing."""
-
-    if job.error != FAILED or not job.traceback:
-        return job.error
-    return job.traceback.strip().splitlines()[-1]
+    return (job.public_id, job.workflow, job.user.get_username(), job.code, queues.reason(job), at)

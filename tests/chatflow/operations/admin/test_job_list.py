@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from chatflow.operations.admin import filters, job_list, walks
-from chatflow.workflows import services
+from chatflow.workflows import Context, services
 from chatflow.workflows.models import Job, State
 from tests.configure import configure
 from tests.workflows.chat import Chat, claimed
@@ -263,3 +263,14 @@ def test_organisations_have_a_column_where_there_are_any(
     assert link in page(boss)
     assert [job.tenant for job in found(boss, tenant="acme & co")] == ["acme & co"]
     assert State.QUEUED in {job.state for job in found(boss, tenant="b")}
+
+
+def test_an_exception_is_told_in_a_line(boss: Client, chat: Chat) -> None:
+    """Its user is told the same of each; who looks at night is not."""
+
+    def work(ctx: Context) -> None:
+        raise ValueError("There is no zebra.")
+
+    job = chat.begin(work)
+
+    assert "ValueError: There is no zebra." in words_of(page(boss), job)
