@@ -17,7 +17,7 @@ from chatflow.doctor import (
     static_files,
     watching,
 )
-from chatflow.doctor.findings import Check, Finding, Level, Visit, problem, unknown
+from chatflow.doctor.findings import Check, Finding, Visit, problem, unknown
 from chatflow.workflows.exceptions import first_line
 
 CHECKS: dict[str, Check] = {
@@ -52,7 +52,3 @@ def examine(visit: Visit) -> Iterator[tuple[str, Finding]]:
                     "Report it, with the output of manage.py doctor --json.",
                 ),
             )
-
-
-def is_healthy(findings: list[Finding]) -> bool:
-    return all(finding.level != Level.PROBLEM for finding in findings)

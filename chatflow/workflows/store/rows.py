@@ -59,21 +59,15 @@ def from_row(model: type[M], row: Iterator[Any]) -> M:
         model: its class.
         row: takes the next values from it, which are those of columns(), and leaves the rest.
     """
-    names, values = next_values(model, row)
+    names, converters = _describe(model)
+    values = list(islice(row, len(names)))
+    for place, convert in converters:
+        values[place] = convert(values[place])
     # As Model.from_db() does it, but in one go: a claim must be fast, and a job has 50 columns.
     made = model.__new__(model)
     made.__dict__.update(zip(names, values, strict=True), _state=ModelState())
     made._state.adding, made._state.db = False, connection.alias
     return made
-
-
-def next_values(model: type[models.Model], row: Iterator[Any]) -> tuple[list[str], list[Any]]:
-    """Take a model's columns from *row*; return the names of its attributes, and their values."""
-    names, converters = _describe(model)
-    values = list(islice(row, len(names)))
-    for place, convert in converters:
-        values[place] = convert(values[place])
-    return names, values
 
 
 @functools.cache

@@ -109,23 +109,20 @@ def sum_up() -> bool:
     Returns:
         Whether there may be more.
     """
+    # Most looks find that none is over, and lock nothing.
+    if _find_next() is None:
+        return False
     with atomic():
         # Nobody adds to the days meanwhile: whoever does so moves the mark first.
         UsageMark.objects.update(summed_upto=F("summed_upto"))
-        mark = UsageMark.objects.first()
-        days = UsageFigures.objects.order_by("day").values_list("day", flat=True)
-        first = mark.summed_upto if mark is not None else None
-        first = first or days.first()
-        if first is None:
+        found = _find_next()
+        if found is None:
+            # Another cluster was quicker.
             return False
-        ends = {span: end_of(span, first) for span in (WEEK, MONTH)}
-        upto = min(ends.values())
-        # A day later than need be: most that comes late has come by then.
-        if upto >= clock.now().date():
-            return False
-        for span, end in ends.items():
-            if end == upto:
-                _add_up(span, begin_of(span, first), end)
+        first, upto = found
+        for span in (WEEK, MONTH):
+            if end_of(span, first) == upto:
+                _add_up(span, begin_of(span, first), upto)
         UsageMark.objects.update(summed_upto=upto)
     return True
 
@@ -148,6 +145,21 @@ def forget(days: int) -> None:
     UsageFigures.objects.filter(day__lt=before).delete()
     # A month goes when all of its days have gone.
     UsageSums.objects.filter(since__lt=before - 31 * DAY).delete()
+
+
+def _find_next() -> tuple[date, date] | None:
+    """Return from which day on weeks and months are to be added up, and the next end of one.
+
+    None while that is still to come, or where nothing was used yet.
+    """
+    mark = UsageMark.objects.first()
+    days = UsageFigures.objects.order_by("day").values_list("day", flat=True)
+    first = (mark.summed_upto if mark is not None else None) or days.first()
+    if first is None:
+        return None
+    upto = min(end_of(span, first) for span in (WEEK, MONTH))
+    # A day later than need be: most that comes late has come by then.
+    return (first, upto) if upto < clock.now().date() else None
 
 
 def _next_jobs(mark: UsageMark, until: datetime) -> Iterable[Job]:

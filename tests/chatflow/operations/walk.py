@@ -78,17 +78,7 @@ def fill(user: Any, key: str = "s1", state: str = State.FAILED) -> list[Model]:
         ),
         _make(Feedback, job=job, value="down"),
         ActionUse.objects.create(action_id=f"action_{job.pk:032}", offered_by=job),
-        _make(
-            ApprovalRequest,
-            user=user,
-            session=session,
-            job=job,
-            workflow="echo",
-            expires_at=now + timedelta(days=1),
-            schema=SCHEMA,
-            approved=True,
-            decided_at=now,
-        ),
+        _ask_approval(job, approved=True, decided_at=now),
         DailyUsage.objects.get_or_create(user=user, day=now.date(), defaults={"tokens": 5})[0],
         UsageFigures.objects.get_or_create(user=user, day=now.date(), workflow="w", model="m")[0],
         UsageSums.objects.get_or_create(user=user, since=now.date(), workflow="w", model="m")[0],
@@ -130,18 +120,20 @@ def ask(user: Any) -> list[Model]:
         awaiting=None,
     )
     _make(Event, job=running, seq=1, type="delta", progress=1, attempt=1, data={"delta": CANARY})
-    approval = _make(
+    return [session, job, other, running, _ask_approval(job, answer=None, reason="")]
+
+
+def _ask_approval(job: Job, **values: Any) -> Any:
+    return _make(
         ApprovalRequest,
-        user=user,
-        session=session,
+        user=job.user,
+        session=job.session,
         job=job,
         workflow="echo",
-        expires_at=now + timedelta(days=1),
+        expires_at=timezone.now() + timedelta(days=1),
         schema=SCHEMA,
-        answer=None,
-        reason="",
+        **values,
     )
-    return [session, job, other, running, approval]
 
 
 def _make(model: Any, **values: Any) -> Any:
