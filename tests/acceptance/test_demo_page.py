@@ -19,8 +19,6 @@ from tests.acceptance.kinds import on_postgres, on_sqlite
 from tests.acceptance.processes import Site, eventually
 from tests.acceptance.talk import talk, up_to_the_last_question
 
-expect.set_options(timeout=60_000)
-
 # What makes a phone a phone to the page.
 SCREENS: dict[str, dict[str, Any]] = {
     "desktop": {"viewport": DESKTOP},

@@ -18,8 +18,6 @@ from tests.acceptance.browser import (
 from tests.acceptance.checkout import Checkout, Demo
 from tests.servers import free_port
 
-expect.set_options(timeout=60_000)
-
 TEAM = """
 from chatflow.workflows import Context, workflow
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from playwright.sync_api import Browser, expect
 
 from tests.acceptance.browser import Watch, new_context, sign_in
-from tests.acceptance.processes import SECONDS, Site, eventually
+from tests.acceptance.processes import Site, eventually
 
 TABS = 9
 
@@ -40,10 +40,10 @@ def test_nine_tabs_share_one_connection(get_site: Callable[[str], Site], browser
             tab.keyboard.press("Enter")
         # Its words, while they are said.
         said = tabs[-1].locator("#conversation .message__text:visible").last
-        expect(said).to_contain_text("0 1 2 3", timeout=SECONDS * 1000)
+        expect(said).to_contain_text("0 1 2 3")
         for tab in tabs:
             answer = tab.locator("#conversation .message__text:visible").last
-            expect(answer).to_have_text("Enough.", timeout=SECONDS * 1000)
+            expect(answer).to_have_text("Enough.")
         assert connections() == (before[0] + 1, before[1])
         [worker] = shared_workers(browser)
         assert worker.startswith(f"{site.url}/static/chatflow/js/built/stream-worker.")
