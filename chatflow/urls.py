@@ -3,7 +3,9 @@
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth import views as auth_views
+from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, include, path, reverse_lazy
+from django.utils.functional import lazy
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
@@ -17,6 +19,8 @@ admin.site.site_url = reverse_lazy("home")  # type: ignore[assignment]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="chatflow:chat"), name="home"),
+    # The admin's pages name none. Its address is known when the static files are collected.
+    path("favicon.ico", RedirectView.as_view(url=lazy(static, str)("chatflow/favicon.svg"))),
     path("ai-demo/", include("chatflow.api")),
     path("", include("chatflow.protocols")),
     path(

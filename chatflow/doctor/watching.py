@@ -19,7 +19,8 @@ def look(visit: Visit) -> Iterator[Finding]:
         )
     else:
         alive = len(list(folder.glob("*.alive")))
-        yield ok(f"{alive} processes count in {folder}.")
+        who = "1 process counts" if alive == 1 else f"{alive} processes count"
+        yield ok(f"{who} in {folder}.")
     if not conf.METRICS_TOKEN:
         yield note(
             "/metrics asks for no token.",

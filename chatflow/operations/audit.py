@@ -41,7 +41,8 @@ def record(
     user: Any = request.user
     if target is not None:
         # For the page "History" of Django's admin, which shows nothing else.
-        _add_to_history(user, target, ": ".join(filter(None, [act, outcome, why])))
+        said = f"{act}: {outcome}" if outcome else act
+        _add_to_history(user, target, f"{said} “{why}”" if why else said)
     return record_form(request, target, act, why, outcome=outcome)
 
 

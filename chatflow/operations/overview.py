@@ -189,7 +189,7 @@ def _list_queues(found: Look, audience: Audience) -> list[dict[str, Any]]:
         {
             "size": sizes.get(name) or QueueSize(queue=name),
             "oldest": duration_text(sizes[name].oldest_waiting)
-            if name in sizes and sizes[name].waiting
+            if name in sizes and sizes[name].oldest_waiting
             else "–",
             "served_by": sum(serves(each, name) for each in found.clusters),
             "waiting_address": _list_address(
@@ -221,7 +221,8 @@ def _describe(total: Total) -> dict[str, str]:
 def _pair(half: float | None, most: float | None) -> str:
     if half is None or most is None:
         return "–"
-    return f"{duration_text(half)} / {duration_text(most)}"
+    # Right to the bounds of the histogram's bars.
+    return f"~ {duration_text(half)} / {duration_text(most)}"
 
 
 def _short(count: int) -> str:

@@ -32,7 +32,8 @@ class OperationsSite(AdminSite):
         from chatflow.operations import overview
 
         found = overview.context_of(request, self.name)
-        return super().index(request, {**found, **(extra_context or {})})
+        title = {"title": "Overview"} if found else {}
+        return super().index(request, {**found, **title, **(extra_context or {})})
 
 
 class OperationsAdminConfig(SimpleAdminConfig):

@@ -2,7 +2,7 @@
 
 import logging
 
-from django.core.exceptions import DisallowedHost
+from django.core.exceptions import DisallowedHost, PermissionDenied
 
 from chatflow.workflows.exceptions import first_line
 
@@ -10,8 +10,9 @@ from chatflow.workflows.exceptions import first_line
 class Refusals(logging.Filter):
     """Makes a warning of one line of what Django logs as an error with its traceback.
 
-    While the database is away every request fails, and anybody can send any Host header. The
-    traceback is there where the logger's level is DEBUG.
+    While the database is away every request fails, anybody can send any Host header, and what a
+    member of the staff may not see is refused by an exception. The traceback is there where the
+    logger's level is DEBUG.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -29,7 +30,7 @@ class Refusals(logging.Filter):
             # As Django writes it: whoever asks may have put a line end there.
             path = path.encode("unicode_escape").decode("ascii")
             record.msg, record.args = "%s is answered 503: %s", (path, first_line(error))
-        elif not isinstance(error, DisallowedHost):
+        elif not isinstance(error, DisallowedHost | PermissionDenied):
             return True
         _make_warning(record)
         if not logging.getLogger(record.name).isEnabledFor(logging.DEBUG):

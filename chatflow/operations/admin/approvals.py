@@ -48,6 +48,13 @@ LATE = 1000
 # Requests that a search by the beginning of an id finds at most.
 ALIKE = 1000
 EXPIRY = ApprovalRequest.Via.EXPIRY
+# How a decision came about, behind the name of who made it.
+WAYS: dict[str, str] = {
+    ApprovalRequest.Via.CHAT: "in the chat",
+    ApprovalRequest.Via.API: "through the API",
+    ApprovalRequest.Via.ADMIN: "in the admin",
+    EXPIRY: "nobody in time",
+}
 # In the words of the indexes: SQLite finds none with a parameter.
 EXPIRED = "workflows_approvalrequest.via = 'expiry'"
 BY_SOMEBODY = f"NOT ({EXPIRED})"
@@ -182,7 +189,7 @@ class ApprovalRequestAdmin(BigTableAdmin):
 
     @admin.display(description="decided by")
     def decided_by(self, row: ApprovalRequest) -> str:
-        return ", ".join(filter(None, [row.by, row.get_via_display() if row.via else ""])) or "-"
+        return decider_of(row) or "-"
 
     @admin.display(description="expires")
     def shown_expiry(self, row: ApprovalRequest) -> str:
@@ -270,6 +277,7 @@ class ApprovalRequestAdmin(BigTableAdmin):
             "opts": self.opts,
             "row": row,
             "state": state,
+            "decider": decider_of(row),
             "may_read": may_read,
             "may_decide": may_decide(request.user),
             "form_hidden": "" if may_approve(request.user, row) else FORM_HIDDEN,
@@ -321,6 +329,11 @@ def state_of(row: ApprovalRequest) -> str:
     return "expired" if row.expires_at <= clock.now() else "open"
 
 
+def decider_of(row: ApprovalRequest) -> str:
+    """Return who decided a request, and how; empty while nobody has."""
+    return " ".join(filter(None, [row.by, WAYS.get(row.via, "")]))
+
+
 def name_of(row: ApprovalRequest, request: HttpRequest) -> str:
     """Return what messages call a request."""
     return row.prompt if may_read_texts(request.user) else row.public_id
@@ -357,7 +370,8 @@ def decide(
         reason=reason,
         answer=answer if approved else None,
     )
-    audit.record(request, row, "Approve" if approved else "Reject", reason)
+    verdict = "Approve" if approved else "Reject"
+    audit.record(request, row, verdict, reason, outcome=f"It goes on as {job}.")
     return job
 
 

@@ -117,12 +117,12 @@ class JobList:
     def tabs(self) -> list[Tab]:
         """The usual views; each keeps the other filters."""
         others = self.filters.query.copy()
-        now = sorted(others.pop("state", []))
+        now = set(others.pop("state", []))
         return [
             Tab(
                 name,
                 "&".join(filter(None, [urlencode(query, doseq=True), others.urlencode()])),
-                sorted(query.get("state", [])) == now,
+                _covers(set(query.get("state", [])), now),
             )
             for name, query in TABS
         ]
@@ -144,3 +144,8 @@ class JobList:
     def acts(self) -> list[Any]:
         """What the one who looks may do with jobs."""
         return bulk.allowed(self.request.user)
+
+
+def _covers(view: set[str], states: set[str]) -> bool:
+    """Say whether a view is the one that some states belong to; all of them to that without any."""
+    return states <= view and bool(states) == bool(view)

@@ -18,7 +18,7 @@ from chatflow.operations.roles import HIDDEN, may_read_texts
 from chatflow.workflows.knowledge.excerpts import MARKS, excerpt
 from chatflow.workflows.knowledge.models import Chunk, Document
 from chatflow.workflows.knowledge.ranking import Match, explain
-from chatflow.workflows.knowledge.search import Ranking, rank
+from chatflow.workflows.knowledge.search import FOUND, Ranking, rank
 from chatflow.workflows.knowledge.words import stem
 from chatflow.workflows.users import find_user
 
@@ -116,6 +116,7 @@ def find_view(model_admin: "admin.ModelAdmin[Document]", request: HttpRequest) -
             "words": [(word, word in ranking.weights) for word in ranking.words],
             "acting": user,
             "count": len(ranking.best),
+            "taken": FOUND,
             "is_visible": document is not None
             and Document.objects.found_in(user, tenant, None).filter(pk=document.pk).exists(),
         }

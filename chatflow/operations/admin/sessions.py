@@ -44,6 +44,8 @@ DOCUMENTS = 20
 # jobs under way are looked through for their sessions.
 COUNTED = 500
 LOOKED_AT = 2_000
+# How one stands whose question is open, as the name of its colour and in words.
+ASKS = ("asks", "Waiting for the user")
 # Sessions whose keys a search covers: the latest.
 SEARCHED = 100_000
 
@@ -57,7 +59,7 @@ class NowFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [
             ("running", "Running or waiting"),
-            ("waiting", "Waiting for the user"),
+            ("waiting", ASKS[1]),
             ("failed", "Failed last"),
         ]
 
@@ -196,7 +198,7 @@ class SessionAdmin(TenantAdmin):
     @admin.display(description="last state")
     def last_state(self, session: Any) -> str:
         if session.open_job_id is not None and session.latest not in ACTIVE:
-            return mark("waiting", "Waiting for the user")
+            return mark(*ASKS)
         return mark(session.latest, STATES[session.latest]) if session.latest else "-"
 
     @admin.display(description="messages")
@@ -247,7 +249,7 @@ class SessionAdmin(TenantAdmin):
             "session": session,
             "may_read": may_read,
             "state": self.last_state(session),
-            "turns": group(messages, words),
+            "turns": group(messages, words, session.open_job_id),
             "older": older,
             "newer": newer,
             "under_way": [tell(job, words) for job in active if job.pk not in shown],
@@ -323,15 +325,19 @@ def as_key(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
-def group(messages: Sequence[Message], words: Mapping[int, str]) -> list[Turn]:
+def group(
+    messages: Sequence[Message], words: Mapping[int, str], open_job: int | None
+) -> list[Turn]:
     """Put together what belongs to one job, in the order in which it was said.
 
     Args:
         messages: in that order.
         words: that jobs under way have said so far, by their keys.
+        open_job: the key of the job whose question is open.
     """
     jobs = Job.objects.filter(pk__in={each.job_id for each in messages if each.job_id})
-    facts = {job.pk: tell(job, words) for job in jobs.select_related("feedback").defer(*NOT_TOLD)}
+    told = jobs.select_related("feedback").defer(*NOT_TOLD)
+    facts = {job.pk: tell(job, words, asks=job.pk == open_job) for job in told}
     turns: list[Turn] = []
     for message in messages:
         last = turns[-1] if turns else None
@@ -351,15 +357,21 @@ def find_active(session: Session) -> QuerySet[Job]:
     return session.jobs.filter(state__in=ACTIVE).defer(*NOT_TOLD).order_by("pk")[:PAGE]
 
 
-def tell(job: Job, words: Mapping[int, str]) -> Facts:
-    """Return what is told of a job; *words* are those of jobs under way, by their keys."""
+def tell(job: Job, words: Mapping[int, str], *, asks: bool = False) -> Facts:
+    """Return what is told of a job.
+
+    Args:
+        job: it.
+        words: that jobs under way have said so far, by their keys.
+        asks: its question is open.
+    """
     ran = job.ran_for if job.started_at else None
     if ran is not None and job.claimed_at is not None and not job.is_finished:
         ran += max(0.0, (clock.now() - job.claimed_at).total_seconds())
     waited = job.started_at - job.created_at if job.started_at else None
     return Facts(
         job=job,
-        state=mark(job.state, STATES[job.state]),
+        state=mark(*ASKS) if asks else mark(job.state, STATES[job.state]),
         waited=max(0.0, waited.total_seconds()) if waited is not None else None,
         ran=ran,
         tokens=count_tokens(job.usage),

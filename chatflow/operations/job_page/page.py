@@ -213,6 +213,7 @@ def describe(request: HttpRequest, job: Job) -> dict[str, Any]:
         "state": wording.state_of(job, asks=found.asks),
         "facts": _facts(found),
         "bars": shown,
+        "retry_from": _chosen(shown, request.GET.get("from", "")),
         "left_out": left_out,
         "whole": whole,
         "ticks": _ticks(found),
@@ -240,6 +241,11 @@ def describe(request: HttpRequest, job: Job) -> dict[str, Any]:
         "change_url": _url(job),
         "feedback": getattr(job, "feedback", None),
     }
+
+
+def _chosen(shown: Sequence[bars.Shown], step: str) -> bars.Shown | None:
+    """Return the bar of the step from which the job is to be done again, if that can be done."""
+    return next((bar for bar in shown if bar.may_retry and str(bar.step) == step), None)
 
 
 def _facts(found: Records) -> list[tuple[str, str]]:

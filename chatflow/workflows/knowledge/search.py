@@ -16,6 +16,8 @@ from chatflow.workflows.knowledge.models import EVERYBODY, Chunk, Document, audi
 from chatflow.workflows.knowledge.ranking import relevance, synonyms_of
 from chatflow.workflows.knowledge.words import words_of
 
+# Sources that a search returns, unless its caller says how many.
+FOUND = 5
 # Chunks that each of the two ways brings into the blend.
 POOL = 50
 # Of fewer chunks than these no word is rare: one that is nowhere says little more than another.
@@ -96,7 +98,7 @@ def warm_up() -> None:
 
 
 def search(
-    query: str, *, user: Any, tenant: str = "", session_id: int | None = None, limit: int = 5
+    query: str, *, user: Any, tenant: str = "", session_id: int | None = None, limit: int = FOUND
 ) -> list[Source]:
     """Return the passages on *query* in documents that *user* may see, the best first.
 

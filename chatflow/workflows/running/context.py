@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from chatflow.workflows.ai.messages import ChatMessage, SentFile
 from chatflow.workflows.dialogue.actions import Offered, offer
 from chatflow.workflows.dialogue.answers import is_help
-from chatflow.workflows.knowledge.search import Source
+from chatflow.workflows.knowledge.search import FOUND, Source
 from chatflow.workflows.models import Job, Session
 from chatflow.workflows.running import (
     approvals,
@@ -475,7 +475,7 @@ class Context:
         """See read_text()."""
         return await sync_to_async(self.read_text)(file)
 
-    def search(self, query: str, limit: int = 5) -> list[Source]:
+    def search(self, query: str, limit: int = FOUND) -> list[Source]:
         """Search the documents that the user may see: their own and everybody's.
 
         A search is a step: it is recorded, and comes again as it was.
@@ -489,7 +489,7 @@ class Context:
         """
         return retrieval.find(self.record, query, limit)
 
-    async def asearch(self, query: str, limit: int = 5) -> list[Source]:
+    async def asearch(self, query: str, limit: int = FOUND) -> list[Source]:
         """See search()."""
         return await sync_to_async(self.search)(query, limit)
 

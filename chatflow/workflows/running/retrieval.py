@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from chatflow.workflows.knowledge import prompting
-from chatflow.workflows.knowledge.search import Source, search
+from chatflow.workflows.knowledge.search import FOUND, Source, search
 from chatflow.workflows.models import Step
 from chatflow.workflows.running import step_results, steps
 from chatflow.workflows.running.record import Record
@@ -16,7 +16,7 @@ SEARCH_STEP = "Searching the documents"
 NAMED = 5
 
 
-def find(record: Record, query: str, limit: int = 5) -> list[Source]:
+def find(record: Record, query: str, limit: int = FOUND) -> list[Source]:
     """See Context.search()."""
     # Whether there is a step must not change from one turn of the workflow to the next.
     if not record.origin.options.get("intelligent_rag", True):

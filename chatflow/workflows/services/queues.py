@@ -18,16 +18,21 @@ from chatflow.workflows.store.database import get_database
 from chatflow.workflows.store.lifecycle import clusters as clusters  # For the edge.
 
 # Literals, not parameters: else SQLite doesn't see that it can use the index of active jobs.
-# Sync jobs are left out: their web process runs them, no cluster.
+# Sync jobs are left out: their web process runs them, no cluster. But a job may wait for one of its
+# session; of these only the next waits for a worker.
 SIZES = """
+    WITH active AS (
+        SELECT queue, state, available_at, inline, row_number() OVER (
+            PARTITION BY session_id ORDER BY CASE state WHEN 'processing' THEN 0 ELSE 1 END, id
+        ) AS place
+        FROM workflows_job WHERE state IN ('queued', 'processing')
+    )
     SELECT queue,
            sum(CASE WHEN state = 'queued' AND available_at <= {now} THEN 1 ELSE 0 END),
            sum(CASE WHEN state = 'queued' AND available_at > {now} THEN 1 ELSE 0 END),
            sum(CASE WHEN state = 'processing' THEN 1 ELSE 0 END),
-           max(CASE WHEN state = 'queued' AND available_at <= {now} THEN {age} END)
-    FROM workflows_job
-    WHERE state IN ('queued', 'processing') AND NOT inline
-    GROUP BY queue ORDER BY queue
+           max(CASE WHEN state = 'queued' AND available_at <= {now} AND place = 1 THEN {age} END)
+    FROM active WHERE NOT inline GROUP BY queue ORDER BY queue
 """
 
 
@@ -46,7 +51,8 @@ class QueueSize:
         waiting: jobs that a worker may take, or that wait for an earlier one of their session.
         delayed: jobs that wait for their time.
         running: jobs that a worker holds.
-        oldest_waiting: seconds that the oldest of the waiting jobs has waited; 0 without any.
+        oldest_waiting: seconds that the oldest of those has waited that a worker may take; 0
+            without any.
     """
 
     queue: str

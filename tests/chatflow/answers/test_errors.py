@@ -185,6 +185,10 @@ def test_it_is_logged_in_one_line(
     assert anonymous.get("/", headers={"host": "evil.example"}).status_code == 400
     assert [(each.levelname, each.exc_info) for each in caplog.records] == [("WARNING", None)]
     assert "'evil.example'" in caplog.text
+    caplog.clear()
+    User.objects.filter(pk=alice.pk).update(is_staff=True)
+    assert as_cookie.get("/admin/auth/user/").status_code == 403
+    assert [(each.levelname, each.exc_info) for each in caplog.records] == [("WARNING", None)]
 
 
 def test_the_traceback_is_there_where_it_is_asked_for(

@@ -38,7 +38,7 @@ def test_it_works(alice: User, bob: User) -> None:
     assert (row.target_type, row.target_id) == ("auth.user", str(bob.pk))
     assert list(audit.acts_on(bob)) == [row]
     assert not audit.acts_on(alice)
-    assert LogEntry.objects.get().change_message == "Look: Seen.: a complaint"
+    assert LogEntry.objects.get().change_message == "Look: Seen. “a complaint”"
 
 
 def test_it_outlives_who_did_it(alice: User) -> None:

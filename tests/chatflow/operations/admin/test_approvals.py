@@ -13,6 +13,7 @@ from django.utils import timezone
 from pydantic import BaseModel, Field
 
 from chatflow.operations.admin import approvals
+from chatflow.operations.models import Act
 from chatflow.workflows import Context, services, workflow
 from chatflow.workflows.models import ApprovalRequest, Job
 from tests.chatflow.operations.conftest import permissions
@@ -71,9 +72,12 @@ def test_it_works(chat: Chat, alice: User, carol: SignIn) -> None:
     assert job.public_id in said
     request = the_request()
     assert (request.by, request.via, request.reason) == ("carol", "admin", "it is old")
-    assert LogEntry.objects.get().change_message == "Approve: it is old"
+    told = f"Approve: It goes on as {job}. “it is old”"
+    assert LogEntry.objects.get().change_message == told
+    assert Act.objects.get().outcome == f"It goes on as {job}."
+    assert "carol in the admin" in client.get(URL, {"state": "approved"}).content.decode()
     page = client.get(f"{URL}{request.pk}/change/").content.decode()
-    for word in ("approved", "carol", "it is old", "invoice"):
+    for word in ("approved", "by carol in the admin", "it is old", "invoice"):
         assert word in page
     assert "Approve</button>" not in page
 
@@ -215,7 +219,7 @@ def test_it_is_decided_on_its_page(chat: Chat, alice: User, carol: SignIn) -> No
     request = the_request()
     assert request.answer == {"amount": 5, "colour": "blue", "quick": True, "tags": ["a"]}
     assert (request.by, request.via, request.reason) == ("carol", "admin", "fine")
-    assert LogEntry.objects.get().change_message == "Approve: fine"
+    assert "“fine”" in LogEntry.objects.get().change_message
     page = client.get(url).content.decode()
     assert "Approved by carol: fine" in page
     assert "Approve</button>" not in page

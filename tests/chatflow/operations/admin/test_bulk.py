@@ -87,7 +87,7 @@ def test_it_shows_what_will_become_of_them(boss: Client, chat: Chat, bob: User) 
     assert Job.objects.get(pk=running.pk).cancel_code == "cancelled"
     # What is sent after the preview is not meant.
     assert Job.objects.get(pk=later.pk).state == State.QUEUED
-    assert "Cancel: Cancelled.: It rains." in history(boss, waiting[0])
+    assert "Cancel: Cancelled. “It rains.”" in history(boss, waiting[0])
 
 
 def test_cancel_closes_an_open_question(boss: Client, chat: Chat) -> None:

@@ -246,6 +246,7 @@ def test_views_and_links_keep_the_filters(boss: Client, chat: Chat) -> None:
         '<a href="?state=failed&amp;state=timeout&amp;workflow=echo" aria-current="page">' in text
     )
     assert '<a href="?workflow=echo">All</a>' in text
+    assert 'aria-current="page">Failed<' in page(boss, state="failed")
     link = f"http://testserver{JOBS}?workflow=echo&amp;state=failed&amp;state=timeout"
     assert set(link.split("?")[1].split("&amp;")) == set(
         re.search('readonly value="(.*?)"', text)[1].split("?")[1].split("&amp;")  # type: ignore[index]

@@ -92,6 +92,8 @@ def test_filters(boss: Client, alice: User) -> None:
 
 def test_a_session_s_page_shows_its_messages_and_their_jobs(boss: Client, chat: Chat) -> None:
     asked = chat.say(f"my words {HOSTILE}", workflow="ask")
+    # In its figures, and beside the turn.
+    assert page(boss, url_of(asked)).count("pg-state--asks") == 2
     job = chat.say("Ann")
     services.give_feedback(job, value="down", comment="Wrong <b>name</b>.")
     Job.objects.filter(pk=job.pk).update(usage={"input_tokens": 1000, "output_tokens": 1})
@@ -101,6 +103,7 @@ def test_a_session_s_page_shows_its_messages_and_their_jobs(boss: Client, chat: 
 
     for words in ("my words", "What is your name?", "Ann", "Hello Ann.", "\\u202e", "1,001 tokens"):
         assert words in text
+    assert "pg-state--asks" not in text
     for words in ("Wrong &lt;b&gt;name", "They said &lt;i&gt;hello", "&lt;u&gt;T&lt;/u&gt;"):
         assert words in text
     assert "<script>alert(1)" not in text

@@ -68,6 +68,13 @@ def test_retry_from_a_step(boss: Client, chat: Chat) -> None:
     step = Step.objects.get(job=job)
     [done] = [bar for bar in _bars(boss, job) if bar.may_retry]
     assert done.step == step.pk
+    url = reverse("admin:chatflow_workflows_job_change", args=(job.pk,))
+    assert f"?from={step.pk}#retry-from" in boss.get(url).content.decode()
+    chosen = boss.get(url, {"from": step.pk}).content.decode()
+    assert "Retry from “Listening”" in chosen
+    assert f'name="step" value="{step.pk}"' in chosen
+    for wrong in ("x", step.pk + 1):
+        assert "Retry from “" not in boss.get(url, {"from": wrong}).content.decode()
     act(boss, job, "retry-from", step=step.pk)
     assert (newest().retry_of, newest().response) == (job, "hello")
     assert recorded()[0][2].startswith("Retried from the step “Listening” on")

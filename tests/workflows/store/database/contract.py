@@ -186,6 +186,10 @@ class DatabaseContract:
 
         [size] = [size for size in queues.sizes() if size.queue == "default"]
         assert (size.waiting, size.delayed, size.running) == (1, 0, 1)
+        # It waits for the other one, and not for a worker.
+        assert size.oldest_waiting == 0
+        Job.objects.filter(state=State.PROCESSING).delete()
+        [size] = [size for size in queues.sizes() if size.queue == "default"]
         assert 89 < size.oldest_waiting < 120
 
     # The parts of these operations.
