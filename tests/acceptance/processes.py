@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import IO, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 import psycopg
 
+from tests.acceptance.nursery import Fork, can_fork, nursery
 from tests.acceptance.streams import Stream
 from tests.servers import HOST, Postgres, bound, free_port, remove_left_folders
 
@@ -96,6 +97,24 @@ def kill_group(pid: int) -> None:
         pass
 
 
+def launch(
+    command: list[str], *, cwd: Path, env: Mapping[str, str], out: IO[bytes], err: IO[bytes]
+) -> subprocess.Popen[bytes] | Fork:
+    """Start a process in a group of its own, without input, that ends with the test run."""
+    if can_fork(command, env):
+        files = {"out": out.fileno(), "err": err.fileno()}
+        return nursery().fork(command[1:], cwd=cwd, env=env, **files)
+    return subprocess.Popen(
+        bound(command, signal.SIGTERM),
+        cwd=cwd,
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=err,
+        start_new_session=True,
+    )
+
+
 class Process:
     """One process with a log file, in a group of its own that ends with the test run."""
 
@@ -108,15 +127,7 @@ class Process:
         self.command = command
         self.log_file = log
         with log.open("ab") as output:
-            self._popen = subprocess.Popen(
-                bound(command, signal.SIGTERM),
-                cwd=cwd,
-                env=dict(env),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+            self._popen = launch(command, cwd=cwd, env=env, out=output, err=output)
 
     @property
     def pid(self) -> int:
@@ -264,19 +275,16 @@ class Site:
         self, *arguments: str, check: bool = True, **env: Any
     ) -> subprocess.CompletedProcess[str]:
         """Run a management command to its end; with *check* a failing one fails the test."""
-        done = subprocess.run(
-            bound(self.manage_command(*arguments), signal.SIGTERM),
-            cwd=self.root,
-            env=self.env | env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
+        command = self.manage_command(*arguments)
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            process = launch(command, cwd=self.root, env=self.env | env, out=out, err=err)
+            code = process.wait(SECONDS)
+            out.seek(0)
+            err.seek(0)
+            said, complained = out.read().decode(), err.read().decode()
         if check:
-            assert done.returncode == 0, f"{arguments}:\n{done.stdout}{done.stderr}"
-        return done
+            assert code == 0, f"{arguments}:\n{said}{complained}"
+        return subprocess.CompletedProcess(command, code, said, complained)
 
     def logs(self) -> str:
         """Return what all processes of the site have written so far."""

@@ -15,7 +15,7 @@ from tests.acceptance.streams import Stream
 from tests.servers import Postgres
 
 # Leases run out in the longer outage, so that live workers must win their jobs back.
-LEASE = "4"
+LEASE = "6"
 JOBS = 4
 
 
