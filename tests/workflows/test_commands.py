@@ -542,7 +542,8 @@ class TestQueueMonitor:
     def test_it_works(self, manage: Callable[..., list[str]], chat: Chat, bob: User) -> None:
         chat.send(workflow="echo")
         claimed()
-        waiting, delayed = chat.send(workflow="echo"), Chat(bob).send(workflow="echo")
+        waiting = Chat(chat.user, "other").send(workflow="echo")
+        delayed = Chat(bob).send(workflow="echo")
         now = timezone.now()
         Job.objects.filter(pk=waiting.pk).update(available_at=now - timedelta(minutes=5))
         Job.objects.filter(pk=delayed.pk).update(available_at=now + timedelta(minutes=5))
