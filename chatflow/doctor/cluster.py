@@ -29,8 +29,7 @@ def look(visit: Visit) -> Iterator[Finding]:
         if size.running:
             yield note(
                 f"{waits} {size.oldest_waiting:.0f} seconds.",
-                "There are more of them than workers, or they wait for earlier ones of their"
-                " sessions.",
+                "There are more of them than workers.",
                 "Raise QUEUE_WORKERS, QUEUE_LOOPS or QUEUE_CONCURRENCY, or start a cluster on"
                 " another host.",
             )

@@ -221,7 +221,7 @@ def _describe(total: Total) -> dict[str, str]:
 def _pair(half: float | None, most: float | None) -> str:
     if half is None or most is None:
         return "–"
-    # Right to the bounds of the histogram's bars.
+    # The bounds of the histogram's buckets in which these jobs are.
     return f"~ {duration_text(half)} / {duration_text(most)}"
 
 

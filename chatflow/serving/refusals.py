@@ -8,11 +8,11 @@ from chatflow.workflows.exceptions import first_line
 
 
 class Refusals(logging.Filter):
-    """Makes a warning of one line of what Django logs as an error with its traceback.
+    """Makes a warning of one line of what Django logs with its traceback.
 
-    While the database is away every request fails, anybody can send any Host header, and what a
-    member of the staff may not see is refused by an exception. The traceback is there where the
-    logger's level is DEBUG.
+    While the database is away every request fails, anybody can send any Host header, and what
+    somebody may not see is refused by PermissionDenied. The traceback is there where the logger's
+    level is DEBUG.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:

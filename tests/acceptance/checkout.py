@@ -9,8 +9,8 @@ from pathlib import Path
 
 import httpx
 
+from tests.acceptance.nursery import INHERITED
 from tests.acceptance.processes import (
-    INHERITED,
     ROOT,
     SECONDS,
     Process,

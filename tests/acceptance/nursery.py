@@ -1,8 +1,10 @@
 """Python processes that begin with the packages loaded: forks of one that has imported them.
 
 A site's processes take a second of a processor each to load the same packages, and the tests start
-hundreds. A fork has a process group, a folder, an environment, files and arguments of its own as
-one that was executed, and nothing of the project: settings, models and workflows it loads itself.
+hundreds. A fork has a group, a folder, an environment, files and arguments of its own, and nothing
+of the project: settings, models and workflows it loads itself. What it does not show: a package
+that the project forgets to import, or a hash of a text that two processes must agree on, as all
+forks have one seed. The demo, the README's walks and the installed package are executed.
 """
 
 import ctypes
@@ -17,7 +19,9 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +29,10 @@ from typing import Any
 from tests.servers import bound
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+# A site's environment is its own; these alone come from the developer's.
+INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "TZ")
+# What an interpreter looks at when it starts, and a fork has as the nursery has it.
+UNBUFFERED = "PYTHONUNBUFFERED"
 # What the processes of a site import, of what can be imported without settings.
 PACKAGES = (
     *("asyncio", "multiprocessing.queues", "sqlite3", "uvloop", "httptools", "httpx", "psycopg"),
@@ -38,40 +46,62 @@ PACKAGES = (
     *("corsheaders.middleware", "whitenoise.middleware", "gripcontrol", "pygments.lexers"),
 )
 PR_SET_PDEATHSIG = 1
-MOST = 1 << 20
+# The length of a message's length, and of a pid.
+NUMBER = 10
 
 
 class Fork:
-    """A process that was forked here, with those methods of subprocess.Popen that tests use."""
+    """A process that was forked here, with those methods of subprocess.Popen that tests use.
+
+    Args:
+        pid: its number.
+        ended: a pipe that says its exit status.
+    """
 
     def __init__(self, pid: int, ended: int) -> None:
         self.pid = pid
         self.returncode: int | None = None
         self._ended = ended
+        self._lock = threading.Lock()
+        # The nursery takes its number back before it tells of its end.
+        try:
+            self._process = os.pidfd_open(pid)
+        except ProcessLookupError:
+            self._process = -1
 
     def poll(self) -> int | None:
         return self._look(0)
 
     def wait(self, timeout: float | None = None) -> int:
-        if self._look(timeout) is None:
+        code = self._look(timeout)
+        if code is None:
             raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
-        assert self.returncode is not None
-        return self.returncode
+        return code
 
     def send_signal(self, number: int) -> None:
-        if self.poll() is None:
-            os.kill(self.pid, number)
+        if self.poll() is None and self._process >= 0:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._process, number)
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
     def _look(self, timeout: float | None) -> int | None:
-        if self.returncode is None and select.select([self._ended], [], [], timeout)[0]:
-            said = os.read(self._ended, 64)
-            os.close(self._ended)
-            # Without a word the nursery itself has ended, and with it all of its forks.
-            self.returncode = int(said or -signal.SIGKILL)
-        return self.returncode
+        with self._lock:
+            if self.returncode is None and is_readable(self._ended, timeout):
+                said = os.read(self._ended, NUMBER)
+                # Without a word the nursery has ended, and with it all of its forks.
+                self.returncode = int(said or -signal.SIGTERM)
+                for file in {self._ended, self._process} - {-1}:
+                    os.close(file)
+            return self.returncode
+
+
+def is_readable(file: int, timeout: float | None) -> bool:
+    """Wait so many seconds at most; select() takes no large numbers of files."""
+    poller = select.poll()
+    poller.register(file, select.POLLIN)
+    return bool(poller.poll(None if timeout is None else timeout * 1000))
 
 
 class Nursery:
@@ -80,11 +110,22 @@ class Nursery:
     def __init__(self) -> None:
         self._socket, theirs = socket.socketpair()
         command = [sys.executable, "-m", __name__, str(theirs.fileno())]
+        env = {name: os.environ[name] for name in INHERITED if name in os.environ}
         with theirs:
             self._process = subprocess.Popen(
-                bound(command, signal.SIGTERM), cwd=ROOT, pass_fds=[theirs.fileno()]
+                bound(command, signal.SIGTERM),
+                cwd=ROOT,
+                env=env | {UNBUFFERED: "1"},
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
             )
         self._lock = threading.Lock()
+
+    def kill(self) -> None:
+        """End it, and with it all of its forks."""
+        self._process.kill()
+        self._process.wait()
+        self._socket.close()
 
     def fork(
         self, arguments: list[str], *, cwd: Path, env: Mapping[str, str], out: int, err: int
@@ -100,11 +141,13 @@ class Nursery:
         """
         asked = json.dumps({"arguments": arguments, "cwd": str(cwd), "env": dict(env)}).encode()
         ended, told = os.pipe()
-        with self._lock:
-            socket.send_fds(self._socket, [b"%10d" % len(asked)], [out, err, told])
-            self._socket.sendall(asked)
-            pid = int(self._socket.recv(10, socket.MSG_WAITALL))
-        os.close(told)
+        try:
+            with self._lock:
+                socket.send_fds(self._socket, [b"%*d" % (NUMBER, len(asked))], [out, err, told])
+                self._socket.sendall(asked)
+                pid = int(receive(self._socket, NUMBER))
+        finally:
+            os.close(told)
         return Fork(pid, ended)
 
 
@@ -115,8 +158,21 @@ def nursery() -> Nursery:
 
 def can_fork(command: list[str], env: Mapping[str, str]) -> bool:
     """Say whether a command is one of this Python's that needs nothing of a fresh interpreter."""
-    special = [name for name in env if name.startswith("PYTHON") and name != "PYTHONUNBUFFERED"]
-    return command[0] == sys.executable and command[1] in ("-m", "manage.py") and not special
+    special = [name for name in env if name.startswith("PYTHON")]
+    return (command[0] == sys.executable and command[1] in ("-m", "manage.py")) and special == [
+        UNBUFFERED
+    ]
+
+
+def receive(control: socket.socket, size: int) -> bytes:
+    """Receive so many bytes; a signal may come in between."""
+    found = b""
+    while len(found) < size:
+        part = control.recv(size - len(found))
+        if not part:
+            raise EOFError
+        found += part
+    return found
 
 
 # In the nursery itself.
@@ -132,19 +188,19 @@ def serve(control: socket.socket) -> Callable[[], Any]:
     while True:
         ready, _, _ = select.select([control.fileno(), waked], [], [])
         if waked in ready:
-            os.read(waked, MOST)
+            os.read(waked, 4096)
             tell_ends(ends)
         if control.fileno() not in ready:
             continue
-        size, files, _, _ = socket.recv_fds(control, 10, 3)
+        size, files, _, _ = socket.recv_fds(control, NUMBER, 3)
         if not size:
             sys.exit()
-        asked = json.loads(control.recv(int(size), socket.MSG_WAITALL))
+        asked = json.loads(receive(control, int(size)))
         if pid := os.fork():
             ends[pid] = files.pop()
             for file in files:
                 os.close(file)
-            control.sendall(b"%10d" % pid)
+            control.sendall(b"%*d" % (NUMBER, pid))
             continue
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -157,7 +213,8 @@ def tell_ends(ends: dict[int, int]) -> None:
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
             told = ends.pop(pid)
-            os.write(told, str(os.waitstatus_to_exitcode(status)).encode())
+            with suppress(BrokenPipeError):
+                os.write(told, str(os.waitstatus_to_exitcode(status)).encode())
             os.close(told)
 
 
@@ -168,13 +225,11 @@ def settle(asked: dict[str, Any], out: int, err: int) -> Callable[[], Any]:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(out, 1)
     os.dup2(err, 2)
-    os.closerange(3, 1024)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     os.chdir(asked["cwd"])
     os.environ.clear()
     os.environ.update(asked["env"])
-    through = "PYTHONUNBUFFERED" in os.environ
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(write_through=through)  # type: ignore[union-attr]
+    time.tzset()
     [first, *others] = asked["arguments"]
     if first == "-m":
         sys.path[0] = os.getcwd()

@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.acceptance.markdown import block
-from tests.acceptance.processes import INHERITED, ROOT, SECONDS, Process, Site
+from tests.acceptance.nursery import INHERITED
+from tests.acceptance.processes import ROOT, SECONDS, Process, Site
 from tests.servers import HOST, free_port
 
 INSTALL = ROOT / "docs" / "install.md"

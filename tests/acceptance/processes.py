@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import httpx
 import psycopg
 
-from tests.acceptance.nursery import Fork, can_fork, nursery
+from tests.acceptance.nursery import INHERITED, Fork, can_fork, nursery
 from tests.acceptance.streams import Stream
 from tests.servers import HOST, Postgres, bound, free_port, remove_left_folders
 
@@ -41,8 +41,6 @@ for name in ("alice", "bob"):
     call_command("create_token", name, stdout=(said := StringIO()))
     print(name, said.getvalue().split()[-1])
 """
-# A site's environment is its own; these alone come from the developer's.
-INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "TZ")
 
 T = TypeVar("T")
 
@@ -278,7 +276,12 @@ class Site:
         command = self.manage_command(*arguments)
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             process = launch(command, cwd=self.root, env=self.env | env, out=out, err=err)
-            code = process.wait(SECONDS)
+            try:
+                code = process.wait(SECONDS)
+            except subprocess.TimeoutExpired:
+                # It tells no code, which is none that anybody expects.
+                kill_group(process.pid)
+                code = process.wait(SECONDS)
             out.seek(0)
             err.seek(0)
             said, complained = out.read().decode(), err.read().decode()

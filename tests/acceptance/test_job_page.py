@@ -44,7 +44,6 @@ def boss(cookies: StorageState, browser: Browser) -> Iterator[Page]:
     with new_context(browser, reduced_motion="reduce", storage_state=cookies) as context:
         watch = Watch(context)
         yield context.new_page()
-        # Browsers ask for one by themselves; Django's admin has none.
         assert not watch.complaints
 
 

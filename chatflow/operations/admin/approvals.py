@@ -370,8 +370,9 @@ def decide(
         reason=reason,
         answer=answer if approved else None,
     )
-    verdict = "Approve" if approved else "Reject"
-    audit.record(request, row, verdict, reason, outcome=f"It goes on as {job}.")
+    verdict, said = ("Approve", "Approved") if approved else ("Reject", "Rejected")
+    said = f"{said} for the user"
+    audit.record(request, row, verdict, reason, outcome=f"{said}; it goes on as {job}.")
     return job
 
 

@@ -17,6 +17,7 @@ from django.utils.functional import cached_property
 from chatflow.conf import conf
 from chatflow.operations.admin.tables import id_begins
 from chatflow.operations.admin.walks import SLACK, Walk, bounds, few, keys_around
+from chatflow.operations.job_page import wording
 from chatflow.workflows import clock
 from chatflow.workflows.models import UNSUCCESSFUL, Feedback, Job, Session, State
 from chatflow.workflows.registry import all_workflows
@@ -38,7 +39,7 @@ STATES = (
     (State.QUEUED, "Waiting"),
     (State.PROCESSING, "Running"),
     (State.COMPLETED, "Done"),
-    (ASKS, "Waiting for the user"),
+    (ASKS, wording.ASKS),
     (State.FAILED, "Failed"),
     (State.TIMEOUT, "Timed out"),
     (State.CANCELLED, "Cancelled"),

@@ -14,6 +14,7 @@ from chatflow.operations.admin import bulk
 from chatflow.operations.admin.filters import ASKS, JobFilters
 from chatflow.operations.admin.job_rows import COLUMNS, Row, moment, titles
 from chatflow.operations.admin.walks import Found
+from chatflow.operations.job_page import wording
 from chatflow.operations.roles import may_read_texts
 from chatflow.workflows.models import Job, State
 
@@ -29,7 +30,7 @@ TABS: tuple[tuple[str, dict[str, list[str]]], ...] = (
     ("Running", {"state": [State.PROCESSING]}),
     ("Waiting", {"state": [State.QUEUED]}),
     ("Failed", {"state": [State.FAILED, State.TIMEOUT]}),
-    ("Waiting for the user", {"state": [ASKS]}),
+    (wording.ASKS, {"state": [ASKS]}),
 )
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.text import Truncator
 
-from chatflow.operations.job_page.wording import STATES
+from chatflow.operations.job_page.wording import state_of
 from chatflow.operations.roles import HIDDEN
 from chatflow.workflows import clock
 from chatflow.workflows.models import Feedback, Job, State
@@ -115,13 +115,9 @@ class Row:
 
     @property
     def state(self) -> str:
-        if self.asks:
-            return "Waiting for the user"
-        if self.job.state == State.PROCESSING and self.job.cancel_code:
-            return "Stopping"
         if self.job.state == State.QUEUED and self.is_delayed:
             return "Delayed"
-        return STATES[self.job.state]
+        return state_of(self.job, asks=self.asks)
 
     @property
     def is_running(self) -> bool:

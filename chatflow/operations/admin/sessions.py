@@ -26,6 +26,7 @@ from django.utils.text import Truncator
 from chatflow.conf import conf
 from chatflow.operations.admin.dates import CreatedFilter
 from chatflow.operations.admin.tables import TenantAdmin
+from chatflow.operations.job_page import wording
 from chatflow.operations.job_page.wording import STATES
 from chatflow.operations.live import stream_address
 from chatflow.operations.roles import may_read_texts
@@ -45,7 +46,7 @@ DOCUMENTS = 20
 COUNTED = 500
 LOOKED_AT = 2_000
 # How one stands whose question is open, as the name of its colour and in words.
-ASKS = ("asks", "Waiting for the user")
+ASKS = ("asks", wording.ASKS)
 # Sessions whose keys a search covers: the latest.
 SEARCHED = 100_000
 

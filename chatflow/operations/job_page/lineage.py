@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from chatflow.operations.job_page.records import Records
-from chatflow.operations.job_page.wording import STATES
+from chatflow.operations.job_page.wording import state_of
 from chatflow.workflows.models import STAFF, Job
 
 
@@ -15,11 +15,13 @@ class Relative:
         job: it.
         how: what it is to that, in words.
         state: how it stands, in a word.
+        tone: the name of that state's colour.
     """
 
     job: Job
     how: str
     state: str
+    tone: str
 
 
 @dataclass(frozen=True)
@@ -42,15 +44,15 @@ class Lineage:
 def make_lineage(found: Records) -> Lineage:
     """Return the jobs that a job has to do with."""
     job = found.job
-    before = [_relative(found.started_by, "Offered the action")] if found.started_by else []
+    before = [_relative(found, found.started_by, "Offered the action")] if found.started_by else []
     after: list[Relative] = []
     for other in found.turns:
         if other.pk < job.pk:
-            before.append(_relative(other, _before(other, job)))
+            before.append(_relative(found, other, _before(other, job)))
         else:
-            after.append(_relative(other, _after(other, job)))
-    after += [_relative(other, "Begun by its action") for other in found.started]
-    after += [_relative(other, "Sent in its place") for other in found.sent_instead]
+            after.append(_relative(found, other, _after(other, job)))
+    after += [_relative(found, other, "Begun by its action") for other in found.started]
+    after += [_relative(found, other, "Sent in its place") for other in found.sent_instead]
     note = job.options.get(STAFF) or {}
     return Lineage(
         before=before,
@@ -74,5 +76,6 @@ def _after(other: Job, job: Job) -> str:
     return "Later retry" if other.retry_of_id else "Later turn"
 
 
-def _relative(job: Job, how: str) -> Relative:
-    return Relative(job, how, STATES[job.state])
+def _relative(found: Records, job: Job, how: str) -> Relative:
+    asks = job.pk == found.job.session.open_job_id
+    return Relative(job, how, state_of(job, asks=asks), "asks" if asks else job.state)

@@ -16,6 +16,8 @@ STATES: dict[str, str] = {
     State.TIMEOUT: "Timed out",
     State.CANCELLED: "Cancelled",
 }
+# Of one that is completed, and whose question is open.
+ASKS = "Waiting for the user"
 BAR_STATES = {
     "running": "running",
     "waiting": "waiting",
@@ -45,7 +47,7 @@ def state_of(job: Job, *, asks: bool) -> str:
         asks: its question is open.
     """
     if asks:
-        return "Waiting for the user"
+        return ASKS
     if job.state == State.PROCESSING and job.cancel_code:
         return "Stopping"
     return STATES[job.state]

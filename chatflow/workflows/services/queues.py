@@ -51,8 +51,8 @@ class QueueSize:
         waiting: jobs that a worker may take, or that wait for an earlier one of their session.
         delayed: jobs that wait for their time.
         running: jobs that a worker holds.
-        oldest_waiting: seconds that the oldest of those has waited that a worker may take; 0
-            without any.
+        oldest_waiting: seconds that the oldest of those has waited that a worker may take, also
+            for an earlier one of its session; 0 without any.
     """
 
     queue: str

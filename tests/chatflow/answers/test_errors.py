@@ -189,6 +189,7 @@ def test_it_is_logged_in_one_line(
     User.objects.filter(pk=alice.pk).update(is_staff=True)
     assert as_cookie.get("/admin/auth/user/").status_code == 403
     assert [(each.levelname, each.exc_info) for each in caplog.records] == [("WARNING", None)]
+    assert caplog.messages == ["Forbidden (Permission denied): /admin/auth/user/"]
 
 
 def test_the_traceback_is_there_where_it_is_asked_for(

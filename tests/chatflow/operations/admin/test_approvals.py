@@ -72,9 +72,9 @@ def test_it_works(chat: Chat, alice: User, carol: SignIn) -> None:
     assert job.public_id in said
     request = the_request()
     assert (request.by, request.via, request.reason) == ("carol", "admin", "it is old")
-    told = f"Approve: It goes on as {job}. “it is old”"
-    assert LogEntry.objects.get().change_message == told
-    assert Act.objects.get().outcome == f"It goes on as {job}."
+    outcome = f"Approved for the user; it goes on as {job}."
+    assert LogEntry.objects.get().change_message == f"Approve: {outcome} “it is old”"
+    assert Act.objects.get().outcome == outcome
     assert "carol in the admin" in client.get(URL, {"state": "approved"}).content.decode()
     page = client.get(f"{URL}{request.pk}/change/").content.decode()
     for word in ("approved", "by carol in the admin", "it is old", "invoice"):

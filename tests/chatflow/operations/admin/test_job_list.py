@@ -243,10 +243,13 @@ def test_views_and_links_keep_the_filters(boss: Client, chat: Chat) -> None:
     chat.say(workflow="echo")
     text = page(boss, workflow="echo", state=["failed", "timeout"])
     assert (
-        '<a href="?state=failed&amp;state=timeout&amp;workflow=echo" aria-current="page">' in text
+        '<a href="?state=failed&amp;state=timeout&amp;workflow=echo" aria-current="true">' in text
     )
     assert '<a href="?workflow=echo">All</a>' in text
-    assert 'aria-current="page">Failed<' in page(boss, state="failed")
+    for states, tab in ((["timeout"], ">Failed<"), (["queued", "processing"], None), ([], ">All<")):
+        shown = page(boss, state=states)
+        assert shown.count('aria-current="true"') == (tab is not None)
+        assert tab is None or f'aria-current="true"{tab}' in shown
     link = f"http://testserver{JOBS}?workflow=echo&amp;state=failed&amp;state=timeout"
     assert set(link.split("?")[1].split("&amp;")) == set(
         re.search('readonly value="(.*?)"', text)[1].split("?")[1].split("&amp;")  # type: ignore[index]
