@@ -156,9 +156,15 @@ class ApprovalRequestAdmin(BigTableAdmin):
     action_form = DecisionForm
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        columns = super().get_list_display(request)
-        # The last two are of a decision: of those that nobody has decided there is none to tell.
-        return columns[:-2] if request.GET.get("state") in (None, "closed") else columns
+        columns, state = super().get_list_display(request), request.GET.get("state")
+        # Of a decision, where there is none; and when it would have been too late for one.
+        left_out = {
+            None: ("decided_by", "shown_reason"),
+            "closed": ("decided_by", "shown_reason"),
+            "approved": ("shown_expiry",),
+            "rejected": ("shown_expiry",),
+        }
+        return [name for name in columns if name not in left_out.get(state, ())]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -371,8 +377,8 @@ def decide(
         answer=answer if approved else None,
     )
     verdict, said = ("Approve", "Approved") if approved else ("Reject", "Rejected")
-    said = f"{said} for the user"
-    audit.record(request, row, verdict, reason, outcome=f"{said}; it goes on as {job}.")
+    # Without the reason, which is told to the user: see job_page.acts.Act.
+    audit.record(request, row, verdict, outcome=f"{said} for the user; it goes on as {job}.")
     return job
 
 

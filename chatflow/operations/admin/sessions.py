@@ -32,7 +32,7 @@ from chatflow.operations.live import stream_address
 from chatflow.operations.roles import may_read_texts
 from chatflow.operations.templatetags.pages import at
 from chatflow.workflows import clock, services
-from chatflow.workflows.models import ACTIVE, Feedback, Job, Message, Session
+from chatflow.workflows.models import ACTIVE, Feedback, Job, Message, Session, State
 from chatflow.workflows.services import conversations
 from chatflow.workflows.users import find_user
 
@@ -155,9 +155,12 @@ class SessionAdmin(TenantAdmin):
         given = Feedback.objects.filter(job__session=OuterRef("pk")).order_by()
         count = given.values("job__session").annotate(count=Count("pk")).values("count")
         jobs = Job.objects.filter(session=OuterRef("pk")).order_by("-pk")
+        running = jobs.filter(state=State.PROCESSING)
         sessions = self.get_queryset(request).annotate(
             beginning=conversations.beginning(),
-            latest=Subquery(jobs.values("state")[:1]),
+            latest=Coalesce(
+                Subquery(running.values("state")[:1]), Subquery(jobs.values("state")[:1])
+            ),
             ups=Subquery(count.filter(value=Feedback.Value.UP)),
             downs=Subquery(count.filter(value=Feedback.Value.DOWN)),
         )

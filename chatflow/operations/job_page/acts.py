@@ -51,12 +51,15 @@ class Act:
         may: says whether a user may.
         do: does it, by the request's fields.
         reads: it shows or takes the words of users: who may not read them may not do it.
+        tells: its reason is told to the user. It stands with the request then, is hidden and removed
+            as the words of users are, and isn't in the record.
     """
 
     word: str
     may: Callable[[Any], bool]
     do: Callable[[HttpRequest, Job], Done]
     reads: bool = False
+    tells: bool = False
 
     def is_for(self, user: Any) -> bool:
         """Say whether *user* may do it."""
@@ -84,7 +87,7 @@ def perform(request: HttpRequest, job: Job, act: Act) -> Done:
         raise Refused(f"It does not fit: {wrong}") from None
     except ChatflowError as error:
         raise Refused(str(error)) from None
-    audit.record(request, job, act.word, why, outcome=done.words)
+    audit.record(request, job, act.word, "" if act.tells else why, outcome=done.words)
     return done
 
 
@@ -173,8 +176,8 @@ ACTS = {
     "retry-from": Act("Retry from a step", may_operate, _retry_from),
     "edit": Act("Send in other words", may_operate, _edit, reads=True),
     "answer": Act("Answer for the user", may_decide, _answer, reads=True),
-    "approve": Act("Approve", may_decide, _decide(approved=True)),
-    "reject": Act("Reject", may_decide, _decide(approved=False)),
+    "approve": Act("Approve", may_decide, _decide(approved=True), tells=True),
+    "reject": Act("Reject", may_decide, _decide(approved=False), tells=True),
 }
 
 

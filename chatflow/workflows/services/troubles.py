@@ -137,7 +137,8 @@ def _failing() -> Iterator[Trouble]:
     share, usual = (each.unsuccessful / max(1, each.ended) for each in (lately, before))
     if share > RISE * usual:
         words = f"{lately.unsuccessful} of {_jobs(lately.ended)} of the last hour failed"
-        text = f"{words}: {share:.0%}, where it was {usual:.0%} in the day before."
+        then = f", where it was {usual:.0%} in the day before" if before.ended else ""
+        text = f"{words}: {share:.0%}{then}."
         yield Trouble(text, "job", {"failures": "1"})
 
 
