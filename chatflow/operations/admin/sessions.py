@@ -155,12 +155,10 @@ class SessionAdmin(TenantAdmin):
         given = Feedback.objects.filter(job__session=OuterRef("pk")).order_by()
         count = given.values("job__session").annotate(count=Count("pk")).values("count")
         jobs = Job.objects.filter(session=OuterRef("pk")).order_by("-pk")
-        running = jobs.filter(state=State.PROCESSING)
+        running = Subquery(jobs.filter(state=State.PROCESSING).values("state")[:1])
         sessions = self.get_queryset(request).annotate(
             beginning=conversations.beginning(),
-            latest=Coalesce(
-                Subquery(running.values("state")[:1]), Subquery(jobs.values("state")[:1])
-            ),
+            latest=Coalesce(running, Subquery(jobs.values("state")[:1])),
             ups=Subquery(count.filter(value=Feedback.Value.UP)),
             downs=Subquery(count.filter(value=Feedback.Value.DOWN)),
         )

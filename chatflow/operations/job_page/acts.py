@@ -51,8 +51,8 @@ class Act:
         may: says whether a user may.
         do: does it, by the request's fields.
         reads: it shows or takes the words of users: who may not read them may not do it.
-        tells: its reason is told to the user. It stands with the request then, is hidden and removed
-            as the words of users are, and isn't in the record.
+        tells: its reason is told to the user. It stands with the request, is hidden and removed as
+            the words of users are, and isn't in the record.
     """
 
     word: str

@@ -51,6 +51,13 @@ def test_the_list_of_sessions_tells_how_they_stand(boss: Client, chat: Chat, bob
     assert {"my", "first", "words", "alice", "Failed", "up,", "down", "3", "2,468"} <= set(mine)
 
 
+def test_one_that_runs_does_not_wait(boss: Client, chat: Chat) -> None:
+    chat.send(workflow="echo")
+    claimed()
+    chat.send(workflow="echo")
+    assert "pg-state--processing" in str(boss.get(SESSIONS).context["results"])
+
+
 def test_the_list_of_sessions_counts_none_of_that(boss: Client, chat: Chat) -> None:
     """Only the rows of a page are looked at."""
     chat.say(workflow="echo")
