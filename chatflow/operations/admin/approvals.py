@@ -28,6 +28,7 @@ from chatflow.operations.admin.tables import (
     links,
     titled,
 )
+from chatflow.operations.job_page.wording import decided
 from chatflow.operations.roles import FORM_HIDDEN, may_approve, may_decide, may_read_texts
 from chatflow.operations.schema_forms import SchemaForm
 from chatflow.operations.templatetags.pages import at, visible
@@ -376,9 +377,9 @@ def decide(
         reason=reason,
         answer=answer if approved else None,
     )
-    verdict, said = ("Approve", "Approved") if approved else ("Reject", "Rejected")
+    act = "Approve" if approved else "Reject"
     # Without the reason, which is told to the user: see job_page.acts.Act.
-    audit.record(request, row, verdict, outcome=f"{said} for the user; it goes on as {job}.")
+    audit.record(request, row, act, outcome=decided(job, approved=approved))
     return job
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.text import Truncator
 
-from chatflow.operations.job_page.wording import state_of
+from chatflow.operations.job_page.wording import state_of, tone_of
 from chatflow.operations.roles import HIDDEN
 from chatflow.workflows import clock
 from chatflow.workflows.models import Feedback, Job, State
@@ -104,9 +104,7 @@ class Row:
     @property
     def tone(self) -> str:
         """The name of its state's colour."""
-        if self.asks:
-            return "asks"
-        return self.job.state
+        return tone_of(self.job, asks=self.asks)
 
     @property
     def asks(self) -> bool:

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from chatflow.operations import audit
 from chatflow.operations.job_page.timeline import own_name
+from chatflow.operations.job_page.wording import decided
 from chatflow.operations.roles import (
     FORM_HIDDEN,
     may_approve,
@@ -154,8 +155,7 @@ def _decide(approved: bool) -> Callable[[HttpRequest, Job], Done]:
             reason=request.POST.get("reason", "").strip(),
             answer=answer if approved else None,
         )
-        verdict = "Approved" if approved else "Rejected"
-        return Done(f"{verdict} for the user; it goes on as {new}.", new)
+        return Done(decided(new, approved=approved), new)
 
     return decide
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from chatflow.operations.job_page.records import Records
-from chatflow.operations.job_page.wording import state_of
+from chatflow.operations.job_page.wording import state_of, tone_of
 from chatflow.workflows.models import STAFF, Job
 
 
@@ -78,4 +78,4 @@ def _after(other: Job, job: Job) -> str:
 
 def _relative(found: Records, job: Job, how: str) -> Relative:
     asks = job.pk == found.job.session.open_job_id
-    return Relative(job, how, state_of(job, asks=asks), "asks" if asks else job.state)
+    return Relative(job, how, state_of(job, asks=asks), tone_of(job, asks=asks))

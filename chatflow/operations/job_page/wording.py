@@ -53,6 +53,16 @@ def state_of(job: Job, *, asks: bool) -> str:
     return STATES[job.state]
 
 
+def tone_of(job: Job, *, asks: bool) -> str:
+    """Return the name of the colour that goes with state_of()."""
+    return "asks" if asks else job.state
+
+
+def decided(job: Job, *, approved: bool) -> str:
+    """Return what came of a decision, after which *job* goes on."""
+    return f"{'Approved' if approved else 'Rejected'} for the user; it goes on as {job}."
+
+
 def duration(seconds: float) -> str:
     """Return a length of time as people say it."""
     if seconds < 1:
