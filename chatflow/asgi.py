@@ -2,17 +2,21 @@
 
 import os
 import sys
+from contextlib import nullcontext
 
 from chatflow.workflows.loading import uncollected, without
 
 
 def _load_rest_framework() -> None:
-    """Load it without PostgreSQL's fields where all is in SQLite: their driver takes a while."""
+    """Load it without what it has for tests; and, where all is in SQLite, without PostgreSQL's
+    fields, whose driver takes a while.
+    """
     from django.db import connections
 
-    if all(each.vendor == "sqlite" for each in connections.all()):
-        with without("django.contrib.postgres.fields"):
-            import rest_framework.compat  # noqa: F401
+    on_sqlite = all(each.vendor == "sqlite" for each in connections.all())
+    fields = without("django.contrib.postgres.fields") if on_sqlite else nullcontext()
+    with without("requests"), fields:
+        import rest_framework.compat  # noqa: F401
 
 
 with uncollected():

@@ -1,7 +1,9 @@
 """The cast: Alice owns, Bob is another user, Charlie may not enter."""
 
+import ssl
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import pytest
@@ -28,6 +30,14 @@ def _let_go_of_providers() -> Iterator[None]:
     """Close what plain workflows keep open in this thread: the next test has other servers."""
     yield
     close_loop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _read_certificates_once() -> Iterator[None]:
+    """Let all clients that a test makes share what each would spend 30 ms on, to use none of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl, "create_default_context", cache(ssl.create_default_context))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -44,6 +44,7 @@ PACKAGES = (
     *("prometheus_client.multiprocess", "pydantic.main", "pydantic.type_adapter"),
     *("pydantic.json_schema", "jwt", "yaml", "requests", "rapidfuzz.process", "redis.asyncio"),
     *("corsheaders.middleware", "whitenoise.middleware", "gripcontrol", "pygments.lexers"),
+    *("pydantic_ai.agent", "pydantic_ai.models.openai"),
 )
 PR_SET_PDEATHSIG = 1
 # The length of a message's length, and of a pid.
