@@ -5,7 +5,9 @@ costs as much as a small answer itself. Here a request has been read before, and
 before it is sent. Where it is a stream, a view gives its head only, and the event loop the rest.
 """
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import ExitStack, asynccontextmanager
 from io import BytesIO
 from typing import Any, cast
 
@@ -16,6 +18,42 @@ from chatflow.wire.openings import ON_LOOP, Opening, Rest
 from chatflow.wire.threads import Threads
 
 Header = tuple[bytes, bytes]
+
+# With so many requests the event loop gets its turn anyhow.
+FEW = 8
+# Of more that many are worked on at once, beside those that have taken so many seconds.
+AT_ONCE = 2
+LONG = 0.025
+
+
+class Slots:
+    """Who may begin: where more than a few requests are there, two at a time.
+
+    Most of them only compute, and the interpreter does that in one thread at a time: with many, the
+    event loop would be one of many who wait for it, and with it all streams.
+    """
+
+    def __init__(self) -> None:
+        self._present = 0
+        self._free = asyncio.Semaphore(AT_ONCE)
+
+    @asynccontextmanager
+    async def take(self) -> AsyncIterator[None]:
+        """Wait for a slot; it is free with the end of the context, or after LONG."""
+        with ExitStack() as stack:
+            self._present += 1
+            stack.callback(self._leave)
+            if self._present > FEW:
+                await self._free.acquire()
+                taken = stack.enter_context(ExitStack())
+                taken.callback(self._free.release)
+                # Who takes longer most likely waits, for a database or a model.
+                ended = asyncio.get_running_loop().call_later(LONG, taken.close)
+                taken.callback(ended.cancel)
+            yield
+
+    def _leave(self) -> None:
+        self._present -= 1
 
 
 class Pool(Threads):
@@ -29,6 +67,7 @@ class Pool(Threads):
     def __init__(self, application: Any, threads: int) -> None:
         super().__init__(threads)
         self.application = application
+        self._slots = Slots()
 
     async def answer(self, scope: Scope, body: bytes, send: Send) -> Rest | None:
         """Answer a request.
@@ -46,7 +85,8 @@ class Pool(Threads):
         # build_environ() may take it from this process's environment.
         environ["SCRIPT_NAME"] = scope.get("root_path", "")
         cast(Any, environ)[ON_LOOP] = True
-        status, headers, content, opening = await self._run(self._call, environ)
+        async with self._slots.take():
+            status, headers, content, opening = await self._run(self._call, environ)
         head = {"type": "http.response.start", "status": status, "headers": headers}
         if opening is not None:
             return opening.open(head, send, self)

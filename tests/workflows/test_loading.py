@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from chatflow.workflows.loading import uncollected, without
+from chatflow.workflows.loading import deferred, uncollected, without
 
 # What a cluster must not import before it works: what answers requests, and what documents need.
 CLUSTER = """
@@ -26,8 +26,8 @@ print(*sorted((edge | others | documents) & {*sys.modules}))
 WEB = """
 import sys
 import chatflow.asgi
-print(*sorted({"snowballstemmer", "stopwordsiso", "lxml", "psycopg", "pydantic_ai"}
-    & {*sys.modules}))
+libraries = {"psycopg", "pydantic_ai", "requests", "jwt"}
+print(*sorted((libraries | {"snowballstemmer", "stopwordsiso", "lxml"}) & {*sys.modules}))
 from django.contrib.postgres.fields import ArrayField
 """
 
@@ -56,4 +56,15 @@ def test_a_module_is_missing_for_a_while(monkeypatch: pytest.MonkeyPatch) -> Non
         importlib.import_module("this")
     assert "this" not in sys.modules
     with without("os"):
+        assert importlib.import_module("os") is os
+
+
+def test_a_module_is_loaded_by_its_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    with deferred("colorsys"):
+        grey = importlib.import_module("colorsys").rgb_to_hls
+    assert "colorsys" not in sys.modules
+    assert grey(0.5, 0.5, 0.5) == (0.0, 0.5, 0.0)
+    assert "colorsys" in sys.modules
+    with deferred("os"):
         assert importlib.import_module("os") is os

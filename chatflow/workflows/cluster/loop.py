@@ -33,6 +33,9 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+# How many turns of the loop lie between the beginnings of two runs.
+TURNS = 2
+
 
 class JobFetcher(Fetcher):
     """Fetches the jobs of coroutines, in a thread of its own and on the lanes' connections.
@@ -158,13 +161,13 @@ class LoopWorker:
             self._let_others_go_on()
 
     def _let_others_go_on(self) -> None:
-        """Wait as long again as the loop needs for a turn: to begin a run is more work than to go
-        on with one, and who has been begun comes first.
+        """Wait as long again as the loop needs for some turns: to begin a run is more work than to
+        go on with one, and who has been begun comes first.
         """
         began, turned = time.monotonic(), threading.Event()
         self._loop.call_soon_threadsafe(turned.set)
         turned.wait()
-        time.sleep(time.monotonic() - began)
+        time.sleep(TURNS * (time.monotonic() - began))
 
     def _begin(self, job: Job) -> None:
         # As in a worker of its own: a run inherits nothing.

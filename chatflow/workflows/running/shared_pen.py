@@ -24,10 +24,8 @@ logger = logging.getLogger(__name__)
 
 # Seconds until a writer is looked at again that was writing itself.
 SOON = 0.01
-# Seconds from the beginning of one statement to that of the next, at least; and it rests as long as
-# a statement has taken: the busier the database is, the more words are written by each.
-GAP = 0.025
-REST = 2.0
+# Seconds from the beginning of one statement to that of the next, at least.
+GAP = 0.01
 
 
 class SharedPen(threading.Thread):
@@ -63,7 +61,7 @@ class SharedPen(threading.Thread):
         while writers := self._take():
             began = time.monotonic()
             self.write(writers)
-            self._rests_until = began + max(GAP, REST * (time.monotonic() - began))
+            self._rests_until = began + GAP
         connection.close()
 
     def write(self, writers: list[EventWriter]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chatflow.serving import pool as pool_module
 from chatflow.serving.pool import Pool
 
 SCOPE: dict[str, Any] = {
@@ -115,3 +116,69 @@ async def test_an_answer_that_breaks_off_is_closed() -> None:
     with pytest.raises(ZeroDivisionError):
         await ask(Pool(application, 1))
     assert answer.closed_in is not None
+
+
+class Crowd:
+    """An application whose requests wait for each other, and how many have been begun."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.gate = threading.Event()
+        self._loop = asyncio.get_running_loop()
+        self._changed = asyncio.Condition()
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        asyncio.run_coroutine_threadsafe(self._begin(), self._loop)
+        assert self.gate.wait(10)
+        start_response("200 OK", [])
+        return [b""]
+
+    async def _begin(self) -> None:
+        async with self._changed:
+            self.begun += 1
+            self._changed.notify_all()
+
+    async def wait_for(self, count: int) -> None:
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.begun == count)
+
+
+async def test_of_many_two_are_worked_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for the first few; else the streams would wait behind all of them."""
+    monkeypatch.setattr(pool_module, "LONG", 600.0)
+    crowd, most = Crowd(), pool_module.FEW + pool_module.AT_ONCE
+    pool = Pool(crowd, most + 5)
+    asked = [asyncio.ensure_future(ask(pool)) for _ in range(most + 5)]
+
+    await crowd.wait_for(most)
+    # A thread is free, and would have begun by now.
+    await pool.call(lambda: None)
+    assert crowd.begun == most
+    crowd.gate.set()
+    await asyncio.gather(*asked)
+    assert crowd.begun == most + 5
+    # Nobody waits any more, for others neither.
+    await asyncio.gather(*(ask(pool) for _ in range(most)))
+
+
+async def test_who_takes_long_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It most likely waits, for a database or a model."""
+    monkeypatch.setattr(pool_module, "LONG", 0.0)
+    crowd, many = Crowd(), pool_module.FEW + pool_module.AT_ONCE + 5
+    pool = Pool(crowd, many)
+    asked = [asyncio.ensure_future(ask(pool)) for _ in range(many)]
+
+    await crowd.wait_for(many)
+    crowd.gate.set()
+    await asyncio.gather(*asked)
+
+
+async def test_an_error_frees_the_slot() -> None:
+    def application(environ: Any, start_response: Any) -> Iterable[bytes]:
+        raise ZeroDivisionError
+
+    pool = Pool(application, 2)
+    asked = [ask(pool) for _ in range(pool_module.FEW + pool_module.AT_ONCE + 5)]
+    errors = await asyncio.gather(*asked, return_exceptions=True)
+
+    assert {type(error) for error in errors} == {ZeroDivisionError}
