@@ -8,8 +8,8 @@ from chatflow.workflows.loading import uncollected, without
 
 
 def _load_rest_framework() -> None:
-    """Load it without what it has for tests; and, where all is in SQLite, without PostgreSQL's
-    fields, whose driver takes a while.
+    """Load it without what it has for tests, its RequestsClient; and, where all is in SQLite,
+    without PostgreSQL's fields, whose driver takes a while.
     """
     from django.db import connections
 

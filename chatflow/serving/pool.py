@@ -19,18 +19,23 @@ from chatflow.wire.threads import Threads
 
 Header = tuple[bytes, bytes]
 
-# With so many requests the event loop gets its turn anyhow.
+# Up to so many requests all begin at once: the event loop gets its turn anyhow.
 FEW = 8
-# Of more that many are worked on at once, beside those that have taken so many seconds.
+# Beyond these, so many more at once, while the loop is late.
 AT_ONCE = 2
-LONG = 0.025
+# Seconds from one look at whether the loop is late to the next, and by how much it is then.
+LOOK = 0.005
+LATE = 0.003
+# Seconds after which a request counts no more in any case.
+LONG = 1.0
 
 
 class Slots:
-    """Who may begin: where more than a few requests are there, two at a time.
+    """Which requests may begin: beyond a few, two at a time while the event loop is late.
 
     Most of them only compute, and the interpreter does that in one thread at a time: with many, the
-    event loop would be one of many who wait for it, and with it all streams.
+    loop would be one of many who wait for it, and with it all streams. Where it is punctual, they
+    wait for a database or a model, and more of them may begin.
     """
 
     def __init__(self) -> None:
@@ -39,21 +44,45 @@ class Slots:
 
     @asynccontextmanager
     async def take(self) -> AsyncIterator[None]:
-        """Wait for a slot; it is free with the end of the context, or after LONG."""
+        """Wait for a slot. It is free again at the end of the context, or before that."""
         with ExitStack() as stack:
             self._present += 1
             stack.callback(self._leave)
             if self._present > FEW:
                 await self._free.acquire()
-                taken = stack.enter_context(ExitStack())
-                taken.callback(self._free.release)
-                # Who takes longer most likely waits, for a database or a model.
-                ended = asyncio.get_running_loop().call_later(LONG, taken.close)
-                taken.callback(ended.cancel)
+                stack.callback(_Slot(self._free).close)
             yield
 
     def _leave(self) -> None:
         self._present -= 1
+
+
+class _Slot:
+    """One that is taken; it closes by itself as soon as the event loop is punctual."""
+
+    def __init__(self, free: asyncio.Semaphore) -> None:
+        self._free = free
+        self._is_taken = True
+        self._loop = asyncio.get_running_loop()
+        self._last = self._loop.time() + LONG
+        self._wait()
+
+    def close(self) -> None:
+        self._timer.cancel()
+        if self._is_taken:
+            self._is_taken = False
+            self._free.release()
+
+    def _wait(self) -> None:
+        due = self._loop.time() + LOOK
+        self._timer = self._loop.call_at(due, self._look, due)
+
+    def _look(self, due: float) -> None:
+        now = self._loop.time()
+        if now - due < LATE or now > self._last:
+            self.close()
+        else:
+            self._wait()
 
 
 class Pool(Threads):

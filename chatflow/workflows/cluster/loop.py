@@ -33,8 +33,10 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# How many turns of the loop lie between the beginnings of two runs.
+# How many turns of the loop it waits before it begins another run, beside the one that it measures;
+# and for how many seconds at most.
 TURNS = 2
+LONGEST = 0.1
 
 
 class JobFetcher(Fetcher):
@@ -167,7 +169,7 @@ class LoopWorker:
         began, turned = time.monotonic(), threading.Event()
         self._loop.call_soon_threadsafe(turned.set)
         turned.wait()
-        time.sleep(TURNS * (time.monotonic() - began))
+        time.sleep(min(LONGEST, TURNS * (time.monotonic() - began)))
 
     def _begin(self, job: Job) -> None:
         # As in a worker of its own: a run inherits nothing.

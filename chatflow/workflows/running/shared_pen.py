@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 # Seconds until a writer is looked at again that was writing itself.
 SOON = 0.01
-# Seconds from the beginning of one statement to that of the next, at least.
+# Seconds from the end of one statement to the beginning of the next, at least: others write too.
 GAP = 0.01
 
 
@@ -59,9 +59,8 @@ class SharedPen(threading.Thread):
 
     def run(self) -> None:
         while writers := self._take():
-            began = time.monotonic()
             self.write(writers)
-            self._rests_until = began + GAP
+            self._rests_until = time.monotonic() + GAP
         connection.close()
 
     def write(self, writers: list[EventWriter]) -> None:

@@ -139,46 +139,91 @@ class Crowd:
             self._changed.notify_all()
 
     async def wait_for(self, count: int) -> None:
-        async with self._changed:
-            await self._changed.wait_for(lambda: self.begun == count)
+        async with asyncio.timeout(60), self._changed:
+            await self._changed.wait_for(lambda: self.begun >= count)
+
+    async def let_go(self, asked: "list[asyncio.Future[Any]]") -> None:
+        """Let all end; then the next few find nobody in their way."""
+        self.gate.set()
+        await asyncio.gather(*asked)
+        self.gate.clear()
 
 
-async def test_of_many_two_are_worked_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """But for the first few; else the streams would wait behind all of them."""
+def ask_many(pool: Pool, count: int) -> "list[asyncio.Future[Any]]":
+    return [asyncio.ensure_future(ask(pool)) for _ in range(count)]
+
+
+@pytest.fixture
+def late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the event loop be late, whatever the clock says."""
+    monkeypatch.setattr(pool_module, "LATE", -1.0)
     monkeypatch.setattr(pool_module, "LONG", 600.0)
-    crowd, most = Crowd(), pool_module.FEW + pool_module.AT_ONCE
-    pool = Pool(crowd, most + 5)
-    asked = [asyncio.ensure_future(ask(pool)) for _ in range(most + 5)]
 
-    await crowd.wait_for(most)
+
+MANY = pool_module.FEW + pool_module.AT_ONCE
+
+
+@pytest.mark.usefixtures("late")
+async def test_of_many_two_begin_at_a_time() -> None:
+    """Beyond the first few; else the streams would wait behind all of them."""
+    crowd = Crowd()
+    pool = Pool(crowd, MANY + 5)
+    asked = ask_many(pool, MANY + 5)
+
+    await crowd.wait_for(MANY)
     # A thread is free, and would have begun by now.
     await pool.call(lambda: None)
-    assert crowd.begun == most
-    crowd.gate.set()
-    await asyncio.gather(*asked)
-    assert crowd.begun == most + 5
-    # Nobody waits any more, for others neither.
-    await asyncio.gather(*(ask(pool) for _ in range(most)))
+    assert crowd.begun == MANY
+    await crowd.let_go(asked)
+    assert crowd.begun == MANY + 5
+    # They have left: as many may begin again.
+    again = ask_many(pool, MANY)
+    await crowd.wait_for(MANY + 5 + MANY)
+    await crowd.let_go(again)
 
 
-async def test_who_takes_long_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It most likely waits, for a database or a model."""
+async def test_where_they_wait_themselves_more_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "LATE", 600.0)
+    crowd = Crowd()
+    pool = Pool(crowd, MANY + 5)
+    asked = ask_many(pool, MANY + 5)
+
+    await crowd.wait_for(MANY + 5)
+    await crowd.let_go(asked)
+
+
+@pytest.mark.usefixtures("late")
+async def test_none_counts_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool_module, "LONG", 0.0)
-    crowd, many = Crowd(), pool_module.FEW + pool_module.AT_ONCE + 5
-    pool = Pool(crowd, many)
-    asked = [asyncio.ensure_future(ask(pool)) for _ in range(many)]
+    crowd = Crowd()
+    pool = Pool(crowd, MANY + 5)
+    asked = ask_many(pool, MANY + 5)
 
-    await crowd.wait_for(many)
-    crowd.gate.set()
-    await asyncio.gather(*asked)
+    await crowd.wait_for(MANY + 5)
+    await crowd.let_go(asked)
 
 
-async def test_an_error_frees_the_slot() -> None:
+@pytest.mark.usefixtures("late")
+async def test_errors_and_those_who_leave_free_their_slots() -> None:
+    crowd, fails = Crowd(), True
+
     def application(environ: Any, start_response: Any) -> Iterable[bytes]:
-        raise ZeroDivisionError
+        if fails:
+            raise ZeroDivisionError
+        return crowd(environ, start_response)
 
-    pool = Pool(application, 2)
-    asked = [ask(pool) for _ in range(pool_module.FEW + pool_module.AT_ONCE + 5)]
-    errors = await asyncio.gather(*asked, return_exceptions=True)
-
+    pool = Pool(application, MANY + 5)
+    async with asyncio.timeout(60):
+        errors = await asyncio.gather(*ask_many(pool, MANY + 5), return_exceptions=True)
     assert {type(error) for error in errors} == {ZeroDivisionError}
+    fails = False
+    asked = ask_many(pool, MANY + 5)
+    await crowd.wait_for(MANY)
+    waiting = asked[MANY:]
+    for each in waiting:
+        each.cancel()
+    await asyncio.wait(waiting)
+    await crowd.let_go(asked[:MANY])
+    again = ask_many(pool, MANY)
+    await crowd.wait_for(MANY + MANY)
+    await crowd.let_go(again)
