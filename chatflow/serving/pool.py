@@ -7,7 +7,7 @@ before it is sent. Where it is a stream, a view gives its head only, and the eve
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from io import BytesIO
 from typing import Any, cast
 
@@ -45,16 +45,17 @@ class Slots:
     @asynccontextmanager
     async def take(self) -> AsyncIterator[None]:
         """Wait for a slot. It is free again at the end of the context, or before that."""
-        with ExitStack() as stack:
-            self._present += 1
-            stack.callback(self._leave)
+        slot = None
+        self._present += 1
+        try:
             if self._present > FEW:
                 await self._free.acquire()
-                stack.callback(_Slot(self._free).close)
+                slot = _Slot(self._free)
             yield
-
-    def _leave(self) -> None:
-        self._present -= 1
+        finally:
+            self._present -= 1
+            if slot is not None:
+                slot.close()
 
 
 class _Slot:

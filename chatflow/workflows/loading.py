@@ -4,7 +4,7 @@ import gc
 import importlib
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -25,34 +25,30 @@ def keep_loaded() -> None:
     gc.enable()
 
 
-@contextmanager
-def without(module: str) -> Iterator[None]:
+def without(module: str) -> AbstractContextManager[None]:
     """Let *module* be missing meanwhile, for what loads it only where it's there.
 
     Args:
         module: its dotted name. If it is loaded already, it stays.
     """
-    if module in sys.modules:
-        yield
-        return
-    sys.modules[module] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        del sys.modules[module]
+    return _in_place_of(module, None)
 
 
-@contextmanager
-def deferred(module: str) -> Iterator[None]:
+def deferred(module: str) -> AbstractContextManager[None]:
     """Let *module* be loaded only when it's used, by what imports its functions and classes now.
 
     Args:
         module: its dotted name. If it is loaded already, it stays.
     """
+    return _in_place_of(module, _Deferred(module))
+
+
+@contextmanager
+def _in_place_of(module: str, other: ModuleType | None) -> Iterator[None]:
     if module in sys.modules:
         yield
         return
-    sys.modules[module] = _Deferred(module)
+    sys.modules[module] = other  # type: ignore[assignment]
     try:
         yield
     finally:

@@ -182,19 +182,15 @@ async def test_of_many_two_begin_at_a_time() -> None:
     await crowd.let_go(again)
 
 
-async def test_where_they_wait_themselves_more_begin(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool_module, "LATE", 600.0)
-    crowd = Crowd()
-    pool = Pool(crowd, MANY + 5)
-    asked = ask_many(pool, MANY + 5)
-
-    await crowd.wait_for(MANY + 5)
-    await crowd.let_go(asked)
-
-
 @pytest.mark.usefixtures("late")
-async def test_none_counts_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool_module, "LONG", 0.0)
+@pytest.mark.parametrize(
+    ("name", "value"), [("LATE", 600.0), ("LONG", 0.0)], ids=["punctual loop", "long request"]
+)
+async def test_who_does_not_count_makes_room(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: float
+) -> None:
+    """Where the loop is punctual, they most likely wait themselves; and none counts for ever."""
+    monkeypatch.setattr(pool_module, name, value)
     crowd = Crowd()
     pool = Pool(crowd, MANY + 5)
     asked = ask_many(pool, MANY + 5)
