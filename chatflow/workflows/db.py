@@ -4,6 +4,7 @@ The project's routers say which it is. All of Chatflow's tables are in one: a jo
 its message are stored in one transaction.
 """
 
+import asyncio
 import functools
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
@@ -47,6 +48,12 @@ class _Connection(ConnectionProxy):  # type: ignore[type-arg]
 
 # This thread's connection.
 connection = cast(BaseDatabaseWrapper, _Connection())
+
+
+def in_atomic_block() -> bool:
+    """Return whether this thread has a transaction open. A coroutine has none, nor a connection."""
+    # An event loop would look one up for each word of each of its runs.
+    return asyncio._get_running_loop() is None and connection.in_atomic_block
 
 
 def atomic(using: str = "") -> transaction.Atomic:

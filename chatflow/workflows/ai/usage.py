@@ -39,7 +39,10 @@ def measure(response: "ModelResponse", characters: int) -> Usage:
             "estimated": True,
         }
     try:
-        usage["cost_usd"] = round(float(response.cost().total_price), 8)
+        if response.usage.cost is None:
+            # pydantic-ai would look it up as well, and so would the next who measures.
+            response.usage.cost = response.cost().total_price
+        usage["cost_usd"] = round(float(response.usage.cost), 8)
     except Exception as error:
         # A model of one's own, or one that is newer than the price list. Whatever the error, a
         # response that is paid for isn't lost over its price.

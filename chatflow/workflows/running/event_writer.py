@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from django.db import Error as DatabaseError
 
-from chatflow.workflows.db import atomic, connection
+from chatflow.workflows.db import atomic, connection, in_atomic_block
 from chatflow.workflows.exceptions import AttemptLost, Fenced, first_line
 from chatflow.workflows.models import Event, Job, State
 from chatflow.workflows.running.attempt import Attempt
@@ -108,7 +108,7 @@ class EventWriter:
         """Append more words, soon; at once unless others have only just been shown."""
         self._words.append(words)
         if self._bring is not None:
-            if not self._transactions and not connection.in_atomic_block:
+            if not self._transactions and not in_atomic_block():
                 # Else they are seen at the commit, and the row is locked until then.
                 self._bring(self)
         elif time.monotonic() >= self.send_at or sum(map(len, self._words)) >= BULK:

@@ -17,7 +17,7 @@ from django.db import connections
 
 from chatflow.conf import conf
 from chatflow.workflows import clock
-from chatflow.workflows.db import connection
+from chatflow.workflows.db import connection, in_atomic_block
 from chatflow.workflows.exceptions import (
     AIBrokeOff,
     AlreadyQueued,
@@ -115,7 +115,7 @@ async def arun(job: Job, lanes: Lanes, bring: Bring) -> Outcome | None:
 @contextmanager
 def _watched(attempt: Attempt) -> Iterator[Attempt]:
     """Have the watchdog mind an attempt: to start it and to store its end may take long as well."""
-    if not connection.in_atomic_block:
+    if not in_atomic_block():
         # Else nobody but this thread sees the claim yet: the watchdog would take it for lost.
         watchdog.get_watchdog().watch(attempt)
     try:

@@ -1,15 +1,24 @@
 """The bytes of providers, read at less cost than httpcore does."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import httpx2
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from chatflow.workflows.ai import connections, network
 from chatflow.workflows.ai.connections import Client
-from chatflow.workflows.ai.network import _Stream
+from chatflow.workflows.ai.network import MUCH, _Stream
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
 
@@ -72,3 +81,135 @@ async def test_nobody_is_there() -> None:
         pass
     with pytest.raises(httpx2.ConnectError):
         await get(url)
+
+
+class Conversation:
+    """A server that says what the test tells it to, each piece by itself, and its one client.
+
+    Args:
+        secure: the server's side of TLS, where it speaks that.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, secure: ssl.SSLContext | None) -> None:
+        self.pauses: list[float] = []
+        self._secure = secure
+        self._more = asyncio.Event()
+        # Hundreds of connections might be read at the same time.
+        monkeypatch.setattr(network, "EACH", 60)
+        monkeypatch.setattr(asyncio, "sleep", self._sleep)
+
+    async def _sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        await self.say("d", "e", "f")
+
+    @asynccontextmanager
+    async def begun(self, *pieces: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Let the client read the head and these pieces, and yield what follows."""
+        connected: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+
+        async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(HEAD + b"\r\n")
+            connected.put_nowait(writer)
+
+        server = await asyncio.start_server(respond, "127.0.0.1", 0, ssl=self._secure)
+        port = server.sockets[0].getsockname()[1]
+        url = f"http{'s' if self._secure else ''}://localhost:{port}/"
+        async with server:
+            async with Client() as client, client.stream("GET", url) as response:
+                self._writer = await connected.get()
+                body = response.aiter_raw()
+                for piece in pieces:
+                    await self.say(piece)
+                    assert await anext(body) == piece.encode()
+                yield body
+            self._writer.close()
+            await self._writer.wait_closed()
+
+    async def say(self, *pieces: str) -> None:
+        for piece in pieces:
+            self._writer.write(piece.encode())
+            await self._writer.drain()
+
+
+@pytest.fixture
+def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """A server's own, which clients trust."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    alternative = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(alternative, critical=False)
+        .sign(key, SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file = tmp_path / "server.pem"
+    file.write_bytes(private + made.public_bytes(Encoding.PEM))
+    trusting = ssl.create_default_context(cafile=str(file))
+    monkeypatch.setattr(connections, "get_ssl_context", lambda: trusting)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context
+
+
+async def test_words_that_follow_are_read_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first ones wait for nothing: a user waits for them."""
+    talk = Conversation(monkeypatch, None)
+    async with talk.begun("a", "b") as body:
+        assert not talk.pauses
+        await talk.say("c")
+        assert await anext(body) == b"cdef"
+
+    # No longer than a reader notices, however many are being read.
+    [pause] = talk.pauses
+    assert 0 < pause <= network.MOST
+
+
+async def test_over_tls_no_word_is_left_behind(
+    monkeypatch: pytest.MonkeyPatch, certificate: ssl.SSLContext
+) -> None:
+    """There each read returns a record, and a model sends one for each word."""
+    talk = Conversation(monkeypatch, certificate)
+    async with talk.begun("a", "b") as body:
+        await talk.say("c")
+        assert [await anext(body) for _ in range(4)] == [b"c", b"d", b"e", b"f"]
+
+    assert len(talk.pauses) == 1
+
+
+async def test_a_long_body_is_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    talk = Conversation(monkeypatch, None)
+    async with talk.begun("a", "b" * MUCH) as body:
+        await talk.say("c")
+        assert await anext(body) == b"c"
+
+    assert not talk.pauses
+
+
+async def test_each_answer_on_a_connection_begins_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    connected = []
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.append(writer)
+        with suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(HEAD + b"Content-Length: 2\r\n\r\nHi")
+        writer.close()
+
+    paused = AsyncMock()
+    monkeypatch.setattr(network, "EACH", 60)
+    monkeypatch.setattr(asyncio, "sleep", paused)
+    server = await asyncio.start_server(respond, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with server:
+        async with Client() as client:
+            for _ in range(network.FIRST + 1):
+                assert (await client.get(url)).text == "Hi"
+        [writer] = connected
+        await writer.wait_closed()
+
+    assert not paused.called
