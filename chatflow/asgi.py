@@ -4,12 +4,12 @@ import os
 import sys
 from contextlib import nullcontext
 
-from chatflow.workflows.loading import uncollected, without
+from chatflow.workflows.loading import deferred, uncollected, without
 
 
 def _load_rest_framework() -> None:
-    """Load it without what it has for tests, its RequestsClient; and, where all is in SQLite,
-    without PostgreSQL's fields, whose driver takes a while.
+    """Load it, and what describes its views, without what they have for tests; and, where all is
+    in SQLite, without PostgreSQL's fields, whose driver takes a while.
     """
     from django.db import connections
 
@@ -17,6 +17,8 @@ def _load_rest_framework() -> None:
     fields = without("django.contrib.postgres.fields") if on_sqlite else nullcontext()
     with without("requests"), fields:
         import rest_framework.compat  # noqa: F401
+    with deferred("rest_framework.test"):
+        import drf_spectacular.plumbing  # noqa: F401
 
 
 with uncollected():

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from rapidfuzz import fuzz, process
-
 from workflows.invoicing.drafts import Known, Matches
 
 if TYPE_CHECKING:
@@ -50,8 +48,15 @@ def match(name: str, known: Sequence[Known], *, plurals: bool = False) -> Matche
     spelled = [one for one in same if one.name.casefold().split() == name.casefold().split()]
     if len(spelled or same) == 1:
         return Matches(exact=(spelled or same)[0])
+    # Not every process that starts needs it.
+    from rapidfuzz import fuzz, process
+
+    def similarity(left: str, right: str, **_: Any) -> float:
+        # "Acme" has all words of "Acme Trading" that it could have.
+        return max(fuzz.ratio(left, right), 0.9 * fuzz.token_set_ratio(left, right))
+
     ranked = process.extract(
-        wanted, keys, scorer=_similarity, score_cutoff=SIMILAR, limit=MAX_CHOICES
+        wanted, keys, scorer=similarity, score_cutoff=SIMILAR, limit=MAX_CHOICES
     )
     return Matches(similar=[known[index] for _, _, index in ranked])
 
@@ -59,8 +64,3 @@ def match(name: str, known: Sequence[Known], *, plurals: bool = False) -> Matche
 def _key(name: str, plurals: bool) -> str:
     words = re.findall(r"[^\W_]+", name.casefold())
     return " ".join(map(singular, words) if plurals else words)
-
-
-def _similarity(left: str, right: str, **_: Any) -> float:
-    # "Acme" has all words of "Acme Trading" that it could have.
-    return max(fuzz.ratio(left, right), 0.9 * fuzz.token_set_ratio(left, right))

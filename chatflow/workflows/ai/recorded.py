@@ -8,10 +8,10 @@ from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
 from django.db import DatabaseError
-from pydantic import TypeAdapter
 from pydantic_ai.exceptions import UnexpectedModelBehavior, UserError
 from pydantic_ai.messages import (
     ModelMessage,
+    ModelMessagesTypeAdapter,
     ModelResponse,
     ModelResponseStreamEvent,
     PartDeltaEvent,
@@ -67,7 +67,6 @@ CHECK_INTERVAL = 0.1
 
 # In the metadata of a response: the place of its model among those to call.
 PLACE = "place"
-RESPONSE = TypeAdapter(ModelResponse)
 
 
 class Journal(Protocol):
@@ -153,7 +152,7 @@ class RecordedModel(FallbackModel):
     ) -> ModelResponse:
         recorded = await self._aside(self._journal.begin)
         if recorded is not None:
-            self.latest = RESPONSE.validate_python(recorded)
+            self.latest = _load(recorded)
             return self.latest
         request = Request(messages, model_settings, model_request_parameters)
         if request.brings_results and await self._aside(self._journal.is_last, quick=True):
@@ -164,7 +163,7 @@ class RecordedModel(FallbackModel):
         record = partial(
             self._journal.record,
             # Whoever reads a response again passes over what it doesn't know.
-            {**RESPONSE.dump_python(response, mode="json"), names.PROMPTED: asked},
+            {**_dump(response), names.PROMPTED: asked},
             usage.measure(response, asked["characters"]),
         )
         await self._aside(record, surely=True)
@@ -443,6 +442,17 @@ def _was_ended_by_provider(response: ModelResponse) -> bool:
     # pydantic-ai takes a missing reason for "stop"; the provider's own stands in the details.
     reason = (response.provider_details or {}).get("finish_reason")
     return reason is not None or response.finish_reason not in (None, "stop")
+
+
+# An adapter for responses alone would take twenty milliseconds of each worker's start to make.
+def _load(recorded: dict[str, Any]) -> ModelResponse:
+    [response] = ModelMessagesTypeAdapter.validate_python([recorded])
+    return cast(ModelResponse, response)
+
+
+def _dump(response: ModelResponse) -> dict[str, Any]:
+    [dumped] = ModelMessagesTypeAdapter.dump_python([response], mode="json")
+    return cast(dict[str, Any], dumped)
 
 
 def find_models(name: str, rule: Rule | None) -> list[Model]:
