@@ -139,6 +139,10 @@ class Database(ABC):
         """
         return condition if value else f"NOT {condition}"
 
+    def by(self, index: str) -> str:
+        """Return the SQL, behind a table, for the index to search it by; empty if it knows best."""
+        return ""
+
     @abstractmethod
     def json(self, name: str) -> str:
         """Return the SQL for the parameter *name*, whose value is JSON's text."""

@@ -99,6 +99,9 @@ class SQLite(Database):
         number = self.true if value else self.false
         return f"{super().indexed(condition, value)} AND {condition} = {number}"
 
+    def by(self, index: str) -> str:
+        return f"INDEXED BY {index}"
+
     def json(self, name: str) -> str:
         return f"%({name})s"
 

@@ -88,12 +88,13 @@ TOUCH_SESSION = """
     FROM job WHERE workflows_session.id = job.session_id
 """
 # The kind of the job that waits in the session for this one's end, if one does. The condition is
-# worded as in job_session_active, or SQLite would read all jobs that the session ever had. If
-# somebody has touched the session, there may be a job that this statement doesn't see yet, and that
-# rang while this one still barred its way: see new_jobs.STORE.
+# worded as in job_session_active, and newer versions of SQLite have to be told to take it, or they
+# read all jobs that the session ever had. If somebody has touched the session, there may be a job
+# that this statement doesn't see yet, and that rang while this one still barred its way: see
+# new_jobs.STORE.
 NEXT_MAY_WAIT = """
     (
-        SELECT other.is_async FROM workflows_job other
+        SELECT other.is_async FROM workflows_job other {by_active}
         WHERE other.session_id = %(session)s AND other.id <> %(job)s
           AND other.state IN ('queued', 'processing') AND other.state <> 'processing'
         ORDER BY other.id LIMIT 1
@@ -183,7 +184,9 @@ def _make_end(completed: bool, content: str) -> Write:
             changed=database.changed("workflows_session.user_id"),
         )
     )
-    select = NEXT_MAY_WAIT.format(session_touched=database.session_touched)
+    select = NEXT_MAY_WAIT.format(
+        session_touched=database.session_touched, by_active=database.by("job_session_active")
+    )
     return Write(update, MINE, tuple(inserts), select=select, locks_session=True)
 
 
