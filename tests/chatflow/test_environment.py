@@ -353,6 +353,8 @@ def test_several_hosts_and_a_socket() -> None:
     os.environ["KEY"] = "postgres://user:secret@one:5432,[::1]:5433/name?target_session_attrs=any"
     found = env.database("KEY", "")
     assert (found["HOST"], found["PORT"]) == ("one,[::1]", "5432,5433")
+    os.environ["KEY"] = "postgres://user:secret@[::1]:5432,[::2]:5433/name"
+    assert env.database("KEY", "")["HOST"] == "[::1],[::2]"
     os.environ["KEY"] = "postgres:///name"
     assert env.database("KEY", "")["HOST"] == ""
     os.environ["KEY"] = "postgres://%2Fvar%2Frun/name"
