@@ -95,7 +95,7 @@ def test_numbers_of_another_server_move_nobody(alice: User) -> None:
 
 
 @pytest.mark.sqlite
-def test_a_look_costs_the_same_with_many_sessions(
+def test_a_look_costs_no_more_with_many_sessions(
     alice: User, bob: User, steps: Callable[[], int]
 ) -> None:
     """Also for one whose cursor is older than all changes of the others."""
@@ -113,7 +113,8 @@ def test_a_look_costs_the_same_with_many_sessions(
     make(range(10))
     few = look()
     make(range(10, 3000))
-    assert look() == few
+    # Newer versions of SQLite take a few steps less.
+    assert look() <= few
 
 
 @pytest.fixture
