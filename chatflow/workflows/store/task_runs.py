@@ -75,7 +75,9 @@ def _waiting(queue: str | None) -> QuerySet[TaskRun]:
 
 def _end_delays() -> None:
     """Let the delayed runs whose moment has come wait for a worker, like all others."""
-    due = TaskRun.objects.filter(delayed=True, run_after__lte=Now()).order_by("run_after")
+    # The index may have been made by another version of Django than this one.
+    delayed = TaskRun.objects.extra(where=[get_database().indexed("delayed", True)])
+    due = delayed.filter(run_after__lte=Now()).order_by("run_after")
     # Mostly there are none, and nothing is to be locked.
     if not due.exists():
         return

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import sqlite3
 from collections.abc import Iterable
 from datetime import datetime
@@ -64,6 +65,9 @@ LATEST = """
     )
 """
 
+# A column that is false, but not the beginning of a comparison.
+NEGATED = re.compile(r"\bNOT (\w+)\b(?! =)")
+
 # The file that each of Django's connections has opened.
 _opened: WeakKeyDictionary[BaseDatabaseWrapper, FileId] = WeakKeyDictionary()
 
@@ -95,9 +99,10 @@ class SQLite(Database):
         return f"((julianday({end}) - julianday({column})) * 86400.0)"
 
     def indexed(self, condition: str, value: bool) -> str:
-        # An index's condition is looked for word by word. Since Django 6.1 it has a comparison.
+        # An index's condition is looked for word by word. Since Django 6.1 it has comparisons.
         number = self.true if value else self.false
-        return f"{super().indexed(condition, value)} AND {condition} = {number}"
+        compared = NEGATED.sub(rf"\1 = {self.false}", condition)
+        return f"{super().indexed(condition, value)} AND {compared} = {number}"
 
     def by(self, index: str) -> str:
         return f"INDEXED BY {index}"
