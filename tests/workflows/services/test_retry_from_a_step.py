@@ -176,9 +176,9 @@ def test_without_records_a_plain_retry_is_as_it_was(chat: Chat, ran: list[Any]) 
 
 def test_retention_takes_the_words_of_what_was_set_aside(chat: Chat) -> None:
     again(chat.say(workflow="line"), "b")
-    assert Step.objects.exclude(result=None).count() > 6
+    assert sum(step.result is not None for step in Step.objects.all()) > 6
 
     for _ in redaction.redact_jobs(timezone.now() + timedelta(days=1), redaction.Mark()):
         pass
 
-    assert not Step.objects.exclude(result=None).exists()
+    assert all(step.result is None for step in Step.objects.all())

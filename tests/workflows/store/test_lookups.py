@@ -138,4 +138,5 @@ def test_more_rows_as_the_orm_reads_them(alice: Any, has_access: bool) -> None:
 def assert_same(found: models.Model, expected: models.Model) -> None:
     assert found == expected
     assert {**vars(found), "_state": 0} == {**vars(expected), "_state": 0}
-    assert vars(found._state).keys() == vars(expected._state).keys()
+    # Django 6.1's way of fetching what is missing is taken for its default.
+    assert vars(found._state).keys() == vars(expected._state).keys() - {"fetch_mode"}

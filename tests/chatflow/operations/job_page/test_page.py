@@ -120,7 +120,7 @@ def test_calls_of_models_show_answer_tokens_and_the_input_of_tools(
     assert told.note == bars.ASKED_AGAIN
     # A test case does without, and rows of before have none.
     assert "Be brief." not in copies.as_case(job)
-    for step in job.steps.exclude(usage=None):
+    for step in [each for each in job.steps.all() if each.usage is not None]:
         step.result = {k: value for k, value in (step.result or {}).items() if k != PROMPTED}
         step.save()
     assert bars_of(reader, job)[-1].note == bars.NO_PROMPT
