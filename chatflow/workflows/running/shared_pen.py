@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 # Seconds until a writer is looked at again that was writing itself.
 SOON = 0.01
 # Seconds from the end of one statement to the beginning of the next, at least: others write too.
-GAP = 0.01
+GAP = 0.004
 
 
 class SharedPen(threading.Thread):

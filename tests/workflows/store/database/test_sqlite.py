@@ -1,11 +1,14 @@
 """SQLite keeps the contract."""
 
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import apsw
 import pytest
 from django.contrib.auth.models import Group, User
 from django.db import OperationalError, connection
@@ -14,8 +17,16 @@ from chatflow.workflows.models import Session
 from chatflow.workflows.store.database import Fault, get_database
 from chatflow.workflows.store.database.sqlite import SQLite
 from chatflow.workflows.store.outage import on_live_connection
+from tests.workflows.chat import Chat
 from tests.workflows.faults import make_locked
 from tests.workflows.store.database.contract import DatabaseContract
+
+# Without what SQLite makes by itself, with autoincrement and beside the index of words.
+SCHEMA = """
+    SELECT sql FROM sqlite_master WHERE sql IS NOT NULL
+    AND tbl_name <> 'sqlite_sequence' AND tbl_name NOT LIKE 'knowledge_chunk_text_%'
+"""
+PARAMETER = re.compile(r"%s|%\(\w+\)s")
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.django_db]
 
@@ -150,3 +161,26 @@ def test_each_reader_of_the_streams_finds_the_new_file(path: Path) -> None:
     replace(path, new)
 
     assert on_live_connection(Group.objects.count) == 0
+
+
+def test_the_newest_version_plans_what_this_one_does(chat: Chat) -> None:
+    """SQLite 3.46.1 refused every claim; what a system brings along is rarely the newest."""
+    statements: set[str] = set()
+
+    def note(execute: Any, sql: str, *rest: Any) -> Any:
+        statements.add(sql)
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(note):
+        chat.begin(lambda ctx: ctx.step("s", lambda: None))
+        with connection.cursor() as cursor:
+            cursor.execute(SCHEMA)
+            schema = [sql for (sql,) in cursor.fetchall()]
+    newest = apsw.Connection(":memory:")
+    for sql in schema:
+        newest.execute(sql)
+    of_jobs = [sql for sql in statements if "workflows_job" in sql]
+
+    assert len(of_jobs) > 10
+    for sql in of_jobs:
+        newest.execute("EXPLAIN " + PARAMETER.sub("NULL", sql).replace("%%", "%"))
