@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from functools import cache
 
 from chatflow.workflows import Context
 from workflows.invoicing import amounts, grammar, questions
@@ -157,6 +156,7 @@ _CHANGES: list[tuple[Callable[..., None], str]] = [
     (_set_amount, rf"{_VERB}(?:it|{_THE}(?P<target>.+?)\s+to)\s+(?P<value>{amounts.MONEY})"),
     (_set_line, rf"(?:{_VERB}it\s+(?:to\s+)?)?(?P<value>{grammar.COUNT}.+)"),
 ]
+_PATTERNS = [(change, re.compile(pattern, re.I | re.DOTALL)) for change, pattern in _CHANGES]
 # Where a second change begins: "remove the chair and add 2 mice at 20".
 _NEXT = re.compile(
     rf"(?:[,;\n.]|\band\b)\s*(?:and\s+)?(?={_VERB}|(?:remove|delete|add|replace)\b|{_THE}{_NOUN}\b)",
@@ -177,14 +177,8 @@ def read_changes(text: str) -> list[Change]:
     return [change for change in changes if change]
 
 
-@cache
-def _patterns() -> list[tuple[Callable[..., None], re.Pattern[str]]]:
-    # They take 7 ms to compile, which not every process needs.
-    return [(change, re.compile(pattern, re.I | re.DOTALL)) for change, pattern in _CHANGES]
-
-
 def _read_change(text: str) -> Change | None:
-    for change, pattern in _patterns():
+    for change, pattern in _PATTERNS:
         if found := pattern.fullmatch(text.strip(" ,;.!?\n")):
             return change, {name: (said or "").strip() for name, said in found.groupdict().items()}
     return None
