@@ -27,7 +27,13 @@ MUCH = 4096
 
 
 class Network(httpcore2.AnyIOBackend):
-    """Connects as httpcore does."""
+    """Connects one client as httpcore does. Belongs to one event loop.
+
+    Attributes:
+        reading: how many of its connections are being read.
+    """
+
+    reading = 0
 
     async def connect_tcp(
         self,
@@ -38,7 +44,7 @@ class Network(httpcore2.AnyIOBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
         connected = await super().connect_tcp(host, port, timeout, local_address, socket_options)
-        return _Stream(connected)
+        return _Stream(connected, self)
 
 
 class _Stream(httpcore2.AsyncNetworkStream):
@@ -46,13 +52,12 @@ class _Stream(httpcore2.AsyncNetworkStream):
 
     Args:
         inner: httpcore's own.
+        network: which made it.
     """
 
-    # How many are being read.
-    _reading = 0
-
-    def __init__(self, inner: Any) -> None:
+    def __init__(self, inner: Any, network: Network) -> None:
         self._inner = inner
+        self._network = network
         self._bytes: anyio.abc.ByteStream = inner._stream
         self._socket = inner.get_extra_info("socket")
         # Reads since the last request; when the latest was, by the loop's clock, and its length.
@@ -61,7 +66,7 @@ class _Stream(httpcore2.AsyncNetworkStream):
         self._length = 0
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        _Stream._reading += 1
+        self._network.reading += 1
         try:
             await self._let_more_come()
             async with asyncio.timeout(timeout):
@@ -73,7 +78,7 @@ class _Stream(httpcore2.AsyncNetworkStream):
         except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
             raise httpcore2.ReadError(str(error)) from error
         finally:
-            _Stream._reading -= 1
+            self._network.reading -= 1
         self._reads += 1
         self._read_at = asyncio.get_running_loop().time()
         self._length = len(found)
@@ -92,7 +97,8 @@ class _Stream(httpcore2.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        return _Stream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
+        secured = await self._inner.start_tls(ssl_context, server_hostname, timeout)
+        return _Stream(secured, self._network)
 
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable":
@@ -104,7 +110,7 @@ class _Stream(httpcore2.AsyncNetworkStream):
         """Wait until it is time to read again, unless there is more already."""
         if self._reads < FIRST or self._length >= MUCH or self._is_behind():
             return
-        next_at = self._read_at + min(MOST, EACH * _Stream._reading)
+        next_at = self._read_at + min(MOST, EACH * self._network.reading)
         if (pause := next_at - asyncio.get_running_loop().time()) > 0:
             await asyncio.sleep(pause)
 
