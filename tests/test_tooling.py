@@ -149,6 +149,23 @@ def test_every_runtime_requirement_says_what_it_is_for() -> None:
     assert [line for line in lines[2:] if " # " not in line] == []
 
 
+# The tests
+
+
+def test_one_that_hangs_ends_the_run_and_is_named(tmp_path: Path) -> None:
+    """Where xdist replaced the process that ended, the run would wait for ever."""
+    file = tmp_path / "test_hanging.py"
+    file.write_text(
+        "import time\ndef test_a(): pass\ndef test_b(): time.sleep(600)\ndef test_c(): pass"
+    )
+    options = ["-n", "2", "--dist", "loadfile", "-o", "faulthandler_timeout=0.1"]
+    command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", *options, str(file)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+    assert run.returncode == 1
+    assert "crashed while running '::test_b'" in run.stdout
+
+
 # Scripts
 
 
