@@ -7,11 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from chatflow.development.mistakes import find_mistake
+from chatflow.development.words import say
 
 # What a process has read once, and keeps: modules, and templates, which Django caches.
 SUFFIXES = {".py", ".html"}
 # Folders without anything that a server loads, beside hidden ones and virtual environments.
 SKIPPED = {"__pycache__", "node_modules", "tests"}
+# Milliseconds between two looks at the files, where the kernel doesn't tell of edits.
+POLL_MS = 300
+# Seconds until they are watched again, where that has failed.
+RETRY = 0.3
 
 
 class Edits:
@@ -64,6 +69,7 @@ class Edits:
         # Here, as the servers need not wait for the import.
         from watchfiles import Change, watch
 
+        polls = False
         while not self._closing.is_set():
             # Folder by folder: a virtual environment in the project has thousands of them.
             folders = list(find_folders(self._root))
@@ -74,6 +80,8 @@ class Edits:
                     watch_filter=None,
                     stop_event=self._closing,
                     ignore_permission_denied=True,
+                    force_polling=polls or None,
+                    poll_delay_ms=POLL_MS,
                 ):
                     added = [Path(path) for change, path in changes if change == Change.added]
                     new = [path for path in added if path.is_dir() and is_own(path)]
@@ -83,6 +91,12 @@ class Edits:
             except FileNotFoundError:
                 # A folder is gone since it was found.
                 continue
+            except (OSError, RuntimeError) as error:
+                # Mostly the programs of this user watch as much already as the kernel lets them.
+                if not polls:
+                    say(f"The kernel doesn't tell of edits ({error}): looking for them instead.")
+                polls = True
+                self._closing.wait(RETRY)
 
     def _tell(self, paths: list[Path]) -> None:
         edited = sorted(path for path in paths if self.matters(path))

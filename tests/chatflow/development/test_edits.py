@@ -1,15 +1,22 @@
 """Seeing edits, of which the kernel tells."""
 
 import select
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import watchfiles
 
+from chatflow.development import edits as module
 from chatflow.development.edits import Edits, find_folders
 
 # Its name comes last, so that a late word of it hides no other file's.
 PROBE = "zzz.py"
+# Seconds after which an edit will never be heard.
+NET = 30.0
 
 
 @pytest.fixture
@@ -23,8 +30,12 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def edits(project: Path) -> Iterator[Edits]:
-    """Return what watches the project already."""
+def edits(
+    project: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Edits]:
+    """Return what watches the project already; "polling" where the kernel tells nobody more."""
+    if hasattr(request, "param"):
+        monkeypatch.setattr(watchfiles, "watch", watch_by_polling)
     edits = Edits(project, project / ".env")
     edits.start()
     edit_until_heard(edits, project / PROBE)
@@ -32,8 +43,16 @@ def edits(project: Path) -> Iterator[Edits]:
     edits.close()
 
 
+def watch_by_polling(*paths: Path, **options: Any) -> Any:
+    if not options["force_polling"]:
+        raise RuntimeError("Error creating recommended watcher: Too many open files (os error 24)")
+    return watchfiles.main.watch(*paths, **options)
+
+
 def edit_until_heard(edits: Edits, path: Path) -> None:
+    until = time.monotonic() + NET
     while not is_heard(edits):
+        assert time.monotonic() < until
         path.write_text("edited")
     while is_heard(edits):
         edits.read()
@@ -41,16 +60,25 @@ def edit_until_heard(edits: Edits, path: Path) -> None:
 
 def next_edit(edits: Edits) -> str:
     """Return the file of the next edit, but for the probe's."""
-    while (file := edits.read().partition(" and ")[0]) == PROBE:
-        pass
+    file = PROBE
+    while file == PROBE:
+        assert is_heard(edits, NET)
+        file = edits.read().partition(" and ")[0]
     return file
 
 
-def is_heard(edits: Edits) -> bool:
-    return bool(select.select([edits], [], [], 0.2)[0])
+def is_heard(edits: Edits, seconds: float = 0.2) -> bool:
+    return bool(select.select([edits], [], [], seconds)[0])
 
 
 def test_it_works(edits: Edits, project: Path) -> None:
+    (project / "team/workflows.py").write_text("edited")
+
+    assert next_edit(edits) == "team/workflows.py"
+
+
+@pytest.mark.parametrize("edits", ["polling"], indirect=True)
+def test_where_the_kernel_tells_nothing(edits: Edits, project: Path) -> None:
     (project / "team/workflows.py").write_text("edited")
 
     assert next_edit(edits) == "team/workflows.py"
@@ -118,3 +146,24 @@ def test_only_the_projects_own_folders_are_watched(project: Path) -> None:
     found = {str(each.relative_to(project)) for each in find_folders(project)}
 
     assert found == {".", "team", "templates", "templates/team"}
+
+
+def test_it_says_once_that_the_kernel_tells_nothing(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However often even the looking fails, as where no more files can be opened."""
+    failed = threading.Semaphore(0)
+
+    def fail(*paths: Path, **options: Any) -> Any:
+        failed.release()
+        raise OSError("Too many open files")
+
+    monkeypatch.setattr(watchfiles, "watch", fail)
+    monkeypatch.setattr(module, "RETRY", 0)
+    edits = Edits(project, project / ".env")
+    edits.start()
+    for _ in range(3):
+        assert failed.acquire(timeout=NET)
+    edits.close()
+
+    assert capsys.readouterr().out.count("Too many open files") == 1
