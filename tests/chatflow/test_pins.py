@@ -42,6 +42,7 @@ async def test_uvicorns_send_knows_its_transport(protocol: Any) -> None:
     server = uvicorn.Server(config)
     serving = asyncio.ensure_future(server.serve())
     while not server.started:
+        assert not serving.done()
         await asyncio.sleep(0.01)
     host, port = server.servers[0].sockets[0].getsockname()
 

@@ -14,13 +14,14 @@ from typing import Any, cast
 
 from pydantic_core import from_json
 
+from chatflow.workflows.ai.network import MOST
 from chatflow.workflows.ai.short_cut import Hear
 
 JSON = dict[str, Any]
 
 DONE = b"[DONE]"
-# Seconds that the end of a body may come later than that of the answer in it.
-REST = 0.2
+# Seconds that the end of a body may come later than that of the answer in it, and be read later.
+REST = 0.2 + MOST
 HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 

@@ -9,6 +9,7 @@ once, it listens to each of them a little less often: two milliseconds later for
 
 import asyncio
 import ssl
+from asyncio import sleep
 from collections.abc import Iterable
 from typing import Any
 
@@ -30,7 +31,7 @@ class Network(httpcore2.AnyIOBackend):
     """Connects one client as httpcore does. Belongs to one event loop.
 
     Attributes:
-        reading: how many of its connections are being read.
+        reading: how many of its connections are being read behind the first words of an answer.
     """
 
     reading = 0
@@ -66,7 +67,9 @@ class _Stream(httpcore2.AsyncNetworkStream):
         self._length = 0
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        self._network.reading += 1
+        # Models that think for a while are no work.
+        counts = self._reads >= FIRST
+        self._network.reading += counts
         try:
             await self._let_more_come()
             async with asyncio.timeout(timeout):
@@ -78,7 +81,7 @@ class _Stream(httpcore2.AsyncNetworkStream):
         except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
             raise httpcore2.ReadError(str(error)) from error
         finally:
-            self._network.reading -= 1
+            self._network.reading -= counts
         self._reads += 1
         self._read_at = asyncio.get_running_loop().time()
         self._length = len(found)
@@ -112,7 +115,7 @@ class _Stream(httpcore2.AsyncNetworkStream):
             return
         next_at = self._read_at + min(MOST, EACH * self._network.reading)
         if (pause := next_at - asyncio.get_running_loop().time()) > 0:
-            await asyncio.sleep(pause)
+            await sleep(pause)
 
     def _is_behind(self) -> bool:
         """Say whether records have come that weren't read: each read of TLS returns one."""

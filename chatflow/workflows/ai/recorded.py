@@ -419,6 +419,8 @@ class Hearer:
         if not (self._is_among_words and self._shows_at_once()):
             return False
         self._ahead += len(words)
+        # However long it takes to show them, that isn't the model's silence.
+        self._limit.reschedule(None)
         await self._show(words)
         self._limit.reschedule(asyncio.get_running_loop().time() + self._silence)
         return True

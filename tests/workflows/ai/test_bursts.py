@@ -1,4 +1,4 @@
-"""The pieces of a stream, joined where they come close together."""
+"""The pieces of a stream, joined where they come together."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
 
 
 def test_it_works() -> None:
-    """What has come together is one piece; the first one waits for nothing."""
+    """What has come together is one piece."""
 
     async def read() -> list[bytes]:
         return [piece async for piece in Burst(pieces(b"a", b"b", b"c"))]

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,24 +25,24 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
 
 @asynccontextmanager
 async def serving(response: bytes, *, stays: bool = False) -> AsyncIterator[str]:
-    talks: list[asyncio.Future[None]] = []
+    talks: list[asyncio.Task[None] | None] = []
 
     async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        talk = asyncio.get_running_loop().create_future()
-        talks.append(talk)
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(response)
-        await writer.drain()
-        if stays:
-            await reader.read()
-        writer.close()
-        await writer.wait_closed()
-        talk.set_result(None)
+        talks.append(asyncio.current_task())
+        # A client that waits no longer may reset the connection.
+        with suppress(ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(response)
+            await writer.drain()
+            if stays:
+                await reader.read()
+            writer.close()
+            await writer.wait_closed()
 
     server = await asyncio.start_server(respond, "127.0.0.1", 0)
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-        await asyncio.gather(*talks)
+        await asyncio.gather(*filter(None, talks))
 
 
 async def get(url: str, **options: Any) -> httpx2.Response:
@@ -73,7 +73,7 @@ async def test_a_body_that_breaks_off() -> None:
 async def test_a_server_that_is_silent() -> None:
     async with serving(HEAD + b"Content-Length: 20\r\n\r\nHi", stays=True) as url:
         with pytest.raises(httpx2.ReadTimeout):
-            await get(url, timeout=0.05)
+            await get(url, timeout=httpx2.Timeout(5, read=0.05))
 
 
 async def test_nobody_is_there() -> None:
@@ -93,18 +93,21 @@ class Conversation:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, secure: ssl.SSLContext | None) -> None:
         self.pauses: list[float] = []
         self._secure = secure
-        self._more = asyncio.Event()
-        # Hundreds of connections might be read at the same time.
+        # However slow this machine is, the next read would come too early.
         monkeypatch.setattr(network, "EACH", 60)
-        monkeypatch.setattr(asyncio, "sleep", self._sleep)
+        monkeypatch.setattr(network, "MOST", 60)
+        monkeypatch.setattr(network, "sleep", self._sleep)
 
     async def _sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
         await self.say("d", "e", "f")
 
     @asynccontextmanager
-    async def begun(self, *pieces: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def begun(
+        self, *pieces: str, client: Client | None = None
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
         """Let the client read the head and these pieces, and yield what follows."""
+        ours = nullcontext(client) if client else Client()
         connected: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
 
         async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -116,15 +119,18 @@ class Conversation:
         port = server.sockets[0].getsockname()[1]
         url = f"http{'s' if self._secure else ''}://localhost:{port}/"
         async with server:
-            async with Client() as client, client.stream("GET", url) as response:
+            async with ours as reader, reader.stream("GET", url) as response:
                 self._writer = await connected.get()
-                body = response.aiter_raw()
-                for piece in pieces:
-                    await self.say(piece)
-                    assert await anext(body) == piece.encode()
-                yield body
-            self._writer.close()
-            await self._writer.wait_closed()
+                try:
+                    body = response.aiter_raw()
+                    for piece in pieces:
+                        await self.say(piece)
+                        assert await anext(body) == piece.encode()
+                    yield body
+                finally:
+                    self._writer.close()
+            with suppress(ConnectionError):
+                await self._writer.wait_closed()
 
     async def say(self, *pieces: str) -> None:
         for piece in pieces:
@@ -164,9 +170,38 @@ async def test_words_that_follow_are_read_together(monkeypatch: pytest.MonkeyPat
         await talk.say("c")
         assert await anext(body) == b"cdef"
 
-    # No longer than a reader notices, however many are being read.
     [pause] = talk.pauses
-    assert 0 < pause <= network.MOST
+    assert 0 < pause <= 60
+
+
+async def test_no_pause_is_longer_than_a_reader_notices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many connections are being read."""
+    most = network.MOST
+    talk = Conversation(monkeypatch, None)
+    monkeypatch.setattr(network, "MOST", most)
+    async with talk.begun("a", "b") as body:
+        while not talk.pauses:
+            await talk.say("c")
+            await anext(body)
+
+    assert 0 < talk.pauses[0] <= most
+
+
+async def test_those_that_say_nothing_yet_hold_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models that think for minutes leave the loop alone."""
+    silent = Conversation(monkeypatch, None)
+    async with Client() as client, silent.begun(client=client) as waiting:
+        thought = asyncio.ensure_future(anext(waiting))
+        talk = Conversation(monkeypatch, None)
+        monkeypatch.setattr(network, "MOST", 600)
+        async with talk.begun("a", "b", client=client) as body:
+            await talk.say("c")
+            await anext(body)
+        await silent.say("a")
+        assert await thought == b"a"
+
+    [pause] = talk.pauses
+    assert pause <= 60
 
 
 async def test_over_tls_no_word_is_left_behind(
@@ -202,7 +237,7 @@ async def test_each_answer_on_a_connection_begins_at_once(monkeypatch: pytest.Mo
 
     paused = AsyncMock()
     monkeypatch.setattr(network, "EACH", 60)
-    monkeypatch.setattr(asyncio, "sleep", paused)
+    monkeypatch.setattr(network, "sleep", paused)
     server = await asyncio.start_server(respond, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     async with server:

@@ -1,16 +1,18 @@
 """ctx.ai over real HTTP: requests, their records, and the outcome of a provider's failures."""
 
+import asyncio
 import json
 import threading
 from dataclasses import dataclass
 
 import pytest
 from django.conf import LazySettings
-from pydantic_ai.messages import ModelResponse
+from pydantic_ai.messages import ModelResponse, PartStartEvent, TextPart
 
 from chatflow.workflows import Context, File, ToolError
 from chatflow.workflows.ai import reasoning
 from chatflow.workflows.ai.messages import ChatMessage
+from chatflow.workflows.ai.recorded import Hearer
 from chatflow.workflows.ai.sight import UNSEEN
 from chatflow.workflows.models import Job, State, Step
 from chatflow.workflows.running.record import Record
@@ -988,6 +990,22 @@ def test_but_not_for_ever(chat: Chat, server: OpenAIServer, settings: LazySettin
     assert (job.code, len(server.requests)) == ("ai_unavailable", 1)
     assert "silent for 0.6 seconds" in job.traceback
     never.set()
+
+
+async def test_the_time_to_show_words_is_no_silence() -> None:
+    """A database may be away meanwhile, where some were withdrawn."""
+    counted: list[float | None] = []
+
+    async def show(words: str) -> None:
+        counted.append(limit.when())
+
+    async with asyncio.timeout(60) as limit:
+        hearer = Hearer(show, lambda: True, limit, 30)
+        hearer.get_words(PartStartEvent(index=0, part=TextPart("Once")))
+        assert await hearer.hear(" upon")
+        assert limit.when() is not None
+
+    assert counted == [None]
 
 
 # What the user saw of an answer that broke off.

@@ -45,10 +45,12 @@ def work_until(done: Callable[[], bool], *, concurrency: int = 100) -> LoopWorke
 
     def watch() -> None:
         until = time.monotonic() + NET
-        while not done() and time.monotonic() < until:
-            time.sleep(0.005)
-        connection.close()
-        worker.fetcher.stop()
+        try:
+            while not done() and time.monotonic() < until:
+                time.sleep(0.005)
+        finally:
+            connection.close()
+            worker.fetcher.stop()
 
     watching = threading.Thread(target=watch)
     watching.start()
@@ -183,7 +185,7 @@ def test_what_does_not_stop_is_left_behind(alice: User, monkeypatch: pytest.Monk
 
 
 def test_told_to_give_back(alice: User) -> None:
-    began = threading.Barrier(4)
+    began = threading.Barrier(4, timeout=NET)
 
     async def work(ctx: Context) -> str:
         await asyncio.to_thread(began.wait)

@@ -1,6 +1,7 @@
 """Several processes count, die and are forked, and nothing is lost or counted twice."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -97,9 +98,12 @@ def test_a_fork_has_a_sheet_of_its_own() -> None:
     read, write = os.pipe()
     child = os.fork()
     if not child:
+        # Where it doesn't get that far: it ends, and the test fails.
+        signal.alarm(60)
         LEASE_LOSSES.add(10, "death")
         os.write(write, b"x")
         os.read(os.pipe()[0], 1)
+    os.close(write)
     assert os.read(read, 1) == b"x"
     assert values()[DEATHS] == 11
     LEASE_LOSSES.add(1, "death")

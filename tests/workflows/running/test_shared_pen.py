@@ -177,7 +177,9 @@ def test_the_thread(jobs: list[Job]) -> None:
     pen.start()
     mine = EventWriter(jobs[0], Attempt(jobs[0]), pen.bring)
     mine.show("Once")
-    while not streamed(jobs[0]):
+    until = time.monotonic() + 30
+    while not streamed(jobs[0]) and time.monotonic() < until:
         time.sleep(0.001)
+    pen.close()
 
     assert streamed(jobs[0]) == "Once"

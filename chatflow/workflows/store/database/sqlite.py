@@ -65,7 +65,7 @@ LATEST = """
     )
 """
 
-# A column that is false, but not the beginning of a comparison.
+# A column that is false, but not the beginning of a comparison. No condition has a NOT IN.
 NEGATED = re.compile(r"\bNOT (\w+)\b(?! =)")
 
 # The file that each of Django's connections has opened.
