@@ -31,6 +31,7 @@ SITE = {
     *(f"chatflow/{name}.py" for name in ("settings", "environment", "startup")),
     *(f"chatflow/{name}.py" for name in ("urls", "asgi", "wsgi")),
     "chatflow/management/commands/seed_demo.py",
+    "chatflow/management/commands/prepare_demo.py",
 }
 # Which only that needs: its settings, and the invoicing example.
 OF_THE_SITE = {"django-environ", "python-dotenv", "rapidfuzz", "pluralizer"}

@@ -193,16 +193,13 @@ def test_a_missing_system_package_fails_in_ci_only(ci: str, status: int, tmp_pat
 STUB_MANAGE = """
 import os, subprocess, sys, time
 open("commands", "a").write(" ".join(sys.argv[1:]) + "\\n")
-if sys.argv[1] == "seed_demo" and "--no-users" not in sys.argv:
+if sys.argv[1] == "prepare_demo" and "--no-users" not in sys.argv:
     print("The password of demo is d3m0")
     print("The password of admin is adm1n")
-elif sys.argv[1] == "create_token" and os.environ.get("NO_DEMO_USER"):
-    sys.exit("CommandError: There is no user 'demo'")
-elif sys.argv[1] == "create_token":
-    print("Some words first.")
-    print("the-token")
-elif sys.argv[1] == "sign_in_link":
-    print("/accounts/once/?token=abc")
+    print("Some words.")
+    print("The token of demo is the-token")
+    print("The link of demo is /accounts/once/?token=abc")
+    sys.exit(os.environ.get("PREPARED"))
 elif sys.argv[1] == "qcluster":
     if "--standby" in sys.argv:
         from chatflow.workflows.cluster.standby import stand_by
@@ -319,18 +316,41 @@ def test_demo_says_how_to_get_in(demo: Demo) -> None:
     assert " - sign in as demo, password d3m0 - token the-token\n" in text
     assert text.index("New passwords") < text.index("Chatflow is ready")
     assert f"once: http://127.0.0.1:{demo.port}/accounts/once/?token=abc\n" in lines[-1]
-    assert "create_token demo --name=make demo --replace" in (demo.folder / "commands").read_text()
+
+
+def test_demo_tells_new_passwords_even_where_it_fails(demo: Demo) -> None:
+    with demo.start(PREPARED="No table, no token.") as process:
+        output, _ = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "New passwords, which are shown this once: demo has d3m0, admin has adm1n\n" in output
+    assert "No table, no token.\n" in output
+    assert output.endswith("bin/demo: manage.py prepare_demo failed.\n")
+    assert demo.is_gone()
+
+
+def test_demo_says_what_can_not_be_loaded(demo: Demo) -> None:
+    (demo.folder / "team.py").write_text("x = y\n")
+    (demo.folder / "chatflow/asgi.py").write_text(f"import team\n{STUB_ASGI}")
+    with demo.start() as process:
+        output, _ = process.communicate(timeout=20)
+    assert process.returncode == 1
+    [said] = output.split("bin/demo: ")[1:]
+    assert said.startswith("the web server can't load the code.\n")
+    assert '  File "team.py", line 1, in <module>\n' in said
+    assert "NameError: name 'y' is not defined" in said
+    # The cluster, which had loaded it, never began.
+    assert demo.pids() == []
 
 
 def test_demo_makes_nobody_where_others_come(demo: Demo) -> None:
-    with demo.start(HOST="0.0.0.0", NO_DEMO_USER="1") as process:
+    with demo.start(HOST="0.0.0.0") as process:
         line = ready_line(process)
         assert process.stdout is not None
         advice = process.stdout.readline()
         process.terminate()
     assert line == f"Chatflow is ready: http://127.0.0.1:{demo.port}/ai-demo/chat/\n"
     assert "`manage.py createsuperuser` makes one" in advice
-    assert "seed_demo --no-users\n" in (demo.folder / "commands").read_text()
+    assert "prepare_demo --no-users\n" in (demo.folder / "commands").read_text()
 
 
 def test_demo_writes_a_secret_key_for_its_owner_alone(demo: Demo) -> None:

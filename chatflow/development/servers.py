@@ -1,4 +1,4 @@
-"""The processes of a site under development: those that run, and those that may succeed them."""
+"""The processes of a site under development."""
 
 import ctypes
 import os
@@ -22,7 +22,10 @@ LOOK = 0.05
 
 
 class Server:
-    """A process in a group of its own: Ctrl-C reaches its parent alone, which then stops it.
+    """A process that loads the code, and waits until it may begin.
+
+    It has a group of its own: Ctrl-C reaches its parent alone, which then stops it. What it says on
+    standard error before it begins is kept from the terminal, as its twin says the same.
 
     Args:
         name: for people.
@@ -31,6 +34,10 @@ class Server:
         environment: its environment.
         sockets: those that it inherits.
         options: for ``Popen``.
+
+    Attributes:
+        is_ready: it has loaded the code.
+        said: what it has said on standard error, as soon as it was told to begin, or was killed.
     """
 
     def __init__(
@@ -44,53 +51,27 @@ class Server:
         **options: Any,
     ) -> None:
         self.name = name
-        self.process = subprocess.Popen(
-            command,
-            cwd=root,
-            env=environment,
-            pass_fds=[each.fileno() for each in sockets],
-            process_group=0,
-            **{"stdin": subprocess.DEVNULL} | options,
-        )
+        self.is_ready = False
+        self.said = ""
+        self._is_cut = False
+        self._channel, theirs = socket.socketpair()
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - _let_go() closes it
+        with theirs:
+            self.process: subprocess.Popen[bytes] = subprocess.Popen(
+                [*command, "--standby"],
+                cwd=root,
+                env=environment,
+                stdin=theirs.fileno(),
+                stderr=self._stderr,
+                pass_fds=[each.fileno() for each in sockets],
+                process_group=0,
+                **options,
+            )
 
     @property
     def status(self) -> int | None:
         """The exit status; None while it runs."""
         return self.process.poll()
-
-    def terminate(self) -> None:
-        """Let it end in its own way: a cluster tells its workers."""
-        self.process.terminate()
-
-    def kill(self) -> None:
-        """End it, and all that it has started, at once."""
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self.process.wait()
-
-
-class Successor(Server):
-    """A process that loads the new code, and waits until it may begin.
-
-    What it says before is kept from the terminal, as its twin says the same.
-
-    Attributes:
-        is_ready: it has loaded the code.
-        said: what it has said on standard error, as soon as it was told to begin, or was killed.
-    """
-
-    def __init__(self, name: str, command: list[str], **options: Any) -> None:
-        self._channel, theirs = socket.socketpair()
-        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - _let_go() closes it
-        self.is_ready = False
-        self.said = ""
-        self._is_cut = False
-        with theirs:
-            super().__init__(
-                name, [*command, "--standby"], stdin=theirs, stderr=self._stderr, **options
-            )
 
     def fileno(self) -> int:
         """Return what can be read when it is ready, or has failed."""
@@ -115,8 +96,17 @@ class Successor(Server):
             pass
         self._let_go()
 
+    def terminate(self) -> None:
+        """Let it end in its own way: a cluster tells its workers."""
+        self.process.terminate()
+
     def kill(self) -> None:
-        super().kill()
+        """End it, and all that it has started, at once."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
         self._let_go()
 
     def _let_go(self) -> None:

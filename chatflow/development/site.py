@@ -9,16 +9,18 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from chatflow.development import MISTAKE, SITE, SiteFailed
 from chatflow.development.addresses import bracketed, reachable
 from chatflow.development.edits import Edits
 from chatflow.development.mistakes import shorten, summarize
 from chatflow.development.note import Note
-from chatflow.development.servers import Server, Successor, die_with_parent, stop
+from chatflow.development.servers import Server, die_with_parent, stop
 from chatflow.development.stopping import StopRequest
 from chatflow.development.words import say
+
+T = TypeVar("T")
 
 # Seconds in which the first web server must answer.
 START_SECONDS = 60.0
@@ -78,7 +80,7 @@ class Site:
         self._request = StopRequest()
         self._edits = Edits(root, env_file)
         self._servers: list[Server] = []
-        self._successors: list[Successor] = []
+        self._successors: list[Server] = []
         # Those that have been succeeded, with the moments by which they must have ended.
         self._leaving: list[tuple[Server, float]] = []
         # What was wrong with the syntax of the last edit.
@@ -88,24 +90,29 @@ class Site:
         # said.
         self._news: tuple[float, float] | None = None
 
-    def run(self, greet: Callable[[], None]) -> None:
+    def run(self, prepare: Callable[[], T], greet: Callable[[T], None]) -> None:
         """Run the site until it is told to stop.
 
         Args:
-            greet: called when it is ready.
+            prepare: called while the servers load the code; they begin when it has returned. The
+                signals are still the caller's.
+            greet: called with what that has returned, when the site is ready.
 
         Raises:
-            SiteFailed: a server ended by itself, or the web server doesn't answer.
+            SiteFailed: a server can't load the code or ended by itself, or the web server doesn't
+                answer.
         """
-        self._request.obey_signals()
         with self._stopped_at_last():
-            for name, command, sockets in self._roles:
-                options = self._options | {"sockets": sockets, "preexec_fn": die_with_parent}
-                self._servers.append(Server(name, command, **options))
+            # As long as there is no other thread, it's safe to fork with code to be run.
+            self._successors = list(self._start(preexec_fn=die_with_parent))
+            prepared = prepare()
+            self._request.obey_signals()
             self._edits.start()
+            while not (self._servers or self._request.is_made):
+                self._look()
             self._wait_for_response()
             if not self._request.is_made:
-                greet()
+                greet(prepared)
             while not self._request.is_made:
                 self._look()
 
@@ -134,7 +141,7 @@ class Site:
     def _look(self) -> None:
         """Wait until something happens, but not for long, and see to it."""
         waiting = [each for each in self._successors if not each.is_ready]
-        watched: list[StopRequest | Edits | Successor] = [self._request, self._edits, *waiting]
+        watched: list[StopRequest | Edits | Server] = [self._request, self._edits, *waiting]
         ready, _, _ = select.select(watched, [], [], LOOK_AFTER if self._leaving else LOOK)
         for successor in waiting:
             if successor in ready:
@@ -168,10 +175,11 @@ class Site:
         self._mistake = mistake
         if mistake:
             self._refuse(mistake)
-        self._successors = [
-            Successor(name, command, sockets=sockets, **self._options)
-            for name, command, sockets in self._roles
-        ]
+        self._successors = list(self._start())
+
+    def _start(self, **options: Any) -> Iterator[Server]:
+        for name, command, sockets in self._roles:
+            yield Server(name, command, sockets=sockets, **self._options, **options)
 
     def _dismiss_successors(self) -> None:
         for successor in self._successors:
@@ -183,6 +191,9 @@ class Site:
         failed = [each for each in self._successors if each.has_failed]
         if failed:
             self._dismiss_successors()
+            if not self._servers:
+                told = shorten(failed[0].said, self._root)
+                raise SiteFailed(f"the {failed[0].name} can't load the code.\n{told}")
             # The syntax was told already.
             if not self._mistake or summarize(failed[0].said) != summarize(self._mistake):
                 self._refuse(failed[0].said)
@@ -205,7 +216,8 @@ class Site:
         if warnings := shorten(self._successors[0].said, self._root):
             say(warnings)
         self._servers, self._successors = [*self._successors], []
-        self._news = self._edited_at, now + STEP_BACK_SECONDS
+        if self._leaving:
+            self._news = self._edited_at, now + STEP_BACK_SECONDS
 
     def _see_off_leaving(self) -> None:
         for server, must_end in list(self._leaving):

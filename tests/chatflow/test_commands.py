@@ -25,6 +25,8 @@ from chatflow.asgi import application as site
 from chatflow.development import SiteFailed
 from chatflow.management.commands import dev, runserver, seed_demo
 from chatflow.models import Token
+from chatflow.operations import audit
+from chatflow.operations.models import Act
 from chatflow.serving.front import Front
 from chatflow.web import with_streams
 from chatflow.workflows.commands import DatabaseCommand
@@ -211,6 +213,32 @@ def test_seed_demo_makes_nobody_where_others_come(no_documents: None) -> None:
     assert not User.objects.exists()
 
 
+def test_prepare_demo_says_how_to_get_in(
+    no_documents: None, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = []
+    for _ in range(2):
+        said = output("prepare_demo")
+        [token] = re.findall(r"^The token of demo is (\S+)$", said, re.M)
+        [link] = re.findall(r"^The link of demo is (\S+)$", said, re.M)
+        found.append((PASSWORD.findall(said), token))
+
+    assert client.get(link)["Location"] == "/ai-demo/chat/"
+    (passwords, stale), (none, token) = found
+    assert dict(passwords).keys() == {"demo", "admin"}
+    assert none == []
+    for each, status in ((stale, 401), (token, 200)):
+        headers = {"Authorization": f"Bearer {each}"}
+        assert Client(headers=headers).get("/ai-demo/workflow/jobs").status_code == status
+    # The terminal isn't told twice; whoever asks later is.
+    assert not [each for each in caplog.records if each.name == audit.__name__]
+    assert Act.objects.filter(act="Make a token").count() == 2
+
+
+def test_prepare_demo_lets_nobody_in_where_others_come(no_documents: None) -> None:
+    assert output("prepare_demo", no_users=True) == ""
+
+
 def test_runserver_is_the_one_that_streams() -> None:
     assert get_commands()["runserver"] == "chatflow"
     assert runserver.application(use_static_handler=True) is site
@@ -267,7 +295,7 @@ def sites(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         def __init__(self, **options: Any) -> None:
             made.append(options)
 
-        def run(self, greet: Any) -> None:
+        def run(self, prepare: Any, greet: Any) -> None:
             for each in made[-1]["sockets"]:
                 each.close()
             raise SiteFailed("the web server ended by itself (exit status 1).")

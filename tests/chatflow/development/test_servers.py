@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from chatflow.development import servers
-from chatflow.development.servers import Server, Successor, stop
+from chatflow.development.servers import Server, stop
 from chatflow.development.stopping import StopRequest
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -37,20 +37,19 @@ def request_to_stop() -> Iterator[StopRequest]:
     request.close()
 
 
-def start(kind: type[Server], code: str, pipe: tuple[int, int]) -> Server:
+def start(code: str, pipe: tuple[int, int]) -> Server:
     command = [sys.executable, "-c", code.format(pipe[1])]
-    return kind("server", command, root=ROOT, environment=os.environ, close_fds=False)
+    return Server("server", command, root=ROOT, environment=os.environ, close_fds=False)
 
 
-def hear(successor: Server) -> Successor:
-    assert isinstance(successor, Successor)
+def hear(successor: Server) -> Server:
     select.select([successor], [], [])
     successor.hear()
     return successor
 
 
 def test_it_works(pipe: tuple[int, int]) -> None:
-    successor = hear(start(Successor, LOADED + STAYS, pipe))
+    successor = hear(start(LOADED + STAYS, pipe))
     assert successor.is_ready
     assert not successor.has_failed
     successor.begin()
@@ -62,7 +61,7 @@ def test_it_works(pipe: tuple[int, int]) -> None:
 
 
 def test_one_that_has_just_died(pipe: tuple[int, int]) -> None:
-    successor = hear(start(Successor, LOADED + STAYS, pipe))
+    successor = hear(start(LOADED + STAYS, pipe))
     successor.process.kill()
     successor.process.wait()
     successor.begin()
@@ -71,7 +70,7 @@ def test_one_that_has_just_died(pipe: tuple[int, int]) -> None:
 
 
 def test_code_that_can_not_be_loaded(pipe: tuple[int, int]) -> None:
-    successor = hear(start(Successor, "nonsense", pipe))
+    successor = hear(start("nonsense", pipe))
     assert successor.has_failed
     assert not successor.is_ready
     successor.process.wait()
@@ -80,7 +79,7 @@ def test_code_that_can_not_be_loaded(pipe: tuple[int, int]) -> None:
 
 
 def test_they_end_in_their_own_ways(pipe: tuple[int, int], request_to_stop: StopRequest) -> None:
-    server = start(Server, STAYS, pipe)
+    server = start(STAYS, pipe)
     os.read(pipe[0], 1)
     stop([server], request_to_stop)
 
@@ -91,7 +90,7 @@ def test_who_does_not_end_is_killed_in_the_end(
     pipe: tuple[int, int], request_to_stop: StopRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(servers, "STOP_SECONDS", 0.1)
-    server = start(Server, STUBBORN, pipe)
+    server = start(STUBBORN, pipe)
     os.read(pipe[0], 1)
     stop([server], request_to_stop)
 
@@ -100,7 +99,7 @@ def test_who_does_not_end_is_killed_in_the_end(
 
 def test_somebody_is_in_a_hurry(pipe: tuple[int, int], request_to_stop: StopRequest) -> None:
     request_to_stop.is_made = request_to_stop.is_urgent = True
-    server = start(Server, STUBBORN, pipe)
+    server = start(STUBBORN, pipe)
     os.read(pipe[0], 1)
     stop([server], request_to_stop)
 

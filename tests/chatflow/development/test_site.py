@@ -40,7 +40,7 @@ class Played:
 
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Site]:
-    monkeypatch.setattr(module, "Successor", Played)
+    monkeypatch.setattr(module, "Server", Played)
     sockets = bind(HOST, free_port())
     site = Site(
         root=tmp_path,
