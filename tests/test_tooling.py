@@ -199,6 +199,7 @@ if sys.argv[1] == "prepare_demo" and "--no-users" not in sys.argv:
     print("Some words.")
     print("The token of demo is the-token")
     print("The link of demo is /accounts/once/?token=abc")
+    time.sleep(int(os.environ.get("PREPARING", 0)))
     sys.exit(os.environ.get("PREPARED"))
 elif sys.argv[1] == "qcluster":
     if "--standby" in sys.argv:
@@ -326,6 +327,17 @@ def test_demo_tells_new_passwords_even_where_it_fails(demo: Demo) -> None:
     assert "No table, no token.\n" in output
     assert output.endswith("bin/demo: manage.py prepare_demo failed.\n")
     assert demo.is_gone()
+
+
+def test_demo_can_be_stopped_while_it_prepares_the_database(demo: Demo) -> None:
+    with demo.start(PREPARING="300") as process:
+        read_until(process, "Preparing the database")
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        wait_until(lambda: len(children.read_text().split()) == 3)
+        family = list(map(int, children.read_text().split()))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+    assert not any(map(runs, family))
 
 
 def test_demo_says_what_can_not_be_loaded(demo: Demo) -> None:
