@@ -22,12 +22,14 @@ from chatflow.development.words import say
 
 T = TypeVar("T")
 
+WEB_SERVER = "web server"
+
 # Seconds in which the first web server must answer.
 START_SECONDS = 60.0
 # Seconds between two looks at whether the servers live, and whether those that were succeeded do.
 LOOK = 0.2
 LOOK_AFTER = 0.05
-# Seconds after which a server that was succeeded answers nobody new, though it has not ended.
+# Seconds after which a web server that was succeeded answers nobody new, though it has not ended.
 STEP_BACK_SECONDS = 2.0
 # Seconds that a server has to end after it was succeeded: a sync job may keep it.
 LEAVE_SECONDS = 130.0
@@ -75,7 +77,7 @@ class Site:
         # Jobs are given back at once, and go on at their last steps. The checks are the web
         # server's, beside it.
         cluster = [sys.executable, manage, "qcluster", "--skip-checks", "--grace=0"]
-        self._roles = [("web server", web, sockets), ("cluster", cluster, ())]
+        self._roles = [(WEB_SERVER, web, sockets), ("cluster", cluster, ())]
         self._root = root
         self._request = StopRequest()
         self._edits = Edits(root, env_file)
@@ -90,23 +92,23 @@ class Site:
         # said.
         self._news: tuple[float, float] | None = None
 
-    def run(self, prepare: Callable[[], T], greet: Callable[[T], None]) -> None:
+    def run(self, prepare: Callable[[StopRequest], T], greet: Callable[[T], None]) -> None:
         """Run the site until it is told to stop.
 
         Args:
-            prepare: called while the servers load the code; they begin when it has returned. The
-                signals are still the caller's.
+            prepare: called while the servers load the code; they begin when it has returned. It
+                is to return soon when the request is made.
             greet: called with what that has returned, when the site is ready.
 
         Raises:
             SiteFailed: a server can't load the code or ended by itself, or the web server doesn't
                 answer.
         """
+        self._request.obey_signals()
         with self._stopped_at_last():
             # As long as there is no other thread, it's safe to fork with code to be run.
             self._successors = list(self._start(preexec_fn=die_with_parent))
-            prepared = prepare()
-            self._request.obey_signals()
+            prepared = prepare(self._request)
             self._edits.start()
             while not (self._servers or self._request.is_made):
                 self._look()
@@ -230,7 +232,9 @@ class Site:
         if self._news is not None:
             edited_at, at_the_latest = self._news
             now = time.monotonic()
-            if not self._leaving or now >= at_the_latest:
+            # A cluster takes jobs until it has ended, which it does soon.
+            kept = {server.name for server, _ in self._leaving}
+            if not kept or (kept == {WEB_SERVER} and now >= at_the_latest):
                 say(f"The new code runs, {now - edited_at:.1f} s after the edit.")
                 self._news = None
 

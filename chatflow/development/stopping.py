@@ -2,8 +2,11 @@
 
 import signal
 import socket
+import subprocess
 from types import FrameType
 
+# Seconds between looks whether the request is made, where nothing tells of it.
+LOOK = 0.1
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -33,6 +36,15 @@ class StopRequest:
             # Under nohup a closed terminal stays without effect.
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._on_signal)
+
+    def communicate(self, process: "subprocess.Popen[str]") -> str:
+        """Return what a process prints until it ends; end it when the request is made."""
+        while True:
+            try:
+                return process.communicate(timeout=LOOK)[0]
+            except subprocess.TimeoutExpired:
+                if self.is_made:
+                    process.kill()
 
     def close(self) -> None:
         """Let go of what wakes the waiting."""

@@ -34,7 +34,7 @@ class Command(BaseCommand):
                 sockets=bind(host, port),
                 environment=dict(os.environ),
             )
-            site.run(lambda: None, lambda _: say(f"Chatflow is ready: {site.url}"))
+            site.run(lambda _: None, lambda _: say(f"Chatflow is ready: {site.url}"))
         except SiteFailed as error:
             raise CommandError(str(error)) from error
 

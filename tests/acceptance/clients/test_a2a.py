@@ -218,6 +218,7 @@ async def test_a_worker_and_a_server_are_killed_in_mid_word(make_site: MakeSite,
     async with connected(site, "alice") as client:
         stream = client.send_message(request("speaker kill"))
         begun = await follow(stream, "before ")
+        site.wait_at_gate("kill")
         kill_worker(site, begun.id)
         site.wait_at_gate("kill", 2)
         web.kill()

@@ -169,11 +169,16 @@ def test_one_that_is_kept_by_a_sync_job(
     for each in successors(site):
         each.is_ready = True
     site._see_to_successors()
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "monotonic", lambda: float("inf"))
+        # The cluster might still take a job.
+        site._tell_news()
+    assert "The new code runs" not in capsys.readouterr().out
     old[1].status = 0
     site._see_off_leaving()
     assert [server for server, _ in site._leaving] == [old[0]]
     monkeypatch.setattr(time, "monotonic", lambda: float("inf"))
-    # It answers nobody new.
+    # The web server answers nobody new.
     site._tell_news()
     assert "The new code runs" in capsys.readouterr().out
     site._see_off_leaving()

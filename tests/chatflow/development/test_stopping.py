@@ -2,6 +2,8 @@
 
 import select
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -48,6 +50,25 @@ def test_a_second_one(
     signal.raise_signal(second)
 
     assert request_to_stop.is_urgent is urgent
+
+
+def start(code: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+
+
+def test_what_a_process_prints(request_to_stop: StopRequest) -> None:
+    process = start("print('words')")
+
+    assert request_to_stop.communicate(process) == "words\n"
+    assert process.returncode == 0
+
+
+def test_a_process_that_would_go_on(request_to_stop: StopRequest) -> None:
+    signal.raise_signal(signal.SIGTERM)
+    process = start("import time; time.sleep(300)")
+
+    assert request_to_stop.communicate(process) == ""
+    assert process.returncode == -signal.SIGKILL
 
 
 def test_a_closed_terminal_under_nohup() -> None:
