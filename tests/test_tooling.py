@@ -158,7 +158,7 @@ def test_one_that_hangs_ends_the_run_and_is_named(tmp_path: Path) -> None:
     file.write_text(
         "import time\ndef test_a(): pass\ndef test_b(): time.sleep(600)\ndef test_c(): pass"
     )
-    options = ["-n", "2", "--dist", "loadfile", "-o", "faulthandler_timeout=0.1"]
+    options = ["-n", "2", "--dist", "loadfile", "-o", "faulthandler_timeout=2"]
     command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", *options, str(file)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
 
@@ -195,10 +195,11 @@ import os, subprocess, sys, time
 open("commands", "a").write(" ".join(sys.argv[1:]) + "\\n")
 if sys.argv[1] == "prepare_demo" and "--no-users" not in sys.argv:
     print("The password of demo is d3m0")
-    print("The password of admin is adm1n")
+    print("The password of admin is adm1n", flush=True)
     print("Some words.")
     print("The token of demo is the-token")
     print("The link of demo is /accounts/once/?token=abc")
+    open("prepared", "w").close()
     time.sleep(int(os.environ.get("PREPARING", 0)))
     sys.exit(os.environ.get("PREPARED"))
 elif sys.argv[1] == "qcluster":
@@ -335,8 +336,11 @@ def test_demo_can_be_stopped_while_it_prepares_the_database(demo: Demo) -> None:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         wait_until(lambda: len(children.read_text().split()) == 3)
         family = list(map(int, children.read_text().split()))
+        wait_until((demo.folder / "prepared").exists)
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        output, _ = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "New passwords, which are shown this once: demo has d3m0, admin has adm1n\n" in output
     assert not any(map(runs, family))
 
 

@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from chatflow.development.mistakes import find_mistake
@@ -71,9 +72,9 @@ class Edits:
 
         polls = False
         while not self._closing.is_set():
-            # Folder by folder: a virtual environment in the project has thousands of them.
-            folders = list(find_folders(self._root))
             try:
+                # Folder by folder: a virtual environment in the project has thousands of them.
+                folders = list(find_folders(self._root))
                 for changes in watch(
                     *folders,
                     recursive=False,
@@ -120,10 +121,12 @@ def find_files(folders: list[Path]) -> Iterator[Path]:
     """Yield the files in new folders, which were there before anybody watched them."""
     for new in folders:
         for folder in find_folders(new):
-            yield from folder.iterdir()
+            # One that nobody may enter says so where it is loaded.
+            with suppress(OSError):
+                yield from folder.iterdir()
 
 
 def is_own(folder: Path) -> bool:
     """Say whether a folder may hold code of the project's own."""
     hidden = folder.name.startswith(".") or folder.name in SKIPPED
-    return not hidden and not (folder / "pyvenv.cfg").exists()
+    return not hidden and not os.path.exists(folder / "pyvenv.cfg")

@@ -25,7 +25,7 @@ class Server:
     """A process that loads the code, and waits until it may begin.
 
     It has a group of its own: Ctrl-C reaches its parent alone, which then stops it. What it says on
-    standard error before it begins is kept from the terminal, as its twin says the same.
+    standard error before it begins is kept from the terminal, as the other server says the same.
 
     Args:
         name: for people.

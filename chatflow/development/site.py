@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 WEB_SERVER = "web server"
 
-# Seconds in which the first web server must answer.
+# Seconds in which the first servers must have loaded the code, and then the web server must answer.
 START_SECONDS = 60.0
 # Seconds between two looks at whether the servers live, and whether those that were succeeded do.
 LOOK = 0.2
@@ -96,22 +96,21 @@ class Site:
         """Run the site until it is told to stop.
 
         Args:
-            prepare: called while the servers load the code; they begin when it has returned. It
-                is to return soon when the request is made.
+            prepare: called while the servers load the code, which they do again after an edit;
+                they begin when it has returned. It is to return soon when the request is made.
             greet: called with what that has returned, when the site is ready.
 
         Raises:
-            SiteFailed: a server can't load the code or ended by itself, or the web server doesn't
-                answer.
+            SiteFailed: a server can't load the code that was there, or takes too long; or one
+                ended by itself, or the web server doesn't answer.
         """
         self._request.obey_signals()
         with self._stopped_at_last():
             # As long as there is no other thread, it's safe to fork with code to be run.
             self._successors = list(self._start(preexec_fn=die_with_parent))
-            prepared = prepare(self._request)
             self._edits.start()
-            while not (self._servers or self._request.is_made):
-                self._look()
+            prepared = prepare(self._request)
+            self._wait_for_servers()
             self._wait_for_response()
             if not self._request.is_made:
                 greet(prepared)
@@ -128,6 +127,19 @@ class Site:
             self._note.close()
             self._dismiss_successors()
             stop([*self._servers, *(server for server, _ in self._leaving)], self._request)
+
+    def _wait_for_servers(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not (self._servers or self._request.is_made):
+            self._look()
+            if time.monotonic() >= deadline and not self._edited_at:
+                late = next(each for each in self._successors if not each.is_ready)
+                late.kill()
+                told = shorten(late.said, self._root)
+                raise SiteFailed(
+                    f"the {late.name} did not load the code within {START_SECONDS:.0f} seconds."
+                    f"\n{told}"
+                )
 
     def _wait_for_response(self) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -193,8 +205,8 @@ class Site:
         failed = [each for each in self._successors if each.has_failed]
         if failed:
             self._dismiss_successors()
-            if not self._servers:
-                told = shorten(failed[0].said, self._root)
+            if not self._servers and not self._edited_at:
+                told = shorten(failed[0].said, self._root) or f"Exit status {failed[0].status}."
                 raise SiteFailed(f"the {failed[0].name} can't load the code.\n{told}")
             # The syntax was told already.
             if not self._mistake or summarize(failed[0].said) != summarize(self._mistake):
@@ -205,7 +217,8 @@ class Site:
     def _refuse(self, said: str) -> None:
         self._note.write(said, self._root)
         told = shorten(said, self._root)
-        say(f"The new code can't be loaded; the old code runs on.\n{told}")
+        meanwhile = "the old code runs on" if self._servers else "nothing runs until it is mended"
+        say(f"The new code can't be loaded; {meanwhile}.\n{told}")
 
     def _succeed(self) -> None:
         now = time.monotonic()

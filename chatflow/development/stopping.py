@@ -1,8 +1,10 @@
 """The wish to stop: Ctrl-C, SIGTERM or a closed terminal, and a second Ctrl-C for the impatient."""
 
+import os
 import signal
 import socket
 import subprocess
+from contextlib import suppress
 from types import FrameType
 
 # Seconds between looks whether the request is made, where nothing tells of it.
@@ -38,13 +40,18 @@ class StopRequest:
                 signal.signal(number, self._on_signal)
 
     def communicate(self, process: "subprocess.Popen[str]") -> str:
-        """Return what a process prints until it ends; end it when the request is made."""
+        """Return what a process prints until it ends; kill it, and its group, when it is made.
+
+        Args:
+            process: it leads a group of its own.
+        """
         while True:
             try:
                 return process.communicate(timeout=LOOK)[0]
             except subprocess.TimeoutExpired:
                 if self.is_made:
-                    process.kill()
+                    with suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Let go of what wakes the waiting."""

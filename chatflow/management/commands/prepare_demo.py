@@ -6,22 +6,22 @@ from io import StringIO
 from typing import Any
 
 from django.core.management import call_command
+from django.core.management.base import BaseCommand
 
 from chatflow.management.commands.seed_demo import DEMO
 from chatflow.operations import audit
-from chatflow.workflows.commands import DatabaseCommand
 from chatflow.workflows.users import find_user
 
 # What a demo's token is known by: each start replaces that of the one before.
 TOKEN = "make demo"
 
 
-class Command(DatabaseCommand):
+class Command(BaseCommand):
     help = (
         "Make the tables and the demo's data, and print how to get in. bin/demo begins with it: "
         "one process for all of them, as each takes a second to start."
     )
-    # The servers', which load the same code meanwhile.
+    # Those of migrate are enough.
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -30,7 +30,9 @@ class Command(DatabaseCommand):
         )
 
     def handle(self, *args: Any, no_users: bool, **options: Any) -> None:
-        call_command("migrate", interactive=False, verbosity=0, stdout=self.stdout)
+        call_command(
+            "migrate", interactive=False, verbosity=0, skip_checks=False, stdout=self.stdout
+        )
         call_command("seed_demo", no_users=no_users, stdout=self.stdout)
         user, _ = DEMO
         if find_user(user) is None:

@@ -51,8 +51,9 @@ class Command(DatabaseCommand):
         self.tell(name, password)
 
     def tell(self, name: str, password: str) -> None:
-        # bin/demo reads this.
+        # bin/demo reads this, and tells it whatever comes then.
         self.stdout.write(f"The password of {name} is {password}")
+        self.stdout.flush()
 
 
 def list_documentation(root: Path) -> list[Path]:

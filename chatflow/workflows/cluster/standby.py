@@ -1,4 +1,5 @@
-"""Waiting for the word to begin: how a process with new code takes the place of one with old code.
+"""Waiting for the word to begin: how a process with new code takes the place of one with old code,
+or is the first.
 
 Whoever starts it gives it a socket for standard input, and hears there that all is loaded. The word
 to begin brings the terminal's standard error along; what was said before went elsewhere.

@@ -1,5 +1,6 @@
 """Seeing edits, of which the kernel tells."""
 
+import os
 import select
 import threading
 import time
@@ -25,7 +26,9 @@ def project(tmp_path: Path) -> Path:
     for folder in ("team", "templates/team", ".git", ".venv", "env", "node_modules", "team/tests"):
         (project / folder).mkdir(parents=True)
     (project / "env/pyvenv.cfg").touch()
+    # Long ago, as who looks for edits compares the seconds.
     (project / "team/workflows.py").touch()
+    os.utime(project / "team/workflows.py", (0, 0))
     return project
 
 

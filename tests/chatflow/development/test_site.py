@@ -32,7 +32,8 @@ class Played:
 
     def kill(self) -> None:
         self.happened.append("killed")
-        self.status = -9
+        if self.status is None:
+            self.status = -9
 
     def begin(self) -> None:
         self.happened.append("began")
@@ -150,6 +151,51 @@ def test_one_that_fails(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
         each.is_ready = True
     site._see_to_successors()
     assert not site._note.path.exists()
+
+
+def test_code_that_can_not_be_loaded_at_the_start(site: Site) -> None:
+    site._servers = []
+    site._successors = list(site._start())
+    _, cluster = successors(site)
+    cluster.has_failed, cluster.status = True, -11
+    with pytest.raises(SiteFailed, match=r"^the cluster can't load the code\.\nExit status -11\.$"):
+        site._see_to_successors()
+
+
+def test_an_edit_while_the_first_servers_load(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who writes goes on writing: the site begins with the edit that is right."""
+    site._servers = []
+    site._successors = list(site._start())
+    first = successors(site)
+    site._appoint_successors("team/workflows.py")
+    assert [each.happened for each in first] == [["killed"]] * 2
+    web, _ = successors(site)
+    web.has_failed, web.said = True, "NameError: name 'x' is not defined"
+    site._see_to_successors()
+    told = "The new code can't be loaded; nothing runs until it is mended.\nNameError: "
+    assert told in capsys.readouterr().out
+
+    site._appoint_successors("team/workflows.py")
+    for each in successors(site):
+        each.is_ready = True
+    site._see_to_successors()
+    assert len(site._servers) == 2
+    site._tell_news()
+    assert "The new code runs" not in capsys.readouterr().out
+
+
+def test_code_that_never_comes_to_its_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "START_SECONDS", 0.0)
+    monkeypatch.setattr(site, "_look", lambda: None)
+    site._servers = []
+    site._successors = list(site._start())
+    web, cluster = successors(site)
+    web.is_ready, cluster.said = True, "Waiting for the licence server …"
+    with pytest.raises(SiteFailed, match=r"^the cluster did not load (?s:.*)licence server …$"):
+        site._wait_for_servers()
+    assert cluster.happened == ["killed"]
 
 
 def test_another_edit_makes_them_stale(site: Site) -> None:

@@ -53,7 +53,8 @@ def test_a_second_one(
 
 
 def start(code: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", code]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, process_group=0)
 
 
 def test_what_a_process_prints(request_to_stop: StopRequest) -> None:
@@ -65,7 +66,9 @@ def test_what_a_process_prints(request_to_stop: StopRequest) -> None:
 
 def test_a_process_that_would_go_on(request_to_stop: StopRequest) -> None:
     signal.raise_signal(signal.SIGTERM)
-    process = start("import time; time.sleep(300)")
+    sleeps = "import time; time.sleep(300)"
+    # What it has started has its pipe as well.
+    process = start(f"import subprocess, sys; subprocess.run([sys.executable, '-c', {sleeps!r}])")
 
     assert request_to_stop.communicate(process) == ""
     assert process.returncode == -signal.SIGKILL
