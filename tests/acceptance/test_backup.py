@@ -21,6 +21,7 @@ SECTION = (ROOT / "docs" / "deploy.md").read_text().partition("## Backups")[2]
 # As the page has them.
 DATA = "/var/lib/postgresql/15/main"
 MOMENT = "2026-01-31 14:05:00+00"
+LATEST_EVENT = "SELECT type FROM workflows_event ORDER BY job_id DESC, seq DESC LIMIT 1"
 
 
 def blocks(heading: str, language: str = "bash") -> list[str]:
@@ -108,6 +109,8 @@ class Story:
         self.ended = self.send("before")
         site.finished("alice", self.ended)
         self.running = start_ledger(site, "backup")
+        # Its latest words follow a moment later.
+        eventually(lambda: site.value(LATEST_EVENT) == "delta")
 
     def start_cluster(self) -> Process:
         return self.site.start_cluster("--workers=1", "--grace=1")
