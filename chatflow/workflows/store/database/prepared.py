@@ -133,9 +133,12 @@ def _execute(
         undo = "ROLLBACK TO SAVEPOINT chatflow; RELEASE SAVEPOINT chatflow"
     elif then is not None:
         before, after, undo = ["BEGIN", *SET], ["COMMIT"], "ROLLBACK"
-    message = [*before, statement.execute, *after, *filter(None, [then])]
+    text = "; ".join([*before, statement.execute, *after])
     try:
-        cursor.execute("; ".join(message), params)
+        with connection.wrap_database_errors:
+            # psycopg remembers how to read this much; what comes then is another each time.
+            message = cursor.cursor.mogrify(text, params)
+        cursor.execute("; ".join(filter(None, [message, then])))
     except DatabaseError:
         # There is nothing to undo where the connection is gone or nothing was sent.
         if undo and cursor.connection.info.transaction_status.name == "INERROR":
