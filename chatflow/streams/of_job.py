@@ -218,8 +218,7 @@ class OpenStream(Follower):
     def time(self, event: Event) -> None:
         """Time how long the newest event has taken to its client, if the client waited for it."""
         if event.created_at >= self.since:
-            took = (clock.now() - event.created_at).total_seconds()
-            DELIVERY.observe(took, self.dialect)
+            DELIVERY.observe(clock.seconds_since(event.created_at), self.dialect)
 
     async def _encode(self, event: Event) -> list[bytes]:
         try:

@@ -45,6 +45,14 @@ def now() -> datetime:
     return _reading.moment + timedelta(seconds=ticks() - _reading.ticks)
 
 
+def seconds_since(moment: datetime) -> float:
+    """Return how many seconds ago a row's *moment* was, at least 0.
+
+    A row that was written just now may be a little ahead: now() is as exact as a query is quick.
+    """
+    return max(0.0, (now() - moment).total_seconds())
+
+
 def skew() -> float:
     """Return by how many seconds this host's clock is ahead of the database's; less than 0: behind.
 

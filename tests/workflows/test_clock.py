@@ -64,6 +64,12 @@ def test_it_goes_on_from_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("unread")
+def test_what_was_a_moment_ago() -> None:
+    assert 5 <= clock.seconds_since(clock.now() - timedelta(seconds=5)) < 65
+    assert clock.seconds_since(clock.now() + timedelta(seconds=5)) == 0.0
+
+
+@pytest.mark.usefixtures("unread")
 def test_a_skew_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, logger="chatflow.workflows.clock")
     for seconds in (0, -1, 90, 91, 0, -90):

@@ -1,7 +1,7 @@
 """A job as a row of the list shows it: in words that need no knowledge of the engine."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -127,7 +127,7 @@ class Row:
 
     @property
     def ago(self) -> str:
-        seconds = (clock.now() - self.job.created_at).total_seconds()
+        seconds = clock.seconds_since(self.job.created_at)
         return "just now" if seconds < JUST_NOW else f"{duration(seconds, units=1)} ago"
 
     @property
@@ -147,10 +147,10 @@ class Row:
         job = self.job
         if job.started_at is None:
             return ""
-        seconds = timedelta(seconds=job.ran_for)
+        seconds = job.ran_for
         if job.claimed_at is not None and not job.is_finished:
-            seconds += max(timedelta(0), clock.now() - job.claimed_at)
-        return duration(seconds.total_seconds())
+            seconds += clock.seconds_since(job.claimed_at)
+        return duration(seconds)
 
     @property
     def tokens(self) -> str:

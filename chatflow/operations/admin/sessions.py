@@ -369,7 +369,7 @@ def tell(job: Job, words: Mapping[int, str], *, asks: bool = False) -> Facts:
     """
     ran = job.ran_for if job.started_at else None
     if ran is not None and job.claimed_at is not None and not job.is_finished:
-        ran += max(0.0, (clock.now() - job.claimed_at).total_seconds())
+        ran += clock.seconds_since(job.claimed_at)
     waited = job.started_at - job.created_at if job.started_at else None
     return Facts(
         job=job,

@@ -47,4 +47,4 @@ def _tell(job: Job, what: str, traceback: str = "", error: str = "") -> None:
 
 def _seconds(job: Job) -> float:
     """Return how long the attempt has taken."""
-    return (clock.now() - job.claimed_at).total_seconds() if job.claimed_at else 0.0
+    return clock.seconds_since(job.claimed_at) if job.claimed_at else 0.0

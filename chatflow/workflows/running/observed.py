@@ -35,7 +35,7 @@ def attempt(job: Job) -> Iterator[None]:
 def end(job: Job, outcome: Outcome) -> None:
     """Take note of how an attempt has ended its job."""
     if job.claimed_at is not None:
-        ran = (clock.now() - job.claimed_at).total_seconds()
+        ran = clock.seconds_since(job.claimed_at)
         JOB_RUNNING.observe(ran, job.workflow, str(outcome.state))
     if (span := tracing.current()) is not None:
         span.set_attribute("chatflow.state", str(outcome.state))

@@ -112,4 +112,5 @@ def test_a_running_clock_goes_on(db: None) -> None:
 
     assert timezone.now() - datetime.now(UTC) > timedelta(hours=4)
     first = timezone.now()
-    assert timezone.now() > first
+    # Not always within a microsecond.
+    assert any(timezone.now() > first for _ in range(100_000))
