@@ -90,8 +90,19 @@ def _message(
     statement: Statement, first: str | None, params: tuple[tuple[str, type, Any], ...]
 ) -> bytes:
     text = "; ".join([*filter(None, [first]), *SET, statement.execute])
-    values = {name: value for name, _, value in params}
-    return ClientCursor(connection.connection).mogrify(text, values).encode()
+    return interpolate(text, {name: value for name, _, value in params}).encode()
+
+
+def interpolate(sql: str, params: dict[str, Any]) -> str:
+    """Return SQL with its parameters in it: a message of several statements can't bring them along.
+
+    A project's own cursors may bind them on the server (``server_side_binding``), this one doesn't.
+
+    Raises:
+        DataError: one of them can't be sent.
+    """
+    with connection.wrap_database_errors:
+        return ClientCursor(connection.connection).mogrify(sql, params)
 
 
 def _in_transaction() -> bool:
@@ -135,9 +146,8 @@ def _execute(
         before, after, undo = ["BEGIN", *SET], ["COMMIT"], "ROLLBACK"
     text = "; ".join([*before, statement.execute, *after])
     try:
-        with connection.wrap_database_errors:
-            # psycopg remembers how to read this much; what comes then is another each time.
-            message = cursor.cursor.mogrify(text, params)
+        # psycopg remembers how to read this much; what comes then is another each time.
+        message = interpolate(text, params)
         cursor.execute("; ".join(filter(None, [message, then])))
     except DatabaseError:
         # There is nothing to undo where the connection is gone or nothing was sent.

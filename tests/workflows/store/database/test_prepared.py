@@ -7,8 +7,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import DataError, IntegrityError, OperationalError, connection, transaction
 
+from chatflow.workflows import Context
 from chatflow.workflows.models import Session
 from chatflow.workflows.store import lifecycle
+from chatflow.workflows.store.database import get_database
 from chatflow.workflows.store.database.prepared import OFF, SET, fetch, fetch_again
 from tests.workflows.chat import ME, Chat, claimed, events, rolled_back
 
@@ -211,6 +213,26 @@ def test_what_could_not_be_sent_leaves_its_transaction_usable(alice: User) -> No
         fetch(NEW_SESSION, {"user": alice.pk, "key": "s"})
 
     assert Session.objects.count() == 1
+
+
+def test_a_project_that_binds_on_the_server(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL takes no parameters for a message of several statements."""
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "server_side_binding", True)
+    connection.close()
+
+    def work(ctx: Context) -> str:
+        ctx.progress(50, "100 % é")
+        return "Done."
+
+    try:
+        job = chat.begin(work)
+        assert get_database().fetch_unsynced("SELECT %(n)s::int", {"n": 1}) == (1,)
+    finally:
+        connection.close()
+
+    job.refresh_from_db()
+    assert (job.state, job.progress_message) == ("completed", "Completed")
+    assert "100 % é" in [event.message for event in events(job)]
 
 
 def test_a_transaction_by_hand(alice: User) -> None:
