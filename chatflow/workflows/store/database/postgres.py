@@ -120,7 +120,7 @@ class Postgres(Database):
             return super().fetch_unsynced(sql, params)
         with connection.cursor() as cursor:
             # One message is one transaction.
-            told = prepared.interpolate(sql, params)
+            told = prepared.interpolate(sql, params, cursor.cursor)
             cursor.execute(f"SET LOCAL synchronous_commit = off; {told}")
             cursor.nextset()
             return cast(Row | None, cursor.fetchone())

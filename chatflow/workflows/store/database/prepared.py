@@ -93,16 +93,22 @@ def _message(
     return interpolate(text, {name: value for name, _, value in params}).encode()
 
 
-def interpolate(sql: str, params: dict[str, Any]) -> str:
+def interpolate(sql: str, params: dict[str, Any], cursor: Any = None) -> str:
     """Return SQL with its parameters in it: a message of several statements can't bring them along.
 
-    A project's own cursors may bind them on the server (``server_side_binding``), this one doesn't.
+    Args:
+        sql: the SQL.
+        params: its parameters.
+        cursor: psycopg's, to be used if it can do that: it can't in a project that has them bound
+            on the server (``server_side_binding``).
 
     Raises:
         DataError: one of them can't be sent.
     """
+    if not isinstance(cursor, ClientCursor):
+        cursor = ClientCursor(connection.connection)
     with connection.wrap_database_errors:
-        return ClientCursor(connection.connection).mogrify(sql, params)
+        return cast(str, cursor.mogrify(sql, params))
 
 
 def _in_transaction() -> bool:
@@ -147,7 +153,7 @@ def _execute(
     text = "; ".join([*before, statement.execute, *after])
     try:
         # psycopg remembers how to read this much; what comes then is another each time.
-        message = interpolate(text, params)
+        message = interpolate(text, params, cursor.cursor)
         cursor.execute("; ".join(filter(None, [message, then])))
     except DatabaseError:
         # There is nothing to undo where the connection is gone or nothing was sent.
