@@ -60,6 +60,8 @@ class EnvFile:
         self.path = path
         self.values: dict[str, str] = {}
         self.lines: dict[str, int] = {}
+        # Of the names that stand there twice, the lines that count for nothing.
+        self.overruled: dict[str, int] = {}
         text, _ = read_text(path)
         for binding in parse_stream(io.StringIO(text, newline="")):
             self._add(binding)
@@ -88,6 +90,8 @@ class EnvFile:
                 f"{name} has a character that is not UTF-8 (line {line} of {self.path}). "
                 "Save the file as UTF-8."
             )
+        if name in self.lines:
+            self.overruled[name] = self.lines[name]
         self.values[name], self.lines[name] = value, line
 
 

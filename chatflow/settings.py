@@ -21,9 +21,11 @@ env = Environment(Path(os.environ.get("ENV_FILE") or BASE_DIR / ".env"))
 # Chatflow's own, as any project sets them; conf.py has their defaults.
 CHATFLOW = env.of(DECLARED)
 
-# For what finds a value wrong later: where it stands, and which names are most likely others.
+# For what finds a value wrong later: where it stands, which names are most likely others, and which
+# lines count for nothing.
 PLACE_OF_SETTING = env.place
 MISSPELT_SETTINGS = env.misspelt
+OVERRULED_LINES = env.file.overruled
 
 DEBUG = env.boolean("DEBUG", False)
 SECRET_KEY = env.text("SECRET_KEY")

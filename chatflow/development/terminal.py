@@ -5,12 +5,13 @@ import logging
 from django.conf import settings
 
 from chatflow.development.mistakes import find_place, summarize
+from chatflow.requests import PROBES
 from chatflow.wire.addresses import job_page
 from chatflow.workflows.models import Job
 from chatflow.workflows.running import journal, runner
 
-# How the address ends where the page looks for a mistake.
-MISTAKES = "/chat/mistake"
+# How the addresses end where the page looks for a mistake, and probes for a server.
+BY_THEMSELVES = ("/chat/mistake", *PROBES)
 FORMAT = "%(asctime)s %(message)s"
 
 
@@ -68,11 +69,12 @@ def is_not_in_journal(record: logging.LogRecord) -> bool:
 def is_asked_by_somebody(record: logging.LogRecord) -> bool:
     """Say whether uvicorn's record is about something other than what a page asks for by itself.
 
-    That is a static file, or the mistake of the last edit; unless it was refused.
+    That is a static file, or the mistake of the last edit; or a probe's, by which the parent sees
+    that the server is up. Unless it was refused.
     """
     match record.args:
         case (_, _, str(path), _, int(status)):
             asked = path.partition("?")[0]
-            by_itself = settings.STATIC_URL in asked or asked.endswith(MISTAKES)
+            by_itself = settings.STATIC_URL in asked or asked.endswith(BY_THEMSELVES)
             return not by_itself or status >= 400
     return True

@@ -38,15 +38,24 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 def check_names_of_settings(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Warn of names in the checkout's `.env` that are no settings, but nearly."""
+    """Warn of names in the checkout's `.env` that are no settings, but nearly, or stand twice."""
     misspelt = getattr(settings, "MISSPELT_SETTINGS", dict)
-    return [
+    overruled: dict[str, int] = getattr(settings, "OVERRULED_LINES", {})
+    unknown: list[CheckMessage] = [
         checks.Warning(
             f"There is no setting {name} ({conf.place(name)}).",
             hint=f"Write {near}.",
             id="chatflow.W002",
         )
         for name, near in misspelt().items()
+    ]
+    return unknown + [
+        checks.Warning(
+            f"Line {line} sets {name} in vain: it stands once more ({conf.place(name)}).",
+            hint="Put what is meant on one line, and delete the other one.",
+            id="chatflow.W004",
+        )
+        for name, line in overruled.items()
     ]
 
 

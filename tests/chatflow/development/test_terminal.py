@@ -123,11 +123,13 @@ def divide(n: int) -> float:
         ("/static/chatflow/js/page/chat-page.js?v=1", 304, False),
         ("/prefix/static/page.css", 200, False),
         ("/static/missing.js", 404, True),
+        ("/healthz", 200, False),
+        ("/prefix/readyz", 503, True),
         ("/ai-demo/chat/", 200, True),
         ("/ai-demo/chat/history/1?next=/static/", 200, True),
     ],
 )
-def test_static_files(path: str, status: int, is_shown: bool) -> None:
+def test_what_nobody_asks_for(path: str, status: int, is_shown: bool) -> None:
     arguments = ("127.0.0.1:1", "GET", path, "1.1", status)
     record = logging.LogRecord("uvicorn.access", logging.INFO, "", 0, "…", arguments, None)
 

@@ -76,9 +76,9 @@ def test_a_file_that_others_can_read(
 
 
 @pytest.mark.sqlite
-def test_a_setting_whose_name_is_nearly_right(tmp_path: Path) -> None:
+def test_a_name_that_is_nearly_right_and_one_that_stands_twice(tmp_path: Path) -> None:
     file = tmp_path / ".env"
-    file.write_text("DEBUG=false\nQUEUE_WORKRES=4\nTEAM_COLOUR=red\n")
+    file.write_text("DEBUG=false\nQUEUE_WORKRES=4\nTEAM_COLOUR=red\nDEBUG=false\n")
     done = subprocess.run(
         [sys.executable, "manage.py", "check"],
         cwd=ROOT,
@@ -90,8 +90,10 @@ def test_a_setting_whose_name_is_nearly_right(tmp_path: Path) -> None:
     assert done.stderr == (
         "System check identified some issues:\n\nWARNINGS:\n"
         f"?: (chatflow.W002) There is no setting QUEUE_WORKRES (line 2 of {file}).\n"
-        "\tHINT: Write QUEUE_WORKERS.\n\n"
-        "System check identified 1 issue (0 silenced).\n"
+        "\tHINT: Write QUEUE_WORKERS.\n"
+        f"?: (chatflow.W004) Line 1 sets DEBUG in vain: it stands once more (line 4 of {file}).\n"
+        "\tHINT: Put what is meant on one line, and delete the other one.\n\n"
+        "System check identified 2 issues (0 silenced).\n"
     )
 
 
