@@ -1,7 +1,9 @@
 """Statements that are parsed and planned once, and the plans that they get."""
 
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import User
@@ -87,6 +89,18 @@ def test_again_and_again(alice: User, django_assert_num_queries: Any) -> None:
     mine = "SELECT id, date_joined, '[1]'::jsonb FROM auth_user WHERE id = %(id)s"
     for _ in range(2):
         assert fetch_again(mine, {"id": alice.pk}) == (alice.pk, alice.date_joined, "[1]")
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata"])
+def test_moments_in_the_zone_of_the_database(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As ``TIME_ZONE`` of ``DATABASES`` has it."""
+    monkeypatch.setattr(connection, "timezone", ZoneInfo(zone))
+    monkeypatch.setattr(connection, "timezone_name", zone)
+    connection.close()
+    moment = datetime(2026, 7, 1, 23, 59, 59, 999_999, tzinfo=UTC)
+    for _ in range(2):
+        assert fetch_again("SELECT %(moment)s::timestamptz", {"moment": moment}) == (moment,)
+    connection.close()
 
 
 def test_what_is_done_first() -> None:
