@@ -12,6 +12,7 @@ from multiprocessing import RawValue, Value
 from types import FrameType
 from typing import Any
 
+import django_q.worker
 import uvloop
 from django.db import connections
 from django_q.cluster import Sentinel
@@ -313,6 +314,9 @@ class Supervisor(Sentinel):  # type: ignore[misc]
         """Prepare a worker process. Called inside of it, by django-q2."""
         self.task_queue.reopen()
         self.task_queue.worker = Worker(self._newest)
+        # It words a line for each task, whether that is logged or not. Translated, it takes an idle
+        # worker a twentieth of a job's pickup.
+        django_q.worker._ = str
         obey_signals(self.task_queue)
         die_with_parent(self.pid)
 

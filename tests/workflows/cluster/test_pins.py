@@ -142,6 +142,14 @@ def test_worker_loop(line: str) -> None:
     assert line in source(django_q.worker.worker)
 
 
+def test_the_line_for_each_task() -> None:
+    """The supervisor has its workers word it without a translation."""
+    code = source(django_q.worker.worker)
+
+    assert "task_desc = _(\"%(proc_name)s processing %(task_name)s '%(func_name)s'\") % {" in code
+    assert str(django_q.worker._("%(task_name)s")) == "%(task_name)s"
+
+
 def test_post_spawn_comes_before_the_first_task() -> None:
     code = source(django_q.worker.worker)
 
