@@ -152,13 +152,16 @@ class Bell(ABC):
         for topic, key in rings:
             self.ring(topic, key)
 
-    def statement(self, topic: str, key: int) -> str | None:
-        """Return the SQL that rings, to be sent right behind a COMMIT; None where none does.
+    def statements(self, *rings: Ring) -> tuple[str | None, dict[str, str]]:
+        """Return the SQL that rings, to be sent right behind a COMMIT, and its parameters.
 
         Args:
-            topic: as in ring(); key likewise.
+            rings: their topics and keys, as in ring(). The SQL depends on the topics alone.
+
+        Returns:
+            None and no parameters where no SQL rings.
         """
-        return None
+        return None, {}
 
     def expression(self, topic: str, key: str) -> str | None:
         """Return the SQL expression that rings at its statement's commit; None where none does.

@@ -6,7 +6,7 @@ that it claims with.
 A transaction that notifies takes one lock for the whole server before it commits, and keeps it
 until its commit is on the disk: such commits stand in line. So where there is much to ring for,
 that is committed first, and NOTIFY follows in a transaction of its own, which has nothing to wait
-for the disk for: see statement().
+for the disk for: see statements().
 """
 
 from typing import Any
@@ -102,10 +102,15 @@ class PostgresBell(Bell):
 
     def ring_each(self, *rings: Ring) -> None:
         with connection.cursor() as cursor:
-            cursor.execute("; ".join(self.statement(*ring) for ring in rings))
+            cursor.execute("; ".join(f"NOTIFY {channel(topic)}, '{key:d}'" for topic, key in rings))
 
-    def statement(self, topic: str, key: int) -> str:
-        return f"NOTIFY {channel(topic)}, '{key:d}'"
+    def statements(self, *rings: Ring) -> tuple[str | None, dict[str, str]]:
+        keys = {f"ring{number}": str(key) for number, (_, key) in enumerate(rings)}
+        notify = [
+            f"NOTIFY {channel(topic)}, %({name})s"
+            for (topic, _), name in zip(rings, keys, strict=True)
+        ]
+        return "; ".join(notify), keys
 
     def expression(self, topic: str, key: str) -> str | None:
         return f"pg_notify('{channel(topic)}', ({key})::text)"

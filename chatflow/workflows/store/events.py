@@ -139,9 +139,9 @@ def append_words(words: Sequence[tuple[int, int, str]]) -> dict[int, int]:
         for job, attempt, text in words
     ]
     bell = get_bell()
-    rings = [bell.statement("events", job) for job, _, _ in words]
-    then = "; ".join(ring for ring in rings if ring is not None) or None
-    rows = get_database().write_jointly(_make_joint(), {"given": json.dumps(given)}, then=then)
+    then, keys = bell.statements(*(("events", job) for job, _, _ in words))
+    params = {"given": json.dumps(given), **keys}
+    rows = get_database().write_jointly(_make_joint(), params, then=then)
     if then is None:
         for job, _ in rows:
             bell.ring("events", job)
@@ -167,8 +167,8 @@ def write_and_ring(write: Write, params: dict[str, Any], *rings: Ring) -> Row | 
     """
     bell = get_bell()
     rings = (("events", params["job"]), *rings)
-    then = "; ".join(filter(None, (bell.statement(*ring) for ring in rings))) or None
-    row = get_database().write(write, params, then=then)
+    then, keys = bell.statements(*rings)
+    row = get_database().write(write, params | keys, then=then)
     if row is not None and then is None:
         bell.ring_each(*rings)
     return row

@@ -85,10 +85,10 @@ def store_in_idle_session(job: Job, key: str) -> bool:
     params = parameters(job, START_COLUMNS)
     params |= {"key": key, "remembered": bool(job.options.get("memory", True))}
     # Numbered, as PostgreSQL delivers equal notifications of a transaction only once.
-    bell, watched = get_bell(), user_key(job.user_id)
-    rings = [bell.statement(job.topic, next(_rings)), bell.statement("sessions", watched)]
-    ring = "; ".join(filter(None, rings)) or None
-    row = database.fetch(_compose_store(conf.WORKFLOW_LEASE_SECONDS), params, then=ring)
+    bell, watched = get_bell(), ("sessions", user_key(job.user_id))
+    then, keys = bell.statements((job.topic, next(_rings)), watched)
+    statement = _compose_store(conf.WORKFLOW_LEASE_SECONDS)
+    row = database.fetch(statement, params | keys, then=then)
     if row is None:
         return False
     values = iter(row)
@@ -97,8 +97,8 @@ def store_in_idle_session(job: Job, key: str) -> bool:
     job.created_at = job.updated_at = job.available_at = job.session.updated_at
     job._state.adding = False
     job._state.db = connection.alias
-    if ring is None:
-        bell.ring_each((job.topic, job.pk), ("sessions", watched))
+    if then is None:
+        bell.ring_each((job.topic, job.pk), watched)
     return True
 
 

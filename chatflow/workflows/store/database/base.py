@@ -168,8 +168,8 @@ class Database(ABC):
 
         Args:
             sql: always the same text, or one of a few.
-            params: its parameters.
-            then: SQL to run once it is committed; only a Bell.statement().
+            params: its parameters, and those of *then*.
+            then: SQL to run once it is committed; only Bell.statements().
         """
 
     def fetch(self, sql: str, params: dict[str, Any], *, then: str | None = None) -> Row | None:
@@ -193,7 +193,7 @@ class Database(ABC):
 
         Args:
             write: the update and its inserts.
-            params: the parameters of all its statements.
+            params: the parameters of all its statements, and of *then*.
             then: as in fetch_all().
 
         Returns:
@@ -222,7 +222,7 @@ class Database(ABC):
 
         Args:
             write: the update and its insert.
-            params: the parameters of both.
+            params: the parameters of both, and of *then*.
             then: as in fetch_all().
 
         Returns:

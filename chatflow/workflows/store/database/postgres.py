@@ -118,10 +118,9 @@ class Postgres(Database):
     def fetch_unsynced(self, sql: str, params: dict[str, Any]) -> Row | None:
         if connection.in_atomic_block or not connection.get_autocommit():
             return super().fetch_unsynced(sql, params)
-        with connection.cursor() as cursor:
+        with prepared.cursor_for_messages() as cursor:
             # One message is one transaction.
-            told = prepared.interpolate(sql, params, cursor.cursor)
-            cursor.execute(f"SET LOCAL synchronous_commit = off; {told}")
+            cursor.execute(f"SET LOCAL synchronous_commit = off; {sql}", params)
             cursor.nextset()
             return cast(Row | None, cursor.fetchone())
 

@@ -13,6 +13,8 @@ in a large table a claim's is so high that PostgreSQL compiles it, for half a se
 
 import functools
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, cast
@@ -103,25 +105,22 @@ def _message(
     statement: Statement, first: str | None, params: tuple[tuple[str, type, Any], ...]
 ) -> bytes:
     text = "; ".join([*filter(None, [first]), *SET, statement.execute])
-    return interpolate(text, {name: value for name, _, value in params}).encode()
-
-
-def interpolate(sql: str, params: dict[str, Any], cursor: Any = None) -> str:
-    """Return SQL with its parameters in it: a message of several statements can't bring them along.
-
-    Args:
-        sql: the SQL.
-        params: its parameters.
-        cursor: psycopg's, to be used if it can do that: it can't in a project that has them bound
-            on the server (``server_side_binding``).
-
-    Raises:
-        DataError: one of them can't be sent.
-    """
-    if not isinstance(cursor, ClientCursor):
-        cursor = ClientCursor(connection.connection)
     with connection.wrap_database_errors:
-        return cast(str, cursor.mogrify(sql, params))
+        cursor = ClientCursor(connection.connection)
+        return cursor.mogrify(text, {name: value for name, _, value in params}).encode()
+
+
+@contextmanager
+def cursor_for_messages() -> Iterator[Any]:
+    """Return Django's cursor for messages of several statements.
+
+    Such a message can't bring its parameters along: psycopg has to write them into it, which it
+    doesn't in a project that has them bound on the server (``server_side_binding``).
+    """
+    with connection.cursor() as cursor:
+        if not isinstance(cursor.cursor, ClientCursor):
+            cursor.cursor = ClientCursor(connection.connection)
+        yield cursor
 
 
 def _in_transaction() -> bool:
@@ -137,10 +136,11 @@ def fetch_all(sql: str, params: dict[str, Any], *, then: str | None = None) -> l
 
     Args:
         sql: always the same text, or one of a few.
-        params: its parameters, which it names as ``%(name)s``.
-        then: SQL to run once it is committed.
+        params: its parameters, which it names as ``%(name)s``, and those of *then*.
+        then: SQL to run once it is committed; always the same text as well, as psycopg remembers
+            how to read what it has read.
     """
-    with connection.cursor() as cursor:
+    with cursor_for_messages() as cursor:
         statement = _statement(sql)
         _prepare(statement, cursor)
         try:
@@ -157,17 +157,16 @@ def fetch_all(sql: str, params: dict[str, Any], *, then: str | None = None) -> l
 def _execute(
     statement: Statement, params: dict[str, Any], then: str | None, cursor: Any
 ) -> list[Row]:
+    behind = [then] if then is not None else []
     before, after, undo = [*SET], [], ""
     if _in_transaction():
-        before, after = ["SAVEPOINT chatflow", *SET], [*RESET, "RELEASE SAVEPOINT chatflow"]
+        before = ["SAVEPOINT chatflow", *SET]
+        after = [*behind, *RESET, "RELEASE SAVEPOINT chatflow"]
         undo = "ROLLBACK TO SAVEPOINT chatflow; RELEASE SAVEPOINT chatflow"
-    elif then is not None:
-        before, after, undo = ["BEGIN", *SET], ["COMMIT"], "ROLLBACK"
-    text = "; ".join([*before, statement.execute, *after])
+    elif behind:
+        before, after, undo = ["BEGIN", *SET], ["COMMIT", *behind], "ROLLBACK"
     try:
-        # psycopg remembers how to read this much; what comes then is another each time.
-        message = interpolate(text, params, cursor.cursor)
-        cursor.execute("; ".join(filter(None, [message, then])))
+        cursor.execute("; ".join([*before, statement.execute, *after]), params)
     except DatabaseError:
         # There is nothing to undo where the connection is gone or nothing was sent.
         if undo and cursor.connection.info.transaction_status.name == "INERROR":

@@ -7,9 +7,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import DataError, IntegrityError, OperationalError, connection, transaction
+from django.db import (
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    OperationalError,
+    connection,
+    transaction,
+)
 
-from chatflow.workflows import Context
+from chatflow.workflows import Context, workflow
 from chatflow.workflows.models import Session
 from chatflow.workflows.store import lifecycle
 from chatflow.workflows.store.database import get_database
@@ -247,6 +254,43 @@ def test_a_project_that_binds_on_the_server(chat: Chat, monkeypatch: pytest.Monk
     job.refresh_from_db()
     assert (job.state, job.progress_message) == ("completed", "Completed")
     assert "100 % é" in [event.message for event in events(job)]
+
+
+@pytest.mark.parametrize("binds_on_server", [False, True])
+def test_nobodys_words_are_part_of_the_sql(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch, binds_on_server: bool
+) -> None:
+    """A project may have its SQL traced. Nor is it another one for each job, to be read anew."""
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "server_side_binding", binds_on_server)
+    connection.close()
+    told: list[str] = []
+
+    def note(execute: Any, sql: str, *args: Any) -> Any:
+        told.append(sql)
+        return execute(sql, *args)
+
+    @workflow("w")
+    def work(ctx: Context) -> str:
+        ctx.progress(50, "secret")
+        return "secret"
+
+    try:
+        with connection.execute_wrapper(note):
+            for _ in range(2):
+                chat.say("secret", workflow="w")
+    finally:
+        connection.close()
+
+    assert not [sql for sql in told if "secret" in sql]
+    messages = [sql for sql in told if "NOTIFY" in sql]
+    assert len(messages) == 2 * len(set(messages)) >= 6
+
+
+def test_a_ring_that_fails_leaves_the_transaction_usable(alice: User) -> None:
+    with rolled_back():
+        with pytest.raises(DatabaseError, match="nope"):
+            fetch(NEW_SESSION, {"user": alice.pk, "key": "s"}, then="SELECT nope")
+        assert not Session.objects.exists()
 
 
 def test_a_transaction_by_hand(alice: User) -> None:
