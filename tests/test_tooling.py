@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -259,6 +259,14 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
         time.sleep(0.02)
 
 
+def watches_files(pid: int) -> bool:
+    with suppress(FileNotFoundError):
+        return any(
+            "inotify wd" in each.read_text() for each in Path(f"/proc/{pid}/fdinfo").iterdir()
+        )
+    return False
+
+
 def ready_line(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     for line in process.stdout:
@@ -342,6 +350,20 @@ def test_demo_can_be_stopped_while_it_prepares_the_database(demo: Demo) -> None:
     assert process.returncode == 0
     assert "New passwords, which are shown this once: demo has d3m0, admin has adm1n\n" in output
     assert not any(map(runs, family))
+
+
+def test_demo_sees_an_edit_while_it_prepares_the_database(demo: Demo) -> None:
+    (demo.folder / "team.py").write_text("WORD = 'old'\n")
+    loads = "import team\nopen('loaded', 'a').write(team.WORD + '\\n')\n"
+    (demo.folder / "chatflow/asgi.py").write_text(f"{loads}{STUB_ASGI}")
+    loaded = demo.folder / "loaded"
+    with demo.start(PREPARING="2") as process:
+        wait_until(lambda: loaded.exists() and loaded.read_text() == "old\n")
+        wait_until(lambda: watches_files(process.pid))
+        (demo.folder / "team.py").write_text("WORD = 'newer'\n")
+        ready_line(process)
+        process.terminate()
+    assert loaded.read_text() == "old\nnewer\n"
 
 
 def test_demo_says_what_can_not_be_loaded(demo: Demo) -> None:

@@ -12,7 +12,8 @@ from chatflow.development.words import say
 
 # What a process has read once, and keeps: modules, and templates, which Django caches.
 SUFFIXES = {".py", ".html"}
-# Folders without anything that a server loads, beside hidden ones and virtual environments.
+# Folders without anything that a server loads, beside hidden ones, virtual environments and what
+# MkDocs builds.
 SKIPPED = {"__pycache__", "node_modules", "tests"}
 # Milliseconds between two looks at the files, where the kernel doesn't tell of edits.
 POLL_MS = 300
@@ -57,8 +58,13 @@ class Edits:
         return self._heard.fileno()
 
     def read(self) -> str:
-        """Return what was edited, in words; wait for it."""
-        return self._heard.recv(4096).decode("utf-8", "replace")
+        """Return what was edited since it was asked last, in words; wait for it."""
+        edited, flags = [], 0
+        with suppress(BlockingIOError):
+            while True:
+                edited.append(self._heard.recv(4096, flags).decode("utf-8", "replace"))
+                flags = socket.MSG_DONTWAIT
+        return ", ".join(dict.fromkeys(edited))
 
     def matters(self, path: Path) -> bool:
         """Say whether the site must load anew when this file has changed."""
@@ -129,4 +135,7 @@ def find_files(folders: list[Path]) -> Iterator[Path]:
 def is_own(folder: Path) -> bool:
     """Say whether a folder may hold code of the project's own."""
     hidden = folder.name.startswith(".") or folder.name in SKIPPED
-    return not hidden and not os.path.exists(folder / "pyvenv.cfg")
+    built = os.path.exists(folder / "pyvenv.cfg") or (
+        folder.name == "site" and os.path.exists(folder.parent / "mkdocs.yml")
+    )
+    return not hidden and not built

@@ -24,11 +24,14 @@ T = TypeVar("T")
 
 WEB_SERVER = "web server"
 
-# Seconds in which the first servers must have loaded the code, and then the web server must answer.
+# Seconds in which the first servers must have loaded the code, once all is prepared, and then the
+# web server must answer; anew from each edit.
 START_SECONDS = 60.0
-# Seconds between two looks at whether the servers live, and whether those that were succeeded do.
+# Seconds between two looks at whether the servers live; and whether those that were succeeded do,
+# or the first web server answers.
 LOOK = 0.2
 LOOK_AFTER = 0.05
+LOOK_FOR_RESPONSE = 0.1
 # Seconds after which a web server that was succeeded answers nobody new, though it has not ended.
 STEP_BACK_SECONDS = 2.0
 # Seconds that a server has to end after it was succeeded: a sync job may keep it.
@@ -129,34 +132,37 @@ class Site:
             stop([*self._servers, *(server for server, _ in self._leaving)], self._request)
 
     def _wait_for_servers(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
+        began = time.monotonic()
         while not (self._servers or self._request.is_made):
-            self._look()
-            if time.monotonic() >= deadline and not self._edited_at:
-                late = next(each for each in self._successors if not each.is_ready)
-                late.kill()
-                told = shorten(late.said, self._root)
+            # Where those after an edit have failed there are none, and the next edit is waited for.
+            late = [each for each in self._successors if not each.is_ready]
+            if late and self._is_late(began):
+                late[0].kill()
+                told = shorten(late[0].said, self._root)
                 raise SiteFailed(
-                    f"the {late.name} did not load the code within {START_SECONDS:.0f} seconds."
+                    f"the {late[0].name} did not load the code within {START_SECONDS:.0f} seconds."
                     f"\n{told}"
                 )
+            self._look()
 
     def _wait_for_response(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
+        began = time.monotonic()
         while not self._request.is_made and not responds(f"{self.url}/healthz"):
-            self._refuse_dead()
-            if time.monotonic() >= deadline:
+            if self._is_late(began):
                 raise SiteFailed(
                     f"the web server did not answer {self.url}/healthz"
                     f" within {START_SECONDS:.0f} seconds."
                 )
-            time.sleep(0.1)
+            self._look(LOOK_FOR_RESPONSE)
 
-    def _look(self) -> None:
+    def _is_late(self, began: float) -> bool:
+        return time.monotonic() >= max(began, self._edited_at) + START_SECONDS
+
+    def _look(self, seconds: float = LOOK) -> None:
         """Wait until something happens, but not for long, and see to it."""
         waiting = [each for each in self._successors if not each.is_ready]
         watched: list[StopRequest | Edits | Server] = [self._request, self._edits, *waiting]
-        ready, _, _ = select.select(watched, [], [], LOOK_AFTER if self._leaving else LOOK)
+        ready, _, _ = select.select(watched, [], [], LOOK_AFTER if self._leaving else seconds)
         for successor in waiting:
             if successor in ready:
                 successor.hear()

@@ -60,5 +60,5 @@ class StopRequest:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         # A service manager may well send SIGTERM twice: to the group, and through make.
-        self.is_urgent = self.is_made and number == signal.SIGINT
+        self.is_urgent |= self.is_made and number == signal.SIGINT
         self.is_made = True

@@ -348,7 +348,7 @@ def _list_crews(found: Look, audience: Audience) -> list[dict[str, Any]]:
         {
             "name": f"{crew.host}, pid {crew.pid}" if crew.host else "Web processes and others",
             "serves": _serves(crew) if crew.host else "sync jobs",
-            "alive": duration_text((found.at - crew.started_at).total_seconds())
+            "alive": duration_text(max(0.0, (found.at - crew.started_at).total_seconds()))
             if crew.started_at is not None
             else "",
             "processes": [_describe_process(process, audience) for process in crew.processes],

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
+from chatflow.development.servers import die_with_parent
 from chatflow.management.commands.seed_demo import DEMO
 from chatflow.operations import audit
 from chatflow.workflows.users import find_user
@@ -28,6 +29,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--no-users", action="store_true", help="Make nobody: others can reach this site."
         )
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        # Else a demo that was killed, and started again, would be prepared twice at a time.
+        die_with_parent()
+        super().run_from_argv(argv)
 
     def handle(self, *args: Any, no_users: bool, **options: Any) -> None:
         call_command(

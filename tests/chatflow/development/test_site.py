@@ -186,16 +186,52 @@ def test_an_edit_while_the_first_servers_load(
     assert "The new code runs" not in capsys.readouterr().out
 
 
-def test_code_that_never_comes_to_its_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("is_edited", [False, True])
+def test_code_that_never_comes_to_its_end(
+    site: Site, monkeypatch: pytest.MonkeyPatch, is_edited: bool
+) -> None:
     monkeypatch.setattr(module, "START_SECONDS", 0.0)
     monkeypatch.setattr(site, "_look", lambda: None)
     site._servers = []
-    site._successors = list(site._start())
+    if is_edited:
+        site._appoint_successors("team/workflows.py")
+    else:
+        site._successors = list(site._start())
     web, cluster = successors(site)
     web.is_ready, cluster.said = True, "Waiting for the licence server …"
     with pytest.raises(SiteFailed, match=r"^the cluster did not load (?s:.*)licence server …$"):
         site._wait_for_servers()
     assert cluster.happened == ["killed"]
+
+
+def test_an_edit_gives_the_code_its_time_anew(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter([0.0, 70.0, 70.0, 200.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(moments))
+    site._servers = []
+    site._successors = list(site._start())
+
+    def look() -> None:
+        # 70 seconds after the start.
+        site._edited_at = 65.0
+        site._servers = [*site._successors]
+        site._successors = []
+
+    site._edited_at = 65.0
+    monkeypatch.setattr(site, "_look", look)
+    # They succeed in the very look in which they would be too late.
+    site._wait_for_servers()
+    assert len(site._servers) == 2
+
+
+def test_an_edit_while_the_web_server_does_not_answer(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([False, False, True])
+    monkeypatch.setattr(module, "responds", lambda url: next(answers))
+    looks: list[float] = []
+    monkeypatch.setattr(site, "_look", looks.append)
+    site._wait_for_response()
+    assert looks == [module.LOOK_FOR_RESPONSE] * 2
 
 
 def test_another_edit_makes_them_stale(site: Site) -> None:

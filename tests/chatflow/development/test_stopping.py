@@ -50,6 +50,9 @@ def test_a_second_one(
     signal.raise_signal(second)
 
     assert request_to_stop.is_urgent is urgent
+    # Nobody is less in a hurry than before.
+    signal.raise_signal(signal.SIGTERM)
+    assert request_to_stop.is_urgent is urgent
 
 
 def start(code: str) -> "subprocess.Popen[str]":
