@@ -154,7 +154,7 @@ def mistakes() -> Iterator[tuple[str, str]]:
         return
     for name, value in given.items():
         if name not in DECLARED:
-            near = get_close_matches(str(name), DECLARED, 1, NEAR)
+            near = get_close_matches(str(name).upper(), DECLARED, 1, NEAR)
             known = ", ".join(DECLARED)
             yield (
                 f"There is no setting CHATFLOW[{name!r}].",

@@ -12,7 +12,7 @@ from drf_spectacular.views import SpectacularSwaggerSplitView
 from chatflow.answers import errors
 from chatflow.answers.languages import localized
 from chatflow.answers.page_policy import strict
-from chatflow.endpoints import accounts, probes, schemas
+from chatflow.endpoints import accounts, schemas
 
 # Its own "/" would lose the slash behind a prefix.
 admin.site.site_url = reverse_lazy("home")  # type: ignore[assignment]
@@ -39,9 +39,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         SpectacularSwaggerSplitView.as_view(url_name="schema", http_method_names=["get", "head"]),
         name="docs",
     ),
-    path("healthz", probes.healthz, name="healthz"),
-    path("readyz", probes.readyz, name="readyz"),
-    path("metrics", probes.metrics, name="metrics"),
+    path("", include("chatflow.probes")),
 ]
 
 if apps.is_installed("workflows.invoicing"):

@@ -16,13 +16,19 @@ from rest_framework.request import Request
 from chatflow.answers.languages import english
 from chatflow.conf import conf
 from chatflow.wire.parsers import AlwaysJSON
+from chatflow.workflows.users import is_active
 
 
 class IsAccount(BasePermission):
-    """Only users of the project's own model: jobs and sessions are somebody's."""
+    """Only users of the project's own model: jobs and sessions are somebody's.
+
+    And only active ones: a project's own authentication may not have looked.
+    """
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        return isinstance(request.user, get_user_model()) and request.user.is_authenticated
+        user = request.user
+        is_user = isinstance(user, get_user_model()) and user.is_authenticated
+        return is_user and is_active(user)
 
 
 def authenticators() -> list[type[BaseAuthentication]]:

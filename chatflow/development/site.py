@@ -50,6 +50,8 @@ class Site:
         sockets: those that are bound there.
         environment: of the servers.
         prefix: what stands before the site's paths.
+        checks_itself: the application makes Django's checks when it is loaded, as this checkout's
+            does; else the cluster makes them.
 
     Attributes:
         url: where it can be reached from this machine, without the prefix.
@@ -67,6 +69,7 @@ class Site:
         sockets: Sequence[socket.socket],
         environment: dict[str, str],
         prefix: str = "",
+        checks_itself: bool = False,
     ) -> None:
         self.url = f"http://{bracketed(reachable(host))}:{sockets[0].getsockname()[1]}"
         self.prefix = prefix
@@ -77,9 +80,10 @@ class Site:
         }
         descriptors = [str(each.fileno()) for each in sockets]
         web = [sys.executable, "-m", "chatflow.development.web", application, *descriptors]
-        # Jobs are given back at once, and go on at their last steps. The checks are the web
-        # server's, beside it.
-        cluster = [sys.executable, manage, "qcluster", "--skip-checks", "--grace=0"]
+        # Jobs are given back at once, and go on at their last steps.
+        cluster = [sys.executable, manage, "qcluster", "--grace=0"]
+        if checks_itself:
+            cluster.append("--skip-checks")
         self._roles = [(WEB_SERVER, web, sockets), ("cluster", cluster, ())]
         self._root = root
         self._request = StopRequest()
@@ -234,8 +238,9 @@ class Site:
         self._note.erase()
         for successor in self._successors:
             successor.begin()
-        if warnings := shorten(self._successors[0].said, self._root):
-            say(warnings)
+        for warnings in dict.fromkeys(shorten(each.said, self._root) for each in self._successors):
+            if warnings:
+                say(warnings)
         self._servers, self._successors = [*self._successors], []
         if self._leaving:
             self._news = self._edited_at, now + STEP_BACK_SECONDS

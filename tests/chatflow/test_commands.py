@@ -315,6 +315,8 @@ def test_dev_runs_the_project_of_its_manage_py(sites: list[dict[str, Any]]) -> N
     [options] = sites
     assert (options["root"], options["manage"], options["host"]) == (ROOT, "manage.py", HOST)
     assert len(options["sockets"]) == 1
+    # As `startproject` has made it; no setting needs to name it.
+    assert options["application"] == "chatflow.asgi:application"
     # As for all processes of these tests.
     assert str(options["env_file"]) == os.devnull
 

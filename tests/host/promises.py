@@ -232,6 +232,19 @@ def test_one_who_is_no_user(alice: Any, make_job: MakeJob) -> None:
     assert problem(raised.value).status == 403
 
 
+def test_one_who_was_deactivated(alice: Any, by_key: Client, make_job: MakeJob) -> None:
+    """Their class of authentication doesn't look."""
+    job, headers = make_job(alice), {"X-Team-Key": "alice@example.com"}
+    alice.is_active = False
+    alice.save()
+    for path in (JOBS, STATUS + job.public_id):
+        assert by_key.get(path).json()["code"] == "forbidden"
+    assert send(by_key, "hello").status_code == 403
+    with pytest.raises((APIException, JobNotFound)) as raised:
+        grant_of(job, headers=headers)
+    assert problem(raised.value).status == 403
+
+
 def test_a_key_makes_no_tokens(by_key: Client) -> None:
     answer = by_key.post("/ai-demo/tokens", {"name": "t"}, "application/json")
     assert answer.json()["code"] == "forbidden"

@@ -11,6 +11,7 @@ from chatflow.development import SiteFailed
 from chatflow.development.addresses import bind
 from chatflow.development.site import Site
 from chatflow.development.words import say
+from chatflow.project.stream_checks import beside_the_urls
 
 
 class Command(BaseCommand):
@@ -43,9 +44,9 @@ def find_application() -> str:
     """Return the project's ASGI application as uvicorn has it.
 
     Raises:
-        CommandError: the settings name none.
+        CommandError: the settings name none, and there is none beside the addresses.
     """
-    named = getattr(settings, "ASGI_APPLICATION", None)
+    named = getattr(settings, "ASGI_APPLICATION", None) or beside_the_urls()
     if not named:
         raise CommandError('Write ASGI_APPLICATION = "mysite.asgi.application" into the settings.')
     module, _, name = named.rpartition(".")
