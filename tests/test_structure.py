@@ -127,6 +127,7 @@ STAIRS = {
         "pulse",
         "watchdog",
         "context",
+        "misuse",
         "history",
         "retrieval",
         "guide",

@@ -26,6 +26,7 @@ from chatflow.workflows.running import (
 from chatflow.workflows.running.ai_calls import ModelCalls, Options
 from chatflow.workflows.running.approvals import Approval
 from chatflow.workflows.running.guide import guide
+from chatflow.workflows.running.misuse import Calls, noting_calls
 from chatflow.workflows.running.record import Record
 from chatflow.workflows.store.lookups import find_with
 
@@ -42,6 +43,7 @@ class Reply:
     sources: list[dict[str, Any]] = field(default_factory=list)
 
 
+@noting_calls
 class Context:
     """The workflow's side of its job.
 
@@ -57,11 +59,12 @@ class Context:
         options: the flags of send: actions, memory, intelligent_rag, model.
         files: what was sent with that message, the same in every turn too.
         job: the row itself.
-        record: for the engine's own use.
+        record: for the engine's own use; calls likewise.
     """
 
     def __init__(self, record: Record) -> None:
         self.record = record
+        self.calls = Calls()
         self.job = record.job
         self.message: str = record.origin.text
         self.options: dict[str, Any] = record.job.options
@@ -549,7 +552,9 @@ class Context:
         Raises:
             InvalidAction: which action is wrong, and why.
         """
-        return Reply(text, offer(actions), list(sources))
+        made = Reply(text, offer(actions), list(sources))
+        self.calls.reply()
+        return made
 
     async def areply(
         self,

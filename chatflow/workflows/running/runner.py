@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from asgiref.sync import async_to_sync
+from django.core.exceptions import SynchronousOnlyOperation
 from django.db import Error as DatabaseError
 from django.db import connections
 
@@ -33,7 +34,7 @@ from chatflow.workflows.exceptions import (
 )
 from chatflow.workflows.models import Job, State
 from chatflow.workflows.registry import Workflow, get_workflow
-from chatflow.workflows.running import journal, observed, watchdog
+from chatflow.workflows.running import journal, misuse, observed, watchdog
 from chatflow.workflows.running.attempt import Attempt
 from chatflow.workflows.running.context import Context, Reply
 from chatflow.workflows.running.event_writer import RECONNECT, Bring, pauses
@@ -227,6 +228,7 @@ def _execute(run: Run, call: Callable[[Run], Any]) -> Outcome:
             # or have swallowed it.
             attempt.check()
             record.close()
+            run.context.calls.check(answer, is_async=run.workflow.is_async)
             return _completed(answer, record)
     except TurnEnded as turn:
         return Outcome(State.COMPLETED, response=turn.prompt, awaiting=turn.awaiting)
@@ -237,6 +239,8 @@ def _execute(run: Run, call: Callable[[Run], Any]) -> Outcome:
             # It may have struck in the middle of a query, which leaves the connection unusable.
             _renew_connection()
         return watchdog.outcome_of(interrupt, attempt.limit)
+    except SynchronousOnlyOperation as error:
+        raise misuse.explain(error, run.context) from error
     except Exception:
         raise
     except BaseException as error:
