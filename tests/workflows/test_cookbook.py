@@ -139,7 +139,10 @@ def test_many_things_at_once(run: Any) -> None:
     cook("Many things at once, with progress")
     addresses = ["https://a.example", "http://b.example", "https://c.example"]
     turn = run(
-        "check_links", input={"addresses": addresses}, crash_after="Checking http://b.example"
+        "check_links",
+        "check the links",
+        answers=[" ".join(addresses)],
+        crash_after="Checking http://b.example",
     )
     assert turn.response == "2 of 3 links are safe."
     assert sorted(step.name for step in turn.steps) == sorted(f"Checking {a}" for a in addresses)

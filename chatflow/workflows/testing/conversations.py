@@ -76,7 +76,10 @@ class Conversation:
         __tracebackhide__ = True
         unsaid, alive = list(self._script.answers), self._log.crashes.places
         assert not unsaid, f"The model was not asked for these answers: {unsaid}. {turn}"
-        assert not alive, f"No step called {alive[0]!r} was recorded to crash after. {turn}"
+        assert not alive, (
+            f"No step called {alive[0]!r} was recorded to crash after, or not so often: it is "
+            f"recorded once. {turn}"
+        )
 
     def _send(self, message: str, options: dict[str, Any]) -> Job:
         start = partial(services.start, session_key=self.key, tenant=self.tenant)
