@@ -7,6 +7,7 @@ place are told; its text stands in the job's page.
 
 import json
 import logging
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +24,28 @@ FRAMES = 12
 OWN = "chatflow"
 
 _facts: ContextVar[Mapping[str, Any]] = ContextVar("log_facts", default=MappingProxyType({}))
+
+
+class Outage:
+    """Something that fails again and again: once, and then once in a while, is enough to tell."""
+
+    # Seconds between two lines.
+    QUIET = 30.0
+
+    def __init__(self) -> None:
+        self._quiet_until = 0.0
+
+    def is_news(self) -> bool:
+        """Say whether this failure is to be told."""
+        now = time.monotonic()
+        if now < self._quiet_until:
+            return False
+        self._quiet_until = now + self.QUIET
+        return True
+
+    def end(self) -> None:
+        """It works; the next failure is another one."""
+        self._quiet_until = 0.0
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Self
 
 from chatflow.workflows.exceptions import first_line
+from chatflow.workflows.logs import Outage
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +25,6 @@ Ring = tuple[str, int]
 # Seconds to wait at most until a new listener hears. Without its server there is nothing to miss
 # yet, and its thread goes on trying.
 READY = 5.0
-# Seconds between two log lines about a doorbell that stays out of order.
-QUIET = 30.0
 
 
 def readable(descriptors: Sequence[int], seconds: float | None = None) -> set[int]:
@@ -58,16 +57,14 @@ class Subscription(threading.Thread):
         self.closing = False
         # It hears.
         self.ready = threading.Event()
-        self._quiet_until = 0.0
+        self._outage = Outage()
 
     def run(self) -> None:
         while not self.closing:
             try:
                 self.listen()
             except Exception as error:
-                if not self.closing and time.monotonic() >= self._quiet_until:
-                    # Once for an outage, not five times a second.
-                    self._quiet_until = time.monotonic() + QUIET
+                if not self.closing and self._outage.is_news():
                     logger.warning(
                         "The doorbell is out of order (%s); trying again.", first_line(error)
                     )

@@ -25,6 +25,7 @@ from chatflow.workflows.cluster.leader import Leadership
 from chatflow.workflows.cluster.rings import DUE, JOB, LEADER, Rings
 from chatflow.workflows.db import connection
 from chatflow.workflows.exceptions import advice
+from chatflow.workflows.logs import Outage
 from chatflow.workflows.metrics.series import JOB_PICKUP
 from chatflow.workflows.models import Job, TaskRun
 from chatflow.workflows.running import runner, watchdog
@@ -72,6 +73,7 @@ class Fetcher:
         self._unsure = False
         # Since when it waits for work, by the database's clock; None while it has some.
         self._idle_since: datetime | None = None
+        self._outage = Outage()
         self.reopen()
 
     def _make_leadership(self) -> Leadership | None:
@@ -91,12 +93,16 @@ class Fetcher:
                 if self._unsure:
                     self._unsure = not self._take_back_unknown()
                 package = self._look(rings)
+                self._outage.end()
                 if package is not None:
                     return package
                 self._idle_since = self._idle_since or clock.now()
                 rings = self.wait()
             except DatabaseError as error:
-                logger.warning("The database is out of reach (%s); trying again.", advice(error))
+                if self._outage.is_news():
+                    logger.warning(
+                        "The database is out of reach (%s); trying again.", advice(error)
+                    )
                 connections.close_all()
                 # If it claimed a job all the same, nobody would ever run that.
                 self._unsure = True

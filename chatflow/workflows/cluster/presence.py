@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 
 from chatflow.workflows.cluster.processes import find_beginning, find_place, is_dead
 from chatflow.workflows.exceptions import advice
+from chatflow.workflows.logs import Outage
 from chatflow.workflows.models import Cluster
 from chatflow.workflows.store import lifecycle
 from chatflow.workflows.store.figures import Counting
@@ -65,6 +66,7 @@ class Presence:
         # Nobody knows how long others have stood still.
         self.vigil.doubt()
         self._numbers = count(1)
+        self._outage = Outage()
 
     def next_worker_id(self) -> str:
         """Return the identity of the worker that is started next."""
@@ -124,9 +126,11 @@ class Presence:
         """
         try:
             on_live_connection(partial(chore, **kwargs))
+            self._outage.end()
         except DatabaseError as error:
             if is_outage(error):
-                logger.warning("The database is out of reach (%s).", advice(error))
+                if self._outage.is_news():
+                    logger.warning("The database is out of reach (%s).", advice(error))
                 self.vigil.doubt()
             else:
                 logger.warning("A chore was left undone (%s).", advice(error))

@@ -14,7 +14,8 @@ from django.db import Error as DatabaseError
 from django_eventstream.views import ListenerManager
 
 from chatflow.workflows.bells import Subscription, get_bell, user_key
-from chatflow.workflows.exceptions import first_line
+from chatflow.workflows.exceptions import advice
+from chatflow.workflows.logs import Outage
 from chatflow.workflows.store import changes, lifecycle
 from chatflow.workflows.store.lifecycle import Vigil
 from chatflow.workflows.streaming.readers import Readers
@@ -79,6 +80,7 @@ class Listeners(ListenerManager):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self.storage = EventRows()
+        self._outage = Outage()
         # Who listens for a user, by the key that is rung for the user.
         self._for_users: dict[int, set[UserListener]] = {}
         self._watchers: set[Watcher] = set()
@@ -196,9 +198,11 @@ class Listeners(ListenerManager):  # type: ignore[misc]
     async def _fail_orphans(self, vigil: Vigil) -> None:
         try:
             await self.readers.call(lifecycle.reap_inline, vigil)
+            self._outage.end()
         except DatabaseError as error:
             vigil.doubt()
-            logger.warning("Orphaned jobs could not be looked for (%s).", first_line(error))
+            if self._outage.is_news():
+                logger.warning("Orphaned jobs could not be looked for (%s).", advice(error))
 
     async def _sweep(self) -> None:
         """Ring for the jobs that have moved on: one query for all of them."""
@@ -212,7 +216,8 @@ class Listeners(ListenerManager):  # type: ignore[misc]
         try:
             moved = await self.readers.call(self.storage.moved, list(places))
         except DatabaseError as error:
-            logger.warning("The followed jobs could not be looked at (%s).", first_line(error))
+            if self._outage.is_news():
+                logger.warning("The followed jobs could not be looked at (%s).", advice(error))
             return
         for name, head in moved.items():
             for listener in self._listening(name):
@@ -232,7 +237,8 @@ class Listeners(ListenerManager):  # type: ignore[misc]
         try:
             moved, upto = await self.readers.call(changes.moved, cursors)
         except DatabaseError as error:
-            logger.warning("The conversations could not be looked at (%s).", first_line(error))
+            if self._outage.is_news():
+                logger.warning("The conversations could not be looked at (%s).", advice(error))
             return
         for each in watching:
             newest = moved.get(each.user_id)

@@ -76,6 +76,13 @@ def test_a_database_that_is_away(presence: Presence, caplog: pytest.LogCaptureFi
     presence.do_chore(away, count=False)
     assert "The database is out of reach (gone)" in caplog.text
     assert not presence.vigil.keep()
+    # Once for an outage, not with each chore.
+    caplog.clear()
+    presence.do_chore(away, count=False)
+    assert caplog.text == ""
+    presence.do_chore(lambda: None)
+    presence.do_chore(away, count=False)
+    assert "The database is out of reach (gone)" in caplog.text
 
 
 @pytest.mark.parametrize("error", [make_refusal("55P03"), DatabaseError("no such column")])
