@@ -7,11 +7,13 @@ from django.apps import apps
 from django.conf import settings
 from django.contrib.staticfiles import finders
 
-from chatflow.doctor.findings import Finding, Visit, ok, problem
+from chatflow.doctor.findings import Finding, Visit, note, ok, problem
 
 # A file of the chat page's.
 PAGE = "chatflow/js/built/chat-page.js"
 STATIC_FILES = "django.contrib.staticfiles"
+# The addresses of this checkout, whose application serves them itself.
+OWN = "chatflow.urls"
 
 
 def look(visit: Visit) -> Iterator[Finding]:
@@ -28,7 +30,7 @@ def look(visit: Visit) -> Iterator[Finding]:
         )
         return
     if not settings.STATIC_ROOT:
-        yield ok("They are served straight from the apps' folders.")
+        yield _look_at_folders()
         return
     collected = Path(settings.STATIC_ROOT) / PAGE
     if not collected.exists() or collected.read_bytes() != Path(source).read_bytes():
@@ -40,3 +42,13 @@ def look(visit: Visit) -> Iterator[Finding]:
         )
     else:
         yield ok(f"{settings.STATIC_ROOT} has this version's.")
+
+
+def _look_at_folders() -> Finding:
+    if settings.ROOT_URLCONF == OWN:
+        return ok("They are served straight from the apps' folders.")
+    return note(
+        "STATIC_ROOT isn't set: runserver serves the pages' files, and other servers don't.",
+        "The chat page stays without its scripts there.",
+        'STATIC_ROOT = BASE_DIR / "static", and manage.py collectstatic for the server in front',
+    )

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from django.urls import Resolver404, resolve
+
 from chatflow.conf import conf
 from chatflow.doctor.findings import Finding, Visit, note, ok
 from chatflow.workflows.metrics.folder import NoFolder, make_folder
@@ -21,7 +23,7 @@ def look(visit: Visit) -> Iterator[Finding]:
         alive = len(list(folder.glob("*.alive")))
         who = "1 process counts" if alive == 1 else f"{alive} processes count"
         yield ok(f"{who} in {folder}.")
-    if not conf.METRICS_TOKEN:
+    if not conf.METRICS_TOKEN and _is_included():
         yield note(
             "/metrics asks for no token.",
             "Whoever reaches it reads how much there is to do, and the names of workflows and"
@@ -29,3 +31,12 @@ def look(visit: Visit) -> Iterator[Finding]:
             "Let the proxy refuse it, as deploy/nginx.conf does; or METRICS_TOKEN=<a long random"
             " word>",
         )
+
+
+def _is_included() -> bool:
+    """Say whether the project has the address."""
+    try:
+        resolve("/metrics")
+    except Resolver404:
+        return False
+    return True

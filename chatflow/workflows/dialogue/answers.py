@@ -146,7 +146,13 @@ def _is_hedged(reason: str) -> bool:
 
 
 def as_choices(choices: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return *choices*, each a value, a (value, label) pair or a mapping, as value and label."""
+    """Return *choices*, each a value, a (value, label) pair or a mapping, as value and label.
+
+    Raises:
+        TypeError: they are one text, whose letters would be the choices.
+    """
+    if isinstance(choices, str):
+        raise TypeError(f"The choices are {choices!r}: write a list, [{choices!r}].")
     result = []
     for choice in choices:
         if isinstance(choice, dict):

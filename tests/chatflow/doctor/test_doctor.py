@@ -262,6 +262,12 @@ def test_open_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_collected_files(settings: Any, tmp_path: Path) -> None:
     assert found(static_files.look) == []
+    settings.STATIC_ROOT = None
+    assert found(static_files.look, Level.NOTE) == []
+    # Their own application serves none.
+    settings.ROOT_URLCONF = "tests.host.settings"
+    [unserved] = found(static_files.look, Level.NOTE)
+    assert unserved.startswith("STATIC_ROOT isn't set")
     settings.STATIC_ROOT = str(tmp_path)
     [missing] = found(static_files.look)
     path = tmp_path / static_files.PAGE
@@ -277,6 +283,9 @@ def test_metrics(settings: Any, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     configure(settings, METRICS_TOKEN="", METRICS_DIR=str(tmp_path / "file"))
     assert len(found(watching.look, Level.NOTE)) == 2
+    # A project that doesn't include it.
+    settings.ROOT_URLCONF = "django.contrib.auth.urls"
+    assert len(found(watching.look, Level.NOTE)) == 1
 
 
 # Proxies. A real one that buffers is in tests/acceptance/test_observe.py.

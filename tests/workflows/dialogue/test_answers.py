@@ -122,6 +122,11 @@ ITEMS = [(70, "Notebook, A4"), (80, "Laptop"), (90, "Laptop bag"), ("new", "A ne
 NUMBERS = [3, 1, 2]
 
 
+def test_one_text_is_no_choices() -> None:
+    with pytest.raises(TypeError, match=r"^The choices are 'Small': write a list, \['Small'\]\.$"):
+        as_choices("Small")
+
+
 @pytest.mark.parametrize(
     ("text", "choices", "value"),
     [
