@@ -10,7 +10,7 @@ import codecs
 import io
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
@@ -60,8 +60,8 @@ class EnvFile:
         self.path = path
         self.values: dict[str, str] = {}
         self.lines: dict[str, int] = {}
-        # Of the names that stand there twice, the lines that count for nothing.
-        self.overruled: dict[str, int] = {}
+        # Names that stand there once more below, and the lines that therefore count for nothing.
+        self.overruled: list[tuple[str, int]] = []
         text, _ = read_text(path)
         for binding in parse_stream(io.StringIO(text, newline="")):
             self._add(binding)
@@ -91,7 +91,7 @@ class EnvFile:
                 "Save the file as UTF-8."
             )
         if name in self.lines:
-            self.overruled[name] = self.lines[name]
+            self.overruled.append((name, self.lines[name]))
         self.values[name], self.lines[name] = value, line
 
 
@@ -252,6 +252,11 @@ class Environment:
             if name not in self.known
         }
         return {name: matches[0] for name, matches in near.items() if matches}
+
+    def overruled(self) -> Iterator[tuple[str, int, str]]:
+        """Yield each name that stands in the file twice, the line in vain, and the last one."""
+        for name, line in self.file.overruled:
+            yield name, line, self.file.place(name)
 
     def place(self, name: str) -> str:
         # A process that was started by another one finds the file's values in the environment.

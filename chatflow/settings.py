@@ -25,7 +25,7 @@ CHATFLOW = env.of(DECLARED)
 # lines count for nothing.
 PLACE_OF_SETTING = env.place
 MISSPELT_SETTINGS = env.misspelt
-OVERRULED_LINES = env.file.overruled
+OVERRULED_SETTINGS = env.overruled
 
 DEBUG = env.boolean("DEBUG", False)
 SECRET_KEY = env.text("SECRET_KEY")

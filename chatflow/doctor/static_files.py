@@ -12,8 +12,6 @@ from chatflow.doctor.findings import Finding, Visit, note, ok, problem
 # A file of the chat page's.
 PAGE = "chatflow/js/built/chat-page.js"
 STATIC_FILES = "django.contrib.staticfiles"
-# The addresses of this checkout, whose application serves them itself.
-OWN = "chatflow.urls"
 
 
 def look(visit: Visit) -> Iterator[Finding]:
@@ -45,7 +43,8 @@ def look(visit: Visit) -> Iterator[Finding]:
 
 
 def _look_at_folders() -> Finding:
-    if settings.ROOT_URLCONF == OWN:
+    # WhiteNoise's, which this checkout has.
+    if getattr(settings, "WHITENOISE_USE_FINDERS", False):
         return ok("They are served straight from the apps' folders.")
     return note(
         "STATIC_ROOT isn't set: runserver serves the pages' files, and other servers don't.",

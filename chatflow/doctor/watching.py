@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from django.urls import Resolver404, resolve
+from django.urls import NoReverseMatch, reverse
 
 from chatflow.conf import conf
 from chatflow.doctor.findings import Finding, Visit, note, ok
@@ -36,7 +36,7 @@ def look(visit: Visit) -> Iterator[Finding]:
 def _is_included() -> bool:
     """Say whether the project has the address."""
     try:
-        resolve("/metrics")
-    except Resolver404:
+        reverse("metrics")
+    except NoReverseMatch:
         return False
     return True

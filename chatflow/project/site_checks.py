@@ -40,7 +40,7 @@ def check_names_of_settings(
 ) -> list[CheckMessage]:
     """Warn of names in the checkout's `.env` that are no settings, but nearly, or stand twice."""
     misspelt = getattr(settings, "MISSPELT_SETTINGS", dict)
-    overruled: dict[str, int] = getattr(settings, "OVERRULED_LINES", {})
+    overruled = getattr(settings, "OVERRULED_SETTINGS", tuple)
     unknown: list[CheckMessage] = [
         checks.Warning(
             f"There is no setting {name} ({conf.place(name)}).",
@@ -51,11 +51,11 @@ def check_names_of_settings(
     ]
     return unknown + [
         checks.Warning(
-            f"Line {line} sets {name} in vain: it stands once more ({conf.place(name)}).",
+            f"Line {line} sets {name} in vain: it stands once more ({place}).",
             hint="Put what is meant on one line, and delete the other one.",
             id="chatflow.W004",
         )
-        for name, line in overruled.items()
+        for name, line, place in overruled()
     ]
 
 

@@ -17,7 +17,7 @@ from chatflow.workflows.checks import HTTP
 @register(HTTP)
 def check_streams(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Warn of an ASGI application without the streams."""
-    named = getattr(settings, "ASGI_APPLICATION", None) or beside_the_urls()
+    named = find_application()
     if not named or named.startswith("chatflow.") or may_have_streams(named):
         return []
     return [
@@ -30,8 +30,12 @@ def check_streams(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
     ]
 
 
-def beside_the_urls() -> str:
-    """Return the application of the asgi.py that ``startproject`` has made; empty for none."""
+def find_application() -> str:
+    """Return the ASGI application that the settings name, or else that of the asgi.py that
+    ``startproject`` has made; empty for none.
+    """
+    if named := getattr(settings, "ASGI_APPLICATION", None):
+        return str(named)
     package = getattr(settings, "ROOT_URLCONF", "").rpartition(".")[0]
     return f"{package}.asgi.application" if package and _read(f"{package}.asgi") else ""
 

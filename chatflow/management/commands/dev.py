@@ -4,14 +4,13 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from chatflow.development import SiteFailed
 from chatflow.development.addresses import bind
 from chatflow.development.site import Site
 from chatflow.development.words import say
-from chatflow.project.stream_checks import beside_the_urls
+from chatflow.project import stream_checks
 
 
 class Command(BaseCommand):
@@ -46,7 +45,7 @@ def find_application() -> str:
     Raises:
         CommandError: the settings name none, and there is none beside the addresses.
     """
-    named = getattr(settings, "ASGI_APPLICATION", None) or beside_the_urls()
+    named = stream_checks.find_application()
     if not named:
         raise CommandError('Write ASGI_APPLICATION = "mysite.asgi.application" into the settings.')
     module, _, name = named.rpartition(".")

@@ -228,7 +228,7 @@ def _execute(run: Run, call: Callable[[Run], Any]) -> Outcome:
             # or have swallowed it.
             attempt.check()
             record.close()
-            run.context.calls.check(answer, is_async=run.workflow.is_async)
+            run.context.calls.check(answer, record.text)
             return _completed(answer, record)
     except TurnEnded as turn:
         return Outcome(State.COMPLETED, response=turn.prompt, awaiting=turn.awaiting)

@@ -116,7 +116,7 @@ class Postgres(Database):
         return prepared.fetch_all(sql, params, then=then)
 
     def fetch_unsynced(self, sql: str, params: dict[str, Any]) -> Row | None:
-        if connection.in_atomic_block or not connection.get_autocommit():
+        if prepared.in_transaction():
             return super().fetch_unsynced(sql, params)
         with prepared.cursor_for_messages() as cursor:
             # One message is one transaction.

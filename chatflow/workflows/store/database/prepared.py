@@ -67,7 +67,7 @@ def fetch_again(sql: str, params: dict[str, Any], *, first: str | None = None) -
         sql: as in fetch(); params likewise.
         first: SQL to run before, and in any case.
     """
-    if not _in_transaction():
+    if not in_transaction():
         connection.ensure_connection()
         statement, own = _statement(sql), connection.connection
         if statement.name in _prepared.get(own, ()):
@@ -123,7 +123,8 @@ def cursor_for_messages() -> Iterator[Any]:
         yield cursor
 
 
-def _in_transaction() -> bool:
+def in_transaction() -> bool:
+    """Say whether the caller has a transaction, by Django's means or by hand."""
     return connection.in_atomic_block or not connection.get_autocommit()
 
 
@@ -159,7 +160,7 @@ def _execute(
 ) -> list[Row]:
     behind = [then] if then is not None else []
     before, after, undo = [*SET], [], ""
-    if _in_transaction():
+    if in_transaction():
         before = ["SAVEPOINT chatflow", *SET]
         after = [*behind, *RESET, "RELEASE SAVEPOINT chatflow"]
         undo = "ROLLBACK TO SAVEPOINT chatflow; RELEASE SAVEPOINT chatflow"
