@@ -34,6 +34,16 @@ CHANGE = """async ([address, change]) => {
     const body = JSON.stringify(change);
     await fetch(`/ai-demo/chat/session/${id}`, { method: 'PATCH', headers, body });
 }"""
+# A new conversation, the moment that the answer in the old one is there; and what was soon to come.
+LEAVE_AT_THE_END = """() => new Promise((resolve) => {
+    const composer = document.getElementById('composer');
+    new MutationObserver((_, observer) => {
+        if (composer.dataset.running !== 'false') return;
+        observer.disconnect();
+        document.getElementById('new-conversation').click();
+        setTimeout(resolve, 300);
+    }).observe(composer, { attributes: true });
+})"""
 # A byte more than a file may have.
 LARGE: FilePayload = {"name": "a.txt", "mimeType": "text/plain", "buffer": bytes((1 << 20) + 1)}
 
@@ -996,6 +1006,14 @@ def test_a_question_stays_open_beside_another(chat: Chat, site: Site) -> None:
 
 
 @on_postgres
+def test_a_new_conversation_is_not_asked_for_before_it_exists(chat: Chat) -> None:
+    """A look at the old one, that was to come soon, asks for no history of the new one: a 404."""
+    page = chat.page
+    page.get_by_role("button", name="Create an invoice", exact=True).click()
+    page.evaluate(LEAVE_AT_THE_END)
+    expect(page.locator("#welcome")).to_be_visible()
+
+
 def test_conversations_are_found_renamed_and_deleted(chat: Chat) -> None:
     page = chat.page
     chat.say("gated cobalt")

@@ -288,7 +288,6 @@ class ChatPage {
 
   /** Look at the history anew, soon. */
   #refreshSoon() {
-    if (!this.#isStored) return;
     clearTimeout(this.#refreshing);
     this.#refreshing = setTimeout(() => this.#refresh(), PAUSE);
   }
@@ -304,6 +303,8 @@ class ChatPage {
   }
 
   async #refresh() {
+    // Another one may be shown by now, and the server knows none that is new or about to be deleted.
+    if (!this.#isStored || this.#deleting.has(this.#client.sessionId)) return;
     this.#dropSent();
     // The history may have a message already of which this page doesn't know yet that it has arrived.
     this.#isStale = this.#conversation.isSending;

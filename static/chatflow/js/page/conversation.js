@@ -256,7 +256,8 @@ export class Conversation {
 
   #lastQuestion() {
     return [...this.#log.querySelectorAll(':scope > .message--user')].at(-1) ?? null;
-  }}
+  }
+}
 
 /** Whether a message answered a form or an approval, and is no text to be changed. */
 const isAnswer = ({ label, content }) => label !== undefined && label !== content;
